@@ -1,0 +1,162 @@
+"""The published catalogues and how a name in a query finds its table.
+
+Names as in ADQL 2.1 sections 2.1.5 and 2.1.6: a regular identifier is compared without case, a delimited one exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from vo_server.model.column import Column, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a data set comes from: what every answer says of it (Data Origin in the VO, DALI 1.1 section 4.4.3)."""
+
+    title: str
+    publisher: str
+    creators: tuple[str, ...] = ()
+    bibcode: str | None = None
+    doi: str | None = None
+    rights: str | None = None
+    rights_url: str | None = None
+    acknowledgement: str | None = None
+    reference_url: str | None = None
+    release_date: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A cautionary note: one sentence and where to read on."""
+
+    text: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cone:
+    """The cone search of a table: its bounds, the columns of each verbosity and a query that finds something."""
+
+    max_sr: float = 180.0
+    verb1: tuple[str, ...] = ()
+    verb2: tuple[str, ...] = ()
+    test: tuple[float, float, float] = (0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a value must obey to be loaded: bounds included."""
+
+    column: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """How the files of a release write a table: delimited text without a header, columns in this order.
+
+    `columns` are (name in the files, name of the published column).
+    `also` are further names under which other sources of the same rows carry a column.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    delimiter: str = "|"
+    null: str = "\\N"
+    also: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One file of schemas/catalogues: a table, its views, how it is loaded and where it comes from."""
+
+    id: str
+    table: Table
+    origin: Origin
+    files: Files
+    views: tuple[Table, ...] = ()
+    notes: tuple[Note, ...] = ()
+    checks: tuple[Check, ...] = ()
+    cone: Cone | None = None
+    subjects: tuple[str, ...] = ()
+    description: str | None = None
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The table and its views."""
+        return (self.table, *self.views)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A schema that tables live in."""
+
+    name: str
+    title: str | None = None
+    description: str | None = None
+    utype: str | None = None
+
+
+def same(written: str, delimited: bool, declared: str) -> bool:
+    """Does an identifier, as written in a query, name what is declared under this name?"""
+    return written == declared if delimited else written.lower() == declared.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All that can be queried."""
+
+    schemas: tuple[Schema, ...]
+    tables: tuple[Table, ...]
+    publications: tuple[Publication, ...] = ()
+
+    def find(self, names: Sequence[tuple[str, bool]]) -> list[Table]:
+        """The tables that a name means: (identifier, delimited?) for each part, schema first when there are two.
+
+        One table is an answer; none and several are for the caller to tell. A leading catalogue name is passed over.
+        """
+        *outer, (name, delimited) = names
+        hits = [t for t in self.tables if same(name, delimited, t.name)]
+        if outer:
+            schema, exact = outer[-1]
+            hits = [t for t in hits if same(schema, exact, t.schema)]
+        return hits
+
+    def similar(self, name: str) -> list[str]:
+        """Names of tables much like this one, the likest first."""
+        known = {t.name.lower(): t.qualified for t in self.tables}
+        known |= {t.qualified.lower(): t.qualified for t in self.tables}
+        found = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+        return list(dict.fromkeys(known[k] for k in found))
+
+    def with_tables(self, tables: Iterable[Table], schema: Schema | None = None) -> Catalogue:
+        """A catalogue that holds these tables too (uploads, TAP_SCHEMA)."""
+        schemas = self.schemas if schema is None else (*self.schemas, schema)
+        return Catalogue(schemas, (*self.tables, *tables), self.publications)
+
+    def publication(self, id: str) -> Publication:
+        """The publication of this id.
+
+        Raises KeyError where there is none.
+        """
+        for publication in self.publications:
+            if publication.id == id:
+                return publication
+        raise KeyError(id)
+
+    def origins(self, tables: Iterable[Table]) -> tuple[Origin, ...]:
+        """The origins of these tables, each once."""
+        wanted = {t.qualified for t in tables}
+        found = [
+            p.origin for p in self.publications if wanted & {t.qualified for t in p.tables}
+        ]
+        return tuple(dict.fromkeys(found))
+
+
+def columns_named(columns: Iterable[Column], written: str, delimited: bool) -> list[Column]:
+    """The columns that an identifier means."""
+    return [c for c in columns if same(written, delimited, c.name)]

@@ -1,0 +1,1 @@
+"""XML that is not a table: VOSI and its kin."""

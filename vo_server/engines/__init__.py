@@ -1,0 +1,1 @@
+"""The databases; each knows how to say the sky."""

@@ -1,0 +1,147 @@
+"""What can go wrong, and the face each fault shows to a client.
+
+Each class carries its HTTP status, the word that DALI and its children put first in an error text
+(DALI 1.1 section 4.2, SIA 2.0 section 3.2, DataLink 1.1 section 3.4) and a stable code for tests and logs.
+This room knows no HTTP library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stretch of a text, as character offsets: `start` is its first character, `end` the one after its last."""
+
+    start: int
+    end: int
+
+    def line_column(self, text: str) -> tuple[int, int]:
+        """Line and column of the start, both counted from 1."""
+        before = text[: self.start]
+        return before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
+
+    def caret(self, text: str) -> str:
+        """The line of the text that holds the start and, below it, carets under the stretch."""
+        begin = text.rfind("\n", 0, self.start) + 1
+        end = text.find("\n", self.start)
+        line = text[begin:] if end < 0 else text[begin:end]
+        width = max(1, min(self.end, begin + len(line)) - self.start)
+        pad = "".join("\t" if c == "\t" else " " for c in line[: self.start - begin])
+        return f"{line}\n{pad}{'^' * width}"
+
+
+class Fault(Exception):
+    """Anything that is told to a client instead of an answer."""
+
+    status: ClassVar[int] = 500
+    word: ClassVar[str] = "FatalFault"
+    code: ClassVar[str] = "FATAL"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """The message and, when there is one, the hint, in one paragraph."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageFault(Fault):
+    """The request is not one that this service can answer: the client must change it."""
+
+    status = 400
+    word = "UsageFault"
+    code = "USAGE"
+
+
+class QueryFault(UsageFault):
+    """A query that does not parse or does not make sense, with the place in its text."""
+
+    code = "QUERY"
+
+    def __init__(
+        self, message: str, *, text: str = "", place: Place | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.text = text
+        self.place = place
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        if self.place is None or not self.text:
+            return said
+        line, column = self.place.line_column(self.text)
+        return f"Line {line}, column {column}: {said}\n{self.place.caret(self.text)}"
+
+
+class MultiValuedParamFault(UsageFault):
+    """A parameter that may come once came several times (DALI 1.1 section 3.2)."""
+
+    code = "REPEATED"
+
+
+class NotFoundFault(UsageFault):
+    """What was asked for by name is not here."""
+
+    status = 404
+    word = "NotFoundFault"
+    code = "NOTFOUND"
+
+
+class MethodFault(UsageFault):
+    """The resource does not know this HTTP method (VOSI 1.1 section 2)."""
+
+    status = 405
+    code = "METHOD"
+
+
+class TooLargeFault(UsageFault):
+    """What was sent is larger than the limit that the service announces."""
+
+    status = 413
+    code = "TOOLARGE"
+
+
+class TimeoutFault(Fault):
+    """The query took longer than the limit that the service announces."""
+
+    status = 400
+    word = "UsageFault"
+    code = "TIMEOUT"
+
+
+class CancelledFault(Fault):
+    """The client went away or aborted the query."""
+
+    status = 499
+    code = "CANCELLED"
+
+
+class BusyFault(Fault):
+    """The service cannot take this now; the same request may go through later."""
+
+    status = 503
+    word = "TransientFault"
+    code = "BUSY"
+
+
+class EngineFault(Fault):
+    """The database failed; what it said goes to the log and not to the client."""
+
+    code = "ENGINE"
+
+
+class LoadFault(Fault):
+    """Input that cannot be loaded: names the file, the line and the column."""
+
+    code = "LOAD"
+
+
+class CatalogueFault(Fault):
+    """A catalogue file that contradicts itself or the standards."""
+
+    code = "CATALOGUE"

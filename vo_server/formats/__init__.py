@@ -1,0 +1,1 @@
+"""Tables to bytes, and back."""

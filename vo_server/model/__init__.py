@@ -1,0 +1,1 @@
+"""The nouns of the server: frozen records, no input and no output."""

@@ -1,0 +1,120 @@
+"""What is published: columns, tables and the keys between them.
+
+The attributes are those of VODataService 1.2 section 3.3 and TAP 1.1 section 4.3, under their standard names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+
+from vo_server.model.types import CHAR, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a published table or of a result.
+
+    `length` is the number of characters of a text (of at most so many, for VARCHAR), None where there is no bound.
+    `nullable` says whether a value may be missing. `indexed`, `principal` and `std` are TAP_SCHEMA's flags.
+    """
+
+    name: str
+    type: Type
+    length: int | None = None
+    unit: str | None = None
+    ucd: str | None = None
+    utype: str | None = None
+    description: str | None = None
+    nullable: bool = True
+    indexed: bool = False
+    principal: bool = False
+    std: bool = False
+
+    @property
+    def datatype(self) -> str:
+        """The VOTable datatype."""
+        return self.type.votable
+
+    @property
+    def arraysize(self) -> str | None:
+        """The VOTable arraysize; None for a scalar (VOTable 1.4 section 4.1)."""
+        if self.type.family != "text":
+            return self.type.arraysize
+        if self.length is None:
+            return "*"
+        return str(self.length) if self.type is CHAR else f"{self.length}*"
+
+    @property
+    def xtype(self) -> str | None:
+        """The DALI xtype."""
+        return self.type.xtype
+
+    @property
+    def size(self) -> int | None:
+        """TAP_SCHEMA's deprecated "size": the number in a one-dimensional arraysize."""
+        digits = (self.arraysize or "").rstrip("*")
+        return int(digits) if digits.isdigit() else None
+
+    def but(self, **changes: Any) -> Self:
+        """A copy with some attributes changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A foreign key: pairs of (column here, column there)."""
+
+    target: str
+    columns: tuple[tuple[str, str], ...]
+    description: str | None = None
+    utype: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The two columns that say where a row lies on the sky (ICRS, degrees) and the index made from them.
+
+    `healpix` is the hidden 64-bit column of nested order-29 HEALPix numbers by which the rows are sorted.
+    """
+
+    ra: str
+    dec: str
+    healpix: str = "_healpix"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that can be queried: `schema.name`, found by ADQL's rules for names.
+
+    A view names in `base` the table that it shows, and in `source` the column of that table behind each of its own.
+    """
+
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    kind: Literal["table", "view"] = "table"
+    title: str | None = None
+    description: str | None = None
+    utype: str | None = None
+    position: Position | None = None
+    identifier: str | None = None
+    keys: tuple[Key, ...] = ()
+    nrows: int | None = None
+    base: str | None = None
+    source: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def qualified(self) -> str:
+        """The name with its schema."""
+        return f"{self.schema}.{self.name}"
+
+    def column(self, name: str) -> Column:
+        """The column of exactly this name.
+
+        Raises KeyError where there is none.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)

@@ -1,0 +1,1 @@
+"""What no database gives us: HEALPix ranges of a region, exact tests on the sphere."""
