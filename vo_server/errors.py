@@ -63,9 +63,7 @@ class QueryFault(UsageFault):
 
     code = "QUERY"
 
-    def __init__(
-        self, message: str, *, text: str = "", place: Place | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, text: str = "", place: Place | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.text = text
         self.place = place

@@ -122,9 +122,7 @@ class ScalarQuery:
     place: Place
 
 
-Value = (
-    ColumnName | Number | String | Null | Truth | Unary | Binary | Call | Cast | Case | ScalarQuery
-)
+Value = ColumnName | Number | String | Null | Truth | Unary | Binary | Call | Cast | Case | ScalarQuery
 
 
 # ------------------------------------------------------------ conditions

@@ -151,9 +151,7 @@ class Catalogue:
     def origins(self, tables: Iterable[Table]) -> tuple[Origin, ...]:
         """The origins of these tables, each once."""
         wanted = {t.qualified for t in tables}
-        found = [
-            p.origin for p in self.publications if wanted & {t.qualified for t in p.tables}
-        ]
+        found = [p.origin for p in self.publications if wanted & {t.qualified for t in p.tables}]
         return tuple(dict.fromkeys(found))
 
 

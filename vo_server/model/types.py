@@ -6,7 +6,7 @@ ADQL 2.1 section 3 (types and their VOTable forms), DALI 1.1 section 3.3 (xtypes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -26,7 +26,7 @@ class Type:
     family: Family
     votable: str
     arrow: pa.DataType
-    sql: sa.types.TypeEngine[object]
+    sql: sa.types.TypeEngine[Any]
     fits: str
     arraysize: str | None = None
     xtype: str | None = None
@@ -41,7 +41,7 @@ class Type:
         return self.name
 
 
-class Floats(sa.types.TypeDecorator[object]):
+class Floats(sa.types.TypeDecorator[Any]):
     """A list of doubles: how every geometry travels through SQL and Arrow (DALI 1.1 section 3.3)."""
 
     impl = sa.types.NullType
@@ -62,9 +62,7 @@ VARCHAR = Type("VARCHAR", "text", "char", pa.string(), sa.String(), "A")
 UNICODE = Type("UNICODE", "text", "unicodeChar", pa.string(), sa.String(), "A")
 CLOB = Type("CLOB", "text", "char", pa.string(), sa.String(), "A", xtype="adql:CLOB")
 DATE = Type("DATE", "time", "char", pa.date32(), sa.Date(), "A", arraysize="10", xtype="timestamp")
-TIMESTAMP = Type(
-    "TIMESTAMP", "time", "char", pa.timestamp("us"), sa.DateTime(), "A", arraysize="*", xtype="timestamp"
-)
+TIMESTAMP = Type("TIMESTAMP", "time", "char", pa.timestamp("us"), sa.DateTime(), "A", arraysize="*", xtype="timestamp")
 BLOB = Type("BLOB", "binary", "unsignedByte", pa.binary(), sa.LargeBinary(), "B", arraysize="*")
 POINT = Type("POINT", "geometry", "double", _DOUBLES, Floats(), "D", arraysize="2", xtype="point")
 CIRCLE = Type("CIRCLE", "geometry", "double", _DOUBLES, Floats(), "D", arraysize="3", xtype="circle")
