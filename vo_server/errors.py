@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -45,6 +47,7 @@ class Fault(Exception):
         self.message = message
         self.hint = hint
 
+    @override
     def __str__(self) -> str:
         """The message and, when there is one, the hint, in one paragraph."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -68,6 +71,7 @@ class QueryFault(UsageFault):
         self.text = text
         self.place = place
 
+    @override
     def __str__(self) -> str:
         said = super().__str__()
         if self.place is None or not self.text:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import sqlalchemy as sa
+from typing_extensions import override
 
 Family = Literal["boolean", "integer", "real", "text", "time", "geometry", "binary", "array"]
 
@@ -37,6 +38,7 @@ class Type:
         """Can be added, compared by size and averaged."""
         return self.family in ("integer", "real")
 
+    @override
     def __str__(self) -> str:
         return self.name
 
