@@ -1,0 +1,301 @@
+"""The files of schemas/ read into the catalogue: schemas/catalogues/*.toml, one publication each, and the tables that
+the standards prescribe, schemas/standard/*.toml.
+
+The format is told at the head of schemas/catalogues/psc.toml. A file that contradicts itself or another is a
+CatalogueFault that names the file, the key and what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vo_server.catalogue.catalogue import (
+    Catalogue,
+    Check,
+    Cone,
+    Files,
+    Note,
+    Origin,
+    Publication,
+    Schema,
+)
+from vo_server.catalogue.reader import Section, open_section
+from vo_server.errors import CatalogueFault
+from vo_server.model.column import Column, Key, Position, Table
+from vo_server.model.types import CHAR, TYPES, Type, named
+
+_TYPE = re.compile(r"([A-Za-z][A-Za-z ]*[A-Za-z])\s*(?:\(\s*([1-9][0-9]*|\*)\s*\))?")
+
+
+def builtin_schemas() -> Path:
+    """The folder `schemas` that comes with the server: inside the package when installed, beside it in the repository."""
+    package = Path(__file__).resolve().parent.parent
+    for home in (package / "schemas", package.parent / "schemas"):
+        if home.is_dir():
+            return home
+    raise CatalogueFault("the folder 'schemas' is neither inside the package nor beside it")
+
+
+def load_catalogue(folders: Iterable[Path]) -> Catalogue:
+    """Every *.toml of these folders, in the order of their names; a path may also be a single file."""
+    files = [file for folder in folders for file in _files(folder)]
+    read = [_publication(open_section(file)) for file in files]
+    catalogue = Catalogue(
+        _merged([schema for _, schema, _ in read]),
+        tuple(table for publication, _, _ in read for table in publication.tables),
+        tuple(publication for publication, _, _ in read),
+    )
+    _distinct("id", [(section, publication.id) for publication, _, section in read])
+    _distinct("table", [(section, t.qualified) for publication, _, section in read for t in publication.tables])
+    for publication, _, section in read:
+        _check_keys(section, publication.table, catalogue.tables)
+    return catalogue
+
+
+def load_standard(file: Path) -> tuple[Schema, tuple[Table, ...]]:
+    """The schema and the tables that a standard prescribes; their columns have std set."""
+    section = open_section(file)
+    schema = section.section("schema").record(Schema)
+    tables = tuple(_table(inner, schema.name, name, std=True) for name, inner in section.sections("tables"))
+    section.done()
+    for table in tables:
+        _check_keys(section, table, tables)
+    return schema, tables
+
+
+def _files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise CatalogueFault(f"{folder}: there is no such folder of catalogues")
+    return sorted(folder.glob("*.toml"))
+
+
+def _publication(section: Section) -> tuple[Publication, Schema, Section]:
+    """One file: the publication, the schema that its table lives in, and where it was read."""
+    schema = section.section("schema").record(Schema)
+    inner = section.section("table")
+    name = inner.take("name")
+    columns, also = _columns(section, std=False)
+    table = _table(inner, schema.name, name, std=False, columns=columns)
+    publication = Publication(
+        id=section.take("id"),
+        table=table,
+        origin=section.section("origin").record(Origin),
+        files=_files_of(section.section("files", {}), table, also),
+        views=tuple(_view(row, table) for row in section.rows("views")),
+        notes=tuple(row.record(Note) for row in section.rows("notes")),
+        checks=tuple(_check(row, table) for row in section.rows("checks")),
+        cone=_cone(section.section("cone"), table) if "cone" in section.values else None,
+        subjects=section.take("subjects", tuple[str, ...], ()),
+        description=section.take("description", str, None),
+    )
+    section.done()
+    return publication, schema, section
+
+
+def _table(section: Section, schema: str, name: str, *, std: bool, columns: tuple[Column, ...] = ()) -> Table:
+    if not columns:
+        columns, _ = _columns(section, std=std)
+    table = Table(
+        schema,
+        name,
+        columns,
+        title=section.take("title", str, None),
+        description=section.take("description", str, None),
+        utype=section.take("utype", str, None),
+        position=section.section("position").record(Position) if "position" in section.values else None,
+        identifier=section.take("identifier", str, None),
+        keys=tuple(_key(row) for row in section.rows("keys")),
+    )
+    section.done()
+    _check_position(section, table)
+    if table.identifier is not None:
+        _known(section, table, "identifier", [table.identifier])
+    return table
+
+
+def _columns(section: Section, *, std: bool) -> tuple[tuple[Column, ...], dict[str, str]]:
+    """The columns in their order, and the further names by which other sources call them."""
+    columns: list[Column] = []
+    also: dict[str, str] = {}
+    for name, inner in section.sections("columns"):
+        for other in inner.take("also", tuple[str, ...], ()):
+            if also.setdefault(other, name) != name:
+                raise inner.fault(f"{other!r} is another name of {also[other]!r} already")
+        columns.append(_column(name, inner, std=std))
+    if not columns:
+        raise section.fault("there are no columns: write a table [columns.<name>] for each")
+    _distinct("column", [(section, column.name) for column in columns])
+    return tuple(columns), also
+
+
+def _column(name: str, section: Section, *, std: bool) -> Column:
+    kind, length = _type(section)
+    column = Column(
+        name,
+        kind,
+        length,
+        unit=section.take("unit", str, None),
+        ucd=section.take("ucd", str, None),
+        utype=section.take("utype", str, None),
+        description=section.take("description"),
+        nullable=section.take("nullable", bool, True),
+        indexed=section.take("indexed", bool, False),
+        principal=section.take("principal", bool, False),
+        std=section.take("std", bool, std),
+    )
+    section.done()
+    return column
+
+
+def _type(section: Section) -> tuple[Type, int | None]:
+    """The type and, for a text, its length: "REAL", "CHAR(3)", "VARCHAR(17)", "VARCHAR(*)"."""
+    said = section.take("type")
+    match = _TYPE.fullmatch(said)
+    known = {t.name for t in TYPES}
+    if match is None or match[1].upper() not in known:
+        raise section.fault(f"unknown type {said!r}; known are {', '.join(sorted(known))}", said.upper(), known)
+    kind, length = named(match[1]), match[2]
+    if length is not None and kind.family != "text":
+        raise section.fault(f"{said!r}: a {kind} has no length")
+    if kind is CHAR and length in (None, "*"):
+        raise section.fault("a CHAR has a length, as in CHAR(3); a text of any length is VARCHAR(*)")
+    return kind, None if length in (None, "*") else int(length)
+
+
+def _key(section: Section) -> Key:
+    key = Key(
+        section.take("target"),
+        tuple(section.take("columns", dict[str, str]).items()),
+        section.take("description", str, None),
+        section.take("utype", str, None),
+    )
+    section.done()
+    if not key.columns:
+        raise section.fault("'columns' must name at least one pair: columns = { here = \"there\" }")
+    return key
+
+
+def _view(section: Section, base: Table) -> Table:
+    """The same rows under other names; the columns that are not renamed keep theirs."""
+    rename = section.take("rename", dict[str, str], {})
+    _known(section, base, "rename", rename)
+
+    def shown(name: str) -> str:
+        return rename.get(name, name)
+
+    view = Table(
+        base.schema,
+        section.take("name"),
+        tuple(c.but(name=shown(c.name)) for c in base.columns),
+        kind="view",
+        title=section.take("title", str, base.title),
+        description=section.take("description", str, base.description),
+        position=base.position and Position(shown(base.position.ra), shown(base.position.dec), base.position.healpix),
+        identifier=base.identifier and shown(base.identifier),
+        base=base.qualified,
+        source={shown(c.name): c.name for c in base.columns},
+    )
+    section.done()
+    _distinct("column", [(section, column.name) for column in view.columns])
+    return view
+
+
+def _files_of(section: Section, table: Table, also: dict[str, str]) -> Files:
+    """The columns of the files: those of the table in their order, or those listed; renamed where the files differ."""
+    rename = section.take("rename", dict[str, str], {})
+    published = {there: here for here, there in rename.items()}
+    order = section.take("columns", tuple[str, ...], tuple(published.get(c.name, c.name) for c in table.columns))
+    files = Files(
+        tuple((name, rename.get(name, name)) for name in order),
+        section.take("delimiter", str, Files.delimiter),
+        section.take("null", str, Files.null),
+        also,
+    )
+    section.done()
+    _known(section, table, "rename", rename.values())
+    _known(section, table, "columns", [name for _, name in files.columns])
+    _distinct("column of the files", [(section, name) for name, _ in files.columns])
+    return files
+
+
+def _cone(section: Section, table: Table) -> Cone:
+    """The cone search; verb2 is the principal columns unless the file says which."""
+    if table.position is None or table.identifier is None:
+        raise section.fault("a cone search needs 'position' and 'identifier' in [table]")
+    principal = tuple(c.name for c in table.columns if c.principal)
+    verb2 = section.take("verb2", tuple[str, ...], principal)
+    cone = section.record(Cone, verb2=verb2)
+    needed = (table.identifier, table.position.ra, table.position.dec)
+    for key, names in (("verb1", cone.verb1), ("verb2", cone.verb2)):
+        _known(section, table, key, names)
+        missing = [name for name in needed if name not in names]
+        if missing:
+            raise section.fault(f"{key!r} must hold identifier and position; it lacks {', '.join(missing)}")
+    ra, dec, sr = cone.test
+    if not (0 < cone.max_sr <= 180 and 0 <= ra <= 360 and -90 <= dec <= 90 and 0 < sr <= cone.max_sr):
+        raise section.fault("'test' must be ra, dec, sr in degrees, with 0 < sr <= max_sr <= 180")
+    return cone
+
+
+def _check(section: Section, table: Table) -> Check:
+    check = section.record(Check)
+    _known(section, table, "column", [check.column])
+    if not table.column(check.column).type.numeric:
+        raise section.fault(f"{check.column!r} is no number: it has neither 'low' nor 'high'")
+    if check.low is not None and check.high is not None and check.low > check.high:
+        raise section.fault(f"'low' {check.low} is above 'high' {check.high}")
+    return check
+
+
+def _check_position(section: Section, table: Table) -> None:
+    if table.position is None:
+        return
+    names = [table.position.ra, table.position.dec]
+    _known(section, table, "position", names)
+    for name in names:
+        if table.column(name).type.family != "real":
+            raise section.fault(f"'position': {name!r} must be REAL or DOUBLE PRECISION")
+    if table.position.healpix in {c.name for c in table.columns}:
+        raise section.fault(f"'position': the hidden column {table.position.healpix!r} is the name of a column")
+
+
+def _check_keys(section: Section, table: Table, tables: Sequence[Table]) -> None:
+    targets = {t.qualified: t for t in tables}
+    for key in table.keys:
+        if key.target not in targets:
+            raise section.fault(f"a key points to the unknown table {key.target!r}", key.target, set(targets))
+        _known(section, table, "keys", [here for here, _ in key.columns])
+        _known(section, targets[key.target], "keys", [there for _, there in key.columns])
+
+
+def _known(section: Section, table: Table, key: str, names: Iterable[str]) -> None:
+    """All these are columns of the table."""
+    columns = {c.name for c in table.columns}
+    for name in names:
+        if name not in columns:
+            raise section.fault(f"{key!r}: {table.qualified} has no column {name!r}", name, columns)
+
+
+def _distinct(what: str, names: Sequence[tuple[Section, str]]) -> None:
+    """No two are the same; case does not tell names apart in a query."""
+    seen: dict[str, Any] = {}
+    for section, name in names:
+        if seen.setdefault(name.lower(), name) != name or list(n for _, n in names).count(name) > 1:
+            raise section.fault(f"the {what} {name!r} is there twice; case makes no difference")
+
+
+def _merged(schemas: Sequence[Schema]) -> tuple[Schema, ...]:
+    """Each schema once: one file describes it, others may only name it."""
+    found: dict[str, Schema] = {}
+    for schema in schemas:
+        before = found.get(schema.name)
+        if before is None or before == Schema(schema.name):
+            found[schema.name] = schema
+        elif schema not in (before, Schema(schema.name)):
+            raise CatalogueFault(f"two files describe the schema {schema.name!r} and do not agree")
+    return tuple(found.values())
