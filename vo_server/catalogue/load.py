@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from vo_server.catalogue.catalogue import (
     Catalogue,
@@ -22,7 +21,7 @@ from vo_server.catalogue.catalogue import (
     Publication,
     Schema,
 )
-from vo_server.catalogue.reader import Section, open_section
+from vo_server.catalogue.reader import RAW, Section, open_section
 from vo_server.errors import CatalogueFault
 from vo_server.model.column import Column, Key, Position, Table
 from vo_server.model.types import CHAR, TYPES, Type, named
@@ -31,7 +30,7 @@ _TYPE = re.compile(r"([A-Za-z][A-Za-z ]*[A-Za-z])\s*(?:\(\s*([1-9][0-9]*|\*)\s*\
 
 
 def builtin_schemas() -> Path:
-    """The folder `schemas` that comes with the server: inside the package when installed, beside it in the repository."""
+    """The folder `schemas` of the server: inside the package when installed, beside it in the repository."""
     package = Path(__file__).resolve().parent.parent
     for home in (package / "schemas", package.parent / "schemas"):
         if home.is_dir():
@@ -185,20 +184,19 @@ def _view(section: Section, base: Table) -> Table:
     rename = section.take("rename", dict[str, str], {})
     _known(section, base, "rename", rename)
 
-    def shown(name: str) -> str:
-        return rename.get(name, name)
-
+    shown = {c.name: rename.get(c.name, c.name) for c in base.columns}
+    place = base.position
     view = Table(
         base.schema,
         section.take("name"),
-        tuple(c.but(name=shown(c.name)) for c in base.columns),
+        tuple(c.but(name=shown[c.name]) for c in base.columns),
         kind="view",
         title=section.take("title", str, base.title),
         description=section.take("description", str, base.description),
-        position=base.position and Position(shown(base.position.ra), shown(base.position.dec), base.position.healpix),
-        identifier=base.identifier and shown(base.identifier),
+        position=place and Position(shown[place.ra], shown[place.dec], place.healpix),
+        identifier=base.identifier and shown[base.identifier],
         base=base.qualified,
-        source={shown(c.name): c.name for c in base.columns},
+        source={shown[c.name]: c.name for c in base.columns},
     )
     section.done()
     _distinct("column", [(section, column.name) for column in view.columns])
@@ -210,17 +208,15 @@ def _files_of(section: Section, table: Table, also: dict[str, str]) -> Files:
     rename = section.take("rename", dict[str, str], {})
     published = {there: here for here, there in rename.items()}
     order = section.take("columns", tuple[str, ...], tuple(published.get(c.name, c.name) for c in table.columns))
-    files = Files(
-        tuple((name, rename.get(name, name)) for name in order),
-        section.take("delimiter", str, Files.delimiter),
-        section.take("null", str, Files.null),
-        also,
-    )
+    columns = tuple((name, rename.get(name, name)) for name in order)
+    delimiter, null = section.take("delimiter", RAW, "|"), section.take("null", RAW, r"\N")
     section.done()
     _known(section, table, "rename", rename.values())
-    _known(section, table, "columns", [name for _, name in files.columns])
-    _distinct("column of the files", [(section, name) for name, _ in files.columns])
-    return files
+    _known(section, table, "columns", [name for _, name in columns])
+    _distinct("column of the files", [(section, name) for name, _ in columns])
+    if len(delimiter) != 1:
+        raise section.fault(f"'delimiter' must be one character, and is {delimiter!r}")
+    return Files(columns, delimiter, null, also)
 
 
 def _cone(section: Section, table: Table) -> Cone:
@@ -283,10 +279,11 @@ def _known(section: Section, table: Table, key: str, names: Iterable[str]) -> No
 
 def _distinct(what: str, names: Sequence[tuple[Section, str]]) -> None:
     """No two are the same; case does not tell names apart in a query."""
-    seen: dict[str, Any] = {}
+    seen: set[str] = set()
     for section, name in names:
-        if seen.setdefault(name.lower(), name) != name or list(n for _, n in names).count(name) > 1:
+        if name.lower() in seen:
             raise section.fault(f"the {what} {name!r} is there twice; case makes no difference")
+        seen.add(name.lower())
 
 
 def _merged(schemas: Sequence[Schema]) -> tuple[Schema, ...]:

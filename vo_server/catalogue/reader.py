@@ -26,8 +26,12 @@ def _pairs(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
 
 
+RAW = "raw"
+"""The shape of a text in which blanks count and which may be empty."""
+
 _SHAPES: dict[Any, tuple[str, Callable[[object], bool], Callable[[Any], Any]]] = {
     str: ("a text", lambda v: isinstance(v, str) and bool(v.strip()), str.strip),
+    RAW: ("a text", lambda v: isinstance(v, str), str),
     bool: ("true or false", lambda v: isinstance(v, bool), bool),
     float: ("a number", _number, float),
     tuple[str, ...]: ("a list of texts", _texts, tuple),
@@ -85,7 +89,7 @@ class Section:
     def rows(self, key: str) -> list[Section]:
         """The tables of an array of tables."""
         return [
-            Section(self.file, f"{self.below(key)}]][{n}", row) for n, row in enumerate(self.take(key, list, []), 1)
+            Section(self.file, f"{self.below(key)} no. {n}", row) for n, row in enumerate(self.take(key, list, []), 1)
         ]
 
     def below(self, key: str) -> str:
