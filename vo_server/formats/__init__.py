@@ -1,1 +1,69 @@
-"""Tables to bytes, and back."""
+"""Tables to bytes: the formats that a client may ask for, and how its words find one (DALI 1.1 section 3.4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vo_server.errors import UsageFault
+from vo_server.formats.format import Choice, Format
+from vo_server.formats.media import MediaType, accepted, parse
+from vo_server.formats.text import CSV, TSV
+from vo_server.formats.votable import BINARY, BINARY2, TABLEDATA
+
+__all__ = ["BINARY", "BINARY2", "CSV", "FORMATS", "TABLEDATA", "TSV", "Choice", "Format", "choose"]
+
+FORMATS: tuple[Format, ...] = (BINARY2, TABLEDATA, BINARY, CSV, TSV)
+
+
+def choose(
+    responseformat: str | None,
+    accept: str | None = None,
+    default: Format = FORMATS[0],
+    offered: Sequence[Format] = FORMATS,
+) -> Choice:
+    """The format that a request wants.
+
+    RESPONSEFORMAT rules; without it the first media type of the Accept header that we have, without that the default.
+    The default also answers to the names it shares with others ("votable").
+
+    Raises UsageFault for a RESPONSEFORMAT that is not offered.
+    """
+    ordered = (default, *(f for f in offered if f is not default))
+    if responseformat is None or not responseformat.strip():
+        found = (_by_media(media, ordered) for media in accepted(accept or ""))
+        return next((choice for choice in found if choice), Choice(default, default.media_type))
+    choice = _by_alias(responseformat, ordered) or _by_media(parse(responseformat), ordered)
+    if choice is None:
+        raise UsageFault(f"RESPONSEFORMAT {responseformat!r} is not offered", hint=f"offered are {_names(offered)}")
+    return choice
+
+
+def _by_alias(asked: str, formats: Sequence[Format]) -> Choice | None:
+    """By a short name; a bare media type is not one, as it must come back in the Content-Type."""
+    word = asked.strip().lower()
+    for format in formats:
+        short = (name for name in format.family if "/" not in name)
+        if word in map(str.lower, (*format.aliases, *short)):
+            return Choice(format, format.media_type)
+    return None
+
+
+def _by_media(asked: MediaType | None, formats: Sequence[Format]) -> Choice | None:
+    if asked is None:
+        return None
+    for format in formats:
+        if asked.essence in format.family and all(_agrees(format, *p) for p in asked.parameters):
+            given = {name for name, _ in asked.parameters}
+            missing = tuple(p for p in format.required if p[0] not in given)
+            return Choice(format, MediaType(asked.essence, asked.parameters + missing).text)
+    return None
+
+
+def _agrees(format: Format, name: str, value: str) -> bool:
+    allowed = dict(format.parameters).get(name)
+    return allowed is not None and (not allowed or value.lower() in map(str.lower, allowed))
+
+
+def _names(formats: Sequence[Format]) -> str:
+    words = (name for f in formats for name in (*f.family, *f.aliases, f.media_type))
+    return ", ".join(dict.fromkeys(words))

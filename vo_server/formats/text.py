@@ -1,0 +1,91 @@
+"""CSV (RFC 4180) and TSV, with a header line (TAP 1.1 section 3.2).
+
+Neither has a place to say that rows were left out or that something failed: an overflow stays unsaid, and a fault
+after the first byte is raised, so that the connection breaks off instead of ending like a whole answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vo_server.errors import Fault
+from vo_server.formats.arrays import blocks, conform, gather
+from vo_server.formats.cells import holds, joined, spelled
+from vo_server.formats.format import Format
+from vo_server.model.column import Column
+from vo_server.model.result import Info, Result
+
+Guard = Callable[[pa.Array], pa.Array]
+
+
+def _quoted(array: pa.Array) -> pa.Array:
+    """Texts for CSV: in quotes where they hold a quote, a comma or a line's end, and where they are empty.
+
+    So an empty text differs from a missing value for those who look.
+    """
+    if not holds(array, b'",\r\n') and (len(array) == 0 or pc.min(pc.binary_length(array)).as_py() != 0):
+        return array
+    needed = pc.match_substring_regex(array, '[",\r\n]|^$')
+    inner = pc.replace_substring(array, '"', '""')
+    return pc.if_else(needed, pc.binary_join_element_wise('"', inner, '"', ""), array)
+
+
+def _flattened(array: pa.Array) -> pa.Array:
+    """Texts for TSV, which has no quotes: tabs and line ends become blanks."""
+    return pc.replace_substring_regex(array, "[\t\r\n]", " ") if holds(array, b"\t\r\n") else array
+
+
+def _write(result: Result, separator: str, end: str, guard: Guard) -> Iterator[bytes]:
+    yield _line((c.name for c in result.columns), separator, end, guard)
+    yield from gather(_lines(result, separator, end, guard))
+
+
+def _lines(result: Result, separator: str, end: str, guard: Guard) -> Iterator[bytes]:
+    for batch in result.batches:
+        for block in blocks(batch):
+            arrays = conform(block, result.columns)
+            texts = (_cells(a, c, guard) for a, c in zip(arrays, result.columns, strict=True))
+            yield joined(texts, "", separator, end)
+
+
+def _line(names: Iterator[str], separator: str, end: str, guard: Guard) -> bytes:
+    return (separator.join(guard(pa.array(list(names), pa.string())).to_pylist()) + end).encode()
+
+
+def _cells(array: pa.Array, column: Column, guard: Guard) -> pa.Array:
+    text = spelled(array, column, "Infinity", "-Infinity")
+    return guard(text) if column.type.family == "text" else text
+
+
+def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
+    return f"{fault.word}: {fault}\n".encode()
+
+
+CSV = Format(
+    name="csv",
+    label="CSV, comma-separated values",
+    media_type="text/csv;header=present",
+    extension="csv",
+    write=partial(_write, separator=",", end="\r\n", guard=_quoted),
+    fault=_fault,
+    fault_type="text/plain;charset=utf-8",
+    family=("csv", "text/csv"),
+    parameters=(("header", ("present",)), ("charset", ("utf-8",))),
+    required=(("header", "present"),),
+)
+
+TSV = Format(
+    name="tsv",
+    label="TSV, tab-separated values",
+    media_type="text/tab-separated-values",
+    extension="tsv",
+    write=partial(_write, separator="\t", end="\n", guard=_flattened),
+    fault=_fault,
+    fault_type="text/plain;charset=utf-8",
+    family=("tsv", "text/tab-separated-values"),
+    parameters=(("charset", ("utf-8",)),),
+)
