@@ -1,0 +1,152 @@
+"""The words of ADQL 2.1 as data: what is reserved, and how the functions of the language are called.
+
+The reserved words are those of the grammar (ADQL 2.1 appendix A). How a word reads in the grammar is its terminal: most
+have their own, the rest of them are RESERVED and have no place but the list that refuses them as names.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+SQL_RESERVED = frozenset(
+    """
+    ABSOLUTE ACTION ADD ALL ALLOCATE ALTER AND ANY ARE AS ASC ASSERTION AT AUTHORIZATION AVG BEGIN BETWEEN BIT
+    BIT_LENGTH BOTH BY CASCADE CASCADED CASE CAST CATALOG CHAR CHARACTER CHARACTER_LENGTH CHAR_LENGTH CHECK
+    CLOSE COALESCE COLLATE COLLATION COLUMN COMMIT CONNECT CONNECTION CONSTRAINT CONSTRAINTS CONTINUE CONVERT
+    CORRESPONDING COUNT CREATE CROSS CURRENT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER CURSOR
+    DATE DAY DEALLOCATE DECIMAL DECLARE DEFAULT DEFERRABLE DEFERRED DELETE DESC DESCRIBE DESCRIPTOR
+    DIAGNOSTICS DISCONNECT DISTINCT DOMAIN DOUBLE DROP ELSE END END-EXEC ESCAPE EXCEPT EXCEPTION EXEC EXECUTE
+    EXISTS EXTERNAL EXTRACT FALSE FETCH FIRST FLOAT FOR FOREIGN FOUND FROM FULL GET GLOBAL GO GOTO GRANT GROUP
+    HAVING HOUR IDENTITY IMMEDIATE IN INDICATOR INITIALLY INNER INPUT INSENSITIVE INSERT INT INTEGER INTERSECT
+    INTERVAL INTO IS ISOLATION JOIN KEY LANGUAGE LAST LEADING LEFT LEVEL LIKE LOCAL LOWER MATCH MAX MIN MINUTE
+    MODULE MONTH NAMES NATIONAL NATURAL NCHAR NEXT NO NOT NULL NULLIF NUMERIC OCTET_LENGTH OF ON ONLY OPEN
+    OPTION OR ORDER OUTER OUTPUT OVERLAPS PAD PARTIAL POSITION PRECISION PREPARE PRESERVE PRIMARY PRIOR
+    PRIVILEGES PROCEDURE PUBLIC READ REAL REFERENCES RELATIVE RESTRICT REVOKE RIGHT ROLLBACK ROWS SCHEMA
+    SCROLL SECOND SECTION SELECT SESSION SESSION_USER SET SIZE SMALLINT SOME SPACE SQL SQLCODE SQLERROR
+    SQLSTATE SUBSTRING SUM SYSTEM_USER TABLE TEMPORARY THEN TIME TIMESTAMP TIMEZONE_HOUR TIMEZONE_MINUTE TO
+    TRAILING TRANSACTION TRANSLATE TRANSLATION TRIM TRUE UNION UNIQUE UNKNOWN UPDATE UPPER USAGE USER USING
+    VALUE VALUES VARCHAR VARYING VIEW WHEN WHENEVER WHERE WITH WORK WRITE YEAR ZONE
+    """.split()
+)
+
+ADQL_RESERVED = frozenset(
+    """
+    ABS ACOS AREA ASIN ATAN ATAN2 BIGINT BOX CEILING CENTROID CIRCLE CONTAINS COORD1 COORD2 COORDSYS COS COT
+    DEGREES DISTANCE EXP FLOOR ILIKE INTERSECTS IN_UNIT LOG LOG10 MOD OFFSET PI POINT POLYGON POWER RADIANS
+    RAND REGION ROUND SIN SQRT TAN TOP TRUNCATE
+    """.split()
+)
+
+RESERVED = SQL_RESERVED | ADQL_RESERVED
+
+KEPT = frozenset(
+    """
+    SELECT DISTINCT ALL OFFSET ASC DESC UNION EXCEPT INTERSECT JOIN INNER LEFT RIGHT FULL CROSS NOT LIKE ILIKE NULL
+    EXISTS TRUE FALSE CASE END CAST WITH
+    """.split()
+)
+"""Words whose token the parser hands to the tree builder."""
+
+SILENT = frozenset(
+    """
+    TOP FROM WHERE GROUP ORDER BY HAVING AS OUTER NATURAL ON USING OR AND BETWEEN IN IS WHEN THEN ELSE
+    """.split()
+)
+"""Words that only hold the grammar together; their terminals begin with an underscore."""
+
+AGGREGATES = frozenset({"COUNT", "SUM", "AVG", "MIN", "MAX"})
+
+TYPES = frozenset({"CHAR", "VARCHAR", "SMALLINT", "INTEGER", "BIGINT", "REAL", "DOUBLE", "PRECISION", "TIMESTAMP"})
+"""Words of the types of CAST, as far as they are no functions."""
+
+CAST_TYPES = frozenset(
+    {
+        *("CHAR", "VARCHAR", "SMALLINT", "INTEGER", "BIGINT", "REAL", "DOUBLE PRECISION", "TIMESTAMP"),
+        *("POINT", "CIRCLE", "POLYGON"),
+    }
+)
+SIZED_TYPES = frozenset({"CHAR", "VARCHAR"})
+
+
+# What an argument is, in one letter. The grammar knows numeric, character and geometry expressions, and primaries
+# (columns, literals, parentheses, aggregates, CAST, COALESCE, user-defined functions), which may be any of these.
+
+COLUMN, ANY, STRING, INTEGER, NUMBER, SIGNED = "c", "a", "s", "d", "m", "i"
+NUMERIC, TEXT, POINT, GEOMETRY, USER, NULL, CONDITION = "n", "t", "o", "g", "f", "z", "B"
+
+FORMAL = {
+    "v": "casdmintogfz",  # any value
+    "n": "casdminfz",  # numeric_value_expression
+    "t": "casdmtfz",  # character_value_expression
+    "g": "casdmogfz",  # geometry_value_expression
+    "p": "caofz",  # coord_value; COALESCE, CAST and parentheses are let through
+    "s": "s",  # character_string_literal
+    "k": "sz",  # coord_sys
+    "i": "di",  # signed_integer
+    "u": "d",  # unsigned_decimal
+}
+"""For each letter in a pattern of arguments, the letters of what may stand there."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the language: what it takes (a pattern over FORMAL), that in words, and what it gives."""
+
+    arguments: str
+    usage: str
+    gives: str = NUMERIC
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The arguments as a regular expression over the letters of actual arguments."""
+        return re.compile(re.sub("[a-z]", lambda match: f"[{FORMAL[match[0]]}]", self.arguments))
+
+
+_ONE_NUMBER = Function("n", "one number")
+_TWO_NUMBERS = Function("nn", "two numbers")
+_ONE_VALUE = Function("v", "one value", ANY)
+_TWO_REGIONS = Function("gg", "two geometries")
+_ONE_POINT = Function("p", "one point")
+_ONE_TEXT = Function("t", "one string", TEXT)
+_ROUNDED = Function("ni?", "a number and, if wanted, a whole number of digits")
+
+FUNCTIONS: dict[str, Function] = {
+    **dict.fromkeys("ABS CEILING DEGREES EXP FLOOR LOG LOG10 RADIANS SQRT".split(), _ONE_NUMBER),
+    **dict.fromkeys("ACOS ASIN ATAN COS COT SIN TAN".split(), _ONE_NUMBER),
+    **dict.fromkeys("MOD POWER ATAN2".split(), _TWO_NUMBERS),
+    **dict.fromkeys("ROUND TRUNCATE".split(), _ROUNDED),
+    **dict.fromkeys("CONTAINS INTERSECTS".split(), _TWO_REGIONS),
+    **dict.fromkeys("COORD1 COORD2".split(), _ONE_POINT),
+    **dict.fromkeys("LOWER UPPER".split(), _ONE_TEXT),
+    "PI": Function("", "no arguments"),
+    "RAND": Function("u?", "nothing or an unsigned whole number"),
+    "COALESCE": Function("v+", "one value or more", ANY),
+    "NULLIF": Function("vv", "two values", ANY),
+    "IN_UNIT": Function("ns", "a number and a unit in single quotes"),
+    "POINT": Function("k?nn", "two coordinates", POINT),
+    "CENTROID": Function("g", "one geometry", POINT),
+    "CIRCLE": Function("k?(nn|p)n", "two coordinates or a point, and a radius", GEOMETRY),
+    "BOX": Function("k?(nn|p)nn", "two coordinates or a point, and two sides", GEOMETRY),
+    "POLYGON": Function("k?((nn){3,}|p{3,})", "three or more vertices, all as coordinates or all as points", GEOMETRY),
+    "REGION": Function("s", "one string literal", GEOMETRY),
+    "AREA": Function("g", "one geometry"),
+    "COORDSYS": Function("g", "one geometry", TEXT),
+    "DISTANCE": Function("pp|nnnn", "two points or four coordinates"),
+}
+
+
+def terminal(word: str) -> str:
+    """The terminal of the grammar for a word in upper case; NAME if it is not reserved."""
+    return TERMINALS.get(word, "NAME")
+
+
+TERMINALS: dict[str, str] = {
+    **dict.fromkeys(RESERVED, "RESERVED"),
+    **dict.fromkeys(FUNCTIONS, "FUNCTION"),
+    **dict.fromkeys(AGGREGATES, "AGGREGATE"),
+    **dict.fromkeys(TYPES, "TYPE"),
+    **{word: word for word in KEPT},
+    **{word: f"_{word}" for word in SILENT},
+}
