@@ -1,0 +1,77 @@
+"""The published tables as VODataService 1.2 tells them (section 3.3): for VOSI and for registry records.
+
+Names are written as they are typed in a query, as TAP_SCHEMA has them (TAP 1.1 section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vo_server.catalogue.catalogue import Catalogue, Schema
+from vo_server.catalogue.names import qualified, quoted
+from vo_server.documents.elements import Element, add, add_known
+from vo_server.model.column import Column, Key, Table
+
+KINDS = {"table": "base_table", "view": "view"}
+"""TAP_SCHEMA's word for the kind of a table, and VODataService's."""
+
+
+def add_schemas(tableset: Element, catalogue: Catalogue, columns: bool = True) -> None:
+    """The schemas that hold tables; `columns` False leaves it at the tables' names and descriptions."""
+    for name, schema in {s.name: s for s in catalogue.schemas}.items():
+        tables = [t for t in catalogue.tables if t.schema == name]
+        if tables:
+            _add_schema(tableset, schema, tables, catalogue, columns)
+
+
+def _add_schema(tableset: Element, schema: Schema, tables: list[Table], catalogue: Catalogue, columns: bool) -> None:
+    entry = add(tableset, "schema")
+    add_known(entry, name=quoted(schema.name), title=schema.title, description=schema.description, utype=schema.utype)
+    for table in tables:
+        fill(add(entry, "table"), table, catalogue, columns)
+
+
+def fill(element: Element, table: Table, catalogue: Catalogue, columns: bool = True) -> None:
+    """What a table element holds."""
+    element.set("type", KINDS[table.kind])
+    add_known(
+        element,
+        name=qualified(table),
+        title=table.title,
+        description=table.description,
+        utype=table.utype,
+        nrows=table.nrows,
+    )
+    if columns:
+        for column in table.columns:
+            _add_column(element, column, column.name == table.identifier)
+        _add_keys(element, table.keys, {t.qualified: qualified(t) for t in catalogue.tables})
+
+
+def _add_column(table: Element, column: Column, primary: bool) -> None:
+    entry = add(table, "column", std=column.std)
+    add_known(entry, name=quoted(column.name), description=column.description)
+    add_known(entry, unit=column.unit, ucd=column.ucd, utype=column.utype)
+    add(
+        entry,
+        "dataType",
+        column.datatype,
+        type="vs:VOTableType",
+        arraysize=column.arraysize,
+        extendedType=column.xtype,
+    )
+    flags = {"indexed": column.indexed, "primary": primary, "nullable": column.nullable}
+    for flag, holds in flags.items():
+        if holds:
+            add(entry, "flag", flag)
+
+
+def _add_keys(table: Element, keys: Iterable[Key], published: dict[str, str]) -> None:
+    """The keys that lead to tables we publish."""
+    for key in keys:
+        if key.target in published:
+            entry = add(table, "foreignKey")
+            add(entry, "targetTable", published[key.target])
+            for here, there in key.columns:
+                add_known(add(entry, "fkColumn"), fromColumn=quoted(here), targetColumn=quoted(there))
+            add_known(entry, description=key.description, utype=key.utype)

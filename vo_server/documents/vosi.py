@@ -1,0 +1,66 @@
+"""The documents of VOSI 1.1: is the service up, what can it do, which tables has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.documents.capability import Capability, add_capability
+from vo_server.documents.elements import add_known, root, serialised
+from vo_server.documents.tables import add_schemas, fill
+from vo_server.model.column import Table
+
+AVAILABILITY = "http://www.ivoa.net/xml/VOSIAvailability/v1.0"
+CAPABILITIES = "http://www.ivoa.net/xml/VOSICapabilities/v1.0"
+TABLES = "http://www.ivoa.net/xml/VOSITables/v1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether the service can be used; instants with their time zone."""
+
+    available: bool
+    up_since: datetime | None = None
+    down_at: datetime | None = None
+    back_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+
+def availability(state: Availability) -> bytes:
+    """VOSI 1.1 section 5; the one document here whose elements have a namespace."""
+    document = root("vosi", AVAILABILITY, "availability")
+    known = {
+        "available": state.available,
+        "upSince": state.up_since,
+        "downAt": state.down_at,
+        "backAt": state.back_at,
+    }
+    add_known(document, **{f"{{{AVAILABILITY}}}{name}": value for name, value in known.items()})
+    for note in state.notes:
+        add_known(document, **{f"{{{AVAILABILITY}}}note": note})
+    return serialised(document)
+
+
+def capabilities(listed: Iterable[Capability]) -> bytes:
+    """VOSI 1.1 section 4."""
+    document = root("vosi", CAPABILITIES, "capabilities")
+    for capability in listed:
+        add_capability(document, capability)
+    return serialised(document)
+
+
+def tableset(catalogue: Catalogue, detail: Literal["min", "max"] = "max") -> bytes:
+    """VOSI 1.1 section 6; `min` leaves out the columns, for which a client then asks by table."""
+    document = root("vosi", TABLES, "tableset")
+    add_schemas(document, catalogue, columns=detail == "max")
+    return serialised(document)
+
+
+def table(one: Table, catalogue: Catalogue) -> bytes:
+    """A single table in full; the catalogue says which of its keys lead anywhere."""
+    document = root("vosi", TABLES, "table")
+    fill(document, one, catalogue)
+    return serialised(document)
