@@ -1,0 +1,35 @@
+"""Names as they are typed in a query."""
+
+from __future__ import annotations
+
+import pytest
+
+from vo_server.catalogue.names import quoted, regular
+from vo_server.model.words import ADQL, RESERVED, SQL
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("j_m", "j_m"),
+        ("k_m_2mass", "k_m_2mass"),
+        ("date", '"date"'),
+        ("Size", '"Size"'),
+        ("distance", '"distance"'),
+        ("2mass", '"2mass"'),
+        ("_id", '"_id"'),
+        ("J-H", '"J-H"'),
+        ("größe", '"größe"'),
+        ('a"b', '"a""b"'),
+        ("a\n", '"a\n"'),
+        ("", '""'),
+    ],
+)
+def test_quoted(name: str, typed: str) -> None:
+    assert quoted(name) == typed
+    assert regular(name) == (name == typed)
+
+
+def test_words_of_the_two_languages() -> None:
+    assert (len(SQL), len(ADQL), len(RESERVED)) == (226, 41, 267)
+    assert all(word == word.upper() for word in RESERVED)
