@@ -1,0 +1,1 @@
+"""Bulk data in, and a synthetic sky."""

@@ -1,0 +1,248 @@
+"""The one road of bulk data into a catalogue: read, check, index, sort, write, publish.
+
+    reading   each file in blocks; threads parse and check them, add the HEALPix number, and lay sorted runs on disk
+    sorting   the runs say where to cut the sky into ranges of equal size
+    writing   range by range the runs are merged into the new generation's database
+
+Memory is bound by `memory_limit` and not by the number of rows: one run being filled, one being sorted, and a few
+blocks; then two or three ranges and the database's own. The scratch files lie beside the new generation and take about
+160 bytes for a row of 60 columns, the database about 115.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+import astropy.units as u
+import numpy as np
+import pyarrow as pa
+from astropy.coordinates import Latitude, Longitude
+from cdshealpix.nested import lonlat_to_healpix
+
+from vo_server import __version__
+from vo_server.catalogue.catalogue import Publication
+from vo_server.engines.store import Generation, Store
+from vo_server.errors import LoadFault
+from vo_server.load.database import ROW_GROUP, Earlier, database
+from vo_server.load.inputs import Meter, expand, meter, opened
+from vo_server.load.pieces import Checked, Piece, checked
+from vo_server.load.recognise import pieces
+from vo_server.load.rejects import OnError, Rejects
+from vo_server.load.rules import Rule, rules
+from vo_server.load.runs import Run, Spool, merged, regrouped
+from vo_server.load.shape import shape
+from vo_server.model.column import Position
+
+GIB = 1 << 30
+_ORDER = np.uint8(29)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a load is. A total is None as long as it is not known: the rows while they are read, the bytes of
+    standard input."""
+
+    phase: Literal["reading", "sorting", "writing"]
+    rows: int = 0
+    total_rows: int | None = None
+    bytes: int = 0
+    total_bytes: int | None = None
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load did. `rows` are those that came in, `total` those that now serve."""
+
+    rows: int
+    total: int
+    rejected: int
+    rejects: Path | None
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+Watch = Callable[[Progress], None]
+
+
+def load(
+    publication: Publication,
+    files: Sequence[str | Path],
+    store: Store,
+    *,
+    append: bool = False,
+    on_error: OnError = "stop",
+    memory_limit: int = 2 * GIB,
+    threads: int | None = None,
+    progress: Watch | None = None,
+) -> Loaded:
+    """Load files into a catalogue: in place of its rows or, with `append`, beside them.
+
+    Until the last step the rows of before serve on, and they do whenever the load fails or is killed.
+
+    Raises LoadFault.
+    """
+    begun = time.monotonic()
+    names = expand(files)
+    with store.writing(publication.id) as generation, Rejects(store.data, publication.id, on_error) as rejects:
+        work = _Work(publication, generation, rejects, memory_limit, threads or _processors(), progress or _nobody)
+        with _told(store.data), work.earlier(store.current(publication.id) if append else None) as earlier:
+            runs = work.read(names)
+            total = work.write(runs, earlier, names)
+        generation.publish()
+    seconds = time.monotonic() - begun
+    return Loaded(work.rows, total, rejects.count, rejects.path, seconds, tuple(work.warnings))
+
+
+@contextmanager
+def _told(data: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LoadFault(f"{error.filename or data}: {error.strerror or error}") from error
+
+
+def _nobody(progress: Progress) -> None:
+    pass
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(slots=True)
+class _Work:
+    """One load under way."""
+
+    publication: Publication
+    generation: Generation
+    rejects: Rejects
+    memory: int
+    threads: int
+    watch: Watch
+    rows: int = 0
+    bytes: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> str | None:
+        """The hidden column by which the rows are sorted."""
+        return None if self.position is None else self.position.healpix
+
+    @property
+    def position(self) -> Position | None:
+        """The columns of the position."""
+        return self.publication.table.position
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The finished table as Arrow sees it."""
+        fields = [pa.field(c.name, c.type.arrow) for c in self.publication.table.columns]
+        return pa.schema(fields if self.key is None else [*fields, pa.field(self.key, pa.int64())])
+
+    def earlier(self, path: Path | None) -> AbstractContextManager[Earlier | None]:
+        """The rows that serve now, if there are any."""
+        return nullcontext() if path is None else Earlier(path, self.schema, self.key)
+
+    def read(self, names: Sequence[str]) -> list[Run]:
+        """Every file, as sorted runs on disk."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            spool = Spool(self.key, self.memory // 8, self._run_path, pool)
+            try:
+                self._read_into(spool, names, pool)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+            return spool.finish()
+
+    def _run_path(self, number: int) -> Path:
+        return self.generation.scratch(f"{number:05}.run")
+
+    def _read_into(self, spool: Spool, names: Sequence[str], pool: ThreadPoolExecutor) -> None:
+        gauge = meter(names)
+        form = shape(self.publication)
+        check = partial(_checked, rules=rules(self.publication), position=self.position)
+        at_work: deque[Future[Checked]] = deque()
+        for name in names:
+            with opened(name, gauge) as input:
+                for piece in pieces(input, form, self.warnings.append):
+                    at_work.append(pool.submit(check, piece))
+                    if len(at_work) > 2 * self.threads:
+                        self._take(at_work.popleft(), spool, gauge, input.name)
+        while at_work:
+            self._take(at_work.popleft(), spool, gauge, "")
+
+    def _take(self, done: Future[Checked], spool: Spool, gauge: Meter, file: str) -> None:
+        found = done.result()
+        self.rejects.take(found.bad)
+        spool.add(found.table)
+        self.rows += found.table.num_rows
+        self.bytes += found.table.nbytes
+        self.watch(Progress("reading", self.rows, None, gauge.read, gauge.total, file))
+
+    def write(self, runs: Sequence[Run], earlier: Earlier | None, names: Sequence[str]) -> int:
+        """The new generation's database; how many rows it has."""
+        if not self.rows:
+            raise LoadFault("the files have no rows that can be loaded")
+        total = self.rows + (earlier.rows if earlier else 0)
+        self.watch(Progress("sorting", 0, total))
+        width = max(self.bytes // max(self.rows, 1), 1)
+        ranges = _row_groups(self.memory // 16 // width, 8)
+        group = _row_groups(self.memory // 32 // width, 2)
+        tables = regrouped(self._sorted(runs, earlier, ranges), group)
+        with database(self.generation.path, self.threads, self.memory // 2) as target:
+            target.write_rows(self.schema, tables, self._writing(total))
+            target.write_meta(self._meta(total, earlier, names), self.position)
+        return total
+
+    def _sorted(self, runs: Sequence[Run], earlier: Earlier | None, rows: int) -> Iterator[pa.RecordBatch]:
+        before = [] if earlier is None else [earlier]
+        if self.key is None:
+            return chain(*(run.all() for run in before), *(run.all() for run in runs))
+        return merged([*before, *runs], self.key, rows)
+
+    def _writing(self, total: int) -> Callable[[int], None]:
+        done = 0
+
+        def written(rows: int) -> None:
+            nonlocal done
+            done += rows
+            self.watch(Progress("writing", done, total))
+
+        return written
+
+    def _meta(self, total: int, earlier: Earlier | None, names: Sequence[str]) -> dict[str, object]:
+        return {
+            "rows": total,
+            "rejected": self.rejects.count,
+            "loaded_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "files": [*(earlier.files if earlier else ()), *(Path(n).name for n in names)],
+            "version": __version__,
+        }
+
+
+def _row_groups(rows: int, most: int) -> int:
+    """The number of rows in about so many, in whole row groups of the database, of which one at least."""
+    return min(max(round(rows / ROW_GROUP), 1), most) * ROW_GROUP
+
+
+def _checked(piece: Piece, rules: Sequence[Rule], position: Position | None) -> Checked:
+    found = checked(piece, rules)
+    return found if position is None else replace(found, table=_indexed(found.table, position))
+
+
+def _indexed(table: pa.Table, position: Position) -> pa.Table:
+    ra, dec = (table[name].to_numpy() for name in (position.ra, position.dec))
+    cells = lonlat_to_healpix(Longitude(ra, u.deg), Latitude(dec, u.deg), _ORDER)
+    return table.append_column(position.healpix, pa.array(cells.astype(np.int64)))
