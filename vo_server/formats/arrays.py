@@ -18,6 +18,9 @@ Array = npt.NDArray[Any]
 BLOCK = 1 << 19
 """Bytes of Arrow data that a writer takes at a time: the rows made from them stay in the processor's cache."""
 
+FEW = 256
+"""Rows of a batch that is never cut: finding its size would cost more than it saves."""
+
 PIECE = 1 << 20
 """Bytes of a document that are sent at a time."""
 
@@ -36,6 +39,8 @@ def conform(batch: pa.RecordBatch, columns: tuple[Column, ...]) -> list[pa.Array
 def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """A batch cut into pieces of about BLOCK bytes."""
     rows = batch.num_rows
+    if rows <= FEW:
+        return iter((batch,) if rows else ())
     step = max(64, min(rows, BLOCK * rows // max(1, batch.nbytes)))
     return (batch.slice(start, step) for start in range(0, rows, step))
 
@@ -54,18 +59,24 @@ def gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def nulls(array: pa.Array) -> npt.NDArray[np.bool_]:
-    """True where a value is missing."""
-    return array.is_null().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+def nulls(array: pa.Array) -> Bytes:
+    """1 where a value is missing, 0 elsewhere; of an array that has missing values."""
+    first, skipped = divmod(array.offset, 8)
+    count = skipped + len(array)
+    packed = np.frombuffer(array.buffers()[0], np.uint8, (count + 7) // 8, first)
+    return 1 - np.unpackbits(packed, count=count, bitorder="little")[skipped:]
 
 
-def numbers(array: pa.Array) -> Array:
-    """The values of an array of numbers, what stands in the place of a missing one included."""
-    dtype = np.dtype(array.type.to_pandas_dtype())
+def numbers(array: pa.Array, dtype: np.dtype[Any] | None = None) -> Array:
+    """The values of an array of numbers, what stands in the place of a missing one included.
+
+    A `dtype` that is known need not be asked for; it must be the array's own.
+    """
+    dtype = dtype or np.dtype(array.type.to_pandas_dtype())
     data = array.buffers()[1]
     if data is None:
         return np.zeros(len(array), dtype)
-    return np.frombuffer(data, dtype, count=len(array), offset=array.offset * dtype.itemsize)
+    return np.frombuffer(data, dtype, len(array), array.offset * dtype.itemsize)
 
 
 def offsets(array: pa.Array) -> npt.NDArray[np.int32]:

@@ -16,7 +16,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,7 +44,8 @@ MARKERS = {
 }
 """What stands for a missing integer in BINARY, which has no flags."""
 
-Ends = npt.NDArray[np.int32]
+NOTHING, TRUE, FALSE, UNKNOWN = pa.scalar(b""), *(pa.scalar(ord(c), pa.uint8()) for c in "TF?")
+EMPTY = pa.scalar("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,13 @@ def _flags(arrays: list[pa.Array], width: int, rows: int) -> Array:
     flags = np.zeros((width, rows), np.uint8)
     for index, array in enumerate(arrays):
         if array.null_count:
-            flags[index // 8] |= nulls(array).view(np.uint8) << (7 - index % 8)
+            flags[index // 8] |= nulls(array) << (7 - index % 8)
     return flags.T
 
 
 def _joined(parts: list[Array | pa.Array]) -> pa.Buffer:
     """Row by row the bytes of all parts."""
-    joined = pc.binary_join_element_wise(*(_as_binary(part) for part in parts), pa.scalar(b""))
+    joined = pc.binary_join_element_wise(*(_as_binary(part) for part in parts), NOTHING)
     return pa.py_buffer(content(joined))
 
 
@@ -186,22 +186,23 @@ def marker(column: Column) -> int | None:
 
 def _scalar(dtype: np.dtype[Any], mark: int | None, name: str) -> Fixed:
     missing = np.nan if dtype.kind == "f" else mark or 0
+    native = dtype.newbyteorder("=")
 
     def write(array: pa.Array) -> Array:
-        if mark is not None and pc.any(pc.equal(array, pa.scalar(mark, array.type))).as_py():
+        if mark is not None and mark in numbers(array, native) and pc.index(array, mark, 0, len(array)).as_py() >= 0:
             raise Fault(f"The value {mark} of {name} cannot be told from a missing one in BINARY: ask for BINARY2")
-        return numbers(array.fill_null(missing) if array.null_count else array)
+        return numbers(array.fill_null(missing) if array.null_count else array, native)
 
     return Fixed(dtype, write)
 
 
 def _booleans(array: pa.Array) -> Array:
-    letters = pc.if_else(array, pa.scalar(ord("T"), pa.uint8()), pa.scalar(ord("F"), pa.uint8()))
-    return numbers(letters.fill_null(ord("?"))).view("S1")
+    letters = pc.if_else(array, TRUE, FALSE)
+    return numbers(letters.fill_null(UNKNOWN)).view("S1")
 
 
 def _filled(array: pa.Array) -> pa.Array:
-    return array.fill_null("") if array.null_count else array
+    return array.fill_null(EMPTY) if array.null_count else array
 
 
 def _written(array: pa.Array, column: Column) -> pa.Array:

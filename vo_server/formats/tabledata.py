@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo_server.formats.arrays import blocks, conform
-from vo_server.formats.cells import holds, joined, spelled
+from vo_server.formats.cells import holds, joined, spelled, table
 from vo_server.model.column import Column
 
-SPECIAL = b"&<>\xef" + bytes(b for b in range(32) if b not in b"\t\n")
+SPECIAL = table(b"&<>\xef" + bytes(b for b in range(32) if b not in b"\t\n"))
 """Bytes of texts that may need work: 0xEF begins U+FFFE and U+FFFF."""
 
 ILLEGAL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{FFFE}\x{FFFF}]"

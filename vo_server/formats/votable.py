@@ -27,12 +27,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/x-votable+xml"
 
-BEGIN = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n'
-    '<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"'
-    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-    ' xsi:schemaLocation="http://www.ivoa.net/xml/VOTable/v1.3 http://www.ivoa.net/xml/VOTable/votable-1.4.xsd">\n'
-)
+BEGIN = '<?xml version="1.0" encoding="UTF-8"?>\n<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">\n'
 END = "</RESOURCE>\n</VOTABLE>\n"
 
 FRAME = "ICRS"

@@ -1,0 +1,95 @@
+"""How RESPONSEFORMAT and Accept find a format, and what comes back as Content-Type."""
+
+from __future__ import annotations
+
+import pytest
+
+from vo_server.errors import UsageFault
+from vo_server.formats import BINARY, BINARY2, CSV, FORMATS, TABLEDATA, TSV, Format, choose
+
+B2, TD = BINARY2.media_type, TABLEDATA.media_type
+
+
+@pytest.mark.parametrize(
+    ("asked", "format", "content_type"),
+    [
+        (None, BINARY2, B2),
+        ("", BINARY2, B2),
+        ("votable", BINARY2, B2),
+        (" VOTable ", BINARY2, B2),
+        ("votable/td", TABLEDATA, TD),
+        ("votable/b", BINARY, BINARY.media_type),
+        ("VOTABLE/B2", BINARY2, B2),
+        ("application/x-votable+xml", BINARY2, "application/x-votable+xml"),
+        ("text/xml", BINARY2, "text/xml"),
+        ("Text/XML; charset=UTF-8", BINARY2, "text/xml;charset=UTF-8"),
+        ("text/xml;content=x-votable", BINARY2, "text/xml;content=x-votable"),
+        (" APPLICATION/X-VOTable+XML ; Serialization = tabledata ", TABLEDATA, TD.replace("TABLEDATA", "tabledata")),
+        ('text/xml;serialization="TABLEDATA"', TABLEDATA, "text/xml;serialization=TABLEDATA"),
+        ("text/xml;content=datalink;serialization=BINARY", BINARY, "text/xml;content=datalink;serialization=BINARY"),
+        ("text/xml;serialization=BINARY;content=datalink", BINARY, "text/xml;serialization=BINARY;content=datalink"),
+        ('text/xml;content="a b"', BINARY2, 'text/xml;content="a b"'),
+        ("text/xml;", BINARY2, "text/xml"),
+        ("csv", CSV, "text/csv;header=present"),
+        ("text/csv", CSV, "text/csv;header=present"),
+        ("text/csv; header=present; charset=utf-8", CSV, "text/csv;header=present;charset=utf-8"),
+        ("TSV", TSV, "text/tab-separated-values"),
+        ("text/tab-separated-values", TSV, "text/tab-separated-values"),
+    ],
+)
+def test_asked(asked: str | None, format: Format, content_type: str) -> None:
+    choice = choose(asked)
+    assert (choice.format, choice.content_type) == (format, content_type)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "nonsense", "application/pdf", "votable/b3", "*/*", "text/xml;a",
+        "text/csv;header=absent", "text/csv;charset=latin1", "text/xml;serialization=FITS",
+        "text/xml;x=\"\r\nSet-Cookie: a", "text/xml\r\nX: y",
+    ],
+)  # fmt: skip
+def test_refused(asked: str) -> None:
+    with pytest.raises(UsageFault, match=r"offered are votable, application/x-votable\+xml"):
+        choose(asked)
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
+def test_every_announced_name_is_accepted(format: Format) -> None:
+    for name in (format.media_type, *format.aliases):
+        assert choose(name).format is format
+    assert choose(format.media_type).content_type == format.media_type
+    for name in format.family:
+        assert choose(name, default=format).format is format
+
+
+@pytest.mark.parametrize(
+    ("accept", "format"),
+    [
+        ("*/*", TABLEDATA),
+        ("", TABLEDATA),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", TABLEDATA),
+        ("text/csv", CSV),
+        ("text/csv;q=0.2, text/tab-separated-values;q=0.5", TSV),
+        ("application/x-votable+xml;serialization=BINARY2, text/csv;q=0.5", BINARY2),
+        ("text/csv;q=0, text/xml;q=0.1", TABLEDATA),
+        ("rubbish,,;q=x, text/csv;q=7", TABLEDATA),
+    ],
+)
+def test_accept(accept: str, format: Format) -> None:
+    assert choose(None, accept, TABLEDATA).format is format
+
+
+def test_responseformat_before_accept() -> None:
+    assert choose("csv", "text/xml").format is CSV
+
+
+def test_only_what_is_offered() -> None:
+    with pytest.raises(UsageFault):
+        choose("csv", default=TABLEDATA, offered=(TABLEDATA,))
+
+
+def test_the_type_of_an_error() -> None:
+    assert choose("text/xml").fault_type == "text/xml"
+    assert choose("csv").fault_type == "text/plain;charset=utf-8"

@@ -1,0 +1,191 @@
+"""One suite over FORMATS: random rows of every type, written and read back by readers that are not ours."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from astropy.io.votable import parse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from vo_server.formats import CSV, FORMATS, TABLEDATA, TSV, Format
+from vo_server.model.column import Column
+from vo_server.model.result import Result
+from vo_server.model.types import TYPES, VARCHAR, Type
+
+Rows = list[tuple[Any, ...]]
+
+ASCII = st.text(st.characters(min_codepoint=32, max_codepoint=126) | st.sampled_from("\t\n&<>\",;'"), max_size=12)
+ANY = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), max_size=12)
+DOUBLES = st.floats(allow_nan=True, allow_infinity=True)
+COORDINATES = st.floats(-90, 360, allow_nan=False)
+
+
+def integers(bits: int) -> st.SearchStrategy[int]:
+    return st.integers(-(2 ** (bits - 1)) + 1, 2 ** (bits - 1) - 1)
+
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "BOOLEAN": st.booleans(),
+    "UNSIGNED BYTE": st.integers(0, 254),
+    "SMALLINT": integers(16),
+    "INTEGER": integers(32),
+    "BIGINT": integers(64),
+    "REAL": st.floats(width=32),
+    "DOUBLE PRECISION": DOUBLES,
+    "CHAR": ASCII.map(lambda s: s[:4]),
+    "VARCHAR": ASCII,
+    "UNICODE": ANY,
+    "CLOB": ASCII,
+    "DATE": st.dates(date(1, 1, 1), date(9999, 12, 31)),
+    "TIMESTAMP": st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)),
+    "BLOB": st.binary(max_size=5),
+    "POINT": st.lists(COORDINATES, min_size=2, max_size=2),
+    "CIRCLE": st.lists(COORDINATES, min_size=3, max_size=3),
+    "POLYGON": st.lists(COORDINATES, max_size=8),
+}
+
+
+def column(type: Type, number: int) -> Column:
+    length = {"CHAR": 4, "VARCHAR": 12}.get(type.name)
+    return Column(f"{type.name} {number}", type, length, unit="m", ucd="pos.eq.ra" if number == 1 else None)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[tuple[Column, ...], Rows, int]:
+    """Columns, rows and the number of rows in a batch."""
+    types = draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=len(TYPES) + 3))
+    columns = tuple(column(t, n) for n, t in enumerate(types))
+    row = st.tuples(*(st.none() | VALUES[t.name] for t in types))
+    return columns, draw(st.lists(row, max_size=9)), draw(st.integers(1, 9))
+
+
+def batches(columns: tuple[Column, ...], rows: Rows, size: int) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        arrays = [pa.array([row[i] for row in part], c.type.arrow) for i, c in enumerate(columns)]
+        yield pa.RecordBatch.from_arrays(arrays, names=[f"_{i}" for i in range(len(columns))])
+
+
+def written(format: Format, columns: tuple[Column, ...], rows: Rows, size: int = 5) -> bytes:
+    return b"".join(format.write(Result(columns, batches(columns, rows, size))))
+
+
+def instant(value: date) -> str:
+    text = value.isoformat()
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def seen_by_astropy(column: Column, value: Any) -> Any:
+    """What is left of a value in VOTable for astropy, to which NaN and empty mean missing."""
+    if value is None or value in ("", b"", []) or value != value:
+        return None
+    match column.type.family:
+        case "time":
+            return instant(value)
+        case "geometry" | "binary":
+            return list(value)
+        case _:
+            return value
+
+
+def stripped(rows: Rows) -> Rows:
+    """Texts without blanks at their ends, which astropy takes off in TABLEDATA."""
+    return [tuple((v.strip() or None) if isinstance(v, str) else v for v in row) for row in rows]
+
+
+def plain(value: Any) -> Any:
+    """A cell of astropy's as a plain value."""
+    if isinstance(value, np.ndarray | np.ma.MaskedArray):
+        flat = np.ma.asarray(value).ravel()
+        missing = flat.size == 0 or np.ma.getmaskarray(flat).all()
+        return None if missing else flat.tolist()
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if value is np.ma.masked or value == "" or value != value else value
+
+
+def read_votable(document: bytes) -> Rows:
+    array = parse(io.BytesIO(document), verify="ignore").get_first_table().array
+    return [tuple(plain(row[name]) for name in array.dtype.names) for row in array]
+
+
+def as_text(column: Column, value: Any) -> str:
+    """How CSV says a value: numbers by what they mean, see `meant`."""
+    match column.type.family, value:
+        case _, None:
+            return ""
+        case "time", _:
+            return instant(value)
+        case "boolean", _:
+            return str(value).lower()
+        case "geometry" | "binary", _:
+            return " ".join(str(v) for v in value)
+        case _:
+            return str(value)
+
+
+def meant(column: Column, text: str) -> Any:
+    """The number of a text, or the text."""
+    if not text or column.type.family in ("text", "time", "boolean"):
+        return text
+    number = np.float32 if column.type.name == "REAL" else float
+    values = [number(word) for word in text.split(" ")]
+    return ["NaN" if math.isnan(v) else v for v in values]
+
+
+@pytest.mark.parametrize("format", [f for f in FORMATS if "votable" in f.family], ids=lambda f: f.name)
+@settings(deadline=None, max_examples=60)
+@given(tables())
+def test_votable(format: Format, table: tuple[tuple[Column, ...], Rows, int]) -> None:
+    columns, rows, size = table
+    expected = [tuple(seen_by_astropy(c, v) for c, v in zip(columns, row, strict=True)) for row in rows]
+    got = read_votable(written(format, columns, rows, size))
+    assert stripped(got) == stripped(expected) if format is TABLEDATA else got == expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(ANY | ASCII))
+def test_tabledata_keeps_every_character(texts: list[str]) -> None:
+    columns = (Column("a", VARCHAR),)
+    cells = etree.fromstring(written(TABLEDATA, columns, [(t,) for t in texts])).iterfind(".//{*}TD")
+    assert [cell.text or "" for cell in cells] == texts
+
+
+def _csv(document: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(document.decode(), newline="")))
+
+
+def _tsv(document: bytes) -> list[list[str]]:
+    return [line.split("\t") for line in document.decode().split("\n")[:-1]]
+
+
+def _flat(text: str) -> str:
+    return text.translate(str.maketrans("\t\r\n", "   "))
+
+
+@pytest.mark.parametrize(
+    ("format", "read", "shown"), [(CSV, _csv, str), (TSV, _tsv, _flat)], ids=lambda f: getattr(f, "name", "")
+)
+@settings(deadline=None, max_examples=60)
+@given(table=tables())
+def test_text(
+    format: Format,
+    read: Callable[[bytes], list[list[str]]],
+    shown: Callable[[str], str],
+    table: tuple[tuple[Column, ...], Rows, int],
+) -> None:
+    columns, rows, size = table
+    header, *lines = read(written(format, columns, rows, size))
+    assert header == [c.name for c in columns]
+    for line, row in zip(lines, rows, strict=True):
+        for c, got, value in zip(columns, line or [""], row, strict=True):
+            assert meant(c, got) == meant(c, shown(as_text(c, value)))
