@@ -260,10 +260,15 @@ class Builder(Transformer[Token, Any]):
         )
         return _piece(whole, start, end, "", query.depth, *(order.depth for order in order_by or ()))
 
-    def combine(self, left: Piece[tree.Query], word: Token, every: Token | None, right: Piece[tree.Query]) -> Any:
+    def combine(
+        self, left: Piece[tree.Query], word: Token, quantifier: Token | None, right: Piece[tree.Query]
+    ) -> Piece[tree.Query]:
+        if quantifier is not None and quantifier.type == "DISTINCT":
+            self._extension(f"{word.type} DISTINCT", _start(word), _end(quantifier))
         place = Place(left.start, right.end)
         operator = cast(Literal["UNION", "INTERSECT", "EXCEPT"], word.upper())
-        body = tree.SetOperation(operator, every is not None, left.node, right.node, place)
+        every = quantifier is not None and quantifier.type == "ALL"
+        body = tree.SetOperation(operator, every, left.node, right.node, place)
         return _piece(_bare(body, place), left.start, right.end, "", left.depth, right.depth)
 
     def operand(self, query: Piece[tree.Query]) -> Piece[tree.Query]:
