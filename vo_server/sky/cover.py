@@ -84,6 +84,25 @@ def coarse(ranges: Ranges, most: int) -> Ranges:
     return np.stack([ranges[starts, 0], ranges[ends, 1]], axis=1)
 
 
+def thrifty(ranges: Ranges) -> Ranges:
+    """A few ranges instead of many, where that adds little sky.
+
+    A DuckDB scan of 60 columns is quickest with about four: one leaves too many rows between, sixteen cost more to
+    test than they save (cones of 0.1 to 5 degrees in 2 million rows). About a pole the gaps are wide and stay.
+    """
+    best = coarse(ranges, _MOST)
+    enough = max(2 * _size(best), _size(best) + _LITTLE)
+    return next((few for few in (coarse(ranges, n) for n in (4, 8, 16)) if _size(few) <= enough), best)
+
+
+_MOST = 32
+_LITTLE = (12 << (2 * ORDER)) // 500_000
+
+
+def _size(ranges: Ranges) -> int:
+    return int((ranges[:, 1] - ranges[:, 0]).sum())
+
+
 def _depth(radius: float) -> int:
     """The order whose cells are about an eighth of a radius (degrees) wide."""
     return max(3, min(ORDER, ceil(log2(58.6 / radius)) + 3))

@@ -84,11 +84,12 @@ def contains(outer: Shape, inner: Shape) -> bool:
         case ("polygon", ring), ("polygon", other):
             return bool(spherely.covers(_polygon(ring), _polygon(other)))
         case ("polygon", ring), ("circle", (lon, lat, radius)):
-            return contains(outer, ("point", (lon, lat))) and _to_border(lon, lat, ring) >= np.radians(radius) - _TOUCH
+            inside = contains(outer, ("point", (lon, lat)))
+            return inside and bool(_to_border(lon, lat, ring) >= np.radians(radius) - _TOUCH)
         case ("circle", (lon, lat, radius)), ("polygon", ring):
             return _polygon_in_circle(lon, lat, radius, ring)
         case ("circle", (lon, lat, radius)), ("circle", (lon2, lat2, radius2)):
-            return float(vectors.distance(lon, lat, lon2, lat2)) + radius2 <= radius
+            return bool(vectors.distance(lon, lat, lon2, lat2) + radius2 <= radius)
         case ("circle", (lon, lat, radius)), ("point", (lon2, lat2)):
             return float(vectors.distance(lon, lat, lon2, lat2)) <= radius
         case ("point", _), ("point", _):
@@ -107,7 +108,7 @@ def intersects(a: Shape, b: Shape) -> bool:
         case ("circle", (lon, lat, radius)), ("circle", (lon2, lat2, radius2)):
             return float(vectors.distance(lon, lat, lon2, lat2)) <= radius + radius2
         case ("circle", (lon, lat, radius)), ("polygon", ring):
-            return float(spherely.distance(_point(lon, lat), _polygon(ring), radius=1.0)) <= np.radians(radius) + _TOUCH
+            return bool(spherely.distance(_point(lon, lat), _polygon(ring), radius=1.0) <= np.radians(radius) + _TOUCH)
         case ("polygon", _), ("circle", _):
             return intersects(b, a)
         case ("polygon", ring), ("polygon", other):
@@ -135,6 +136,11 @@ def centroid(shape: Shape) -> tuple[float, float]:
     return float(spherely.get_x(middle)) % 360.0, float(spherely.get_y(middle))
 
 
+def box(lon: float, lat: float, width: float, height: float) -> tuple[float, ...]:
+    """The vertices of a box, flat; see vectors.box."""
+    return tuple(x for corner in vectors.box(lon, lat, width, height) for x in corner)
+
+
 def _point(lon: float, lat: float) -> Any:
     return spherely.create_point((lon + 180) % 360 - 180, lat)
 
@@ -151,4 +157,4 @@ def _polygon_in_circle(lon: float, lat: float, radius: float, ring: tuple[float,
     if contains(("polygon", ring), ("point", far)):
         return False
     nearest = float(spherely.distance(_point(*far), _polygon(ring), radius=1.0))
-    return nearest >= np.radians(180 - radius) - _TOUCH
+    return nearest >= float(np.radians(180 - radius)) - _TOUCH

@@ -1,0 +1,170 @@
+"""From a query to the same query with the stretches of the index that can hold its rows.
+
+A test of a table's position against a region that is the same for all rows implies that the index lies in the
+region's cover. What a condition implies is collected from the inside out and said once beside it, so the condition
+itself stays as it was and the answer is the same with and without the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from vo_server.adql import query as q
+from vo_server.adql.expressions import constant_shape, coordinates
+from vo_server.adql.functions import CONTAINS, INTERSECTS, NEAR, POINT, STRICTLY_NEAR
+from vo_server.model import types
+from vo_server.model.column import Column, Position
+from vo_server.sky import cover
+from vo_server.sky.cover import Ranges
+from vo_server.sky.shapes import Shape
+
+Bounds = dict[str, Ranges]
+
+
+def plan(query: q.Query) -> q.Query:
+    """The query with its index ranges, in every SELECT of it."""
+    if isinstance(query, q.Combined):
+        return replace(query, left=plan(query.left), right=plan(query.right))
+    positions = dict(_positions(query.source))
+    return replace(
+        query,
+        outputs=tuple(_output(o) for o in query.outputs),
+        source=_source(query.source, positions),
+        where=_bounded(query.where, positions),
+        having=None if query.having is None else _inner(query.having),
+    )
+
+
+def _output(output: q.Output) -> q.Output:
+    return replace(output, value=_inner(output.value)) if isinstance(output.value, q.Apply | q.Scalar) else output
+
+
+def _source(source: q.Source, positions: Mapping[str, Position]) -> q.Source:
+    match source:
+        case q.Scan():
+            return source
+        case q.Derived():
+            return replace(source, query=plan(source.query))
+        case q.Join():
+            left, right = _source(source.left, positions), _source(source.right, positions)
+            return replace(source, left=left, right=right, on=_bounded(source.on, positions))
+
+
+def _positions(source: q.Source) -> Iterator[tuple[str, Position]]:
+    match source:
+        case q.Scan(name, table):
+            if table.position is not None:
+                yield name, table.position
+        case q.Join(_, left, right, _):
+            yield from _positions(left)
+            yield from _positions(right)
+        case q.Derived():
+            return
+
+
+def _inner(node: Any) -> Any:
+    """A value or a condition with the queries inside it planned."""
+    if isinstance(node, q.Select | q.Combined):
+        return plan(node)
+    if isinstance(node, q.Field | q.Constant):
+        return node
+    if isinstance(node, tuple):
+        return tuple(_inner(n) for n in node)
+    if not any(isinstance(p, q.Select | q.Combined) for p in q.parts(node)):
+        return node
+    return replace(
+        node, **{f: _inner(getattr(node, f)) for f in node.__dataclass_fields__ if f not in ("column", "function")}
+    )
+
+
+def _bounded(condition: q.Condition | None, positions: Mapping[str, Position]) -> q.Condition | None:
+    if condition is None:
+        return None
+    withins = [_within(name, positions[name], ranges) for name, ranges in _implied(condition, positions).items()]
+    inner: q.Condition = _inner(condition)
+    return q.And((*withins, inner)) if withins else inner
+
+
+def _within(name: str, position: Position, ranges: Ranges) -> q.Within:
+    pairs = cover.thrifty(ranges)
+    index = q.Field(name, position.healpix, Column(position.healpix, types.BIGINT))
+    return q.Within(index, tuple((int(lo), int(hi) - 1) for lo, hi in pairs))
+
+
+def _implied(condition: q.Condition, positions: Mapping[str, Position]) -> Bounds:
+    """Where the index of each source lies in every row for which the condition is true."""
+    match condition:
+        case q.Holds(predicate):
+            return _of_predicate(predicate, positions)
+        case q.And(operands):
+            return reduce(_both, (_implied(o, positions) for o in operands))
+        case q.Or(operands):
+            return reduce(_either, (_implied(o, positions) for o in operands))
+        case _:
+            return {}
+
+
+def _both(a: Bounds, b: Bounds) -> Bounds:
+    return {**a, **b, **{name: cover.meet(a[name], b[name]) for name in a.keys() & b.keys()}}
+
+
+def _either(a: Bounds, b: Bounds) -> Bounds:
+    return {name: cover.join(a[name], b[name]) for name in a.keys() & b.keys()}
+
+
+def _of_predicate(predicate: q.Apply, positions: Mapping[str, Position]) -> Bounds:
+    for place, shape in _tests(predicate):
+        name = _at_position(place, positions)
+        if name is not None:
+            ranges = _cover(shape)
+            return {} if np.array_equal(ranges, cover.SKY) else {name: ranges}
+    return {}
+
+
+def _tests(predicate: q.Apply) -> Iterator[tuple[q.Value, Shape]]:
+    """The pairs of a value that must lie in, or touch, a constant shape for the predicate to be true."""
+    a, b, *rest = predicate.arguments
+    if predicate.function in (NEAR, STRICTLY_NEAR):
+        for value, other in ((a, b), (b, a)):
+            circle = _circle(other, rest[0])
+            if circle is not None:
+                yield value, circle
+        return
+    pairs = ((a, b), (b, a)) if predicate.function is INTERSECTS else ((a, b),)
+    for value, other in pairs if predicate.function in (CONTAINS, INTERSECTS) else ():
+        shape = constant_shape(other)
+        if shape is not None:
+            yield value, shape
+
+
+def _circle(centre: q.Value, radius: q.Value) -> Shape | None:
+    point = constant_shape(centre)
+    if point is None or not isinstance(radius, q.Constant) or radius.value is None:
+        return None
+    return "circle", (*point[1], float(radius.value))
+
+
+def _at_position(value: q.Value, positions: Mapping[str, Position]) -> str | None:
+    """The source whose position a point is."""
+    if value.column.type is not types.POINT or not isinstance(value, q.Apply) or value.function is not POINT:
+        return None
+    ra, dec = coordinates(value)
+    if not (isinstance(ra, q.Field) and isinstance(dec, q.Field)) or ra.source != dec.source:
+        return None
+    position = positions.get(ra.source)
+    return ra.source if position and (ra.name, dec.name) == (position.ra, position.dec) else None
+
+
+def _cover(shape: Shape) -> Ranges:
+    match shape:
+        case "point", (lon, lat):
+            return cover.circle(lon, lat, 0.0)
+        case "circle", (lon, lat, radius):
+            return cover.circle(lon, lat, radius)
+        case _, ring:
+            return cover.polygon(list(zip(ring[::2], ring[1::2], strict=True)))

@@ -1,0 +1,223 @@
+"""The sky as SQL elements without a default spelling: each engine says them its own way.
+
+Angles are in degrees. A geometry that is built from numbers keeps them, so that a test of a point against a circle
+is arithmetic; one that comes out of a column is a list of doubles (DALI 1.1 section 3.3).
+Compiling an element for a dialect that has no spelling for it raises sqlalchemy.exc.UnsupportedCompilationError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+Element = sa.ColumnElement[Any]
+
+
+class Distance(FunctionElement[float]):
+    """The great-circle distance of (lon1, lat1) and (lon2, lat2)."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class Near(FunctionElement[bool]):
+    """Is (lon1, lat1) within `radius` of (lon2, lat2): Near(lon1, lat1, lon2, lat2, radius).
+
+    The border counts, unless `strict` is set.
+    """
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+class StrictlyNear(Near):
+    """The same without the border."""
+
+    inherit_cache = True
+
+
+class Shape(FunctionElement[Any]):
+    """A list of doubles made from numbers: the coordinates of a geometry."""
+
+    inherit_cache = True
+
+
+class Coordinate(FunctionElement[float]):
+    """Coordinate(geometry, n): the nth number of a geometry, from 1."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class Box(FunctionElement[Any]):
+    """The corners of a box: Box(lon, lat, width, height)."""
+
+    inherit_cache = True
+
+
+class Area(FunctionElement[float]):
+    """Area(kind, geometry) in square degrees; a kind is "point", "circle" or "polygon"."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class Centroid(FunctionElement[Any]):
+    """The middle of a polygon, as a list of two doubles."""
+
+    inherit_cache = True
+
+
+class InPolygon(FunctionElement[bool]):
+    """Does the polygon hold the point: InPolygon(lon, lat, polygon)."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+class Contains(FunctionElement[bool]):
+    """Contains(outer kind, outer, inner kind, inner)."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+class Intersects(FunctionElement[bool]):
+    """Intersects(kind, geometry, kind, geometry)."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+class IntegerDivision(FunctionElement[int]):
+    """The quotient of whole numbers, cut towards zero, as SQL has it."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+class Quotient(FunctionElement[float]):
+    """The quotient of numbers that are not both whole."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class Xor(FunctionElement[Any]):
+    """The bits that differ."""
+
+    inherit_cache = True
+
+
+class Complement(FunctionElement[Any]):
+    """All bits turned over."""
+
+    inherit_cache = True
+
+
+class Random(FunctionElement[float]):
+    """A random number from 0 up to 1, another for each row."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class Round(FunctionElement[float]):
+    """Round(x, n): half away from zero; n may be negative."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class Truncate(FunctionElement[float]):
+    """Truncate(x, n): towards zero; n may be negative."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class Remainder(FunctionElement[Any]):
+    """The remainder, with the sign of the dividend (ADQL 2.1 section 2.3)."""
+
+    inherit_cache = True
+
+
+ELEMENTS: tuple[type[FunctionElement[Any]], ...] = (
+    Distance, Near, StrictlyNear, Shape, Coordinate, Box, Area, Centroid, InPolygon, Contains, Intersects,
+    IntegerDivision, Quotient, Remainder, Round, Truncate, Random, Xor, Complement,
+)  # fmt: skip
+
+
+def spell(dialect: str, element: type[FunctionElement[Any]], template: str) -> None:
+    """Teach a dialect an element: `{0}`, `{1}` ... stand for its arguments, `{all}` for their list."""
+
+    @compiles(element, dialect)
+    def _(clause: FunctionElement[Any], compiler: SQLCompiler, **kw: Any) -> str:
+        said = [compiler.process(c, **kw) for c in clause.clauses]
+        return template.format(*said, all=", ".join(said))
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A geometry on its way into SQL: its coordinates where they are known one by one, else one list of them."""
+
+    kind: str
+    coordinates: tuple[Element, ...] = ()
+    whole: Element | None = None
+
+    def coordinate(self, n: int) -> Element:
+        """The nth coordinate, from 0."""
+        return self.coordinates[n] if self.whole is None else Coordinate(self.whole, sa.literal(n + 1))
+
+    @property
+    def element(self) -> Element:
+        """The list of coordinates."""
+        return Shape(*self.coordinates) if self.whole is None else self.whole
+
+    @property
+    def centre(self) -> tuple[Element, Element]:
+        """Longitude and latitude of a point or of a circle's centre."""
+        return self.coordinate(0), self.coordinate(1)
+
+
+def contains(inner: Geometry, outer: Geometry) -> Element:
+    """Is the first geometry all in the second?"""
+    match outer.kind, inner.kind:
+        case "circle", "point":
+            return Near(*inner.centre, *outer.centre, outer.coordinate(2))
+        case "circle", "circle":
+            return Distance(*inner.centre, *outer.centre) + inner.coordinate(2) <= outer.coordinate(2)
+        case "point", "point":
+            return Near(*inner.centre, *outer.centre, sa.literal(0.0, sa.Double()))
+        case "polygon", "point":
+            return InPolygon(*inner.centre, outer.element)
+        case _:
+            return Contains(sa.literal(outer.kind), outer.element, sa.literal(inner.kind), inner.element)
+
+
+def intersects(a: Geometry, b: Geometry) -> Element:
+    """Have two geometries a point in common?"""
+    if a.kind == "point":
+        return contains(a, b)
+    if b.kind == "point":
+        return contains(b, a)
+    if a.kind == b.kind == "circle":
+        return Near(*a.centre, *b.centre, a.coordinate(2) + b.coordinate(2))
+    return Intersects(sa.literal(a.kind), a.element, sa.literal(b.kind), b.element)
+
+
+def area(shape: Geometry) -> Element:
+    """The area of a geometry in square degrees."""
+    return Area(sa.literal(shape.kind), shape.element)
+
+
+def centroid(shape: Geometry) -> Geometry:
+    """The middle of a geometry."""
+    if shape.kind == "polygon":
+        return Geometry("point", whole=Centroid(shape.element))
+    return Geometry("point", shape.centre)

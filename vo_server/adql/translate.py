@@ -1,0 +1,262 @@
+"""From a query to SQLAlchemy Core. The user's values become bound parameters, equal ones the same parameter, so that
+an expression that stands twice (in a select list and after GROUP BY) is the same expression for the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, assert_never
+
+import sqlalchemy as sa
+from sqlalchemy.sql.expression import CompoundSelect, FromClause
+
+from vo_server.adql import query as q
+from vo_server.adql.functions import Function
+from vo_server.adql.spherical import Element, Geometry
+from vo_server.model import types
+from vo_server.model.column import Column, Table
+
+Statement = sa.Select[Any] | CompoundSelect[Any]
+Locate = Callable[[Table], tuple[str | None, str]]
+
+_OPERATORS: dict[str, Callable[[Element, Element], Element]] = {
+    "=": lambda a, b: a == b,
+    "<>": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+_SETS: dict[tuple[str, bool], Callable[..., CompoundSelect[Any]]] = {
+    ("UNION", False): sa.union,
+    ("UNION", True): sa.union_all,
+    ("INTERSECT", False): sa.intersect,
+    ("INTERSECT", True): sa.intersect_all,
+    ("EXCEPT", False): sa.except_,
+    ("EXCEPT", True): sa.except_all,
+}
+
+
+def translate(query: q.Query, locate: Locate) -> Statement:
+    """The query as a statement; `locate` tells the schema and the name under which an engine keeps a table.
+
+    The statement's columns are in the order of the query's, and of the types that the query says.
+    """
+    return _Translation(query, locate).query(query)
+
+
+class _Translation:
+    def __init__(self, query: q.Query, locate: Locate) -> None:
+        self._locate = locate
+        self._constants: dict[tuple[str, Any], Element] = {}
+        self._sources: dict[str, FromClause] = {}
+        self._used: dict[str, dict[str, Column]] = {}
+        for node in q.parts(query):
+            if isinstance(node, q.Field):
+                self._used.setdefault(node.source, {})[node.name] = node.column
+
+    # ----------------------------------------------------------- queries
+
+    def query(self, node: q.Query) -> Statement:
+        made: Statement = self._select(node) if isinstance(node, q.Select) else self._combined(node)
+        return made
+
+    def _select(self, node: q.Select) -> Any:
+        outer = list(self._sources.values())
+        source = self._source(node.source)
+        outputs = [self._output(o) for o in node.outputs]
+        statement = sa.select(*outputs).select_from(source).correlate(*outer)
+        if node.where is not None:
+            statement = statement.where(self.condition(node.where))
+        if node.group_by:
+            statement = statement.group_by(*(self.value(g) for g in node.group_by))
+        if node.having is not None:
+            statement = statement.having(self.condition(node.having))
+        if node.distinct:
+            statement = statement.distinct()
+        return self._cut(self._ordered(statement, node, dict(zip(node.labels, outputs, strict=True))), node)
+
+    def _output(self, output: q.Output) -> sa.Label[Any]:
+        value = output.value
+        element = self.value(value)
+        if not isinstance(value, q.Field) and value.column.type.family != "geometry":
+            element = sa.cast(element, value.column.type.sql)
+        return element.label(output.label)
+
+    def _combined(self, node: q.Combined) -> Any:
+        sides = [self._operand(side, node.columns) for side in (node.left, node.right)]
+        statement = _SETS[node.operator, node.all](*sides)
+        return self._cut(self._ordered(statement, node, {n: sa.column(n) for n in node.labels}), node)
+
+    def _operand(self, side: q.Query, columns: tuple[Column, ...]) -> sa.Select[Any]:
+        """A side of a set operation as a plain SELECT whose columns have the types of the whole."""
+        inner = self.query(side).subquery()
+        pairs = zip(side.labels, side.columns, columns, strict=True)
+        return sa.select(
+            *(
+                inner.c[label] if mine.type is whole.type else sa.cast(inner.c[label], whole.type.sql).label(label)
+                for label, mine, whole in pairs
+            )
+        )
+
+    def _ordered(self, statement: Any, node: q.Query, labels: dict[str, Element]) -> Any:
+        for order in node.order_by:
+            by = labels[order.by] if isinstance(order.by, str) else self.value(order.by)
+            statement = statement.order_by(by.desc() if order.descending else by.asc())
+        return statement
+
+    def _cut(self, statement: Any, node: q.Query) -> Any:
+        statement = statement if node.top is None else statement.limit(node.top)
+        return statement if not node.offset else statement.offset(node.offset)
+
+    # ----------------------------------------------------------- sources
+
+    def _source(self, node: q.Source) -> FromClause:
+        match node:
+            case q.Scan(name, table):
+                return self._keep(name, self._table(name, table))
+            case q.Derived(name, inner):
+                return self._keep(name, self.query(inner).subquery(name))
+            case q.Join():
+                return self._join(node)
+            case _:
+                assert_never(node)
+
+    def _keep(self, name: str, source: FromClause) -> FromClause:
+        self._sources[name] = source
+        return source
+
+    def _table(self, name: str, table: Table) -> FromClause:
+        columns = [sa.column(n, c.type.sql) for n, c in self._used.get(name, {}).items()]
+        schema, here = self._locate(table)
+        return sa.table(here, *columns, schema=schema).alias(name)
+
+    def _join(self, node: q.Join) -> FromClause:
+        left, right = self._source(node.left), self._source(node.right)
+        on = sa.true() if node.on is None else self.condition(node.on)
+        match node.kind:
+            case "RIGHT":
+                return right.join(left, on, isouter=True)
+            case "FULL":
+                return left.join(right, on, full=True)
+            case _:
+                return left.join(right, on, isouter=node.kind == "LEFT")
+
+    # ------------------------------------------------------------ values
+
+    def value(self, node: q.Value) -> Element:
+        """A value; a geometry as the list of its coordinates."""
+        made = self._made(node)
+        return made.element if isinstance(made, Geometry) else made
+
+    def _made(self, node: q.Value) -> Element | Geometry:
+        match node:
+            case q.Field(source, name):
+                return self._sources[source].c[name]
+            case q.Constant(value, column):
+                return self._constant(value, column)
+            case q.Apply():
+                return self._apply(node)
+            case q.Aggregate():
+                return self._aggregate(node)
+            case q.Cast(value, column):
+                return sa.cast(self.value(value), _cast_type(column))
+            case q.Case(branches, otherwise):
+                pairs = [(self.condition(when), self.value(then)) for when, then in branches]
+                return sa.case(*pairs, else_=None if otherwise is None else self.value(otherwise))
+            case q.Scalar(inner):
+                return self._nested(inner).scalar_subquery()
+            case _:
+                assert_never(node)
+
+    def _constant(self, value: Any, column: Column) -> Element:
+        if value is None:
+            return sa.null()
+        key = column.type.name, value
+        if key not in self._constants:
+            bound = sa.bindparam(None, value, column.type.sql, unique=True)
+            self._constants[key] = sa.cast(bound, column.type.sql) if column.type is types.REAL else bound
+        return self._constants[key]
+
+    def _apply(self, node: q.Apply) -> Element | Geometry:
+        made = self._sql(node)
+        if node.function.predicate and not isinstance(made, Geometry):
+            return sa.cast(made, sa.Integer())
+        return made
+
+    def _sql(self, node: q.Apply) -> Element | Geometry:
+        arguments = [self._argument(node.function, n, a) for n, a in enumerate(node.arguments)]
+        made: Element | Geometry = node.function.sql(*arguments)
+        return made
+
+    def _argument(self, function: Function, n: int, value: q.Value) -> Element | Geometry:
+        if function.parameter(n).kind not in ("point", "geometry"):
+            return self.value(value)
+        made = self._made(value)
+        return made if isinstance(made, Geometry) else Geometry(value.column.type.name.lower(), whole=made)
+
+    def _aggregate(self, node: q.Aggregate) -> Element:
+        if node.argument is None:
+            return sa.func.count()
+        inner = self.value(node.argument)
+        made: Element = getattr(sa.func, node.name.lower())(sa.distinct(inner) if node.distinct else inner)
+        return made
+
+    def _nested(self, inner: q.Query) -> Statement:
+        """A sub-query inside a value or a condition; its own sources are not seen outside."""
+        around = dict(self._sources)
+        made = self.query(inner)
+        self._sources = around
+        return made
+
+    # -------------------------------------------------------- conditions
+
+    def condition(self, node: q.Condition) -> Element:
+        match node:
+            case q.Compare(operator, left, right):
+                return _OPERATORS[operator](self.value(left), self.value(right))
+            case q.Between(value, low, high, negated):
+                between = self.value(value).between(self.value(low), self.value(high))
+                return sa.not_(between) if negated else between
+            case q.In(value, options, negated):
+                return self._in(value, options, negated)
+            case q.Like(value, pattern, negated, fold):
+                text, wanted = self.value(value), self.value(pattern)
+                like = text.ilike(wanted) if fold else text.like(wanted)
+                return sa.not_(like) if negated else like
+            case q.IsNull(value, negated):
+                element = self.value(value)
+                return element.is_not(None) if negated else element.is_(None)
+            case q.Exists(inner):
+                return sa.exists(self._nested(inner))
+            case q.Holds(predicate):
+                return _element(self._sql(predicate))
+            case q.Within(index, ranges):
+                place = self.value(index)
+                return sa.or_(sa.false(), *(place.between(lo, hi) for lo, hi in ranges))
+            case q.Not(operand):
+                return sa.not_(self.condition(operand))
+            case q.And(operands):
+                return sa.and_(sa.true(), *self._all(operands))
+            case q.Or(operands):
+                return sa.or_(sa.false(), *self._all(operands))
+            case _:
+                assert_never(node)
+
+    def _all(self, conditions: Iterable[q.Condition]) -> list[Element]:
+        return [self.condition(c) for c in conditions]
+
+    def _in(self, value: q.Value, options: tuple[q.Value, ...] | q.Query, negated: bool) -> Element:
+        element = self.value(value)
+        among: Any = [self.value(o) for o in options] if isinstance(options, tuple) else self._nested(options)
+        return element.not_in(among) if negated else element.in_(among)
+
+
+def _element(made: Element | Geometry) -> Element:
+    return made.element if isinstance(made, Geometry) else made
+
+
+def _cast_type(column: Column) -> sa.types.TypeEngine[Any]:
+    if column.type is types.CHAR and column.length is None:
+        return sa.String(1)
+    return sa.String(column.length) if column.type.family == "text" and column.length else column.type.sql

@@ -1,0 +1,99 @@
+"""The one road from a query to bytes: query + engine + format + MAXREC."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import pyarrow as pa
+
+from vo_server.adql import query as q
+from vo_server.adql.parse import parse
+from vo_server.adql.plan import plan
+from vo_server.adql.resolve import Meaning, resolve
+from vo_server.adql.translate import translate
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.engines.engine import Engine, Run
+from vo_server.errors import CancelledFault
+from vo_server.formats.format import Format
+from vo_server.model.result import Info, Result
+
+log = logging.getLogger(__name__)
+
+
+def meaning(text: str, catalogue: Catalogue) -> Meaning:
+    """What an ADQL text means.
+
+    Raises QueryFault with the place and a hint.
+    """
+    return resolve(parse(text), catalogue, text)
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer under way: the first rows are known to have come, the rest come as the bytes are read.
+
+    Closing it stops the query; reading it to the end closes it.
+    """
+
+    pieces: Iterator[bytes]
+    stop: Callable[[], None]
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self.pieces
+        finally:
+            self.stop()
+
+
+@dataclass(slots=True)
+class Question:
+    """A query and how it shall be answered. `stop` may be called at any time, from any thread."""
+
+    query: q.Query
+    engine: Engine
+    format: Format
+    maxrec: int
+    timeout: float | None = None
+    title: str | None = None
+    description: str | None = None
+    infos: tuple[Info, ...] = ()
+    uploads: Mapping[str, pa.Table] = field(default_factory=dict)
+    _run: Run | None = field(default=None, init=False)
+    _stopped: bool = field(default=False, init=False)
+
+    def answer(self) -> Answer:
+        """Start the query and wait for its first rows.
+
+        Raises what the engine raises before them. MAXREC 0 asks for the metadata alone: no query is run.
+        """
+        result = Result(self.query.columns, self._batches(), self.title, self.description, self.infos)
+        return Answer(self.format.write(result.limited(self.maxrec)), self.stop)
+
+    def stop(self) -> None:
+        """End the query, if it is running."""
+        self._stopped = True
+        if self._run is not None:
+            self._run.cancel()
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        if self.maxrec == 0:
+            return iter(())
+        started = time.perf_counter()
+        statement = translate(plan(_at_most(self.query, self.maxrec + 1)), self.engine.locate)
+        self._run = self.engine.run(statement, timeout=self.timeout, uploads=self.uploads)
+        if self._stopped:
+            self._run.close()
+            raise CancelledFault("the query was cancelled")
+        batches = self._run.batches()
+        first = next(batches, None)
+        log.info("first rows after %.1f ms", 1e3 * (time.perf_counter() - started))
+        return batches if first is None else chain((first,), batches)
+
+
+def _at_most(query: q.Query, rows: int) -> q.Query:
+    """One row more than MAXREC is asked for, so that overflow is known and only then said (TAP 1.1 section 2.7.4)."""
+    return replace(query, top=rows if query.top is None else min(query.top, rows))

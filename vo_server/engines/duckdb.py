@@ -1,0 +1,302 @@
+"""The embedded engine: the current generation of every catalogue, attached read-only to a database in memory.
+
+A process has one such database at a time. When a load has published a new generation, the next query opens a new
+database over it; queries in flight keep the one that they began with until they end.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+from duckdb_engine import Dialect
+from typing_extensions import override
+
+from vo_server.adql.translate import Statement
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.engines import sky_duckdb
+from vo_server.engines.engine import Engine, Run, compiled
+from vo_server.engines.store import ROWS, Store
+from vo_server.errors import CancelledFault, EngineFault, Fault, TimeoutFault, UsageFault
+from vo_server.model.column import Table
+
+log = logging.getLogger(__name__)
+
+BATCH = 65_536
+"""Rows in a batch: large enough for the writers' vectors, small enough to leave early."""
+
+SCHEMA_OF_UPLOADS = "tap_upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a database may use: bytes of memory, a folder to spill to, threads."""
+
+    memory: str = "4GB"
+    spill: Path | None = None
+    threads: int | None = None
+
+
+@dataclass(slots=True)
+class _Database:
+    """A database in memory over certain generations."""
+
+    files: dict[str, Path]
+    connection: duckdb.DuckDBPyConnection
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+class DuckDBEngine(Engine):
+    """DuckDB over the files of a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        *,
+        static: Mapping[str, pa.Table] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """`static` holds tables that are not loaded but known (TAP_SCHEMA), by qualified name."""
+        self._store = store
+        self._catalogue = catalogue
+        self._static = dict(static or {})
+        self._limits = limits or Limits()
+        self._dialect: sa.Dialect = Dialect(paramstyle="numeric_dollar")
+        self._lock = threading.Lock()
+        self._database: _Database | None = None
+        self._ids = {t.qualified: p.id for p in catalogue.publications for t in (p.table,)}
+
+    # -------------------------------------------------------- the files
+
+    def _open(self) -> _Database:
+        """The database over the generations that serve now."""
+        files = self._current()
+        database = self._database
+        if database is not None and database.files == files:
+            return database
+        with self._lock:
+            if self._database is None or self._database.files != files:
+                self._database = self._made()
+            return self._database
+
+    def _current(self) -> dict[str, Path]:
+        found = {p.id: self._store.current(p.id) for p in self._catalogue.publications}
+        return {id: path for id, path in found.items() if path is not None}
+
+    def _made(self) -> _Database:
+        """Tries again when a load sweeps a file between the look at its name and its opening."""
+        for _ in range(20):
+            files = self._current()
+            try:
+                return self._attached(files)
+            except duckdb.IOException:
+                if files == self._current():
+                    raise
+        raise EngineFault("the data files change faster than they can be opened")
+
+    def _attached(self, files: dict[str, Path]) -> _Database:
+        connection = duckdb.connect(":memory:", config=self._config())
+        sky_duckdb.teach(connection)
+        database = _Database(files, connection)
+        for id, path in files.items():
+            connection.execute(f"ATTACH {_literal(str(path))} AS {_name(_alias(id))} (READ_ONLY)")
+            count = connection.execute(f"SELECT count(*) FROM {_name(_alias(id))}.{ROWS}").fetchone()
+            database.rows[id] = int(count[0]) if count else 0
+        for schema in {t.schema for t in self._catalogue.tables}:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(schema)}")
+        for name, rows in self._static.items():
+            self._fill(connection, name, rows)
+        for view in (t for t in self._catalogue.tables if t.base):
+            self._view(connection, view, files)
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return database
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "memory_limit": self._limits.memory,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "preserve_insertion_order": True,
+            "error_on_division_by_zero": False,
+        }
+        if self._limits.spill is not None:
+            config["temp_directory"] = str(self._limits.spill)
+        if self._limits.threads is not None:
+            config["threads"] = self._limits.threads
+        return config
+
+    def _fill(self, connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+        schema, _, table = name.partition(".")
+        connection.register("_static", rows)
+        connection.execute(f"CREATE TABLE {_name(schema)}.{_name(table)} AS SELECT * FROM _static")
+        connection.unregister("_static")
+
+    def _view(self, connection: duckdb.DuckDBPyConnection, view: Table, files: dict[str, Path]) -> None:
+        base = next(t for t in self._catalogue.tables if t.qualified == view.base)
+        id = self._ids[base.qualified]
+        if id not in files:
+            return
+        columns = [f"{_name(view.source[c.name])} AS {_name(c.name)}" for c in view.columns]
+        if view.position is not None:
+            columns.append(_name(view.position.healpix))
+        connection.execute(
+            f"CREATE VIEW {_name(view.schema)}.{_name(view.name)} AS"
+            f" SELECT {', '.join(columns)} FROM {_name(_alias(id))}.{ROWS}"
+        )
+
+    # ------------------------------------------------------ the interface
+
+    @override
+    def locate(self, table: Table) -> tuple[str | None, str]:
+        if table.schema.lower() == SCHEMA_OF_UPLOADS:
+            return None, upload_name(table.name)
+        id = self._ids.get(table.qualified)
+        if id is None:
+            return table.schema, table.name
+        return sa.quoted_name(f"{_name(_alias(id))}.main", quote=False), ROWS
+
+    @override
+    def run(
+        self, statement: Statement, *, timeout: float | None = None, uploads: Mapping[str, pa.Table] | None = None
+    ) -> Run:
+        text, parameters = compiled(statement, self._dialect)
+        database = self._open()
+        cursor = database.connection.cursor()
+        for name, rows in (uploads or {}).items():
+            cursor.register(upload_name(name), rows)
+        return _DuckDBRun(database, cursor, text, parameters, timeout)
+
+    @override
+    def rows(self, table: Table) -> int | None:
+        if table.qualified in self._static:
+            return int(self._static[table.qualified].num_rows)
+        id = self._ids.get(table.base or table.qualified)
+        return None if id is None else self._open().rows.get(id)
+
+    @override
+    def ready(self) -> str | None:
+        try:
+            self._open().connection.cursor().execute("SELECT 1").fetchall()
+        except (duckdb.Error, OSError, Fault) as error:
+            log.exception("the engine does not answer")
+            return f"the database does not answer ({type(error).__name__})"
+        return None
+
+    @override
+    def close(self) -> None:
+        with self._lock:
+            if self._database is not None:
+                self._database.connection.close()
+                self._database = None
+
+
+class _DuckDBRun(Run):
+    """One query on a cursor of its own. Holds on to its database, so that a reload does not close it."""
+
+    def __init__(
+        self,
+        database: _Database,
+        cursor: duckdb.DuckDBPyConnection,
+        text: str,
+        parameters: list[Any],
+        timeout: float | None,
+    ) -> None:
+        self._database = database
+        self._cursor = cursor
+        self._text = text
+        self._parameters = parameters
+        self._timeout = timeout
+        self._late = False
+        self._cancelled = False
+        self._timer: threading.Timer | None = None
+
+    @override
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        if self._timeout:
+            self._timer = threading.Timer(self._timeout, self._expire)
+            self._timer.daemon = True
+            self._timer.start()
+        try:
+            relation = self._cursor.sql(self._text, params=self._parameters)
+            yield from relation.to_arrow_reader(BATCH)
+        except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
+            raise self._fault(error) from error
+        finally:
+            self.close()
+
+    def _expire(self) -> None:
+        self._late = True
+        self._stop()
+
+    @override
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._stop()
+
+    def _stop(self) -> None:
+        with suppress(duckdb.Error):
+            self._cursor.interrupt()
+
+    @override
+    def progress(self) -> float | None:
+        with suppress(duckdb.Error):
+            done = float(self._cursor.query_progress())
+            return done / 100 if done >= 0 else None
+        return None
+
+    @override
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        with suppress(duckdb.Error):
+            self._cursor.close()
+
+    def _fault(self, error: Exception) -> Fault:
+        """The one place that knows what DuckDB's errors mean to a client."""
+        if self._late:
+            return TimeoutFault(f"the query took longer than {self._timeout:g} s, the limit of this service")
+        if self._cancelled:
+            return CancelledFault("the query was cancelled")
+        said = str(error)
+        for pattern, message in _OF_ROWS:
+            if re.search(pattern, said):
+                return UsageFault(message)
+        log.error("DuckDB refused: %s\n%s\n%r", said, self._text, self._parameters)
+        return EngineFault("the database could not answer this query; the operator finds the reason in the log")
+
+
+_OF_ROWS = (
+    (r"(?i)out of range|overflow", "a number in this query is out of the range of its type: CAST to a wider one"),
+    (r"(?i)conversion error|could not convert", "a value in this query cannot be converted to the type it is cast to"),
+    (r"(?i)out of memory", "this query needs more memory than the service gives: ask for fewer rows or columns"),
+    (r"(?i)more than one row returned by a subquery", "a sub-query used as a value gave more than one row"),
+    (r"(?i)mismatch.*argument|cannot compare", "values of types that do not fit stand together in this query"),
+)
+
+
+def upload_name(name: str) -> str:
+    """Under what name an upload is registered."""
+    return f"upload_{name.lower()}"
+
+
+def _alias(id: str) -> str:
+    return f"file_{id}"
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

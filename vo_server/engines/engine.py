@@ -1,0 +1,59 @@
+"""What the server asks of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from vo_server.adql.translate import Statement
+from vo_server.model.column import Table
+
+
+class Run(Protocol):
+    """A query under way. Close it when done; a closed run has let go of all that it held."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows as they come, one array a column.
+
+        Raises TimeoutFault past the time limit, CancelledFault after `cancel`, UsageFault for what only the rows could
+        tell (a number out of range), EngineFault for a failure of the database itself.
+        """
+
+    def cancel(self) -> None:
+        """Stop it; may be called from another thread and more than once."""
+
+    def progress(self) -> float | None:
+        """The part that is done, 0..1; None where the engine cannot tell."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Engine(Protocol):
+    """A database that can say the sky. All methods may be called from several threads at once."""
+
+    def locate(self, table: Table) -> tuple[str | None, str]:
+        """The schema and name under which the table is kept."""
+
+    def run(
+        self, statement: Statement, *, timeout: float | None = None, uploads: Mapping[str, pa.Table] | None = None
+    ) -> Run:
+        """Start a query. `timeout` in seconds, over all of it; `uploads` are tables that only this query sees."""
+
+    def rows(self, table: Table) -> int | None:
+        """How many rows a table has; None where it is not loaded."""
+
+    def ready(self) -> str | None:
+        """None if the engine answers; else what is wrong, for the availability note."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+def compiled(statement: sa.ClauseElement, dialect: sa.Dialect) -> tuple[str, list[Any]]:
+    """The text of a statement and its parameters in the order of their numbers."""
+    made = statement.compile(dialect=dialect)
+    return str(made), [made.params[name] for name in made.positiontup or ()]  # type: ignore[attr-defined]

@@ -1,0 +1,149 @@
+"""How DuckDB says the sky: arithmetic where there is some, functions over Arrow on the S2 library for polygons."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from duckdb.func import PythonUDFType
+
+from vo_server.adql import spherical
+from vo_server.sky import shapes
+
+DIALECT = "duckdb"
+
+_NEAR = (
+    "({r} >= 180.0 OR {r} >= 0.0 AND pow(sin(radians(lat1 - lat2) / 2), 2) + cos(radians(lat1)) * cos(radians(lat2))"
+    " * pow(sin(radians(lon1 - lon2) / 2), 2) {op})"
+)
+_TOUCH = "<= pow(sin(radians(radius) / 2) + 2e-16, 2)"
+"""A hair of 4e-16 radians, so that RA 0 and 360, or two RAs at a pole, are at no distance."""
+
+MACROS = (
+    "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format(r="radius", op=_TOUCH),
+    "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS "
+    + _NEAR.format(r="radius", op="< pow(sin(radians(radius) / 2), 2)").replace(">= 180.0", "> 180.0"),
+    """CREATE MACRO vo_distance(lon1, lat1, lon2, lat2) AS degrees(atan2(
+        sqrt(pow(cos(radians(lat2)) * sin(radians(lon2 - lon1)), 2)
+           + pow(cos(radians(lat1)) * sin(radians(lat2))
+               - sin(radians(lat1)) * cos(radians(lat2)) * cos(radians(lon2 - lon1)), 2)),
+        sin(radians(lat1)) * sin(radians(lat2))
+      + cos(radians(lat1)) * cos(radians(lat2)) * cos(radians(lon2 - lon1))))""",
+)
+
+_TEMPLATES: dict[type[Any], str] = {
+    spherical.Distance: "vo_distance({all})",
+    spherical.Near: "vo_near({all})",
+    spherical.StrictlyNear: "vo_strictly_near({all})",
+    spherical.Shape: "CAST(list_value({all}) AS DOUBLE[])",
+    spherical.Coordinate: "list_extract({all})",
+    spherical.Box: "vo_box(CAST(list_value({all}) AS DOUBLE[]))",
+    spherical.Area: "vo_area({all})",
+    spherical.Centroid: "vo_centroid({all})",
+    spherical.InPolygon: "vo_in_polygon(CAST({0} AS DOUBLE), CAST({1} AS DOUBLE), {2})",
+    spherical.Contains: "vo_contains({all})",
+    spherical.Intersects: "vo_intersects({all})",
+    spherical.IntegerDivision: "({0} // {1})",
+    spherical.Quotient: "({0} / {1})",
+    spherical.Remainder: "({0} % {1})",
+    spherical.Round: "round(CAST({0} AS DOUBLE), {1})",
+    spherical.Truncate: "trunc(CAST({0} AS DOUBLE), {1})",
+    spherical.Random: "random()",
+    spherical.Xor: "xor({all})",
+    spherical.Complement: "(~ {0})",
+}
+
+for _element, _template in _TEMPLATES.items():
+    spherical.spell(DIALECT, _element, _template)
+
+
+def teach(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a database the functions that the spellings above call."""
+    for macro in MACROS:
+        connection.execute(macro)
+    for name, parameters, result, function in _FUNCTIONS:
+        connection.create_function(name, function, list(parameters), result, type=PythonUDFType.ARROW)
+
+
+def _in_polygon(lon: pa.ChunkedArray, lat: pa.ChunkedArray, polygon: pa.ChunkedArray) -> pa.Array:
+    """Points against polygons: all at once where the polygon is the same for all, as it mostly is."""
+    x, y = lon.to_numpy(), lat.to_numpy()
+    inside: npt.NDArray[np.bool_] = np.zeros(len(x), dtype=bool)
+    good = np.ones(len(x), dtype=bool)
+    groups = _groups(polygon)
+    for ring, rows in groups.items():
+        try:
+            inside[rows] = shapes.points_in_polygon(x[rows], y[rows], ring)
+        except shapes.BadShape:
+            good[rows] = False
+    return pa.array(inside, mask=~good)
+
+
+def _groups(polygons: pa.ChunkedArray) -> dict[tuple[float, ...], npt.NDArray[np.int64]]:
+    """The rows of each polygon that there is."""
+    lists = polygons.combine_chunks()
+    numbers, size = lists.flatten().to_numpy(), len(lists)
+    if size and len(numbers) % size == 0 and (numbers.reshape(size, -1) == numbers[: len(numbers) // size]).all():
+        return {tuple(lists[0].as_py()): np.arange(size)}
+    groups: dict[tuple[float, ...], list[int]] = {}
+    for row, ring in enumerate(lists.to_pylist()):
+        groups.setdefault(tuple(ring), []).append(row)
+    return {ring: np.array(rows) for ring, rows in groups.items()}
+
+
+def _each(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa.Array]:
+    """A function of one row as a function of columns; numbers that are no shape give null."""
+
+    def over(*columns: pa.ChunkedArray) -> pa.Array:
+        return pa.array([_safely(function, row) for row in zip(*(c.to_pylist() for c in columns), strict=True)], result)
+
+    over.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]  # DuckDB counts the parameters
+    return over
+
+
+def _safely(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    except shapes.BadShape:
+        return None
+
+
+def _shape(kind: str, numbers: list[float]) -> shapes.Shape:
+    return kind, tuple(numbers)
+
+
+def _box(numbers: list[float]) -> list[float]:
+    return list(shapes.box(*numbers))
+
+
+def _area(kind: str, numbers: list[float]) -> float:
+    return shapes.area(_shape(kind, numbers))
+
+
+def _centroid(numbers: list[float]) -> list[float]:
+    return list(shapes.centroid(_shape("polygon", numbers)))
+
+
+def _contains(outer: str, a: list[float], inner: str, b: list[float]) -> bool:
+    return shapes.contains(_shape(outer, a), _shape(inner, b))
+
+
+def _intersects(kind: str, a: list[float], other: str, b: list[float]) -> bool:
+    return shapes.intersects(_shape(kind, a), _shape(other, b))
+
+
+_NUMBERS = pa.list_(pa.float64())
+_PAIR = ("VARCHAR", "DOUBLE[]", "VARCHAR", "DOUBLE[]")
+_FUNCTIONS: tuple[tuple[str, tuple[str, ...], str, Callable[..., pa.Array]], ...] = (
+    ("vo_in_polygon", ("DOUBLE", "DOUBLE", "DOUBLE[]"), "BOOLEAN", _in_polygon),
+    ("vo_box", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _box)),
+    ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", _each(pa.float64(), _area)),
+    ("vo_centroid", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _centroid)),
+    ("vo_contains", _PAIR, "BOOLEAN", _each(pa.bool_(), _contains)),
+    ("vo_intersects", _PAIR, "BOOLEAN", _each(pa.bool_(), _intersects)),
+)
