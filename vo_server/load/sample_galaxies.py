@@ -7,6 +7,7 @@ written without special functions.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -54,12 +55,13 @@ class Shapes:
         """Semi-major axis in arcsec where the surface brightness falls to ``level``: bisection in
         log r."""
         low, high = np.full(self.half.size, -2.0), np.full(self.half.size, 2.8)
-        for _ in range(24):
+        for _ in range(18):
             middle = (low + high) / 2
             bright = self.surface_brightness(10**middle, band) < level
             low, high = np.where(bright, middle, low), np.where(bright, high, middle)
         return np.asarray(10 ** ((low + high) / 2))
 
+    @cached_property
     def fiducial(self) -> Floats:
         """``r_k20fe``: the Ks = 20 isophote, to 0.1 arcsec."""
         return np.asarray(np.rint(np.maximum(self.isophote(20.0, 2), SMALLEST) * 10) / 10)

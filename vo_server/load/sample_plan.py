@@ -76,7 +76,6 @@ class Galaxies:
     key: Ints
     rank: Ints
     shapes: Shapes
-    fiducial: Floats
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ class Plan:
         ra, dec = scatter(rng, self.sky, cell)
         shapes = draw_shapes(rng, self.sky.extinction[cell])
         key, rank = self._keys(self._xsc_numbers, rng, cell, dec)
-        return Galaxies(cell, ra, dec, paired.size, key, rank, shapes, shapes.fiducial())
+        return Galaxies(cell, ra, dec, paired.size, key, rank, shapes)
 
     def strip(self, strip: int) -> Strip:
         rng, sky, galaxies = self.stream(6, strip), self.sky, self.galaxies(strip)

@@ -268,18 +268,16 @@ def _photometry_columns(found: Photometry) -> dict[str, Values]:
 
 def _galaxy_columns(rows: _Rows, strips: list[Strip], shapes: Shapes) -> dict[str, Values]:
     """ext_key of the rows that are extended sources, and which rows are, or lie in, large ones."""
-    key, radius, ra, dec = (
+    key, ra, dec = (
         np.concatenate([getattr(strip.galaxies, name) for strip in strips])
-        for name in ("key", "fiducial", "ra", "dec")
+        for name in ("key", "ra", "dec")
     )
+    radius = shapes.fiducial
     none = rows.galaxy < 0
     contaminated = np.zeros(rows.ra.size, np.int64)
     for big in np.flatnonzero(radius > 10):
-        contaminated[
-            _inside(
-                rows, ra[big], dec[big], 1.1 * radius[big], shapes.ratio[big], shapes.angle[big]
-            )
-        ] = 2
+        ellipse = 1.1 * radius[big], shapes.ratio[big], shapes.angle[big]
+        contaminated[_inside(rows, ra[big], dec[big], *ellipse)] = 2
     own = np.where(none, 0, rows.galaxy)
     if key.size:
         contaminated = np.where(~none & (radius[own] > 10), 1, contaminated)

@@ -62,7 +62,6 @@ class _Table:
 
     numbers: Ints
     shapes: Shapes
-    fiducial: Floats
 
     @property
     def ra(self) -> Ints:
@@ -92,7 +91,11 @@ class _Table:
         return np.asarray(self.numbers[5])
 
     def rows(self, chosen: Ints | slice) -> "_Table":
-        return _Table(self.numbers[:, chosen], self.shapes.rows(chosen), self.fiducial[chosen])
+        return _Table(self.numbers[:, chosen], self.shapes.rows(chosen))
+
+    @property
+    def fiducial(self) -> Floats:
+        return self.shapes.fiducial
 
 
 def _strip_table(plan: Plan, number: int) -> _Table:
@@ -103,7 +106,7 @@ def _strip_table(plan: Plan, number: int) -> _Table:
     point[strip.galaxy[core]] = strip.key[core]
     numbers = np.stack((found.ra, found.dec, found.cell, found.key, found.rank, point))
     order = file_order(plan.stream(8, number), found.ra, found.dec)
-    return _Table(numbers, found.shapes, found.fiducial).rows(order)
+    return _Table(numbers, found.shapes).rows(order)
 
 
 def _whole_table(plan: Plan) -> _Table:
@@ -111,7 +114,6 @@ def _whole_table(plan: Plan) -> _Table:
     return _Table(
         np.concatenate([table.numbers for table in tables], axis=1),
         join_shapes([table.shapes for table in tables]),
-        np.concatenate([table.fiducial for table in tables]),
     )
 
 

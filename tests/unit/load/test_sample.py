@@ -88,10 +88,10 @@ def facts(name: str) -> list[dict[str, str]]:
 # Rows, columns, determinism
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 7, 1_000])
+@pytest.mark.parametrize("rows", [0, 1, 2, 1_000])
 def test_exactly_as_many_rows_as_asked(rows: int) -> None:
     assert sum(batch.num_rows for batch in psc_batches(rows)) == rows
-    assert sum(batch.num_rows for batch in xsc_batches(rows)) == rows
+    assert sum(batch.num_rows for batch in xsc_batches(rows, psc_rows=rows)) == rows
 
 
 def test_many_rows_come_in_bounded_batches(many: pa.Table) -> None:
@@ -136,8 +136,9 @@ def test_same_seed_same_bytes_other_seed_other_rows(tmp_path: Path) -> None:
         paths += write_xsc(tmp_path / folder, 300, seed, psc_rows=2_000)
         return [path.read_bytes() for path in paths]
 
-    assert content("a", 1) == content("b", 1)
-    assert content("a", 1) != content("c", 2)
+    first = content("a", 1)
+    assert first == content("b", 1)
+    assert first != content("c", 2)
 
 
 # Nulls
@@ -401,7 +402,7 @@ def test_share_of_qualities_and_colours(psc: pa.Table) -> None:
 def test_nearest_neighbour_is_the_true_one(name: str, request: pytest.FixtureRequest) -> None:
     table = request.getfixturevalue(name)
     keys = numbers(table, "pts_key" if name == "psc" else "ext_key")
-    place, rows = vectors(table), np.arange(0, table.num_rows, 7)
+    place, rows = vectors(table), np.arange(0, table.num_rows, 20)
     cosine = place[rows] @ place.T
     cosine[np.arange(rows.size), rows] = -1
     other = cosine.argmax(axis=1)
