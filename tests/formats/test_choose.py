@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vo_server.errors import UsageFault
-from vo_server.formats import BINARY, BINARY2, CSV, FORMATS, TABLEDATA, TSV, Format, choose
+from vo_server.formats import BINARY, BINARY2, CSV, FORMATS, TABLEDATA, TSV, Format, announced, choose
 
 B2, TD = BINARY2.media_type, TABLEDATA.media_type
 
@@ -62,6 +62,14 @@ def test_every_announced_name_is_accepted(format: Format) -> None:
     assert choose(format.media_type).content_type == format.media_type
     for name in format.family:
         assert choose(name, default=format).format is format
+
+
+@pytest.mark.parametrize("default", FORMATS, ids=lambda f: f.name)
+def test_what_capabilities_tell_is_true(default: Format) -> None:
+    told = list(announced(default))
+    assert {format for format, _ in told} == set(FORMATS)
+    for format, names in told:
+        assert all(choose(name, default=default).format is format for name in names)
 
 
 @pytest.mark.parametrize(

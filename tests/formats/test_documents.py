@@ -280,3 +280,12 @@ def test_csv_tells_empty_from_missing() -> None:
 
 def test_tsv_has_no_tabs_in_values() -> None:
     assert document(TSV, (Column("a\tb", VARCHAR), *NUMBER), ("x\ty\nz", 3)) == b"a b\tn\nx y z\t3\n"
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
+def test_many_rows_are_written_as_few(format: Format) -> None:
+    columns = (*RICH, Column("u", UNICODE), Column("p", POINT), Column("c", CHAR, 2), Column("v", VARCHAR))
+    rows = [(*RICH_ROW, f"é{n}", [n, 2.0], "x", "&<" * (n % 5)) for n in range(5000)]
+    parts = (batch(columns, *rows[start : start + 100]) for start in range(0, len(rows), 100))
+    few = b"".join(format.write(Result(columns, parts)))
+    assert document(format, columns, *rows).replace(b"\n", b"") == few.replace(b"\n", b"")

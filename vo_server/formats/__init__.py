@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from vo_server.errors import UsageFault
 from vo_server.formats.format import Choice, Format
@@ -10,7 +10,7 @@ from vo_server.formats.media import MediaType, accepted, parse
 from vo_server.formats.text import CSV, TSV
 from vo_server.formats.votable import BINARY, BINARY2, TABLEDATA
 
-__all__ = ["BINARY", "BINARY2", "CSV", "FORMATS", "TABLEDATA", "TSV", "Choice", "Format", "choose"]
+__all__ = ["BINARY", "BINARY2", "CSV", "FORMATS", "TABLEDATA", "TSV", "Choice", "Format", "announced", "choose"]
 
 FORMATS: tuple[Format, ...] = (BINARY2, TABLEDATA, BINARY, CSV, TSV)
 
@@ -36,6 +36,17 @@ def choose(
     if choice is None:
         raise UsageFault(f"RESPONSEFORMAT {responseformat!r} is not offered", hint=f"offered are {_names(offered)}")
     return choice
+
+
+def announced(
+    default: Format = FORMATS[0], offered: Sequence[Format] = FORMATS
+) -> Iterator[tuple[Format, tuple[str, ...]]]:
+    """Each format with all further names that lead to it: what capabilities tell (TAPRegExt 1.0 section 2.5)."""
+    taken: set[str] = set()
+    for format in (default, *(f for f in offered if f is not default)):
+        shared = tuple(name for name in format.family if name not in taken)
+        taken.update(shared)
+        yield format, (*format.aliases, *shared)
 
 
 def _by_alias(asked: str, formats: Sequence[Format]) -> Choice | None:

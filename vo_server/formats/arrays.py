@@ -15,7 +15,7 @@ from vo_server.model.column import Column
 Bytes = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
 
-BLOCK = 1 << 19
+BLOCK = 1 << 20
 """Bytes of Arrow data that a writer takes at a time: the rows made from them stay in the processor's cache."""
 
 FEW = 256

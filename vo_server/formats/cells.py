@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.formats.arrays import content, lists, numbers
+from vo_server.formats.arrays import FEW, content, lists, numbers
 from vo_server.model.column import Column
 
 Table = npt.NDArray[np.bool_]
+Spell = Callable[[pa.Array, Column], pa.Array]
 
 
 def spelled(array: pa.Array, column: Column, positive_infinity: str, negative_infinity: str) -> pa.Array:
@@ -34,6 +35,25 @@ def spelled(array: pa.Array, column: Column, positive_infinity: str, negative_in
             return array.cast(pa.string())
         case "geometry" | "binary" | "array":
             return _lists(array, infinities)
+
+
+def each(arrays: Sequence[pa.Array], columns: Sequence[Column], spell: Spell) -> list[pa.Array]:
+    """The texts of all columns.
+
+    Where rows are few the columns of a type are spelled together: it is the calls that cost, not the values.
+    """
+    if len(arrays[0]) > FEW:
+        return [spell(array, column) for array, column in zip(arrays, columns, strict=True)]
+    alike: dict[int, list[int]] = {}
+    for index, column in enumerate(columns):
+        alike.setdefault(id(column.type), []).append(index)
+    texts = list(arrays)
+    rows = len(arrays[0])
+    for indices in alike.values():
+        together = spell(pa.concat_arrays([arrays[i] for i in indices]), columns[indices[0]])
+        for place, index in enumerate(indices):
+            texts[index] = together.slice(place * rows, rows)
+    return texts
 
 
 def joined(texts: Iterable[pa.Array], before: str, between: str, after: str) -> bytes:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo_server.formats.arrays import blocks, conform
-from vo_server.formats.cells import holds, joined, spelled, table
+from vo_server.formats.cells import each, holds, joined, spelled, table
 from vo_server.model.column import Column
 
 SPECIAL = table(b"&<>\xef" + bytes(b for b in range(32) if b not in b"\t\n"))
@@ -38,8 +38,7 @@ class TableData:
         return b""
 
     def _rows(self, arrays: list[pa.Array]) -> bytes:
-        texts = (_cells(a, c) for a, c in zip(arrays, self._columns, strict=True))
-        return joined(texts, "<TR><TD>", "</TD><TD>", "</TD></TR>\n")
+        return joined(each(arrays, self._columns, _cells), "<TR><TD>", "</TD><TD>", "</TD></TR>\n")
 
 
 def _cells(array: pa.Array, column: Column) -> pa.Array:

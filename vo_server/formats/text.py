@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from vo_server.errors import Fault
 from vo_server.formats.arrays import blocks, conform, gather, offsets
-from vo_server.formats.cells import holds, joined, literal, spelled, table
+from vo_server.formats.cells import each, holds, joined, literal, spelled, table
 from vo_server.formats.format import Format
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
@@ -57,8 +57,7 @@ def _lines(result: Result, separator: str, end: str, guard: Guard) -> Iterator[b
     for batch in result.batches:
         for block in blocks(batch):
             arrays = conform(block, result.columns)
-            texts = (_cells(a, c, guard) for a, c in zip(arrays, result.columns, strict=True))
-            yield joined(texts, "", separator, end)
+            yield joined(each(arrays, result.columns, partial(_cells, guard=guard)), "", separator, end)
 
 
 def _line(names: Iterator[str], separator: str, end: str, guard: Guard) -> bytes:
