@@ -314,7 +314,7 @@ def _parentheses(trouble: Trouble) -> QueryFault | None:
 
 
 def _join_without_condition(trouble: Trouble) -> QueryFault | None:
-    if not {"ON", "USING"} <= trouble.expected:
+    if not {"ON", "USING"} <= trouble.expected or trouble.word.type in ("NAME", "DELIMITED"):
         return None
     hint = "as in a JOIN b ON a.id = b.id, or a JOIN b USING (id); every pair of rows is FROM a, b"
     return trouble.fault("JOIN needs ON or USING, or NATURAL before it", trouble.last("JOIN"), hint)
@@ -412,20 +412,19 @@ _VALUE = STARTERS | {"LPAR", "PLUS", "MINUS", "TILDE"}
 
 EXPECTATIONS: tuple[tuple[frozenset[str], str, frozenset[str]], ...] = (
     (frozenset({"STAR", "STRING"}), "a column, a value or *", _VALUE | {"STAR", "DISTINCT", "ALL", "TOP"}),
-    (frozenset({"STRING", "NOT"}), "a condition", _VALUE | {"NOT", "EXISTS"}),
-    (frozenset({"STRING"}), "a value", _VALUE | {"DISTINCT", "ALL"}),
+    (frozenset({"STRING", "NOT"}), "a condition", _VALUE | {"NOT", "EXISTS", "SELECT"}),
+    (frozenset({"STRING"}), "a value", _VALUE | {"DISTINCT", "ALL", "SELECT"}),
     (frozenset({"COMPARE"}), "a comparison", TESTS | SET_OPERATORS | {*CLAUSES, "LIMIT", "SEMICOLON", END}),
     (frozenset({"COMMA"}), "a comma", frozenset({"COMMA", "DOT"})),
     (frozenset({"FROM"}), "FROM", frozenset({"FROM"})),
     (frozenset({"AS", "NAME"}), "an alias", frozenset({"AS", "NAME", "DELIMITED", "LPAR"})),
-    (frozenset({"NAME", "LPAR"}), "a table or a sub-query", frozenset({"NAME", "DELIMITED", "LPAR"})),
+    (frozenset({"NAME", "LPAR"}), "a table or a sub-query", frozenset({"NAME", "DELIMITED", "SELECT"})),
     (frozenset({"NAME"}), "a name", frozenset({"NAME", "DELIMITED"})),
     (frozenset({"AND", "OR"}), "AND, OR", frozenset({"AND", "OR"})),
     (frozenset({"INTEGER"}), "a whole number", frozenset({"INTEGER"})),
     (frozenset({"JOIN", "LEFT"}), "JOIN", JOINS),
     (frozenset({"RPAR"}), "a closing parenthesis", frozenset({"RPAR"})),
-    (frozenset({"LPAR", "SELECT"}), "a query", frozenset({"LPAR", "SELECT", "WITH"})),
-    (frozenset({"LPAR"}), "an opening parenthesis", frozenset({"LPAR"})),
+    (frozenset({"LPAR", "SELECT"}), "a query", frozenset({"SELECT", "WITH", "ALL", "DISTINCT"})),
     (frozenset({"WHERE"}), "WHERE", frozenset({"WHERE"})),
     (frozenset({"GROUP"}), "GROUP BY", frozenset({"GROUP", "HAVING"})),
     (frozenset({"ORDER"}), "ORDER BY", frozenset({"ORDER"})),
@@ -436,21 +435,21 @@ EXPECTATIONS: tuple[tuple[frozenset[str], str, frozenset[str]], ...] = (
 )  # fmt: skip
 """Which terminals, expected together, are told by which words, and all the terminals that these words cover."""
 
-OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "CONCAT", "PIPE", "CARET", "AMPERSAND", "DOT"})
+OPERATORS = frozenset({"LPAR", "PLUS", "MINUS", "STAR", "SLASH", "CONCAT", "PIPE", "CARET", "AMPERSAND", "DOT"})
 MAX_EXPECTATIONS = 6
 
 
 def expectation(expected: frozenset[str]) -> str:
-    """The expected terminals in words; operators are left out where anything else is expected too."""
+    """The expected terminals in words; operators, and ( after a name, are left out where anything else will do."""
     said = []
     left = expected if "STRING" in expected else expected - OPERATORS
     for marks, label, covered in EXPECTATIONS:
-        if marks <= left:
+        if marks <= expected and marks & left:
             said.append(label)
             left -= covered
     said += sorted(left)
     if not said:
-        return "an operator"
+        return "an opening parenthesis" if "LPAR" in expected else "an operator"
     *most, last = said[:MAX_EXPECTATIONS]
     return f"{', '.join(most)} or {last}" if most else last
 

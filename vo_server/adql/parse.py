@@ -28,6 +28,9 @@ MAX_LENGTH = 1_000_000
 MAX_DEPTH = 200
 """Levels of the tree, parentheses counted: what walks the tree later may do so by recursion."""
 
+MAX_NAMES = 4
+"""Of a column: catalogue, schema, table and its own."""
+
 LOOK_AHEAD = 100
 """Words after the wrong one that an explanation may look at."""
 
@@ -502,7 +505,7 @@ class Builder(Transformer[Token, Any]):
 
     def column(self, names: list[tree.Name]) -> Expression:
         start, end = names[0].place.start, names[-1].place.end
-        return Piece(tree.ColumnName(_names(names, 4, "column"), Place(start, end)), start, end, words.COLUMN, 1)
+        return Piece(tree.ColumnName(tuple(names), Place(start, end)), start, end, words.COLUMN, 1)
 
     def number(self, token: Token) -> Expression:
         start, end = _start(token), _end(token)
@@ -601,8 +604,12 @@ class Builder(Transformer[Token, Any]):
         return _piece(inner.node, _start(opening), _end(closing), kind, inner.depth)
 
     def names(self, *names: Any) -> list[tree.Name]:
-        """Left recursive: a list and one more name, or the first name."""
-        return [names[0]] if len(names) == 1 else [*names[0], names[1]]
+        """Left recursive: the first name, or a list and one more. Refused early, for the lists are copied."""
+        if len(names) == 1:
+            return [names[0]]
+        longer = [*names[0], names[1]]
+        _names(longer, MAX_NAMES, "column")
+        return longer
 
     def name(self, token: Token) -> tree.Name:
         return tree.Name(str(token), False, Place(_start(token), _end(token)))

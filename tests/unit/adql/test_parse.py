@@ -413,6 +413,7 @@ class TestLimits:
     def test_names_have_a_number_of_parts(self) -> None:
         refused("SELECT a.b.c.d.e FROM t")
         refused("SELECT a.b.c.d.* FROM t")
+        refused("SELECT " + "a." * 400_000 + "a FROM t")
         refused("SELECT a FROM a.b.c.d")
 
 
