@@ -44,7 +44,7 @@ class Piece(Protocol):
     def table(self) -> pa.Table:
         """Every published column, of its type; null where the file does not carry it.
 
-        Raises pyarrow.ArrowInvalid when a value is not of its column's type.
+        Raises pyarrow.ArrowException when a value is not of its column's type.
         """
 
     def records(self) -> Iterator[Record]:
@@ -97,7 +97,7 @@ def checked(piece: Piece, rules: Sequence[Rule]) -> Checked:
 def _attempt(piece: Piece, rules: Sequence[Rule]) -> tuple[pa.Table | None, str]:
     try:
         table = piece.table()
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         return None, str(error)
     for rule in rules:
         if not rule.passes(table[rule.column.name]):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from vo_server.errors import LoadFault
 from vo_server.load.inputs import Input
 from vo_server.load.irsa import Layout, lines
 from vo_server.load.pieces import Piece
 from vo_server.load.shape import Shape, Warn
+from vo_server.load.tables import Choose, fits_table, ipac, parquet, rows, votable_table
 
 _DELIMITERS = (",", "\t", ";", "|")
 _NULLS = ("", "\\N", "null", "NULL", "NaN", "nan")
+_READERS = (
+    (re.compile(rb"SIMPLE  ="), fits_table),
+    (re.compile(rb"PAR1"), parquet),
+    (re.compile(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE|!--)"), votable_table),
+)
+_IPAC = re.compile(rb"(\\[^|\r\n]*\r?\n)*\|[^\r\n]*\|[ \r]*\n")
 _TEXT = re.compile(rb"[^\x00-\x08\x0e-\x1f]*")
 
 
@@ -21,11 +29,21 @@ def pieces(input: Input, shape: Shape, warn: Warn) -> Iterator[Piece]:
 
     Raises LoadFault for what is in none that we read.
     """
+    choose = partial(shape.mapped, input.name, warn=warn)
+    for magic, read in _READERS:
+        if magic.match(input.head):
+            return rows(input, read, choose, shape.columns)
     if not _TEXT.fullmatch(input.head):
         raise LoadFault(f"{input.name} is {_WANTED}, but binary data")
+    return _text(input, choose, shape)
+
+
+def _text(input: Input, choose: Choose, shape: Shape) -> Iterator[Piece]:
     first = _first_line(input.head)
+    if _IPAC.match(input.head):
+        return ipac(input, choose, shape.columns)
     if delimiter := _header_delimiter(first, shape):
-        return _csv(input, first, delimiter, shape, warn)
+        return _csv(input, choose(_names(first, delimiter)), delimiter, shape)
     if shape.bulk.delimiter in first:
         return lines(input.name, input.stream, shape.bulk)
     raise LoadFault(f"{input.name} is {_WANTED}")
@@ -52,8 +70,7 @@ def _names(line: str, delimiter: str) -> list[str]:
     return [field.strip().strip('"') for field in line.split(delimiter)]
 
 
-def _csv(input: Input, header: str, delimiter: str, shape: Shape, warn: Warn) -> Iterator[Piece]:
-    fields = shape.mapped(input.name, _names(header, delimiter), warn)
-    layout = Layout(shape.columns, fields, delimiter, _NULLS, quoted=True, restored=True)
+def _csv(input: Input, fields: Sequence[str | None], delimiter: str, shape: Shape) -> Iterator[Piece]:
+    layout = Layout(shape.columns, tuple(fields), delimiter, _NULLS, quoted=True, restored=True)
     input.stream.readline()
     return lines(input.name, input.stream, layout, first=2)

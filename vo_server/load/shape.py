@@ -26,12 +26,14 @@ class Shape:
     def mapped(self, file: str, fields: Sequence[str], warn: Warn) -> tuple[str | None, ...]:
         """The published column behind each of a file's fields, None where there is none, which is warned of.
 
-        A published name wins over another name of the same column: IRSA gives both `dec` and `decl` sometimes.
+        A published name wins over another name of the same column, and the first of two over the second.
 
         Raises LoadFault where the position is missing.
         """
         found = self._chosen(fields)
-        unknown = [f for f, name in zip(fields, found, strict=True) if name is None]
+        left = [f for f, name in zip(fields, found, strict=True) if name is None]
+        unknown = [f for f in left if f.strip().lower() not in self.names]
+        second = [f for f in left if f not in unknown]
         missing = [name for name in self.position if name not in found]
         if missing:
             raise LoadFault(
@@ -40,7 +42,9 @@ class Shape:
         if not any(found):
             raise LoadFault(f"{file} has none of the columns of {self.table}")
         if unknown:
-            warn(f"{file}: passed over {', '.join(unknown)}, no columns of {self.table}")
+            warn(f"{file}: passed over {', '.join(unknown)}: no columns of {self.table}")
+        if second:
+            warn(f"{file}: passed over {', '.join(second)}: the columns that they mean are there under other names")
         return found
 
     def known(self, fields: Sequence[str]) -> int:
