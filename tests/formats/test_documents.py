@@ -289,3 +289,26 @@ def test_many_rows_are_written_as_few(format: Format) -> None:
     parts = (batch(columns, *rows[start : start + 100]) for start in range(0, len(rows), 100))
     few = b"".join(format.write(Result(columns, parts)))
     assert document(format, columns, *rows).replace(b"\n", b"") == few.replace(b"\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ((Column("p", POINT),), pa.RecordBatch.from_arrays([pa.array([[1.0, 2.0, 3.0]])], names=["p"])),
+        ((*NUMBER, *NUMBER), batch(NUMBER, (1,))),
+        (NUMBER, pa.RecordBatch.from_arrays([pa.array(["x"])], names=["n"])),
+    ],
+    ids=["array too long", "array too few", "not a number"],
+)
+def test_rows_unlike_their_columns_are_an_error(columns: tuple[Column, ...], rows: pa.RecordBatch) -> None:
+    whole = b"".join(BINARY2.write(Result(columns, iter([rows]))))
+    schema().assertValid(etree.fromstring(whole))
+    assert statuses(whole)[-1] == ("ERROR", "FatalFault: internal error")
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
+def test_nothing_but_nulls_and_nothing_at_all(format: Format) -> None:
+    missing = pa.RecordBatch.from_arrays([pa.nulls(2, c.type.arrow) for c in RICH], names=[str(n) for n in range(7)])
+    empty = document(format, RICH)
+    full = b"".join(format.write(Result(RICH, iter([missing.slice(0, 0), missing]))))
+    assert len(full) > len(empty)
