@@ -201,7 +201,7 @@ class _Work:
         ranges = _row_groups(self.memory // 16 // width, 8)
         group = _row_groups(self.memory // 32 // width, 2)
         tables = regrouped(self._sorted(runs, earlier, ranges), group)
-        with database(self.generation.path, self.threads, self.memory // 2) as target:
+        with database(self.generation.path, self.threads, max(self.memory // 2, GIB)) as target:
             target.write_rows(self.schema, tables, self._writing(total))
             target.write_meta(self._meta(total, earlier, names), self.position)
         return total

@@ -146,7 +146,7 @@ def _holdable(type: pa.DataType, text: str) -> bool:
     if pa.types.is_integer(type):
         limits = np.iinfo(type.to_pandas_dtype())
         return bool(limits.min <= int(text) <= limits.max)
-    return math.isfinite(float(text)) and abs(float(text)) <= np.finfo(type.to_pandas_dtype()).max
+    return math.isfinite(float(text)) and abs(float(text)) <= float(np.finfo(type.to_pandas_dtype()).max)
 
 
 def _bound(value: float | None, infinite: str) -> str:

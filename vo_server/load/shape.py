@@ -32,7 +32,7 @@ class Shape:
         """
         found = self._chosen(fields)
         left = [f for f, name in zip(fields, found, strict=True) if name is None]
-        unknown = [f for f in left if f.strip().lower() not in self.names]
+        unknown = [f for f in left if _key(f) not in self.names]
         second = [f for f in left if f not in unknown]
         missing = [name for name in self.position if name not in found]
         if missing:
@@ -49,21 +49,22 @@ class Shape:
 
     def known(self, fields: Sequence[str]) -> int:
         """How many of these are names of columns."""
-        return sum(f.strip().lower() in self.names for f in fields)
+        return sum(_key(f) in self.names for f in fields)
 
     def _chosen(self, fields: Sequence[str]) -> tuple[str | None, ...]:
-        meant = [self.names.get(f.strip().lower()) for f in fields]
-        exact = {f.strip().lower() for f in fields}
-        taken: set[str] = set()
-        chosen: list[str | None] = []
-        for field, name in zip(fields, meant, strict=True):
-            by_alias = name is not None and field.strip().lower() != name.lower() and name.lower() in exact
-            if name is None or by_alias or name in taken:
-                chosen.append(None)
-            else:
-                chosen.append(name)
-                taken.add(name)
-        return tuple(chosen)
+        keys = [_key(field) for field in fields]
+        meant = [self.names.get(key) for key in keys]
+        best: dict[str, int] = {}
+        for place, (key, name) in enumerate(zip(keys, meant, strict=True)):
+            if name is not None and (name not in best or key == name.lower() != keys[best[name]]):
+                best[name] = place
+        return tuple(n if n is not None and best[n] == i else None for i, n in enumerate(meant))
+
+
+def _key(field: str) -> str:
+    """A field's name for comparison; XML puts an underscore before a name that begins with a digit (_2MASS)."""
+    name = field.strip().lower()
+    return name[1:] if name[:1] == "_" and name[1:2].isdigit() else name
 
 
 def shape(publication: Publication) -> Shape:
