@@ -26,13 +26,22 @@ class Place:
         return before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
 
     def caret(self, text: str) -> str:
-        """The line of the text that holds the start and, below it, carets under the stretch."""
+        """The line of the text that holds the start and, below it, carets under the stretch.
+
+        Of a long line only the part around the place is shown.
+        """
         begin = text.rfind("\n", 0, self.start) + 1
         end = text.find("\n", self.start)
-        line = text[begin:] if end < 0 else text[begin:end]
-        width = max(1, min(self.end, begin + len(line)) - self.start)
-        pad = "".join("\t" if c == "\t" else " " for c in line[: self.start - begin])
-        return f"{line}\n{pad}{'^' * width}"
+        end = len(text) if end < 0 else end
+        first, last = max(begin, self.start - _AROUND), min(end, self.start + _AROUND)
+        lead = text[first : self.start]
+        pad = "".join("\t" if c == "\t" else " " for c in lead)
+        width = max(1, min(self.end, last) - self.start)
+        return f"{text[first:last]}\n{pad}{'^' * width}"
+
+
+_AROUND = 100
+"""Characters that are shown before and after a place."""
 
 
 class Fault(Exception):

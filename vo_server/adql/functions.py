@@ -122,14 +122,14 @@ def _named(name: str) -> Callable[..., Element]:
     return lambda *arguments: getattr(sa.func, name)(*arguments)
 
 
-def _decimals(element: Callable[..., Element]) -> Callable[..., Element]:
+def _to(element: Callable[..., Element]) -> Callable[..., Element]:
     return lambda x, n=None: element(x, _NONE if n is None else n)
 
 
 _NONE = sa.literal_column("0", sa.Integer())
 
 
-def _fold_truncate(x: float, n: int = 0) -> float:
+def _fold_trunc(x: float, n: int = 0) -> float:
     return math.trunc(x * 10.0**n) / 10.0**n
 
 
@@ -168,6 +168,8 @@ POINT1, POINT2 = Parameter("point1", "point"), Parameter("point2", "point")
 
 _DOUBLE = _always(types.DOUBLE)
 _DEGREES = _always(types.DOUBLE, "deg")
+_RADIANS = _always(types.DOUBLE, "rad")
+_VARCHAR = _always(types.VARCHAR)
 _TRUTH = _always(types.INTEGER, ucd="meta.code")
 GEO = "adqlgeo"
 
@@ -185,26 +187,26 @@ MATHS = (
     _maths("LOG10", math.log10, "The logarithm to base 10."),
     _maths("SQRT", math.sqrt, "The square root."),
     _maths("DEGREES", math.degrees, "Radians to degrees.", result=_DEGREES),
-    _maths("RADIANS", math.radians, "Degrees to radians.", result=_always(types.DOUBLE, "rad")),
-    _maths("ACOS", math.acos, "The arc cosine, in radians.", result=_always(types.DOUBLE, "rad")),
-    _maths("ASIN", math.asin, "The arc sine, in radians.", result=_always(types.DOUBLE, "rad")),
-    _maths("ATAN", math.atan, "The arc tangent, in radians.", result=_always(types.DOUBLE, "rad")),
+    _maths("RADIANS", math.radians, "Degrees to radians.", result=_RADIANS),
+    _maths("ACOS", math.acos, "The arc cosine, in radians.", result=_RADIANS),
+    _maths("ASIN", math.asin, "The arc sine, in radians.", result=_RADIANS),
+    _maths("ATAN", math.atan, "The arc tangent, in radians.", result=_RADIANS),
     _maths("COS", math.cos, "The cosine of an angle in radians."),
     _maths("SIN", math.sin, "The sine of an angle in radians."),
     _maths("TAN", math.tan, "The tangent of an angle in radians."),
     _maths("COT", lambda x: 1 / math.tan(x), "The cotangent of an angle in radians."),
-    Function("ATAN2", (Y, X), _always(types.DOUBLE, "rad"), _named("atan2"), "The angle of (x, y), in radians.", math.atan2),
+    Function("ATAN2", (Y, X), _RADIANS, _named("atan2"), "The angle of (x, y), in radians.", math.atan2),
     Function("POWER", (X, Y), _DOUBLE, _named("power"), "x to the power of y.", math.pow),
     Function("MOD", (X, Y), _remainder, spherical.Remainder, "The remainder of x / y, with the sign of x.", math.fmod),
     Function("PI", (), _DOUBLE, _named("pi"), "The number pi.", lambda: math.pi),
     Function("RAND", (N,), _DOUBLE, spherical.Random, "A random number from 0 up to 1; n is a seed."),
-    Function("ROUND", (X, N), _double_as_first, _decimals(spherical.Round), "x rounded to n decimals.", _fold_round),
-    Function("TRUNCATE", (X, N), _double_as_first, _decimals(spherical.Truncate), "x cut to n decimals.", _fold_truncate),
+    Function("ROUND", (X, N), _double_as_first, _to(spherical.Round), "x rounded to n decimals.", _fold_round),
+    Function("TRUNCATE", (X, N), _double_as_first, _to(spherical.Truncate), "x cut to n decimals.", _fold_trunc),
 )  # fmt: skip
 
 STRINGS = (
-    Function("LOWER", (TEXT,), _text_as_first, _named("lower"), "The text in lower case.", str.lower, feature="adql-string"),
-    Function("UPPER", (TEXT,), _text_as_first, _named("upper"), "The text in upper case.", str.upper, feature="adql-string"),
+    Function("LOWER", (TEXT,), _text_as_first, _named("lower"), "The text in lower case.", str.lower, feature="string"),
+    Function("UPPER", (TEXT,), _text_as_first, _named("upper"), "The text in upper case.", str.upper, feature="string"),
 )  # fmt: skip
 
 LON, LAT = Parameter("lon", "number"), Parameter("lat", "number")
@@ -323,7 +325,7 @@ OPERATORS = {
     "-": _arithmetic("-", lambda x, y: x - y, lambda x, y: x - y),
     "*": _arithmetic("*", lambda x, y: x * y, lambda x, y: x * y),
     "/": _arithmetic("/", spherical.Quotient, lambda x, y: x / y),
-    "||": Function("||", (TEXT, TEXT), _always(types.VARCHAR), lambda a, b: a.concat(b), "Two texts in one.", str.__add__),
+    "||": Function("||", (TEXT, TEXT), _VARCHAR, lambda a, b: a.concat(b), "Two texts in one.", str.__add__),
     "&": _arithmetic("&", lambda x, y: x.op("&")(y), int.__and__),
     "|": _arithmetic("|", lambda x, y: x.op("|")(y), int.__or__),
     "^": _arithmetic("^", spherical.Xor, int.__xor__),
@@ -338,7 +340,7 @@ COALESCE = Function(
     _as_first,
     _named("coalesce"),
     "The first value that is not null.",
-    feature="adql-conditional",
+    feature="conditional",
 )
 NULLIF = Function(
     "NULLIF",

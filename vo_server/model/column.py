@@ -38,9 +38,11 @@ class Column:
 
     @property
     def arraysize(self) -> str | None:
-        """The VOTable arraysize; None for a scalar (VOTable 1.4 section 4.1)."""
+        """The VOTable arraysize; None for a scalar, and a single character is one (VOTable 1.4 section 4.1)."""
         if self.type.family != "text":
             return self.type.arraysize
+        if self.type is CHAR and self.length == 1:
+            return None
         if self.length is None:
             return "*"
         return str(self.length) if self.type is CHAR else f"{self.length}*"

@@ -1,0 +1,147 @@
+"""The application: routes, the fault handler, the lifespan. The one module that knows all rooms."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from vo_server import __version__
+from vo_server.adql.parse import parse
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.tap_schema import describe, with_tap_schema
+from vo_server.engines.duckdb import DuckDBEngine, Limits
+from vo_server.engines.store import Store
+from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
+from vo_server.protocols import cone, tap, vosi
+from vo_server.protocols.refuse import as_text
+from vo_server.protocols.service import Refusal, Resource, Service, Site
+from vo_server.protocols.urls import base_url
+from vo_server.settings import Settings
+from vo_server.web import pages
+
+log = logging.getLogger(__name__)
+
+SOFTWARE = f"vo_server/{__version__}"
+THREADS = 64
+"""Queries that may be under way at once in a process; more wait."""
+
+
+def catalogue_of(settings: Settings) -> Catalogue:
+    """What is published: the built-in catalogue files and those of the operator's folders."""
+    further = [Path(folder) for folder in settings.schemas.split(":") if folder]
+    return load_catalogue([builtin_schemas() / "catalogues", *further])
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
+    catalogue = with_tap_schema(catalogue_of(settings))
+    engine = DuckDBEngine(
+        Store(settings.data),
+        catalogue,
+        static={f"tap_schema.{name}": rows for name, rows in describe(catalogue).items()},
+        limits=Limits(settings.memory, _spill(settings), settings.threads or None),
+    )
+    site = Site(
+        catalogue=catalogue,
+        engine=engine,
+        started=datetime.now(UTC).replace(microsecond=0),
+        maxrec=settings.maxrec,
+        maxrec_hard=settings.maxrec_hard,
+        timeout=settings.timeout,
+        title=settings.title,
+        publisher=settings.publisher,
+        contact=settings.contact,
+        ivoid=settings.ivoid,
+        public_url=settings.public_url,
+        software=SOFTWARE,
+    )
+    services = (tap.SERVICE, *cone.services(catalogue))
+    return Starlette(
+        routes=[*_routes(services, site), Route("/", _page(site)), Route("/tap", _page(site))],
+        middleware=[Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], expose_headers=["*"])],
+        exception_handlers={HTTPException: _no_such_page},
+        lifespan=_lifespan(site),
+    )
+
+
+def _spill(settings: Settings) -> Path:
+    return Path(settings.spill) if settings.spill else settings.data / "spill"
+
+
+def _lifespan(site: Site) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        await anyio.to_thread.run_sync(_warm, site)
+        yield
+        site.engine.close()
+
+    return lifespan
+
+
+def _warm(site: Site) -> None:
+    """Open the files and build the parser before the first client comes."""
+    wrong = site.engine.ready()
+    if wrong:
+        log.error("%s", wrong)
+    parse("SELECT TOP 1 * FROM tap_schema.tables")
+
+
+def _routes(services: tuple[Service, ...], site: Site) -> list[Route]:
+    return [
+        Route(service.path + resource.path, _endpoint(resource, refuse, site), methods=list(resource.methods))
+        for service in services
+        for resources, refuse in ((service.resources, service.refuse), (vosi.resources(service), _refuse_plainly))
+        for resource in resources
+    ]
+
+
+def _refuse_plainly(request: Request, site: Site, fault: Fault) -> Response:
+    return as_text(request, fault)
+
+
+def _endpoint(resource: Resource, refuse: Refusal, site: Site) -> Callable[[Request], Awaitable[Response]]:
+    """The one place where what goes wrong with a request becomes an answer in the protocol's own form."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await resource.endpoint(request, site)
+        except Fault as fault:
+            return refuse(request, site, fault)
+        except Exception:  # the request's border: nothing beyond it may see a stack trace
+            log.exception("%s %s", request.method, request.url.path)
+            return refuse(request, site, EngineFault("internal error; the operator finds the reason in the log"))
+
+    return endpoint
+
+
+def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def page(request: Request) -> Response:
+        tables = [p.table for p in site.catalogue.publications]
+        rows = await anyio.to_thread.run_sync(lambda: {t.qualified: site.engine.rows(t) for t in tables})
+        return HTMLResponse(pages.front(base_url(request, site.public_url), site.title, site.catalogue, rows))
+
+    return page
+
+
+async def _no_such_page(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        answer = as_text(request, MethodFault(f"{request.method} is not for this URL", hint=f"it knows {allowed}"))
+        answer.headers["Allow"] = allowed
+        return answer
+    return as_text(request, NotFoundFault(f"there is nothing at {request.url.path}"))

@@ -1,0 +1,44 @@
+"""What every answer says of itself: DALI 1.1 section 4.4.3, and the note Data Origin in the VO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from vo_server.catalogue.catalogue import Origin
+from vo_server.model.column import Table
+from vo_server.model.result import Info
+from vo_server.protocols.service import Site
+
+
+def infos(
+    site: Site, standard_id: str, request: str, tables: tuple[Table, ...], given: Mapping[str, str]
+) -> tuple[Info, ...]:
+    """The statements about an answer: the service, the request with its parameters, and each data set it is from."""
+    said = [
+        Info("standardID", standard_id),
+        Info("server_software", site.software),
+        Info("service_protocol", standard_id),
+        Info("request", request),
+        Info("request_date", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
+        Info("publisher", site.publisher),
+        Info("contact", site.contact),
+        Info("ivoid", site.ivoid),
+        *(Info(name, value) for name, value in given.items()),
+    ]
+    for origin in site.catalogue.origins(tables):
+        said += _of(origin)
+    return tuple(info for info in said if info.value)
+
+
+def _of(origin: Origin) -> Iterator[Info]:
+    yield Info("data_title", origin.title)
+    yield Info("creator", "; ".join(origin.creators))
+    yield Info("citation", origin.bibcode or "", "Cite this when you use the data.", ucd="meta.bib.bibcode")
+    yield Info("doi", origin.doi or "", ucd="meta.ref.doi")
+    yield Info("resource_version", origin.version or "")
+    yield Info("publication_date", origin.release_date or "")
+    yield Info("reference_url", origin.reference_url or "", ucd="meta.ref.url")
+    yield Info("rights", origin.rights or "")
+    yield Info("rights_uri", origin.rights_url or "")
+    yield Info("acknowledgement", origin.acknowledgement or "")

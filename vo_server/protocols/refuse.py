@@ -1,0 +1,26 @@
+"""Faults as HTTP responses in the forms that the protocols ask for."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from vo_server.errors import BusyFault, Fault
+from vo_server.formats import Choice, Format, choose
+
+
+def in_format(request: Request, fault: Fault, default: Format) -> Response:
+    """The error document of the format that was asked for, or of the default where that is not known."""
+    choice: Choice = getattr(request.state, "choice", None) or choose(None, None, default)
+    body = choice.format.fault(fault, ())
+    headers = {"Content-Type": choice.fault_type, **_headers(fault)}
+    return Response(body, status_code=fault.status, headers=headers)
+
+
+def as_text(request: Request, fault: Fault) -> Response:
+    """A line of plain text (VOSI, and pages that are not there)."""
+    return PlainTextResponse(f"{fault}\n", status_code=fault.status, headers=_headers(fault))
+
+
+def _headers(fault: Fault) -> dict[str, str]:
+    return {"Retry-After": "10"} if isinstance(fault, BusyFault) else {}

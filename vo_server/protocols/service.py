@@ -1,0 +1,65 @@
+"""What every protocol is to the server: a record of its endpoints, and what they are handed to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.documents.capability import Capability
+from vo_server.engines.engine import Engine
+from vo_server.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the endpoints work with: the catalogue, the engine, the limits and who runs the service.
+
+    `maxrec` and `maxrec_hard` in rows, `timeout` in seconds. `public_url` is the fixed base URL, empty for none.
+    """
+
+    catalogue: Catalogue
+    engine: Engine
+    started: datetime
+    maxrec: int
+    maxrec_hard: int
+    timeout: float
+    title: str
+    publisher: str = ""
+    contact: str = ""
+    ivoid: str = ""
+    public_url: str = ""
+    software: str = "vo_server"
+
+
+Endpoint = Callable[[Request, Site], Awaitable[Response]]
+Refusal = Callable[[Request, Site, Fault], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A URL of a service, below the service's own, and the methods that it knows."""
+
+    path: str
+    endpoint: Endpoint
+    methods: tuple[str, ...] = ("GET",)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A protocol at a place.
+
+    `path` is its base URL below the server's. `refuse` says a fault in the protocol's own form. `capabilities` are
+    those beside VOSI's, for the base URL that they are handed.
+    """
+
+    name: str
+    path: str
+    resources: tuple[Resource, ...]
+    refuse: Refusal
+    capabilities: Callable[[Site, str], tuple[Capability, ...]]
+    catalogue: Callable[[Site], Catalogue]

@@ -1,0 +1,102 @@
+"""TAP 1.1: queries in ADQL, answered at once.
+
+The tables, capabilities and availability beside /sync are VOSI's (protocols/vosi.py).
+"""
+
+from __future__ import annotations
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.adql.functions import FUNCTIONS
+from vo_server.adql.query import tables
+from vo_server.answer import Question, meaning
+from vo_server.documents.capability import Capability, Feature, Interface, Limits, OutputFormat, TableAccess, adql
+from vo_server.errors import Fault, UsageFault
+from vo_server.formats import BINARY2, announced
+from vo_server.model.result import Info
+from vo_server.protocols import dali, origin
+from vo_server.protocols.refuse import in_format
+from vo_server.protocols.respond import stream
+from vo_server.protocols.service import Resource, Service, Site
+from vo_server.protocols.urls import asked_url
+
+STANDARD_ID = "ivo://ivoa.net/std/TAP"
+LANGUAGES = ("ADQL", "ADQL-2.0", "ADQL-2.1")
+
+
+async def sync(request: Request, site: Site) -> Response:
+    """A query and its answer (TAP 1.1 section 2.1)."""
+    given = await dali.parameters(request)
+    choice = dali.format_for(request, given, BINARY2)
+    maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
+    text = _query(given)
+    meant = await anyio.to_thread.run_sync(meaning, text, site.catalogue)
+    infos = (
+        *origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), tables(meant.query), {"query": text}),
+        *(Info("warning", warning) for warning in meant.warnings),
+    )
+    question = Question(
+        meant.query,
+        site.engine,
+        choice.format,
+        maxrec,
+        site.timeout,
+        title="result",
+        infos=infos,
+    )
+    return await stream(request, question, choice.content_type, f"result.{choice.format.extension}")
+
+
+def _query(given: dali.Parameters) -> str:
+    language = given.one("LANG")
+    if language is not None and language.upper() not in LANGUAGES:
+        raise UsageFault(f"LANG {language!r} is not spoken here", hint=f"one of {', '.join(LANGUAGES)}")
+    if given.all("UPLOAD"):
+        raise UsageFault("this service takes no uploads")
+    text = given.one("QUERY")
+    if text is None or not text.strip():
+        raise UsageFault(
+            "QUERY is missing", hint="give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
+        )
+    given.one("REQUEST")
+    given.one("RUNID")
+    return text
+
+
+def refuse(request: Request, site: Site, fault: Fault) -> Response:
+    """A fault in the form of the format that was asked for (TAP 1.1 section 3.3)."""
+    return in_format(request, fault, BINARY2)
+
+
+def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
+    """The TAP capability; what it says is taken from the records that the queries run by."""
+    kinds = ("adqlgeo", "string", "conditional")
+    features = {kind: tuple(Feature(f.name) for f in FUNCTIONS.values() if f.feature == kind) for kind in kinds}
+    features["adqlgeo"] += (Feature("COORDSYS"),)
+    features["string"] += (Feature("ILIKE"),)
+    features |= {
+        "common-table": (Feature("WITH"),),
+        "sets": (Feature("UNION"), Feature("EXCEPT"), Feature("INTERSECT")),
+        "type": (Feature("CAST"),),
+        "offset": (Feature("OFFSET"),),
+    }
+    details = TableAccess(
+        languages=(adql(features),),
+        formats=tuple(OutputFormat(f.media_type, names, f.ivoa_id) for f, names in announced(BINARY2)),
+        duration=Limits(default=round(site.timeout), hard=round(site.timeout)),
+        output_limit=Limits(default=min(site.maxrec, site.maxrec_hard), hard=site.maxrec_hard),
+    )
+    interface = Interface(base, use="base", role="std", version="1.1")
+    return (Capability(STANDARD_ID, (interface,), details),)
+
+
+SERVICE = Service(
+    name="tap",
+    path="/tap",
+    resources=(Resource("/sync", sync, ("GET", "POST")),),
+    refuse=refuse,
+    capabilities=capabilities,
+    catalogue=lambda site: site.catalogue,
+)

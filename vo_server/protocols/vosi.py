@@ -1,0 +1,95 @@
+"""VOSI 1.1: for each service, is it up, what can it do, which tables has it. Speaks of services that it is handed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from email.utils import format_datetime
+from functools import partial
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.catalogue.names import qualified
+from vo_server.documents import vosi
+from vo_server.documents.capability import Capability, Interface
+from vo_server.errors import NotFoundFault, UsageFault
+from vo_server.model.column import Table
+from vo_server.protocols.dali import parameters
+from vo_server.protocols.respond import document
+from vo_server.protocols.service import Resource, Service, Site
+from vo_server.protocols.urls import base_url
+
+CAPABILITIES_ID = "ivo://ivoa.net/std/VOSI#capabilities"
+AVAILABILITY_ID = "ivo://ivoa.net/std/VOSI#availability"
+TABLES_ID = "ivo://ivoa.net/std/VOSI#tables-1.1"
+XML = "text/xml"
+
+
+def resources(service: Service) -> tuple[Resource, ...]:
+    """The resources that stand beside those of a service (VOSI 1.1 section 3)."""
+    return (
+        Resource("/capabilities", partial(capabilities, service)),
+        Resource("/availability", availability),
+        Resource("/tables", partial(tables, service)),
+        Resource("/tables/{name:path}", partial(table, service)),
+    )
+
+
+async def capabilities(service: Service, request: Request, site: Site) -> Response:
+    """What a service can do (VOSI 1.1 section 4); it changes when the server starts."""
+    base = base_url(request, site.public_url) + service.path
+    headers = {"Last-Modified": format_datetime(site.started, usegmt=True)}
+    return document(request, vosi.capabilities((*service.capabilities(site, base), *_own(base))), XML, headers)
+
+
+def _own(base: str) -> tuple[Capability, ...]:
+    return (
+        Capability(CAPABILITIES_ID, (Interface(f"{base}/capabilities"),)),
+        Capability(AVAILABILITY_ID, (Interface(f"{base}/availability"),)),
+        Capability(TABLES_ID, (Interface(f"{base}/tables", version="1.1"),)),
+    )
+
+
+async def availability(request: Request, site: Site) -> Response:
+    """Whether queries can be answered now: the database is asked (VOSI 1.1 section 5)."""
+    wrong = await anyio.to_thread.run_sync(site.engine.ready)
+    missing = [] if wrong else await anyio.to_thread.run_sync(_not_loaded, site)
+    notes = (wrong,) if wrong else tuple(f"{name} has not been loaded" for name in missing)
+    state = vosi.Availability(wrong is None, site.started, notes=notes)
+    return document(request, vosi.availability(state), XML)
+
+
+def _not_loaded(site: Site) -> list[str]:
+    return [p.table.qualified for p in site.catalogue.publications if site.engine.rows(p.table) is None]
+
+
+async def tables(service: Service, request: Request, site: Site) -> Response:
+    """All tables (VOSI 1.1 section 6); detail=min leaves the columns out."""
+    detail = ((await parameters(request)).one("DETAIL") or "max").lower()
+    if detail not in ("min", "max"):
+        raise UsageFault(f"detail is {detail!r}, which is neither min nor max")
+    catalogue = await anyio.to_thread.run_sync(_counted, service, site)
+    return document(request, vosi.tableset(catalogue, "min" if detail == "min" else "max"), XML)
+
+
+async def table(service: Service, request: Request, site: Site) -> Response:
+    """One table in full."""
+    wanted = request.path_params["name"]
+    catalogue = await anyio.to_thread.run_sync(_counted, service, site)
+    for each in catalogue.tables:
+        if wanted in (each.qualified, qualified(each)):
+            return document(request, vosi.table(each, catalogue), XML)
+    close = catalogue.similar(wanted)
+    raise NotFoundFault(f"no table {wanted}", hint=f"did you mean {' or '.join(close)}?" if close else None)
+
+
+def _counted(service: Service, site: Site) -> Catalogue:
+    """The catalogue of a service with the numbers of rows that are loaded now."""
+    catalogue = service.catalogue(site)
+
+    def counted(each: Table) -> Table:
+        return replace(each, nrows=site.engine.rows(each))
+
+    return replace(catalogue, tables=tuple(map(counted, catalogue.tables)))
