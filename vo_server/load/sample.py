@@ -58,27 +58,19 @@ def _plan(psc_rows: int, xsc_rows: int, seed: int) -> Plan:
     return Plan(psc_rows, xsc_rows, seed)
 
 
-def psc_batches(
-    rows: int, seed: int = SEED, *, xsc_rows: int | None = None
-) -> Iterator[pa.RecordBatch]:
+def psc_batches(rows: int, seed: int = SEED, *, xsc_rows: int | None = None) -> Iterator[pa.RecordBatch]:
     """Exactly ``rows`` point sources with all 60 columns (``PSC_SCHEMA``), in the order of the
     files."""
-    return psc_record_batches(
-        _plan(rows, xsc_rows_for(rows) if xsc_rows is None else xsc_rows, seed)
-    )
+    return psc_record_batches(_plan(rows, xsc_rows_for(rows) if xsc_rows is None else xsc_rows, seed))
 
 
-def xsc_batches(
-    rows: int, seed: int = SEED, *, psc_rows: int | None = None
-) -> Iterator[pa.RecordBatch]:
+def xsc_batches(rows: int, seed: int = SEED, *, psc_rows: int | None = None) -> Iterator[pa.RecordBatch]:
     """Exactly ``rows`` extended sources with all 389 columns (``XSC_SCHEMA``), in the order of the
     files.
 
     ``psc_rows`` is the size of the point source catalogue whose ``pts_key`` they refer to.
     """
-    return xsc_record_batches(
-        _plan(psc_rows_for(rows) if psc_rows is None else psc_rows, rows, seed)
-    )
+    return xsc_record_batches(_plan(psc_rows_for(rows) if psc_rows is None else psc_rows, rows, seed))
 
 
 def write_psc(

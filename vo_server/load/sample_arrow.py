@@ -47,10 +47,6 @@ def arrow_array(column: SampleColumn, values: Values) -> pa.Array:
     return pa.array(plain.astype(DTYPES[column.kind]), mask=null).cast(ARROW[column.kind])
 
 
-def record_batch(
-    columns: tuple[SampleColumn, ...], schema: pa.Schema, values: dict[str, Values]
-) -> pa.RecordBatch:
+def record_batch(columns: tuple[SampleColumn, ...], schema: pa.Schema, values: dict[str, Values]) -> pa.RecordBatch:
     """One batch of all columns; ``values`` must have every one of them."""
-    return pa.RecordBatch.from_arrays(
-        [arrow_array(column, values[column.name]) for column in columns], schema=schema
-    )
+    return pa.RecordBatch.from_arrays([arrow_array(column, values[column.name]) for column in columns], schema=schema)

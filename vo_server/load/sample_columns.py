@@ -50,17 +50,11 @@ def _columns(kind: Kind, decimals: int, names: str, nullable: bool = True) -> li
 
 
 def _texts(nullable: bool = False, **widths: int) -> list[SampleColumn]:
-    return [
-        SampleColumn(name, "text", width=width, nullable=nullable) for name, width in widths.items()
-    ]
+    return [SampleColumn(name, "text", width=width, nullable=nullable) for name, width in widths.items()]
 
 
 def _each_band(*parts: tuple[str, Kind, int]) -> list[SampleColumn]:
-    return [
-        SampleColumn(f"{b}_{name}", kind, d, nullable=True)
-        for b in BANDS
-        for name, kind, d in parts
-    ]
+    return [SampleColumn(f"{b}_{name}", kind, d, nullable=True) for b in BANDS for name, kind, d in parts]
 
 
 PSC_COLUMNS: tuple[SampleColumn, ...] = (
@@ -68,9 +62,7 @@ PSC_COLUMNS: tuple[SampleColumn, ...] = (
     *_columns("float", 2, "err_maj err_min", False),
     *_columns("int16", 0, "err_ang", False),
     *_texts(designation=17),
-    *_each_band(
-        ("m", "float", 3), ("cmsig", "float", 3), ("msigcom", "float", 3), ("snr", "float", 1)
-    ),
+    *_each_band(("m", "float", 3), ("cmsig", "float", 3), ("msigcom", "float", 3), ("snr", "float", 1)),
     *_texts(ph_qual=3, rd_flg=3, bl_flg=3, cc_flg=3, ndet=6),
     *_columns("float", 1, "prox", False),
     *_columns("int16", 0, "pxpa"),
@@ -101,9 +93,7 @@ PSC_COLUMNS: tuple[SampleColumn, ...] = (
 
 def _aperture(suffix: str) -> list[SampleColumn]:
     """Photometry with one aperture for all bands."""
-    return _each_band(
-        (f"m_{suffix}", "float", 3), (f"msig_{suffix}", "float", 3), (f"flg_{suffix}", "int16", 0)
-    )
+    return _each_band((f"m_{suffix}", "float", 3), (f"msig_{suffix}", "float", 3), (f"flg_{suffix}", "int16", 0))
 
 
 def _shared(suffix: str) -> list[SampleColumn]:

@@ -51,9 +51,7 @@ class _Hemisphere:
         if not self.compress:
             return raw
         # No name and no time in the header: the same rows give the same bytes.
-        packed = gzip.GzipFile(
-            filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=raw, mtime=0
-        )
+        packed = gzip.GzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=raw, mtime=0)
         self._stack.enter_context(packed)
         return packed
 
@@ -87,8 +85,7 @@ def write_files(
     folder.mkdir(parents=True, exist_ok=True)
     text, done = BulkText(columns), 0
     south, north = (
-        _Hemisphere(folder, file_names(catalogue, letter), rows_per_file, compress)
-        for letter in ("a", "b")
+        _Hemisphere(folder, file_names(catalogue, letter), rows_per_file, compress) for letter in ("a", "b")
     )
     try:
         for batch in batches:

@@ -47,8 +47,7 @@ class Shapes:
         growth = np.log(2) * scaled**self.steepness
         slope = growth * self.steepness * np.exp(-growth)
         return np.asarray(
-            self.total[band]
-            - 2.5 * np.log10(slope / (2 * np.pi * self.ratio * (scaled * self.half) ** 2))
+            self.total[band] - 2.5 * np.log10(slope / (2 * np.pi * self.ratio * (scaled * self.half) ** 2))
         )
 
     def isophote(self, level: float, band: int) -> Floats:

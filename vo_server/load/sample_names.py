@@ -18,9 +18,7 @@ def _clock(ra: Ints, dec: Ints) -> tuple[Ints, Ints]:
 def _characters(time: Ints, arc: Ints, negative: NDArray[np.bool_]) -> NDArray[np.uint8]:
     text = np.empty((time.size, 16), np.uint8)
     for place, divisor in ((0, 360_000), (2, 6_000), (4, 100), (6, 1)):
-        text[:, place : place + 2] = PAIRS[
-            time // divisor % 100 if divisor in (360_000, 1) else time // divisor % 60
-        ]
+        text[:, place : place + 2] = PAIRS[time // divisor % 100 if divisor in (360_000, 1) else time // divisor % 60]
     text[:, 8] = np.where(negative, ord("-"), ord("+"))
     tenths = arc % 600
     text[:, 9:11] = PAIRS[arc // 36_000]

@@ -46,9 +46,7 @@ def nobody(rows: int) -> Neighbours:
     return Neighbours(np.zeros(rows), none, np.ones(rows, bool), none)
 
 
-def describe(
-    ra: Floats, dec: Floats, to_ra: Floats, to_dec: Floats, apart: Floats, index: Ints
-) -> Neighbours:
+def describe(ra: Floats, dec: Floats, to_ra: Floats, to_dec: Floats, apart: Floats, index: Ints) -> Neighbours:
     prox = np.rint(apart * 36_000) / 10
     angle = np.rint(position_angle(ra, dec, to_ra, to_dec)).astype(np.int64) % 360
     return Neighbours(prox, angle, prox == 0.0, index)

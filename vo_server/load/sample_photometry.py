@@ -168,11 +168,7 @@ def total_error(cmsig: Floats, read: Ints) -> Floats:
     their tie."""
     short = np.where(read == 1, SHORT_READ_ERROR**2, 0.0)
     printed = np.rint(cmsig * 1000) / 1000
-    return np.asarray(
-        np.minimum(
-            np.sqrt(printed**2 + ZERO_POINT_ERROR**2 + FLAT_FIELD_ERROR**2 + short), NO_ERROR
-        )
-    )
+    return np.asarray(np.minimum(np.sqrt(printed**2 + ZERO_POINT_ERROR**2 + FLAT_FIELD_ERROR**2 + short), NO_ERROR))
 
 
 QUALITIES = tuple("XUFEABCD")

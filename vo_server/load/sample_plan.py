@@ -148,12 +148,8 @@ class Plan:
         """Magnitude of SNR 10 in J, H, Ks for each tile: deeper in the north, shallower where stars
         crowd."""
         plan = survey()
-        clean = np.array([[16.2], [15.4], [14.7]]) + np.array([[0.05], [0.04], [0.04]]) * np.where(
-            plan.south, -1, 1
-        )
-        clean = clean + np.array([[0.15], [0.12], [0.12]]) * self.stream(4).standard_normal(
-            (3, TILES)
-        ).clip(-2, 2)
+        clean = np.array([[16.2], [15.4], [14.7]]) + np.array([[0.05], [0.04], [0.04]]) * np.where(plan.south, -1, 1)
+        clean = clean + np.array([[0.15], [0.12], [0.12]]) * self.stream(4).standard_normal((3, TILES)).clip(-2, 2)
         steps = np.rint((clean - np.array([[0.6], [1.4], [1.1]]) * self.crowding) / 0.0375)
         return np.asarray(steps * 0.0375)
 
@@ -168,9 +164,7 @@ class Plan:
         first, last = self.sky.first[strip : strip + 2]
         return np.repeat(np.arange(first, last), counts[first:last])
 
-    def _keys(
-        self, numbers: Numbering, rng: np.random.Generator, cell: Ints, dec: Ints
-    ) -> tuple[Ints, Ints]:
+    def _keys(self, numbers: Numbering, rng: np.random.Generator, cell: Ints, dec: Ints) -> tuple[Ints, Ints]:
         order = np.argsort(cell * self.sky.height + (dec - self.sky.south[cell]), kind="stable")
         rank = np.empty(cell.size, np.int64)
         rank[order] = ranks(cell[order])[0]
@@ -203,13 +197,9 @@ class Plan:
         cell, sky = galaxies.cell[: galaxies.paired], self.sky
         off = rng.normal(0, 0.3e6 / 3600, (2, galaxies.paired)).clip(-250, 250)
         dec = galaxies.dec[: galaxies.paired]
-        ra = galaxies.ra[: galaxies.paired] + (off[0] / np.cos(np.radians(dec / 1e6))).astype(
-            np.int64
-        )
+        ra = galaxies.ra[: galaxies.paired] + (off[0] / np.cos(np.radians(dec / 1e6))).astype(np.int64)
         dec = dec + off[1].astype(np.int64)
-        return np.clip(ra, sky.west[cell], sky.east[cell] - 1), np.clip(
-            dec, sky.south[cell] + 1, sky.north[cell] - 1
-        )
+        return np.clip(ra, sky.west[cell], sky.east[cell] - 1), np.clip(dec, sky.south[cell] + 1, sky.north[cell] - 1)
 
 
 def bands(rows_of_strip: Ints, rows: int) -> list[range]:

@@ -61,9 +61,7 @@ class _Rows:
         return self.ra / 1e6, self.dec / 1e6
 
     def where(self, mask: Bools) -> "_Rows":
-        return _Rows(
-            self.ra[mask], self.dec[mask], self.cell[mask], self.key[mask], self.galaxy[mask]
-        )
+        return _Rows(self.ra[mask], self.dec[mask], self.cell[mask], self.key[mask], self.galaxy[mask])
 
 
 def _join(parts: list[_Rows]) -> _Rows:
@@ -74,13 +72,8 @@ def _join(parts: list[_Rows]) -> _Rows:
 def _rows_of(strips: list[Strip]) -> _Rows:
     """Strips one after the other; ``galaxy`` then counts through the galaxies of all."""
     ahead = np.cumsum([0, *(strip.galaxies.cell.size for strip in strips)])
-    galaxy = [
-        np.where(s.galaxy < 0, -1, s.galaxy + shift)
-        for s, shift in zip(strips, ahead, strict=False)
-    ]
-    return _join(
-        [_Rows(s.ra, s.dec, s.cell, s.key, g) for s, g in zip(strips, galaxy, strict=True)]
-    )
+    galaxy = [np.where(s.galaxy < 0, -1, s.galaxy + shift) for s, shift in zip(strips, ahead, strict=False)]
+    return _join([_Rows(s.ra, s.dec, s.cell, s.key, g) for s, g in zip(strips, galaxy, strict=True)])
 
 
 class _Neighbourhood:
@@ -96,9 +89,7 @@ class _Neighbourhood:
     def _around(self, low: int, high: int, first: int, last: int) -> _Rows:
         """Rows with low <= dec < high (micro-degrees) that are not in the strips first..last-1."""
         start, stop = ((edge + 90_000_000) // self._height for edge in (low, high - 1))
-        around = [
-            s for s in range(max(0, start), min(self._strips, stop + 1)) if not first <= s < last
-        ]
+        around = [s for s in range(max(0, start), min(self._strips, stop + 1)) if not first <= s < last]
         rows = _rows_of([self._strip(s) for s in around]) if around else _NO_ROWS
         return rows.where((rows.dec >= low) & (rows.dec < high))
 
@@ -167,9 +158,7 @@ def _contamination(
 ) -> Characters:
     """cc_flg, shape (3, n). Crowded fields have it on half of their rows and more."""
     row, band = rng.random(mags.shape[1]), rng.random(mags.shape)
-    confused = _brighter_neighbour(mags, found) | (
-        (row < 0.02 + 0.8 * crowding**1.5) & (band < 0.8)
-    )
+    confused = _brighter_neighbour(mags, found) | ((row < 0.02 + 0.8 * crowding**1.5) & (band < 0.8))
     rare = rng.random(mags.shape[1])
     tests = [
         (rare < 2e-4) & (band < 0.5),
@@ -182,9 +171,7 @@ def _contamination(
     return np.where((read == 0) | (read == 6), ord("0"), flags).astype(np.uint8)
 
 
-def _blends(
-    rng: np.random.Generator, prox: Floats, crowding: Floats, detected: Bools
-) -> Characters:
+def _blends(rng: np.random.Generator, prox: Floats, crowding: Floats, detected: Bools) -> Characters:
     """bl_flg, shape (3, n)."""
     u = rng.random(prox.size)
     blended = u < np.where(prox < CLOSE, 0.6, 0.01) + 0.1 * crowding
@@ -269,8 +256,7 @@ def _photometry_columns(found: Photometry) -> dict[str, Values]:
 def _galaxy_columns(rows: _Rows, strips: list[Strip], shapes: Shapes) -> dict[str, Values]:
     """ext_key of the rows that are extended sources, and which rows are, or lie in, large ones."""
     key, ra, dec = (
-        np.concatenate([getattr(strip.galaxies, name) for strip in strips])
-        for name in ("key", "ra", "dec")
+        np.concatenate([getattr(strip.galaxies, name) for strip in strips]) for name in ("key", "ra", "dec")
     )
     radius = shapes.fiducial
     none = rows.galaxy < 0
@@ -287,20 +273,14 @@ def _galaxy_columns(rows: _Rows, strips: list[Strip], shapes: Shapes) -> dict[st
 def _inside(rows: _Rows, ra: int, dec: int, major: float, ratio: float, angle: float) -> Ints:
     """Rows inside an ellipse at ra, dec (micro-degrees) of semi-major axis ``major`` (arcsec)."""
     near = np.flatnonzero(np.abs(rows.dec - dec) < major / 3600e-6)
-    east = (
-        ((rows.ra[near] - ra + 180_000_000) % 360_000_000 - 180_000_000)
-        * np.cos(np.radians(dec / 1e6))
-        * 3600e-6
-    )
+    east = ((rows.ra[near] - ra + 180_000_000) % 360_000_000 - 180_000_000) * np.cos(np.radians(dec / 1e6)) * 3600e-6
     north = (rows.dec[near] - dec) * 3600e-6
     sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
     along, across = east * sine + north * cosine, east * cosine - north * sine
     return np.asarray(near[np.hypot(along, across / ratio) < major])
 
 
-def _band(
-    plan: Plan, band: range, strip: Callable[[int], Strip], neighbourhood: _Neighbourhood
-) -> pa.RecordBatch:
+def _band(plan: Plan, band: range, strip: Callable[[int], Strip], neighbourhood: _Neighbourhood) -> pa.RecordBatch:
     """All columns of the rows of some strips."""
     strips = [strip(s) for s in band]
     rows, shapes, rng = (

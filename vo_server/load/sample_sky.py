@@ -61,9 +61,7 @@ def unit_vectors(lon: Floats, lat: Floats) -> Floats:
 def galactic(vectors: Floats) -> tuple[Floats, Floats]:
     """Galactic longitude 0..360 and latitude in degrees of ICRS unit vectors."""
     x, y, z = GALACTIC @ vectors.T
-    return np.asarray(np.degrees(np.arctan2(y, x)) % 360.0), np.degrees(
-        np.arctan2(z, np.hypot(x, y))
-    )
+    return np.asarray(np.degrees(np.arctan2(y, x)) % 360.0), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
 def mean_density(lon: Floats, lat: Floats, vectors: Floats) -> Floats:
@@ -102,9 +100,7 @@ def extinction(lon: Floats, lat: Floats, vectors: Floats) -> tuple[Floats, Float
     """Total extinction in Ks (mag) along the line of sight, and its smooth part without the
     patches."""
     away = np.abs(lat)
-    smooth = 0.9 * np.exp(-away / 1.5) * np.exp(
-        0.6 * (np.cos(np.radians(lon)) - 1)
-    ) + 0.06 * np.exp(-away / 12)
+    smooth = 0.9 * np.exp(-away / 1.5) * np.exp(0.6 * (np.cos(np.radians(lon)) - 1)) + 0.06 * np.exp(-away / 12)
     patchy = smooth * np.exp(0.8 * _roughness(vectors) - 0.32)
     return np.minimum(patchy, 3.0), smooth
 
@@ -155,10 +151,7 @@ def cells(strips_per_zone: int) -> Cells:
     tile = np.arange(first[-1]) - first[strip] + first_tile[strip]
     height = ZONE_DEG * 1_000_000 // strips_per_zone
     south = strip * height - 90_000_000
-    edges = [
-        np.rint((plan.centre[tile] + side * plan.width[tile]) * 1e6).astype(np.int64)
-        for side in (-0.5, 0.5)
-    ]
+    edges = [np.rint((plan.centre[tile] + side * plan.width[tile]) * 1e6).astype(np.int64) for side in (-0.5, 0.5)]
     middle = np.asarray((south + height / 2) / 1e6, dtype=np.float64)
     vectors = unit_vectors(plan.centre[tile], middle)
     lon, lat = galactic(vectors)
@@ -177,12 +170,7 @@ def cells(strips_per_zone: int) -> Cells:
         density=density,
         extinction=dust,
         stars=_true_to_declination(density * area, middle),
-        galaxies=_normal(
-            area
-            * np.exp(-2.5 * dust)
-            * np.exp(0.5 * _roughness(vectors[:, ::-1]))
-            * (density < 4e4)
-        ),
+        galaxies=_normal(area * np.exp(-2.5 * dust) * np.exp(0.5 * _roughness(vectors[:, ::-1])) * (density < 4e4)),
     )
 
 

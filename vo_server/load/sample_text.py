@@ -74,9 +74,7 @@ class _NumberField:
         if self._decimals:
             self._write_part(page, part)
 
-    def _split(
-        self, numbers: NDArray[Any], page: "_Page", null: Any
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _split(self, numbers: NDArray[Any], page: "_Page", null: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         if self._decimals:
             scale = 10**self._decimals
             scaled = np.rint(numbers.astype(np.float64) * scale).astype(np.int64)
@@ -119,9 +117,7 @@ class _TextField:
         text = pc.fill_null(pc.cast(values, pa.string()), NULL)
         text = pc.ascii_rpad(text, self._width, " " if self._blanks else "\0")
         data, start = text.buffers()[2], text.offset * self._width
-        codes = np.frombuffer(data, np.uint8, len(text) * self._width, start).reshape(
-            len(text), self._width
-        )
+        codes = np.frombuffer(data, np.uint8, len(text) * self._width, start).reshape(len(text), self._width)
         page.codes(self._place, self._width)[:] = codes
 
 

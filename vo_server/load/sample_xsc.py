@@ -141,9 +141,7 @@ class _Light:
         noise = error * 10 ** (0.4 * (mag - at)) * np.sqrt(area / NOISE_AREA)
         return mag, np.minimum(np.hypot(0.008, noise), 5.0)
 
-    def columns(
-        self, suffix: str, band: int, radius: Floats, circle: bool, null: Bools
-    ) -> dict[str, Values]:
+    def columns(self, suffix: str, band: int, radius: Floats, circle: bool, null: Bools) -> dict[str, Values]:
         """Magnitude, error and flag columns of one band in one aperture."""
         mag, error = self.magnitude(band, radius, circle)
         negative = (error > 1.0) & (self.rng.random(self.rows) < 0.2)
@@ -164,9 +162,7 @@ def _stamp_side(fiducial: Floats) -> Ints:
     return np.clip(2 * np.rint(2.4 * fiducial + 2).astype(np.int64) + 1, 21, 301)
 
 
-def _shared_apertures(
-    light: _Light, table: _Table, isophotes: dict[str, Floats]
-) -> dict[str, Values]:
+def _shared_apertures(light: _Light, table: _Table, isophotes: dict[str, Floats]) -> dict[str, Values]:
     """The families with one aperture for all bands: fiducial isophotes and Kron apertures."""
     round_off = np.sqrt(light.shapes.ratio)
     kron, j21 = 2.4 * light.shapes.half, isophotes["j21"]
@@ -194,11 +190,7 @@ def _own_apertures(light: _Light, isophotes: dict[str, Floats]) -> dict[str, Val
     for suffix in ("e", "c", "i20e", "i20c", "i21e", "i21c"):
         circle, level = suffix.endswith("c"), suffix[1:-1]
         for band, name in enumerate(BANDS):
-            size = (
-                isophotes[name + level]
-                if level
-                else 2.4 * light.shapes.half * (1 + 0.04 * (band - 2))
-            )
+            size = isophotes[name + level] if level else 2.4 * light.shapes.half * (1 + 0.04 * (band - 2))
             size = size * np.sqrt(light.shapes.ratio) if circle else size
             missing = size < NOT_REACHED if level else light.chance((0.08, 0.04, 0.02)[band])
             lost = ~missing & light.chance(0.03) if level else np.zeros(light.rows, bool)
@@ -248,9 +240,7 @@ def _angle_near(light: _Light, ratio: Floats) -> Ints:
 
 def _ellipse(light: _Light, prefix: str) -> dict[str, Values]:
     null = light.chance(0.01 if "5sig" not in prefix else 0.06)
-    ratio = np.clip(
-        light.shapes.ratio + 0.04 * np.rint(light.rng.standard_normal(light.rows)), 0.1, 1.0
-    )
+    ratio = np.clip(light.shapes.ratio + 0.04 * np.rint(light.rng.standard_normal(light.rows)), 0.1, 1.0)
     return {f"{prefix}_ba": (ratio, null), f"{prefix}_phi": (_angle_near(light, ratio), null)}
 
 
@@ -300,9 +290,7 @@ def _classes(light: _Light, table: _Table) -> dict[str, Values]:
     return {
         "e_score": np.where(light.chance(0.85), 1.0, 1 + rng.random(n)),
         "g_score": np.where(light.chance(0.5), 1.0, 1 + 0.7 * rng.random(n)),
-        "vc": np.where(
-            seen, np.where(known | light.chance(0.97), 1, 2), np.where(light.chance(0.02), -2, -1)
-        ),
+        "vc": np.where(seen, np.where(known | light.chance(0.97), 1, 2), np.where(light.chance(0.02), -2, -1)),
         "cc_flg": rng.choice(CONTAMINATION, n, p=CONTAMINATED),
         "im_nx": light.stamp,
         "ellfit_flg": light.chance(0.05).astype(np.int64),
@@ -344,19 +332,13 @@ def _coadd_place(values: dict[str, Values], tile: Ints) -> dict[str, Values]:
     }
 
 
-def _batch(
-    plan: Plan, table: _Table, found: Neighbours, neighbour: Ints, number: int
-) -> pa.RecordBatch:
+def _batch(plan: Plan, table: _Table, found: Neighbours, neighbour: Ints, number: int) -> pa.RecordBatch:
     rng, n = plan.stream(9, number), table.key.size
     tile, density = plan.sky.tile[table.cell], plan.sky.density[table.cell]
     troubles = rng.choice([2, 3, 4, 6, 7, 1], n, p=[0.5, 0.35, 0.05, 0.04, 0.04, 0.02])
     trouble = 6 + 60 * rng.random(n) + 60 * (rng.random(n) < 0.6)
     light = _Light(rng, table.shapes, _stamp_side(table.fiducial), trouble, troubles)
-    isophotes = {
-        f"{b}{level}": table.shapes.isophote(level, i)
-        for level in (20, 21)
-        for i, b in enumerate(BANDS)
-    }
+    isophotes = {f"{b}{level}": table.shapes.isophote(level, i) for level in (20, 21) for i, b in enumerate(BANDS)}
     where = survey_columns(tile, table.ra / 1e6, table.dec / 1e6)
     off, failed = rng.normal(0, 0.3 / 3600, (2, n)), light.chance(0.001)
     values = {

@@ -179,9 +179,7 @@ def test_optical_columns_are_null_together(psc: pa.Table) -> None:
 
 def test_designation_is_the_truncated_position(psc: pa.Table, xsc: pa.Table) -> None:
     for table in (psc, xsc):
-        for ra, dec, name in zip(
-            texts(table, "ra"), texts(table, "decl"), texts(table, "designation"), strict=True
-        ):
+        for ra, dec, name in zip(texts(table, "ra"), texts(table, "decl"), texts(table, "designation"), strict=True):
             time = round(ra * 1e6) * 24_000 // 10**6
             arc = abs(round(dec * 1e6)) * 36_000 // 10**6
             hours, minutes, seconds = time // 360_000, time // 6_000 % 60, time % 6_000
@@ -223,12 +221,8 @@ def test_pts_key_runs_along_the_scan(psc: pa.Table) -> None:
 
 
 def test_keys_of_the_two_catalogues_agree(psc: pa.Table, xsc: pa.Table) -> None:
-    points = {
-        row["pts_key"]: row for row in psc.select(["pts_key", "ext_key", "ra", "decl"]).to_pylist()
-    }
-    galaxies = {
-        row["ext_key"]: row for row in xsc.select(["pts_key", "ext_key", "ra", "decl"]).to_pylist()
-    }
+    points = {row["pts_key"]: row for row in psc.select(["pts_key", "ext_key", "ra", "decl"]).to_pylist()}
+    galaxies = {row["ext_key"]: row for row in xsc.select(["pts_key", "ext_key", "ra", "decl"]).to_pylist()}
     linked = [row for row in points.values() if row["ext_key"] is not None]
     assert len(linked) == round(0.9 * GALAXIES)
     assert {row["ext_key"] for row in linked} == {
@@ -280,9 +274,7 @@ def test_place_in_the_scan(psc: pa.Table) -> None:
     np.testing.assert_allclose(edge, 252.5 - np.abs(x_scan), atol=1)
     flags = np.array(texts(psc, "dist_edge_flg"))
     away = np.abs(x_scan) > 0.1
-    np.testing.assert_array_equal(
-        np.array([flag[1] for flag in flags])[away], np.where(x_scan > 0, "w", "e")[away]
-    )
+    np.testing.assert_array_equal(np.array([flag[1] for flag in flags])[away], np.where(x_scan > 0, "w", "e")[away])
     dec = numbers(psc, "decl")
     south_edge = np.floor(dec / 6) * 6 - 219 / 3600
     from_south = (dec - south_edge) * 3600
@@ -349,9 +341,7 @@ def test_ph_qual_rule(psc: pa.Table) -> None:
     at_threshold = compared = 0
     for place, band in enumerate(BANDS):
         columns = [numbers(psc, f"{band}_{name}") for name in ("snr", "cmsig", "psfchi")]
-        for snr, cmsig, chi, read, letters in zip(
-            *columns, texts(psc, "rd_flg"), texts(psc, "ph_qual"), strict=True
-        ):
+        for snr, cmsig, chi, read, letters in zip(*columns, texts(psc, "rd_flg"), texts(psc, "ph_qual"), strict=True):
             near_snr = any(abs(snr - edge) < 0.051 for edge in (5, 7, 10))
             near_error = any(abs(cmsig - edge) < 0.00051 for edge in (0.10857, 0.15510, 0.21714))
             if near_snr or near_error:
@@ -476,9 +466,7 @@ def test_aperture_columns_are_null_together(xsc: pa.Table) -> None:
         if band in BANDS and f"{band}_flg_{suffix}" in names:
             null = np.isnan(numbers(xsc, name))
             for other in ("msig", "flg"):
-                np.testing.assert_array_equal(
-                    np.isnan(numbers(xsc, f"{band}_{other}_{suffix}")), null
-                )
+                np.testing.assert_array_equal(np.isnan(numbers(xsc, f"{band}_{other}_{suffix}")), null)
 
 
 def test_isophotes_not_reached_have_negative_radii(xsc: pa.Table) -> None:
@@ -582,9 +570,7 @@ def test_numbers_are_in_shortest_form(files: list[Path]) -> None:
                     assert text not in ("-0", "")
                     assert not ("." in text and text.endswith(("0", "."))), (field.name, text)
                     assert text.lstrip("-").replace(".", "", 1).isdigit(), (field.name, text)
-                    assert not (
-                        text.lstrip("-").startswith("0") and text.lstrip("-")[1:2].isdigit()
-                    )
+                    assert not (text.lstrip("-").startswith("0") and text.lstrip("-")[1:2].isdigit())
 
 
 def test_rows_are_in_bins_of_declination(files: list[Path]) -> None:
