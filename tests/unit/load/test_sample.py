@@ -23,9 +23,9 @@ from vo_server.load.sample import (
     xsc_batches,
     xsc_rows_for,
 )
-from vo_server.load.sample_files import file_names
-from vo_server.load.sample_names import designations
-from vo_server.load.sample_survey import TILES, survey, tiles_per_zone
+from vo_server.load.sample.files import file_names
+from vo_server.load.sample.names import designations
+from vo_server.load.sample.survey import TILES, survey, tiles_per_zone
 
 ROWS = 20_000
 GALAXIES = 2_000

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vo_server.load.sample_columns import PSC_COLUMNS, PSC_SCHEMA, XSC_COLUMNS, XSC_SCHEMA
-from vo_server.load.sample_files import Progress, write_files
-from vo_server.load.sample_plan import Plan
-from vo_server.load.sample_psc import psc_record_batches
-from vo_server.load.sample_sky import PSC_ROWS, XSC_ROWS
-from vo_server.load.sample_xsc import xsc_record_batches
+from vo_server.load.sample.columns import PSC_COLUMNS, PSC_SCHEMA, XSC_COLUMNS, XSC_SCHEMA
+from vo_server.load.sample.files import Progress, write_files
+from vo_server.load.sample.plan import Plan
+from vo_server.load.sample.psc import psc_record_batches
+from vo_server.load.sample.sky import PSC_ROWS, XSC_ROWS
+from vo_server.load.sample.xsc import xsc_record_batches
 
 __all__ = [
     "PSC_SCHEMA",
