@@ -6,7 +6,7 @@
 
 Memory is bound by `memory_limit` and not by the number of rows: one run being filled, one being sorted, and a few
 blocks; then two or three ranges and the database's own. The scratch files lie beside the new generation and take about
-160 bytes for a row of 60 columns, the database about 115.
+280 bytes for a row of 60 columns, the database about 115.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from vo_server.load.pieces import Checked, Piece, checked
 from vo_server.load.recognise import pieces
 from vo_server.load.rejects import OnError, Rejects
 from vo_server.load.rules import Rule, rules
-from vo_server.load.runs import Run, Spool, merged, regrouped
+from vo_server.load.runs import Run, Spool, ahead, merged, regrouped
 from vo_server.load.shape import shape
 from vo_server.model.column import Position
 
@@ -200,7 +200,7 @@ class _Work:
         width = max(self.bytes // max(self.rows, 1), 1)
         ranges = _row_groups(self.memory // 16 // width, 8)
         group = _row_groups(self.memory // 32 // width, 2)
-        tables = regrouped(self._sorted(runs, earlier, ranges), group)
+        tables = regrouped(ahead(self._sorted(runs, earlier, ranges)), group)
         with database(self.generation.path, self.threads, max(self.memory // 2, GIB)) as target:
             target.write_rows(self.schema, tables, self._writing(total))
             target.write_meta(self._meta(total, earlier, names), self.position)

@@ -2,12 +2,14 @@
 
 A run keeps every 256th of its keys in memory. Together these say where to cut the whole into ranges of nearly equal
 size, however the rows are spread over the sky; a range is then a slice of each run, and is sorted in memory.
+
+Runs are not compressed: LZ4 makes 280 bytes a row 210, and costs 0.5 s of processor time for a million rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 SAMPLE = 256
-STRIDE = 16 * SAMPLE
+STRIDE = 32 * SAMPLE
 Keys = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -64,7 +66,7 @@ class Run:
 
 
 _READ = pa.ipc.IpcReadOptions(use_threads=False)
-_WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_WRITE = pa.ipc.IpcWriteOptions(use_threads=False)
 
 
 def _cut(batch: pa.RecordBatch, key: str, low: int, high: int) -> pa.RecordBatch:
@@ -174,3 +176,12 @@ def regrouped(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table
             count -= rows
     if count:
         yield pa.Table.from_batches(waiting)
+
+
+def ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, the next one made in the background while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
