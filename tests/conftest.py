@@ -1,0 +1,200 @@
+"""What the suites share: the field's material, two skies loaded once a run, and servers that really run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import queue
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+import uvicorn
+
+from vo_server.app import catalogue_of, create_app
+from vo_server.engines.store import Store
+from vo_server.load import sample
+from vo_server.load.load import load
+from vo_server.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+PSC_ROWS = 20_000
+READY = 60.0
+"""Seconds that a server gets to say that it is ready."""
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of standards and real data beside the checkout."""
+    if not (SHARED / "standards").is_dir():
+        pytest.skip(f"the standards and the real data are not beside this checkout, at {SHARED}")
+    return SHARED
+
+
+# ------------------------------------------------------------------- data
+
+
+@pytest.fixture(scope="session")
+def sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the synthetic sky: 20,000 point sources and 200 galaxies."""
+    return _once(tmp_path_factory, "sky", _make_sky)
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Path:
+    """A data folder with the real rows: 550 point sources of scans 56 to 58, and one galaxy."""
+    return _once(tmp_path_factory, "real", lambda folder: _load_real(folder, shared / "data" / "derived"))
+
+
+def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that is made once a run, by the first of the processes that run the tests."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = base / f"{name}.done"
+        if not done.exists():
+            make(base / name)
+            done.touch()
+    return base / name
+
+
+def _make_sky(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as files:
+        made = sample.write_all(Path(files), PSC_ROWS, compress=False)
+        for publication in catalogue_of(Settings()).publications:
+            mine = [file for file in made if file.name.startswith(publication.id)]
+            load(publication, mine, Store(folder))
+
+
+def _load_real(folder: Path, files: Path) -> None:
+    names = {"psc": "psc_bulkformat_scans56-58.psc.gz", "xsc": "xsc_bulkformat_1row.xsc"}
+    for publication in catalogue_of(Settings()).publications:
+        load(publication, [files / names[publication.id]], Store(folder))
+
+
+# ---------------------------------------------------------------- servers
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process and where it answers. `output` is what it has said on both its streams."""
+
+    url: str
+    process: subprocess.Popen[str]
+    output: Path
+
+    @property
+    def said(self) -> str:
+        """All that it has said until now."""
+        return self.output.read_text(encoding="utf-8")
+
+    def stop(self) -> int:
+        """End it as an operator does; its exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout=30)
+
+
+Serving = Callable[..., AbstractContextManager[Server]]
+
+
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    """Starts a server: `with serving(data, "--workers", "2", VO_SERVER_TIMEOUT="5") as server`."""
+    return _serving
+
+
+@contextmanager
+def _serving(data: Path, *flags: str, **environment: str) -> Iterator[Server]:
+    """A server until the end of the block, where it must stop cleanly."""
+    command = [sys.executable, "-m", "vo_server", "serve", "--port", "0", "--data", str(data), *flags]
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".log") as log,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment() | environment
+        ) as process,
+    ):
+        try:
+            url = _ready(process, Path(log.name))
+            server = Server(url, process, Path(log.name))
+            yield server
+            if process.poll() is None:
+                assert server.stop() == 0, server.said
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the settings that whoever runs the tests may have for a server of his own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VO_SERVER_")}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))}
+
+
+def _ready(process: subprocess.Popen[str], log: Path) -> str:
+    """The URL in the line by which the server says that it is ready."""
+    assert process.stdout is not None
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_hand_on, args=(process.stdout, lines), daemon=True).start()
+    try:
+        line = lines.get(timeout=READY)
+    except queue.Empty:
+        line = ""
+    assert " at http://" in line, f"the server did not start: {line!r}\n{log.read_text(encoding='utf-8')}"
+    return line.split()[-1]
+
+
+def _hand_on(stream: IO[str], lines: queue.Queue[str]) -> None:
+    lines.put(stream.readline())
+
+
+@pytest.fixture(scope="session")
+def server(sky: Path) -> Iterator[Server]:
+    """A server of the synthetic sky, as an operator runs it."""
+    with _serving(sky) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def real_server(real: Path) -> Iterator[Server]:
+    """A server of the real rows."""
+    with _serving(real) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(sky: Path) -> Iterator[httpx.Client]:
+    """A client of the application over the synthetic sky, served by a thread of this process."""
+    with listening(Settings(data=sky)) as url, httpx.Client(base_url=url, timeout=30) as inside:
+        yield inside
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[str]:
+    """The application under a URL until the end of the block, in a thread."""
+    door = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5, proxy_headers=False)
+    inside = uvicorn.Server(config)
+    thread = threading.Thread(target=inside.run, kwargs={"sockets": [door]})
+    thread.start()
+    try:
+        while not inside.started:
+            assert thread.is_alive(), "the application did not start"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
+    finally:
+        inside.should_exit = True
+        thread.join()
+        door.close()
