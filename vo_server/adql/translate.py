@@ -42,18 +42,14 @@ def translate(query: q.Query, locate: Locate) -> Statement:
 
     The statement's columns are in the order of the query's, and of the types that the query says.
     """
-    return _Translation(query, locate).query(query)
+    return _Translation(locate).query(query)
 
 
 class _Translation:
-    def __init__(self, query: q.Query, locate: Locate) -> None:
+    def __init__(self, locate: Locate) -> None:
         self._locate = locate
         self._constants: dict[tuple[str, Any], Element] = {}
         self._sources: dict[str, FromClause] = {}
-        self._used: dict[str, dict[str, Column]] = {}
-        for node in q.parts(query):
-            if isinstance(node, q.Field):
-                self._used.setdefault(node.source, {})[node.name] = node.column
 
     # ----------------------------------------------------------- queries
 
@@ -76,9 +72,11 @@ class _Translation:
             statement = statement.distinct()
         return self._cut(self._ordered(statement, node, dict(zip(node.labels, outputs, strict=True))), node)
 
-    def _output(self, output: q.Output) -> sa.Label[Any]:
+    def _output(self, output: q.Output) -> Element:
         value = output.value
         element = self.value(value)
+        if isinstance(value, q.Field) and value.name == output.label:
+            return element
         if not isinstance(value, q.Field) and value.column.type.family != "geometry":
             element = sa.cast(element, value.column.type.sql)
         return element.label(output.label)
@@ -127,9 +125,8 @@ class _Translation:
         return source
 
     def _table(self, name: str, table: Table) -> FromClause:
-        columns = [sa.column(n, c.type.sql) for n, c in self._used.get(name, {}).items()]
         schema, here = self._locate(table)
-        return sa.table(here, *columns, schema=schema).alias(name)
+        return sa.table(here, schema=schema).alias(name)
 
     def _join(self, node: q.Join) -> FromClause:
         left, right = self._source(node.left), self._source(node.right)
@@ -151,8 +148,8 @@ class _Translation:
 
     def _made(self, node: q.Value) -> Element | Geometry:
         match node:
-            case q.Field(source, name):
-                return self._sources[source].c[name]
+            case q.Field(source, name, column):
+                return sa.column(name, column.type.sql, _selectable=self._sources[source])
             case q.Constant(value, column):
                 return self._constant(value, column)
             case q.Apply():

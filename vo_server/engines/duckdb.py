@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -161,8 +162,12 @@ class DuckDBEngine(Engine):
     def locate(self, table: Table) -> tuple[str | None, str]:
         if table.schema.lower() == SCHEMA_OF_UPLOADS:
             return None, upload_name(table.name)
-        id = self._ids.get(table.qualified)
+        id = self._ids.get(table.base or table.qualified)
         if id is None:
+            return table.schema, table.name
+        if id not in self._open().files:
+            raise UsageFault(f"{table.qualified} is published here, but its rows have not been loaded yet")
+        if table.base:
             return table.schema, table.name
         return sa.quoted_name(f"{_name(_alias(id))}.main", quote=False), ROWS
 
@@ -219,21 +224,39 @@ class _DuckDBRun(Run):
         self._timeout = timeout
         self._late = False
         self._cancelled = False
-        self._timer: threading.Timer | None = None
+        self._left = timeout
 
     @override
     def batches(self) -> Iterator[pa.RecordBatch]:
-        if self._timeout:
-            self._timer = threading.Timer(self._timeout, self._expire)
-            self._timer.daemon = True
-            self._timer.start()
         try:
-            relation = self._cursor.sql(self._text, params=self._parameters)
-            yield from relation.to_arrow_reader(BATCH)
+            with self._limited():
+                reader = self._cursor.sql(self._text, params=self._parameters).to_arrow_reader(BATCH)
+            while (batch := self._next(reader)) is not None:
+                yield batch
         except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
             raise self._fault(error) from error
         finally:
             self.close()
+
+    def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+        with self._limited():
+            return next(reader, None)
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Counts against the time limit what the database is at work for, and not how long a client takes to read."""
+        if self._left is None:
+            yield
+            return
+        timer = threading.Timer(self._left, self._expire)
+        timer.daemon = True
+        begun = time.monotonic()
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._left = max(0.0, self._left - (time.monotonic() - begun))
 
     def _expire(self) -> None:
         self._late = True
@@ -257,8 +280,6 @@ class _DuckDBRun(Run):
 
     @override
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         with suppress(duckdb.Error):
             self._cursor.close()
 
