@@ -1,0 +1,63 @@
+"""Under which URL the client sees the server, behind proxies of every kind."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.requests import Request
+
+from vo_server.protocols.urls import asked_url, base_url
+
+
+def request(headers: dict[str, str] | None = None, root_path: str = "", path: str = "/tap/sync") -> Request:
+    given = {"host": "127.0.0.1:8000", **(headers or {})}
+    return Request(
+        {
+            "type": "http",
+            "method": "GET",
+            "scheme": "http",
+            "server": ("127.0.0.1", 8000),
+            "path": root_path + path,
+            "root_path": root_path,
+            "query_string": b"QUERY=x",
+            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "wanted"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"x-forwarded-proto": "https", "x-forwarded-host": "vo.example.org"}, "https://vo.example.org"),
+        ({"x-forwarded-host": "vo.example.org", "x-forwarded-port": "8443", "x-forwarded-proto": "https"},
+         "https://vo.example.org:8443"),
+        ({"x-forwarded-host": "vo.example.org", "x-forwarded-port": "443", "x-forwarded-proto": "https"},
+         "https://vo.example.org"),
+        ({"x-forwarded-host": "outer.example.org, inner", "x-forwarded-prefix": "/vo/"}, "http://outer.example.org/vo"),
+        ({"forwarded": 'for=1.2.3.4;proto=https;host="vo.example.org:444", for=5.6.7.8'}, "https://vo.example.org:444"),
+        ({"forwarded": "proto=https;host=a.example.org", "x-forwarded-host": "b.example.org"}, "https://a.example.org"),
+        ({"x-forwarded-host": "[2001:db8::1]:8080"}, "http://[2001:db8::1]:8080"),
+        ({"x-forwarded-host": '"><script>'}, "http://127.0.0.1:8000"),
+        ({"x-forwarded-proto": "javascript"}, "http://127.0.0.1:8000"),
+        ({"x-forwarded-prefix": "/a b<c>"}, "http://127.0.0.1:8000"),
+    ],
+)  # fmt: skip
+def test_proxies(headers: dict[str, str], wanted: str) -> None:
+    assert base_url(request(headers)) == wanted
+
+
+def test_fixed_url_rules() -> None:
+    assert (
+        base_url(request({"x-forwarded-host": "other"}), "https://vo.example.org/2mass/")
+        == "https://vo.example.org/2mass"
+    )
+
+
+def test_root_path() -> None:
+    assert base_url(request(root_path="/vo")) == "http://127.0.0.1:8000/vo"
+    assert asked_url(request(root_path="/vo")) == "http://127.0.0.1:8000/vo/tap/sync?QUERY=x"
+
+
+def test_asked_url_is_the_clients() -> None:
+    asked = asked_url(request({"x-forwarded-host": "vo.example.org", "x-forwarded-proto": "https"}))
+    assert asked == "https://vo.example.org/tap/sync?QUERY=x"
