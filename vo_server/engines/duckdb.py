@@ -25,6 +25,7 @@ from typing_extensions import override
 from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import sky_duckdb
+from vo_server.engines.deadlines import Deadlines
 from vo_server.engines.engine import Engine, Run, compiled
 from vo_server.engines.store import ROWS, Store
 from vo_server.errors import CancelledFault, EngineFault, Fault, TimeoutFault, UsageFault
@@ -36,6 +37,9 @@ BATCH = 65_536
 """Rows in a batch: large enough for the writers' vectors, small enough to leave early."""
 
 SCHEMA_OF_UPLOADS = "tap_upload"
+
+
+_deadlines = Deadlines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,14 +252,11 @@ class _DuckDBRun(Run):
         if self._left is None:
             yield
             return
-        timer = threading.Timer(self._left, self._expire)
-        timer.daemon = True
         begun = time.monotonic()
-        timer.start()
         try:
-            yield
+            with _deadlines.within(self._left, self._expire):
+                yield
         finally:
-            timer.cancel()
             self._left = max(0.0, self._left - (time.monotonic() - begun))
 
     def _expire(self) -> None:

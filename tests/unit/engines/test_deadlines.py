@@ -1,0 +1,33 @@
+"""The one thread that stops what takes too long."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from vo_server.engines.deadlines import Deadlines
+
+
+def test_only_the_late_are_stopped_and_in_time() -> None:
+    deadlines, stopped = Deadlines(), threading.Event()
+    begun = time.monotonic()
+    with deadlines.within(60, lambda: None), deadlines.within(0.05, stopped.set):
+        assert stopped.wait(10)
+    assert 0.05 <= time.monotonic() - begun < 5
+
+
+def test_what_is_done_in_time_is_let_be() -> None:
+    deadlines, early, late = Deadlines(), threading.Event(), threading.Event()
+    with deadlines.within(0.05, early.set):
+        pass
+    with deadlines.within(0.1, late.set):
+        assert late.wait(10)
+    assert not early.is_set()
+
+
+def test_a_nearer_deadline_wakes_the_thread() -> None:
+    deadlines, far, near = Deadlines(), threading.Event(), threading.Event()
+    with deadlines.within(30, far.set):
+        with deadlines.within(0.02, near.set):
+            assert near.wait(10)
+        assert not far.is_set()
