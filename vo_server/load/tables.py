@@ -82,6 +82,8 @@ def _typed(column: Column, found: pa.Table) -> pa.ChunkedArray:
 
 def _present(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """The values without the ways in which a format says null: NaN, and a text of blanks."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
     if pa.types.is_floating(values.type):
         return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):

@@ -130,6 +130,15 @@ def test_numbers_in_place_of_flags_get_their_zeros(store: Store, tmp_path: Path)
     assert ask(store, "SELECT dec, rd_flg, ndet, scan, j_m FROM rows") == [(2.0, "022", "060606", 7, None)]
 
 
+def test_categories_are_texts(store: Store, tmp_path: Path) -> None:
+    flags = pa.array(["AAA", " ", None]).dictionary_encode()
+    pq.write_table(
+        pa.table({"ra": [1.0, 2.0, 3.0], "dec": [2.0, 2.0, 2.0], "b_m_opt": [1, 2, 3], "a": flags}), tmp_path / "t"
+    )
+    with pytest.raises(LoadFault, match="'AAA' is longer than 1 characters"):
+        put(store, tmp_path / "t")
+
+
 def test_csv_restores_zeros_and_names_unknown_columns(store: Store, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('ra,dec,"Rflg",dist,bl_flg\n1,2,22,9.5,1\n3,4,222,1,"0"\n')
     loaded = put(store, tmp_path / "t.csv")
