@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import logging
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from vo_server.answer import Answer, Question
+from vo_server.answer import Question
 from vo_server.errors import CancelledFault
 
 log = logging.getLogger(__name__)
+
+
+ENOUGH = 256 * 1024
+"""Bytes to make before the answer begins: a shorter answer is sent whole, with its length."""
+
+SOON = 0.02
+"""Seconds after which an answer begins with what there is."""
 
 
 async def stream(request: Request, question: Question, media_type: str, filename: str) -> Response:
@@ -22,26 +31,35 @@ async def stream(request: Request, question: Question, media_type: str, filename
 
     Raises what the question raises before them. A client that goes away while it waits stops the query.
     """
-    answer = await _first_rows(request, question)
-    packed = _accepts_gzip(request)
     headers = {
         "Content-Type": media_type,
         "Content-Disposition": f'inline; filename="{filename}"',
         "Vary": "Accept-Encoding, Accept",
     }
+    packed = _accepts_gzip(request)
     if packed:
         headers["Content-Encoding"] = "gzip"
-    pieces = _gzipped(answer) if packed else iter(answer)
-    return StreamingResponse(_in_thread(pieces, question), headers=headers)
+    begun = await _begun(request, question, packed)
+    if begun.rest is None:
+        return Response(begun.head, headers=headers)
+    return StreamingResponse(_in_thread(begun.head, begun.rest, question), headers=headers)
 
 
-async def _first_rows(request: Request, question: Question) -> Answer:
-    answers: list[Answer] = []
+@dataclass(slots=True)
+class _Begun:
+    """The first bytes of an answer and the pieces that follow, None when these were all."""
+
+    head: bytes
+    rest: Iterator[bytes] | None
+
+
+async def _begun(request: Request, question: Question, packed: bool) -> _Begun:
+    done: list[_Begun] = []
     faults: list[BaseException] = []
 
     def work() -> None:
         try:
-            answers.append(question.answer())
+            done.append(_begin(question, packed))
         except BaseException as fault:  # noqa: BLE001 - it is raised again, out of the task group
             faults.append(fault)
 
@@ -51,7 +69,18 @@ async def _first_rows(request: Request, question: Question) -> Answer:
         group.cancel_scope.cancel()
     if faults:
         raise faults[0]
-    return answers[0]
+    return done[0]
+
+
+def _begin(question: Question, packed: bool) -> _Begun:
+    answer = question.answer()
+    pieces = _gzipped(answer) if packed else iter(answer)
+    head, begun = bytearray(), time.monotonic()
+    for piece in pieces:
+        head += piece
+        if len(head) >= ENOUGH or time.monotonic() - begun > SOON:
+            return _Begun(bytes(head), pieces)
+    return _Begun(bytes(head), None)
 
 
 async def _watch(request: Request, question: Question) -> None:
@@ -60,9 +89,10 @@ async def _watch(request: Request, question: Question) -> None:
     question.stop()
 
 
-async def _in_thread(pieces: Iterator[bytes], question: Question) -> AsyncIterator[bytes]:
+async def _in_thread(head: bytes, pieces: Iterator[bytes], question: Question) -> AsyncIterator[bytes]:
     """The pieces, each made in a worker thread. When the client has gone the query is stopped and not read on."""
     try:
+        yield head
         while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
             yield piece
     except CancelledFault:
