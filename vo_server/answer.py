@@ -23,6 +23,9 @@ from vo_server.model.result import Info, Result
 
 log = logging.getLogger(__name__)
 
+SHORT = 10_000
+"""A query for no more rows than this is answered at once, and not in a stream."""
+
 
 def meaning(text: str, catalogue: Catalogue) -> Meaning:
     """What an ADQL text means.
@@ -51,7 +54,10 @@ class Answer:
 
 @dataclass(slots=True)
 class Question:
-    """A query and how it shall be answered. `stop` may be called at any time, from any thread."""
+    """A query and how it shall be answered. `stop` may be called at any time, from any thread.
+
+    `brief` says that few rows are to be expected although the query does not say so.
+    """
 
     query: q.Query
     engine: Engine
@@ -62,6 +68,7 @@ class Question:
     description: str | None = None
     infos: tuple[Info, ...] = ()
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
+    brief: bool = False
     _run: Run | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
 
@@ -83,8 +90,13 @@ class Question:
         if self.maxrec == 0:
             return iter(())
         started = time.perf_counter()
-        statement = translate(plan(_at_most(self.query, self.maxrec + 1)), self.engine.locate)
-        self._run = self.engine.run(statement, timeout=self.timeout, uploads=self.uploads)
+        query = _at_most(self.query, self.maxrec + 1)
+        self._run = self.engine.run(
+            translate(plan(query), self.engine.locate),
+            timeout=self.timeout,
+            uploads=self.uploads,
+            brief=self.brief or (query.top or 0) <= SHORT,
+        )
         if self._stopped:
             self._run.close()
             raise CancelledFault("the query was cancelled")

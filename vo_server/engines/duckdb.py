@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ BATCH = 65_536
 
 SCHEMA_OF_UPLOADS = "tap_upload"
 
+
+warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
+"""The copy that it warns of is what a brief answer is."""
 
 _deadlines = Deadlines()
 
@@ -177,14 +181,19 @@ class DuckDBEngine(Engine):
 
     @override
     def run(
-        self, statement: Statement, *, timeout: float | None = None, uploads: Mapping[str, pa.Table] | None = None
+        self,
+        statement: Statement,
+        *,
+        timeout: float | None = None,
+        uploads: Mapping[str, pa.Table] | None = None,
+        brief: bool = False,
     ) -> Run:
         text, parameters = compiled(statement, self._dialect)
         database = self._open()
         cursor = database.connection.cursor()
         for name, rows in (uploads or {}).items():
             cursor.register(upload_name(name), rows)
-        return _DuckDBRun(database, cursor, text, parameters, timeout)
+        return _DuckDBRun(database, cursor, text, parameters, timeout, brief)
 
     @override
     def rows(self, table: Table) -> int | None:
@@ -220,7 +229,9 @@ class _DuckDBRun(Run):
         text: str,
         parameters: list[Any],
         timeout: float | None,
+        brief: bool,
     ) -> None:
+        self._brief = brief
         self._database = database
         self._cursor = cursor
         self._text = text
@@ -234,13 +245,19 @@ class _DuckDBRun(Run):
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
             with self._limited():
-                reader = self._cursor.sql(self._text, params=self._parameters).to_arrow_reader(BATCH)
+                reader = self._reader()
             while (batch := self._next(reader)) is not None:
                 yield batch
         except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
             raise self._fault(error) from error
         finally:
             self.close()
+
+    def _reader(self) -> pa.RecordBatchReader:
+        """A relation streams, but is bound twice; what is executed is bound once and held whole."""
+        if not self._brief:
+            return self._cursor.sql(self._text, params=self._parameters).to_arrow_reader(BATCH)
+        return self._cursor.execute(self._text, self._parameters).to_arrow_reader(BATCH)
 
     def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         with self._limited():

@@ -39,9 +39,17 @@ class Engine(Protocol):
         """The schema and name under which the table is kept."""
 
     def run(
-        self, statement: Statement, *, timeout: float | None = None, uploads: Mapping[str, pa.Table] | None = None
+        self,
+        statement: Statement,
+        *,
+        timeout: float | None = None,
+        uploads: Mapping[str, pa.Table] | None = None,
+        brief: bool = False,
     ) -> Run:
-        """Start a query. `timeout` in seconds, over all of it; `uploads` are tables that only this query sees."""
+        """Start a query. `timeout` in seconds, over all of it; `uploads` are tables that only this query sees.
+
+        `brief` says that the answer is short, so that it may be fetched at once where this is quicker.
+        """
 
     def rows(self, table: Table) -> int | None:
         """How many rows a table has; None where it is not loaded."""
