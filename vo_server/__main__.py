@@ -1,4 +1,4 @@
-"""The command line: demo, load, serve.
+"""The command line: demo, load, serve, check.
 
 Exit codes: 0 done; 1 it failed and said why; 2 the command was not understood; 3 loaded, but lines were rejected.
 """
@@ -6,25 +6,28 @@ Exit codes: 0 done; 1 it failed and said why; 2 the command was not understood; 
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
-import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import fields
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from starlette.applications import Starlette
+from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
 from vo_server import __version__
@@ -32,7 +35,7 @@ from vo_server.app import SOFTWARE, catalogue_of, create_app
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.similar import similar
 from vo_server.engines.store import Store
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import BusyFault, Fault, UsageFault
 from vo_server.load import sample
 from vo_server.load.load import Loaded, load
 from vo_server.load.load import Progress as LoadProgress
@@ -45,24 +48,39 @@ GRACE = 10
 out = Console(stderr=True, highlight=False)
 
 
+def say(text: str, style: str = "") -> None:
+    """A message to the person at the terminal; lines are left as they are."""
+    out.print(text, style=style, markup=False, soft_wrap=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the result is its exit code."""
-    parsed = _parser().parse_args(arguments)
     try:
+        parsed = _parser().parse_args(arguments)
+        signal.signal(signal.SIGTERM, _terminated)
         settings = _settings(parsed)
         logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         command: Callable[[argparse.Namespace, Settings], int] = parsed.command
         return command(parsed, settings)
     except UsageFault as fault:
-        out.print(f"vo-server: {fault}", style="red", markup=False)
+        say(f"vo-server: {fault}", "red")
         return 2
     except Fault as fault:
-        out.print(f"vo-server: {fault}", style="red", markup=False)
+        say(f"vo-server: {fault}", "red")
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         return 1
+    except OSError as error:  # a folder that cannot be written, a disk that is full
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"vo-server: {where}{error.strerror or error}", "red")
+        return 1
+
+
+def _terminated(*_: object) -> NoReturn:
+    """SIGTERM ends a command as Ctrl-C does: what it has begun is tidied up."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:
@@ -75,34 +93,57 @@ def _settings(parsed: argparse.Namespace) -> Settings:
 # -------------------------------------------------------------- arguments
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells a mistake in one line and not below a page of usage."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise UsageFault(message, hint=f"{self.prog} --help tells more")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="vo-server",
-        description="A Virtual Observatory server: TAP with ADQL, cone search and VOSI over your catalogues.",
+        description="A Virtual Observatory server: TAP, cone search and VOSI over your catalogues.",
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"vo-server {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _demo_arguments(_command(commands, "demo", "make a synthetic sky and serve it", demo))
-    _load_arguments(_command(commands, "load", "load files into a catalogue", load_files))
+    _load_arguments(_command(commands, "load", "load files into a catalogue", load_files, _LOAD_EXAMPLES))
     _serve_arguments(_command(commands, "serve", "serve what is loaded", serve))
+    _command(commands, "check", "read the catalogue files and list the catalogues", check)
     return parser
 
 
 def _epilog() -> str:
-    rows = "\n".join(f"  {PREFIX}{name.upper():12} {help}" for name, _, help in described())
+    wide = min(shutil.get_terminal_size().columns, 110)
+    rows = "\n".join(
+        textwrap.fill(f"{PREFIX}{name.upper():12} {_help(name)}", wide, initial_indent="  ", subsequent_indent=" " * 25)
+        for name, _, _ in described()
+    )
     return (
-        "Settings come from flags, else from variables, else from the TOML file that --config or "
-        f"{PREFIX}CONFIG names\n(the same names in lower case):\n\n{rows}\n\n"
-        "Exit codes: 0 done, 1 failed, 2 not understood, 3 loaded but lines were rejected."
+        "settings:\n"
+        "  Flags come first, then these variables, then the TOML file that --config or\n"
+        f"  {PREFIX}CONFIG names (names there in lower case, without {PREFIX}).\n\n"
+        f"{rows}\n\n"
+        "exit codes:\n  0 done, 1 failed, 2 not understood, 3 loaded but lines were rejected"
     )
 
 
-def _command(commands: Any, name: str, help: str, run: Callable[..., int]) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=f"{help.capitalize()}.")
+def _command(
+    commands: Any, name: str, help: str, run: Callable[..., int], epilog: str | None = None
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(command=run)
-    parser.add_argument("--data", type=Path, metavar="DIR", help=_help("data"))
+    parser.add_argument("--data", metavar="DIR", help=_help("data"))
     parser.add_argument("--schemas", metavar="DIR[:DIR]", help=_help("schemas"))
     parser.add_argument("--config", metavar="FILE", help="a TOML file of settings")
     parser.add_argument("--log-level", metavar="LEVEL", help=_help("log_level"))
@@ -116,10 +157,20 @@ def _help(name: str) -> str:
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--rows", type=_count, default=DEMO_ROWS, metavar="N", help=f"point sources (default: {DEMO_ROWS})"
+        "--rows", type=_count, default=DEMO_ROWS, metavar="N", help=f"point sources to make (default: {DEMO_ROWS})"
     )
     parser.add_argument("--no-serve", action="store_true", help="only make and load the sky")
     _address(parser)
+
+
+_LOAD_EXAMPLES = """examples:
+  vo-server load psc 'psc_*.gz'             the release's 92 files
+  vo-server load xsc xsc_aaa.gz xsc_baa.gz
+  zcat psc_aaa.gz | vo-server load psc -    from a pipe
+  vo-server load stars stars.fits --append  columns are matched by name
+
+Bulk files of the release, FITS, VOTable, CSV, IPAC and Parquet tables are told
+by their content, gzip or not."""
 
 
 def _load_arguments(parser: argparse.ArgumentParser) -> None:
@@ -134,19 +185,18 @@ def _load_arguments(parser: argparse.ArgumentParser) -> None:
 def _serve_arguments(parser: argparse.ArgumentParser) -> None:
     _address(parser)
     parser.add_argument("--public-url", metavar="URL", help=_help("public_url"))
-    parser.add_argument("--workers", type=_count, metavar="N", help=_help("workers"))
+    parser.add_argument("--workers", metavar="N", help=_help("workers"))
 
 
 def _address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="H", help=_help("host"))
-    parser.add_argument("--port", type=int, metavar="N", help=_help("port"))
+    parser.add_argument("--port", metavar="N", help=_help("port"))
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 # ------------------------------------------------------------------- load
@@ -182,15 +232,14 @@ def _publication(catalogue: Catalogue, name: str) -> Publication:
 
 def _say_loaded(publication: Publication, done: Loaded) -> None:
     for warning in done.warnings:
-        out.print(f"warning: {warning}", style="yellow", markup=False)
+        say(f"warning: {warning}", "yellow")
     rate = done.rows / max(done.seconds, 1e-3)
-    out.print(
+    say(
         f"{publication.table.qualified}: {done.rows:,} rows loaded in {done.seconds:.1f} s ({rate:,.0f} rows/s),"
-        f" {done.total:,} rows serve",
-        markup=False,
+        f" {done.total:,} rows serve"
     )
     if done.rejected:
-        out.print(f"{done.rejected:,} lines were rejected: see {done.rejects}", style="yellow", markup=False)
+        say(f"{done.rejected:,} lines were rejected: see {done.rejects}", "yellow")
 
 
 @contextmanager
@@ -225,43 +274,72 @@ def _watch(bar: Progress, name: str) -> Callable[[LoadProgress], None]:
     return watch
 
 
+# ------------------------------------------------------------------ check
+
+
+def check(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Read the catalogue files and list the catalogues; a file that contradicts itself is a fault."""
+    for publication in catalogue_of(settings).publications:
+        table, path = publication.table, Store(settings.data).current(publication.id)
+        cone = "cone search" if publication.cone else "no cone search"
+        state = f"loaded ({path})" if path else "not loaded"
+        print(f"{publication.id}: {table.qualified}, {len(table.columns)} columns, {cone}, {state}")
+    return 0
+
+
 # ------------------------------------------------------------------- demo
 
 
 def demo(parsed: argparse.Namespace, settings: Settings) -> int:
-    """Make a synthetic sky, unless it is there, and serve it."""
+    """Make a synthetic sky, unless there is something to serve, and serve it."""
     catalogue = catalogue_of(settings)
     wanted = [_publication(catalogue, id) for id in ("psc", "xsc")]
-    if all(Store(settings.data).current(p.id) for p in wanted):
-        out.print(f"The catalogues in {settings.data} are served as they are.", markup=False)
-    else:
-        _make_sky(wanted, parsed.rows, settings)
-    if parsed.no_serve:
-        return 0
-    return _serve(settings, _say_demo)
+    missing = [p for p in wanted if Store(settings.data).current(p.id) is None]
+    with nullcontext() if parsed.no_serve else _listen(settings) as listening:
+        if missing == wanted or (missing and _workshop(settings).exists()):
+            _make_sky(missing, parsed.rows, settings)
+        else:
+            say(f"The catalogues in {settings.data} are served as they are.")
+        return 0 if listening is None else _serve(settings, listening, _say_demo)
+
+
+def _workshop(settings: Settings) -> Path:
+    """Where the files of the sky are made; it is there only while it is made, or if that was broken off."""
+    return settings.data / "sky"
 
 
 def _make_sky(wanted: list[Publication], rows: int, settings: Settings) -> None:
-    settings.data.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="sky-", dir=settings.data) as folder, _bar() as bar:
-        begun = time.monotonic()
-        task = bar.add_task("making a synthetic sky", total=rows, rows="")
+    folder = _workshop(settings)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        with _bar() as bar:
+            files = sample.write_all(folder, rows, compress=False, progress=_making(bar, rows))
+            for publication in wanted:
+                mine = [f for f in files if f.name.startswith(publication.id)]
+                watch = _watch(bar, publication.table.qualified)
+                _say_loaded(publication, load(publication, mine, Store(settings.data), progress=watch))
+    finally:
+        for file in folder.iterdir():
+            file.unlink()
+    folder.rmdir()
 
-        def made(done: int) -> None:
-            rate = done / max(time.monotonic() - begun, 0.1)
-            bar.update(task, completed=done, rows=f"{done:,} rows, {rate:,.0f}/s")
 
-        files = sample.write_all(Path(folder), rows, compress=False, progress=made)
-        for publication in wanted:
-            mine = [f for f in files if f.name.startswith(publication.id)]
-            watch = _watch(bar, publication.table.qualified)
-            _say_loaded(publication, load(publication, mine, Store(settings.data), progress=watch))
+def _making(bar: Progress, rows: int) -> Callable[[int], None]:
+    begun = time.monotonic()
+    task = bar.add_task("making a synthetic sky", total=rows, rows="")
+
+    def made(done: int) -> None:
+        rate = done / max(time.monotonic() - begun, 0.1)
+        bar.update(task, completed=done, rows=f"{done:,} rows, {rate:,.0f}/s")
+
+    return made
 
 
 def _say_demo(url: str) -> None:
-    out.print(
+    say(
         f"""
-Serving a synthetic 2MASS sky at {url}
+Serving at {url}
 
   TAP          {url}/tap
   cone search  {url}/cone/psc?  and  {url}/cone/xsc?
@@ -275,9 +353,7 @@ Three things to try:
        tap = pyvo.dal.TAPService("{url}/tap")
        print(tap.run_sync("SELECT TOP 5 designation, j_m - k_m AS jk FROM psc WHERE k_m < 8").to_table())
 
-Stop with Ctrl-C.""",
-        markup=False,
-        soft_wrap=True,
+Stop with Ctrl-C."""
     )
 
 
@@ -286,7 +362,12 @@ Stop with Ctrl-C.""",
 
 def serve(parsed: argparse.Namespace, settings: Settings) -> int:
     """Serve what is loaded."""
-    return _serve(settings, lambda url: print(f"vo-server: serving {settings.data} at {url}", flush=True))
+    if not any(Store(settings.data).current(p.id) for p in catalogue_of(settings).publications):
+        say(f"warning: nothing is loaded in {settings.data} yet (vo-server load)", "yellow")
+    with _listen(settings) as listening:
+        return _serve(
+            settings, listening, lambda url: print(f"vo-server: serving {settings.data} at {url}", flush=True)
+        )
 
 
 def application() -> Starlette:
@@ -294,8 +375,7 @@ def application() -> Starlette:
     return create_app(read({}, os.environ, None))
 
 
-def _serve(settings: Settings, ready: Callable[[str], None]) -> int:
-    listening = _listen(settings)
+def _serve(settings: Settings, listening: socket.socket, ready: Callable[[str], None]) -> int:
     host, port = listening.getsockname()[:2]
     url = settings.public_url.rstrip("/") or f"http://{_shown(host)}:{port}"
     threading.Thread(target=_announce, args=(host, port, lambda: ready(url)), daemon=True).start()
@@ -329,7 +409,11 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         listening.bind((settings.host, settings.port))
     except OSError as error:
-        raise UsageFault(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+        listening.close()
+        hint = "--port takes another, 0 any free one" if error.errno == errno.EADDRINUSE else None
+        raise BusyFault(
+            f"cannot listen on {_shown(settings.host)}:{settings.port}: {error.strerror or error}", hint=hint
+        ) from None
     listening.set_inheritable(True)
     return listening
 

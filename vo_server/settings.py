@@ -6,10 +6,12 @@ default. Read once, in __main__; every other room is handed plain values.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -18,8 +20,9 @@ from vo_server.errors import UsageFault
 PREFIX = "VO_SERVER_"
 
 
-def _row(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+def _row(default: Any, help: str, *, low: float = -inf, high: float = inf, like: str = "", such: str = "") -> Any:
+    """A number has its bounds; a text may have a pattern, and in words what fits it."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "like": like, "such": such})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +32,29 @@ class Settings:
     data: Path = _row(Path("data"), "the folder that holds the loaded catalogues")
     schemas: str = _row("", "further folders of catalogue files, separated by colons")
     host: str = _row("127.0.0.1", "the address to listen on")
-    port: int = _row(8000, "the port to listen on")
-    public_url: str = _row("", "the URL under which clients reach the server, if it is not the one they ask for")
-    workers: int = _row(1, "how many processes serve")
+    port: int = _row(8000, "the port to listen on; 0 takes a free one", low=0, high=65535)
+    public_url: str = _row(
+        "", "the URL under which clients reach the server, if it is not the one they ask for",
+        like=r"|https?://\S+", such="a URL such as https://vo.example.org",
+    )  # fmt: skip
+    workers: int = _row(1, "how many processes serve", low=1)
     title: str = _row("vo_server", "the name of the service, for people")
     publisher: str = _row("", "who runs the service")
     contact: str = _row("", "an e-mail address for questions about the service")
     ivoid: str = _row("", "the IVOA identifier of the service, once it is registered")
-    maxrec: int = _row(1_000_000, "rows of an answer when the client sets no MAXREC")
-    maxrec_hard: int = _row(100_000_000, "rows of an answer at the most")
-    timeout: float = _row(300.0, "seconds that a query may keep the database busy")
-    memory: str = _row("4GB", "memory that the database of one process may use")
-    spill: str = _row("", "a folder for what does not fit into memory (default: beside the data)")
-    threads: int = _row(0, "threads of the database of one process (0: as many as there are processors)")
-    log_level: str = _row("warning", "how much to log: debug, info, warning or error")
+    maxrec: int = _row(1_000_000, "rows of an answer when the client sets no MAXREC", low=0)
+    maxrec_hard: int = _row(100_000_000, "rows of an answer at the most", low=0)
+    timeout: float = _row(300.0, "seconds that a query may keep the database busy", low=0.001, high=1e6)
+    memory: str = _row(
+        "4GB", "memory that the database of one process may use",
+        like=r"(?i)\d+(\.\d+)? ?[KMGT]i?B", such="a size such as 4GB or 500MB",
+    )  # fmt: skip
+    spill: str = _row("", "a folder for what does not fit into memory; beside the data if empty")
+    threads: int = _row(0, "threads of the database of one process; 0 for as many as there are processors", low=0)
+    log_level: str = _row(
+        "warning", "how much to log: debug, info, warning or error",
+        like="debug|info|warning|error", such="debug, info, warning or error",
+    )  # fmt: skip
 
 
 def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
@@ -52,16 +64,19 @@ def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     """
     told: dict[str, Any] = {}
     if file is not None:
-        told |= {name: _known(name, value, f"{file}") for name, value in _toml(file).items()}
+        told |= {name: _known(name, value, f"{file}: {name}") for name, value in _toml(file).items()}
     for name, text in environment.items():
         if name.startswith(PREFIX) and name not in _NOT_OURS:
             setting = name.removeprefix(PREFIX).lower()
-            told[setting] = _known(setting, text, "the environment", shown=name)
-    told |= {name: value for name, value in flags.items() if value is not None}
+            told[setting] = _known(setting, text, f"the environment: {name}")
+    for name, value in flags.items():
+        if value is not None:
+            told[name] = _known(name, value, f"--{name.replace('_', '-')}")
     return Settings(**told)
 
 
-_NOT_OURS = {f"{PREFIX}CONFIG"}
+_NOT_OURS = {f"{PREFIX}CONFIG", f"{PREFIX}VENV"}
+"""Variables of the command line and of deploy/demo.sh."""
 
 
 def _toml(file: Path) -> dict[str, Any]:
@@ -73,16 +88,41 @@ def _toml(file: Path) -> dict[str, Any]:
         raise UsageFault(f"the settings file {file} is not TOML: {error}") from None
 
 
-def _known(name: str, value: Any, source: str, shown: str = "") -> Any:
-    types = get_type_hints(Settings)
-    if name not in types:
-        close = get_close_matches(name, types, n=1)
-        raise UsageFault(f"{source}: no setting {shown or name}", hint=f"did you mean {close[0]}?" if close else None)
+def _known(name: str, value: Any, source: str) -> Any:
+    """The value as the setting's type; `source` tells where the setting was given, and its name there."""
+    row = {f.name: f for f in fields(Settings)}.get(name)
+    if row is None:
+        close = get_close_matches(name, (f.name for f in fields(Settings)), n=1)
+        meant = [PREFIX + c.upper() if PREFIX in source else c for c in close]
+        raise UsageFault(f"{source} is no setting", hint=f"did you mean {meant[0]}?" if meant else None)
+    kind = get_type_hints(Settings)[name]
     try:
-        return types[name](value)
+        made = _as(kind, value)
     except (TypeError, ValueError):
-        wanted = {int: "a whole number", float: "a number"}.get(types[name], "a text")
-        raise UsageFault(f"{source}: {shown or name} is {value!r}, where {wanted} is needed") from None
+        raise UsageFault(f"{source} is {value!r}, where {_KINDS[kind]} is needed") from None
+    _check(row, made, source)
+    return made
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """A text may mean any type; what TOML gives as a number must be one here too."""
+    if isinstance(value, str):
+        return kind(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+        raise TypeError
+    return kind(value)
+
+
+def _check(row: Field[Any], value: Any, source: str) -> None:
+    low, high, like, such = (row.metadata[key] for key in ("low", "high", "like", "such"))
+    if like and not re.fullmatch(like, value):
+        raise UsageFault(f"{source} is {value!r}, where {such} is needed")
+    if isinstance(value, int | float) and not low <= value <= high:
+        span = f"{low:,} to {high:,}" if high < inf else f"{low:,} or more"
+        raise UsageFault(f"{source} is {value}, where {span} is needed")
 
 
 def described() -> list[tuple[str, Any, str]]:
