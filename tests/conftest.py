@@ -21,7 +21,7 @@ import httpx
 import pytest
 import uvicorn
 
-from vo_server.app import catalogue_of, create_app
+from vo_server.app import SOFTWARE, catalogue_of, create_app
 from vo_server.engines.store import Store
 from vo_server.load import sample
 from vo_server.load.load import load
@@ -185,7 +185,14 @@ def client(sky: Path) -> Iterator[httpx.Client]:
 def listening(settings: Settings) -> Iterator[str]:
     """The application under a URL until the end of the block, in a thread."""
     door = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5, proxy_headers=False)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        server_header=False,
+        headers=[("Server", SOFTWARE)],
+        timeout_graceful_shutdown=5,
+        proxy_headers=False,
+    )
     inside = uvicorn.Server(config)
     thread = threading.Thread(target=inside.run, kwargs={"sockets": [door]})
     thread.start()
@@ -198,3 +205,12 @@ def listening(settings: Settings) -> Iterator[str]:
         inside.should_exit = True
         thread.join()
         door.close()
+
+
+Listening = Callable[[Settings], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session", name="listening")
+def _listening() -> Listening:
+    """Runs the application in a thread with settings of one's own: `with listening(Settings(...)) as url`."""
+    return listening

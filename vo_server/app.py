@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from vo_server import __version__
@@ -28,7 +28,7 @@ from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
 from vo_server.protocols import cone, tap, vosi
 from vo_server.protocols.refuse import as_text
 from vo_server.protocols.service import Refusal, Resource, Service, Site
-from vo_server.protocols.urls import base_url
+from vo_server.protocols.urls import asked_url, base_url
 from vo_server.settings import Settings
 from vo_server.web import pages
 
@@ -69,12 +69,14 @@ def create_app(settings: Settings) -> Starlette:
         software=SOFTWARE,
     )
     services = (tap.SERVICE, *cone.services(catalogue))
-    return Starlette(
+    app = Starlette(
         routes=[*_routes(services, site), Route("/", _page(site)), Route("/tap", _page(site))],
         middleware=[Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], expose_headers=["*"])],
-        exception_handlers={HTTPException: _no_such_page},
+        exception_handlers={HTTPException: _no_such_page(site)},
         lifespan=_lifespan(site),
     )
+    app.router.redirect_slashes = False  # its redirects do not know the URL that the client sees
+    return app
 
 
 def _spill(settings: Settings) -> Path:
@@ -137,11 +139,17 @@ def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
     return page
 
 
-async def _no_such_page(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        answer = as_text(request, MethodFault(f"{request.method} is not for this URL", hint=f"it knows {allowed}"))
-        answer.headers["Allow"] = allowed
-        return answer
-    return as_text(request, NotFoundFault(f"there is nothing at {request.url.path}"))
+def _no_such_page(site: Site) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            answer = as_text(request, MethodFault(f"{request.method} is not for this URL", hint=f"it knows {allowed}"))
+            answer.headers["Allow"] = allowed
+            return answer
+        url, mark, query = asked_url(request, site.public_url).partition("?")
+        if request.url.path != "/" and url.endswith("/"):
+            return RedirectResponse(url.rstrip("/") + mark + query)
+        return as_text(request, NotFoundFault(f"there is nothing at {request.url.path}"))
+
+    return refuse

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from vo_server.errors import MultiValuedParamFault, UsageFault
@@ -62,7 +62,7 @@ class Parameters:
         text = self.one("MAXREC")
         if text is None:
             return min(default, hard)
-        if not text.strip().isdecimal():
+        if not (text.isascii() and text.strip().isdecimal()):
             raise UsageFault(f"MAXREC is {text!r}, which is not a whole number from 0")
         return min(int(text), hard)
 
@@ -84,10 +84,12 @@ async def _form(request: Request) -> Iterable[tuple[str, str]]:
         raise UsageFault(f"a POST of {kind}", hint="send application/x-www-form-urlencoded or multipart/form-data")
     try:
         form = await request.form(max_fields=FORM_FIELDS, max_part_size=MOST_BYTES)
-    except MultiPartException as error:
-        raise UsageFault(f"the form cannot be read: {error.message}") from None
+    except HTTPException as error:  # starlette's own word for a form that is too large
+        raise UsageFault(f"the form cannot be read: {error.detail}") from None
     except UnicodeDecodeError:
         raise UsageFault("the form is not UTF-8") from None
+    except (ValueError, KeyError):  # no boundary, or one that is not where it should be
+        raise UsageFault("the form cannot be read: it is not what its Content-Type says") from None
     return [(name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)]
 
 

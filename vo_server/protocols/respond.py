@@ -42,6 +42,11 @@ async def stream(request: Request, question: Question, media_type: str, filename
     begun = await _begun(request, question, packed)
     if begun.rest is None:
         return Response(begun.head, headers=headers)
+    if request.method == "HEAD":
+        _end(begun.rest, question)
+        answer = Response(headers=headers)
+        del answer.headers["Content-Length"]  # of which nothing is known
+        return answer
     return StreamingResponse(_in_thread(begun.head, begun.rest, question), headers=headers)
 
 
@@ -98,9 +103,13 @@ async def _in_thread(head: bytes, pieces: Iterator[bytes], question: Question) -
     except CancelledFault:
         log.info("the client went away")
     finally:
-        question.stop()
-        with suppress(ValueError, AttributeError):
-            pieces.close()  # type: ignore[attr-defined]
+        _end(pieces, question)
+
+
+def _end(pieces: Iterator[bytes], question: Question) -> None:
+    question.stop()
+    with suppress(ValueError, AttributeError):
+        pieces.close()  # type: ignore[attr-defined]
 
 
 def _accepts_gzip(request: Request) -> bool:
