@@ -25,7 +25,15 @@ from typing import Any, NoReturn
 
 import uvicorn
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from starlette.applications import Starlette
 from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
@@ -259,12 +267,15 @@ def _bar() -> Iterator[Progress]:
 
 def _watch(bar: Progress, name: str) -> Callable[[LoadProgress], None]:
     """Shows a load: rows, rows a second, and the time left by bytes while reading and by rows while writing."""
-    tasks: dict[str, tuple[Any, float]] = {}
+    phase, task, begun = "", TaskID(0), 0.0
 
     def watch(progress: LoadProgress) -> None:
-        if progress.phase not in tasks:
-            tasks[progress.phase] = bar.add_task(f"{name}: {progress.phase}", rows=""), time.monotonic()
-        task, begun = tasks[progress.phase]
+        nonlocal phase, task, begun
+        if progress.phase != phase:
+            phase, begun = progress.phase, time.monotonic()
+            for earlier in bar.task_ids:
+                bar.remove_task(earlier)
+            task = bar.add_task(f"{name}: {phase}", total=None, rows="")
         done, total = (progress.bytes, progress.total_bytes) if progress.phase == "reading" else (
             progress.rows, progress.total_rows,
         )  # fmt: skip
@@ -351,7 +362,7 @@ Three things to try:
   3. In Python, after pip install pyvo:
        import pyvo
        tap = pyvo.dal.TAPService("{url}/tap")
-       print(tap.run_sync("SELECT TOP 5 designation, j_m - k_m AS jk FROM psc WHERE k_m < 8").to_table())
+       print(tap.run_sync("SELECT TOP 5 designation, k_m FROM psc WHERE k_m < 6").to_table())
 
 Stop with Ctrl-C."""
     )
