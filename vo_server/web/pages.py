@@ -15,20 +15,26 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }}
-h1, h2 {{ line-height: 1.2; }}
-pre, code {{ font: 14px/1.4 ui-monospace, monospace; background: #f3f4f6; border-radius: 4px; }}
-pre {{ padding: .8rem; overflow-x: auto; }}
-code {{ padding: 0 .2rem; }}
-textarea {{ width: 100%; font: 14px/1.4 ui-monospace, monospace; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #d8dce1; vertical-align: top; }}
-a {{ color: #0b57a4; }}
-.small {{ color: #57606a; font-size: 14px; }}
+* {{ box-sizing: border-box; }}
+:root {{ color-scheme: light dark; --text: #1b1f24; --back: #fff; --box: #f3f4f6; --line: #d8dce1; --link: #0b57a4;
+  --small: #57606a; }}
 @media (prefers-color-scheme: dark) {{
-  body {{ background: #14171a; color: #e6e8ea; }} pre, code {{ background: #22272c; }}
-  a {{ color: #7ab7ff; }} th, td {{ border-color: #3a4047; }} .small {{ color: #9aa4ad; }}
+  :root {{ --text: #e6e8ea; --back: #14171a; --box: #22272c; --line: #3a4047; --link: #7ab7ff; --small: #9aa4ad; }}
 }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
+  color: var(--text); background: var(--back); }}
+h1, h2 {{ line-height: 1.2; }}
+pre, code, textarea {{ font: 14px/1.4 ui-monospace, monospace; background: var(--box); border-radius: 4px; }}
+pre {{ padding: .8rem; overflow-x: auto; }}
+code {{ padding: 0 .2rem; overflow-wrap: anywhere; }}
+textarea {{ width: 100%; padding: .6rem; border: 1px solid var(--line); color: inherit; }}
+button, select {{ font: inherit; padding: .1rem .6rem; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }}
+td:first-child code {{ white-space: nowrap; }}
+.number {{ text-align: right; }}
+a {{ color: var(--link); }}
+.small {{ color: var(--small); font-size: 14px; }}
 </style>
 </head>
 <body>
@@ -44,14 +50,15 @@ def front(base: str, title: str, catalogue: Catalogue, rows: dict[str, int | Non
     body = f"""<h1>{escape(title)}</h1>
 <p>A Virtual Observatory service: point TOPCAT, Aladin, STILTS or pyvo at the URLs below.</p>
 <h2>Tables</h2>
-<table><tr><th>Table</th><th>Rows</th><th>What it is</th><th>Cone search</th></tr>{shown}</table>
+<table><tr><th>Table</th><th class="number">Rows</th><th>What it is</th></tr>{shown}</table>
 <h2>TAP</h2>
 <p>Base URL <code>{escape(base)}/tap</code>: {_links(base)}</p>
 <form action="{escape(base)}/tap/sync" method="get">
 <p><textarea name="QUERY" rows="5" aria-label="ADQL query">{escape(_example(catalogue))}</textarea></p>
 <p><input type="hidden" name="LANG" value="ADQL"><input type="hidden" name="MAXREC" value="1000">
-<label>Format <select name="RESPONSEFORMAT"><option value="votable/td">VOTable</option><option value="csv">CSV</option>
-<option value="tsv">TSV</option></select></label> <button>Run</button></p>
+<label>Format <select name="RESPONSEFORMAT"><option value="text/xml">VOTable</option><option value="csv">CSV</option>
+<option value="tsv">TSV</option></select></label> <button>Run</button>
+<span class="small">at most 1,000 rows; clients may ask for more</span></p>
 </form>
 <h2>From Python</h2>
 <pre>import pyvo
@@ -68,8 +75,8 @@ def _links(base: str) -> str:
 def _publication(publication: Publication, base: str, rows: int | None) -> str:
     count = "not loaded" if rows is None else f"{rows:,}"
     return (
-        f"<tr><td><code>{escape(publication.table.qualified)}</code></td><td>{count}</td>"
-        f"<td>{escape(publication.table.title or '')}{_notes(publication)}</td><td>{_cone(publication, base)}</td></tr>"
+        f'<tr><td><code>{escape(publication.table.qualified)}</code></td><td class="number">{count}</td>'
+        f"<td>{escape(publication.table.title or '')}{_cone(publication, base)}{_notes(publication)}</td></tr>"
     )
 
 
@@ -88,7 +95,7 @@ def _cone(publication: Publication, base: str) -> str:
     ra, dec, sr = publication.cone.test
     address = f"{base}/cone/{publication.id}"
     query = urlencode({"RA": ra, "DEC": dec, "SR": sr})
-    return f'<code>{escape(address)}?</code><br><a class="small" href="{escape(address)}?{escape(query)}">try it</a>'
+    return f'<br>Cone search: <code>{escape(address)}?</code> <a href="{escape(address)}?{escape(query)}">try it</a>'
 
 
 def _tables(catalogue: Catalogue) -> Iterable[str]:

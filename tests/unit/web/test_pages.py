@@ -1,0 +1,60 @@
+"""The front page: what it offers is what is there, and nothing in it can break out of its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from lxml import html
+
+from vo_server.app import catalogue_of
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.settings import Settings
+from vo_server.web import pages
+
+BASE = "https://vo.example.org/sky"
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return catalogue_of(Settings())
+
+
+def test_tables_with_their_rows(catalogue: Catalogue) -> None:
+    page = html.fromstring(pages.front(BASE, "Sky", catalogue, {"twomass.psc": 470_992_970}))
+    shown = [[cell.text_content() for cell in row[:2]] for row in page.iter("tr")]
+    assert shown == [["Table", "Rows"], ["twomass.psc", "470,992,970"], ["twomass.xsc", "not loaded"]]
+
+
+def test_links_are_below_the_base(catalogue: Catalogue) -> None:
+    page = html.fromstring(pages.front(BASE, "Sky", catalogue, {}))
+    links = [a.get("href") for a in page.iter("a") if not a.get("href").startswith("https://irsa.")]
+    assert {link.partition("?")[0] for link in links} == {
+        f"{BASE}/{path}" for path in ("tap/capabilities", "tap/tables", "tap/availability", "cone/psc", "cone/xsc")
+    }
+    cone = next(urlsplit(link) for link in links if "cone/psc" in link)
+    assert parse_qs(cone.query) == {"RA": ["266.41683"], "DEC": ["-29.00781"], "SR": ["0.1"]}
+
+
+def test_the_form_asks_tap(catalogue: Catalogue) -> None:
+    form = html.fromstring(pages.front(BASE, "Sky", catalogue, {})).forms[0]
+    assert (form.action, form.method) == (f"{BASE}/tap/sync", "GET")
+    assert dict(form.fields) == {
+        "QUERY": "SELECT TOP 100 *\nFROM twomass.psc\n"
+        "WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(266.41683, -29.00781, 0.1))",
+        "LANG": "ADQL",
+        "MAXREC": "1000",
+        "RESPONSEFORMAT": "text/xml",
+    }
+
+
+def test_no_catalogue_at_all(catalogue: Catalogue) -> None:
+    page = pages.front(BASE, "Sky", replace(catalogue, publications=()), {})
+    assert "SELECT TOP 10 * FROM TAP_SCHEMA.tables" in page
+
+
+def test_texts_are_escaped(catalogue: Catalogue) -> None:
+    page = pages.front('https://x/"><script>', "<b>Sky</b> & more", catalogue, {})
+    assert "<script>" not in page
+    assert "<title>&lt;b&gt;Sky&lt;/b&gt; &amp; more</title>" in page
