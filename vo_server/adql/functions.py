@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from typing_extensions import override
 
 from vo_server.adql import spherical
 from vo_server.adql.query import Value
@@ -50,6 +51,11 @@ class Function:
     fold: Callable[..., Any] | None = None
     predicate: bool = False
     feature: str | None = None
+
+    @override
+    def __hash__(self) -> int:
+        """By name: equality looks at all."""
+        return hash(self.name)
 
     @property
     def least(self) -> int:
@@ -134,7 +140,8 @@ def _fold_trunc(x: float, n: int = 0) -> float:
 
 
 def _fold_round(x: float, n: int = 0) -> float:
-    return math.copysign(math.floor(abs(x) * 10.0**n + 0.5), x) / 10.0**n
+    big = abs(x) * 10.0**n
+    return math.copysign(math.floor(big) + (big - math.floor(big) >= 0.5), x) / 10.0**n
 
 
 def _coordinate(n: int) -> Callable[[Geometry], Element]:
@@ -199,14 +206,14 @@ MATHS = (
     Function("POWER", (X, Y), _DOUBLE, _named("power"), "x to the power of y.", math.pow),
     Function("MOD", (X, Y), _remainder, spherical.Remainder, "The remainder of x / y, with the sign of x.", math.fmod),
     Function("PI", (), _DOUBLE, _named("pi"), "The number pi.", lambda: math.pi),
-    Function("RAND", (N,), _DOUBLE, spherical.Random, "A random number from 0 up to 1; n is a seed."),
+    Function("RAND", (N,), _DOUBLE, lambda *_: spherical.Random(), "A random number from 0 up to 1; n has no effect."),
     Function("ROUND", (X, N), _double_as_first, _to(spherical.Round), "x rounded to n decimals.", _fold_round),
     Function("TRUNCATE", (X, N), _double_as_first, _to(spherical.Truncate), "x cut to n decimals.", _fold_trunc),
 )  # fmt: skip
 
 STRINGS = (
-    Function("LOWER", (TEXT,), _text_as_first, _named("lower"), "The text in lower case.", str.lower, feature="string"),
-    Function("UPPER", (TEXT,), _text_as_first, _named("upper"), "The text in upper case.", str.upper, feature="string"),
+    Function("LOWER", (TEXT,), _text_as_first, _named("lower"), "The text in lower case.", feature="string"),
+    Function("UPPER", (TEXT,), _text_as_first, _named("upper"), "The text in upper case.", feature="string"),
 )  # fmt: skip
 
 LON, LAT = Parameter("lon", "number"), Parameter("lat", "number")

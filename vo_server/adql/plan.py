@@ -8,15 +8,15 @@ itself stays as it was and the answer is the same with and without the plan.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from vo_server.adql import query as q
-from vo_server.adql.expressions import constant_shape, coordinates
 from vo_server.adql.functions import CONTAINS, INTERSECTS, NEAR, POINT, STRICTLY_NEAR
+from vo_server.adql.geometry import constant_shape, coordinates
 from vo_server.model import types
 from vo_server.model.column import Column, Position
 from vo_server.sky import cover
@@ -75,7 +75,11 @@ def _inner(node: Any) -> Any:
         return node
     if isinstance(node, tuple):
         return tuple(_inner(n) for n in node)
-    if not any(isinstance(p, q.Select | q.Combined) for p in q.parts(node)):
+    if (
+        not is_dataclass(node)
+        or isinstance(node, type)
+        or not any(isinstance(p, q.Select | q.Combined) for p in q.parts(node))
+    ):
         return node
     return replace(
         node, **{f: _inner(getattr(node, f)) for f in node.__dataclass_fields__ if f not in ("column", "function")}

@@ -260,6 +260,7 @@ class Combined:
 
 
 Query = Select | Combined
+Node = Value | Condition | Source | Query | Output | Order
 
 
 def parts(node: Any) -> Iterator[Any]:

@@ -7,6 +7,7 @@ it, ORDER BY and GROUP BY see the aliases of the select list too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -15,8 +16,10 @@ from vo_server.adql import tree
 from vo_server.adql.expressions import Expressions
 from vo_server.adql.functions import COALESCE, common_type
 from vo_server.adql.scope import Block, Entry, Labels, Scope, dotted
+from vo_server.adql.values import called, comparable_types, is_fixed, is_null
 from vo_server.catalogue.catalogue import Catalogue, same
 from vo_server.errors import Place, QueryFault
+from vo_server.model import types
 from vo_server.model.column import Column, Table
 
 
@@ -114,13 +117,19 @@ class _Resolver:
         self, node: tree.Value, scope: Scope, outputs: tuple[q.Output, ...], expressions: Expressions
     ) -> q.Value:
         """A column of the tables comes first, then an alias of the select list."""
-        alias = _alias(node, outputs)
-        if alias is not None and isinstance(node, tree.ColumnName):
-            try:
-                return scope.column(node)
-            except QueryFault:
-                return alias.value
-        return expressions.value(node)
+        aliases = _aliases(node, outputs)
+        value = aliases[0].value if len(aliases) == 1 else None
+        if value is not None and isinstance(node, tree.ColumnName):
+            with suppress(QueryFault):
+                value = scope.column(node)
+        value = value or expressions.value(node)
+        if any(isinstance(p, q.Aggregate) for p in _here(value)):
+            raise QueryFault("GROUP BY of an aggregate", place=node.place, hint="a sub-query in FROM can make it")
+        if is_fixed(value):
+            raise QueryFault(
+                "GROUP BY of what is the same in every row", place=node.place, hint="it takes names, not positions"
+            )
+        return value
 
     def _order(self, node: tree.Order, outputs: tuple[q.Output, ...], free: Expressions) -> q.Order:
         """A position or an alias of the select list comes first, then any value."""
@@ -129,10 +138,18 @@ class _Resolver:
             if not 1 <= place <= len(outputs):
                 raise QueryFault(f"ORDER BY {place} of {len(outputs)} columns", place=node.value.place)
             return q.Order(outputs[place - 1].label, node.descending)
-        alias = _alias(node.value, outputs)
-        if alias is not None:
-            return q.Order(alias.label, node.descending)
+        aliases = _aliases(node.value, outputs)
+        if len({_bare(o.value) for o in aliases}) > 1:
+            raise QueryFault("ORDER BY of a name that two columns have", place=node.place, hint="order by position")
+        if aliases:
+            return q.Order(aliases[0].label, node.descending)
         value = free.value(node.value)
+        if is_fixed(value):
+            raise QueryFault(
+                "ORDER BY of what is the same in every row",
+                place=node.place,
+                hint=f"a position is a whole number, 1..{len(outputs)}",
+            )
         listed = next((o.label for o in outputs if _alike(o.value, value)), None)
         return q.Order(listed or value, node.descending)
 
@@ -144,12 +161,15 @@ class _Resolver:
         if not (select.group_by or aggregated or select.having):
             return
         grouped = [_bare(g) for g in select.group_by]
+        own = frozenset(p.name for p in _here(select.source) if isinstance(p, q.Scan | q.Derived))
         for value in [*values, *([] if select.having is None else [select.having])]:
-            loose = next(_ungrouped(value, grouped), None)
+            loose = next(_ungrouped(value, grouped, own), None)
             if loose is not None:
                 hint = f"add it to GROUP BY, or use MIN({loose.column.name})"
                 raise QueryFault(
-                    f"{loose.column.name} is neither grouped nor in an aggregate", place=_where(node, loose), hint=hint
+                    f"{loose.column.name} is neither grouped nor in an aggregate",
+                    place=_where(node, whole, loose),
+                    hint=hint,
                 )
 
     def _check_distinct(self, select: q.Select, whole: tree.Query) -> None:
@@ -167,7 +187,8 @@ class _Resolver:
             raise QueryFault(
                 f"{node.operator} of {len(left.columns)} and of {len(right.columns)} columns", place=node.place
             )
-        columns = tuple(_united(a, b, node) for a, b in zip(left.columns, right.columns, strict=True))
+        pairs = zip(left.columns, right.columns, _nulls(left), _nulls(right), strict=True)
+        columns = tuple(_united(a, b, node, *nulls) for a, b, *nulls in pairs)
         combined = q.Combined(node.operator, node.all, left, right, columns, (), top, whole.offset)
         return replace(combined, order_by=tuple(self._order_of_set(o, combined) for o in whole.order_by))
 
@@ -250,6 +271,10 @@ class _Resolver:
     def _merged(self, node: tree.Join, left: Block, right: Block) -> tuple[q.Condition | None, Block]:
         """NATURAL and USING: the columns of one name become one (SQL-92 7.5)."""
         pairs = [self._pair(node, left, right, n) for n in node.using] if node.using else _shared(left, right)
+        for a, b in pairs:
+            if not comparable_types(a.column.type, b.column.type):
+                said = f"{called(a)} is joined with {called(b)}"
+                raise QueryFault(said, place=node.using[0].place if node.using else node.right.place)
         merged = tuple(_one(node.kind, a, b) for a, b in pairs)
         gone = {id(c) for pair in pairs for c in pair}
         rest = tuple(c for c in (*left.columns, *right.columns) if id(c) not in gone)
@@ -274,18 +299,34 @@ def _shared(left: Block, right: Block) -> list[tuple[q.Value, q.Value]]:
 def _one(kind: str, left: q.Value, right: q.Value) -> q.Value:
     if kind == "RIGHT":
         return right
-    return q.Apply(COALESCE, (left, right), left.column) if kind == "FULL" else left
+    if kind != "FULL":
+        return left
+    wide = common_type([left.column, right.column]) or left.column.type
+    return q.Apply(COALESCE, (left, right), left.column.but(type=wide))
 
 
-def _united(a: Column, b: Column, node: tree.SetOperation) -> Column:
+def _united(a: Column, b: Column, node: tree.SetOperation, a_null: bool, b_null: bool) -> Column:
+    """The column of a set operation; one that is NULL throughout takes the other's type."""
+    if a_null or b_null:
+        return a if b_null else a.but(type=b.type, length=b.length, unit=b.unit, ucd=b.ucd)
     type = common_type([a, b])
     if type is None:
         raise QueryFault(
             f"{node.operator} of {a.name} ({a.type}) and {b.name} ({b.type})", place=node.place, hint="CAST one of them"
         )
-    if type is a.type:
-        return a
-    return a.but(type=type, length=None)
+    length = max(a.length, b.length) if type.family == "text" and a.length and b.length else None
+    return a.but(type=_varying(type, a, b), length=length)
+
+
+def _varying(type: types.Type, a: Column, b: Column) -> types.Type:
+    return types.VARCHAR if type is types.CHAR and a.length != b.length else type
+
+
+def _nulls(query: q.Query) -> list[bool]:
+    """Which columns are NULL throughout."""
+    if isinstance(query, q.Select):
+        return [is_null(o.value) for o in query.outputs]
+    return [a and b for a, b in zip(_nulls(query.left), _nulls(query.right), strict=True)]
 
 
 def _named(value: q.Value, name: str, description: str | None) -> q.Value:
@@ -304,13 +345,12 @@ def _generated(node: tree.Value) -> str:
             return "col_1"
 
 
-def _alias(node: tree.Value, outputs: tuple[q.Output, ...]) -> q.Output | None:
-    """The one output that a bare name means."""
+def _aliases(node: tree.Value, outputs: tuple[q.Output, ...]) -> list[q.Output]:
+    """The outputs that a bare name means."""
     if not isinstance(node, tree.ColumnName) or len(node.names) != 1:
-        return None
+        return []
     (name,) = node.names
-    hits = [o for o in outputs if same(name.text, name.delimited, o.column.name)]
-    return hits[0] if len(hits) == 1 else None
+    return [o for o in outputs if same(name.text, name.delimited, o.column.name)]
 
 
 def _bare(value: q.Value) -> q.Value:
@@ -327,25 +367,23 @@ def _alike(a: q.Value, b: q.Value) -> bool:
     return _bare(a) == _bare(b)
 
 
-def _ungrouped(node: q.Value | q.Condition, grouped: list[q.Value]) -> Iterator[q.Field]:
-    """The columns of a value that are neither grouped by nor inside an aggregate."""
-    if not isinstance(node, _CONDITIONS) and any(_alike(node, g) for g in grouped):
-        return
-    if isinstance(node, q.Aggregate | q.Scalar | q.Exists):
+def _ungrouped(node: q.Node, grouped: list[q.Value], own: frozenset[str]) -> Iterator[q.Field]:
+    """The columns of a SELECT's own sources, in a part of it, that are neither grouped by nor in an aggregate."""
+    if isinstance(node, _VALUES) and any(_alike(node, g) for g in grouped):
         return
     if isinstance(node, q.Field):
-        yield node
-        return
-    for part in q.direct(node):
-        if not isinstance(part, q.Select | q.Combined):
-            yield from _ungrouped(part, grouped)
+        if node.source in own:
+            yield node
+    elif not isinstance(node, q.Aggregate) or own.isdisjoint(p.source for p in q.parts(node) if isinstance(p, q.Field)):
+        for part in q.direct(node):
+            yield from _ungrouped(part, grouped, own)
 
 
-_CONDITIONS = (q.Compare, q.Between, q.In, q.Like, q.IsNull, q.Exists, q.Holds, q.Within, q.Not, q.And, q.Or)
+_VALUES = (q.Field, q.Constant, q.Apply, q.Aggregate, q.Cast, q.Case, q.Scalar)
 
 
-def _here(node: q.Value | q.Condition | None) -> Iterator[q.Value | q.Condition]:
-    """The parts of a value that belong to this SELECT and not to a sub-query."""
+def _here(node: q.Node | None) -> Iterator[q.Node]:
+    """The parts of a value or a source that belong to this SELECT and not to a sub-query."""
     if node is None:
         return
     yield node
@@ -354,23 +392,23 @@ def _here(node: q.Value | q.Condition | None) -> Iterator[q.Value | q.Condition]
             yield from _here(part)
 
 
-def _where(node: tree.Select, field: q.Field) -> Place:
-    """Where a column is named in a select list, for a message."""
-    for item in node.items:
-        for name in _columns(item):
-            if name.names[-1].text.lower() == field.column.name.lower():
-                return name.place
+def _where(node: tree.Select, whole: tree.Query, field: q.Field) -> Place:
+    """Where a column is named outside WHERE and GROUP BY, for a message."""
+    for name in _columns((node.items, node.having, whole.order_by)):
+        if name.names[-1].text.lower() == field.column.name.lower():
+            return name.place
     return node.place
 
 
 def _columns(node: object) -> Iterator[tree.ColumnName]:
     if isinstance(node, tree.ColumnName):
         yield node
-        return
-    for name in getattr(node, "__dataclass_fields__", ()):
-        value = getattr(node, name)
-        for part in value if isinstance(value, tuple) else (value,):
+    elif isinstance(node, tuple):
+        for part in node:
             yield from _columns(part)
+    else:
+        for name in getattr(node, "__dataclass_fields__", ()):
+            yield from _columns(getattr(node, name))
 
 
 def _names(node: tree.TableName) -> Place:

@@ -37,6 +37,11 @@ class Block:
     entries: tuple[Entry, ...]
     columns: tuple[Value, ...]
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """The names of the sources in the query."""
+        return frozenset(c.source for e in self.entries for c in e.columns if isinstance(c, Field))
+
     def beside(self, other: Block) -> Block:
         """Both parts of a join, nothing merged."""
         return Block((*self.entries, *other.entries), (*self.columns, *other.columns))

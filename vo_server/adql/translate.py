@@ -77,7 +77,7 @@ class _Translation:
         element = self.value(value)
         if isinstance(value, q.Field) and value.name == output.label:
             return element
-        if not isinstance(value, q.Field) and value.column.type.family != "geometry":
+        if not isinstance(value, q.Field | q.Cast) and value.column.type.family != "geometry":
             element = sa.cast(element, value.column.type.sql)
         return element.label(output.label)
 
@@ -156,8 +156,8 @@ class _Translation:
                 return self._apply(node)
             case q.Aggregate():
                 return self._aggregate(node)
-            case q.Cast(value, column):
-                return sa.cast(self.value(value), _cast_type(column))
+            case q.Cast():
+                return self._cast(node)
             case q.Case(branches, otherwise):
                 pairs = [(self.condition(when), self.value(then)) for when, then in branches]
                 return sa.case(*pairs, else_=None if otherwise is None else self.value(otherwise))
@@ -168,12 +168,22 @@ class _Translation:
 
     def _constant(self, value: Any, column: Column) -> Element:
         if value is None:
-            return sa.null()
+            return sa.cast(sa.null(), column.type.sql)
         key = column.type.name, value
         if key not in self._constants:
             bound = sa.bindparam(None, value, column.type.sql, unique=True)
             self._constants[key] = sa.cast(bound, column.type.sql) if column.type is types.REAL else bound
         return self._constants[key]
+
+    def _cast(self, node: q.Cast) -> Element:
+        """A time as a text is in the form of DALI (1.1 section 3.3.3); a text is cut to its length."""
+        column = node.column
+        made: Element = sa.cast(self.value(node.value), column.type.sql)
+        if column.type.family != "text":
+            return made
+        if node.value.column.type is types.TIMESTAMP:
+            made = sa.func.replace(made, " ", "T")
+        return made if column.length is None else sa.func.substr(made, 1, column.length)
 
     def _apply(self, node: q.Apply) -> Element | Geometry:
         made = self._sql(node)
@@ -251,9 +261,3 @@ class _Translation:
 
 def _element(made: Element | Geometry) -> Element:
     return made.element if isinstance(made, Geometry) else made
-
-
-def _cast_type(column: Column) -> sa.types.TypeEngine[Any]:
-    if column.type is types.CHAR and column.length is None:
-        return sa.String(1)
-    return sa.String(column.length) if column.type.family == "text" and column.length else column.type.sql

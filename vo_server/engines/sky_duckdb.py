@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from duckdb.func import PythonUDFType
+from sqlalchemy.ext.compiler import compiles
 
 from vo_server.adql import spherical
+from vo_server.model import types
 from vo_server.sky import shapes
 
 DIALECT = "duckdb"
@@ -25,6 +27,7 @@ _TOUCH = "<= pow(sin(radians(radius) / 2) + 2e-16, 2)"
 """A hair of 4e-16 radians, so that RA 0 and 360, or two RAs at a pole, are at no distance."""
 
 MACROS = (
+    "CREATE MACRO vo_shape(numbers) AS CASE WHEN list_count(numbers) = len(numbers) THEN numbers END",
     "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format(r="radius", op=_TOUCH),
     "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS "
     + _NEAR.format(r="radius", op="< pow(sin(radians(radius) / 2), 2)").replace(">= 180.0", "> 180.0"),
@@ -40,9 +43,9 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Distance: "vo_distance({all})",
     spherical.Near: "vo_near({all})",
     spherical.StrictlyNear: "vo_strictly_near({all})",
-    spherical.Shape: "CAST(list_value({all}) AS DOUBLE[])",
+    spherical.Shape: "vo_shape(CAST(list_value({all}) AS DOUBLE[]))",
     spherical.Coordinate: "list_extract({all})",
-    spherical.Box: "vo_box(CAST(list_value({all}) AS DOUBLE[]))",
+    spherical.Box: "vo_box(vo_shape(CAST(list_value({all}) AS DOUBLE[])))",
     spherical.Area: "vo_area({all})",
     spherical.Centroid: "vo_centroid({all})",
     spherical.InPolygon: "vo_in_polygon(CAST({0} AS DOUBLE), CAST({1} AS DOUBLE), {2})",
@@ -57,6 +60,12 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Xor: "xor({all})",
     spherical.Complement: "(~ {0})",
 }
+
+
+@compiles(types.Floats, DIALECT)
+def _floats(type: types.Floats, compiler: Any, **kw: Any) -> str:
+    return "DOUBLE[]"
+
 
 for _element, _template in _TEMPLATES.items():
     spherical.spell(DIALECT, _element, _template)

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql import query as q
-from vo_server.adql.expressions import constant
 from vo_server.adql.functions import CIRCLE, CONTAINS, DISTANCE, POINT, Function
 from vo_server.adql.scope import Labels
+from vo_server.adql.values import constant
 from vo_server.answer import Question
 from vo_server.catalogue.catalogue import Catalogue, Cone, Publication
 from vo_server.documents.capability import Capability, ConeSearch, Interface, Param, SampleCone

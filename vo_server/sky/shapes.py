@@ -59,6 +59,10 @@ def check(kind: str, numbers: Iterable[float]) -> None:
     """Raises BadShape where the numbers are no such shape."""
     if kind == "polygon":
         _polygon(tuple(numbers))
+    elif kind == "box":
+        _, _, width, height = numbers
+        if not (0 < width < 180 and 0 < height < 180):
+            raise BadShape("the sides of a box are above 0 and below 180 degrees; a larger one is a POLYGON or no box")
 
 
 def points_in_polygon(

@@ -1,0 +1,307 @@
+"""Typed values: constants from literals, what an operator makes of two, what may stand beside what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import numpy as np
+
+from vo_server.adql import query as q
+from vo_server.adql import tree
+from vo_server.adql.functions import OPERATORS, WHOLE_QUOTIENT, common_type
+from vo_server.adql.units import quotient_unit, same_unit, sum_ucd, times_unit
+from vo_server.errors import Place, QueryFault
+from vo_server.model import types
+from vo_server.model.column import Column
+
+KINDS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "text": "a text",
+    "point": "a point",
+    "geometry": "a geometry",
+}
+
+# ------------------------------------------------------------- constants
+
+
+def constant(value: float) -> q.Constant:
+    """A number as a double."""
+    return q.Constant(float(value), Column("", types.DOUBLE))
+
+
+def number(node: tree.Number) -> q.Constant:
+    """A literal: INTEGER or BIGINT where it is whole and fits, else DOUBLE."""
+    if node.text.lower().startswith("0x"):
+        return _whole(int(node.text, 16), Column("", types.INTEGER))
+    if node.text.isdigit():
+        return _whole(int(node.text), Column("", types.INTEGER))
+    value = float(node.text)
+    if not np.isfinite(value):
+        raise QueryFault(f"{node.text} is too large a number", place=node.place)
+    return constant(value)
+
+
+def _whole(value: int, column: Column) -> q.Constant:
+    wide = types.INTEGER if abs(value) < 2**31 else types.BIGINT
+    if abs(value) >= 2**63:
+        return q.Constant(float(value), column.but(type=types.DOUBLE))
+    return q.Constant(value, column.but(type=types.wider(wide, column.type)))
+
+
+_DALI_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?Z?", re.ASCII)
+
+
+def time(value: q.Constant, type: types.Type, place: Place) -> q.Constant:
+    """A DALI timestamp (DALI 1.1 section 3.3.3) as a date or a time."""
+    text = value.value.strip()
+    try:
+        if not _DALI_TIME.fullmatch(text):
+            raise ValueError(text)
+        moment: datetime | date
+        moment = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text.rstrip("Z")[:26])
+    except ValueError:
+        raise QueryFault(
+            f"{text!r} is not a time", place=place, hint="write it as 2000-01-30 or 2000-01-30T12:34:56"
+        ) from None
+    if isinstance(moment, datetime) or type is types.TIMESTAMP:
+        moment = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
+        return q.Constant(moment, Column("", types.TIMESTAMP))
+    return q.Constant(moment, Column("", types.DATE))
+
+
+def is_null(value: q.Value) -> bool:
+    """Is it NULL itself?"""
+    return isinstance(value, q.Constant) and value.value is None
+
+
+def null_as(value: q.Value, type: types.Type) -> q.Value:
+    """NULL with a type; any other value as it is."""
+    return q.Constant(None, value.column.but(type=type)) if is_null(value) else value
+
+
+def is_fixed(value: q.Value | q.Condition) -> bool:
+    """Is it the same in every row? Then nothing can be sorted or grouped by it."""
+    varying = (q.Field, q.Aggregate, q.Scalar, q.Exists, q.Select, q.Combined)
+    return not any(isinstance(p, varying) or _is_random(p) for p in q.parts(value))
+
+
+def _is_random(node: object) -> bool:
+    return isinstance(node, q.Apply) and node.function.name == "RAND"
+
+
+# ------------------------------------------------------------- operators
+
+
+def arithmetic(operator: str, left: q.Value, right: q.Value) -> q.Value:
+    """Two numbers and the operator between them, with the type, unit and UCD of the outcome."""
+    a, b = left.column, right.column
+    type = types.wider(a.type, b.type)
+    if type.family == "integer" and type.rank < types.INTEGER.rank:
+        type = types.INTEGER
+        left = q.Cast(left, a.but(type=type))
+    function = OPERATORS[operator]
+    if operator == "/" and type.family == "integer":
+        function = WHOLE_QUOTIENT
+    unit, ucd = _measure(operator, left, right)
+    return folded(q.Apply(function, (left, right), Column("", type, unit=unit, ucd=ucd)))
+
+
+def _measure(operator: str, left: q.Value, right: q.Value) -> tuple[str | None, str | None]:
+    a, b = left.column, right.column
+    plain = isinstance(left, q.Constant), isinstance(right, q.Constant)
+    if operator in ("+", "-"):
+        if any(plain):
+            return (b if plain[0] else a).unit, (b if plain[0] else a).ucd
+        return same_unit(a.unit, b.unit), sum_ucd(operator, a.ucd, b.ucd)
+    if operator == "*":
+        return times_unit(a.unit, b.unit), None
+    return (quotient_unit(a.unit, b.unit) if operator == "/" else None), None
+
+
+def folded(value: q.Apply) -> q.Value:
+    """The constant that a function of constants is."""
+    fold = value.function.fold
+    if fold is None or not all(isinstance(a, q.Constant) and a.value is not None for a in value.arguments):
+        return value
+    try:
+        result = fold(*(a.value for a in value.arguments))  # type: ignore[union-attr]
+    except (ArithmeticError, ValueError):
+        return value
+    if isinstance(result, complex) or (isinstance(result, float) and not np.isfinite(result)):
+        return value
+    if value.column.type.family == "integer":
+        return _whole(int(result), value.column)
+    return q.Constant(float(result) if value.column.type.family == "real" else result, value.column)
+
+
+# ------------------------------------------------------------ agreement
+
+
+def comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: Place) -> list[q.Value]:
+    """Values that are compared with one another, made of one kind.
+
+    A literal follows the columns: a text beside a time becomes one, a number beside 4-byte floats gets their
+    precision, so that what is stored as 12.3 in such a column is equal to 12.3; NULL takes the type of the others.
+    """
+    known = [v for v in values if not is_null(v)]
+    if not known:
+        return list(values)
+    models = [v for v in known if not isinstance(v, q.Constant)] or known
+    family = {_FAMILIES.get(v.column.type.family, v.column.type.name) for v in models}
+    timely = "time" in family or (family == {"text"} and any(v.column.type.family == "time" for v in known))
+    narrow = all(v.column.type is types.REAL for v in models)
+    lead = next((v for v in known if v.column.type.family == "time"), models[0]) if timely else models[0]
+
+    def fitted(value: q.Value, node: tree.Value) -> q.Value:
+        if is_null(value):
+            return null_as(value, lead.column.type)
+        if timely and isinstance(value, q.Constant) and isinstance(value.value, str):
+            return time(value, lead.column.type, node.place)
+        if not _comparable(lead, value):
+            raise QueryFault(f"{called(lead)} compared with {called(value)}", place=place, hint=_mismatch(lead, value))
+        if lead.column.type is types.BOOLEAN and value.column.type.numeric:
+            return q.Constant(bool(value.value), Column("", types.BOOLEAN))  # type: ignore[union-attr]
+        return _as_real(value) if narrow else value
+
+    return [fitted(v, n) for v, n in zip(values, nodes, strict=True)]
+
+
+_FAMILIES = {"integer": "number", "real": "number", "text": "text", "time": "time"}
+
+
+def comparable_types(a: types.Type, b: types.Type) -> bool:
+    """Can values of these types be compared?"""
+    return a is b or (a.family != "geometry" and _FAMILIES.get(a.family, a.name) == _FAMILIES.get(b.family, b.name))
+
+
+def _comparable(model: q.Value, value: q.Value) -> bool:
+    if model.column.type is types.BOOLEAN and isinstance(value, q.Constant) and value.value in (0, 1):
+        return True
+    return comparable_types(model.column.type, value.column.type)
+
+
+def _as_real(value: q.Value) -> q.Value:
+    """A literal as a 4-byte float."""
+    if not isinstance(value, q.Constant) or not isinstance(value.value, (int, float)):
+        return value
+    with np.errstate(over="ignore"):
+        narrow = float(np.float32(value.value))
+    return q.Constant(narrow, value.column.but(type=types.REAL)) if np.isfinite(narrow) else value
+
+
+def _mismatch(a: q.Value, b: q.Value) -> str | None:
+    text, other = (a, b) if a.column.type.family == "text" else (b, a)
+    if text.column.type.family == "text" and isinstance(other, q.Constant) and other.column.type.numeric:
+        return f"write '{other.value}'"
+    if isinstance(text, q.Constant) and isinstance(text.value, str) and other.column.type.numeric:
+        return f"write {text.value} without the quotes" if re.fullmatch(r"[-+.\deE]+", text.value) else None
+    return None
+
+
+def common(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: Place, what: str) -> list[q.Value]:
+    """Values of which one is the result, made of one type, that of `shared` of them."""
+    known = [v for v in values if not is_null(v)]
+    clock = next((v.column.type for v in known if v.column.type.family == "time"), None)
+    if clock is not None:
+        values = [
+            time(v, clock, n.place) if isinstance(v, q.Constant) and isinstance(v.value, str) else v
+            for v, n in zip(values, nodes, strict=True)
+        ]
+        known = [v for v in values if not is_null(v)]
+    if not known:
+        return list(values)
+    type = common_type([v.column for v in known])
+    if type is None:
+        said = ", ".join(str(v.column.type) for v in known)
+        raise QueryFault(f"{what} have different types: {said}", place=place)
+    return [null_as(v, type) for v in values]
+
+
+def shared(values: Sequence[q.Value]) -> Column:
+    """The column of a value that is one of these, which have a type in common; what they differ in is not said."""
+    known = [v.column for v in values if not is_null(v)]
+    if not known:
+        return values[0].column
+    type = common_type(known) or known[0].type
+    units, ucds = {c.unit for c in known}, {c.ucd for c in known}
+    return Column("", type, unit=units.pop() if len(units) == 1 else None, ucd=ucds.pop() if len(ucds) == 1 else None)
+
+
+# ------------------------------------------------------------- aggregates
+
+
+def aggregated(name: str, column: Column) -> Column:
+    """The column of an aggregate of a column."""
+    match name:
+        case "COUNT":
+            return Column("", types.BIGINT, ucd="meta.number", nullable=False)
+        case "SUM":
+            wide = types.BIGINT if column.type.family == "integer" else types.DOUBLE
+            return Column("", wide, unit=column.unit)
+        case "AVG":
+            return Column("", types.DOUBLE, unit=column.unit, ucd=_statistic("stat.mean", column.ucd))
+        case _:
+            word = "stat.min" if name == "MIN" else "stat.max"
+            return Column("", column.type, column.length, column.unit, _statistic(word, column.ucd))
+
+
+def _statistic(word: str, ucd: str | None) -> str | None:
+    """A UCD of a statistic: the word may stand after the quantity (UCD1+ 1.5, letters P, S and Q)."""
+    return f"{ucd};{word}" if ucd else None
+
+
+# ------------------------------------------------------------------ kinds
+
+
+def is_kind(value: q.Value, kind: str) -> bool:
+    """May the value stand where this kind is asked for?"""
+    type = value.column.type
+    match kind:
+        case "any":
+            return True
+        case "number":
+            return type.numeric or is_null(value)
+        case "integer":
+            return type.family == "integer" or is_null(value)
+        case "text":
+            return type.family == "text"
+        case "point":
+            return type is types.POINT
+        case _:
+            return type.family == "geometry"
+
+
+def castable(source: types.Type, target: types.Type) -> bool:
+    """Is there a CAST from one type to the other?"""
+    if target.family == "geometry" or source.family == "geometry":
+        return source is target
+    if target.family == "time":
+        return source.family in ("time", "text")
+    return not (source.family == "time" and target.numeric)
+
+
+_CALLED = {"integer": "a number", "real": "a number", "text": "a text", "time": "a time", "geometry": "a geometry"}
+
+
+def called(value: q.Value) -> str:
+    """How a message calls a value."""
+    family = _CALLED.get(value.column.type.family, str(value.column.type))
+    if isinstance(value, q.Field):
+        return f"{value.column.name} ({family})"
+    if isinstance(value, q.Constant):
+        return "NULL" if value.value is None else f"{value.value!r} ({family})"
+    return family
+
+
+def kind_hint(value: q.Value, kind: str) -> str | None:
+    """How a value could become one of a kind."""
+    if kind == "number" and value.column.type.family == "text":
+        return "CAST(... AS INTEGER) makes a number of a text"
+    if kind == "text":
+        return "CAST(... AS VARCHAR) makes a text of it"
+    if kind in ("point", "geometry") and value.column.type.numeric:
+        return "POINT(ra, dec) makes a point of two numbers"
+    return None
