@@ -91,8 +91,10 @@ class Question:
             return iter(())
         started = time.perf_counter()
         query = _at_most(self.query, self.maxrec + 1)
+        statement, slots = translate(plan(query), self.engine.locate)
         self._run = self.engine.run(
-            translate(plan(query), self.engine.locate),
+            statement,
+            slots,
             timeout=self.timeout,
             uploads=self.uploads,
             brief=self.brief or (query.top or 0) <= SHORT,

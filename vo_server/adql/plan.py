@@ -96,8 +96,9 @@ def _bounded(condition: q.Condition | None, positions: Mapping[str, Position]) -
 
 def _within(name: str, position: Position, ranges: Ranges) -> q.Within:
     pairs = cover.thrifty(ranges)
-    index = q.Field(name, position.healpix, Column(position.healpix, types.BIGINT))
-    return q.Within(index, tuple((int(lo), int(hi) - 1) for lo, hi in pairs))
+    column = Column(position.healpix, types.BIGINT)
+    ends = tuple((q.Constant(int(lo), column), q.Constant(int(hi) - 1, column)) for lo, hi in pairs)
+    return q.Within(q.Field(name, position.healpix, column), ends)
 
 
 def _implied(condition: q.Condition, positions: Mapping[str, Position]) -> Bounds:

@@ -36,6 +36,14 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of a constant in the shape of a query."""
+
+    number: int
+    column: Column
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     """A function or an operator and what it is applied to."""
 
@@ -79,7 +87,7 @@ class Scalar:
     column: Column
 
 
-Value = Field | Constant | Apply | Aggregate | Cast | Case | Scalar
+Value = Field | Constant | Slot | Apply | Aggregate | Cast | Case | Scalar
 
 # ------------------------------------------------------------ conditions
 
@@ -137,7 +145,7 @@ class Within:
     """The index lies in one of these ranges: pairs of first and last HEALPix number, both included."""
 
     index: Field
-    ranges: tuple[tuple[int, int], ...]
+    ranges: tuple[tuple[Value, Value], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,11 +281,11 @@ def parts(node: Any) -> Iterator[Any]:
 def direct(node: Any) -> Iterator[Any]:
     """The nodes right below a node."""
     for each in fields(node):
-        if each.name not in _LEAVES:
+        if each.name not in LEAVES:
             yield from _nodes(getattr(node, each.name))
 
 
-_LEAVES = frozenset({"column", "columns", "function", "table"})
+LEAVES = frozenset({"column", "columns", "function", "table"})
 """Fields that hold what a node is about and not what it is made of."""
 
 

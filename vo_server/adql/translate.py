@@ -4,6 +4,7 @@ an expression that stands twice (in a select list and after GROUP BY) is the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, assert_never
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.sql.expression import CompoundSelect, FromClause
 
 from vo_server.adql import query as q
 from vo_server.adql.functions import Function
+from vo_server.adql.shape import shaped
 from vo_server.adql.spherical import Element, Geometry
 from vo_server.model import types
 from vo_server.model.column import Column, Table
@@ -37,18 +39,26 @@ _SETS: dict[tuple[str, bool], Callable[..., CompoundSelect[Any]]] = {
 }
 
 
-def translate(query: q.Query, locate: Locate) -> Statement:
-    """The query as a statement; `locate` tells the schema and the name under which an engine keeps a table.
+def translate(query: q.Query, locate: Locate) -> tuple[Statement, tuple[Any, ...]]:
+    """The query as a statement, and the values of its parameters p0, p1, ...
 
-    The statement's columns are in the order of the query's, and of the types that the query says.
+    `locate` tells the schema and the name under which an engine keeps a table. The statement's columns are in the
+    order of the query's, and of the types that the query says. Queries that differ in their constants alone give the
+    same statement, the very object.
     """
-    return _Translation(locate).query(query)
+    shape, values = shaped(query)
+    return _translated(shape, locate), values
+
+
+@lru_cache(maxsize=256)
+def _translated(shape: q.Query, locate: Locate) -> Statement:
+    return _Translation(locate).query(shape)
 
 
 class _Translation:
     def __init__(self, locate: Locate) -> None:
         self._locate = locate
-        self._constants: dict[tuple[str, Any], Element] = {}
+        self._slots: dict[int, Element] = {}
         self._sources: dict[str, FromClause] = {}
 
     # ----------------------------------------------------------- queries
@@ -150,8 +160,10 @@ class _Translation:
         match node:
             case q.Field(source, name, column):
                 return sa.column(name, column.type.sql, _selectable=self._sources[source])
-            case q.Constant(value, column):
-                return self._constant(value, column)
+            case q.Constant(_, column):
+                return sa.cast(sa.null(), column.type.sql)
+            case q.Slot(number, column):
+                return self._slot(number, column)
             case q.Apply():
                 return self._apply(node)
             case q.Aggregate():
@@ -166,14 +178,11 @@ class _Translation:
             case _:
                 assert_never(node)
 
-    def _constant(self, value: Any, column: Column) -> Element:
-        if value is None:
-            return sa.cast(sa.null(), column.type.sql)
-        key = column.type.name, value
-        if key not in self._constants:
-            bound = sa.bindparam(None, value, column.type.sql, unique=True)
-            self._constants[key] = sa.cast(bound, column.type.sql) if column.type is types.REAL else bound
-        return self._constants[key]
+    def _slot(self, number: int, column: Column) -> Element:
+        if number not in self._slots:
+            bound = sa.bindparam(f"p{number}", type_=column.type.sql)
+            self._slots[number] = sa.cast(bound, column.type.sql) if column.type is types.REAL else bound
+        return self._slots[number]
 
     def _cast(self, node: q.Cast) -> Element:
         """A time as a text is in the form of DALI (1.1 section 3.3.3); a text is cut to its length."""
@@ -240,7 +249,7 @@ class _Translation:
                 return _element(self._sql(predicate))
             case q.Within(index, ranges):
                 place = self.value(index)
-                return sa.or_(sa.false(), *(place.between(lo, hi) for lo, hi in ranges))
+                return sa.or_(sa.false(), *(place.between(self.value(lo), self.value(hi)) for lo, hi in ranges))
             case q.Not(operand):
                 return sa.not_(self.condition(operand))
             case q.And(operands):

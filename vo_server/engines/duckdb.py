@@ -11,9 +11,10 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ class DuckDBEngine(Engine):
         self._static = dict(static or {})
         self._limits = limits or Limits()
         self._dialect: sa.Dialect = Dialect(paramstyle="numeric_dollar")
+        self._compile = lru_cache(maxsize=256)(partial(compiled, dialect=self._dialect))
         self._lock = threading.Lock()
         self._database: _Database | None = None
         self._ids = {t.qualified: p.id for p in catalogue.publications for t in (p.table,)}
@@ -183,17 +185,18 @@ class DuckDBEngine(Engine):
     def run(
         self,
         statement: Statement,
+        slots: Sequence[Any] = (),
         *,
         timeout: float | None = None,
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
     ) -> Run:
-        text, parameters = compiled(statement, self._dialect)
+        words = self._compile(statement)
         database = self._open()
         cursor = database.connection.cursor()
         for name, rows in (uploads or {}).items():
             cursor.register(upload_name(name), rows)
-        return _DuckDBRun(database, cursor, text, parameters, timeout, brief)
+        return _DuckDBRun(database, cursor, words.text, words.values(slots), timeout, brief)
 
     @override
     def rows(self, table: Table) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -41,12 +42,15 @@ class Engine(Protocol):
     def run(
         self,
         statement: Statement,
+        slots: Sequence[Any] = (),
         *,
         timeout: float | None = None,
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
     ) -> Run:
-        """Start a query. `timeout` in seconds, over all of it; `uploads` are tables that only this query sees.
+        """Start a query; `slots` are the values of its parameters p0, p1 and so on.
+
+        `timeout` in seconds of the database's work; `uploads` are tables that only this query sees.
 
         `brief` says that the answer is short, so that it may be fetched at once where this is quicker.
         """
@@ -61,7 +65,21 @@ class Engine(Protocol):
         """Let go of everything."""
 
 
-def compiled(statement: sa.ClauseElement, dialect: sa.Dialect) -> tuple[str, list[Any]]:
-    """The text of a statement and its parameters in the order of their numbers."""
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The text of a statement, the names of its parameters in their order, and the values that it came with."""
+
+    text: str
+    names: tuple[str, ...]
+    given: Mapping[str, Any]
+
+    def values(self, slots: Sequence[Any]) -> list[Any]:
+        """The values of all parameters in their order: p0, p1, ... are the slots'."""
+        said = {**self.given, **{f"p{n}": value for n, value in enumerate(slots)}}
+        return [said[name] for name in self.names]
+
+
+def compiled(statement: Statement, dialect: sa.Dialect) -> Compiled:
+    """A statement in the words of a database."""
     made = statement.compile(dialect=dialect)
-    return str(made), [made.params[name] for name in made.positiontup or ()]  # type: ignore[attr-defined]
+    return Compiled(str(made), tuple(made.positiontup or ()), dict(made.params))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
+from typing_extensions import override
+
 from vo_server.model.types import CHAR, Type
 
 
@@ -30,6 +32,11 @@ class Column:
     indexed: bool = False
     principal: bool = False
     std: bool = False
+
+    @override
+    def __hash__(self) -> int:
+        """Cheap, as queries of many columns are keys of the statement cache; equality looks at all."""
+        return hash((self.name, self.unit))
 
     @property
     def datatype(self) -> str:
@@ -105,6 +112,11 @@ class Table:
     nrows: int | None = None
     base: str | None = None
     source: dict[str, str] = field(default_factory=dict)
+
+    @override
+    def __hash__(self) -> int:
+        """By name: equality looks at all."""
+        return hash((self.schema, self.name))
 
     @property
     def qualified(self) -> str:

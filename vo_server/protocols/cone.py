@@ -5,7 +5,7 @@ A cone search is a query like any other: it is built here, by hand, and walks th
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -118,6 +118,13 @@ def cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float,
         order_by=(q.Order(label),),
         top=0 if radius == 0 else None,
     )
+
+
+@lru_cache(maxsize=64)
+def _outputs(table: Table, columns: tuple[Column, ...]) -> tuple[q.Output, ...]:
+    words = _main(table)
+    said = (c.but(ucd=words.get(c.name, _no_rival(c.ucd))) for c in columns)
+    return tuple(q.Output(c.name, q.Field("t", c.name, c)) for c in said)
 
 
 _DISTANCE = Column(
