@@ -22,7 +22,8 @@ from vo_server.adql.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
-from vo_server.engines.duckdb import DuckDBEngine, Limits
+from vo_server.engines.database import Limits
+from vo_server.engines.duckdb import DuckDBEngine
 from vo_server.engines.store import Store
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
 from vo_server.protocols import cone, tap, vosi

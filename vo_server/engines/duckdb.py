@@ -1,7 +1,7 @@
-"""The embedded engine: the current generation of every catalogue, attached read-only to a database in memory.
+"""The embedded engine.
 
-A process has one such database at a time. When a load has published a new generation, the next query opens a new
-database over it; queries in flight keep the one that they began with until they end.
+A process has one database (database.py) at a time. When a load has published a new generation, the next query opens
+a new one over it; queries in flight keep the one that they began with until they end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from typing_extensions import override
 
 from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.engines import sky_duckdb
+from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
 from vo_server.engines.deadlines import Deadlines
 from vo_server.engines.engine import Engine, Run, compiled
 from vo_server.engines.store import ROWS, Store
@@ -47,24 +46,6 @@ warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
 _deadlines = Deadlines()
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a database may use: bytes of memory, a folder to spill to, threads."""
-
-    memory: str = "4GB"
-    spill: Path | None = None
-    threads: int | None = None
-
-
-@dataclass(slots=True)
-class _Database:
-    """A database in memory over certain generations."""
-
-    files: dict[str, Path]
-    connection: duckdb.DuckDBPyConnection
-    rows: dict[str, int] = field(default_factory=dict)
-
-
 class DuckDBEngine(Engine):
     """DuckDB over the files of a store."""
 
@@ -83,13 +64,15 @@ class DuckDBEngine(Engine):
         self._limits = limits or Limits()
         self._dialect: sa.Dialect = Dialect(paramstyle="numeric_dollar")
         self._compile = lru_cache(maxsize=256)(partial(compiled, dialect=self._dialect))
+        if self._limits.spill is not None:
+            sweep(self._limits.spill)
         self._lock = threading.Lock()
-        self._database: _Database | None = None
+        self._database: Database | None = None
         self._ids = {t.qualified: p.id for p in catalogue.publications for t in (p.table,)}
 
     # -------------------------------------------------------- the files
 
-    def _open(self) -> _Database:
+    def _open(self) -> Database:
         """The database over the generations that serve now."""
         files = self._current()
         database = self._database
@@ -104,67 +87,16 @@ class DuckDBEngine(Engine):
         found = {p.id: self._store.current(p.id) for p in self._catalogue.publications}
         return {id: path for id, path in found.items() if path is not None}
 
-    def _made(self) -> _Database:
+    def _made(self) -> Database:
         """Tries again when a load sweeps a file between the look at its name and its opening."""
         for _ in range(20):
             files = self._current()
             try:
-                return self._attached(files)
+                return attach(files, self._catalogue, self._static, self._limits)
             except duckdb.IOException:
                 if files == self._current():
                     raise
         raise EngineFault("the data files change faster than they can be opened")
-
-    def _attached(self, files: dict[str, Path]) -> _Database:
-        connection = duckdb.connect(":memory:", config=self._config())
-        sky_duckdb.teach(connection)
-        database = _Database(files, connection)
-        for id, path in files.items():
-            connection.execute(f"ATTACH {_literal(str(path))} AS {_name(_alias(id))} (READ_ONLY)")
-            count = connection.execute(f"SELECT count(*) FROM {_name(_alias(id))}.{ROWS}").fetchone()
-            database.rows[id] = int(count[0]) if count else 0
-        for schema in {t.schema for t in self._catalogue.tables}:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(schema)}")
-        for name, rows in self._static.items():
-            self._fill(connection, name, rows)
-        for view in (t for t in self._catalogue.tables if t.base):
-            self._view(connection, view, files)
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        return database
-
-    def _config(self) -> dict[str, Any]:
-        config: dict[str, Any] = {
-            "memory_limit": self._limits.memory,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "preserve_insertion_order": True,
-            "error_on_division_by_zero": False,
-        }
-        if self._limits.spill is not None:
-            config["temp_directory"] = str(self._limits.spill)
-        if self._limits.threads is not None:
-            config["threads"] = self._limits.threads
-        return config
-
-    def _fill(self, connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-        schema, _, table = name.partition(".")
-        connection.register("_static", rows)
-        connection.execute(f"CREATE TABLE {_name(schema)}.{_name(table)} AS SELECT * FROM _static")
-        connection.unregister("_static")
-
-    def _view(self, connection: duckdb.DuckDBPyConnection, view: Table, files: dict[str, Path]) -> None:
-        base = next(t for t in self._catalogue.tables if t.qualified == view.base)
-        id = self._ids[base.qualified]
-        if id not in files:
-            return
-        columns = [f"{_name(view.source[c.name])} AS {_name(c.name)}" for c in view.columns]
-        if view.position is not None:
-            columns.append(_name(view.position.healpix))
-        connection.execute(
-            f"CREATE VIEW {_name(view.schema)}.{_name(view.name)} AS"
-            f" SELECT {', '.join(columns)} FROM {_name(_alias(id))}.{ROWS}"
-        )
 
     # ------------------------------------------------------ the interface
 
@@ -179,7 +111,7 @@ class DuckDBEngine(Engine):
             raise UsageFault(f"{table.qualified} is published here, but its rows have not been loaded yet")
         if table.base:
             return table.schema, table.name
-        return sa.quoted_name(f"{_name(_alias(id))}.main", quote=False), ROWS
+        return sa.quoted_name(f"{quote(alias(id))}.main", quote=False), ROWS
 
     @override
     def run(
@@ -193,7 +125,7 @@ class DuckDBEngine(Engine):
     ) -> Run:
         words = self._compile(statement)
         database = self._open()
-        cursor = database.connection.cursor()
+        cursor = database.cursor(brief)
         for name, rows in (uploads or {}).items():
             cursor.register(upload_name(name), rows)
         return _DuckDBRun(database, cursor, words.text, words.values(slots), timeout, brief)
@@ -208,7 +140,7 @@ class DuckDBEngine(Engine):
     @override
     def ready(self) -> str | None:
         try:
-            self._open().connection.cursor().execute("SELECT 1").fetchall()
+            self._open().cursor(brief=True).execute("SELECT 1").fetchall()
         except (duckdb.Error, OSError, Fault) as error:
             log.exception("the engine does not answer")
             return f"the database does not answer ({type(error).__name__})"
@@ -218,7 +150,7 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         with self._lock:
             if self._database is not None:
-                self._database.connection.close()
+                self._database.close()
                 self._database = None
 
 
@@ -227,7 +159,7 @@ class _DuckDBRun(Run):
 
     def __init__(
         self,
-        database: _Database,
+        database: Database,
         cursor: duckdb.DuckDBPyConnection,
         text: str,
         parameters: list[Any],
@@ -251,7 +183,7 @@ class _DuckDBRun(Run):
                 reader = self._reader()
             while (batch := self._next(reader)) is not None:
                 yield batch
-        except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
+        except (duckdb.Error, pa.ArrowException, RuntimeError, OSError) as error:
             raise self._fault(error) from error
         finally:
             self.close()
@@ -330,15 +262,3 @@ _OF_ROWS = (
 def upload_name(name: str) -> str:
     """Under what name an upload is registered."""
     return f"upload_{name.lower()}"
-
-
-def _alias(id: str) -> str:
-    return f"file_{id}"
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,161 @@
+"""The database in memory that DuckDB serves from: the current generation of every catalogue, attached read-only.
+
+It has two lanes, each a database of its own over the same files. A short answer takes the one with a single thread,
+whose scans begin sooner and which no long query keeps busy; all else takes the one with all threads.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.engines import sky_duckdb
+from vo_server.engines.store import ROWS
+from vo_server.errors import UsageFault
+from vo_server.model.column import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a process may use: memory ("4GB"), a folder to spill to, threads (None: as many as processors)."""
+
+    memory: str = "4GB"
+    spill: Path | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Both lanes over certain files, and how many rows each file has."""
+
+    files: Mapping[str, Path]
+    short: duckdb.DuckDBPyConnection
+    long: duckdb.DuckDBPyConnection
+    rows: Mapping[str, int]
+
+    def cursor(self, brief: bool) -> duckdb.DuckDBPyConnection:
+        """A connection of one's own to the lane for such an answer."""
+        return (self.short if brief else self.long).cursor()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.short.close()
+        self.long.close()
+
+
+def attach(files: Mapping[str, Path], catalogue: Catalogue, static: Mapping[str, pa.Table], limits: Limits) -> Database:
+    """A database over the files, each under the id of its publication; `static` are tables by qualified name.
+
+    Raises duckdb.IOException when a file is not there any more.
+    """
+    memory = _bytes(limits.memory)
+    short = _lane(files, catalogue, static, _config(memory // 4, 1, limits.spill))
+    long = _lane(files, catalogue, static, _config(memory - memory // 4, limits.threads, limits.spill))
+    return Database(dict(files), short, long, {id: _count(short, id) for id in files})
+
+
+def _config(memory: int, threads: int | None, spill: Path | None) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "memory_limit": f"{memory}B",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "preserve_insertion_order": True,
+        "error_on_division_by_zero": False,
+    }
+    if spill is not None:
+        config["temp_directory"] = str(spill / f"{os.getpid()}-{secrets.token_hex(4)}")
+    if threads is not None:
+        config["threads"] = threads
+    return config
+
+
+def _lane(
+    files: Mapping[str, Path], catalogue: Catalogue, static: Mapping[str, pa.Table], config: dict[str, Any]
+) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config=config)
+    sky_duckdb.teach(connection)
+    for id, path in files.items():
+        connection.execute(f"ATTACH {_literal(str(path))} AS {quote(alias(id))} (READ_ONLY)")
+    for schema in {t.schema for t in catalogue.tables}:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    for name, rows in static.items():
+        _fill(connection, name, rows)
+    for publication in catalogue.publications:
+        for view in publication.views if publication.id in files else ():
+            _view(connection, view, publication.id)
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _count(connection: duckdb.DuckDBPyConnection, id: str) -> int:
+    found = connection.execute(f"SELECT count(*) FROM {quote(alias(id))}.{ROWS}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    schema, _, table = name.partition(".")
+    connection.register("_static", rows)
+    connection.execute(f"CREATE TABLE {quote(schema)}.{quote(table)} AS SELECT * FROM _static")
+    connection.unregister("_static")
+
+
+def _view(connection: duckdb.DuckDBPyConnection, view: Table, id: str) -> None:
+    columns = [f"{quote(view.source[c.name])} AS {quote(c.name)}" for c in view.columns]
+    if view.position is not None:
+        columns.append(quote(view.position.healpix))
+    connection.execute(
+        f"CREATE VIEW {quote(view.schema)}.{quote(view.name)} AS"
+        f" SELECT {', '.join(columns)} FROM {quote(alias(id))}.{ROWS}"
+    )
+
+
+def sweep(spill: Path) -> None:
+    """Remove what processes that are gone have left in the folder to spill to."""
+    for folder in spill.glob("*-*") if spill.is_dir() else ():
+        pid = folder.name.partition("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        with suppress(PermissionError):
+            os.kill(pid, 0)
+        return True
+    return False
+
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", text.upper())
+    if found is None:
+        raise UsageFault(f"memory is {text!r}, where a size such as 4GB is needed")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def alias(id: str) -> str:
+    """The name under which a publication's file is attached."""
+    return f"file_{id}"
+
+
+def quote(name: str) -> str:
+    """A name as DuckDB reads it whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
