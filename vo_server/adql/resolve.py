@@ -165,9 +165,9 @@ class _Resolver:
         for value in [*values, *([] if select.having is None else [select.having])]:
             loose = next(_ungrouped(value, grouped, own), None)
             if loose is not None:
-                hint = f"add it to GROUP BY, or use MIN({loose.column.name})"
+                hint = f"add it to GROUP BY, or use MIN({loose.name})"
                 raise QueryFault(
-                    f"{loose.column.name} is neither grouped nor in an aggregate",
+                    f"{loose.name} is neither grouped nor in an aggregate",
                     place=_where(node, whole, loose),
                     hint=hint,
                 )
@@ -395,7 +395,7 @@ def _here(node: q.Node | None) -> Iterator[q.Node]:
 def _where(node: tree.Select, whole: tree.Query, field: q.Field) -> Place:
     """Where a column is named outside WHERE and GROUP BY, for a message."""
     for name in _columns((node.items, node.having, whole.order_by)):
-        if name.names[-1].text.lower() == field.column.name.lower():
+        if name.names[-1].text.lower() == field.name.lower():
             return name.place
     return node.place
 

@@ -162,6 +162,13 @@ def spell(dialect: str, element: type[FunctionElement[Any]], template: str) -> N
         return template.format(*said, all=", ".join(said))
 
 
+def fixed(value: str | float) -> Element:
+    """A word or a number of ours in the SQL itself: as a parameter it would be another one each time it is said, and
+    an expression that stands twice would be two for the database."""
+    text = f"'{value}'" if isinstance(value, str) else repr(value)
+    return sa.literal_column(text, sa.String() if isinstance(value, str) else sa.Double())
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """A geometry on its way into SQL: its coordinates where they are known one by one, else one list of them."""
@@ -172,7 +179,7 @@ class Geometry:
 
     def coordinate(self, n: int) -> Element:
         """The nth coordinate, from 0."""
-        return self.coordinates[n] if self.whole is None else Coordinate(self.whole, sa.literal(n + 1))
+        return self.coordinates[n] if self.whole is None else Coordinate(self.whole, fixed(n + 1))
 
     @property
     def element(self) -> Element:
@@ -193,11 +200,11 @@ def contains(inner: Geometry, outer: Geometry) -> Element:
         case "circle", "circle":
             return Distance(*inner.centre, *outer.centre) + inner.coordinate(2) <= outer.coordinate(2)
         case "point", "point":
-            return Near(*inner.centre, *outer.centre, sa.literal(0.0, sa.Double()))
+            return Near(*inner.centre, *outer.centre, fixed(0.0))
         case "polygon", "point":
             return InPolygon(*inner.centre, outer.element)
         case _:
-            return Contains(sa.literal(outer.kind), outer.element, sa.literal(inner.kind), inner.element)
+            return Contains(fixed(outer.kind), outer.element, fixed(inner.kind), inner.element)
 
 
 def intersects(a: Geometry, b: Geometry) -> Element:
@@ -208,12 +215,12 @@ def intersects(a: Geometry, b: Geometry) -> Element:
         return contains(b, a)
     if a.kind == b.kind == "circle":
         return Near(*a.centre, *b.centre, a.coordinate(2) + b.coordinate(2))
-    return Intersects(sa.literal(a.kind), a.element, sa.literal(b.kind), b.element)
+    return Intersects(fixed(a.kind), a.element, fixed(b.kind), b.element)
 
 
 def area(shape: Geometry) -> Element:
     """The area of a geometry in square degrees."""
-    return Area(sa.literal(shape.kind), shape.element)
+    return Area(fixed(shape.kind), shape.element)
 
 
 def centroid(shape: Geometry) -> Geometry:

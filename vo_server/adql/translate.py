@@ -13,7 +13,7 @@ from sqlalchemy.sql.expression import CompoundSelect, FromClause
 from vo_server.adql import query as q
 from vo_server.adql.functions import Function
 from vo_server.adql.shape import shaped
-from vo_server.adql.spherical import Element, Geometry
+from vo_server.adql.spherical import Element, Geometry, fixed
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 
@@ -191,8 +191,8 @@ class _Translation:
         if column.type.family != "text":
             return made
         if node.value.column.type is types.TIMESTAMP:
-            made = sa.func.replace(made, " ", "T")
-        return made if column.length is None else sa.func.substr(made, 1, column.length)
+            made = sa.func.replace(made, fixed(" "), fixed("T"))
+        return made if column.length is None else sa.func.substr(made, fixed(1), fixed(column.length))
 
     def _apply(self, node: q.Apply) -> Element | Geometry:
         made = self._sql(node)

@@ -179,6 +179,8 @@ class _DuckDBRun(Run):
     @override
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
+            if self._cancelled:
+                raise CancelledFault("the query was cancelled")
             with self._limited():
                 reader = self._reader()
             while (batch := self._next(reader)) is not None:
@@ -195,6 +197,8 @@ class _DuckDBRun(Run):
         return self._cursor.execute(self._text, self._parameters).to_arrow_reader(BATCH)
 
     def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+        if self._cancelled:
+            raise CancelledFault("the query was cancelled")
         with self._limited():
             return next(reader, None)
 

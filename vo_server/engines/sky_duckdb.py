@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from duckdb.func import PythonUDFType
+from duckdb.func import FunctionNullHandling, PythonUDFType
 from sqlalchemy.ext.compiler import compiles
 
 from vo_server.adql import spherical
@@ -76,37 +76,45 @@ def teach(connection: duckdb.DuckDBPyConnection) -> None:
     for macro in MACROS:
         connection.execute(macro)
     for name, parameters, result, function in _FUNCTIONS:
-        connection.create_function(name, function, list(parameters), result, type=PythonUDFType.ARROW)
+        connection.create_function(
+            name,
+            function,
+            list(parameters),
+            result,
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
+        )
 
 
 def _in_polygon(lon: pa.ChunkedArray, lat: pa.ChunkedArray, polygon: pa.ChunkedArray) -> pa.Array:
     """Points against polygons: all at once where the polygon is the same for all, as it mostly is."""
     x, y = lon.to_numpy(), lat.to_numpy()
     inside: npt.NDArray[np.bool_] = np.zeros(len(x), dtype=bool)
-    good = np.ones(len(x), dtype=bool)
-    groups = _groups(polygon)
-    for ring, rows in groups.items():
+    known = ~(lon.is_null().to_numpy() | lat.is_null().to_numpy())
+    for ring, rows in _groups(polygon).items():
         try:
             inside[rows] = shapes.points_in_polygon(x[rows], y[rows], ring)
         except shapes.BadShape:
-            good[rows] = False
-    return pa.array(inside, mask=~good)
+            known[rows] = False
+    return pa.array(inside, mask=~known)
 
 
 def _groups(polygons: pa.ChunkedArray) -> dict[tuple[float, ...], npt.NDArray[np.int64]]:
-    """The rows of each polygon that there is."""
+    """The rows of each polygon that there is; null is one without vertices."""
     lists = polygons.combine_chunks()
-    numbers, size = lists.flatten().to_numpy(), len(lists)
-    if size and len(numbers) % size == 0 and (numbers.reshape(size, -1) == numbers[: len(numbers) // size]).all():
-        return {tuple(lists[0].as_py()): np.arange(size)}
+    numbers, size = lists.flatten().to_numpy(zero_copy_only=False), len(lists)
+    if lists.null_count == 0 and size and len(numbers) % size == 0:
+        table = numbers.reshape(size, -1)
+        if (table == table[0]).all():
+            return {tuple(table[0].tolist()): np.arange(size)}
     groups: dict[tuple[float, ...], list[int]] = {}
     for row, ring in enumerate(lists.to_pylist()):
-        groups.setdefault(tuple(ring), []).append(row)
+        groups.setdefault(tuple(ring or ()), []).append(row)
     return {ring: np.array(rows) for ring, rows in groups.items()}
 
 
 def _each(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa.Array]:
-    """A function of one row as a function of columns; numbers that are no shape give null."""
+    """A function of one row as a function of columns; null, and numbers that are no shape, give null."""
 
     def over(*columns: pa.ChunkedArray) -> pa.Array:
         return pa.array([_safely(function, row) for row in zip(*(c.to_pylist() for c in columns), strict=True)], result)
@@ -116,6 +124,8 @@ def _each(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa
 
 
 def _safely(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    if None in arguments:
+        return None
     try:
         return function(*arguments)
     except shapes.BadShape:
@@ -127,6 +137,7 @@ def _shape(kind: str, numbers: list[float]) -> shapes.Shape:
 
 
 def _box(numbers: list[float]) -> list[float]:
+    shapes.check("box", numbers)
     return list(shapes.box(*numbers))
 
 

@@ -7,7 +7,7 @@ means the smaller of the two areas. The border belongs to a shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -55,14 +55,17 @@ def _said(error: Exception) -> str:
     return "these vertices make no polygon"
 
 
-def check(kind: str, numbers: Iterable[float]) -> None:
+def check(kind: str, numbers: Sequence[float]) -> None:
     """Raises BadShape where the numbers are no such shape."""
     if kind == "polygon":
         _polygon(tuple(numbers))
-    elif kind == "box":
-        _, _, width, height = numbers
-        if not (0 < width < 180 and 0 < height < 180):
-            raise BadShape("the sides of a box are above 0 and below 180 degrees; a larger one is a POLYGON or no box")
+        return
+    if not np.isfinite(numbers).all() or abs(numbers[1]) > 90:
+        raise BadShape(f"a {kind} has a finite longitude and a latitude in -90..90")
+    if kind == "circle" and numbers[2] < 0:
+        raise BadShape("the radius of a circle is negative")
+    if kind == "box" and not (0 < numbers[2] < 180 and 0 < numbers[3] < 180):
+        raise BadShape("the sides of a box are above 0 and below 180 degrees")
 
 
 def points_in_polygon(
@@ -82,6 +85,8 @@ def points_in_polygon(
 
 def contains(outer: Shape, inner: Shape) -> bool:
     """Does the first shape hold all of the second (ADQL 2.1 section 4.2.11)?"""
+    check(*outer)
+    check(*inner)
     match outer, inner:
         case ("polygon", ring), ("point", (lon, lat)):
             return bool(points_in_polygon(np.array([lon]), np.array([lat]), ring)[0])
@@ -104,6 +109,8 @@ def contains(outer: Shape, inner: Shape) -> bool:
 
 def intersects(a: Shape, b: Shape) -> bool:
     """Have two shapes a point in common (ADQL 2.1 section 4.2.16)?"""
+    check(*a)
+    check(*b)
     match a, b:
         case ("point", _), _:
             return contains(b, a)
@@ -123,6 +130,7 @@ def intersects(a: Shape, b: Shape) -> bool:
 
 def area(shape: Shape) -> float:
     """The area in square degrees; a point has none."""
+    check(*shape)
     match shape:
         case ("circle", (_, _, radius)):
             return float(4 * np.pi * np.sin(np.radians(min(radius, 180.0)) / 2) ** 2 * SQUARE_DEGREES)
