@@ -91,7 +91,7 @@ class Question:
             return iter(())
         started = time.perf_counter()
         query = _at_most(self.query, self.maxrec + 1)
-        statement, slots = translate(plan(query), self.engine.locate)
+        statement, slots = translate(plan(query, self.engine.rows), self.engine.locate)
         self._run = self.engine.run(
             statement,
             slots,

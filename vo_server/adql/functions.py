@@ -322,6 +322,11 @@ STRICTLY_NEAR = Function(
 )
 """What a comparison of DISTANCE with a radius becomes; users do not write these."""
 
+_NUMBER = _always(types.BIGINT)
+CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.Cell, "The HEALPix cell of a position.")
+ANCESTOR = Function("ANCESTOR", (X, N), _NUMBER, spherical.Ancestor, "A larger HEALPix cell that holds one.")
+"""What a join on nearness becomes; users do not write these either."""
+
 
 def _arithmetic(symbol: str, sql: Callable[..., Any], python: Callable[..., Any]) -> Function:
     return Function(symbol, (X, Y), _DOUBLE, sql, f"x {symbol} y", python)

@@ -8,13 +8,14 @@ itself stays as it was and the answer is the same with and without the plan.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from vo_server.adql import query as q
+from vo_server.adql.cells import Rows, joined
 from vo_server.adql.functions import CONTAINS, INTERSECTS, NEAR, POINT, STRICTLY_NEAR
 from vo_server.adql.geometry import constant_shape, coordinates
 from vo_server.model import types
@@ -26,33 +27,31 @@ from vo_server.sky.shapes import Shape
 Bounds = dict[str, Ranges]
 
 
-def plan(query: q.Query) -> q.Query:
-    """The query with its index ranges, in every SELECT of it."""
-    if isinstance(query, q.Combined):
-        return replace(query, left=plan(query.left), right=plan(query.right))
+def plan(query: q.Query, rows: Rows = lambda _: None) -> q.Query:
+    """The query with its index ranges and its joins through cells, in every SELECT of it.
+
+    `rows` tells how many rows a table has, None where that is not known.
+    """
+
+    def planned(node: Any) -> Any:
+        return joined(_ranged(node), rows) if isinstance(node, q.Select) else node
+
+    made: q.Query = q.mapped(query, planned)
+    return made
+
+
+def _ranged(query: q.Select) -> q.Select:
     positions = dict(_positions(query.source))
-    return replace(
-        query,
-        outputs=tuple(_output(o) for o in query.outputs),
-        source=_source(query.source, positions),
-        where=_bounded(query.where, positions),
-        having=None if query.having is None else _inner(query.having),
-    )
-
-
-def _output(output: q.Output) -> q.Output:
-    return replace(output, value=_inner(output.value)) if isinstance(output.value, q.Apply | q.Scalar) else output
+    if not positions:
+        return query
+    return replace(query, source=_source(query.source, positions), where=_bounded(query.where, positions))
 
 
 def _source(source: q.Source, positions: Mapping[str, Position]) -> q.Source:
-    match source:
-        case q.Scan():
-            return source
-        case q.Derived():
-            return replace(source, query=plan(source.query))
-        case q.Join():
-            left, right = _source(source.left, positions), _source(source.right, positions)
-            return replace(source, left=left, right=right, on=_bounded(source.on, positions))
+    if not isinstance(source, q.Join):
+        return source
+    left, right = _source(source.left, positions), _source(source.right, positions)
+    return replace(source, left=left, right=right, on=_bounded(source.on, positions))
 
 
 def _positions(source: q.Source) -> Iterator[tuple[str, Position]]:
@@ -63,35 +62,15 @@ def _positions(source: q.Source) -> Iterator[tuple[str, Position]]:
         case q.Join(_, left, right, _):
             yield from _positions(left)
             yield from _positions(right)
-        case q.Derived():
+        case q.Derived() | q.Spread():
             return
-
-
-def _inner(node: Any) -> Any:
-    """A value or a condition with the queries inside it planned."""
-    if isinstance(node, q.Select | q.Combined):
-        return plan(node)
-    if isinstance(node, q.Field | q.Constant):
-        return node
-    if isinstance(node, tuple):
-        return tuple(_inner(n) for n in node)
-    if (
-        not is_dataclass(node)
-        or isinstance(node, type)
-        or not any(isinstance(p, q.Select | q.Combined) for p in q.parts(node))
-    ):
-        return node
-    return replace(
-        node, **{f: _inner(getattr(node, f)) for f in node.__dataclass_fields__ if f not in ("column", "function")}
-    )
 
 
 def _bounded(condition: q.Condition | None, positions: Mapping[str, Position]) -> q.Condition | None:
     if condition is None:
         return None
     withins = [_within(name, positions[name], ranges) for name, ranges in _implied(condition, positions).items()]
-    inner: q.Condition = _inner(condition)
-    return q.And((*withins, inner)) if withins else inner
+    return q.And((*withins, condition)) if withins else condition
 
 
 def _within(name: str, position: Position, ranges: Ranges) -> q.Within:

@@ -6,8 +6,9 @@ here knows an engine. Frozen; a change makes a new query.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from vo_server.model.column import Column, Table
@@ -185,6 +186,20 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """A source each of whose rows stands for its HEALPix cell of an order and for all neighbours of that cell.
+
+    `lon` and `lat` are values of the source; the number of the cell is the further column `_cell`.
+    """
+
+    name: str
+    source: Source
+    lon: Value
+    lat: Value
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """A join without a condition is a product."""
 
@@ -194,7 +209,7 @@ class Join:
     on: Condition | None
 
 
-Source = Scan | Derived | Join
+Source = Scan | Derived | Spread | Join
 
 # --------------------------------------------------------------- queries
 
@@ -280,9 +295,8 @@ def parts(node: Any) -> Iterator[Any]:
 
 def direct(node: Any) -> Iterator[Any]:
     """The nodes right below a node."""
-    for each in fields(node):
-        if each.name not in LEAVES:
-            yield from _nodes(getattr(node, each.name))
+    for name in _inside(type(node)):  # type: ignore[arg-type]
+        yield from _nodes(getattr(node, name))
 
 
 LEAVES = frozenset({"column", "columns", "function", "table"})
@@ -295,6 +309,29 @@ def _nodes(value: Any) -> Iterator[Any]:
             yield from _nodes(each)
     elif is_dataclass(value):
         yield value
+
+
+def mapped(node: Any, change: Callable[[Any], Any]) -> Any:
+    """The same with each node changed, those inside a node before the node itself. What does not change is kept."""
+    if isinstance(node, Field):
+        return node
+    if isinstance(node, tuple):
+        made = tuple(mapped(each, change) for each in node)
+        return node if all(a is b for a, b in zip(made, node, strict=True)) else made
+    if not is_dataclass(node):
+        return node
+    changed = {}
+    for name in _inside(type(node)):  # type: ignore[arg-type]
+        value = getattr(node, name)
+        new = mapped(value, change)
+        if new is not value:
+            changed[name] = new
+    return change(replace(node, **changed) if changed else node)  # type: ignore[type-var]
+
+
+@cache
+def _inside(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind) if f.name not in LEAVES)
 
 
 def tables(query: Query) -> tuple[Table, ...]:

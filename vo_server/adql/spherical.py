@@ -94,6 +94,27 @@ class Intersects(FunctionElement[bool]):
     inherit_cache = True
 
 
+class Cell(FunctionElement[int]):
+    """Cell(lon, lat, order): the HEALPix number (nested) of the cell in which a position lies."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+class Cells(FunctionElement[int]):
+    """Cells(lon, lat, order): that cell and its neighbours, a row each."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+class Ancestor(FunctionElement[int]):
+    """Ancestor(number, bits): the number of a larger cell, so many bits shorter."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
 class IntegerDivision(FunctionElement[int]):
     """The quotient of whole numbers, cut towards zero, as SQL has it."""
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.expression import CompoundSelect, FromClause
 
 from vo_server.adql import query as q
+from vo_server.adql import spherical
 from vo_server.adql.functions import Function
 from vo_server.adql.shape import shaped
 from vo_server.adql.spherical import Element, Geometry, fixed
@@ -125,10 +126,20 @@ class _Translation:
                 return self._keep(name, self._table(name, table))
             case q.Derived(name, inner):
                 return self._keep(name, self.query(inner).subquery(name))
+            case q.Spread():
+                return self._spread(node)
             case q.Join():
                 return self._join(node)
             case _:
                 assert_never(node)
+
+    def _spread(self, node: q.Spread) -> FromClause:
+        source = self._source(node.source)
+        cells = spherical.Cells(self.value(node.lon), self.value(node.lat), sa.literal_column(str(node.order)))
+        everything: Element = sa.literal_column("*")
+        return self._keep(
+            node.name, sa.select(everything, cells.label("_cell")).select_from(source).subquery(node.name)
+        )
 
     def _keep(self, name: str, source: FromClause) -> FromClause:
         self._sources[name] = source

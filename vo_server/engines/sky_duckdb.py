@@ -15,7 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from vo_server.adql import spherical
 from vo_server.model import types
-from vo_server.sky import shapes
+from vo_server.sky import cover, shapes
 
 DIALECT = "duckdb"
 
@@ -51,6 +51,9 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.InPolygon: "vo_in_polygon(CAST({0} AS DOUBLE), CAST({1} AS DOUBLE), {2})",
     spherical.Contains: "vo_contains({all})",
     spherical.Intersects: "vo_intersects({all})",
+    spherical.Cell: "vo_cell({all})",
+    spherical.Cells: "unnest(vo_cells({all}))",
+    spherical.Ancestor: "({0} >> {1})",
     spherical.IntegerDivision: "({0} // {1})",
     spherical.Quotient: "({0} / {1})",
     spherical.Remainder: "({0} % {1})",
@@ -113,6 +116,30 @@ def _groups(polygons: pa.ChunkedArray) -> dict[tuple[float, ...], npt.NDArray[np
     return {ring: np.array(rows) for ring, rows in groups.items()}
 
 
+def _cell(lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray) -> pa.Array:
+    found, good = _on_sky(lon, lat, order, cover.cells)
+    numbers = np.zeros(len(good), dtype=np.int64)
+    numbers[good] = found
+    return pa.array(numbers, mask=~good)
+
+
+def _cells(lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray) -> pa.Array:
+    found, good = _on_sky(lon, lat, order, cover.around)
+    sizes = np.zeros(len(good), dtype=np.int32)
+    sizes[good] = (found >= 0).sum(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(found[found >= 0]))
+
+
+def _on_sky(
+    lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray, function: Callable[..., Any]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """A function of the positions that are some, and which these are."""
+    x, y = lon.to_numpy(), lat.to_numpy()
+    good = np.isfinite(x) & (np.abs(y) <= 90)
+    return function(x[good], y[good], order[0].as_py() if len(order) else 0), good
+
+
 def _each(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa.Array]:
     """A function of one row as a function of columns; null, and numbers that are no shape, give null."""
 
@@ -161,6 +188,8 @@ _NUMBERS = pa.list_(pa.float64())
 _PAIR = ("VARCHAR", "DOUBLE[]", "VARCHAR", "DOUBLE[]")
 _FUNCTIONS: tuple[tuple[str, tuple[str, ...], str, Callable[..., pa.Array]], ...] = (
     ("vo_in_polygon", ("DOUBLE", "DOUBLE", "DOUBLE[]"), "BOOLEAN", _in_polygon),
+    ("vo_cell", ("DOUBLE", "DOUBLE", "INTEGER"), "BIGINT", _cell),
+    ("vo_cells", ("DOUBLE", "DOUBLE", "INTEGER"), "BIGINT[]", _cells),
     ("vo_box", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _box)),
     ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", _each(pa.float64(), _area)),
     ("vo_centroid", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _centroid)),

@@ -34,8 +34,18 @@ _WIDE = 120.0
 
 def index(ra: npt.NDArray[np.float64], dec: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """The HEALPix number of positions in degrees; shape as given."""
-    cells = cdshealpix.nested.lonlat_to_healpix(Longitude(ra, u.deg), Latitude(dec, u.deg), ORDER)
-    return np.asarray(cells).astype(np.int64)
+    return cells(ra, dec, ORDER)
+
+
+def cells(ra: npt.NDArray[np.float64], dec: npt.NDArray[np.float64], order: int) -> npt.NDArray[np.int64]:
+    """The HEALPix number of positions in degrees at an order, shape as given."""
+    found = cdshealpix.nested.lonlat_to_healpix(Longitude(ra, u.deg), Latitude(dec, u.deg), order)
+    return np.asarray(found).astype(np.int64)
+
+
+def around(ra: npt.NDArray[np.float64], dec: npt.NDArray[np.float64], order: int) -> npt.NDArray[np.int64]:
+    """The cells of positions and their neighbours, shape (n, 9); -1 where a cell has fewer neighbours than eight."""
+    return np.asarray(cdshealpix.nested.neighbours(cells(ra, dec, order), order)).astype(np.int64)
 
 
 def circle(lon: float, lat: float, radius: float) -> Ranges:
@@ -57,11 +67,11 @@ def polygon(vertices: Sequence[tuple[float, float]]) -> Ranges:
         return SKY
     (mlon,), (mlat,) = vectors.lonlat(middle)
     reach = float(vectors.distance(mlon, mlat, lon, lat).max())
-    around = circle(float(mlon), float(mlat), reach)
+    near = circle(float(mlon), float(mlat), reach)
     if not _PAD * 1e3 < reach < 60.0:
-        return around if reach < 90.0 else SKY
-    cells = mocpy.MOC.from_polygon(Longitude(lon, u.deg), Latitude(lat, u.deg), max_depth=_depth(reach))
-    return meet(around, _ranges(cells.add_neighbours()))
+        return near if reach < 90.0 else SKY
+    inside = mocpy.MOC.from_polygon(Longitude(lon, u.deg), Latitude(lat, u.deg), max_depth=_depth(reach))
+    return meet(near, _ranges(inside.add_neighbours()))
 
 
 def meet(a: Ranges, b: Ranges) -> Ranges:
