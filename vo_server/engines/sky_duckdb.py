@@ -54,14 +54,14 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Cell: "vo_cell({all})",
     spherical.Cells: "unnest(vo_cells({all}))",
     spherical.Ancestor: "({0} >> {1})",
-    spherical.IntegerDivision: "({0} // {1})",
-    spherical.Quotient: "({0} / {1})",
-    spherical.Remainder: "({0} % {1})",
+    spherical.IntegerDivision: "(({0}) // ({1}))",
+    spherical.Quotient: "(({0}) / ({1}))",
+    spherical.Remainder: "(({0}) % ({1}))",
     spherical.Round: "round(CAST({0} AS DOUBLE), {1})",
     spherical.Truncate: "trunc(CAST({0} AS DOUBLE), {1})",
     spherical.Random: "random()",
     spherical.Xor: "xor({all})",
-    spherical.Complement: "(~ {0})",
+    spherical.Complement: "(~ ({0}))",
 }
 
 

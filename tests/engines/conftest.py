@@ -1,0 +1,253 @@
+"""A small world for the suite over the engines: a catalogue of its own, loaded and asked as any other."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from vo_server.adql import query as q
+from vo_server.adql.parse import parse
+from vo_server.adql.plan import plan
+from vo_server.adql.resolve import resolve
+from vo_server.adql.translate import translate
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.catalogue.load import load_catalogue
+from vo_server.catalogue.tap_schema import describe, with_tap_schema
+from vo_server.engines.database import Limits
+from vo_server.engines.duckdb import DuckDBEngine
+from vo_server.engines.engine import Engine
+from vo_server.engines.store import Store
+from vo_server.load.load import load
+
+STARS = """
+id = "stars"
+[schema]
+name = "sky"
+[table]
+name = "stars"
+identifier = "id"
+position = { ra = "ra", dec = "dec" }
+[columns.id]
+type = "INTEGER"
+ucd = "meta.id;meta.main"
+description = "The number of the star."
+nullable = false
+[columns.ra]
+type = "DOUBLE PRECISION"
+unit = "deg"
+ucd = "pos.eq.ra;meta.main"
+description = "Right ascension."
+nullable = false
+[columns.dec]
+type = "DOUBLE PRECISION"
+unit = "deg"
+ucd = "pos.eq.dec;meta.main"
+description = "Declination."
+nullable = false
+[columns.mag]
+type = "REAL"
+unit = "mag"
+ucd = "phot.mag;em.IR.J"
+description = "Magnitude."
+[columns.kmag]
+type = "REAL"
+unit = "mag"
+ucd = "phot.mag;em.IR.K"
+description = "Another magnitude."
+[columns.small]
+type = "SMALLINT"
+description = "A small number."
+[columns.big]
+type = "BIGINT"
+description = "A large number."
+[columns.x]
+type = "DOUBLE PRECISION"
+unit = "arcsec"
+description = "A number."
+[columns.flag]
+type = "CHAR(3)"
+description = "A flag."
+[columns.name]
+type = "VARCHAR(12)"
+ucd = "meta.id"
+description = "A name."
+[columns.date]
+type = "DATE"
+ucd = "time.epoch"
+description = "A day."
+[columns.moment]
+type = "TIMESTAMP"
+description = "A moment."
+[[views]]
+name = "fp_stars"
+rename = { id = "cntr", date = "xdate", ra = "raj2000" }
+[origin]
+title = "Stars"
+publisher = "Nobody"
+"""
+
+SPOTS = """
+id = "spots"
+[schema]
+name = "sky"
+[table]
+name = "spots"
+identifier = "spot"
+position = { ra = "ra", dec = "dec" }
+[columns.spot]
+type = "INTEGER"
+description = "The number of the spot."
+nullable = false
+[columns.ra]
+type = "DOUBLE PRECISION"
+unit = "deg"
+description = "Right ascension."
+nullable = false
+[columns.dec]
+type = "DOUBLE PRECISION"
+unit = "deg"
+description = "Declination."
+nullable = false
+[columns.id]
+type = "INTEGER"
+description = "A star."
+[columns.radius]
+type = "REAL"
+unit = "deg"
+description = "How large it is."
+[origin]
+title = "Spots"
+publisher = "Nobody"
+"""
+
+EDGE = (
+    *((ra, dec) for ra in (0.0, 360.0 - 1e-9, 180.0, 90.0, 270.0, 45.0) for dec in (0.0, 90.0, -90.0, 1e-9, -45.0)),
+    *((10.0, 20.0), (10.0, 20.0), (190.0, -20.0), (10.0 + 1e-9, 20.0), (10.0, 20.0 + 1e-9), (10.0, 21.0)),
+    *((359.999999, 89.999999), (0.000001, -89.999999), (10.5, 20.5), (350.0, 0.5), (0.1, 41.8103)),
+)
+"""Positions that are likely to go wrong: the poles, RA 0 and 360, antipodes, duplicates, borders of HEALPix cells."""
+
+
+def positions(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The edge cases, then random positions: half over the sky, half about (10, 20)."""
+    rng = np.random.default_rng(seed)
+    sky = rng.uniform(0, 360, count // 2), np.degrees(np.arcsin(rng.uniform(-1, 1, count // 2)))
+    near = 10 + rng.normal(0, 2, count // 2), 20 + rng.normal(0, 2, count // 2)
+    edge = np.array(EDGE).T
+    return np.concatenate([edge[0], sky[0], near[0] % 360]), np.concatenate([edge[1], sky[1], near[1]])
+
+
+def stars(count: int = 600) -> pa.Table:
+    """Rows with a null in every column that may have one."""
+    rng = np.random.default_rng(7)
+    ra, dec = positions(count, 1)
+    n = len(ra)
+    numbers = np.arange(n)
+    gap = numbers % 11 == 3
+    words = np.array(["abc", "Abc", "a%c", "a_c", "a\\c", "\\%", "it's", "ÄÖ", "x y", "000"])
+    columns: dict[str, Any] = {
+        "id": pa.array(numbers, pa.int32()),
+        "ra": ra,
+        "dec": dec,
+        "mag": pa.array(np.round(rng.uniform(5, 17, n), 3).astype(np.float32), mask=gap),
+        "kmag": pa.array(np.round(rng.uniform(5, 17, n), 3).astype(np.float32), mask=numbers % 7 == 0),
+        "small": pa.array((numbers % 40 - 20).astype(np.int16), mask=numbers % 13 == 5),
+        "big": pa.array(numbers.astype(np.int64) * 10**12, mask=numbers % 17 == 5),
+        "x": pa.array(np.round(rng.normal(0, 50, n), 2), mask=numbers % 9 == 4),
+        "flag": pa.array(np.array(["000", "0c0", "AAA", "UUU"])[numbers % 4]),
+        "name": pa.array(words[numbers % 10], mask=numbers % 19 == 1),
+        "date": pa.array([dt.date(2000, 1, 1) + dt.timedelta(int(i) % 400) for i in numbers], mask=numbers % 23 == 2),
+        "moment": pa.array(
+            [dt.datetime(2000, 1, 1, 12) + dt.timedelta(minutes=int(i)) for i in numbers],
+            pa.timestamp("us"),
+            mask=numbers % 29 == 2,
+        ),
+    }
+    return pa.table(columns)
+
+
+def spots() -> pa.Table:
+    ra, dec = positions(40, 2)
+    n = len(ra)
+    numbers = np.arange(n)
+    return pa.table(
+        {
+            "spot": pa.array(numbers, pa.int32()),
+            "ra": ra,
+            "dec": dec,
+            "id": pa.array(numbers * 3, pa.int32(), mask=numbers % 5 == 4),
+            "radius": pa.array((numbers % 6).astype(np.float32) / 4, mask=numbers % 8 == 7),
+        }
+    )
+
+
+@dataclass
+class World:
+    """An engine over the two tables; `stars` and `spots` are their rows as they were loaded."""
+
+    catalogue: Catalogue
+    engine: Engine
+    store: Store
+    stars: dict[str, list[Any]]
+    spots: dict[str, list[Any]]
+    folder: Path
+
+    def query(self, text: str, planned: bool = True) -> q.Query:
+        made = resolve(parse(text), self.catalogue, text).query
+        return plan(made) if planned else made
+
+    def table(self, text: str, planned: bool = True, **options: Any) -> pa.Table:
+        """The answer to a query."""
+        statement, slots = translate(self.query(text, planned), self.engine.locate)
+        run = self.engine.run(statement, slots, **options)
+        batches = list(run.batches())
+        names = [str(n) for n in range(len(batches[0].columns))] if batches else []
+        return pa.table([pa.chunked_array(c) for c in zip(*(b.columns for b in batches), strict=True)], names=names)
+
+    def ask(self, text: str, planned: bool = True, **options: Any) -> list[tuple[Any, ...]]:
+        """The rows of the answer."""
+        columns = self.table(text, planned, **options).to_pydict().values()
+        return list(zip(*columns, strict=True))
+
+    def values(self, text: str, planned: bool = True) -> list[Any]:
+        """The first column of the answer."""
+        return [row[0] for row in self.ask(text, planned)]
+
+    def one(self, expression: str) -> Any:
+        """What an expression without columns is."""
+        ((value,),) = self.ask(f"SELECT {expression} AS v FROM sky.stars WHERE id = 0")
+        return value
+
+
+def duckdb(store: Store, catalogue: Catalogue) -> Engine:
+    static = {f"tap_schema.{name}": rows for name, rows in describe(catalogue).items()}
+    return DuckDBEngine(store, catalogue, static=static, limits=Limits("1GB", threads=2))
+
+
+ENGINES: dict[str, Callable[[Store, Catalogue], Engine]] = {"duckdb": duckdb}
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "schemas").mkdir()
+    (folder / "schemas/stars.toml").write_text(STARS)
+    (folder / "schemas/spots.toml").write_text(SPOTS)
+    catalogue = load_catalogue([folder / "schemas"])
+    store = Store(folder / "data")
+    made = {"stars": stars(), "spots": spots()}
+    for id, rows in made.items():
+        pq.write_table(rows, folder / f"{id}.parquet")
+        load(catalogue.publication(id), [folder / f"{id}.parquet"], store)
+    catalogue = with_tap_schema(catalogue)
+    engine = ENGINES[request.param](store, catalogue)
+    yield World(catalogue, engine, store, made["stars"].to_pydict(), made["spots"].to_pydict(), folder)
+    engine.close()

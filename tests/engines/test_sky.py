@@ -1,0 +1,369 @@
+"""What an engine says of the sky equals brute force, and the plan changes the time that it takes and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import spherely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vo_server.errors import QueryFault
+
+ALL = ("CIRCLE(10, 20, 2)", "POLYGON(5, 15, 15, 15, 15, 25, 5, 25)", "BOX(10, 20, 6, 4)")
+HASTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def vectors(ra: Any, dec: Any) -> np.ndarray:
+    a, d = np.radians(np.asarray(ra, dtype=np.longdouble)), np.radians(np.asarray(dec, dtype=np.longdouble))
+    return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
+
+
+def distances(rows: dict[str, list[Any]], ra: float, dec: float) -> np.ndarray:
+    """Degrees from a position, in extended precision."""
+    a, b = vectors(rows["ra"], rows["dec"]), vectors(ra, dec)
+    return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b).astype(float), axis=-1), (a @ b).astype(float)))
+
+
+def border(radius: float) -> float:
+    """How near to the border rounding may decide: worse towards the antipode."""
+    return 1e-12 + (3e-6 if radius > 179.9 else 1e-10 / max(np.cos(np.radians(radius) / 2), 1e-3))
+
+
+def check_circle(world: Any, condition: str, ra: float, dec: float, radius: float) -> None:
+    """Planned, unplanned and brute force agree, but for rows on the border itself."""
+    text = f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id"
+    found = world.values(text)
+    assert found == world.values(text, planned=False)
+    away = distances(world.stars, ra, dec)
+    sure, never = np.flatnonzero(away < radius - border(radius)), np.flatnonzero(away > radius + border(radius))
+    assert set(sure) <= set(found)
+    assert not set(never) & set(found)
+
+
+CENTRES = [(10, 20), (0, 0), (360, 0), (0, 90), (123, -90), (359.9999999, 1e-9), (190, -20), (45, -45), (0.1, 41.8103)]
+
+
+@pytest.mark.parametrize(("ra", "dec"), CENTRES)
+@pytest.mark.parametrize("radius", [0, 1e-9, 2e-9, 0.5, 1, 5, 60, 90, 130, 179.9999999, 180, 181])
+def test_circles(world: Any, ra: float, dec: float, radius: float) -> None:
+    circle = f"CIRCLE({ra!r}, {dec!r}, {radius!r})"
+    check_circle(world, f"1=CONTAINS(POINT(ra, dec), {circle})", ra, dec, radius)
+    check_circle(world, f"DISTANCE(POINT(ra, dec), POINT({ra!r}, {dec!r})) <= {radius!r}", ra, dec, radius)
+
+
+@HASTY
+@given(st.floats(0, 360), st.floats(-90, 90), st.one_of(st.floats(0, 10), st.floats(0, 180)))
+def test_any_circle(world: Any, ra: float, dec: float, radius: float) -> None:
+    check_circle(world, f"DISTANCE(ra, dec, {ra!r}, {dec!r}) <= {radius!r}", ra, dec, radius)
+
+
+def test_a_circle_of_no_radius_holds_its_centre(world: Any) -> None:
+    for ra, dec in ((10, 20), (0, 0), (360, 0), (17, 90), (0, -90)):
+        found = world.values(f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE({ra}, {dec}, 0))")
+        assert set(np.flatnonzero(distances(world.stars, ra, dec) == 0)) <= set(found)
+        assert found
+
+
+P, C = "POINT(ra, dec)", "CIRCLE(10, 20, 2)"
+WITHIN = [
+    f"1=CONTAINS({P}, {C})",
+    f"CONTAINS({P}, {C})=1",
+    f"0<>CONTAINS({P}, {C})",
+    f"CONTAINS({P}, {C}) != 0",
+    f"CONTAINS({P}, {C}) > 0",
+    f"CONTAINS({P}, {C}) >= 1",
+    f"1 <= CONTAINS({P}, {C})",
+    f"NOT CONTAINS({P}, {C}) = 0",
+    f"NOT (0 = CONTAINS({P}, {C}))",
+    f"CONTAINS({P}, {C}) IN (1)",
+    f"CONTAINS({P}, {C}) = 2 - 1",
+    f"CONTAINS({P}, {C}) + 0 = 1",
+    f"1=INTERSECTS({P}, {C})",
+    f"INTERSECTS({C}, {P})=1",
+    "1=CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', 10, 20, 2))",
+    "1=CONTAINS(POINT('', ra, dec), CIRCLE('ICRS GEOCENTER', POINT(10, 20), 2))",
+    "1=CONTAINS(POINT(ra, dec), REGION('CIRCLE ICRS 10 20 2'))",
+    "1=CONTAINS(POINT(ra, dec), CIRCLE(CENTROID(CIRCLE(10, 20, 1)), 2.0))",
+    "DISTANCE(POINT(ra, dec), POINT(10, 20)) < 2",
+    "DISTANCE(POINT(10, 20), POINT(ra, dec)) <= 2",
+    "2 > DISTANCE(ra, dec, 10, 20)",
+    "2.0 >= DISTANCE(10, 20, ra, dec)",
+    "NOT DISTANCE(ra, dec, 10, 20) > 2",
+    "DISTANCE(ra, dec, 10, 20) BETWEEN 0 AND 2",
+    "CASE WHEN 1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2)) THEN 'in' ELSE 'out' END = 'in'",
+    f"1=CONTAINS({P}, {C}) AND (mag > 0 OR mag IS NULL)",
+    f"1=CONTAINS({P}, {C}) OR (1=CONTAINS({P}, {C}) AND mag > 10)",
+    f"1=CONTAINS({P}, CIRCLE(10, 20, 5)) AND 1=CONTAINS({P}, {C})",
+    f"(1=CONTAINS({P}, CIRCLE(10, 20, 1)) OR 1=CONTAINS({P}, {C})) AND NOT 1=CONTAINS({P}, CIRCLE(200, 20, 2))",
+    f"NOT (0=CONTAINS({P}, {C}) OR 1=CONTAINS({P}, CIRCLE(200, 20, 2)))",
+    f"id IN (SELECT id FROM sky.stars WHERE 1=CONTAINS({P}, {C}))",
+    "EXISTS (SELECT 1 FROM sky.stars AS i WHERE i.id = stars.id AND DISTANCE(i.ra, i.dec, 10, 20) < 2)",
+]
+
+
+@pytest.mark.parametrize("condition", WITHIN)
+def test_every_form_of_a_cone(world: Any, condition: str) -> None:
+    expected = np.flatnonzero(distances(world.stars, 10, 20) <= 2).tolist()
+    assert len(expected) > 20
+    for planned in (True, False):
+        assert world.values(f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id", planned) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT cntr FROM sky.fp_stars WHERE 1=CONTAINS(POINT(raj2000, dec), CIRCLE(10, 20, 2))",
+        "SELECT q.id FROM (SELECT * FROM sky.stars) AS q WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2))",
+        "SELECT q.n FROM (SELECT id AS n, ra AS a, dec AS d FROM sky.stars) AS q WHERE DISTANCE(a, d, 10, 20) < 2",
+        "WITH c AS (SELECT * FROM sky.stars) SELECT id FROM c WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2))",
+        "SELECT s.id FROM sky.stars AS s JOIN sky.stars AS t ON s.id = t.id AND DISTANCE(t.ra, t.dec, 10, 20) < 2",
+        "SELECT s.id FROM sky.stars AS s JOIN sky.stars AS t USING (id) WHERE DISTANCE(s.ra, s.dec, 10, 20) < 2",
+        "SELECT id FROM sky.stars NATURAL JOIN (SELECT id, ra FROM sky.stars) AS t WHERE DISTANCE(ra, dec, 10, 20) < 2",
+        "SELECT s.id FROM stars AS s LEFT JOIN stars AS t ON s.id = t.id WHERE DISTANCE(t.ra, t.dec, 10, 20) < 2",
+        "SELECT t.id FROM stars AS s RIGHT JOIN stars AS t ON s.id = t.id WHERE DISTANCE(s.ra, s.dec, 10, 20) < 2",
+        "SELECT t.id FROM stars AS s FULL JOIN stars AS t ON s.id = t.id WHERE DISTANCE(s.ra, s.dec, 10, 20) < 2",
+        "SELECT id FROM sky.stars GROUP BY id, ra, dec HAVING DISTANCE(ra, dec, 10, 20) < 2",
+        "SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1)) UNION"
+        " SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2))",
+        "SELECT id FROM sky.stars EXCEPT SELECT id FROM sky.stars WHERE DISTANCE(ra, dec, 10, 20) > 2",
+        "SELECT q.id FROM (SELECT id, CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2)) AS c FROM stars) AS q WHERE c = 1",
+    ],
+)
+def test_a_cone_everywhere_in_a_query(world: Any, text: str) -> None:
+    expected = np.flatnonzero(distances(world.stars, 10, 20) <= 2).tolist()
+    for planned in (True, False):
+        assert sorted(world.values(text, planned)) == expected
+
+
+def test_a_left_join_keeps_its_left_rows(world: Any) -> None:
+    text = """SELECT s.id, t.id FROM sky.stars AS s LEFT JOIN sky.spots AS t
+        ON 1=CONTAINS(POINT(t.ra, t.dec), CIRCLE(10, 20, 2)) AND s.id = t.spot ORDER BY 1"""
+    rows = world.ask(text)
+    assert rows == world.ask(text, planned=False)
+    assert [r[0] for r in rows] == world.stars["id"]
+
+
+def test_truth_values_in_select_group_and_having(world: Any) -> None:
+    inside = distances(world.stars, 10, 20) <= 2
+    text = f"SELECT CONTAINS({P}, {C}) AS c, COUNT(*) FROM sky.stars GROUP BY c ORDER BY c"
+    assert world.ask(text) == [(0, int((~inside).sum())), (1, int(inside.sum()))]
+    text = f"SELECT id, CONTAINS({P}, {C}), 1 - CONTAINS({P}, {C}) FROM sky.stars ORDER BY id"
+    assert world.ask(text) == [(i, int(c), 1 - int(c)) for i, c in enumerate(inside)]
+    text = f"SELECT flag, SUM(CONTAINS({P}, {C})) FROM sky.stars GROUP BY flag HAVING SUM(CONTAINS({P}, {C})) > 3"
+    assert all(n > 3 for _, n in world.ask(text))
+
+
+def test_distances(world: Any) -> None:
+    found = np.array(world.values("SELECT DISTANCE(POINT(ra, dec), POINT(10, 20)) FROM sky.stars ORDER BY id"))
+    np.testing.assert_allclose(found, distances(world.stars, 10, 20), rtol=1e-12, atol=1e-13)
+
+
+def test_positions_against_positions(world: Any) -> None:
+    text = """SELECT s.id, p.spot FROM sky.stars AS s JOIN sky.spots AS p
+        ON 1=CONTAINS(POINT(s.ra, s.dec), CIRCLE(p.ra, p.dec, p.radius)) ORDER BY 1, 2"""
+    found = world.ask(text)
+    assert found == world.ask(text, planned=False)
+    expected = set()
+    for spot, ra, dec, radius in zip(*(world.spots[n] for n in ("spot", "ra", "dec", "radius")), strict=True):
+        if radius is not None:
+            expected |= {(int(i), spot) for i in np.flatnonzero(distances(world.stars, ra, dec) <= radius + 1e-12)}
+    assert set(found) == expected
+
+
+# --------------------------------------------------------------- polygons
+
+POLYGONS = {
+    "convex": (5, 15, 15, 15, 15, 25, 5, 25),
+    "reversed": (5, 25, 15, 25, 15, 15, 5, 15),
+    "concave": (5, 15, 15, 15, 15, 25, 10, 17, 5, 25),
+    "over RA 0": (350, -5, 10, -5, 10, 5, 350, 5),
+    "negative RA": (-10, -5, 10, -5, 10, 5, -10, 5),
+    "pole": (0, 80, 90, 80, 180, 80, 270, 80),
+    "south pole": (10, -60, 130, -60, 250, -60),
+    "thin": (9, 20, 11, 20, 11, 20.000001, 9, 20.000001),
+    "tiny": (9.9999, 19.9999, 10.0001, 19.9999, 10.0001, 20.0001, 9.9999, 20.0001),
+    "large": (300, -40, 60, -40, 60, 60, 300, 60),
+    "hemisphere, nearly": (0, 1, 90, 1, 180, 1, 270, 1),
+    "triangle": (0, 0, 40, 0, 20, 40),
+}
+
+
+def in_polygon(rows: dict[str, list[Any]], ring: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are inside, and which lie on the border."""
+    corners = [((x + 180) % 360 - 180, y) for x, y in zip(ring[::2], ring[1::2], strict=True)]
+    polygon = spherely.create_polygon(corners)
+    points = spherely.points((np.array(rows["ra"]) + 180) % 360 - 180, np.array(rows["dec"]))
+    near = spherely.distance(points, spherely.boundary(polygon), radius=1.0) < 1e-9
+    return np.asarray(spherely.contains(polygon, points)), np.asarray(near)
+
+
+@pytest.mark.parametrize("name", POLYGONS)
+@pytest.mark.parametrize("spelling", ["numbers", "points", "region"])
+def test_polygons(world: Any, name: str, spelling: str) -> None:
+    ring = POLYGONS[name]
+    pairs = list(zip(ring[::2], ring[1::2], strict=True))
+    polygon = {
+        "numbers": f"POLYGON({', '.join(map(str, ring))})",
+        "points": f"POLYGON('ICRS', {', '.join(f'POINT({x}, {y})' for x, y in pairs)})",
+        "region": f"REGION('POLYGON ICRS {' '.join(map(str, ring))}')",
+    }[spelling]
+    text = f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), {polygon}) ORDER BY id"
+    found = world.values(text)
+    assert found == world.values(text, planned=False)
+    inside, near = in_polygon(world.stars, ring)
+    assert set(np.flatnonzero(inside & ~near)) <= set(found) <= set(np.flatnonzero(inside | near))
+
+
+def test_the_vertices_of_a_polygon_belong_to_it(world: Any) -> None:
+    text = "SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), POLYGON(10, 20, 10, 21, 10.5, 20.5))"
+    corners = [i for i, p in enumerate(zip(world.stars["ra"], world.stars["dec"], strict=True)) if p in
+               ((10, 20), (10, 21), (10.5, 20.5))]  # fmt: skip
+    assert set(corners) <= set(world.values(text))
+
+
+@HASTY
+@given(st.floats(0, 360), st.floats(-89, 89), st.floats(1e-4, 40), st.integers(3, 7), st.floats(0, 360))
+def test_any_regular_polygon(world: Any, ra: float, dec: float, size: float, corners: int, turn: float) -> None:
+    turns = np.radians(turn + 360 / corners * np.arange(corners))
+    a, d, s = np.radians(ra), np.radians(dec), np.radians(size)
+    north, east = (
+        np.array([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)]),
+        np.array([-np.sin(a), np.cos(a), 0]),
+    )
+    middle = vectors(ra, dec).astype(float)
+    xyz = np.cos(s) * middle + np.sin(s) * (np.outer(np.cos(turns), north) + np.outer(np.sin(turns), east))
+    lon, lat = np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])), np.degrees(np.arcsin(np.clip(xyz[:, 2], -1, 1)))
+    ring = tuple(float(x) for pair in zip(lon % 360, lat, strict=True) for x in pair)
+    text = (
+        f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), POLYGON({', '.join(map(repr, ring))})) ORDER BY id"
+    )
+    found = world.values(text)
+    assert found == world.values(text, planned=False)
+    inside, near = in_polygon(world.stars, ring)
+    assert set(np.flatnonzero(inside & ~near)) <= set(found) <= set(np.flatnonzero(inside | near))
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "width", "height"), [(10, 20, 6, 4), (0, 0, 10, 2), (77, 89, 5, 5), (10, 20, 170, 4)]
+)
+def test_boxes(world: Any, ra: float, dec: float, width: float, height: float) -> None:
+    """A box is what lies between two pairs of great circles: a rectangle in the plane that touches at the centre."""
+    text = f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), BOX({ra}, {dec}, {width}, {height})) ORDER BY id"
+    xyz, a, d = vectors(world.stars["ra"], world.stars["dec"]), np.radians(ra), np.radians(dec)
+    depth = xyz @ vectors(ra, dec)
+    x = xyz @ np.array([-np.sin(a), np.cos(a), 0]) / depth
+    y = xyz @ np.array([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)]) / depth
+    inside = (depth > 0) & (abs(x) <= np.tan(np.radians(width / 2))) & (abs(y) <= np.tan(np.radians(height / 2)))
+    assert world.values(text) == world.values(text, planned=False) == np.flatnonzero(inside).tolist()
+
+
+def test_boxes_of_columns(world: Any) -> None:
+    text = "SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(10, 20), BOX(ra, dec, {}, 4)) ORDER BY id"
+    assert world.values(text.format("ABS(id - id) + 6")) == world.values(text.format("6"))
+
+
+# ----------------------------------------------- shapes against shapes
+
+SQUARE = "POLYGON(5, 15, 15, 15, 15, 25, 5, 25)"
+PAIRS = [
+    ("CONTAINS", "CIRCLE(10, 20, 1)", "CIRCLE(10, 20, 2)", 1),
+    ("CONTAINS", "CIRCLE(10, 20, 2)", "CIRCLE(10, 20, 1)", 0),
+    ("CONTAINS", "CIRCLE(10, 20, 1)", "CIRCLE(10, 20, 1)", 1),
+    ("CONTAINS", "CIRCLE(10, 20, 3)", SQUARE, 1),
+    ("CONTAINS", "CIRCLE(10, 20, 6)", SQUARE, 0),
+    ("CONTAINS", "CIRCLE(50, 20, 1)", SQUARE, 0),
+    ("CONTAINS", SQUARE, "CIRCLE(10, 20, 8)", 1),
+    ("CONTAINS", SQUARE, "CIRCLE(10, 20, 6)", 0),
+    ("CONTAINS", SQUARE, SQUARE, 1),
+    ("CONTAINS", "BOX(10, 20, 1, 1)", SQUARE, 1),
+    ("CONTAINS", SQUARE, "BOX(10, 20, 1, 1)", 0),
+    ("CONTAINS", SQUARE, "POINT(10, 20)", 0),
+    ("CONTAINS", "CIRCLE(10, 20, 1)", "POINT(10, 20)", 0),
+    ("CONTAINS", "POINT(10, 20)", "POINT(370, 20)", 1),
+    ("CONTAINS", "POINT(0, 90)", "POINT(123, 90)", 1),
+    ("CONTAINS", SQUARE, "CIRCLE(10, 20, 180)", 1),
+    ("INTERSECTS", "CIRCLE(10, 20, 1)", "CIRCLE(12, 20, 1)", 1),
+    ("INTERSECTS", "CIRCLE(10, 20, 1)", "CIRCLE(15, 20, 1)", 0),
+    ("INTERSECTS", "CIRCLE(0, 89, 1.1)", "CIRCLE(180, 89, 1.1)", 1),
+    ("INTERSECTS", "CIRCLE(359.5, 0, 1)", "CIRCLE(0.5, 0, 1)", 1),
+    ("INTERSECTS", SQUARE, "CIRCLE(4, 20, 2)", 1),
+    ("INTERSECTS", SQUARE, "CIRCLE(1, 20, 2)", 0),
+    ("INTERSECTS", "CIRCLE(10, 20, 0.1)", SQUARE, 1),
+    ("INTERSECTS", SQUARE, "BOX(15, 20, 1, 1)", 1),
+    ("INTERSECTS", SQUARE, "BOX(25, 20, 1, 1)", 0),
+    ("INTERSECTS", SQUARE, "POINT(10, 20)", 1),
+    ("INTERSECTS", "POINT(40, 20)", SQUARE, 0),
+    ("INTERSECTS", "POINT(5, 15)", SQUARE, 1),
+    ("INTERSECTS", "POINT(10, 20)", "POINT(10, 20)", 1),
+]
+
+
+@pytest.mark.parametrize(("function", "a", "b", "expected"), PAIRS)
+def test_shapes_against_shapes(world: Any, function: str, a: str, b: str, expected: int) -> None:
+    assert world.one(f"{function}({a}, {b})") == expected
+    drift = "(ra - ra)"  # the same with a shape that no plan can know
+    moved = a.replace("(10,", f"({drift} + 10,", 1).replace("(5,", f"({drift} + 5,", 1)
+    assert world.one(f"{function}({moved}, {b})") == expected
+    if function == "INTERSECTS":
+        assert world.one(f"{function}({b}, {a})") == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("AREA(CIRCLE(10, 20, 180))", 41252.96125),
+        ("AREA(CIRCLE(10, 20, 1))", 3.14151290),
+        ("AREA(POINT(10, 20))", 0),
+        ("AREA(POLYGON(0, 0, 90, 0, 0, 90))", 41252.96125 / 8),
+        ("AREA(POLYGON(0, 0, 0, 90, 90, 0))", 41252.96125 / 8),
+        ("COORD1(POINT(10, 20))", 10),
+        ("COORD2(POINT(10, 20))", 20),
+        ("COORD1(CENTROID(CIRCLE(10, 20, 3)))", 10),
+        ("COORD2(CENTROID(BOX(10, 20, 3, 4)))", 20),
+        ("COORD1(CENTROID(BOX(359.9, 0, 3, 4)))", 359.9),
+        ("COORD2(CENTROID(POLYGON(0, 80, 90, 80, 180, 80, 270, 80)))", 90),
+    ],
+)
+def test_measures(world: Any, expression: str, expected: float) -> None:
+    assert world.one(expression) == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_is_not_known_is_nowhere(world: Any) -> None:
+    nulls = {i for i, m in enumerate(world.stars["mag"]) if m is None}
+    for shape in ALL:
+        text = f"SELECT id, CONTAINS(POINT(mag, 20), {shape}), POINT(mag, 20) FROM sky.stars"
+        for id, inside, point in world.ask(text):
+            assert (inside is None) == (id in nulls) == (point is None)
+    assert world.values("SELECT AREA(POLYGON(ra, dec, ra, dec, ra, dec)) FROM sky.stars WHERE id < 3") == [None] * 3
+    assert (
+        world.values("SELECT CONTAINS(POINT(ra, dec), BOX(ra, dec, -1, 1)) FROM sky.stars WHERE id < 3") == [None] * 3
+    )
+    assert (
+        world.values("SELECT INTERSECTS(CIRCLE(ra, dec + 500, 1), BOX(1, 1, 1, 1)) FROM sky.stars WHERE id < 3")
+        == [None] * 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("CIRCLE(10, 95, 1)", "latitude"),
+        ("CIRCLE(10, 20, -1)", "negative"),
+        ("CIRCLE('GALACTIC', 10, 20, 1)", "coordinate system"),
+        ("POLYGON(0, 0, 1, 1, 0, 1, 1, 0)", "cross"),
+        ("POLYGON(10, 20, 10, 20, 11, 21)", "same"),
+        ("POLYGON(10, 20, 11, 91, 12, 21)", "latitude"),
+        ("BOX(10, 20, 0, 1)", "sides of a box"),
+        ("BOX(180, 0, 360, 180)", "sides of a box"),
+        ("REGION('CIRCLE 10 20')", "3 numbers"),
+        ("REGION('UNION ICRS (CIRCLE 1 2 3)')", "no region"),
+        ("REGION('')", "no region"),
+    ],
+)
+def test_wrong_shapes_are_refused_in_words(world: Any, shape: str, message: str) -> None:
+    with pytest.raises(QueryFault, match=message) as caught:
+        world.query(f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), {shape})")
+    assert caught.value.place is not None
