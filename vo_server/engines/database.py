@@ -94,6 +94,7 @@ def _lane(
     for publication in catalogue.publications:
         for view in publication.views if publication.id in files else ():
             _view(connection, view, publication.id)
+    connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
