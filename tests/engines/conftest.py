@@ -202,7 +202,7 @@ class World:
 
     def query(self, text: str, planned: bool = True) -> q.Query:
         made = resolve(parse(text), self.catalogue, text).query
-        return plan(made) if planned else made
+        return plan(made, self.engine.rows) if planned else made
 
     def table(self, text: str, planned: bool = True, **options: Any) -> pa.Table:
         """The answer to a query."""

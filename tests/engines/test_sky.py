@@ -173,6 +173,26 @@ def test_positions_against_positions(world: Any) -> None:
     assert set(found) == expected
 
 
+NEAR = [
+    "FROM stars AS s JOIN spots AS p ON DISTANCE(s.ra, s.dec, p.ra, p.dec) < {}",
+    "FROM stars AS s, spots AS p WHERE 1=CONTAINS(POINT(p.ra, p.dec), CIRCLE(s.ra, s.dec, {}))",
+    "FROM stars AS s LEFT JOIN spots AS p ON DISTANCE(s.ra, s.dec, p.ra, p.dec) <= {}",
+    "FROM spots AS p RIGHT JOIN stars AS s ON DISTANCE(s.ra, s.dec, p.ra, p.dec) <= {}",
+    "FROM stars AS s JOIN (SELECT spot, ra, dec FROM spots) AS p ON DISTANCE(p.ra, p.dec, s.ra, s.dec) <= {}",
+    "FROM stars AS s JOIN spots AS p ON p.spot <> s.id AND DISTANCE(s.ra, s.dec, p.ra, p.dec) < {}"
+    " AND (s.mag > 10 OR DISTANCE(s.ra, s.dec, 10, 20) < 5)",
+    "FROM stars AS s LEFT JOIN spots AS q ON s.id = q.id JOIN spots AS p ON DISTANCE(s.ra, s.dec, p.ra, p.dec) < {}",
+    "FROM stars AS s JOIN spots AS p ON DISTANCE(s.ra, s.dec, p.ra, p.dec) < {} AND DISTANCE(p.ra, p.dec, 10, 20) < 9",
+]
+
+
+@pytest.mark.parametrize("source", NEAR)
+def test_joins_on_nearness_by_plan_and_by_product(world: Any, source: str) -> None:
+    for radius in (0, 1e-9, 2e-9, 1e-4, 0.3, 1, 3.66, 3.67, 7.3, 7.4, 14.6, 14.7, 40, 179, 180):
+        text = f"SELECT s.id, p.spot {source.format(radius)} ORDER BY 1, 2"
+        assert world.ask(text) == world.ask(text, planned=False), radius
+
+
 # --------------------------------------------------------------- polygons
 
 POLYGONS = {

@@ -143,7 +143,9 @@ def grown(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
         inner.map(lambda t: (f"(-{t[0]})" if t[0][0] != "-" else t[0], -t[1])),
         inner.map(lambda t: (f"(~{t[0]})", ~t[1])),
         inner.map(lambda t: (f"ABS({t[0]})", abs(t[1]))),
-        pairs.map(lambda p: (f"CASE WHEN {p[0][0]} < {p[1][0]} THEN {p[0][0]} ELSE {p[1][0]} END", min(p[0][1], p[1][1]))),
+        pairs.map(
+            lambda p: (f"CASE WHEN {p[0][0]} < {p[1][0]} THEN {p[0][0]} ELSE {p[1][0]} END", min(p[0][1], p[1][1]))
+        ),
     )
 
 

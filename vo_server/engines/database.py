@@ -59,6 +59,8 @@ def attach(files: Mapping[str, Path], catalogue: Catalogue, static: Mapping[str,
 
     Raises duckdb.IOException when a file is not there any more.
     """
+    if limits.spill is not None:
+        limits.spill.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder of a path only
     memory = _bytes(limits.memory)
     short = _lane(files, catalogue, static, _config(memory // 4, 1, limits.spill))
     long = _lane(files, catalogue, static, _config(memory - memory // 4, limits.threads, limits.spill))

@@ -1,0 +1,284 @@
+"""A query under way: limits of time and memory, stops from outside, reloads beneath it, uploads that only it sees."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from vo_server.adql.translate import translate
+from vo_server.catalogue.load import load_catalogue
+from vo_server.engines.duckdb import DuckDBEngine, Limits
+from vo_server.engines.store import Store
+from vo_server.errors import CancelledFault, EngineFault, TimeoutFault, UsageFault
+from vo_server.load.load import load
+from vo_server.model import types
+from vo_server.model.column import Column, Table
+
+ENDLESS = """SELECT COUNT(*) FROM stars AS a, stars AS b, stars AS c, stars AS d
+    WHERE SIN(a.ra * b.dec) + COS(c.x * d.ra) > 1.99"""
+ROWS = "SELECT a.id, b.id, c.id FROM stars AS a, stars AS b, stars AS c WHERE a.ra + b.ra > c.dec"
+
+
+def begin(world: Any, text: str, **options: Any) -> Any:
+    statement, slots = translate(world.query(text), world.engine.locate)
+    return world.engine.run(statement, slots, **options)
+
+
+def busy(seconds: float) -> float:
+    """Processors that this process keeps at work for a while."""
+    before = os.times()
+    time.sleep(seconds)
+    after = os.times()
+    return (after.user + after.system - before.user - before.system) / seconds
+
+
+@pytest.mark.parametrize("brief", [False, True])
+def test_a_query_has_so_much_time_and_no_more(world: Any, brief: bool) -> None:
+    begun = time.monotonic()
+    with pytest.raises(TimeoutFault, match=r"0\.3 s"):
+        list(begin(world, ENDLESS, timeout=0.3, brief=brief).batches())
+    assert time.monotonic() - begun < 1.5
+    assert world.values("SELECT COUNT(*) FROM stars") == [len(world.stars["id"])]
+
+
+@pytest.mark.parametrize("text", [ENDLESS, ROWS])
+def test_a_cancelled_query_stops_within_a_second(world: Any, text: str) -> None:
+    run = begin(world, text)
+    threading.Timer(0.3, run.cancel).start()
+    begun = time.monotonic()
+    with pytest.raises(CancelledFault):
+        for _ in run.batches():
+            pass
+    assert time.monotonic() - begun < 1.3
+    assert busy(0.2) < 0.5
+    run.cancel()
+    run.close()
+
+
+def test_a_query_that_is_cancelled_before_it_begins_does_not(world: Any) -> None:
+    run = begin(world, ENDLESS)
+    run.cancel()
+    begun = time.monotonic()
+    with pytest.raises(CancelledFault):
+        list(run.batches())
+    assert time.monotonic() - begun < 0.5
+
+
+def test_who_leaves_early_leaves_nothing_running(world: Any) -> None:
+    run = begin(world, ROWS)
+    batches = run.batches()
+    assert next(batches).num_rows > 0
+    batches.close()
+    run.close()
+    assert busy(0.2) < 0.5
+
+
+def test_one_cancelled_query_does_not_hurt_another(world: Any) -> None:
+    other = begin(world, "SELECT COUNT(*) FROM stars AS a, stars AS b, stars AS c WHERE SIN(a.x * b.x + c.id) < 2 AND c.id < 90")
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.extend(other.batches()))
+    victim = begin(world, ENDLESS)
+    threading.Timer(0.1, victim.cancel).start()
+    thread.start()
+    with pytest.raises(CancelledFault):
+        list(victim.batches())
+    thread.join()
+    known = sum(x is not None for x in world.stars["x"])
+    assert found[0].column(0)[0].as_py() == known**2 * 90
+
+
+def test_progress(world: Any) -> None:
+    run = begin(world, ENDLESS)
+    seen: list[float | None] = []
+
+    def look() -> None:
+        time.sleep(0.3)
+        seen.append(run.progress())
+        run.cancel()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    with pytest.raises(CancelledFault):
+        list(run.batches())
+    thread.join()
+    assert seen[0] is None or 0 <= seen[0] <= 1
+
+
+# ----------------------------------------------------- an engine of its own
+
+LINES = """
+id = "lines"
+[schema]
+name = "sky"
+[table]
+name = "lines"
+[columns.n]
+type = "INTEGER"
+description = "A number."
+[columns.t]
+type = "VARCHAR(40)"
+description = "A text."
+[origin]
+title = "Lines"
+publisher = "Nobody"
+"""
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Any]:
+    """Makes an engine over some rows of its own, and loads others into it."""
+    (tmp_path / "lines.toml").write_text(LINES)
+    catalogue = load_catalogue([tmp_path / "lines.toml"])
+    store = Store(tmp_path / "data")
+
+    def fill(rows: int, first: int = 0) -> None:
+        numbers = np.arange(first, first + rows, dtype=np.int32)
+        texts = pa.array([f"{(int(n) * 2654435761) % 2**32:032d}" for n in numbers])
+        pq.write_table(pa.table({"n": numbers, "t": texts}), tmp_path / "lines.parquet")
+        load(catalogue.publication("lines"), [tmp_path / "lines.parquet"], store)
+
+    def made(world: Any, **limits: Any) -> Any:
+        engine = DuckDBEngine(store, catalogue, limits=Limits(**limits))
+        return type(world)(catalogue, engine, store, {}, {}, tmp_path)
+
+    made.fill = fill  # type: ignore[attr-defined]
+    return made
+
+
+def test_a_sort_larger_than_memory_spills(world: Any, make: Any, tmp_path: Path) -> None:
+    make.fill(400_000)
+    mine = make(world, memory="48MB", spill=tmp_path / "spill", threads=1)
+    table = mine.table("SELECT n, t, t || 'x' || t || t AS long FROM lines ORDER BY long")
+    texts = table.column(1)
+    assert len(texts) == 400_000
+    assert texts.to_pylist() == sorted(texts.to_pylist())
+    mine.engine.close()
+
+
+def test_a_sort_that_finds_no_room_is_told_as_that(world: Any, make: Any, tmp_path: Path) -> None:
+    make.fill(400_000)
+    mine = make(world, memory="16MB", threads=1)
+    with pytest.raises(UsageFault, match="memory"):
+        mine.table("SELECT n, t, t || 'x' || t || t AS long FROM lines ORDER BY long")
+    mine.engine.close()
+
+
+def test_a_reload_is_seen_by_the_next_query_and_does_not_hurt_the_one_under_way(world: Any, make: Any) -> None:
+    make.fill(300_000)
+    mine = make(world, threads=1)
+    before = begin(mine, "SELECT n FROM lines")
+    batches = before.batches()
+    first = next(batches)
+    make.fill(10, first=1000)
+    assert mine.values("SELECT COUNT(*) FROM lines") == [10]
+    assert first.num_rows + sum(b.num_rows for b in batches) == 300_000
+    assert mine.engine.rows(mine.catalogue.tables[0]) == 10
+    mine.engine.close()
+
+
+def test_reloads_and_queries_all_at_once(world: Any, make: Any) -> None:
+    make.fill(5000)
+    mine = make(world, threads=1)
+    wrong: list[BaseException] = []
+    over = threading.Event()
+
+    def asking() -> None:
+        while not over.is_set():
+            try:
+                (count,) = mine.values("SELECT COUNT(*) FROM lines")
+                assert count in (5000, 700), count
+            except BaseException as error:  # noqa: BLE001
+                wrong.append(error)
+                return
+
+    threads = [threading.Thread(target=asking) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for n in range(6):
+        make.fill(700 if n % 2 else 5000)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    mine.engine.close()
+
+
+def test_what_is_not_loaded_is_said_so(world: Any, make: Any) -> None:
+    mine = make(world)
+    with pytest.raises(UsageFault, match="not been loaded"):
+        mine.ask("SELECT n FROM lines")
+    assert mine.engine.rows(mine.catalogue.tables[0]) is None
+    assert mine.engine.ready() is None
+    mine.engine.close()
+
+
+# ----------------------------------------------------------------- uploads
+
+
+def uploaded(world: Any) -> Any:
+    columns = (Column("n", types.INTEGER), Column("ra", types.DOUBLE), Column("Dec", types.DOUBLE))
+    catalogue = world.catalogue.with_tables([Table("TAP_UPLOAD", "Mine", columns)])
+    return type(world)(catalogue, world.engine, world.store, world.stars, world.spots, world.folder)
+
+
+def test_uploads_are_seen_by_their_query_alone(world: Any) -> None:
+    mine = uploaded(world)
+    one = {"mine": pa.table({"n": pa.array([1, 2], pa.int32()), "ra": [10.0, 0.0], "Dec": [20.0, 0.0]})}
+    other = {"mine": pa.table({"n": pa.array([7], pa.int32()), "ra": [10.0], "Dec": [20.0]})}
+    text = "SELECT n FROM TAP_UPLOAD.mine ORDER BY n"
+    first = begin(mine, text, uploads=one)
+    assert mine.ask(text, uploads=other) == [(7,)]
+    assert [b.column(0).to_pylist() for b in first.batches()] == [[1, 2]]
+    with pytest.raises(EngineFault):
+        mine.ask(text)
+    text = "SELECT u.n, s.id FROM tap_upload.mine AS u JOIN stars AS s ON DISTANCE(u.ra, u.dec, s.ra, s.dec) < 1e-5"
+    found = set(mine.ask(text, uploads=one))
+    assert found == set(mine.ask(text, planned=False, uploads=one))
+    assert {n for n, _ in found} == {1, 2}
+    assert mine.ask('SELECT u."Dec" FROM tap_upload.mine AS u WHERE u.n = 1', uploads=one) == [(20.0,)]
+
+
+# ---------------------------------------------------------------- the lock
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "COPY (SELECT 1) TO '/tmp/vo_server_test_copy'",
+        "ATTACH '/tmp/vo_server_test.db' AS x",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "SET memory_limit = '100GB'",
+        "SELECT * FROM glob('/*')",
+        "CREATE OR REPLACE TABLE file_stars.main.rows AS SELECT 1",
+        "INSERT INTO file_stars.main.rows SELECT * FROM file_stars.main.rows",
+        "SELECT * FROM secret_of_python",
+    ],
+)
+@pytest.mark.parametrize("brief", [False, True])
+def test_even_sql_of_its_own_would_not_get_out_of_the_database(world: Any, text: str, brief: bool) -> None:
+    secret_of_python = pa.table({"a": [1]})
+    with pytest.raises((EngineFault, UsageFault)):
+        list(world.engine.run(sa.text(text), brief=brief).batches())
+    assert secret_of_python.num_rows == 1
+    assert not Path("/tmp/vo_server_test_copy").exists()
+
+
+def test_what_the_database_says_is_for_the_log(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(EngineFault) as caught:
+        list(world.engine.run(sa.text("SELECT nothing FROM nowhere")).batches())
+    assert "nowhere" not in str(caught.value)
+    assert "nowhere" in caplog.text
