@@ -72,6 +72,13 @@ class Question:
     _run: Run | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
 
+    def __post_init__(self) -> None:
+        self.brief = self.brief or self._rows() <= SHORT
+
+    def _rows(self) -> int:
+        """One row more than MAXREC is asked for: overflow is known, and only then said (TAP 1.1 section 2.7.4)."""
+        return self.maxrec + 1 if self.query.top is None else min(self.query.top, self.maxrec + 1)
+
     def answer(self) -> Answer:
         """Start the query and wait for its first rows.
 
@@ -90,24 +97,28 @@ class Question:
         if self.maxrec == 0:
             return iter(())
         started = time.perf_counter()
-        query = _at_most(self.query, self.maxrec + 1)
-        statement, slots = translate(plan(query, self.engine.rows), self.engine.locate)
-        self._run = self.engine.run(
-            statement,
-            slots,
-            timeout=self.timeout,
-            uploads=self.uploads,
-            brief=self.brief or (query.top or 0) <= SHORT,
-        )
+        statement, slots = translate(plan(self._cut(), self.engine.rows), self.engine.locate)
+        self._run = self.engine.run(statement, slots, timeout=self.timeout, uploads=self.uploads, brief=self.brief)
         if self._stopped:
             self._run.close()
             raise CancelledFault("the query was cancelled")
-        batches = self._run.batches()
+        batches = head(self._run.batches(), self._rows())
         first = next(batches, None)
         log.info("first rows after %.1f ms", 1e3 * (time.perf_counter() - started))
         return batches if first is None else chain((first,), batches)
 
+    def _cut(self) -> q.Query:
+        """The query with its limit, but for a long one without an order: a database that is told to cut it there
+        gathers all rows before it gives the first, and here they are cut as they come."""
+        if self.brief or self.query.order_by or self.query.offset:
+            return replace(self.query, top=self._rows())
+        return replace(self.query, top=None)
 
-def _at_most(query: q.Query, rows: int) -> q.Query:
-    """One row more than MAXREC is asked for, so that overflow is known and only then said (TAP 1.1 section 2.7.4)."""
-    return replace(query, top=rows if query.top is None else min(query.top, rows))
+
+def head(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """The first so many rows; what follows is not read."""
+    for batch in batches:
+        yield batch.slice(0, rows)
+        rows -= batch.num_rows
+        if rows <= 0:
+            return

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from vo_server.answer import Question
-from vo_server.errors import CancelledFault
+from vo_server.errors import BusyFault, CancelledFault
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +68,14 @@ async def _begun(request: Request, question: Question, packed: bool) -> _Begun:
         except BaseException as fault:  # noqa: BLE001 - it is raised again, out of the task group
             faults.append(fault)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(_watch, request, question)
-        await anyio.to_thread.run_sync(work)
-        group.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_watch, request, question)
+            await anyio.to_thread.run_sync(work)
+            group.cancel_scope.cancel()
+    except anyio.get_cancelled_exc_class():  # the server stops, and has waited for us as long as it does
+        question.stop()
+        raise BusyFault("the service is being stopped", hint="ask again in a minute") from None
     if faults:
         raise faults[0]
     return done[0]
@@ -83,7 +87,7 @@ def _begin(question: Question, packed: bool) -> _Begun:
     head, begun = bytearray(), time.monotonic()
     for piece in pieces:
         head += piece
-        if len(head) >= ENOUGH or time.monotonic() - begun > SOON:
+        if not question.brief or len(head) >= ENOUGH or time.monotonic() - begun > SOON:
             return _Begun(bytes(head), pieces)
     return _Begun(bytes(head), None)
 
