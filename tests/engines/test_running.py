@@ -84,7 +84,8 @@ def test_who_leaves_early_leaves_nothing_running(world: Any) -> None:
 
 
 def test_one_cancelled_query_does_not_hurt_another(world: Any) -> None:
-    other = begin(world, "SELECT COUNT(*) FROM stars AS a, stars AS b, stars AS c WHERE SIN(a.x * b.x + c.id) < 2 AND c.id < 90")
+    text = "SELECT COUNT(*) FROM stars AS a, stars AS b, stars AS c WHERE SIN(a.x * b.x + c.id) < 2 AND c.id < 90"
+    other = begin(world, text)
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.extend(other.batches()))
     victim = begin(world, ENDLESS)

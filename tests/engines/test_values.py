@@ -149,7 +149,7 @@ def grown(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
     )
 
 
-@settings(HASTY, max_examples=300)
+@settings(HASTY, max_examples=120)
 @given(st.recursive(LEAVES, grown, max_leaves=12))
 def test_no_brackets_are_lost(world: Any, tree: Tree) -> None:
     text, value = tree

@@ -17,6 +17,7 @@ from typing_extensions import override
 from vo_server.adql import spherical
 from vo_server.adql.query import Value
 from vo_server.adql.spherical import Element, Geometry
+from vo_server.adql.units import computed_ucd
 from vo_server.model import types
 from vo_server.model.column import Column
 
@@ -89,7 +90,7 @@ def _always(type: types.Type, unit: str | None = None, ucd: str | None = None) -
 def _as_first(arguments: tuple[Value, ...]) -> Column:
     """The type, unit and UCD of the first argument."""
     first = arguments[0].column
-    return Column("", first.type, length=first.length, unit=first.unit, ucd=first.ucd)
+    return Column("", first.type, length=first.length, unit=first.unit, ucd=computed_ucd(first.ucd))
 
 
 def _double_as_first(arguments: tuple[Value, ...]) -> Column:
@@ -99,7 +100,8 @@ def _double_as_first(arguments: tuple[Value, ...]) -> Column:
 
 def _text_as_first(arguments: tuple[Value, ...]) -> Column:
     first = arguments[0].column
-    return Column("", first.type if first.type.family == "text" else types.VARCHAR, first.length, ucd=first.ucd)
+    type = first.type if first.type.family == "text" else types.VARCHAR
+    return Column("", type, first.length, ucd=computed_ucd(first.ucd))
 
 
 def common_type(columns: list[Column]) -> types.Type | None:
@@ -287,7 +289,7 @@ GEOMETRIES = (
     Function(
         "AREA",
         (GEOMETRY,),
-        _always(types.DOUBLE, "deg2", "phys.angArea"),
+        _always(types.DOUBLE, "deg**2", "phys.angArea"),
         spherical.area,
         "The area of a geometry, in square degrees.",
         feature=GEO,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from vo_server.adql import tree, words
 from vo_server.errors import Place, QueryFault
+from vo_server.model.words import RESERVED
 
 END = "$END"
 
@@ -295,7 +296,7 @@ def _reserved_as_name(trouble: Trouble) -> QueryFault | None:
         return trouble.fault("a time is written as a plain string", hint="as in '2016-01-01T00:00:00'")
     if word.type in ("RESERVED", "TYPE") and follows and not (trouble.before and trouble.before.type == "AS"):
         return trouble.fault(f"{word.text} is not a function of ADQL")
-    if word.text.upper() not in words.RESERVED or "NAME" not in trouble.expected:
+    if word.text.upper() not in RESERVED or "NAME" not in trouble.expected:
         return None
     plain = word.type in ("RESERVED", "TYPE") or (word.type in ("FUNCTION", "AGGREGATE") and not follows)
     placed = trouble.before is not None and trouble.before.type in ("AS", "DOT")

@@ -271,10 +271,10 @@ class _Resolver:
     def _merged(self, node: tree.Join, left: Block, right: Block) -> tuple[q.Condition | None, Block]:
         """NATURAL and USING: the columns of one name become one (SQL-92 7.5)."""
         pairs = [self._pair(node, left, right, n) for n in node.using] if node.using else _shared(left, right)
-        for a, b in pairs:
+        for n, (a, b) in enumerate(pairs):
             if not comparable_types(a.column.type, b.column.type):
                 said = f"{called(a)} is joined with {called(b)}"
-                raise QueryFault(said, place=node.using[0].place if node.using else node.right.place)
+                raise QueryFault(said, place=node.using[n].place if node.using else node.right.place)
         merged = tuple(_one(node.kind, a, b) for a, b in pairs)
         gone = {id(c) for pair in pairs for c in pair}
         rest = tuple(c for c in (*left.columns, *right.columns) if id(c) not in gone)

@@ -28,9 +28,23 @@ def quotient_unit(a: str | None, b: str | None) -> str | None:
 
 def sum_ucd(operator: str, a: str | None, b: str | None) -> str | None:
     """The UCD of a sum or a difference: that of two magnitudes is a colour."""
+    a, b = computed_ucd(a), computed_ucd(b)
+    if a is None or b is None:
+        return None
     if a == b:
-        return a
-    bands = [ucd.partition(";")[2] for ucd in (a, b) if ucd and ucd.startswith("phot.mag;em.")]
-    if operator == "-" and len(bands) == 2:
-        return f"phot.color;{bands[0]};{bands[1]}"
-    return None
+        return f"{a};{'arith.sum' if operator == '+' else 'arith.diff'}"
+    bands = [match[1] for match in (_MAGNITUDE.fullmatch(a), _MAGNITUDE.fullmatch(b)) if match]
+    return f"phot.color;{';'.join(bands)}" if operator == "-" and len(bands) == 2 else None
+
+
+_MAGNITUDE = re.compile(r"phot\.mag;(em\.[^;]+)")
+
+
+def statistic_ucd(word: str, ucd: str | None) -> str | None:
+    """The UCD of a statistic: the word may stand after the quantity (UCD1+ 1.5, letters P, S and Q)."""
+    return f"{computed_ucd(ucd)};{word}" if ucd else None
+
+
+def computed_ucd(ucd: str | None) -> str | None:
+    """The UCD of what is computed from a column: clients take the one that is marked as main for the column itself."""
+    return None if ucd is None else ";".join(word for word in ucd.split(";") if word != "meta.main") or None

@@ -11,7 +11,7 @@ import numpy as np
 from vo_server.adql import query as q
 from vo_server.adql import tree
 from vo_server.adql.functions import OPERATORS, WHOLE_QUOTIENT, common_type
-from vo_server.adql.units import quotient_unit, same_unit, sum_ucd, times_unit
+from vo_server.adql.units import computed_ucd, quotient_unit, same_unit, statistic_ucd, sum_ucd, times_unit
 from vo_server.errors import Place, QueryFault
 from vo_server.model import types
 from vo_server.model.column import Column
@@ -114,7 +114,8 @@ def _measure(operator: str, left: q.Value, right: q.Value) -> tuple[str | None, 
     plain = isinstance(left, q.Constant), isinstance(right, q.Constant)
     if operator in ("+", "-"):
         if any(plain):
-            return (b if plain[0] else a).unit, (b if plain[0] else a).ucd
+            other = b if plain[0] else a
+            return other.unit, computed_ucd(other.ucd)
         return same_unit(a.unit, b.unit), sum_ucd(operator, a.ucd, b.ucd)
     if operator == "*":
         return times_unit(a.unit, b.unit), None
@@ -242,15 +243,10 @@ def aggregated(name: str, column: Column) -> Column:
             wide = types.BIGINT if column.type.family == "integer" else types.DOUBLE
             return Column("", wide, unit=column.unit)
         case "AVG":
-            return Column("", types.DOUBLE, unit=column.unit, ucd=_statistic("stat.mean", column.ucd))
+            return Column("", types.DOUBLE, unit=column.unit, ucd=statistic_ucd("stat.mean", column.ucd))
         case _:
             word = "stat.min" if name == "MIN" else "stat.max"
-            return Column("", column.type, column.length, column.unit, _statistic(word, column.ucd))
-
-
-def _statistic(word: str, ucd: str | None) -> str | None:
-    """A UCD of a statistic: the word may stand after the quantity (UCD1+ 1.5, letters P, S and Q)."""
-    return f"{ucd};{word}" if ucd else None
+            return Column("", column.type, column.length, column.unit, statistic_ucd(word, column.ucd))
 
 
 # ------------------------------------------------------------------ kinds

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vo_server.adql import tree, words
+from vo_server.adql import tree
 from vo_server.adql.parse import MAX_DEPTH, MAX_LENGTH, parse
 from vo_server.errors import Place, QueryFault
+from vo_server.model.words import RESERVED
 
 QUERIES = (
     "SELECT TOP 10 a, b.c AS d, COUNT(*) FROM s.t AS b WHERE a > 5 AND NOT b.c LIKE 'x%' GROUP BY a ORDER BY 1 DESC",
@@ -418,7 +419,7 @@ class TestLimits:
 
 
 class TestReserved:
-    @pytest.mark.parametrize("word", sorted(words.RESERVED - {"END-EXEC"}))
+    @pytest.mark.parametrize("word", sorted(RESERVED - {"END-EXEC"}))
     def test_words_are_no_names_unless_quoted(self, word: str) -> None:
         refused(f"SELECT a AS {word.lower()} FROM t")
         refused(f"SELECT t.{word} FROM t")
@@ -426,7 +427,7 @@ class TestReserved:
         parse(f'SELECT "{word}" AS "{word.lower()}" FROM "{word}"', strict=True)
 
     def test_are_as_many_as_the_standard_has(self) -> None:
-        assert len(words.RESERVED) == 267
+        assert len(RESERVED) == 267
 
     def test_words_that_only_begin_like_reserved_ones_are_names(self) -> None:
         parse("SELECT selected, from_x, order1, nullable, tops FROM tables WHERE ands = 1 ORDER BY asc_", strict=True)
@@ -435,7 +436,7 @@ class TestReserved:
 JUNK = st.text(
     alphabet=st.sampled_from(list("SELECT FROM wheretop*()'\",;.=<>!|&^~-+/0123456789_x\n\té’\u00a0[]`%:@#{}?$\\"))
 )
-WORDS = [*sorted(words.RESERVED), *"a t.b ( ) , * 's' \"n\" 1 .5 0x1 = || - ; @".split(), "LIMIT 3"]
+WORDS = [*sorted(RESERVED), *"a t.b ( ) , * 's' \"n\" 1 .5 0x1 = || - ; @".split(), "LIMIT 3"]
 
 
 class TestNothingElseIsRaised:

@@ -1,0 +1,86 @@
+"""Units and UCDs through arithmetic: what comes out is a VOUnit and a UCD1+, whatever went in."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import astropy.units as u
+import pytest
+
+from vo_server.adql import units
+from vo_server.adql.functions import FUNCTIONS
+from vo_server.catalogue.load import builtin_schemas, load_catalogue
+
+WORDS = Path(__file__).resolve().parents[3].parent / "shared/standards/vocab/ucd-list.txt"
+COLUMNS = [c for t in load_catalogue([builtin_schemas() / "catalogues"]).tables for c in t.columns]
+UNITS = sorted({c.unit for c in COLUMNS if c.unit})
+UCDS = sorted({c.ucd for c in COLUMNS if c.ucd})
+
+
+def letters() -> dict[str, str]:
+    if not WORDS.is_file():
+        pytest.skip(f"the list of UCDs is not at {WORDS}")
+    rows = [line.split("|") for line in WORDS.read_text().splitlines() if line[1:3] == " |"]
+    return {word.strip(): letter.strip() for letter, word, _ in rows}
+
+
+def check_ucd(ucd: str | None, known: dict[str, str]) -> None:
+    """UCD1+ 1.5 section 4: which words may come first and which after."""
+    if ucd is not None:
+        first, *rest = ucd.split(";")
+        assert known[first] in "PQEVC", ucd
+        assert all(known[word] in "SQEVC" for word in rest), ucd
+
+
+@pytest.mark.parametrize("rule", [units.same_unit, units.times_unit, units.quotient_unit])
+def test_units_that_come_out_are_vounits(rule: object) -> None:
+    for a, b in itertools.product([*UNITS, None], repeat=2):
+        made = rule(a, b)  # type: ignore[operator]
+        if made is not None and "%" not in made:
+            u.Unit(made, format="vounit")
+
+
+def test_units() -> None:
+    assert units.same_unit("mag", "mag") == "mag"
+    assert units.same_unit("mag", None) is None
+    assert units.times_unit("deg", None) == "deg"
+    assert units.times_unit("deg", "adu") == "deg.adu"
+    assert units.quotient_unit("deg", "d") == "deg/d"
+    assert units.quotient_unit("deg", "deg") is None
+    assert units.quotient_unit(None, "deg") is None
+    assert units.quotient_unit("mag.arcsec**-2", "deg") is None
+
+
+def test_ucds_that_come_out_are_ucds() -> None:
+    known = letters()
+    sound = [x for x in UCDS if all(word in known for word in x.split(";"))]
+    assert len(sound) > 40
+    for a, b in itertools.product([*sound, None], repeat=2):
+        for operator in "+-":
+            check_ucd(units.sum_ucd(operator, a, b), known)
+    for ucd in sound:
+        check_ucd(units.computed_ucd(ucd), known)
+        for word in ("stat.mean", "stat.min", "stat.max"):
+            check_ucd(units.statistic_ucd(word, ucd), known)
+
+
+def test_ucds_of_functions_are_ucds() -> None:
+    known = letters()
+    for function in FUNCTIONS.values():
+        if function.fold is None and function.feature == "adqlgeo":
+            column = function.result(())
+            check_ucd(column.ucd, known)
+            if column.unit:
+                u.Unit(column.unit, format="vounit")
+
+
+def test_ucds() -> None:
+    j, k = "phot.mag;em.IR.J", "phot.mag;em.IR.K"
+    assert units.sum_ucd("-", j, k) == "phot.color;em.IR.J;em.IR.K"
+    assert units.sum_ucd("+", j, k) is None
+    assert units.sum_ucd("-", j, j) == "phot.mag;em.IR.J;arith.diff"
+    assert units.sum_ucd("-", "pos.eq.ra;meta.main", "pos.eq.ra") == "pos.eq.ra;arith.diff"
+    assert units.sum_ucd("-", None, j) is None
+    assert units.statistic_ucd("stat.max", "pos.eq.ra;meta.main") == "pos.eq.ra;stat.max"
+    assert units.statistic_ucd("stat.max", None) is None
