@@ -72,7 +72,11 @@ def create_app(settings: Settings) -> Starlette:
     services = (tap.SERVICE, *cone.services(catalogue))
     app = Starlette(
         routes=[*_routes(services, site), Route("/", _page(site)), Route("/tap", _page(site))],
-        middleware=[Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], expose_headers=["*"])],
+        middleware=[
+            Middleware(
+                CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["*"]
+            )
+        ],
         exception_handlers={HTTPException: _no_such_page(site)},
         lifespan=_lifespan(site),
     )
