@@ -11,9 +11,10 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from vo_server.model.column import Table
 
 log = logging.getLogger(__name__)
 
-BATCH = 65_536
+BATCH = 32_768
 """Rows in a batch: large enough for the writers' vectors, small enough to leave early."""
 
 SCHEMA_OF_UPLOADS = "tap_upload"
@@ -150,7 +151,8 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         with self._lock:
             if self._database is not None:
-                self._database.close()
+                with suppress(duckdb.Error):  # a query that has just been stopped may still be on its way out
+                    self._database.close()
                 self._database = None
 
 
@@ -174,13 +176,12 @@ class _DuckDBRun(Run):
         self._timeout = timeout
         self._late = False
         self._cancelled = False
-        self._left = timeout
+        self._left = timeout or inf
+        self._hurry: Callable[[], None] | None = None
 
     @override
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            if self._cancelled:
-                raise CancelledFault("the query was cancelled")
             with self._limited():
                 reader = self._reader()
             while (batch := self._next(reader)) is not None:
@@ -197,32 +198,30 @@ class _DuckDBRun(Run):
         return self._cursor.execute(self._text, self._parameters).to_arrow_reader(BATCH)
 
     def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
-        if self._cancelled:
-            raise CancelledFault("the query was cancelled")
         with self._limited():
             return next(reader, None)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
         """Counts against the time limit what the database is at work for, and not how long a client takes to read."""
-        if self._left is None:
-            yield
-            return
         begun = time.monotonic()
         try:
-            with _deadlines.within(self._left, self._expire):
+            with _deadlines.within(self._left, self._expire) as self._hurry:
+                if self._cancelled:
+                    raise CancelledFault("the query was cancelled")
                 yield
         finally:
             self._left = max(0.0, self._left - (time.monotonic() - begun))
 
     def _expire(self) -> None:
-        self._late = True
+        self._late = self._late or not self._cancelled
         self._stop()
 
     @override
     def cancel(self) -> None:
         self._cancelled = True
-        self._stop()
+        if self._hurry is not None:
+            self._hurry()
 
     def _stop(self) -> None:
         with suppress(duckdb.Error):

@@ -50,7 +50,7 @@ class Parameters:
         if text is None:
             raise UsageFault(f"{name} is missing", hint=f"give it in {unit}")
         try:
-            value = float(text)
+            value = float(text if text.isascii() and "_" not in text else "")  # Python reads more than decimals
         except ValueError:
             raise UsageFault(f"{name} is {text!r}, which is not a number", hint=f"give it in decimal {unit}") from None
         if not isfinite(value) or not low <= value <= high:

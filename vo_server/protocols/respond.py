@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import anyio
 from starlette.requests import Request
@@ -18,6 +20,7 @@ from vo_server.errors import BusyFault, CancelledFault
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
 ENOUGH = 256 * 1024
 """Bytes to make before the answer begins: a shorter answer is sent whole, with its length."""
@@ -47,7 +50,7 @@ async def stream(request: Request, question: Question, media_type: str, filename
         answer = Response(headers=headers)
         del answer.headers["Content-Length"]  # of which nothing is known
         return answer
-    return StreamingResponse(_in_thread(begun.head, begun.rest, question), headers=headers)
+    return StreamingResponse(_in_thread(request, begun.head, begun.rest, question), headers=headers)
 
 
 @dataclass(slots=True)
@@ -59,23 +62,32 @@ class _Begun:
 
 
 async def _begun(request: Request, question: Question, packed: bool) -> _Begun:
-    done: list[_Begun] = []
-    faults: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            done.append(_begin(question, packed))
-        except BaseException as fault:  # noqa: BLE001 - it is raised again, out of the task group
-            faults.append(fault)
-
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_watch, request, question)
-            await anyio.to_thread.run_sync(work)
-            group.cancel_scope.cancel()
+        return await _watched(request, question, partial(_begin, question, packed))
     except anyio.get_cancelled_exc_class():  # the server stops, and has waited for us as long as it does
-        question.stop()
         raise BusyFault("the service is being stopped", hint="ask again in a minute") from None
+
+
+async def _watched(request: Request, question: Question, work: Callable[[], T]) -> T:
+    """What work done in a thread gives. When the client goes away before it is done, the question is stopped."""
+    done: list[T] = []
+    faults: list[Exception] = []
+
+    async def watch() -> None:
+        try:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            if not (done or faults):
+                question.stop()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        try:
+            done.append(await anyio.to_thread.run_sync(work))
+        except Exception as fault:  # noqa: BLE001 - raised again, out of the task group
+            faults.append(fault)
+        group.cancel_scope.cancel()
     if faults:
         raise faults[0]
     return done[0]
@@ -92,17 +104,13 @@ def _begin(question: Question, packed: bool) -> _Begun:
     return _Begun(bytes(head), None)
 
 
-async def _watch(request: Request, question: Question) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    question.stop()
-
-
-async def _in_thread(head: bytes, pieces: Iterator[bytes], question: Question) -> AsyncIterator[bytes]:
+async def _in_thread(
+    request: Request, head: bytes, pieces: Iterator[bytes], question: Question
+) -> AsyncIterator[bytes]:
     """The pieces, each made in a worker thread. When the client has gone the query is stopped and not read on."""
     try:
         yield head
-        while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
+        while (piece := await _watched(request, question, partial(next, pieces, None))) is not None:
             yield piece
     except CancelledFault:
         log.info("the client went away")

@@ -31,3 +31,17 @@ def test_a_nearer_deadline_wakes_the_thread() -> None:
         with deadlines.within(0.02, near.set):
             assert near.wait(10)
         assert not far.is_set()
+
+
+def test_who_does_not_stop_is_told_again() -> None:
+    deadlines, told = Deadlines(), threading.Semaphore(0)
+    with deadlines.within(0.01, told.release):
+        assert all(told.acquire(timeout=10) for _ in range(3))
+
+
+def test_a_deadline_may_be_now() -> None:
+    deadlines, stopped = Deadlines(), threading.Event()
+    with deadlines.within(float("inf"), stopped.set) as now:
+        now()
+        assert stopped.wait(10)
+    now()  # too late to matter
