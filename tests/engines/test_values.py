@@ -238,6 +238,40 @@ def test_numbers_of_other_types(world: Any) -> None:
         assert world.values(f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id") == expected, condition
 
 
+@pytest.mark.parametrize("count", [3, 99, 101, 700])
+def test_lists_short_and_long(world: Any, count: int) -> None:
+    numbers = [n * 3 for n in range(count)]
+    mags = {float(np.round(m, 3)) for m in world.stars["mag"][:count] if m is not None}
+    days = [dt.date(2000, 1, 1) + dt.timedelta(n) for n in range(count)]
+    texts = [f"a{n}" for n in range(count)] + ["abc", "it''s"]
+    for name, options, inside in (
+        ("id", map(str, numbers), lambda v: v in numbers),
+        ("id", map(str, [*numbers, 99999999999]), lambda v: v in numbers),
+        ("id", [*map(str, numbers), "2.5"], lambda v: v in numbers),
+        ("mag", map(str, mags), lambda v: float(np.round(v, 3)) in mags),
+        ("date", [f"'{d}'" for d in days], lambda v: v in days),
+        ("name", [f"'{t}'" for t in texts], lambda v: v in ("abc", "it's")),
+    ):
+        listed = ", ".join(options)
+        for no in ("", "NOT "):
+            text = f'SELECT id FROM sky.stars WHERE "{name}" {no}IN ({listed}) ORDER BY id'
+            values = enumerate(world.stars[name])
+            assert world.values(text) == [i for i, v in values if v is not None and inside(v) != bool(no)], text[:80]
+        nothing = f'SELECT id FROM sky.stars WHERE "{name}" NOT IN ({listed}, NULL)'
+        assert world.values(nothing) == []
+
+
+def test_long_lists_anywhere(world: Any) -> None:
+    listed = ", ".join(str(n) for n in range(200))
+    text = f"SELECT CASE WHEN id IN ({listed}) THEN 1 ELSE 0 END AS c, COUNT(*) FROM stars GROUP BY c ORDER BY c"
+    assert world.ask(text) == [(0, len(world.stars["id"]) - 200), (1, 200)]
+    for kind in ("JOIN", "LEFT JOIN", "RIGHT JOIN"):
+        text = f"SELECT COUNT(*) FROM stars AS s {kind} stars AS t ON s.id = t.id AND t.id IN ({listed}) AND s.id >= 0"
+        assert world.values(text) == [200 if kind == "JOIN" else len(world.stars["id"])]
+    text = f"SELECT flag FROM stars GROUP BY flag HAVING MIN(id) IN ({listed}) OR NOT MAX(id) IN ({listed})"
+    assert len(world.ask(text)) == 4
+
+
 def test_dates_and_times(world: Any) -> None:
     days, moments = world.stars["date"], world.stars["moment"]
     noon = dt.datetime(2000, 1, 5, 12)

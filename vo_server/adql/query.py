@@ -116,6 +116,15 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
+class Among:
+    """IN a long list: `options` is a constant whose value is the tuple of them, all of its column's type."""
+
+    value: Value
+    options: Value
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Like:
     value: Value
     pattern: Value
@@ -164,7 +173,7 @@ class Or:
     operands: tuple[Condition, ...]
 
 
-Condition = Compare | Between | In | Like | IsNull | Exists | Holds | Within | Not | And | Or
+Condition = Compare | Between | In | Among | Like | IsNull | Exists | Holds | Within | Not | And | Or
 
 # --------------------------------------------------------------- sources
 

@@ -247,6 +247,12 @@ class _Translation:
                 return sa.not_(between) if negated else between
             case q.In(value, options, negated):
                 return self._in(value, options, negated)
+            case q.Among(value, q.Slot(number, column), negated):
+                listed = sa.cast(sa.bindparam(f"p{number}"), sa.ARRAY(column.type.sql))
+                among = sa.select(sa.func.unnest(listed))
+                return self.value(value).not_in(among) if negated else self.value(value).in_(among)
+            case q.Among():
+                raise TypeError("the options of a long list are one constant")
             case q.Like(value, pattern, negated, fold):
                 text, wanted = self.value(value), self.value(pattern)
                 like = text.ilike(wanted) if fold else text.like(wanted)

@@ -29,15 +29,18 @@ KINDS = {
 
 def constant(value: float) -> q.Constant:
     """A number as a double."""
-    return q.Constant(float(value), Column("", types.DOUBLE))
+    return q.Constant(float(value), _DOUBLE)
+
+
+_INTEGER, _DOUBLE = Column("", types.INTEGER), Column("", types.DOUBLE)
 
 
 def number(node: tree.Number) -> q.Constant:
     """A literal: INTEGER or BIGINT where it is whole and fits, else DOUBLE."""
-    if node.text.lower().startswith("0x"):
-        return _whole(int(node.text, 16), Column("", types.INTEGER))
     if node.text.isdigit():
-        return _whole(int(node.text), Column("", types.INTEGER))
+        return _whole(int(node.text), _INTEGER)
+    if node.text.lower().startswith("0x"):
+        return _whole(int(node.text, 16), _INTEGER)
     value = float(node.text)
     if not np.isfinite(value):
         raise QueryFault(f"{node.text} is too large a number", place=node.place)
@@ -48,7 +51,8 @@ def _whole(value: int, column: Column) -> q.Constant:
     wide = types.INTEGER if abs(value) < 2**31 else types.BIGINT
     if abs(value) >= 2**63:
         return q.Constant(float(value), column.but(type=types.DOUBLE))
-    return q.Constant(value, column.but(type=types.wider(wide, column.type)))
+    type = types.wider(wide, column.type)
+    return q.Constant(value, column if type is column.type else column.but(type=type))
 
 
 _DALI_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?Z?", re.ASCII)
@@ -229,6 +233,15 @@ def shared(values: Sequence[q.Value]) -> Column:
     type = common_type(known) or known[0].type
     units, ucds = {c.unit for c in known}, {c.ucd for c in known}
     return Column("", type, unit=units.pop() if len(units) == 1 else None, ucd=ucds.pop() if len(ucds) == 1 else None)
+
+
+def together(options: Sequence[q.Value]) -> q.Constant | None:
+    """Constants as one, the tuple of their values; None where one of them is NULL or depends on a row."""
+    values = [o.value for o in options if isinstance(o, q.Constant) and o.value is not None]
+    type = common_type([o.column for o in options])
+    if len(values) < len(options) or type is None or type.family == "geometry":
+        return None
+    return q.Constant(tuple(values), Column("", type))
 
 
 # ------------------------------------------------------------- aggregates

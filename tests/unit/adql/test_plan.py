@@ -1,0 +1,102 @@
+"""Which conditions bound the index, and which must not."""
+
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vo_server.adql import query as q
+from vo_server.adql.parse import parse
+from vo_server.adql.plan import plan
+from vo_server.adql.resolve import resolve
+from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.sky import cover
+
+CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
+CONE = "1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))"
+
+
+def bounds(text: str) -> dict[str, list[tuple[int, int]]]:
+    """The ranges of each source in a planned query."""
+    planned = plan(resolve(parse(text), CATALOGUE, text).query)
+    return {
+        p.index.source: [(int(lo.value), int(hi.value)) for lo, hi in p.ranges]
+        for p in q.parts(planned)
+        if isinstance(p, q.Within)
+    }
+
+
+@pytest.mark.parametrize(
+    ("condition", "sources"),
+    [
+        (CONE, {"psc"}),
+        (f"{CONE} AND j_m < 3", {"psc"}),
+        (f"{CONE} OR j_m < 3", set()),
+        (f"{CONE} OR DISTANCE(ra, dec, 50, 60) < 1", {"psc"}),
+        (f"NOT {CONE}", set()),
+        ("0=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))", set()),
+        ("DISTANCE(ra, dec, 10, 20) > 1", set()),
+        ("DISTANCE(ra, dec, 10, 20) < j_m", set()),
+        ("1=CONTAINS(POINT(dec, ra), CIRCLE(10, 20, 1))", set()),
+        ("1=CONTAINS(POINT(ra + 0.0, dec), CIRCLE(10, 20, 1))", set()),
+        ("1=CONTAINS(CIRCLE(10, 20, 1), POINT(ra, dec))", set()),
+        ("1=CONTAINS(POINT(glon, glat), CIRCLE(10, 20, 1))", set()),
+        ("1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 179))", set()),
+        ("1=INTERSECTS(CIRCLE(10, 20, 1), POINT(ra, dec))", {"psc"}),
+        ("1=CONTAINS(POINT(ra, dec), POLYGON(1, 2, 3, 4, 5, 9))", {"psc"}),
+        ("1=CONTAINS(POINT(ra, dec), BOX(10, 20, 1, 1))", {"psc"}),
+        ("1=CONTAINS(POINT(ra, dec), POINT(10, 20))", {"psc"}),
+        (f"ext_key IN (SELECT ext_key FROM xsc WHERE {CONE})", {"xsc"}),
+        (f"ext_key NOT IN (SELECT ext_key FROM xsc WHERE {CONE})", {"xsc"}),
+    ],
+)
+def test_what_bounds_the_index(condition: str, sources: set[str]) -> None:
+    assert set(bounds(f"SELECT ra FROM psc WHERE {condition}")) == sources
+
+
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        (f"SELECT raj FROM (SELECT ra AS raj FROM psc WHERE {CONE}) AS p", {"psc"}),
+        (f"WITH p AS (SELECT ra FROM psc WHERE {CONE}) SELECT * FROM p", {"psc"}),
+        (f"SELECT ra FROM psc WHERE {CONE} UNION SELECT ra FROM xsc WHERE {CONE}", {"psc", "xsc"}),
+        (f"SELECT p.ra FROM psc AS p JOIN xsc AS x ON p.ext_key = x.ext_key AND {CONE.replace('ra,', 'x.ra,').replace('dec)', 'x.dec)')}", {"x"}),
+        ("SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, p.dec, 1, 2) < 1 AND DISTANCE(x.ra, x.dec, 1, 2) < 1", {"p", "x"}),
+        ("SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, p.dec, 1, 2) < 1 OR DISTANCE(x.ra, x.dec, 1, 2) < 1", set()),
+        ("SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, x.dec, 1, 2) < 1", set()),
+        ("SELECT ra FROM psc GROUP BY ra, dec HAVING DISTANCE(ra, dec, 1, 2) < 1", set()),
+        (f"SELECT ra FROM fp_psc WHERE {CONE}", {"fp_psc"}),
+    ],
+)  # fmt: skip
+def test_where_in_a_query_it_is_bounded(text: str, sources: set[str]) -> None:
+    assert set(bounds(text)) == sources
+
+
+def test_bounds_of_a_conjunction_meet() -> None:
+    def size(text: str) -> int:
+        return sum(hi - lo + 1 for lo, hi in bounds(f"SELECT ra FROM psc WHERE {text}").get("psc", []))
+
+    wide, apart = "DISTANCE(ra, dec, 10, 20) < 5", "DISTANCE(ra, dec, 100, -20) < 5"
+    assert size(f"{wide} AND {CONE}") <= size(CONE) < size(wide)
+    assert size(f"{wide} OR {apart}") >= size(wide)
+    assert size(f"{wide} AND {apart}") == 0
+    assert bounds(f"SELECT ra FROM psc WHERE {wide} AND {apart}") == {"psc": []}
+
+
+def test_a_plan_leaves_the_condition_as_it_was() -> None:
+    text = f"SELECT ra FROM psc WHERE {CONE} AND j_m < 3"
+    before = resolve(parse(text), CATALOGUE, text).query
+    planned = plan(before)
+    assert isinstance(before, q.Select)
+    assert isinstance(planned, q.Select)
+    assert isinstance(planned.where, q.And)
+    assert planned.where.operands[-1] == before.where
+    (ranges,) = bounds(text).values()
+    index = int(cover.index(np.array([10.0]), np.array([20.0]))[0])
+    assert any(lo <= index <= hi for lo, hi in ranges)
+    assert (
+        plan(resolve(parse("SELECT ra FROM psc"), CATALOGUE).query)
+        == resolve(parse("SELECT ra FROM psc"), CATALOGUE).query
+    )

@@ -1,0 +1,85 @@
+"""Shapes and vectors by themselves: what an engine's suite does not see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vo_server.sky import shapes, vectors
+
+SQUARE = (5.0, 15.0, 15.0, 15.0, 15.0, 25.0, 5.0, 25.0)
+LON, LAT = st.floats(0, 360), st.floats(-90, 90)
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers", "said"),
+    [
+        ("polygon", (1, 2, 3, 4), "three pairs"),
+        ("polygon", (1, 2, 3, 4, 5, 6, 7), "three pairs"),
+        ("polygon", (1, 2, 3, 4, 5, np.nan), "not a number"),
+        ("polygon", (1, 2, 3, 4, 5, 91), "latitude"),
+        ("polygon", (0, 0, 1, 1, 0, 1, 1, 0), "cross"),
+        ("polygon", (1, 2, 1, 2, 3, 4), "same"),
+        ("circle", (1, 2, -1), "negative"),
+        ("circle", (1, 92, 1), "latitude"),
+        ("point", (np.inf, 2), "finite"),
+        ("box", (1, 2, 180, 1), "sides"),
+        ("box", (1, 2, 1, 0), "sides"),
+    ],
+)
+def test_bad_shapes(kind: str, numbers: tuple[float, ...], said: str) -> None:
+    with pytest.raises(shapes.BadShape, match=said):
+        shapes.check(kind, numbers)
+
+
+def test_points_that_are_nowhere_are_not_inside() -> None:
+    lon, lat = np.array([10.0, np.nan, 10.0, 10.0, np.inf, 370.0, -350.0]), np.array([20.0, 20, np.nan, 95, 20, 20, 20])
+    assert shapes.points_in_polygon(lon, lat, SQUARE).tolist() == [True, False, False, False, False, True, True]
+
+
+def test_either_direction_of_the_vertices_is_the_same_polygon() -> None:
+    back = tuple(x for pair in list(zip(SQUARE[::2], SQUARE[1::2], strict=True))[::-1] for x in pair)
+    assert shapes.area(("polygon", SQUARE)) == pytest.approx(shapes.area(("polygon", back)))
+    assert shapes.contains(("polygon", SQUARE), ("polygon", back))
+    assert shapes.area(("polygon", SQUARE)) < 41253 / 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(LON, LAT, LON, LAT)
+def test_distances(lon1: float, lat1: float, lon2: float, lat2: float) -> None:
+    a, b = vectors.unit(lon1, lat1)[0], vectors.unit(lon2, lat2)[0]
+    chord = 2 * np.degrees(np.arcsin(min(1.0, float(np.linalg.norm(a - b)) / 2)))
+    assert float(vectors.distance(lon1, lat1, lon2, lat2)) == pytest.approx(chord, abs=2e-6)
+    assert float(vectors.distance(lon1, lat1, lon1, lat1)) == pytest.approx(0, abs=1e-13)
+    assert float(vectors.distance(lon1, lat1, lon1 + 180, -lat1)) == pytest.approx(180, abs=1e-6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(LON, LAT)
+def test_vectors_and_back(lon: float, lat: float) -> None:
+    (x,), (y,) = vectors.lonlat(vectors.unit(lon, lat))
+    assert 0 <= x < 360
+    assert float(vectors.distance(lon, lat, x, y)) < 1e-12
+
+
+@settings(max_examples=100, deadline=None)
+@given(LON, LAT, st.floats(1e-6, 170), st.floats(1e-6, 170))
+def test_a_box_reaches_half_its_sides_from_its_centre(lon: float, lat: float, width: float, height: float) -> None:
+    corners = np.array(vectors.box(lon, lat, width, height))
+    xyz = vectors.unit(*corners.T)
+    for i, half in ((0, height / 2), (1, width / 2), (2, height / 2), (3, width / 2)):
+        normal = np.cross(xyz[i], xyz[(i + 1) % 4])
+        away = np.degrees(np.arcsin(abs(vectors.unit(lon, lat)[0] @ normal) / np.linalg.norm(normal)))
+        assert away == pytest.approx(half, rel=1e-6, abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(LON, LAT, st.floats(0, 170), LON, LAT, st.floats(0, 170))
+def test_circles_agree_with_one_another(x1: float, y1: float, r1: float, x2: float, y2: float, r2: float) -> None:
+    a, b = ("circle", (x1, y1, r1)), ("circle", (x2, y2, r2))
+    assert shapes.intersects(a, b) == shapes.intersects(b, a)
+    if shapes.contains(a, b):
+        assert shapes.intersects(a, b)
+        assert shapes.contains(a, ("point", (x2, y2)))
