@@ -119,6 +119,12 @@ def test_every_form_of_a_cone(world: Any, condition: str) -> None:
         "SELECT q.id FROM (SELECT * FROM sky.stars) AS q WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2))",
         "SELECT q.n FROM (SELECT id AS n, ra AS a, dec AS d FROM sky.stars) AS q WHERE DISTANCE(a, d, 10, 20) < 2",
         "WITH c AS (SELECT * FROM sky.stars) SELECT id FROM c WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2))",
+        "SELECT id FROM (SELECT * FROM (SELECT * FROM fp_stars) AS a) AS b JOIN stars AS s ON s.id = b.cntr"
+        " WHERE DISTANCE(raj2000, b.dec, 10, 20) < 2",
+        "SELECT s.id FROM stars AS s LEFT JOIN (SELECT id, ra, dec FROM stars) AS t ON s.id = t.id"
+        " WHERE DISTANCE(t.ra, t.dec, 10, 20) < 2",
+        "SELECT q.id FROM (SELECT t.id, t.ra, t.dec FROM stars AS s LEFT JOIN stars AS t ON s.id = t.id) AS q"
+        " WHERE DISTANCE(ra, dec, 10, 20) < 2",
         "SELECT s.id FROM sky.stars AS s JOIN sky.stars AS t ON s.id = t.id AND DISTANCE(t.ra, t.dec, 10, 20) < 2",
         "SELECT s.id FROM sky.stars AS s JOIN sky.stars AS t USING (id) WHERE DISTANCE(s.ra, s.dec, 10, 20) < 2",
         "SELECT id FROM sky.stars NATURAL JOIN (SELECT id, ra FROM sky.stars) AS t WHERE DISTANCE(ra, dec, 10, 20) < 2",

@@ -7,7 +7,7 @@ itself stays as it was and the answer is the same with and without the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -44,14 +44,68 @@ def _ranged(query: q.Select) -> q.Select:
     positions = dict(_positions(query.source))
     if not positions:
         return query
-    return replace(query, source=_source(query.source, positions), where=_bounded(query.where, positions))
+    scans = _scans(query.source)
+    source = _source(query.source, positions, scans)
+    if query.where is not None:
+        for name, ranges in _implied(query.where, positions).items():
+            source = _narrowed(source, name, ranges)
+    return replace(query, source=source, where=_bounded(query.where, positions, scans))
 
 
-def _source(source: q.Source, positions: Mapping[str, Position]) -> q.Source:
+def _scans(source: q.Source) -> frozenset[str]:
+    """The published tables among the sources of a SELECT, by their names in the query."""
+    match source:
+        case q.Scan(name):
+            return frozenset({name})
+        case q.Join():
+            return _scans(source.left) | _scans(source.right)
+        case _:
+            return frozenset()
+
+
+def _narrowed(source: q.Source, name: str, ranges: Ranges) -> q.Source:
+    """A condition on all rows that bounds a sub-query's position bounds the index inside of it, too."""
+    match source:
+        case q.Join():
+            left, right = _narrowed(source.left, name, ranges), _narrowed(source.right, name, ranges)
+            return replace(source, left=left, right=right)
+        case q.Derived(own, q.Select() as inner) if own == name:
+            return replace(source, query=_cut(inner, ranges))
+        case _:
+            return source
+
+
+def _cut(query: q.Select, ranges: Ranges) -> q.Select:
+    shown = _shown(query)
+    if shown is None:
+        return query
+    name, position = shown
+    if name not in _scans(query.source):
+        return replace(query, source=_narrowed(query.source, name, ranges))
+    within = _within(name, position, ranges)
+    return replace(query, where=within if query.where is None else q.And((within, query.where)))
+
+
+def _shown(query: q.Query) -> tuple[str, Position] | None:
+    """The source inside a query whose position is among its columns, and what they are called there.
+
+    Not where rows are counted, cut off or grouped: what is left out then would change the rest.
+    """
+    if not isinstance(query, q.Select) or query.top is not None or query.offset or query.group_by or query.having:
+        return None
+    labels = {(o.value.source, o.value.name): o.label for o in query.outputs if isinstance(o.value, q.Field)}
+    for name, place in _positions(query.source):
+        ra, dec = labels.get((name, place.ra)), labels.get((name, place.dec))
+        if ra is not None and dec is not None:
+            return name, replace(place, ra=ra, dec=dec)
+    return None
+
+
+def _source(source: q.Source, positions: Mapping[str, Position], scans: Set[str]) -> q.Source:
     if not isinstance(source, q.Join):
         return source
-    left, right = _source(source.left, positions), _source(source.right, positions)
-    return replace(source, left=left, right=right, on=_bounded(source.on, positions))
+    left, right = _source(source.left, positions, scans), _source(source.right, positions, scans)
+    return replace(source, left=left, right=right, on=_bounded(source.on, positions, scans))
 
 
 def _positions(source: q.Source) -> Iterator[tuple[str, Position]]:
@@ -62,14 +116,19 @@ def _positions(source: q.Source) -> Iterator[tuple[str, Position]]:
         case q.Join(_, left, right, _):
             yield from _positions(left)
             yield from _positions(right)
-        case q.Derived() | q.Spread():
+        case q.Derived(name, inner):
+            shown = _shown(inner)
+            if shown is not None:
+                yield name, shown[1]
+        case q.Spread():
             return
 
 
-def _bounded(condition: q.Condition | None, positions: Mapping[str, Position]) -> q.Condition | None:
+def _bounded(condition: q.Condition | None, positions: Mapping[str, Position], scans: Set[str]) -> q.Condition | None:
     if condition is None:
         return None
-    withins = [_within(name, positions[name], ranges) for name, ranges in _implied(condition, positions).items()]
+    implied = _implied(condition, positions)
+    withins = [_within(name, positions[name], ranges) for name, ranges in implied.items() if name in scans]
     return q.And((*withins, condition)) if withins else condition
 
 

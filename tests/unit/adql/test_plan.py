@@ -68,6 +68,17 @@ def test_what_bounds_the_index(condition: str, sources: set[str]) -> None:
         ("SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, x.dec, 1, 2) < 1", set()),
         ("SELECT ra FROM psc GROUP BY ra, dec HAVING DISTANCE(ra, dec, 1, 2) < 1", set()),
         (f"SELECT ra FROM fp_psc WHERE {CONE}", {"fp_psc"}),
+        (f"SELECT ra FROM (SELECT * FROM psc) AS s WHERE {CONE}", {"psc"}),
+        (f"SELECT ra FROM (SELECT DISTINCT ra, dec FROM psc WHERE j_m < 3) AS s WHERE {CONE} AND ra > 3", {"psc"}),
+        ("SELECT a FROM (SELECT ra AS a, dec AS d FROM psc) AS s WHERE DISTANCE(a, d, 1, 2) < 1", {"psc"}),
+        (f"WITH c AS (SELECT * FROM psc), d AS (SELECT ra, dec FROM c) SELECT * FROM d WHERE {CONE}", {"psc"}),
+        ("SELECT p.a FROM (SELECT ra AS a, dec AS d FROM psc) AS p, xsc AS x WHERE DISTANCE(a, d, 1, 2) < 1", {"psc"}),
+        (f"SELECT ra FROM (SELECT p.ra, p.dec FROM psc AS p, xsc AS x WHERE p.ext_key = x.ext_key) AS s WHERE {CONE}", {"p"}),
+        (f"SELECT ra FROM (SELECT ra AS dec, dec AS ra FROM psc) AS s WHERE {CONE}", set()),
+        (f"SELECT ra FROM (SELECT TOP 5 ra, dec FROM psc ORDER BY j_m) AS s WHERE {CONE}", set()),
+        (f"SELECT ra FROM (SELECT ra, dec FROM psc OFFSET 5) AS s WHERE {CONE}", set()),
+        (f"SELECT ra FROM (SELECT ra, dec, COUNT(*) AS n FROM psc GROUP BY ra, dec) AS s WHERE {CONE}", set()),
+        ("SELECT p.ra FROM psc AS p LEFT JOIN (SELECT ra, dec FROM xsc) AS x ON DISTANCE(x.ra, x.dec, 1, 2) < 1", set()),
     ],
 )  # fmt: skip
 def test_where_in_a_query_it_is_bounded(text: str, sources: set[str]) -> None:
