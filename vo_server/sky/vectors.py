@@ -20,9 +20,11 @@ def unit(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Floats:
 
 
 def lonlat(vectors: Floats) -> tuple[Floats, Floats]:
-    """Longitude in 0..360 and latitude in degrees of vectors (n, 3) of any length."""
+    """Longitude in 0..360, 360 itself left out, and latitude in degrees of vectors (n, 3) of any length."""
     x, y, z = np.moveaxis(np.atleast_2d(vectors), -1, 0)
-    return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arctan2(z, np.hypot(x, y)))
+    lon = np.degrees(np.arctan2(y, x)) % 360.0
+    lon[lon == 360.0] = 0.0  # what a hair's breadth below 0 is rounded to
+    return lon, np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
 def distance(lon1: npt.ArrayLike, lat1: npt.ArrayLike, lon2: npt.ArrayLike, lat2: npt.ArrayLike) -> Floats:
