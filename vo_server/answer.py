@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from vo_server.adql import query as q
 from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan
+from vo_server.adql.plan import expected, plan
 from vo_server.adql.resolve import Meaning, resolve
 from vo_server.adql.translate import translate
 from vo_server.catalogue.catalogue import Catalogue
@@ -24,7 +24,8 @@ from vo_server.model.result import Info, Result
 log = logging.getLogger(__name__)
 
 SHORT = 10_000
-"""A query for no more rows than this is answered at once, and not in a stream."""
+"""A query for no more rows than this, or for so little sky, is answered at once and not in a stream. The sky's densest
+parts hold some fifteen times more than this for as much of it."""
 
 
 def meaning(text: str, catalogue: Catalogue) -> Meaning:
@@ -56,7 +57,7 @@ class Answer:
 class Question:
     """A query and how it shall be answered. `stop` may be called at any time, from any thread.
 
-    `brief` says that few rows are to be expected although the query does not say so.
+    `brief`: few rows are to be expected, so that the answer may be made whole before it begins.
     """
 
     query: q.Query
@@ -68,16 +69,9 @@ class Question:
     description: str | None = None
     infos: tuple[Info, ...] = ()
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
-    brief: bool = False
+    brief: bool = field(default=False, init=False)
     _run: Run | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        self.brief = self.brief or self._rows() <= SHORT
-
-    def _rows(self) -> int:
-        """One row more than MAXREC is asked for: overflow is known, and only then said (TAP 1.1 section 2.7.4)."""
-        return self.maxrec + 1 if self.query.top is None else min(self.query.top, self.maxrec + 1)
 
     def answer(self) -> Answer:
         """Start the query and wait for its first rows.
@@ -97,7 +91,7 @@ class Question:
         if self.maxrec == 0:
             return iter(())
         started = time.perf_counter()
-        statement, slots = translate(plan(self._cut(), self.engine.rows), self.engine.locate)
+        statement, slots = translate(self._planned(), self.engine.locate)
         self._run = self.engine.run(statement, slots, timeout=self.timeout, uploads=self.uploads, brief=self.brief)
         if self._stopped:
             self._run.close()
@@ -107,12 +101,18 @@ class Question:
         log.info("first rows after %.1f ms", 1e3 * (time.perf_counter() - started))
         return batches if first is None else chain((first,), batches)
 
-    def _cut(self) -> q.Query:
-        """The query with its limit, but for a long one without an order: a database that is told to cut it there
-        gathers all rows before it gives the first, and here they are cut as they come."""
-        if self.brief or self.query.order_by or self.query.offset:
-            return replace(self.query, top=self._rows())
-        return replace(self.query, top=None)
+    def _rows(self) -> int:
+        """One row more than MAXREC is asked for: overflow is known, and only then said (TAP 1.1 section 2.7.4)."""
+        return self.maxrec + 1 if self.query.top is None else min(self.query.top, self.maxrec + 1)
+
+    def _planned(self) -> q.Query:
+        """The query with its plan and its limit, but for a long one without an order: a database that is told to cut
+        that gathers all rows before it gives the first, and here they are cut as they come."""
+        query = plan(self.query, self.engine.rows)
+        few = expected(query, self.engine.rows)
+        self.brief = self._rows() <= SHORT or (few is not None and few <= SHORT)
+        cut = self.brief or bool(query.order_by) or query.offset is not None
+        return replace(query, top=self._rows() if cut else None)
 
 
 def head(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:

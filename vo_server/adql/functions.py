@@ -138,12 +138,12 @@ _NONE = sa.literal_column("0", sa.Integer())
 
 
 def _fold_trunc(x: float, n: int = 0) -> float:
-    return math.trunc(x * 10.0**n) / 10.0**n
+    return math.trunc(x * 10.0**n) / 10.0**n + 0.0
 
 
 def _fold_round(x: float, n: int = 0) -> float:
     big = abs(x) * 10.0**n
-    return math.copysign(math.floor(big) + (big - math.floor(big) >= 0.5), x) / 10.0**n
+    return math.copysign(math.floor(big) + (big - math.floor(big) >= 0.5), x) / 10.0**n + 0.0
 
 
 def _coordinate(n: int) -> Callable[[Geometry], Element]:

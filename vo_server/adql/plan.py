@@ -40,6 +40,23 @@ def plan(query: q.Query, rows: Rows = lambda _: None) -> q.Query:
     return made
 
 
+def expected(query: q.Query, rows: Rows) -> int | None:
+    """About how many rows a planned query of one table reads, by the part of the sky that its index ranges cover.
+
+    None where this tells nothing: no ranges, several tables, a table of unknown size.
+    """
+    if not isinstance(query, q.Select) or not isinstance(query.source, q.Scan):
+        return None
+    total = rows(query.source.table)
+    covers = [w for w in (query.where.operands if isinstance(query.where, q.And) else ()) if isinstance(w, q.Within)]
+    if total is None or not covers:
+        return None
+    ends = [
+        (lo.value, hi.value) for lo, hi in covers[0].ranges if isinstance(lo, q.Constant) and isinstance(hi, q.Constant)
+    ]
+    return int(total * sum(int(hi) - int(lo) + 1 for lo, hi in ends) / int(cover.SKY[0, 1]))
+
+
 def _ranged(query: q.Select) -> q.Select:
     positions = dict(_positions(query.source))
     if not positions:

@@ -322,7 +322,7 @@ def _nodes(value: Any) -> Iterator[Any]:
 
 def mapped(node: Any, change: Callable[[Any], Any]) -> Any:
     """The same with each node changed, those inside a node before the node itself. What does not change is kept."""
-    if isinstance(node, Field):
+    if isinstance(node, Field) or (isinstance(node, Output) and isinstance(node.value, Field)):
         return node
     if isinstance(node, tuple):
         made = tuple(mapped(each, change) for each in node)

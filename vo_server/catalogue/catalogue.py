@@ -106,9 +106,9 @@ def same(written: str, delimited: bool, declared: str) -> bool:
     return written == declared if delimited else written.lower() == declared.lower()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """All that can be queried."""
+    """All that can be queried. Two catalogues are never equal, so that one can be the key of a cache."""
 
     schemas: tuple[Schema, ...]
     tables: tuple[Table, ...]

@@ -13,7 +13,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
 from vo_server.engines.deadlines import Deadlines
-from vo_server.engines.engine import Engine, Run, compiled
+from vo_server.engines.engine import Compiled, Engine, Run, compiled
 from vo_server.engines.store import ROWS, Store
 from vo_server.errors import CancelledFault, EngineFault, Fault, TimeoutFault, UsageFault
 from vo_server.model.column import Table
@@ -45,6 +46,14 @@ warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
 """The copy that it warns of is what a brief answer is."""
 
 _deadlines = Deadlines()
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A statement in DuckDB's words, as text and parsed: what is parsed serves any connection, and again and again."""
+
+    compiled: Compiled
+    parsed: duckdb.Statement
 
 
 class DuckDBEngine(Engine):
@@ -64,7 +73,7 @@ class DuckDBEngine(Engine):
         self._static = dict(static or {})
         self._limits = limits or Limits()
         self._dialect: sa.Dialect = Dialect(paramstyle="numeric_dollar")
-        self._compile = lru_cache(maxsize=256)(partial(compiled, dialect=self._dialect))
+        self._prepared = lru_cache(maxsize=256)(self._prepare)
         if self._limits.spill is not None:
             sweep(self._limits.spill)
         self._lock = threading.Lock()
@@ -124,12 +133,17 @@ class DuckDBEngine(Engine):
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
     ) -> Run:
-        words = self._compile(statement)
+        words = self._prepared(statement)
         database = self._open()
         cursor = database.cursor(brief)
         for name, rows in (uploads or {}).items():
             cursor.register(upload_name(name), rows)
-        return _DuckDBRun(database, cursor, words.text, words.values(slots), timeout, brief)
+        return _DuckDBRun(database, cursor, words.parsed, words.compiled.values(slots), timeout, brief)
+
+    def _prepare(self, statement: Statement) -> _Words:
+        words = compiled(statement, self._dialect)
+        (parsed,) = self._open().short.extract_statements(words.text)
+        return _Words(words, parsed)
 
     @override
     def rows(self, table: Table) -> int | None:
@@ -163,7 +177,7 @@ class _DuckDBRun(Run):
         self,
         database: Database,
         cursor: duckdb.DuckDBPyConnection,
-        text: str,
+        statement: duckdb.Statement,
         parameters: list[Any],
         timeout: float | None,
         brief: bool,
@@ -171,7 +185,7 @@ class _DuckDBRun(Run):
         self._brief = brief
         self._database = database
         self._cursor = cursor
-        self._text = text
+        self._statement = statement
         self._parameters = parameters
         self._timeout = timeout
         self._late = False
@@ -194,8 +208,8 @@ class _DuckDBRun(Run):
     def _reader(self) -> pa.RecordBatchReader:
         """A relation streams, but is bound twice; what is executed is bound once and held whole."""
         if not self._brief:
-            return self._cursor.sql(self._text, params=self._parameters).to_arrow_reader(BATCH)
-        return self._cursor.execute(self._text, self._parameters).to_arrow_reader(BATCH)
+            return self._cursor.sql(self._statement, params=self._parameters).to_arrow_reader(BATCH)
+        return self._cursor.execute(self._statement, self._parameters).to_arrow_reader(BATCH)
 
     def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         with self._limited():
@@ -249,7 +263,7 @@ class _DuckDBRun(Run):
         for pattern, message in _OF_ROWS:
             if re.search(pattern, said):
                 return UsageFault(message)
-        log.error("DuckDB refused: %s\n%s\n%r", said, self._text, self._parameters)
+        log.error("DuckDB refused: %s\n%s\n%r", said, self._statement.query, self._parameters)
         return EngineFault("the database could not answer this query; the operator finds the reason in the log")
 
 

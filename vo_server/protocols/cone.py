@@ -29,8 +29,6 @@ from vo_server.protocols.urls import asked_url
 
 STANDARD_ID = "ivo://ivoa.net/std/ConeSearch"
 MEDIA_TYPE = "text/xml"
-BRIEF = 0.3
-"""Degrees: the densest sky of an all-sky survey, 150,000 sources a square degree, has some 40,000 within."""
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
@@ -67,7 +65,6 @@ async def search(publication: Publication, cone: Cone, request: Request, site: S
         site.timeout,
         title=publication.origin.title,
         description=publication.table.description,
-        brief=radius <= BRIEF,
         infos=origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), (publication.table,), {}),
     )
     return await stream(request, question, media_type, f"{publication.id}.{choice.format.extension}")

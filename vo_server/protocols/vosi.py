@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from email.utils import format_datetime
-from functools import partial
+from functools import lru_cache, partial
 
 import anyio
 from starlette.requests import Request
@@ -15,7 +15,6 @@ from vo_server.catalogue.names import qualified
 from vo_server.documents import vosi
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import NotFoundFault, UsageFault
-from vo_server.model.column import Table
 from vo_server.protocols.dali import parameters
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Resource, Service, Site
@@ -70,14 +69,22 @@ async def tables(service: Service, request: Request, site: Site) -> Response:
     detail = ((await parameters(request)).one("DETAIL") or "max").lower()
     if detail not in ("min", "max"):
         raise UsageFault(f"detail is {detail!r}, which is neither min nor max")
-    catalogue = await anyio.to_thread.run_sync(_counted, service, site)
-    return document(request, vosi.tableset(catalogue, "min" if detail == "min" else "max"), XML)
+    catalogue = service.catalogue(site)
+    rows = await anyio.to_thread.run_sync(_rows, catalogue, site)
+    return document(request, _tableset(catalogue, rows, detail == "max"), XML)
+
+
+@lru_cache(maxsize=16)
+def _tableset(catalogue: Catalogue, rows: tuple[int | None, ...], columns: bool) -> bytes:
+    """The document, made once for what is loaded."""
+    return vosi.tableset(_counted(catalogue, rows), "max" if columns else "min")
 
 
 async def table(service: Service, request: Request, site: Site) -> Response:
     """One table in full."""
     wanted = request.path_params["name"]
-    catalogue = await anyio.to_thread.run_sync(_counted, service, site)
+    catalogue = service.catalogue(site)
+    catalogue = _counted(catalogue, await anyio.to_thread.run_sync(_rows, catalogue, site))
     for each in catalogue.tables:
         if wanted in (each.qualified, qualified(each)):
             return document(request, vosi.table(each, catalogue), XML)
@@ -85,11 +92,12 @@ async def table(service: Service, request: Request, site: Site) -> Response:
     raise NotFoundFault(f"no table {wanted}", hint=f"did you mean {' or '.join(close)}?" if close else None)
 
 
-def _counted(service: Service, site: Site) -> Catalogue:
-    """The catalogue of a service with the numbers of rows that are loaded now."""
-    catalogue = service.catalogue(site)
+def _rows(catalogue: Catalogue, site: Site) -> tuple[int | None, ...]:
+    """How many rows of each table are loaded now."""
+    return tuple(site.engine.rows(table) for table in catalogue.tables)
 
-    def counted(each: Table) -> Table:
-        return replace(each, nrows=site.engine.rows(each))
 
-    return replace(catalogue, tables=tuple(map(counted, catalogue.tables)))
+def _counted(catalogue: Catalogue, rows: tuple[int | None, ...]) -> Catalogue:
+    """The catalogue with the numbers of rows of its tables."""
+    counted = tuple(replace(table, nrows=n) for table, n in zip(catalogue.tables, rows, strict=True))
+    return replace(catalogue, tables=counted)
