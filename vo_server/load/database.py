@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,41 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
-from vo_server.engines.store import ROWS
+from vo_server.catalogue.catalogue import Publication
+from vo_server.engines.store import ROWS, Generation
 from vo_server.errors import LoadFault
 from vo_server.load.runs import SAMPLE, Keys
+from vo_server.load.sink import Target
 from vo_server.model.column import Position
 
 META = "meta"
 ROW_GROUP = 122_880
+
+
+@contextmanager
+def file(publication: Publication, generation: Generation) -> Iterator[Target]:
+    """The sink of the embedded engine: the generation's own file."""
+    yield File(generation)
+
+
+@dataclass(frozen=True, slots=True)
+class File(Target):
+    """A generation as a file of its own."""
+
+    generation: Generation
+
+    @override
+    def earlier(self, schema: pa.Schema, key: str | None) -> AbstractContextManager[Earlier | None]:
+        path = self.generation.store.current(self.generation.id)
+        return nullcontext() if path is None else Earlier(path, schema, key)
+
+    @override
+    def filling(self, threads: int, memory: int) -> AbstractContextManager[Database]:
+        return database(self.generation.path, threads, memory)
+
+    @override
+    def publish(self) -> None:
+        self.generation.publish()
 
 
 @dataclass(frozen=True, slots=True)

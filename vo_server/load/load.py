@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -34,7 +34,7 @@ from vo_server import __version__
 from vo_server.catalogue.catalogue import Publication
 from vo_server.engines.store import Generation, Store
 from vo_server.errors import LoadFault
-from vo_server.load.database import ROW_GROUP, Earlier, database
+from vo_server.load.database import ROW_GROUP, file
 from vo_server.load.inputs import Meter, expand, meter, opened
 from vo_server.load.pieces import Checked, Piece, checked
 from vo_server.load.recognise import pieces
@@ -42,6 +42,7 @@ from vo_server.load.rejects import OnError, Rejects
 from vo_server.load.rules import Rule, rules
 from vo_server.load.runs import Run, Spool, ahead, merged, regrouped
 from vo_server.load.shape import shape
+from vo_server.load.sink import Earlier, Sink, Target
 from vo_server.model.column import Position
 
 GIB = 1 << 30
@@ -81,6 +82,7 @@ def load(
     files: Sequence[str | Path],
     store: Store,
     *,
+    sink: Sink = file,
     append: bool = False,
     on_error: OnError = "stop",
     memory_limit: int = 2 * GIB,
@@ -89,18 +91,25 @@ def load(
 ) -> Loaded:
     """Load files into a catalogue: in place of its rows or, with `append`, beside them.
 
-    Until the last step the rows of before serve on, and they do whenever the load fails or is killed.
+    Until the last step the rows of before serve on, and they do whenever the load fails or is killed. What is made on
+    the way lies in the store, wherever the sink puts the rows.
 
     Raises LoadFault.
     """
     begun = time.monotonic()
     names = expand(files)
-    with store.writing(publication.id) as generation, Rejects(store.data, publication.id, on_error) as rejects:
-        work = _Work(publication, generation, rejects, memory_limit, threads or _processors(), progress or _nobody)
-        with _told(store.data), work.earlier(store.current(publication.id) if append else None) as earlier:
+    with (
+        store.writing(publication.id) as generation,
+        sink(publication, generation) as target,
+        Rejects(store.data, publication.id, on_error) as rejects,
+    ):
+        work = _Work(
+            publication, generation, target, rejects, memory_limit, threads or _processors(), progress or _nobody
+        )
+        with _told(store.data), target.earlier(work.schema, work.key) if append else nullcontext() as earlier:
             runs = work.read(names)
             total = work.write(runs, earlier, names)
-        generation.publish()
+        target.publish()
     seconds = time.monotonic() - begun
     return Loaded(work.rows, total, rejects.count, rejects.path, seconds, tuple(work.warnings))
 
@@ -127,6 +136,7 @@ class _Work:
 
     publication: Publication
     generation: Generation
+    target: Target
     rejects: Rejects
     memory: int
     threads: int
@@ -150,10 +160,6 @@ class _Work:
         """The finished table as Arrow sees it."""
         fields = [pa.field(c.name, c.type.arrow) for c in self.publication.table.columns]
         return pa.schema(fields if self.key is None else [*fields, pa.field(self.key, pa.int64())])
-
-    def earlier(self, path: Path | None) -> AbstractContextManager[Earlier | None]:
-        """The rows that serve now, if there are any."""
-        return nullcontext() if path is None else Earlier(path, self.schema, self.key)
 
     def read(self, names: Sequence[str]) -> list[Run]:
         """Every file, as sorted runs on disk."""
@@ -201,9 +207,9 @@ class _Work:
         ranges = _row_groups(self.memory // 16 // width, 8)
         group = _row_groups(self.memory // 32 // width, 2)
         tables = regrouped(ahead(self._sorted(runs, earlier, ranges)), group)
-        with database(self.generation.path, self.threads, max(self.memory // 2, GIB)) as target:
-            target.write_rows(self.schema, tables, self._writing(total))
-            target.write_meta(self._meta(total, earlier, names), self.position)
+        with self.target.filling(self.threads, max(self.memory // 2, GIB)) as filling:
+            filling.write_rows(self.schema, tables, self._writing(total))
+            filling.write_meta(self._meta(total, earlier, names), self.position)
         return total
 
     def _sorted(self, runs: Sequence[Run], earlier: Earlier | None, rows: int) -> Iterator[pa.RecordBatch]:
