@@ -28,12 +28,12 @@ SHORT = 10_000
 parts hold some fifteen times more than this for as much of it."""
 
 
-def meaning(text: str, catalogue: Catalogue) -> Meaning:
-    """What an ADQL text means.
+def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset()) -> Meaning:
+    """What an ADQL text means where these functions are not offered.
 
     Raises QueryFault with the place and a hint.
     """
-    return resolve(parse(text), catalogue, text)
+    return resolve(parse(text), catalogue, text, lacks)
 
 
 @dataclass(slots=True)

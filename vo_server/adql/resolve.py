@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from vo_server.adql import query as q
 from vo_server.adql import tree
@@ -31,18 +31,28 @@ class Meaning:
     warnings: tuple[str, ...] = ()
 
 
-def resolve(node: tree.Query, catalogue: Catalogue, text: str = "") -> Meaning:
-    """The meaning of a tree; `text` is what it was parsed from.
+def resolve(node: tree.Query, catalogue: Catalogue, text: str = "", lacks: frozenset[str] = frozenset()) -> Meaning:
+    """The meaning of a tree; `text` is what it was parsed from, `lacks` names functions that are not offered.
 
     Raises QueryFault with the place of what cannot be found or does not fit.
     """
     resolver = _Resolver(text, catalogue)
     try:
         query = resolver.query(node, None, {})
+        _check_offered(query, node, lacks)
     except QueryFault as fault:
         fault.text = fault.text or text
         raise
     return Meaning(query, tuple(dict.fromkeys(resolver.warnings)))
+
+
+def _check_offered(query: q.Query, node: tree.Query, lacks: frozenset[str]) -> None:
+    """Whatever it was written as (REGION, CAST), what comes of it must be offered."""
+    made = {part.function.name for part in q.parts(query) if isinstance(part, q.Apply)} if lacks else set()
+    if made & lacks:
+        calls = {getattr(c, "name", "CAST").upper(): c.place for c in _nodes(node, (tree.Call, tree.Cast))}
+        name = next((n for n in (*sorted(lacks), "REGION", "CAST") if n in calls), "")
+        raise QueryFault(f"{name or min(made & lacks)} is not offered by this service", place=calls.get(name))
 
 
 Common = Mapping[str, tuple[tree.Name, q.Query]]
@@ -401,14 +411,19 @@ def _where(node: tree.Select, whole: tree.Query, field: q.Field) -> Place:
 
 
 def _columns(node: object) -> Iterator[tree.ColumnName]:
-    if isinstance(node, tree.ColumnName):
+    return _nodes(node, tree.ColumnName)
+
+
+def _nodes(node: object, kinds: Any) -> Iterator[Any]:
+    """The nodes of these kinds in a tree."""
+    if isinstance(node, kinds):
         yield node
-    elif isinstance(node, tuple):
+    if isinstance(node, tuple):
         for part in node:
-            yield from _columns(part)
+            yield from _nodes(part, kinds)
     else:
         for name in getattr(node, "__dataclass_fields__", ()):
-            yield from _columns(getattr(node, name))
+            yield from _nodes(getattr(node, name), kinds)
 
 
 def _names(node: tree.TableName) -> Place:

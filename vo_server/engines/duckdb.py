@@ -146,6 +146,10 @@ class DuckDBEngine(Engine):
         return _Words(words, parsed)
 
     @override
+    def lacks(self) -> frozenset[str]:
+        return frozenset()
+
+    @override
     def rows(self, table: Table) -> int | None:
         if table.qualified in self._static:
             return int(self._static[table.qualified].num_rows)

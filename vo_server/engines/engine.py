@@ -55,6 +55,9 @@ class Engine(Protocol):
         `brief` says that the answer is short, so that it may be fetched at once where this is quicker.
         """
 
+    def lacks(self) -> frozenset[str]:
+        """The names of the functions of the language that it cannot say."""
+
     def rows(self, table: Table) -> int | None:
         """How many rows a table has; None where it is not loaded."""
 

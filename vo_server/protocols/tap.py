@@ -32,7 +32,7 @@ async def sync(request: Request, site: Site) -> Response:
     choice = dali.format_for(request, given, BINARY2)
     maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
     text = _query(given)
-    meant = await anyio.to_thread.run_sync(meaning, text, site.catalogue)
+    meant = await anyio.to_thread.run_sync(lambda: meaning(text, site.catalogue, site.engine.lacks()))
     infos = (
         *origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), tables(meant.query), {"query": text}),
         *(Info("warning", warning) for warning in meant.warnings),
@@ -73,7 +73,8 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
     """The TAP capability; what it says is taken from the records that the queries run by."""
     kinds = ("adqlgeo", "string", "conditional")
-    features = {kind: tuple(Feature(f.name) for f in FUNCTIONS.values() if f.feature == kind) for kind in kinds}
+    offered = [f for f in FUNCTIONS.values() if f.name not in site.engine.lacks()]
+    features = {kind: tuple(Feature(f.name) for f in offered if f.feature == kind) for kind in kinds}
     features["adqlgeo"] += (Feature("COORDSYS"),)
     features["string"] += (Feature("ILIKE"),)
     features |= {
