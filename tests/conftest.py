@@ -21,6 +21,7 @@ import httpx
 import pytest
 import uvicorn
 
+from tests.cluster import cluster, lacking
 from vo_server.app import SOFTWARE, catalogue_of, create_app
 from vo_server.engines.store import Store
 from vo_server.load import sample
@@ -83,6 +84,16 @@ def _load_real(folder: Path, files: Path) -> None:
     names = {"psc": "psc_bulkformat_scans56-58.psc.gz", "xsc": "xsc_bulkformat_1row.xsc"}
     for publication in catalogue_of(Settings()).publications:
         load(publication, [files / names[publication.id]], Store(folder))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database of a PostgreSQL that runs for these tests."""
+    reason = lacking()
+    if reason is not None:
+        pytest.skip(reason)
+    with cluster() as url:
+        yield url
 
 
 # ---------------------------------------------------------------- servers

@@ -9,6 +9,7 @@ import argparse
 import errno
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -39,14 +40,16 @@ from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
 from vo_server import __version__
-from vo_server.app import SOFTWARE, catalogue_of, create_app
+from vo_server.app import SOFTWARE, catalogue_of, create_app, engine_of
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.similar import similar
+from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.engines.store import Store
 from vo_server.errors import BusyFault, Fault, UsageFault
 from vo_server.load import sample
 from vo_server.load.load import Loaded, load
 from vo_server.load.load import Progress as LoadProgress
+from vo_server.load.sinks import sink
 from vo_server.settings import PREFIX, Settings, described, read
 
 DEMO_ROWS = 500_000
@@ -152,6 +155,7 @@ def _command(
     )
     parser.set_defaults(command=run)
     parser.add_argument("--data", metavar="DIR", help=_help("data"))
+    parser.add_argument("--engine", metavar="URL", help=_help("engine"))
     parser.add_argument("--schemas", metavar="DIR[:DIR]", help=_help("schemas"))
     parser.add_argument("--config", metavar="FILE", help="a TOML file of settings")
     parser.add_argument("--log-level", metavar="LEVEL", help=_help("log_level"))
@@ -218,6 +222,7 @@ def load_files(parsed: argparse.Namespace, settings: Settings) -> int:
             publication,
             parsed.files,
             Store(settings.data),
+            sink=sink(settings.engine),
             append=parsed.append,
             on_error=parsed.on_error,
             progress=_watch(bar, publication.table.qualified),
@@ -290,12 +295,27 @@ def _watch(bar: Progress, name: str) -> Callable[[LoadProgress], None]:
 
 def check(parsed: argparse.Namespace, settings: Settings) -> int:
     """Read the catalogue files and list the catalogues; a file that contradicts itself is a fault."""
-    for publication in catalogue_of(settings).publications:
-        table, path = publication.table, Store(settings.data).current(publication.id)
+    catalogue = catalogue_of(settings)
+    loaded = _loaded(settings, catalogue)
+    for publication in catalogue.publications:
+        table = publication.table
         cone = "cone search" if publication.cone else "no cone search"
-        state = f"loaded ({path})" if path else "not loaded"
+        state = f"loaded ({loaded[publication.id]})" if publication.id in loaded else "not loaded"
         print(f"{publication.id}: {table.qualified}, {len(table.columns)} columns, {cone}, {state}")
     return 0
+
+
+def _loaded(settings: Settings, catalogue: Catalogue) -> dict[str, str]:
+    """The catalogues that can be served, and where their rows lie or how many they are."""
+    if not settings.engine:
+        paths = {p.id: Store(settings.data).current(p.id) for p in catalogue.publications}
+        return {id: str(path) for id, path in paths.items() if path is not None}
+    engine = engine_of(settings, with_tap_schema(catalogue))
+    try:
+        rows = {p.id: engine.rows(p.table) for p in catalogue.publications}
+    finally:
+        engine.close()
+    return {id: f"{count:,} rows" for id, count in rows.items() if count is not None}
 
 
 # ------------------------------------------------------------------- demo
@@ -305,12 +325,13 @@ def demo(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make a synthetic sky, unless there is something to serve, and serve it."""
     catalogue = catalogue_of(settings)
     wanted = [_publication(catalogue, id) for id in ("psc", "xsc")]
-    missing = [p for p in wanted if Store(settings.data).current(p.id) is None]
+    loaded = _loaded(settings, catalogue)
+    missing = [p for p in wanted if p.id not in loaded]
     with nullcontext() if parsed.no_serve else _listen(settings) as listening:
         if missing == wanted or (missing and _workshop(settings).exists()):
             _make_sky(missing, parsed.rows, settings)
         else:
-            say(f"The catalogues in {settings.data} are served as they are.")
+            say(f"The catalogues in {_source(settings)} are served as they are.")
         return 0 if listening is None else _serve(settings, listening, _say_demo)
 
 
@@ -329,7 +350,8 @@ def _make_sky(wanted: list[Publication], rows: int, settings: Settings) -> None:
             for publication in wanted:
                 mine = [f for f in files if f.name.startswith(publication.id)]
                 watch = _watch(bar, publication.table.qualified)
-                _say_loaded(publication, load(publication, mine, Store(settings.data), progress=watch))
+                done = load(publication, mine, Store(settings.data), sink=sink(settings.engine), progress=watch)
+                _say_loaded(publication, done)
     finally:
         for file in folder.iterdir():
             file.unlink()
@@ -373,12 +395,17 @@ Stop with Ctrl-C."""
 
 def serve(parsed: argparse.Namespace, settings: Settings) -> int:
     """Serve what is loaded."""
-    if not any(Store(settings.data).current(p.id) for p in catalogue_of(settings).publications):
-        say(f"warning: nothing is loaded in {settings.data} yet (vo-server load)", "yellow")
+    if not _loaded(settings, catalogue_of(settings)):
+        say(f"warning: nothing is loaded in {_source(settings)} yet (vo-server load)", "yellow")
     with _listen(settings) as listening:
         return _serve(
-            settings, listening, lambda url: print(f"vo-server: serving {settings.data} at {url}", flush=True)
+            settings, listening, lambda url: print(f"vo-server: serving {_source(settings)} at {url}", flush=True)
         )
+
+
+def _source(settings: Settings) -> str:
+    """What is served, without a password that its URL may hold."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1@", settings.engine) or str(settings.data)
 
 
 def application() -> Starlette:

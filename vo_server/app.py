@@ -22,9 +22,9 @@ from vo_server.adql.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
+from vo_server.engines import Opening, open_engine
 from vo_server.engines.database import Limits
-from vo_server.engines.duckdb import DuckDBEngine
-from vo_server.engines.store import Store
+from vo_server.engines.engine import Engine
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
 from vo_server.protocols import cone, tap, vosi
 from vo_server.protocols.refuse import as_text
@@ -46,15 +46,17 @@ def catalogue_of(settings: Settings) -> Catalogue:
     return load_catalogue([builtin_schemas() / "catalogues", *further])
 
 
+def engine_of(settings: Settings, catalogue: Catalogue) -> Engine:
+    """The engine that the settings name, with TAP_SCHEMA."""
+    static = {f"tap_schema.{name}": rows for name, rows in describe(catalogue).items()}
+    limits = Limits(settings.memory, _spill(settings), settings.threads or None)
+    return open_engine(Opening(settings.engine, settings.data, limits, catalogue, static))
+
+
 def create_app(settings: Settings) -> Starlette:
     """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
     catalogue = with_tap_schema(catalogue_of(settings))
-    engine = DuckDBEngine(
-        Store(settings.data),
-        catalogue,
-        static={f"tap_schema.{name}": rows for name, rows in describe(catalogue).items()},
-        limits=Limits(settings.memory, _spill(settings), settings.threads or None),
-    )
+    engine = engine_of(settings, catalogue)
     site = Site(
         catalogue=catalogue,
         engine=engine,

@@ -30,6 +30,7 @@ class Settings:
     """All settings of a server."""
 
     data: Path = _row(Path("data"), "the folder that holds the loaded catalogues")
+    engine: str = _row("", "the URL of the database, postgresql://USER@HOST/NAME; the embedded one if empty")
     schemas: str = _row("", "further folders of catalogue files, separated by colons")
     host: str = _row("127.0.0.1", "the address to listen on")
     port: int = _row(8000, "the port to listen on; 0 takes a free one", low=0, high=65535)

@@ -24,8 +24,11 @@ from vo_server.catalogue.tap_schema import describe, with_tap_schema
 from vo_server.engines.database import Limits
 from vo_server.engines.duckdb import DuckDBEngine
 from vo_server.engines.engine import Engine
+from vo_server.engines.postgres import PostgresEngine
 from vo_server.engines.store import Store
+from vo_server.load.database import file
 from vo_server.load.load import load
+from vo_server.load.postgres import database as postgres_sink
 
 STARS = """
 id = "stars"
@@ -227,16 +230,25 @@ class World:
         return value
 
 
-def duckdb(store: Store, catalogue: Catalogue) -> Engine:
-    static = {f"tap_schema.{name}": rows for name, rows in describe(catalogue).items()}
-    return DuckDBEngine(store, catalogue, static=static, limits=Limits("1GB", threads=2))
+def duckdb(store: Store, catalogue: Catalogue, url: str) -> Engine:
+    return DuckDBEngine(store, catalogue, static=static(catalogue), limits=Limits("1GB", threads=2))
 
 
-ENGINES: dict[str, Callable[[Store, Catalogue], Engine]] = {"duckdb": duckdb}
+def postgres(store: Store, catalogue: Catalogue, url: str) -> Engine:
+    return PostgresEngine(url, catalogue, static=static(catalogue))
+
+
+def static(catalogue: Catalogue) -> dict[str, pa.Table]:
+    return {f"tap_schema.{name}": rows for name, rows in describe(catalogue).items()}
+
+
+ENGINES: dict[str, Callable[[Store, Catalogue, str], Engine]] = {"duckdb": duckdb, "postgres": postgres}
 
 
 @pytest.fixture(scope="session", params=ENGINES)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    url = request.getfixturevalue("postgresql") if request.param == "postgres" else ""
+    sink = postgres_sink(url) if url else file
     folder = tmp_path_factory.mktemp("world")
     (folder / "schemas").mkdir()
     (folder / "schemas/stars.toml").write_text(STARS)
@@ -246,8 +258,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     made = {"stars": stars(), "spots": spots()}
     for id, rows in made.items():
         pq.write_table(rows, folder / f"{id}.parquet")
-        load(catalogue.publication(id), [folder / f"{id}.parquet"], store)
+        load(catalogue.publication(id), [folder / f"{id}.parquet"], store, sink=sink)
     catalogue = with_tap_schema(catalogue)
-    engine = ENGINES[request.param](store, catalogue)
+    engine = ENGINES[request.param](store, catalogue, url)
     yield World(catalogue, engine, store, made["stars"].to_pydict(), made["spots"].to_pydict(), folder)
     engine.close()

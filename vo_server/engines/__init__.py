@@ -1,1 +1,70 @@
-"""The databases; each knows how to say the sky."""
+"""The databases, each under the schemes of its URLs; each knows how to say the sky."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.engines.database import Limits
+from vo_server.engines.duckdb import DuckDBEngine
+from vo_server.engines.engine import Engine
+from vo_server.engines.postgres import PostgresEngine
+from vo_server.engines.store import Store
+from vo_server.errors import UsageFault
+
+__all__ = ["ENGINES", "Kind", "Opening", "open_engine", "scheme"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an engine is opened with: its URL, the folder of the embedded one and its limits, what is published, and
+    tables that are not loaded but known (TAP_SCHEMA), by qualified name."""
+
+    url: str
+    data: Path
+    limits: Limits
+    catalogue: Catalogue
+    static: Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An engine that can be chosen; the embedded one goes by the empty scheme."""
+
+    schemes: tuple[str, ...]
+    open: Callable[[Opening], Engine]
+
+
+def _duckdb(given: Opening) -> Engine:
+    return DuckDBEngine(Store(given.data), given.catalogue, static=given.static, limits=given.limits)
+
+
+def _postgres(given: Opening) -> Engine:
+    return PostgresEngine(given.url, given.catalogue, static=given.static)
+
+
+ENGINES = (
+    Kind(("",), _duckdb),
+    Kind(("postgresql", "postgres"), _postgres),
+)
+
+
+def open_engine(given: Opening) -> Engine:
+    """The engine for a URL.
+
+    Raises UsageFault for one that is not known.
+    """
+    for kind in ENGINES:
+        if scheme(given.url) in kind.schemes:
+            return kind.open(given)
+    known = ", ".join(f"{s}://" for kind in ENGINES for s in kind.schemes if s)
+    raise UsageFault(f"no engine for {scheme(given.url)}", hint=f"leave it empty for the embedded one, or give {known}")
+
+
+def scheme(url: str) -> str:
+    """What stands before the colon; nothing for the empty URL."""
+    return url.partition(":")[0].lower()

@@ -1,0 +1,431 @@
+"""What is PostgreSQL's alone: loads beside queries, connections, cells in its own words, life without pgSphere."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from vo_server.__main__ import main
+from vo_server.adql.parse import parse
+from vo_server.adql.resolve import resolve
+from vo_server.adql.translate import translate
+from vo_server.catalogue.load import load_catalogue
+from vo_server.engines import generations, links, sky_postgres
+from vo_server.engines.generations import LOADER
+from vo_server.engines.links import Error, Link, definition
+from vo_server.engines.postgres import PostgresEngine
+from vo_server.engines.store import Store
+from vo_server.errors import BusyFault, CancelledFault, LoadFault, QueryFault, UsageFault
+from vo_server.load.load import load
+from vo_server.load.postgres import database
+from vo_server.settings import Settings
+from vo_server.sky import cover
+
+LINES = """
+id = "{id}"
+[schema]
+name = "sky"
+[table]
+name = "{id}"
+identifier = "n"
+position = {{ ra = "ra", dec = "dec" }}
+[columns.n]
+type = "INTEGER"
+ucd = "meta.id;meta.main"
+description = "A number."
+indexed = true
+[columns.ra]
+type = "DOUBLE PRECISION"
+unit = "deg"
+ucd = "pos.eq.ra;meta.main"
+description = "Right ascension."
+nullable = false
+[columns.dec]
+type = "DOUBLE PRECISION"
+unit = "deg"
+ucd = "pos.eq.dec;meta.main"
+description = "Declination."
+nullable = false
+[columns.t]
+type = "VARCHAR(40)"
+description = "A text."
+[columns.byte]
+type = "UNSIGNED BYTE"
+description = "A small number."
+[[views]]
+name = "seen_{id}"
+rename = {{ n = "number" }}
+[cone]
+test = [10.0, 20.0, 90.0]
+verb1 = ["n", "ra", "dec"]
+verb2 = ["n", "ra", "dec", "t"]
+[origin]
+title = "Lines"
+publisher = "Nobody"
+"""
+
+
+class Lines:
+    """A catalogue of our own in the database, and an engine over it."""
+
+    def __init__(self, url: str, folder: Path, id: str) -> None:
+        self.url, self.folder, self.id = url, folder, id
+        (folder / "lines.toml").write_text(LINES.format(id=id))
+        self.catalogue = load_catalogue([folder / "lines.toml"])
+        self.store = Store(folder / "data")
+        self.engine = PostgresEngine(url, self.catalogue)
+
+    def write(self, rows: int, first: int = 0) -> Path:
+        numbers = np.arange(first, first + rows, dtype=np.int32)
+        table = {
+            "n": numbers,
+            "ra": (numbers * 37.7) % 360,
+            "dec": np.degrees(np.arcsin((numbers * 0.618) % 2 - 1)),
+            "t": pa.array([f"{int(n):032d}" for n in numbers]),
+            "byte": pa.array((numbers % 256).astype(np.uint8), mask=numbers % 7 == 0),
+        }
+        path = self.folder / "lines.parquet"
+        pq.write_table(pa.table(table), path)
+        return path
+
+    def fill(self, rows: int, first: int = 0, **options: Any) -> int:
+        publication = self.catalogue.publication(self.id)
+        sink = database(self.url)
+        return load(publication, [self.write(rows, first)], self.store, sink=sink, **options).total
+
+    def begin(self, text: str, **options: Any) -> Any:
+        query = resolve(parse(text.format(id=self.id)), self.catalogue, text).query
+        statement, slots = translate(query, self.engine.locate)
+        return self.engine.run(statement, slots, **options)
+
+    def ask(self, text: str, **options: Any) -> list[Any]:
+        return [row for batch in self.begin(text, **options).batches() for row in batch.column(0).to_pylist()]
+
+    def schemas(self) -> list[str]:
+        """The generations that lie in the database."""
+        link = Link(self.url, LOADER)
+        found = link.ask("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, $1::text)", (f"vo_{self.id}_",))
+        link.close()
+        return found.column(0).to_pylist()
+
+
+@pytest.fixture
+def lines(postgresql: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Lines]:
+    made = Lines(postgresql, tmp_path, f"lines{crc32(request.node.name.encode())}")
+    yield made
+    made.engine.close()
+
+
+# ------------------------------------------------------------------- loads
+
+
+def test_rows_come_in_sorted_with_index_views_and_facts(lines: Lines) -> None:
+    assert lines.fill(3000) == 3000
+    (schema,) = lines.schemas()
+    link = Link(lines.url, LOADER)
+    keys = link.ask(f"SELECT _healpix, n, byte FROM {schema}.{lines.id} ORDER BY ctid")
+    assert keys.column(0).to_pylist() == sorted(keys.column(0).to_pylist())
+    assert sorted(keys.column(1).to_pylist()) == list(range(3000))
+    found = link.ask(f"SELECT indexdef FROM pg_indexes WHERE schemaname = '{schema}'").column(0).to_pylist()
+    assert sorted(text.rpartition("(")[2] for text in found) == ["_healpix)", "n)"]
+    facts = link.ask(
+        "SELECT rows, rejected, array_to_string(files, ' '), ra_max FROM vo_server.generations WHERE id = $1::text",
+        (lines.id,),
+    ).to_pylist()[0]
+    assert tuple(facts.values())[:3] == (3000, 0, "lines.parquet")
+    assert 359 < facts["ra_max"] < 360
+    link.close()
+    assert lines.ask("SELECT number FROM seen_{id} WHERE number < 3 ORDER BY number") == [0, 1, 2]
+    assert lines.ask("SELECT byte FROM {id} WHERE n = 255") == [255]
+
+
+def test_append_adds_and_a_load_replaces(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vo_server.load.load.ROW_GROUP", 2048)
+    lines.fill(6000)
+    assert lines.fill(5000, first=6000, append=True, memory_limit=1 << 20) == 11_000
+    (schema,) = lines.schemas()
+    link = Link(lines.url, LOADER)
+    rows = link.ask(f"SELECT n, _healpix, byte FROM {schema}.{lines.id} ORDER BY ctid")
+    assert sorted(rows.column(0).to_pylist()) == list(range(11_000))
+    assert rows.column(1).to_pylist() == sorted(rows.column(1).to_pylist())
+    link.close()
+    assert lines.fill(10) == 10
+    assert lines.ask("SELECT COUNT(*) FROM {id}") == [10]
+    assert len(lines.schemas()) == 1
+
+
+def test_append_to_other_columns_is_refused(lines: Lines) -> None:
+    lines.fill(10)
+    (schema,) = lines.schemas()
+    link = Link(lines.url, LOADER)
+    link.tell(f"ALTER TABLE {schema}.{lines.id} ADD COLUMN another integer")
+    link.close()
+    with pytest.raises(LoadFault, match="other columns"):
+        lines.fill(10, append=True)
+
+
+def test_a_reload_is_seen_by_the_next_query_and_does_not_hurt_the_one_under_way(lines: Lines) -> None:
+    lines.fill(60_000)
+    batches = lines.begin("SELECT n FROM {id}").batches()
+    first = next(batches)
+    assert first.num_rows < 60_000
+    lines.fill(10, first=1000)
+    assert lines.ask("SELECT COUNT(*) FROM {id}") == [10]
+    assert lines.engine.rows(lines.catalogue.tables[0]) == 10
+    assert first.num_rows + sum(b.num_rows for b in batches) == 60_000
+    assert len(lines.schemas()) == 2  # what was read could not be dropped,
+    lines.fill(20)
+    assert len(lines.schemas()) == 1  # and is by the next load
+
+
+def test_reloads_and_queries_all_at_once(lines: Lines) -> None:
+    lines.fill(5000)
+    wrong: list[BaseException] = []
+    over = threading.Event()
+
+    def asking(brief: bool) -> None:
+        while not over.is_set():
+            try:
+                (count,) = lines.ask("SELECT COUNT(*) FROM {id}")
+                numbers = lines.ask("SELECT n FROM {id}", brief=brief)
+                assert count in (5000, 700), count
+                assert len(numbers) in (5000, 700)
+            except BaseException as error:  # noqa: BLE001
+                wrong.append(error)
+                return
+
+    threads = [threading.Thread(target=asking, args=(n % 2 == 0,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for n in range(6):
+        lines.fill(700 if n % 2 else 5000)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from vo_server.catalogue.load import load_catalogue
+from vo_server.engines.store import Store
+from vo_server.load.load import load
+from vo_server.load.postgres import database
+url, folder, id, moment = sys.argv[1:]
+told = set()
+def tell(p):
+    if p.phase == moment and not told:
+        told.add(1)
+        print(p.phase, flush=True)
+publication = load_catalogue([Path(folder) / "lines.toml"]).publication(id)
+load(publication, [Path(folder) / "lines.parquet"], Store(Path(folder) / "data"), sink=database(url), progress=tell)
+"""
+
+
+@pytest.mark.parametrize("moment", ["reading", "sorting", "writing"])
+def test_killed_at_any_moment_the_old_rows_serve(lines: Lines, moment: str) -> None:
+    lines.fill(10)
+    lines.write(60_000)
+    command = [sys.executable, "-c", KILLED, lines.url, str(lines.folder), lines.id, moment]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().strip() == moment
+        child.send_signal(signal.SIGKILL)
+    assert lines.ask("SELECT COUNT(*) FROM {id}") == [10]
+    link = Link(lines.url, LOADER)
+    link.ask("SELECT pg_advisory_lock(hashtext('vo_server'), hashtext($1::text))::text", (lines.id,))
+    link.close()
+    assert lines.fill(20) == 20
+    assert len(lines.schemas()) == 1
+
+
+def test_one_load_at_a_time_wherever_it_runs(lines: Lines, tmp_path: Path) -> None:
+    publication = lines.catalogue.publication(lines.id)
+    with (
+        Store(tmp_path / "there").writing(lines.id) as generation,
+        database(lines.url)(publication, generation),
+        pytest.raises(LoadFault, match="another load"),
+    ):
+        lines.fill(10)
+
+
+def test_what_cannot_be_reached_is_said_so(lines: Lines) -> None:
+    nowhere = f"postgresql://astronomer@/sky?host={lines.folder}"
+    with pytest.raises(LoadFault, match="PostgreSQL"):
+        load(lines.catalogue.publications[0], [lines.write(10)], lines.store, sink=database(nowhere))
+    engine = PostgresEngine(nowhere, lines.catalogue)
+    assert "database" in str(engine.ready())
+    with pytest.raises(BusyFault):
+        engine.rows(lines.catalogue.tables[0])
+    engine.close()
+
+
+def test_what_is_not_loaded_is_said_so(lines: Lines) -> None:
+    with pytest.raises(UsageFault, match="not been loaded"):
+        lines.ask("SELECT n FROM {id}")
+    assert lines.engine.rows(lines.catalogue.tables[0]) is None
+    assert lines.engine.ready() is None
+
+
+# ----------------------------------------------------------------- queries
+
+ENDLESS = "SELECT SUM(SIN(a.n * b.n + c.n)) FROM {id} AS a, {id} AS b, {id} AS c, {id} AS d"
+
+
+def sessions(lines: Lines) -> int:
+    """Queries that are at work in the database, ours apart."""
+    link = Link(lines.url, LOADER)
+    found = link.ask("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()")
+    link.close()
+    return int(found.column(0)[0].as_py())
+
+
+@pytest.mark.parametrize("text", [ENDLESS, "SELECT a.n FROM {id} AS a, {id} AS b WHERE SIN(a.n * b.n) > 2"])
+def test_a_cancelled_query_is_gone_from_the_database_too(lines: Lines, text: str) -> None:
+    lines.fill(30_000)
+    run = lines.begin(text)
+    threading.Timer(0.3, run.cancel).start()
+    with pytest.raises(CancelledFault):
+        list(run.batches())
+    assert sessions(lines) == 0
+    assert lines.ask("SELECT COUNT(*) FROM {id}") == [30_000]
+
+
+def test_connections_are_used_again(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines.fill(30_000)
+    lines.ask("SELECT n FROM {id}")
+    monkeypatch.setattr(links, "Link", None)  # none may be made
+    lines.ask("SELECT n FROM {id}")
+    for brief in (True, False):
+        batches = lines.begin("SELECT n FROM {id}", brief=brief).batches()
+        next(batches)
+        batches.close()
+        with pytest.raises(UsageFault):
+            lines.ask("SELECT CAST(t || 'x' AS INTEGER) FROM {id}", brief=brief)
+        assert lines.ask("SELECT COUNT(*) FROM {id}", brief=brief) == [30_000]
+
+
+def test_a_text_that_cannot_be_stored_is_the_users_mistake(lines: Lines) -> None:
+    lines.fill(10)
+    with pytest.raises(UsageFault, match="character"):
+        lines.ask("SELECT n FROM {id} WHERE t = '\0'")
+
+
+def test_a_query_changes_nothing(lines: Lines) -> None:
+    lines.fill(10)
+    (schema,) = lines.schemas()
+    for brief in (True, False):
+        run = lines.engine.run(sa.text(f"DELETE FROM {schema}.{lines.id}"), brief=brief)
+        with pytest.raises(Exception, match="could not answer"):
+            list(run.batches())
+    assert lines.ask("SELECT COUNT(*) FROM {id}") == [10]
+
+
+@pytest.mark.parametrize("order", [0, 1, 5, 20, 28])
+def test_cells_and_their_neighbours(lines: Lines, order: int) -> None:
+    rng = np.random.default_rng(order)
+    lon = np.r_[0, 45, 90, 360 - 1e-9, 0, 0, 10, 200, rng.uniform(0, 360, 400)]
+    lat = np.r_[
+        0, 41.810314895778596, -41.8, 89.9999, 90, -90, 0, 1e-12, np.degrees(np.arcsin(rng.uniform(-1, 1, 400)))
+    ]
+    link = Link(lines.url, LOADER)
+    name, _ = generations.sky(link)
+    link.tell(f"SET search_path = {name}, pg_catalog")
+    values = ", ".join(f"({i}, {x!r}, {y!r})" for i, (x, y) in enumerate(zip(lon.tolist(), lat.tolist(), strict=True)))
+    text = f"FROM (VALUES {values}) AS v (i, x, y) ORDER BY i"
+    cells = np.array(link.ask(f"SELECT vo_cell(x, y, {order}) {text}").column(0).to_pylist())
+    around = link.ask(f"SELECT array_to_string(vo_cells(x, y, {order}), ' ') {text}").column(0).to_pylist()
+    link.close()
+    sure = [i for i in range(len(lon)) if i > 7 or order < 20]  # on a border either side is right
+    expected = cover.cells(lon, lat, order)
+    assert [int(c) for c in cells[sure][8:]] == [int(c) for c in expected[sure][8:]]
+    for mine, theirs in list(zip(around, cover.around(lon, lat, order), strict=True))[8:]:
+        assert {int(c) for c in mine.split()} == {int(c) for c in theirs if c >= 0}
+
+
+# -------------------------------------------------------- without pgSphere
+
+
+@pytest.fixture
+def bare(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> Lines:
+    monkeypatch.setattr(generations, "_pgsphere", lambda link: None)
+    return lines
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["POLYGON(0, 0, 10, 0, 10, 10)", "BOX(1, 2, 3, 4)", "REGION('POLYGON 0 0 10 0 10 10')", "BOX(ra, dec, 1, 1)",
+     "CAST('0 0 10 0 10 10' AS POLYGON)"],
+)  # fmt: skip
+def test_what_it_lacks_is_refused_with_its_place(bare: Lines, shape: str) -> None:
+    text = f"SELECT n FROM {bare.id} WHERE 1 = CONTAINS(POINT(ra, dec), {shape})"
+    assert bare.engine.lacks() == sky_postgres.WITHOUT_PGSPHERE
+    with pytest.raises(QueryFault, match="not offered") as caught:
+        resolve(parse(text), bare.catalogue, text, bare.engine.lacks())
+    assert caught.value.place is not None
+    assert caught.value.place.start == text.index(shape)
+
+
+def test_circles_do_without_it(bare: Lines) -> None:
+    bare.fill(1000)
+    text = "SELECT COUNT(*) FROM {id} WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 30)) AND AREA(POINT(1, 2)) = 0"
+    assert 0 < bare.ask(text)[0] < 1000
+
+
+def test_a_polygon_too_large_for_it_is_said_so(lines: Lines) -> None:
+    if lines.engine.lacks():
+        pytest.skip("there is no pgSphere")
+    lines.fill(10)
+    with pytest.raises(UsageFault, match="too large"):
+        lines.ask("SELECT n FROM {id} WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON(0, 0, 120, 0, 240, 1))")
+
+
+# --------------------------------------------------------------- the whole
+
+
+def test_from_the_command_line_to_an_answer(
+    lines: Lines, listening: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--schemas", str(lines.folder / "lines.toml"), "--engine", lines.url, "--data", str(lines.folder / "x")]
+    assert main(["load", lines.id, str(lines.write(500)), *options]) == 0
+    assert main(["check", *options]) == 0
+    assert "loaded (500 rows)" in capsys.readouterr().out
+    settings = Settings(engine=lines.url, schemas=str(lines.folder / "lines.toml"), data=lines.folder / "x")
+    with listening(settings) as url, httpx.Client(base_url=url) as client:
+        answer = client.get(f"/cone/{lines.id}", params={"RA": 10, "DEC": 20, "SR": 90, "RESPONSEFORMAT": "csv"})
+        assert answer.status_code == 200
+        assert 50 < len(answer.text.splitlines()) < 450
+        query = "SELECT COUNT(*) AS n FROM TAP_SCHEMA.columns WHERE table_name LIKE 'sky.%'"
+        answer = client.get("/tap/sync", params={"LANG": "ADQL", "QUERY": query, "RESPONSEFORMAT": "csv"})
+        assert answer.text.split()[1] == "10"
+        assert "POLYGON" in client.get("/tap/capabilities").text
+
+
+def test_an_engine_that_is_not_known_is_refused(lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["load", "psc", "x"], ["serve"], ["check"]):
+        assert main([*command, "--engine", "oracle://x/y", "--data", str(lines.folder)]) == 2
+
+
+def test_definitions_and_urls() -> None:
+    schema = pa.schema(
+        [("a", pa.uint8()), ('b"', pa.string()), ("c", pa.list_(pa.float64())), ("d", pa.timestamp("us"))]
+    )
+    assert definition(schema) == '"a" smallint, "b""" text COLLATE "C", "c" double precision[], "d" timestamp'
+    made = links._with("postgresql://u:p@h:1/d?options=-c%20x%3D1", {"search_path": "a,b"})
+    assert made == "postgresql://u:p@h:1/d?options=-c%20x%3D1%20-c%20search_path%3Da%2Cb"
+    assert links._with("postgresql:///d?host=/tmp", {"a": "1"}).startswith("postgresql:///d?host=%2Ftmp&options")
+    assert issubclass(Error, Exception)

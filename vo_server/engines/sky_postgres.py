@@ -1,0 +1,198 @@
+"""How PostgreSQL says the sky, and the language besides: functions of its own (sky_postgres.sql) and a dialect.
+
+PostgreSQL fails a query where DuckDB gives infinity, NaN or null; it adds 4-byte floats as such, takes a backslash in
+LIKE for an escape, and sorts nulls first when descending. Here it is made to mean the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg, PGDialect_asyncpg
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, Cast, UnaryExpression
+from sqlalchemy.sql.functions import Function, FunctionElement
+from typing_extensions import override
+
+from vo_server.adql import spherical
+from vo_server.model import types
+
+DIALECT = "postgresql"
+
+_TEMPLATES: dict[type[Any], str] = {
+    spherical.Distance: "vo_distance({all})",
+    spherical.Near: "vo_near({all})",
+    spherical.StrictlyNear: "vo_strictly_near({all})",
+    spherical.Shape: "vo_shape(CAST(ARRAY[{all}] AS DOUBLE PRECISION[]))",
+    spherical.Coordinate: "({0})[{1}]",
+    spherical.Box: "vo_box(vo_shape(CAST(ARRAY[{all}] AS DOUBLE PRECISION[])))",
+    spherical.Area: "vo_area({all})",
+    spherical.Centroid: "vo_centroid({all})",
+    spherical.InPolygon: "vo_in_polygon({all})",
+    spherical.Contains: "vo_contains({all})",
+    spherical.Intersects: "vo_intersects({all})",
+    spherical.Cell: "vo_cell({all})",
+    spherical.Cells: "unnest(vo_cells({all}))",
+    spherical.Ancestor: "(({0}) >> ({1}))",
+    spherical.IntegerDivision: "(({0}) / nullif({1}, 0))",
+    spherical.Quotient: "vo_quotient({all})",
+    spherical.Remainder: "vo_mod({all})",
+    spherical.Round: "vo_round({all})",
+    spherical.Truncate: "vo_truncate({all})",
+    spherical.Random: "random()",
+    spherical.Xor: "(({0}) # ({1}))",
+    spherical.Complement: "(~ ({0}))",
+}
+
+WITHOUT_PGSPHERE = frozenset({"POLYGON", "BOX"})
+"""The functions of the language that need pgSphere."""
+
+for _element, _template in _TEMPLATES.items():
+    spherical.spell(DIALECT, _element, _template)
+
+
+@compiles(types.Floats, DIALECT)
+def _floats(type: types.Floats, compiler: Any, **kw: Any) -> str:
+    return "DOUBLE PRECISION[]"
+
+
+# -------------------------------------------------------------- functions
+
+
+def functions(schema: str | None) -> list[str]:
+    """The statements that teach a database the functions; `schema` is that of pgSphere, None where there is none."""
+    text = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    for bits in (16, 8, 4, 2, 1):
+        text = text.replace(f"@m{bits}@", str(_mask(bits)))
+    text = text.replace("@ext@", schema or "")
+    wanted = {"part", "no pgsphere" if schema is None else "pgsphere"}
+    found = re.split(r"^-- (part|pgsphere|no pgsphere)\n", text, flags=re.MULTILINE)
+    return [body for kind, body in zip(found[1::2], found[2::2], strict=True) if kind in wanted]
+
+
+def digest(texts: list[str]) -> str:
+    """A few letters that tell one set of texts from another."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def _mask(bits: int) -> int:
+    """Of 64 bits as many set as not, so many in a row, the lowest set."""
+    return int(("0" * bits + "1" * bits) * (32 // bits), 2)
+
+
+# ---------------------------------------------------------------- dialect
+
+_SAFE = ("ln", "log10", "sqrt", "exp", "acos", "asin", "sin", "cos", "tan", "cot", "power")
+_CASES = ("lower", "upper")
+_ANY_LANGUAGE, _BY_BYTES = 'COLLATE "und-x-icu"', 'COLLATE "C"'
+
+
+class _Compiler(PGCompiler_asyncpg):
+    @override
+    def visit_function(self, func: Any, add_to_result_map: Any = None, **kwargs: Any) -> str:
+        said: str = super().visit_function(func, add_to_result_map, **kwargs)
+        name = func.name.lower()
+        if isinstance(func, Function) and name in _SAFE:
+            return f"vo_{said}"
+        return said
+
+    def visit_lower_func(self, func: Function[Any], **kw: Any) -> str:
+        return self._folded("lower", func, **kw)
+
+    def visit_upper_func(self, func: Function[Any], **kw: Any) -> str:
+        return self._folded("upper", func, **kw)
+
+    def _folded(self, name: str, func: Function[Any], **kw: Any) -> str:
+        return f"({name}({self.function_argspec(func, **kw)} {_ANY_LANGUAGE}) {_BY_BYTES})"
+
+    def visit_sum_func(self, func: FunctionElement[Any], **kw: Any) -> str:
+        """Of whole numbers a whole number, of others a double."""
+        inner, word = _aggregated(func)
+        said = self.process(inner, **kw)
+        if isinstance(inner.type, sa.Integer):
+            return f"CAST(sum({word}{said}) AS BIGINT)"
+        return f"sum({word}CAST({said} AS DOUBLE PRECISION))"
+
+    def visit_avg_func(self, func: FunctionElement[Any], **kw: Any) -> str:
+        inner, word = _aggregated(func)
+        return f"avg({word}CAST({self.process(inner, **kw)} AS DOUBLE PRECISION))"
+
+    def visit_desc_op_unary_modifier(self, unary: UnaryExpression[Any], operator: Any, **kw: Any) -> str:
+        return f"{self.process(unary.element, **kw)} DESC NULLS LAST"
+
+    @override
+    def visit_cast(self, cast: Cast[Any], **kwargs: Any) -> str:
+        template = _cast(_kind(cast.clause.type), _kind(cast.type))
+        said, type = cast.clause._compiler_dispatch(self, **kwargs), cast.typeclause._compiler_dispatch(self, **kwargs)
+        return template.format(said, type)
+
+    @override
+    def visit_like_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
+        return self._like(binary, "LIKE", "{}", **kw)
+
+    @override
+    def visit_not_like_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
+        return self._like(binary, "NOT LIKE", "{}", **kw)
+
+    @override
+    def visit_ilike_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
+        return self._like(binary, "LIKE", f"lower(({{}}) {_ANY_LANGUAGE})", **kw)
+
+    @override
+    def visit_not_ilike_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
+        return self._like(binary, "NOT LIKE", f"lower(({{}}) {_ANY_LANGUAGE})", **kw)
+
+    def _like(self, binary: BinaryExpression[Any], word: str, form: str, **kw: Any) -> str:
+        text, pattern = (form.format(self.process(side, **kw)) for side in (binary.left, binary.right))
+        return f"{text} {word} {pattern} ESCAPE ''"
+
+
+def _aggregated(func: FunctionElement[Any]) -> tuple[Any, str]:
+    """What an aggregate is of, and DISTINCT if it is of different values."""
+    (inner,) = func.clauses
+    if isinstance(inner, UnaryExpression) and inner.operator is operators.distinct_op:
+        return inner.element, "DISTINCT "
+    return inner, ""
+
+
+def _kind(type: sa.types.TypeEngine[Any]) -> str:
+    kinds: tuple[tuple[Any, str], ...] = (
+        (sa.Boolean, "boolean"),
+        (sa.Integer, "whole"),
+        (sa.Numeric, "real"),
+        (sa.Float, "real"),
+        (sa.String, "text"),
+        ((sa.Date, sa.DateTime), "time"),
+        (types.Floats, "shape"),
+    )
+    return next((name for kind, name in kinds if isinstance(type, kind)), "")
+
+
+_CASTS = {
+    ("boolean", "whole"): "CAST(CAST({0} AS INTEGER) AS {1})",
+    ("boolean", "real"): "CAST(CAST({0} AS INTEGER) AS {1})",
+    ("whole", "boolean"): "(({0}) <> 0)",
+    ("real", "boolean"): "(({0}) <> 0)",
+    ("text", "whole"): "CAST(CAST({0} AS NUMERIC) AS {1})",
+    ("real", "text"): "CAST(vo_text({0}) AS {1})",
+}
+"""Casts that PostgreSQL has not, or not so."""
+
+
+def _cast(source: str, target: str) -> str:
+    """The cast of one kind to another. Where there is none, as for a column that is null throughout, by way of text."""
+    if source and source != target and "text" not in (source, target) and {source, target} & {"time", "shape"}:
+        return "CAST(CAST({0} AS TEXT) AS {1})"
+    return _CASTS.get((source, target), "CAST({0} AS {1})")
+
+
+class Dialect(PGDialect_asyncpg):
+    """PostgreSQL with parameters $1, $2 ... of a known type each."""
+
+    statement_compiler = _Compiler
+    supports_statement_cache = True

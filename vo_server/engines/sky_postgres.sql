@@ -1,0 +1,486 @@
+-- What PostgreSQL is taught so that it says the sky as DuckDB does (sky_postgres.py hands this over at the start).
+--
+-- @ext@ is the schema of pgSphere; a part under "-- pgsphere" is left out where there is none, one under "-- no
+-- pgsphere" where there is; @m1@ ... are masks.
+-- Bodies after RETURN are put into the query that calls them, so that they cost no call and constants are worked out
+-- ahead. PostgreSQL refuses to make numbers that are nearly nothing, so differences below 1e-100 are taken as none.
+
+-- part
+CREATE FUNCTION vo_small(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN abs(x) < 1e-100 THEN 0 ELSE x END;
+
+-- part
+CREATE FUNCTION vo_near(lon1 double precision, lat1 double precision, lon2 double precision, lat2 double precision,
+    radius double precision) RETURNS boolean IMMUTABLE PARALLEL SAFE
+RETURN radius >= 180.0 OR radius >= 0.0 AND
+    power(sin(radians(vo_small(lat1 - lat2)) / 2), 2)
+    + cos(radians(vo_small(lat1))) * cos(radians(vo_small(lat2))) * power(sin(radians(vo_small(lon1 - lon2)) / 2), 2)
+    <= power(sin(radians(vo_small(radius)) / 2) + 2e-16, 2);
+
+-- part
+CREATE FUNCTION vo_strictly_near(lon1 double precision, lat1 double precision, lon2 double precision,
+    lat2 double precision, radius double precision) RETURNS boolean IMMUTABLE PARALLEL SAFE
+RETURN radius > 180.0 OR radius >= 0.0 AND
+    power(sin(radians(vo_small(lat1 - lat2)) / 2), 2)
+    + cos(radians(vo_small(lat1))) * cos(radians(vo_small(lat2))) * power(sin(radians(vo_small(lon1 - lon2)) / 2), 2)
+    < power(sin(radians(vo_small(radius)) / 2), 2);
+
+-- part
+CREATE FUNCTION vo_distance(lon1 double precision, lat1 double precision, lon2 double precision,
+    lat2 double precision) RETURNS double precision LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    d1 double precision := radians(vo_small(lat1));
+    d2 double precision := radians(vo_small(lat2));
+    da double precision := radians(vo_small(lon2 - lon1));
+    east double precision := vo_small(cos(d2) * sin(da));
+    north double precision := vo_small(cos(d1) * sin(d2) - sin(d1) * cos(d2) * cos(da));
+BEGIN
+    RETURN degrees(atan2(sqrt(power(east, 2) + power(north, 2)), sin(d1) * sin(d2) + cos(d1) * cos(d2) * cos(da)));
+END $$;
+
+-- part
+-- Arithmetic that gives infinity, or NaN, or nothing, where PostgreSQL's own fails.
+CREATE FUNCTION vo_quotient(a double precision, b double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN b = 0 THEN CASE WHEN a = 0 OR a = 'NaN' THEN 'NaN' WHEN a > 0 THEN 'Infinity'::double precision
+    WHEN a < 0 THEN '-Infinity' END ELSE a / b END;
+
+-- part
+CREATE FUNCTION vo_quotient(a real, b real) RETURNS real IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN b = 0 THEN CASE WHEN a = 0 OR a = 'NaN' THEN 'NaN' WHEN a > 0 THEN 'Infinity'::real
+    WHEN a < 0 THEN '-Infinity' END ELSE a / b END;
+
+-- part
+CREATE FUNCTION vo_mod(x double precision, y double precision) RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    rest double precision := abs(x);
+    step double precision := abs(y);
+    bit double precision;
+BEGIN
+    IF x = 'NaN' OR y = 'NaN' OR y = 0 OR rest = 'Infinity' THEN
+        RETURN 'NaN';
+    END IF;
+    WHILE rest >= step LOOP  -- exact, as fmod is: a power of two times y is taken away while it fits
+        bit := step * power(2::double precision, floor(least(log10(rest) - log10(step), 300) / 0.30103));
+        IF bit > rest THEN
+            bit := bit / 2;
+        END IF;
+        IF bit < step THEN
+            bit := step;
+        END IF;
+        rest := rest - bit;
+    END LOOP;
+    RETURN CASE WHEN x < 0 THEN -rest ELSE rest END;
+END $$;
+
+-- part
+CREATE FUNCTION vo_mod(x bigint, y bigint) RETURNS bigint IMMUTABLE PARALLEL SAFE
+RETURN x % nullif(y, 0);
+
+-- part
+CREATE FUNCTION vo_mod(x integer, y integer) RETURNS integer IMMUTABLE PARALLEL SAFE
+RETURN x % nullif(y, 0);
+
+-- part
+CREATE FUNCTION vo_mod(x smallint, y smallint) RETURNS smallint IMMUTABLE PARALLEL SAFE
+RETURN x % nullif(y, 0::smallint);
+
+-- part
+CREATE FUNCTION vo_ln(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN x = 0 THEN '-Infinity'::double precision WHEN x < 0 THEN 'NaN' ELSE ln(x) END;
+
+-- part
+CREATE FUNCTION vo_log10(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN x = 0 THEN '-Infinity'::double precision WHEN x < 0 THEN 'NaN' ELSE log10(x) END;
+
+-- part
+CREATE FUNCTION vo_sqrt(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN x < 0 THEN 'NaN'::double precision ELSE sqrt(x) END;
+
+-- part
+CREATE FUNCTION vo_exp(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN x = 'NaN' THEN x WHEN x > 709.782712893384 THEN 'Infinity'::double precision WHEN x < -745 THEN 0
+    ELSE exp(x) END;
+
+-- part
+CREATE FUNCTION vo_acos(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN abs(x) > 1 THEN 'NaN'::double precision ELSE acos(x) END;
+
+-- part
+CREATE FUNCTION vo_asin(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN abs(x) > 1 THEN 'NaN'::double precision ELSE asin(x) END;
+
+-- part
+CREATE FUNCTION vo_sin(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN abs(x) = 'Infinity' THEN 'NaN'::double precision ELSE sin(x) END;
+
+-- part
+CREATE FUNCTION vo_cos(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN abs(x) = 'Infinity' THEN 'NaN'::double precision ELSE cos(x) END;
+
+-- part
+CREATE FUNCTION vo_tan(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN abs(x) = 'Infinity' THEN 'NaN'::double precision ELSE tan(x) END;
+
+-- part
+CREATE FUNCTION vo_cot(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN abs(x) = 'Infinity' THEN 'NaN'::double precision ELSE cot(x) END;
+
+-- part
+CREATE FUNCTION vo_power(x double precision, y double precision) RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    minus boolean := x < 0 AND y / 2 <> trunc(y / 2);
+    size double precision;
+BEGIN
+    IF x = 0 AND y < 0 THEN
+        RETURN 'Infinity';
+    ELSIF x < 0 AND abs(y) <> 'Infinity' AND y <> trunc(y) THEN
+        RETURN 'NaN';
+    END IF;
+    size := CASE WHEN x = 0 THEN 0 ELSE ln(abs(x)) END;
+    IF abs(x) = 'Infinity' OR abs(y) = 'Infinity' OR x = 'NaN' OR y = 'NaN' OR size = 0 THEN
+        RETURN power(x, y);
+    ELSIF (size > 0 AND y > 709.782712893384 / size) OR (size < 0 AND y < 709.782712893384 / size) THEN
+        RETURN CASE WHEN minus THEN '-Infinity' ELSE 'Infinity' END;
+    ELSIF (size > 0 AND y < -745 / size) OR (size < 0 AND y > -745 / size) THEN
+        RETURN CASE WHEN minus THEN '-0' ELSE '0' END;
+    END IF;
+    RETURN power(x, y);
+END $$;
+
+-- part
+CREATE FUNCTION vo_away(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN trunc(x) + CASE WHEN abs(x - trunc(x)) >= 0.5 THEN sign(x) ELSE 0 END;
+
+-- part
+CREATE FUNCTION vo_round(x double precision, n bigint) RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    scale double precision := CASE WHEN abs(n) > 300 THEN 1e300 ELSE power(10::double precision, abs(n)) END;
+BEGIN
+    RETURN CASE
+        WHEN n = 0 THEN vo_away(x)
+        WHEN n < 0 THEN CASE WHEN abs(x) < scale / 4 THEN 0 * sign(x) ELSE vo_away(x / scale) * scale END
+        WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale OR abs(x) < 1e-300 THEN x
+        ELSE vo_away(x * scale) / scale
+    END;
+END $$;
+
+-- part
+CREATE FUNCTION vo_truncate(x double precision, n bigint) RETURNS double precision
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    scale double precision := CASE WHEN abs(n) > 300 THEN 1e300 ELSE power(10::double precision, abs(n)) END;
+BEGIN
+    RETURN CASE
+        WHEN n = 0 THEN trunc(x)
+        WHEN n < 0 THEN CASE WHEN abs(x) < scale THEN 0 * sign(x) ELSE trunc(x / scale) * scale END
+        WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale OR abs(x) < 1e-300 THEN x
+        ELSE trunc(x * scale) / scale
+    END;
+END $$;
+
+-- part
+-- A number as a text, of which one can see that it is not whole by type.
+CREATE FUNCTION vo_text(x double precision) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN x = trunc(x) AND abs(x) < 1e15 THEN x::text || '.0' ELSE lower(replace(x::text, 'inity', '')) END;
+
+-- part
+CREATE FUNCTION vo_text(x real) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN x = trunc(x) AND abs(x) < 1e6 THEN x::text || '.0' ELSE lower(replace(x::text, 'inity', '')) END;
+
+-- part
+-- Geometries: lists of numbers, and nothing where one of the numbers is not known or the numbers make no such shape.
+CREATE FUNCTION vo_shape(numbers double precision[]) RETURNS double precision[] IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN array_position(numbers, NULL) IS NULL THEN numbers END;
+
+-- part
+CREATE FUNCTION vo_on_sphere(numbers double precision[]) RETURNS boolean IMMUTABLE PARALLEL SAFE
+RETURN abs(numbers[1]) < 'Infinity' AND abs(numbers[2]) <= 90;
+
+-- part
+CREATE FUNCTION vo_vector(lon double precision, lat double precision) RETURNS double precision[]
+IMMUTABLE PARALLEL SAFE
+RETURN ARRAY[cos(radians(vo_small(lat))) * cos(radians(vo_small(lon))),
+    cos(radians(vo_small(lat))) * sin(radians(vo_small(lon))), sin(radians(vo_small(lat)))];
+
+-- part
+-- The corners of a box: see sky/vectors.py.
+CREATE FUNCTION vo_box(box double precision[]) RETURNS double precision[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    a double precision;
+    d double precision;
+    x double precision;
+    y double precision;
+    v double precision[];
+    corner integer[];
+    ring double precision[] := '{}';
+    lon double precision;
+BEGIN
+    IF NOT vo_on_sphere(box) OR NOT (box[3] > 0 AND box[3] < 180 AND box[4] > 0 AND box[4] < 180) THEN
+        RETURN NULL;
+    END IF;
+    a := radians(vo_small(box[1]));
+    d := radians(vo_small(box[2]));
+    FOREACH corner SLICE 1 IN ARRAY ARRAY[[-1, -1], [1, -1], [1, 1], [-1, 1]] LOOP
+        x := corner[1] * tan(radians(box[3]) / 2);
+        y := corner[2] * tan(radians(box[4]) / 2);
+        v := ARRAY[cos(d) * cos(a) - x * sin(a) - y * sin(d) * cos(a),
+                   cos(d) * sin(a) + x * cos(a) - y * sin(d) * sin(a),
+                   sin(d) + y * cos(d)];
+        lon := degrees(atan2(v[2], v[1]));
+        ring := ring || CASE WHEN lon < 0 THEN lon + 360 ELSE lon END
+                     || degrees(atan2(v[3], sqrt(v[1] * v[1] + v[2] * v[2])));
+    END LOOP;
+    RETURN ring;
+END $$;
+
+-- part
+-- HEALPix, nested: Gorski et al. 2005; the bits of x and y in turns.
+CREATE FUNCTION vo_spread(n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+    n := (n | (n << 16)) & @m16@;
+    n := (n | (n << 8)) & @m8@;
+    n := (n | (n << 4)) & @m4@;
+    n := (n | (n << 2)) & @m2@;
+    RETURN (n | (n << 1)) & @m1@;
+END $$;
+
+-- part
+CREATE FUNCTION vo_face(lon double precision, lat double precision, nested integer) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    nside bigint := 1::bigint << nested;
+    turn double precision := (lon - 360 * floor(lon / 360)) / 90;
+    z double precision := sin(radians(vo_small(lat)));
+    part double precision;
+    jp bigint;
+    jm bigint;
+    quarter integer;
+BEGIN
+    turn := CASE WHEN turn >= 4 THEN 0 ELSE turn END;
+    IF abs(z) <= 2.0 / 3 THEN
+        jp := floor(nside * (0.5 + turn - z * 0.75));
+        jm := floor(nside * (0.5 + turn + z * 0.75));
+        quarter := CASE WHEN jp >> nested = jm >> nested THEN (jp >> nested) | 4
+                        WHEN jp >> nested < jm >> nested THEN jp >> nested ELSE (jm >> nested) + 8 END;
+        RETURN ARRAY[quarter, jm & (nside - 1), nside - (jp & (nside - 1)) - 1];
+    END IF;
+    quarter := floor(turn);
+    part := nside * cos(radians(lat)) / sqrt((1 + abs(z)) / 3);
+    jp := least(floor((turn - quarter) * part), nside - 1);
+    jm := least(floor((1 - turn + quarter) * part), nside - 1);
+    IF z > 0 THEN
+        RETURN ARRAY[quarter, nside - jm - 1, nside - jp - 1];
+    END IF;
+    RETURN ARRAY[quarter + 8, jp, jm];
+END $$;
+
+-- part
+CREATE FUNCTION vo_number(face bigint, x bigint, y bigint, nested integer) RETURNS bigint IMMUTABLE PARALLEL SAFE
+RETURN (face << (2 * nested)) + vo_spread(x) + (vo_spread(y) << 1);
+
+-- part
+CREATE FUNCTION vo_cell(lon double precision, lat double precision, nested integer) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    f bigint[];
+BEGIN
+    IF NOT vo_on_sphere(ARRAY[lon, lat]) THEN
+        RETURN NULL;
+    END IF;
+    f := vo_face(lon, lat, nested);
+    RETURN vo_number(f[1], f[2], f[3], nested);
+END $$;
+
+-- part
+CREATE FUNCTION vo_cells(lon double precision, lat double precision, nested integer) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    faces CONSTANT integer[] := '{ {8,9,10,11,-1,-1,-1,-1,10,11,8,9}, {5,6,7,4,8,9,10,11,9,10,11,8},
+        {-1,-1,-1,-1,5,6,7,4,-1,-1,-1,-1}, {4,5,6,7,11,8,9,10,11,8,9,10}, {0,1,2,3,4,5,6,7,8,9,10,11},
+        {1,2,3,0,0,1,2,3,5,6,7,4}, {-1,-1,-1,-1,7,4,5,6,-1,-1,-1,-1}, {3,0,1,2,3,0,1,2,4,5,6,7},
+        {2,3,0,1,-1,-1,-1,-1,0,1,2,3} }';
+    swaps CONSTANT integer[] := '{ {0,0,3}, {0,0,6}, {0,0,0}, {0,0,5}, {0,0,0}, {5,0,0}, {0,0,0}, {6,0,0}, {3,0,0} }';
+    top bigint := (1::bigint << nested) - 1;
+    f bigint[];
+    x bigint;
+    y bigint;
+    side integer;
+    face integer;
+    swap integer;
+    found bigint[] := '{}';
+BEGIN
+    IF NOT vo_on_sphere(ARRAY[lon, lat]) THEN
+        RETURN NULL;
+    END IF;
+    f := vo_face(lon, lat, nested);
+    FOR dx IN -1..1 LOOP
+        FOR dy IN -1..1 LOOP
+            x := f[2] + dx;
+            y := f[3] + dy;
+            side := 5 + CASE WHEN x < 0 THEN -1 WHEN x > top THEN 1 ELSE 0 END
+                      + CASE WHEN y < 0 THEN -3 WHEN y > top THEN 3 ELSE 0 END;
+            face := faces[side][f[1] + 1];
+            swap := swaps[side][(f[1] >> 2) + 1];
+            x := x & top;
+            y := y & top;
+            x := CASE WHEN swap & 1 > 0 THEN top - x ELSE x END;
+            y := CASE WHEN swap & 2 > 0 THEN top - y ELSE y END;
+            IF face >= 0 THEN
+                found := found || CASE WHEN swap & 4 > 0 THEN vo_number(face, y, x, nested)
+                                       ELSE vo_number(face, x, y, nested) END;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN ARRAY(SELECT DISTINCT unnest(found));
+END $$;
+
+-- part
+CREATE FUNCTION vo_area_of_circle(circle double precision[]) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN vo_on_sphere(circle) AND circle[3] >= 0
+    THEN 4 * pi() * power(sin(radians(vo_small(least(circle[3], 180))) / 2), 2) * power(180 / pi(), 2) END;
+
+-- pgsphere
+-- The polygon of these vertices; null where they make none. VO001 is raised for one that pgSphere cannot hold.
+CREATE FUNCTION vo_polygon(ring double precision[]) RETURNS @ext@.spoly
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    made @ext@.spoly;
+    size integer := cardinality(ring);
+    x double precision;
+    y double precision;
+    z double precision;
+BEGIN
+    IF size >= 8 AND ring[1:2] = ring[size - 1:size] THEN
+        RETURN vo_polygon(ring[1:size - 2]);
+    END IF;
+    IF size < 6 OR size % 2 > 0 OR EXISTS (
+        SELECT 1 FROM generate_series(1, size, 2) AS i WHERE NOT vo_on_sphere(ring[i:i + 1])
+            OR vo_near(ring[i], ring[i + 1], ring[(i + 1) % size + 1], ring[(i + 2) % size + 1], 0)) THEN
+        RETURN NULL;
+    END IF;
+    SELECT @ext@.spoly(@ext@.spoint(radians(vo_small(ring[i])), radians(vo_small(ring[i + 1]))) ORDER BY i)
+        INTO made FROM generate_series(1, size, 2) AS i;
+    IF made IS NOT NULL THEN
+        RETURN made;
+    END IF;
+    -- pgSphere does not say which: sides that cross, or vertices too far apart. Beyond 72 degrees it is taken for these.
+    SELECT sum(cos(radians(ring[i + 1])) * cos(radians(ring[i]))), sum(cos(radians(ring[i + 1])) * sin(radians(ring[i]))),
+        sum(sin(radians(ring[i + 1]))) INTO x, y, z FROM generate_series(1, size, 2) AS i;
+    IF EXISTS (SELECT 1 FROM generate_series(1, size, 2) AS i WHERE cos(radians(ring[i + 1])) * (cos(radians(ring[i])) * x
+        + sin(radians(ring[i])) * y) + sin(radians(ring[i + 1])) * z <= 0.3 * sqrt(x * x + y * y + z * z)) THEN
+        RAISE EXCEPTION USING ERRCODE = 'VO001', MESSAGE = 'polygon too large';
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- pgsphere
+CREATE FUNCTION vo_in_polygon(lon double precision, lat double precision, ring double precision[]) RETURNS boolean
+IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN abs(lat) <= 90 AND abs(lon) < 'Infinity'
+    THEN @ext@.spoly_contains_point(vo_polygon(ring), @ext@.spoint(radians(vo_small(lon)), radians(vo_small(lat))))
+    WHEN lat IS NOT NULL AND lon IS NOT NULL AND ring IS NOT NULL THEN false END;
+
+-- pgsphere
+CREATE FUNCTION vo_circle(circle double precision[]) RETURNS @ext@.scircle IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN vo_on_sphere(circle) AND circle[3] BETWEEN 0 AND 90 THEN @ext@.scircle(
+    @ext@.spoint(radians(vo_small(circle[1])), radians(vo_small(circle[2]))), radians(vo_small(circle[3]))) END;
+
+-- pgsphere
+-- The rest of the sphere.
+CREATE FUNCTION vo_beyond(circle double precision[]) RETURNS double precision[] IMMUTABLE PARALLEL SAFE
+RETURN ARRAY[circle[1] + 180, -circle[2], greatest(180 - circle[3], 0)];
+
+-- pgsphere
+CREATE FUNCTION vo_contains(kind text, a double precision[], inner_kind text, b double precision[]) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    p @ext@.spoly := vo_polygon(CASE kind WHEN 'polygon' THEN a ELSE NULL END);
+    q @ext@.spoly := vo_polygon(CASE inner_kind WHEN 'polygon' THEN b ELSE NULL END);
+BEGIN
+    IF kind = 'polygon' AND p IS NULL OR inner_kind = 'polygon' AND q IS NULL
+        OR kind <> 'polygon' AND NOT vo_on_sphere(a) OR inner_kind <> 'polygon' AND NOT vo_on_sphere(b)
+        OR kind = 'circle' AND a[3] < 0 OR inner_kind = 'circle' AND b[3] < 0 THEN
+        RETURN NULL;
+    END IF;
+    CASE kind || ' ' || inner_kind
+        WHEN 'polygon polygon' THEN RETURN @ext@.spoly_contains_polygon(p, q);
+        WHEN 'polygon circle' THEN RETURN b[3] < 90 AND @ext@.spoly_contains_circle(p, vo_circle(b));
+        WHEN 'circle polygon' THEN
+            RETURN CASE WHEN a[3] >= 180 THEN true
+                WHEN a[3] <= 90 THEN @ext@.scircle_contains_polygon(vo_circle(a), q)
+                ELSE NOT @ext@.spoly_overlap_circle(q, vo_circle(vo_beyond(a))) END;
+        ELSE RETURN false;
+    END CASE;
+END $$;
+
+-- pgsphere
+CREATE FUNCTION vo_intersects(kind text, a double precision[], other text, b double precision[]) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    p @ext@.spoly;
+BEGIN
+    IF kind = 'circle' THEN
+        RETURN vo_intersects(other, b, kind, a);
+    END IF;
+    p := vo_polygon(a);
+    IF p IS NULL OR other = 'polygon' AND vo_polygon(b) IS NULL
+        OR other = 'circle' AND (NOT vo_on_sphere(b) OR b[3] < 0) THEN
+        RETURN NULL;
+    END IF;
+    RETURN CASE WHEN other = 'polygon' THEN @ext@.spoly_overlap_polygon(p, vo_polygon(b))
+        WHEN b[3] <= 90 THEN @ext@.spoly_overlap_circle(p, vo_circle(b))
+        ELSE NOT @ext@.scircle_contains_polygon(vo_circle(vo_beyond(b)), p) END;
+END $$;
+
+-- pgsphere
+CREATE FUNCTION vo_area(kind text, numbers double precision[]) RETURNS double precision
+IMMUTABLE PARALLEL SAFE
+RETURN CASE kind WHEN 'polygon' THEN @ext@.area(vo_polygon(numbers)) * power(180 / pi(), 2)
+    WHEN 'circle' THEN vo_area_of_circle(numbers)
+    ELSE CASE WHEN vo_on_sphere(numbers) THEN 0 END END;
+
+-- no pgsphere
+CREATE FUNCTION vo_area(kind text, numbers double precision[]) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE kind WHEN 'circle' THEN vo_area_of_circle(numbers)
+    ELSE CASE WHEN vo_on_sphere(numbers) THEN 0 END END;
+
+-- pgsphere
+-- The mean of all directions in a polygon: half of each side's angle along the pole of that side.
+CREATE FUNCTION vo_centroid(ring double precision[]) RETURNS double precision[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    size integer := cardinality(ring);
+    v double precision[];
+    w double precision[];
+    n double precision[];
+    long double precision;
+    angle double precision;
+    mean double precision[] := '{0,0,0}';
+    middle double precision[] := '{0,0,0}';
+    lon double precision;
+BEGIN
+    IF vo_polygon(ring) IS NULL THEN
+        RETURN NULL;
+    END IF;
+    FOR i IN 1..size BY 2 LOOP
+        v := vo_vector(ring[i], ring[i + 1]);
+        w := vo_vector(ring[(i + 1) % size + 1], ring[(i + 2) % size + 1]);
+        n := ARRAY[v[2] * w[3] - v[3] * w[2], v[3] * w[1] - v[1] * w[3], v[1] * w[2] - v[2] * w[1]];
+        long := sqrt(n[1] * n[1] + n[2] * n[2] + n[3] * n[3]);
+        angle := atan2(long, v[1] * w[1] + v[2] * w[2] + v[3] * w[3]);
+        FOR k IN 1..3 LOOP
+            mean[k] := mean[k] + n[k] / long * angle / 2;
+            middle[k] := middle[k] + v[k];
+        END LOOP;
+    END LOOP;
+    IF mean[1] * middle[1] + mean[2] * middle[2] + mean[3] * middle[3] < 0 THEN
+        mean := ARRAY[-mean[1], -mean[2], -mean[3]];
+    END IF;
+    lon := degrees(atan2(mean[2], mean[1]));
+    RETURN ARRAY[CASE WHEN lon < 0 THEN lon + 360 ELSE lon END,
+                 degrees(atan2(mean[3], sqrt(mean[1] * mean[1] + mean[2] * mean[2])))];
+END $$;

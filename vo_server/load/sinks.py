@@ -1,0 +1,26 @@
+"""Which sink puts rows where the engine of a URL finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vo_server.engines import scheme
+from vo_server.errors import UsageFault
+from vo_server.load import database, postgres
+from vo_server.load.sink import Sink
+
+SINKS: dict[str, Callable[[str], Sink]] = {
+    "": lambda _: database.file,
+    "postgresql": postgres.database,
+    "postgres": postgres.database,
+}
+
+
+def sink(url: str) -> Sink:
+    """The sink for the engine under a URL.
+
+    Raises UsageFault where there is none.
+    """
+    if scheme(url) not in SINKS:
+        raise UsageFault(f"nothing can be loaded into {scheme(url)}", hint="see --engine")
+    return SINKS[scheme(url)](url)
