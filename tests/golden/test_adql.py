@@ -1,4 +1,4 @@
-"""ADQL and the SQL that it becomes, in pairs: adql/*.sql.
+"""ADQL and the SQL that it becomes, in pairs: adql/*.sql for DuckDB, postgres/*.sql for PostgreSQL.
 
 A file holds pairs: the query as comments, then the SQL and its parameters. What a user wrote as a value is a
 parameter and never stands in the SQL. `--update-golden` writes the files anew from their queries.
@@ -18,11 +18,12 @@ from vo_server.adql.resolve import resolve
 from vo_server.adql.translate import translate
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.engines import sky_duckdb
+from vo_server.engines import sky_duckdb, sky_postgres
 from vo_server.engines.engine import compiled
 from vo_server.model.column import Table
 
-FILES = sorted((Path(__file__).parent / "adql").glob("*.sql"))
+DIALECTS = {"adql": Dialect(paramstyle="numeric_dollar"), "postgres": sky_postgres.Dialect()}
+FILES = sorted(file for folder in DIALECTS for file in (Path(__file__).parent / folder).glob("*.sql"))
 CATALOGUE = with_tap_schema(load_catalogue([builtin_schemas() / "catalogues"]))
 RULE = "-" * 100
 
@@ -33,10 +34,10 @@ def locate(table: Table) -> tuple[str | None, str]:
     return table.schema, table.name
 
 
-def sql(text: str) -> str:
+def sql(text: str, dialect: str) -> str:
     query = plan(resolve(parse(text), CATALOGUE, text).query, lambda table: 1000 if table.name == "psc" else 10)
     statement, slots = translate(query, locate)
-    words = compiled(statement, Dialect(paramstyle="numeric_dollar"))
+    words = compiled(statement, DIALECTS[dialect])
     said = re.sub(r" +\n", "\n", words.text)
     values = words.values(slots)
     return said + (f"\n-- {values!r}" if values else "")
@@ -59,15 +60,15 @@ def told(file_pairs: list[tuple[str, str]]) -> str:
     return f"\n{RULE}\n".join(parts)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.stem}")
 def test_adql_becomes_this_sql(file: Path, request: pytest.FixtureRequest) -> None:
-    made = [(text, sql(text)) for text, _ in pairs(file)]
+    made = [(text, sql(text, file.parent.name)) for text, _ in pairs(file)]
     if request.config.getoption("--update-golden", default=False):
         file.write_text(told(made), encoding="utf-8")
     assert pairs(file) == made
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.stem}")
 def test_what_the_user_wrote_as_a_value_is_a_parameter(file: Path) -> None:
     for text, wanted in pairs(file):
         said = wanted.partition("\n-- [")[0]

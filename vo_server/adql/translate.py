@@ -249,7 +249,7 @@ class _Translation:
                 return self._in(value, options, negated)
             case q.Among(value, q.Slot(number, column), negated):
                 listed = sa.cast(sa.bindparam(f"p{number}"), sa.ARRAY(column.type.sql))
-                among = sa.select(sa.func.unnest(listed))
+                among = sa.select(sa.func.unnest(listed).label("option"))  # of one name, to be one expression
                 return self.value(value).not_in(among) if negated else self.value(value).in_(among)
             case q.Among():
                 raise TypeError("the options of a long list are one constant")
