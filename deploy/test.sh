@@ -64,6 +64,18 @@ if ! command -v stilts >/dev/null 2>&1 || ! command -v java >/dev/null 2>&1; the
     fi
 fi
 
+if ! ls /usr/lib/postgresql/*/bin/initdb /usr/share/postgresql/*/extension/pg_sphere.control >/dev/null 2>&1; then
+    if on_debian_as_root; then
+        say "Debian packages: PostgreSQL and pgSphere"
+        debian_packages postgresql &&
+            debian_packages "$(apt-cache search --names-only '^postgresql-[0-9]+-pgsphere$' | cut -d' ' -f1 | tail -n 1)" ||
+            echo "they cannot be installed: tests with PostgreSQL will be skipped"
+    else
+        echo "PostgreSQL or pgSphere is missing: tests with it will be skipped" \
+            "(Debian: apt install postgresql postgresql-15-pgsphere, or of another version)"
+    fi
+fi
+
 if [ ! -x "$python" ]; then
     say "A virtual environment in $venv"
     if ! python3 -m venv "$venv"; then

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -61,13 +62,38 @@ def _database(folder: Path) -> str:
     """A database of a role that is no superuser, for one of these could read and write files."""
     _say(folder, "postgres", "CREATE ROLE astronomer LOGIN")
     _say(folder, "postgres", "CREATE DATABASE sky OWNER astronomer")
-    _say(folder, "sky", "CREATE EXTENSION pg_sphere")
+    if not _say(folder, "sky", "CREATE EXTENSION pg_sphere"):
+        _say(folder, "sky", pgsphere_by_hand())
     return f"postgresql://astronomer@/sky?host={folder}"
 
 
-def _say(folder: Path, database: str, text: str) -> None:
-    command = ["psql", "-h", str(folder), "-U", "vo", "-d", database, "-q", "-c", text]
-    subprocess.run(command, capture_output=True, check=False)
+def _say(folder: Path, database: str, text: str) -> bool:
+    """Run statements as the superuser, all of them or none; did it go well?"""
+    command = ["psql", "-h", str(folder), "-U", "vo", "-d", database, "-q", "-1", "-v", "ON_ERROR_STOP=1"]
+    if "CREATE DATABASE" in text:
+        command.remove("-1")
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False).returncode == 0
+
+
+def pgsphere_by_hand() -> str:
+    """pgSphere's own script without the hints to the planner about operators, as statements to run.
+
+    Some releases of PostgreSQL refuse the extension of some releases of pgSphere for hints that contradict one another
+    ("commutator operator @> is already the commutator of operator <@"). Empty where there is no script.
+    """
+    scripts = sorted(Path("/usr/share/postgresql").glob("*/extension/pg_sphere--[0-9.]*.sql"))
+    whole = [path for path in scripts if "--" not in path.stem.partition("--")[2]]
+    if not whole:
+        return ""
+    text = re.sub(r"^\\.*$", "", whole[-1].read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = text.replace("MODULE_PATHNAME", "$libdir/pg_sphere")
+    return re.sub(r"(CREATE\s+OPERATOR\s+(?!CLASS)\S+\s*\()(.*?)(\)\s*;)", _without_hints, text, flags=re.DOTALL)
+
+
+def _without_hints(found: re.Match[str]) -> str:
+    clauses = re.sub(r"--.*", "", found[2]).split(",")
+    kept = [c for c in clauses if c.strip().partition("=")[0].strip().upper() not in ("COMMUTATOR", "NEGATOR")]
+    return f"{found[1]}{','.join(kept)}{found[3]}"
 
 
 def _run(*command: str | Path) -> None:

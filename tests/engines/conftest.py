@@ -261,5 +261,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         load(catalogue.publication(id), [folder / f"{id}.parquet"], store, sink=sink)
     catalogue = with_tap_schema(catalogue)
     engine = ENGINES[request.param](store, catalogue, url)
+    if engine.lacks():
+        engine.close()
+        pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
     yield World(catalogue, engine, store, made["stars"].to_pydict(), made["spots"].to_pydict(), folder)
     engine.close()

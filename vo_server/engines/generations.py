@@ -113,10 +113,9 @@ def tap_schema(link: Link, tables: Mapping[str, pa.Table]) -> str:
 
 
 def _pgsphere(link: Link) -> str | None:
-    """The schema in which the extension lies."""
+    """The schema in which pgSphere lies, whether it came as an extension or by its script."""
     found = link.ask(
-        "SELECT n.nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace"
-        " WHERE e.extname = 'pg_sphere'"
+        "SELECT n.nspname FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE t.typname = 'spoly'"
     )
     return None if found.num_rows == 0 else str(found.column(0)[0])
 
