@@ -319,6 +319,26 @@ def test_connections_are_used_again(lines: Lines, monkeypatch: pytest.MonkeyPatc
         assert lines.ask("SELECT COUNT(*) FROM {id}", brief=brief) == [30_000]
 
 
+def test_a_database_that_was_started_anew_is_found_again(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines.fill(10)
+    assert lines.ask("SELECT COUNT(*) FROM {id}") == [10]
+    link = Link(lines.url, LOADER)
+    link.ask("SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+             " AND usename = current_user AND backend_start > now() - interval '10 seconds'")  # fmt: skip
+    link.close()
+    monkeypatch.setattr(links, "FRESH", 0)
+    assert lines.ask("SELECT COUNT(*) FROM {id}") == [10]
+
+
+def test_a_superuser_is_warned_of(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
+    lines.engine.lacks()
+    assert "superuser" not in caplog.text
+    engine = PostgresEngine(lines.url.replace("astronomer", "vo"), lines.catalogue)
+    assert engine.ready() is None
+    assert "superuser" in caplog.text
+    engine.close()
+
+
 def test_a_text_that_cannot_be_stored_is_the_users_mistake(lines: Lines) -> None:
     lines.fill(10)
     with pytest.raises(UsageFault, match="character"):
@@ -425,7 +445,9 @@ def test_definitions_and_urls() -> None:
         [("a", pa.uint8()), ('b"', pa.string()), ("c", pa.list_(pa.float64())), ("d", pa.timestamp("us"))]
     )
     assert definition(schema) == '"a" smallint, "b""" text COLLATE "C", "c" double precision[], "d" timestamp'
-    made = links._with("postgresql://u:p@h:1/d?options=-c%20x%3D1", {"search_path": "a,b"})
-    assert made == "postgresql://u:p@h:1/d?options=-c%20x%3D1%20-c%20search_path%3Da%2Cb"
-    assert links._with("postgresql:///d?host=/tmp", {"a": "1"}).startswith("postgresql:///d?host=%2Ftmp&options")
+    made = links._with("postgresql://u:p@h:1/d?options=-c%20x%3D1&connect_timeout=3", {"search_path": "a,b"})
+    assert made == "postgresql://u:p@h:1/d?options=-c%20x%3D1%20-c%20search_path%3Da%2Cb&connect_timeout=3"
+    assert links._with("postgresql:///d?host=/tmp", {"a": "1"}).startswith(
+        "postgresql:///d?host=%2Ftmp&connect_timeout=10&options"
+    )
     assert issubclass(Error, Exception)

@@ -120,6 +120,11 @@ def _pgsphere(link: Link) -> str | None:
     return None if found.num_rows == 0 else str(found.column(0)[0])
 
 
+def is_superuser(link: Link) -> bool:
+    """May this role do anything, reading and writing files of the machine among it?"""
+    return bool(link.ask("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").column(0)[0].as_py())
+
+
 def _exists(link: Link, schema: str) -> bool:
     return bool(link.ask("SELECT 1 FROM pg_namespace WHERE nspname = $1::text", (schema,)).num_rows)
 

@@ -7,6 +7,7 @@ Python's lock. COPY gives 140,000 and takes no parameters, so values would have 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -20,6 +21,9 @@ Error = adbc_driver_manager.Error
 
 IDLE = 16
 """Connections that are kept for the next query."""
+
+FRESH = 1.0
+"""Seconds for which an idle connection is taken to be alive; one that was idle for longer is asked."""
 
 
 class Link:
@@ -61,6 +65,14 @@ class Link:
             raise
         self.tell("COMMIT")
 
+    def alive(self) -> bool:
+        """Does the database still answer?"""
+        try:
+            self.ask("SELECT 1")
+        except Error:
+            return False
+        return True
+
     def cancel(self) -> None:
         """Stop what is at work."""
         with suppress(Error):
@@ -77,22 +89,28 @@ class Links:
 
     def __init__(self, url: str, settings: dict[str, str]) -> None:
         self._url, self._settings = url, settings
-        self._idle: list[Link] = []
+        self._idle: list[tuple[Link, float]] = []
         self._lock = threading.Lock()
         self._open = True
 
     def take(self) -> Link:
-        """A connection of one's own."""
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
+        """A connection of one's own, that works although the database may have been started anew."""
+        while (found := self._popped()) is not None:
+            link, since = found
+            if time.monotonic() - since < FRESH or link.alive():
+                return link
+            link.close()
         return Link(self._url, self._settings)
+
+    def _popped(self) -> tuple[Link, float] | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
 
     def give(self, link: Link) -> None:
         """Hand it back, with no transaction open."""
         with self._lock:
             if self._open and len(self._idle) < IDLE:
-                self._idle.append(link)
+                self._idle.append((link, time.monotonic()))
                 return
         link.close()
 
@@ -112,7 +130,7 @@ class Links:
         with self._lock:
             self._open = False
             idle, self._idle = self._idle, []
-        for link in idle:
+        for link, _ in idle:
             link.close()
 
 
@@ -126,6 +144,7 @@ def _with(url: str, settings: dict[str, str]) -> str:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     said = [f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in settings.items()]
+    query.setdefault("connect_timeout", "10")
     query["options"] = " ".join(filter(None, (query.get("options", ""), *said)))
     made = urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
     return made if "//" in made else made.replace(":", "://", 1)

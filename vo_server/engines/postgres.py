@@ -92,6 +92,8 @@ class PostgresEngine(Engine):
             link = Link(self._url, LOADER)
             try:
                 functions, pgsphere = generations.sky(link)
+                if generations.is_superuser(link):
+                    log.warning("the role that answers queries is a superuser: give the server one that is not")
                 tables = {name.partition(".")[2]: rows for name, rows in self._static.items()}
                 tap_schema = generations.tap_schema(link, tables)
             finally:
