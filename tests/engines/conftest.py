@@ -192,7 +192,7 @@ def spots() -> pa.Table:
     )
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """An engine over the two tables; `stars` and `spots` are their rows as they were loaded."""
 

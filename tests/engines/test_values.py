@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from vo_server.errors import QueryFault, UsageFault
@@ -114,6 +114,9 @@ def test_bitwise(world: Any, a: int, b: int) -> None:
 @HASTY
 @given(st.floats(-1e9, 1e9), st.integers(-6, 6))
 def test_round_and_truncate(world: Any, x: float, n: int) -> None:
+    """Not at the very border between two answers: there x times 0.001 and x over 1000 may differ."""
+    twice = abs(x * 10.0**n) * 2
+    assume(twice == 0 or abs(twice - round(twice)) > 1e-12 * twice)
     constant = world.ask(f"SELECT ROUND({x!r}, {n}), TRUNCATE({x!r}, {n}) FROM sky.stars WHERE id = 0")[0]
     column = world.ask(f"SELECT ROUND(id + {x!r}, {n}), TRUNCATE(id + {x!r}, {n}) FROM sky.stars WHERE id = 0")[0]
     for found in (constant, column):

@@ -164,7 +164,7 @@ BEGIN
         WHEN n < 0 THEN CASE WHEN abs(x) < scale / 4 THEN 0 * sign(x) ELSE vo_away(x / scale) * scale END
         WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale OR abs(x) < 1e-300 THEN x
         ELSE vo_away(x * scale) / scale
-    END;
+    END + 0.0;
 END $$;
 
 -- part
@@ -178,7 +178,7 @@ BEGIN
         WHEN n < 0 THEN CASE WHEN abs(x) < scale THEN 0 * sign(x) ELSE trunc(x / scale) * scale END
         WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale OR abs(x) < 1e-300 THEN x
         ELSE trunc(x * scale) / scale
-    END;
+    END + 0.0;
 END $$;
 
 -- part
