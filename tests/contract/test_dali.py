@@ -230,7 +230,7 @@ def test_formats(ask: Ask, asked: str, answered: str | None, begin: str) -> None
     assert answer.text.startswith(begin)
 
 
-@pytest.mark.parametrize("asked", ["fits", "application/fits", "nonsense", "text/html", "votable/b3", "a;b=", "text/*"])
+@pytest.mark.parametrize("asked", ["application/pdf", "nonsense", "votable/b3", "a;b=", "text/*"])
 def test_formats_that_are_not_offered(ask: Ask, asked: str) -> None:
     refused(ask(FIVE, RESPONSEFORMAT=asked), "RESPONSEFORMAT", "csv")
 
@@ -261,21 +261,50 @@ def test_accept_header(ask: Ask) -> None:
     assert ruled.headers["content-type"] == BINARY2
 
 
+JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
+CONE = {"RA": "266", "DEC": "-29", "SR": "1"}
+
+
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
         {"Origin": "https://aladin.cds.unistra.fr"},
+        {"Origin": "null", "Accept": "text/html,application/xhtml+xml"},
         {"Sec-Fetch-Mode": "cors", "Accept": "*/*"},
     ],
 )
-def test_browsers_get_tabledata(client: httpx.Client, ask: Ask, headers: dict[str, str]) -> None:
+def test_scripts_in_browsers_get_tabledata(client: httpx.Client, ask: Ask, headers: dict[str, str]) -> None:
     answer = ask(FIVE, headers=headers)
     assert answer.headers["content-type"] == "text/xml"
     assert "<TABLEDATA>" in answer.text
     assert ask(FIVE, headers=headers, RESPONSEFORMAT="votable/b2").headers["content-type"] == BINARY2
-    cone = client.get("/cone/psc", params={"RA": "266", "DEC": "-29", "SR": "1"}, headers=headers)
-    assert "<TABLEDATA>" in cone.text
+    assert "<TABLEDATA>" in client.get("/cone/psc", params=CONE, headers=headers).text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+        {"Accept": "text/html"},
+        {"Origin": "https://example.org", "Sec-Fetch-Mode": "navigate"},
+    ],
+)
+def test_people_get_a_page(client: httpx.Client, ask: Ask, headers: dict[str, str]) -> None:
+    answer = ask(FIVE, headers=headers)
+    assert answer.headers["content-type"] == "text/html"
+    assert "<td>" in answer.text
+    link = re.search(r'href="([^"]+)">VOTable', answer.text)
+    assert link is not None
+    assert client.get(link[1].replace("&amp;", "&")).headers["content-type"] == BINARY2
+    assert ask(FIVE, headers=headers, RESPONSEFORMAT="votable/b2").headers["content-type"] == BINARY2
+    wrong = ask("SELECT nothing FROM psc", headers=headers)
+    assert (wrong.status_code, wrong.headers["content-type"]) == (400, "text/html")
+    assert "<td>" in client.get("/cone/psc", params=CONE, headers=headers).text
+    assert "RA is missing" in client.get("/cone/psc", headers=headers).text
+
+
+def test_programs_in_java_get_what_programs_get(ask: Ask) -> None:
+    assert ask(FIVE, headers={"Accept": JAVA}).headers["content-type"] == BINARY2
 
 
 # ---------------------------------------------------------------- headers

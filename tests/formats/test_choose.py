@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vo_server.errors import UsageFault
-from vo_server.formats import BINARY, BINARY2, CSV, FORMATS, TABLEDATA, TSV, Format, announced, choose
+from vo_server.formats import BINARY, BINARY2, CSV, FORMATS, HTML, TABLEDATA, TSV, Format, announced, choose
 
 B2, TD = BINARY2.media_type, TABLEDATA.media_type
 
@@ -77,7 +77,8 @@ def test_what_capabilities_tell_is_true(default: Format) -> None:
     [
         ("*/*", TABLEDATA),
         ("", TABLEDATA),
-        ("text/html,application/xhtml+xml,*/*;q=0.8", TABLEDATA),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", HTML),
+        ("image/png,*/*;q=0.8", TABLEDATA),
         ("text/csv", CSV),
         ("text/csv;q=0.2, text/tab-separated-values;q=0.5", TSV),
         ("application/x-votable+xml;serialization=BINARY2, text/csv;q=0.5", BINARY2),

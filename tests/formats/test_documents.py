@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 
 from vo_server.errors import Place, QueryFault, TimeoutFault
-from vo_server.formats import BINARY, BINARY2, CSV, FORMATS, TABLEDATA, TSV, Format
+from vo_server.formats import ARROW, BINARY, BINARY2, CSV, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TSV, Format
 from vo_server.formats.votable import identifiers
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
@@ -144,7 +144,7 @@ def test_identifiers_are_all_different() -> None:
     assert identifiers(["a", "a", "a_2", "A", "", "-x"]) == ["a", "a_2", "a_2_2", "A", "_", "_-x"]
 
 
-@pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
+@pytest.mark.parametrize("format", [*VOTABLES, CSV, TSV, JSON, ARROW, HTML], ids=lambda f: f.name)
 def test_header_comes_before_rows_are_read(format: Format) -> None:
     read = []
 
@@ -155,8 +155,8 @@ def test_header_comes_before_rows_are_read(format: Format) -> None:
 
     pieces = format.write(Result(NUMBER, rows()))
     first = next(pieces)
-    assert (b"FIELD" in first or first.strip() == b"n") and not read
-    assert len(b"".join(pieces)) > 1_000_000
+    assert b"n" in first and not read
+    assert len(b"".join(pieces)) > (1_000_000 if format is not HTML else 10_000)
 
 
 def test_pieces_are_of_about_a_megabyte() -> None:
@@ -191,8 +191,8 @@ def test_rows_before_an_error_are_there() -> None:
     assert base64.b64decode(root.findtext(".//{*}STREAM")) == struct.pack(">BiBi", 0, 1, 0, 2)
 
 
-@pytest.mark.parametrize("format", [CSV, TSV], ids=lambda f: f.name)
-def test_text_breaks_off_at_an_error(format: Format) -> None:
+@pytest.mark.parametrize("format", [f for f in FORMATS if f not in (*VOTABLES, HTML)], ids=lambda f: f.name)
+def test_all_else_breaks_off_at_an_error(format: Format) -> None:
     pieces = format.write(Result(NUMBER, broken(TimeoutFault("took too long"))))
     with pytest.raises(TimeoutFault):
         list(pieces)
@@ -282,7 +282,7 @@ def test_tsv_has_no_tabs_in_values() -> None:
     assert document(TSV, (Column("a\tb", VARCHAR), *NUMBER), ("x\ty\nz", 3)) == b"a b\tn\nx y z\t3\n"
 
 
-@pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
+@pytest.mark.parametrize("format", [*VOTABLES, CSV, TSV, PARQUET, HTML, JSON], ids=lambda f: f.name)
 def test_many_rows_are_written_as_few(format: Format) -> None:
     columns = (*RICH, Column("u", UNICODE), Column("p", POINT), Column("c", CHAR, 2), Column("v", VARCHAR))
     rows = [(*RICH_ROW, f"é{n}", [n, 2.0], "x", "&<" * (n % 5)) for n in range(5000)]

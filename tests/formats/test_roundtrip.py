@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
@@ -11,16 +12,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 from astropy.io.votable import parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lxml import etree
+from lxml import etree, html
 
-from vo_server.formats import CSV, FORMATS, TABLEDATA, TSV, Format
+from vo_server.formats import ARROW, CSV, FITS, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TEXT, TSV, Format
 from vo_server.model.column import Column
 from vo_server.model.result import Result
-from vo_server.model.types import TYPES, VARCHAR, Type
+from vo_server.model.types import ARRAYS, TYPES, VARCHAR, Type
 
 Rows = list[tuple[Any, ...]]
 
@@ -53,6 +56,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "CIRCLE": st.lists(COORDINATES, min_size=3, max_size=3),
     "POLYGON": st.lists(COORDINATES, max_size=8),
 }
+ELEMENTS = VALUES | {"REAL": st.integers(-9999, 9999).map(float), "DOUBLE PRECISION": st.floats(allow_nan=False)}
+VALUES |= {t.name: st.lists(ELEMENTS[t.name.removesuffix(" ARRAY")], max_size=4) for t in ARRAYS}
 
 
 def column(type: Type, number: int) -> Column:
@@ -92,7 +97,7 @@ def seen_by_astropy(column: Column, value: Any) -> Any:
     match column.type.family:
         case "time":
             return instant(value)
-        case "geometry" | "binary":
+        case "geometry" | "binary" | "array":
             return list(value)
         case _:
             return value
@@ -127,17 +132,17 @@ def as_text(column: Column, value: Any) -> str:
             return instant(value)
         case "boolean", _:
             return str(value).lower()
-        case "geometry" | "binary", _:
-            return " ".join(str(v) for v in value)
+        case "geometry" | "binary" | "array", _:
+            return " ".join(str(v).lower() for v in value)
         case _:
             return str(value)
 
 
 def meant(column: Column, text: str) -> Any:
     """The number of a text, or the text."""
-    if not text or column.type.family in ("text", "time", "boolean"):
+    if not text or column.type.family in ("text", "time", "boolean") or column.datatype == "boolean":
         return text
-    number = np.float32 if column.type.name == "REAL" else float
+    number = np.float32 if column.datatype == "float" else float
     values = [number(word) for word in text.split(" ")]
     return ["NaN" if math.isnan(v) else v for v in values]
 
@@ -189,3 +194,125 @@ def test_text(
     for line, row in zip(lines, rows, strict=True):
         for c, got, value in zip(columns, line or [""], row, strict=True):
             assert meant(c, got) == meant(c, shown(as_text(c, value)))
+
+
+# ------------------------------------------------------------------ files
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal, where NaN is equal to itself."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b or (a != a and b != b)
+
+
+def assert_same(columns: tuple[Column, ...], got: Rows, expected: Rows) -> None:
+    for row, wanted in zip(got, expected, strict=True):
+        for c, a, b in zip(columns, row, wanted, strict=True):
+            assert same(a, b), (c.name, a, b)
+
+
+def _parquet(document: bytes) -> pa.Table:
+    return pq.read_table(io.BytesIO(document))
+
+
+def _arrow(document: bytes) -> pa.Table:
+    return pa.ipc.open_stream(document).read_all()
+
+
+@pytest.mark.parametrize(
+    ("format", "read"), [(PARQUET, _parquet), (ARROW, _arrow)], ids=lambda f: getattr(f, "name", "")
+)
+@settings(deadline=None, max_examples=60)
+@given(table=tables())
+def test_arrow(format: Format, read: Callable[[bytes], pa.Table], table: tuple[tuple[Column, ...], Rows, int]) -> None:
+    columns, rows, size = table
+    got = read(written(format, columns, rows, size))
+    assert got.schema.types == [c.type.arrow for c in columns]
+    assert_same(columns, list(zip(*(c.to_pylist() for c in got.columns), strict=True)), rows)
+
+
+def as_json(column: Column, value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    if isinstance(value, list | bytes):
+        return [as_json(column, v) for v in value]
+    if column.datatype == "float" and value is not None:
+        return float(str(np.float32(value)))
+    return instant(value) if isinstance(value, date) else value
+
+
+@settings(deadline=None, max_examples=60)
+@given(tables())
+def test_json(table: tuple[tuple[Column, ...], Rows, int]) -> None:
+    columns, rows, size = table
+    got = json.loads(written(JSON, columns, rows, size))
+    assert [c["name"] for c in got["metadata"]] == [c.name for c in columns]
+    assert got["status"] == "OK"
+    assert_same(columns, got["data"], [tuple(as_json(c, v) for c, v in zip(columns, r, strict=True)) for r in rows])
+
+
+def seen_in_fits(column: Column, value: Any) -> Any:
+    """What is left of a value in FITS: ASCII, no text that ends in blanks, no array that is missing."""
+    match column.type.family:
+        case "text" | "time":
+            said = instant(value) if isinstance(value, date) else value or ""
+            return "".join(c if c.isascii() else "?" for c in said).rstrip()
+        case "geometry" | "array" | "binary" if column.count:
+            return [math.nan] * column.count if value is None else list(value)
+        case "geometry" | "array" | "binary":
+            return list(value or [])
+        case "real":
+            return math.nan if value is None else value
+        case _:
+            return value
+
+
+def from_fits(column: Column, cell: Any, null: Any) -> Any:
+    if column.type.family in ("text", "time"):
+        return str(cell).rstrip()
+    if column.type.family == "boolean":
+        return {b"T": True, b"F": False}.get(bytes(cell).rstrip(b"\0"))
+    if column.arraysize is not None:
+        cells = np.asarray(cell).ravel().tolist()
+        return [c in (ord("T"), b"T", True) for c in cells] if column.datatype == "boolean" else cells
+    return None if null is not None and cell == null else np.asarray(cell).item()
+
+
+@settings(deadline=None, max_examples=60)
+@given(tables())
+def test_fits(table: tuple[tuple[Column, ...], Rows, int]) -> None:
+    columns, rows, size = table
+    with fits.open(io.BytesIO(written(FITS, columns, rows, size)), logical_as_bytes=True) as file:
+        file.verify("exception")
+        header, data = file[1].header, file[1].data
+        assert header["NAXIS2"] == len(rows)
+        assert [header[f"TTYPE{n}"] for n in range(1, len(columns) + 1)] == [c.name for c in columns]
+        assert {header[f"TUNIT{n}"] for n in range(1, len(columns) + 1)} == {"m"}
+        for n, c in enumerate(columns):
+            got = [from_fits(c, row.field(n), header.get(f"TNULL{n + 1}")) for row in data] if rows else []
+            for a, row in zip(got, rows, strict=True):
+                assert same(a, seen_in_fits(c, row[n])), (c.name, a, row[n])
+
+
+@settings(deadline=None, max_examples=60)
+@given(tables())
+def test_page(table: tuple[tuple[Column, ...], Rows, int]) -> None:
+    columns, rows, size = table
+    page = html.fromstring(written(HTML, columns, rows, size))
+    assert [th.text or "" for th in page.iterfind(".//th")] == [c.name for c in columns]
+    cells = [[td.text_content() for td in tr.iterfind("td")] for tr in page.iterfind(".//tbody/tr")]
+    assert len(cells) == len(rows)
+    for line, row in zip(cells, rows, strict=True):
+        for c, got, value in zip(columns, line, row, strict=True):
+            assert meant(c, got.strip()) == meant(c, as_text(c, value).strip())
+
+
+@settings(deadline=None, max_examples=60)
+@given(tables())
+def test_plain(table: tuple[tuple[Column, ...], Rows, int]) -> None:
+    columns, rows, size = table
+    head, _, _, *lines = written(TEXT, columns, rows, size).decode().split("\n")[:-1]
+    assert head.split() == " ".join(c.name for c in columns).split()
+    assert len(lines) == len(rows) + 1
+    assert lines[-1].startswith(f"# {len(rows)} row")

@@ -88,7 +88,7 @@ class _Translation:
         element = self.value(value)
         if isinstance(value, q.Field) and value.name == output.label:
             return element
-        if not isinstance(value, q.Field | q.Cast) and value.column.type.family != "geometry":
+        if not isinstance(value, q.Field | q.Cast) and value.column.type.family not in ("geometry", "array"):
             element = sa.cast(element, value.column.type.sql)
         return element.label(output.label)
 

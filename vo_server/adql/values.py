@@ -285,7 +285,8 @@ def is_kind(value: q.Value, kind: str) -> bool:
 
 def castable(source: types.Type, target: types.Type) -> bool:
     """Is there a CAST from one type to the other?"""
-    if target.family == "geometry" or source.family == "geometry":
+    whole = ("geometry", "array", "binary")
+    if target.family in whole or source.family in whole:
         return source is target
     if target.family == "time":
         return source.family in ("time", "text")

@@ -5,14 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vo_server.errors import UsageFault
+from vo_server.formats.arrow import ARROW
+from vo_server.formats.fits import FITS
 from vo_server.formats.format import Choice, Format
+from vo_server.formats.html import HTML
+from vo_server.formats.json import JSON
 from vo_server.formats.media import MediaType, accepted, parse
+from vo_server.formats.parquet import PARQUET
+from vo_server.formats.plain import TEXT
 from vo_server.formats.text import CSV, TSV
 from vo_server.formats.votable import BINARY, BINARY2, TABLEDATA
 
-__all__ = ["BINARY", "BINARY2", "CSV", "FORMATS", "TABLEDATA", "TSV", "Choice", "Format", "announced", "choose"]
+__all__ = [
+    "ARROW",
+    "BINARY",
+    "BINARY2",
+    "CSV",
+    "FITS",
+    "FORMATS",
+    "HTML",
+    "JSON",
+    "PARQUET",
+    "TABLEDATA",
+    "TEXT",
+    "TSV",
+    "Choice",
+    "Format",
+    "announced",
+    "choose",
+]
 
-FORMATS: tuple[Format, ...] = (BINARY2, TABLEDATA, BINARY, CSV, TSV)
+FORMATS: tuple[Format, ...] = (BINARY2, TABLEDATA, BINARY, CSV, TSV, FITS, PARQUET, ARROW, JSON, TEXT, HTML)
 
 
 def choose(

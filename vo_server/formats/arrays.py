@@ -46,15 +46,19 @@ def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of at least PIECE, but for the last."""
+    """The same bytes in pieces of at least PIECE, but for the last; those before an error come before it."""
     held: list[bytes] = []
     size = 0
-    for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= PIECE:
-            yield b"".join(held)
-            held, size = [], 0
+    try:
+        for piece in pieces:
+            held.append(piece)
+            size += len(piece)
+            if size >= PIECE:
+                yield b"".join(held)
+                held, size = [], 0
+    except Exception:
+        yield b"".join(held)
+        raise
     if size:
         yield b"".join(held)
 
@@ -123,3 +127,17 @@ def _summed(lengths: pa.Array) -> npt.NDArray[np.int32]:
     ends = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(numbers(lengths), out=ends[1:])
     return ends
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """The names, with a number after each that another has, too, whatever the case."""
+    made: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        label, n = name, 1
+        while label.lower() in taken:
+            n += 1
+            label = f"{name}_{n}"
+        taken.add(label.lower())
+        made.append(label)
+    return made

@@ -28,6 +28,7 @@ COUNT: np.dtype[Any] = np.dtype(">u4")
 """What goes before a value of variable size."""
 
 DTYPES = {
+    "boolean": "u1",
     "unsignedByte": "u1",
     "short": ">i2",
     "int": ">i4",
@@ -160,21 +161,20 @@ def _stretches(columns: tuple[Column, ...], flags: int) -> tuple[Stretch, ...]:
 
 def _cell(column: Column, marked: bool) -> Cell:
     """How a column is written; `marked` where a missing integer needs a value of its own."""
-    size = column.arraysize
-    count = int(size) if size and size.isdigit() else None
+    size, count = column.arraysize, column.count
     match column.datatype:
         case "char" if size is None or count is not None:
-            return _chars(count or 1, column)
+            return chars(count or 1, column)
         case "char":
             return Variable(lambda array: _texts(_written(array, column)))
         case "unicodeChar":
             return Variable(_unicode)
-        case "boolean":
+        case "boolean" if size is None:
             return Fixed(np.dtype("S1"), _booleans)
         case datatype if size is None:
-            return _scalar(np.dtype(DTYPES[datatype]), marker(column) if marked else None, column.name)
+            return scalar(np.dtype(DTYPES[datatype]), marker(column) if marked else None, column.name)
         case datatype if count is not None:
-            return _vector(np.dtype((DTYPES[datatype], (count,))))
+            return vector(np.dtype((DTYPES[datatype], (count,))))
         case datatype:
             return _sequence(np.dtype(DTYPES[datatype]))
 
@@ -184,7 +184,7 @@ def marker(column: Column) -> int | None:
     return MARKERS.get(column.datatype) if column.nullable and column.arraysize is None else None
 
 
-def _scalar(dtype: np.dtype[Any], mark: int | None, name: str) -> Fixed:
+def scalar(dtype: np.dtype[Any], mark: int | None, name: str) -> Fixed:
     missing = np.nan if dtype.kind == "f" else mark or 0
     native = dtype.newbyteorder("=")
 
@@ -209,7 +209,7 @@ def _written(array: pa.Array, column: Column) -> pa.Array:
     return _filled(times(array) if column.type.family == "time" else array)
 
 
-def _chars(width: int, column: Column) -> Fixed:
+def chars(width: int, column: Column) -> Fixed:
     """Texts of a fixed number of bytes: shorter ones end in NUL, which readers take for the end of the text."""
     dtype = np.dtype(f"S{width}")
 
@@ -244,20 +244,19 @@ def _unicode(array: pa.Array) -> tuple[Array, pa.Array]:
     return counts // 2, data
 
 
-def _vector(dtype: np.dtype[Any]) -> Fixed:
-    """Arrays of a fixed number of numbers; what is missing of one is NaN, or 0."""
-    item, (count,) = dtype.base, dtype.shape
-    missing = np.nan if item.kind == "f" else 0
+def vector(dtype: np.dtype[Any]) -> Fixed:
+    """Arrays of a fixed number of values; what is missing of one is NaN, or 0."""
+    (count,) = dtype.shape
 
     def write(array: pa.Array) -> Array:
         ends, values = lists(array)
-        flat = numbers(values.fill_null(missing) if values.null_count else values)
+        flat = elements(values)
         lengths = np.diff(ends)
         if (lengths == count).all():
             return flat.reshape(-1, count)
         if (lengths > count).any():
             raise ValueError(f"an array of {lengths.max()} values where {count} are declared")
-        padded = np.full((len(array), count), missing, flat.dtype)
+        padded = np.full((len(array), count), _missing(values.type), flat.dtype)
         padded[np.arange(count) < lengths[:, None]] = flat
         return padded
 
@@ -265,12 +264,23 @@ def _vector(dtype: np.dtype[Any]) -> Fixed:
 
 
 def _sequence(dtype: np.dtype[Any]) -> Variable:
-    """Arrays of as many numbers as there are."""
-    missing = np.nan if dtype.kind == "f" else 0
+    """Arrays of as many values as there are."""
 
     def write(array: pa.Array) -> tuple[Array, pa.Array]:
         ends, values = lists(array)
-        flat = numbers(values.fill_null(missing) if values.null_count else values)
-        return np.diff(ends), variable(ends * np.int32(dtype.itemsize), flat.astype(dtype))
+        return np.diff(ends), variable(ends * np.int32(dtype.itemsize), elements(values).astype(dtype))
 
     return Variable(write)
+
+
+def elements(values: pa.Array) -> Array:
+    """The values within arrays; a missing one is NaN, 0, or for a boolean the letter that says so."""
+    if pa.types.is_boolean(values.type):
+        return _booleans(values).view(np.uint8)
+    return numbers(values.fill_null(_missing(values.type)) if values.null_count else values)
+
+
+def _missing(type: pa.DataType) -> Any:
+    if pa.types.is_boolean(type):
+        return UNKNOWN.as_py()
+    return np.nan if pa.types.is_floating(type) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -17,24 +18,38 @@ Table = npt.NDArray[np.bool_]
 Spell = Callable[[pa.Array, Column], pa.Array]
 
 
-def spelled(array: pa.Array, column: Column, positive_infinity: str, negative_infinity: str) -> pa.Array:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How a format says what is no plain number: the values of an array stand between `opening` and `closing`.
+
+    `gap` is a missing value among those of an array; None where the type must have one of its own.
+    """
+
+    infinity: str
+    negative: str
+    nan: str = "NaN"
+    opening: str = ""
+    between: str = " "
+    closing: str = ""
+    gap: str | None = None
+
+
+def spelled(array: pa.Array, column: Column, words: Words) -> pa.Array:
     """The values as strings, missing ones as null.
 
-    Numbers are the shortest that read back equal (float32 as float32), arrays are separated by blanks, times are those
-    of DALI 1.1 section 3.3.3.
+    Numbers are the shortest that read back equal (float32 as float32), times are those of DALI 1.1 section 3.3.3.
     """
-    infinities = (positive_infinity, negative_infinity)
     match column.type.family:
         case "text":
             return array
         case "time":
             return times(array)
         case "real":
-            return _reals(array, infinities)
+            return _reals(array, words)
         case "boolean" | "integer":
             return array.cast(pa.string())
         case "geometry" | "binary" | "array":
-            return _lists(array, infinities)
+            return _lists(array, words)
 
 
 def each(arrays: Sequence[pa.Array], columns: Sequence[Column], spell: Spell) -> list[pa.Array]:
@@ -56,9 +71,9 @@ def each(arrays: Sequence[pa.Array], columns: Sequence[Column], spell: Spell) ->
     return texts
 
 
-def joined(texts: Iterable[pa.Array], before: str, between: str, after: str) -> bytes:
-    """The rows that these columns make, each as `before`, its cells with `between` and `after`; nulls are empty."""
-    rows = pc.binary_join_element_wise(*texts, literal(between), null_handling="replace", null_replacement="")
+def joined(texts: Iterable[pa.Array], before: str, between: str, after: str, null: str = "") -> bytes:
+    """The rows that these columns make, each as `before`, its cells with `between` and `after`."""
+    rows = pc.binary_join_element_wise(*texts, literal(between), null_handling="replace", null_replacement=null)
     lines = pc.binary_join_element_wise(literal(before), rows, literal(after), literal(""))
     return content(lines).tobytes()
 
@@ -81,11 +96,11 @@ def holds(array: pa.Array, characters: Table) -> bool:
     return bool(characters[content(array)].any())
 
 
-def _reals(array: pa.Array, infinities: tuple[str, str]) -> pa.Array:
+def _reals(array: pa.Array, words: Words) -> pa.Array:
     text = array.cast(pa.string())
     if np.isfinite(numbers(array)).all():
         return text
-    for theirs, ours in (("nan", "NaN"), ("inf", infinities[0]), ("-inf", infinities[1])):
+    for theirs, ours in (("nan", words.nan), ("inf", words.infinity), ("-inf", words.negative)):
         text = pc.if_else(pc.equal(text, literal(theirs)), literal(ours), text)
     return text
 
@@ -100,9 +115,16 @@ def times(array: pa.Array) -> pa.Array:
     return text if whole else pc.replace_substring_regex(text, r"\.?0+$", "")
 
 
-def _lists(array: pa.Array, infinities: tuple[str, str]) -> pa.Array:
+def _lists(array: pa.Array, words: Words) -> pa.Array:
     ends, values = lists(array)
-    text = _reals(values, infinities) if pa.types.is_floating(values.type) else values.cast(pa.string())
-    text = text.fill_null("NaN") if text.null_count else text
-    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), text), " ")
+    text = _reals(values, words) if pa.types.is_floating(values.type) else values.cast(pa.string())
+    text = text.fill_null(words.gap or _missing(values.type)) if text.null_count else text
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), text), words.between)
+    if words.opening:
+        joined = pc.binary_join_element_wise(literal(words.opening), joined, literal(words.closing), literal(""))
     return pc.if_else(array.is_valid(), joined, None) if array.null_count else joined
+
+
+def _missing(type: pa.DataType) -> str:
+    """What stands for a missing value among the others of an array, where nothing else can."""
+    return "NaN" if pa.types.is_floating(type) else "?" if pa.types.is_boolean(type) else "0"

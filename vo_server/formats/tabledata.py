@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo_server.formats.arrays import blocks, conform
-from vo_server.formats.cells import each, holds, joined, spelled, table
+from vo_server.formats.cells import Words, each, holds, joined, spelled, table
 from vo_server.model.column import Column
 
 SPECIAL = table(b"&<>\xef" + bytes(b for b in range(32) if b not in b"\t\n"))
 """Bytes of texts that may need work: 0xEF begins U+FFFE and U+FFFF."""
+
+WORDS = Words("+Inf", "-Inf")
 
 ILLEGAL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{FFFE}\x{FFFF}]"
 
@@ -42,7 +44,7 @@ class TableData:
 
 
 def _cells(array: pa.Array, column: Column) -> pa.Array:
-    text = spelled(array, column, "+Inf", "-Inf")
+    text = spelled(array, column, WORDS)
     return escaped(text) if column.type.family == "text" else text
 
 

@@ -15,13 +15,17 @@ import pyarrow.compute as pc
 
 from vo_server.errors import Fault
 from vo_server.formats.arrays import blocks, conform, gather, offsets
-from vo_server.formats.cells import each, holds, joined, literal, spelled, table
+from vo_server.formats.cells import Words, each, holds, joined, literal, spelled, table
 from vo_server.formats.format import Format
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 
+PLAIN = "text/plain;charset=utf-8"
+
 NEED_QUOTES = table(b'",\r\n')
 NEED_BLANKS = table(b"\t\r\n")
+
+WORDS = Words("Infinity", "-Infinity")
 
 Guard = Callable[[pa.Array], pa.Array]
 
@@ -65,11 +69,12 @@ def _line(names: Iterator[str], separator: str, end: str, guard: Guard) -> bytes
 
 
 def _cells(array: pa.Array, column: Column, guard: Guard) -> pa.Array:
-    text = spelled(array, column, "Infinity", "-Infinity")
+    text = spelled(array, column, WORDS)
     return guard(text) if column.type.family == "text" else text
 
 
-def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
+def in_words(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
+    """A fault as a line of text: what formats say that have no errors of their own."""
     return f"{fault.word}: {fault}\n".encode()
 
 
@@ -79,8 +84,8 @@ CSV = Format(
     media_type="text/csv;header=present",
     extension="csv",
     write=partial(_write, separator=",", end="\r\n", guard=_quoted),
-    fault=_fault,
-    fault_type="text/plain;charset=utf-8",
+    fault=in_words,
+    fault_type=PLAIN,
     family=("csv", "text/csv"),
     parameters=(("header", ("present",)), ("charset", ("utf-8",))),
     required=(("header", "present"),),
@@ -92,8 +97,8 @@ TSV = Format(
     media_type="text/tab-separated-values",
     extension="tsv",
     write=partial(_write, separator="\t", end="\n", guard=_flattened),
-    fault=_fault,
-    fault_type="text/plain;charset=utf-8",
+    fault=in_words,
+    fault_type=PLAIN,
     family=("tsv", "text/tab-separated-values"),
     parameters=(("charset", ("utf-8",)),),
 )

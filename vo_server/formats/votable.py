@@ -59,21 +59,33 @@ def _body(result: Result, encoder: Encoder, end: bytes) -> Iterator[bytes]:
         for batch in result.batches:
             yield from encoder.encode(batch)
             rows += batch.num_rows
-    except Fault as fault:
-        status = _error(fault)
-    except Exception:  # border: the answer has begun, its end is the one place left to say so
-        log.exception("a result failed after its first row")
-        status = Info("QUERY_STATUS", "ERROR", "FatalFault: internal error")
+    except Exception as error:  # noqa: BLE001 - border: the answer has begun, its end is the place left to say so
+        status = failed(error)
     else:
-        status = _overflow(rows) if result.overflow else None
+        status = overflow(rows) if result.overflow else None
     yield encoder.finish() + end + _footer(status)
+
+
+def described(result: Result, rows: int | None = None) -> str:
+    """The document without its rows, for formats whose files carry it along; with `rows` the end is known."""
+    status = overflow(rows) if rows is not None and result.overflow else None
+    return (_header(result, marked=False) + b"</TABLE>\n" + _footer(status)).decode()
+
+
+def failed(error: Exception) -> Info:
+    """What is said of a result that broke off; what only the operator should know goes to the log."""
+    if isinstance(error, Fault):
+        return _error(error)
+    log.error("a result failed after its first row", exc_info=error)
+    return Info("QUERY_STATUS", "ERROR", "FatalFault: internal error")
 
 
 def _error(fault: Fault) -> Info:
     return Info("QUERY_STATUS", "ERROR", f"{fault.word}: {fault}")
 
 
-def _overflow(rows: int) -> Info:
+def overflow(rows: int) -> Info:
+    """What is said of a result that was cut after so many rows."""
     said = f"The result was cut at {rows} rows, the limit (MAXREC): there are more."
     return Info("QUERY_STATUS", "OVERFLOW", said)
 

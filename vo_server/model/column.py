@@ -6,6 +6,7 @@ The attributes are those of VODataService 1.2 section 3.3 and TAP 1.1 section 4.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any, Literal, Self
 
 from typing_extensions import override
@@ -18,6 +19,7 @@ class Column:
     """A column of a published table or of a result.
 
     `length` is the number of characters of a text (of at most so many, for VARCHAR), None where there is no bound.
+    `shape` and `label` are an arraysize and an xtype in the place of the type's own: uploads say them ("2x3", "moc").
     `nullable` says whether a value may be missing. `indexed`, `principal` and `std` are TAP_SCHEMA's flags.
     """
 
@@ -32,6 +34,8 @@ class Column:
     indexed: bool = False
     principal: bool = False
     std: bool = False
+    shape: str | None = None
+    label: str | None = None
 
     @override
     def __hash__(self) -> int:
@@ -46,8 +50,8 @@ class Column:
     @property
     def arraysize(self) -> str | None:
         """The VOTable arraysize; None for a scalar, and a single character is one (VOTable 1.4 section 4.1)."""
-        if self.type.family != "text":
-            return self.type.arraysize
+        if self.shape is not None or self.type.family != "text":
+            return self.shape or self.type.arraysize
         if self.type is CHAR and self.length == 1:
             return None
         if self.length is None:
@@ -57,7 +61,13 @@ class Column:
     @property
     def xtype(self) -> str | None:
         """The DALI xtype."""
-        return self.type.xtype
+        return self.label or self.type.xtype
+
+    @property
+    def count(self) -> int | None:
+        """How many values an array has, all its dimensions together; None for a scalar and where it may differ."""
+        sides = (self.arraysize or "").split("x")
+        return prod(map(int, sides)) if all(s.isdigit() for s in sides) else None
 
     @property
     def size(self) -> int | None:

@@ -44,7 +44,7 @@ class Type:
 
 
 class Floats(sa.types.TypeDecorator[Any]):
-    """A list of doubles: how every geometry travels through SQL and Arrow (DALI 1.1 section 3.3)."""
+    """A list of numbers: how arrays and, as doubles, geometries travel through SQL and Arrow (DALI 1.1 section 3.3)."""
 
     impl = sa.types.NullType
     cache_ok = True
@@ -70,6 +70,12 @@ POINT = Type("POINT", "geometry", "double", _DOUBLES, Floats(), "D", arraysize="
 CIRCLE = Type("CIRCLE", "geometry", "double", _DOUBLES, Floats(), "D", arraysize="3", xtype="circle")
 POLYGON = Type("POLYGON", "geometry", "double", _DOUBLES, Floats(), "D", arraysize="*", xtype="polygon")
 
+ARRAYS = tuple(
+    Type(f"{of.name} ARRAY", "array", of.votable, pa.list_(of.arrow), Floats(), of.fits, arraysize="*")
+    for of in (BOOLEAN, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE)
+)
+"""Arrays, which uploads have; one of unsigned bytes is a BLOB. The language only passes them on."""
+
 TYPES = (
     BOOLEAN,
     BYTE,
@@ -88,6 +94,7 @@ TYPES = (
     POINT,
     CIRCLE,
     POLYGON,
+    *ARRAYS,
 )  # fmt: skip
 
 _BY_NAME = {t.name: t for t in TYPES}

@@ -18,11 +18,12 @@ from vo_server.answer import Question
 from vo_server.catalogue.catalogue import Catalogue, Cone, Publication
 from vo_server.documents.capability import Capability, ConeSearch, Interface, Param, SampleCone
 from vo_server.errors import Fault, UsageFault
-from vo_server.formats import TABLEDATA
+from vo_server.formats import HTML, TABLEDATA, Choice
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.model.result import Info
 from vo_server.protocols import dali, origin
+from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import stream
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.urls import asked_url
@@ -139,7 +140,13 @@ def _apply(function: Function, *arguments: q.Value) -> q.Apply:
 
 
 def refuse(request: Request, site: Site, fault: Fault) -> Response:
-    """A VOTable with an INFO named Error and status 200, as old clients ask (section 2.3 and erratum 1)."""
+    """A VOTable with an INFO named Error and status 200, as old clients ask (section 2.3 and erratum 1).
+
+    A person gets a page.
+    """
+    choice: Choice | None = getattr(request.state, "choice", None)
+    if choice is not None and choice.format is HTML:
+        return in_format(request, fault, HTML)
     body = TABLEDATA.fault(fault, (Info("Error", str(fault)),))
     status = fault.status if fault.status >= 500 else 200
     return Response(body, status_code=status, headers={"Content-Type": MEDIA_TYPE})

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from vo_server.errors import MultiValuedParamFault, UsageFault
-from vo_server.formats import TABLEDATA, Choice, Format, choose
+from vo_server.formats import FORMATS, HTML, TABLEDATA, Choice, Format, choose
 
 FORM_FIELDS = 1_000
 MOST_BYTES = 16 * 1024 * 1024
@@ -96,8 +96,8 @@ async def _form(request: Request) -> Iterable[tuple[str, str]]:
 def format_for(request: Request, given: Parameters, default: Format) -> Choice:
     """The format of the answer; RESPONSEFORMAT rules, its old name FORMAT is taken too (TAP 1.1 section 2.7.3).
 
-    A browser that asks for nothing gets TABLEDATA, the one serialisation that all programs in browsers read. The
-    choice is kept with the request, so that a later fault is told in it.
+    Who asks for nothing: a person gets a page, and a script in a browser TABLEDATA, the one serialisation that all of
+    them read. The choice is kept with the request, so that a later fault is told in it.
     """
     request.state.choice = _choice(request, given, default)
     return _chosen(request)
@@ -110,13 +110,31 @@ def _chosen(request: Request) -> Choice:
 
 def _choice(request: Request, given: Parameters, default: Format) -> Choice:
     asked = given.one("RESPONSEFORMAT") or given.one("FORMAT")
-    if asked is None and from_browser(request):
+    if asked is not None:
+        return choose(asked, None, default)
+    if from_person(request):
+        return Choice(HTML, HTML.media_type)
+    if from_script(request):
         return Choice(TABLEDATA, "text/xml")
-    accept = request.headers.get("accept")
-    return choose(asked, None if from_browser(request) else accept, default)
+    return choose(None, request.headers.get("accept"), default, FOR_PROGRAMS)
 
 
-def from_browser(request: Request) -> bool:
-    """Is it a person's browser, or a page in one, that asks?"""
-    headers = request.headers
-    return "sec-fetch-mode" in headers or "origin" in headers or "text/html" in headers.get("accept", "")
+FOR_PROGRAMS = tuple(f for f in FORMATS if f is not HTML)
+"""Java says Accept: text/html, image/gif, ... for every program in it that says nothing, TOPCAT among them."""
+
+
+def from_person(request: Request) -> bool:
+    """Is it a person's browser that follows a link, or an address typed into it?
+
+    Browsers tell so over https alone; else they are known by their liking for XHTML.
+    """
+    mode = request.headers.get("sec-fetch-mode")
+    if mode is not None or "origin" in request.headers:
+        return mode == "navigate"
+    accept = request.headers.get("accept", "").replace(" ", "").lower()
+    return accept == "text/html" or ("text/html" in accept and "application/xhtml+xml" in accept)
+
+
+def from_script(request: Request) -> bool:
+    """Is it a page in a browser that asks?"""
+    return "sec-fetch-mode" in request.headers or "origin" in request.headers

@@ -37,7 +37,7 @@ async def stream(request: Request, question: Question, media_type: str, filename
     headers = {
         "Content-Type": media_type,
         "Content-Disposition": f'inline; filename="{filename}"',
-        "Vary": "Accept-Encoding, Accept",
+        "Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode",
     }
     packed = _accepts_gzip(request)
     if packed:

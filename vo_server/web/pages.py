@@ -56,8 +56,9 @@ def front(base: str, title: str, catalogue: Catalogue, rows: dict[str, int | Non
 <form action="{escape(base)}/tap/sync" method="get">
 <p><textarea name="QUERY" rows="5" aria-label="ADQL query">{escape(_example(catalogue))}</textarea></p>
 <p><input type="hidden" name="LANG" value="ADQL"><input type="hidden" name="MAXREC" value="1000">
-<label>Format <select name="RESPONSEFORMAT"><option value="text/xml">VOTable</option><option value="csv">CSV</option>
-<option value="tsv">TSV</option></select></label> <button>Run</button>
+<label>Format <select name="RESPONSEFORMAT"><option value="html">Page</option><option value="text/xml">VOTable</option>
+<option value="csv">CSV</option><option value="fits">FITS</option><option value="parquet">Parquet</option>
+</select></label> <button>Run</button>
 <span class="small">at most 1,000 rows; clients may ask for more</span></p>
 </form>
 <h2>From Python</h2>

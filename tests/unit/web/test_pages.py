@@ -45,7 +45,7 @@ def test_the_form_asks_tap(catalogue: Catalogue) -> None:
         "WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(266.41683, -29.00781, 0.1))",
         "LANG": "ADQL",
         "MAXREC": "1000",
-        "RESPONSEFORMAT": "text/xml",
+        "RESPONSEFORMAT": "html",
     }
 
 
