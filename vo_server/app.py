@@ -26,7 +26,7 @@ from vo_server.engines import Opening, open_engine
 from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
-from vo_server.protocols import cone, tap, vosi
+from vo_server.protocols import cone, dali, tap, vosi
 from vo_server.protocols.refuse import as_text
 from vo_server.protocols.service import Refusal, Resource, Service, Site
 from vo_server.protocols.urls import asked_url, base_url
@@ -70,6 +70,8 @@ def create_app(settings: Settings) -> Starlette:
         ivoid=settings.ivoid,
         public_url=settings.public_url,
         software=SOFTWARE,
+        upload_limit=settings.upload_limit,
+        upload_hosts=tuple(settings.upload_hosts.lower().split()),
     )
     services = (tap.SERVICE, *cone.services(catalogue))
     app = Starlette(
@@ -133,6 +135,8 @@ def _endpoint(resource: Resource, refuse: Refusal, site: Site) -> Callable[[Requ
         except Exception:  # the request's border: nothing beyond it may see a stack trace
             log.exception("%s %s", request.method, request.url.path)
             return refuse(request, site, EngineFault("internal error; the operator finds the reason in the log"))
+        finally:
+            await dali.close(request)
 
     return endpoint
 

@@ -46,6 +46,11 @@ class Settings:
     maxrec: int = _row(1_000_000, "rows of an answer when the client sets no MAXREC", low=0)
     maxrec_hard: int = _row(100_000_000, "rows of an answer at the most", low=0)
     timeout: float = _row(300.0, "seconds that a query may keep the database busy", low=0.001, high=1e6)
+    upload_limit: int = _row(100_000_000, "bytes that the uploads of a query may have; 0 takes none", low=0)
+    upload_hosts: str = _row(
+        "", "hosts, separated by blanks, that uploads may be fetched from; a private address must be listed itself",
+        like=r"[^/,;]*", such="hosts or host:port, separated by blanks",
+    )  # fmt: skip
     memory: str = _row(
         "4GB", "memory that the database of one process may use",
         like=r"(?i)\d+(\.\d+)? ?[KMGT]i?B", such="a size such as 4GB or 500MB",

@@ -130,7 +130,7 @@ def test_post_is_get(client: httpx.Client, cone: Cone) -> None:
         ({"VERB": "4"}, "VERB"),
         ({"VERB": "x"}, "VERB"),
         ({"MAXREC": "-1"}, "MAXREC"),
-        ({"RESPONSEFORMAT": "fits"}, "RESPONSEFORMAT"),
+        ({"RESPONSEFORMAT": "pdf"}, "RESPONSEFORMAT"),
     ],
 )
 def test_errors(cone: Cone, votable: Any, wrong: dict[str, str | None], words: str) -> None:

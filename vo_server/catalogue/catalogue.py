@@ -11,6 +11,9 @@ from difflib import get_close_matches
 
 from vo_server.model.column import Column, Table
 
+UPLOADS = "TAP_UPLOAD"
+"""The schema of tables that come with a query (TAP 1.1 section 2.7.6)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -118,13 +121,14 @@ class Catalogue:
         """The tables that a name means: (identifier, delimited?) for each part, schema first when there are two.
 
         One table is an answer; none and several are for the caller to tell. A leading catalogue name is passed over.
+        A name without a schema means an upload only where nothing published has it.
         """
         *outer, (name, delimited) = names
         hits = [t for t in self.tables if same(name, delimited, t.name)]
         if outer:
             schema, exact = outer[-1]
-            hits = [t for t in hits if same(schema, exact, t.schema)]
-        return hits
+            return [t for t in hits if same(schema, exact, t.schema)]
+        return [t for t in hits if t.schema != UPLOADS] or hits
 
     def similar(self, name: str) -> list[str]:
         """Names of tables much like this one, the likest first."""

@@ -5,27 +5,36 @@ Names are compared without case, values as they are. GET and POST are the same; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import isfinite
+from typing import IO
 
+import anyio
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
+from starlette.types import Message
 
-from vo_server.errors import MultiValuedParamFault, UsageFault
+from vo_server.errors import MultiValuedParamFault, TooLargeFault, UsageFault
 from vo_server.formats import FORMATS, HTML, TABLEDATA, Choice, Format, choose
 
 FORM_FIELDS = 1_000
 MOST_BYTES = 16 * 1024 * 1024
-"""A form larger than this is no query."""
+"""A form larger than this, its files not counted, is no query."""
+
+PATIENCE = 5.0
+"""Seconds that a client may go on sending what is too large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of a request, in the order in which they came."""
+    """The parameters of a request, in the order in which they came, and its files by the names of their parts."""
 
     given: tuple[tuple[str, str], ...]
+    files: Mapping[str, IO[bytes]] = field(default_factory=dict)
 
     def all(self, name: str) -> list[str]:
         """All values of a parameter."""
@@ -67,30 +76,80 @@ class Parameters:
         return min(int(text), hard)
 
 
-async def parameters(request: Request) -> Parameters:
-    """The parameters of a GET or of a POST.
+async def parameters(request: Request, uploads: int = 0) -> Parameters:
+    """The parameters of a GET or of a POST, which may hold so many bytes of files.
 
-    Raises UsageFault for a body that is no form.
+    Raises UsageFault for a body that is no form, TooLargeFault for one that is too large.
     """
     given = list(request.query_params.multi_items())
-    if request.method == "POST":
-        given += await _form(request)
-    return Parameters(tuple(given))
+    if request.method != "POST":
+        return Parameters(tuple(given))
+    form = await _form(request, uploads)
+    files = {name: value.file for name, value in form if isinstance(value, UploadFile)}
+    texts = [(name, value) for name, value in form if isinstance(value, str)]
+    given += texts
+    spoken_of = {uri.partition(":")[2] for name, value in given if name.upper() == "UPLOAD" for uri in _uris(value)}
+    files |= {name: io.BytesIO(value.encode()) for name, value in texts if name in spoken_of and name not in files}
+    return Parameters(tuple(given), files)
 
 
-async def _form(request: Request) -> Iterable[tuple[str, str]]:
+def _uris(value: str) -> list[str]:
+    return [pair.partition(",")[2].strip() for pair in value.split(";")]
+
+
+async def _form(request: Request, uploads: int) -> list[tuple[str, UploadFile | str]]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data", ""):
         raise UsageFault(f"a POST of {kind}", hint="send application/x-www-form-urlencoded or multipart/form-data")
+    body = _Body(request, uploads)
     try:
-        form = await request.form(max_fields=FORM_FIELDS, max_part_size=MOST_BYTES)
-    except HTTPException as error:  # starlette's own word for a form that is too large
-        raise UsageFault(f"the form cannot be read: {error.detail}") from None
+        form = await Request(request.scope, body.receive).form(max_fields=FORM_FIELDS, max_part_size=MOST_BYTES)
+    except (HTTPException, MultiPartException) as error:  # starlette's words for a form that it does not like
+        raise body.fault or UsageFault(f"the form cannot be read: {getattr(error, 'detail', error)}") from None
     except UnicodeDecodeError:
         raise UsageFault("the form is not UTF-8") from None
     except (ValueError, KeyError):  # no boundary, or one that is not where it should be
         raise UsageFault("the form cannot be read: it is not what its Content-Type says") from None
-    return [(name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)]
+    request.state.form = form
+    return form.multi_items()
+
+
+async def close(request: Request) -> None:
+    """Let go of the files that came with a request."""
+    if hasattr(request.state, "form"):
+        await request.state.form.close()
+
+
+class _Body:
+    """A body as it comes, until it is too large.
+
+    Then it is still listened to for a while: a client that is cut off while it sends does not read why.
+    """
+
+    def __init__(self, request: Request, uploads: int) -> None:
+        said = request.headers.get("content-length", "")
+        self._request = request
+        self._uploads = uploads
+        self._said = int(said) if said.isascii() and said.isdigit() else 0
+        self._size = 0
+        self.fault: TooLargeFault | None = None
+
+    async def receive(self) -> Message:
+        """The next piece."""
+        message = await self._request.receive()
+        self._size += len(message.get("body", b""))
+        most = max(self._size, self._said)
+        if most > self._uploads + MOST_BYTES:
+            with anyio.move_on_after(PATIENCE):
+                while message.get("more_body"):
+                    message = await self._request.receive()
+            more = "" if self._said else "at least "
+            limit = self._uploads or MOST_BYTES
+            self.fault = TooLargeFault(
+                f"the request has {more}{most:,} bytes, where {limit:,} are the limit of this service"
+            )
+            raise MultiPartException("too large")  # which makes starlette close the files
+        return message
 
 
 def format_for(request: Request, given: Parameters, default: Format) -> Choice:

@@ -20,6 +20,9 @@ class Site:
     """What the endpoints work with: the catalogue, the engine, the limits and who runs the service.
 
     `maxrec` and `maxrec_hard` in rows, `timeout` in seconds. `public_url` is the fixed base URL, empty for none.
+
+    `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
+    may be fetched from.
     """
 
     catalogue: Catalogue
@@ -34,6 +37,8 @@ class Site:
     ivoid: str = ""
     public_url: str = ""
     software: str = "vo_server"
+    upload_limit: int = 0
+    upload_hosts: tuple[str, ...] = ()
 
 
 Endpoint = Callable[[Request, Site], Awaitable[Response]]

@@ -12,7 +12,18 @@ from starlette.responses import Response
 from vo_server.adql.functions import FUNCTIONS
 from vo_server.adql.query import tables
 from vo_server.answer import Question, meaning
-from vo_server.documents.capability import Capability, Feature, Interface, Limits, OutputFormat, TableAccess, adql
+from vo_server.documents.capability import (
+    UPLOAD_HTTP,
+    UPLOAD_HTTPS,
+    UPLOAD_INLINE,
+    Capability,
+    Feature,
+    Interface,
+    Limits,
+    OutputFormat,
+    TableAccess,
+    adql,
+)
 from vo_server.errors import Fault, UsageFault
 from vo_server.formats import BINARY2, announced
 from vo_server.model.result import Info
@@ -20,6 +31,7 @@ from vo_server.protocols import dali, origin
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import stream
 from vo_server.protocols.service import Resource, Service, Site
+from vo_server.protocols.uploads import uploads
 from vo_server.protocols.urls import asked_url
 
 STANDARD_ID = "ivo://ivoa.net/std/TAP"
@@ -28,13 +40,16 @@ LANGUAGES = ("ADQL", "ADQL-2.0", "ADQL-2.1")
 
 async def sync(request: Request, site: Site) -> Response:
     """A query and its answer (TAP 1.1 section 2.1)."""
-    given = await dali.parameters(request)
+    given = await dali.parameters(request, site.upload_limit)
     choice = dali.format_for(request, given, BINARY2)
     maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
     text = _query(given)
-    meant = await anyio.to_thread.run_sync(lambda: meaning(text, site.catalogue, site.engine.lacks()))
+    sent = await uploads(request, given, site)
+    known = sent.beside(site.catalogue)
+    meant = await anyio.to_thread.run_sync(lambda: meaning(text, known, site.engine.lacks()))
+    said = {"query": text} | {"upload": "; ".join(given.all("UPLOAD"))}
     infos = (
-        *origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), tables(meant.query), {"query": text}),
+        *origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), tables(meant.query), said),
         *(Info("warning", warning) for warning in meant.warnings),
     )
     question = Question(
@@ -45,6 +60,7 @@ async def sync(request: Request, site: Site) -> Response:
         site.timeout,
         title="result",
         infos=infos,
+        uploads=sent.rows,
     )
     return await stream(request, question, choice.content_type, f"result.{choice.format.extension}")
 
@@ -53,8 +69,6 @@ def _query(given: dali.Parameters) -> str:
     language = given.one("LANG")
     if language is not None and language.upper() not in LANGUAGES:
         raise UsageFault(f"LANG {language!r} is not spoken here", hint=f"one of {', '.join(LANGUAGES)}")
-    if given.all("UPLOAD"):
-        raise UsageFault("this service takes no uploads")
     text = given.one("QUERY")
     if text is None or not text.strip():
         raise UsageFault(
@@ -87,10 +101,20 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         languages=(adql(features),),
         formats=tuple(OutputFormat(f.media_type, names, f.ivoa_id) for f, names in announced(BINARY2)),
         duration=Limits(default=round(site.timeout), hard=round(site.timeout)),
+        upload_methods=_upload_methods(site),
+        upload_limit=Limits(default=site.upload_limit, hard=site.upload_limit) if site.upload_limit else None,
         output_limit=Limits(default=min(site.maxrec, site.maxrec_hard), hard=site.maxrec_hard),
     )
     interface = Interface(base, use="base", role="std", version="1.1")
     return (Capability(STANDARD_ID, (interface,), details),)
+
+
+def _upload_methods(site: Site) -> tuple[str, ...]:
+    """Inline; by URL from this server itself always (the result of one query for the next), from others if allowed."""
+    if not site.upload_limit:
+        return ()
+    secure = bool(site.upload_hosts) or site.public_url.startswith("https:")
+    return (UPLOAD_INLINE, UPLOAD_HTTP, *((UPLOAD_HTTPS,) if secure else ()))
 
 
 SERVICE = Service(

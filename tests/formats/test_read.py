@@ -1,0 +1,283 @@
+"""Uploads: documents of every version and serialisation, of other writers than ours, and hostile ones."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import struct
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.io.votable import from_table
+from astropy.io.votable.tree import VOTableFile
+from astropy.table import MaskedColumn, Table
+
+from vo_server.errors import TooLargeFault, UsageFault
+from vo_server.formats.read import Upload, read
+
+LIMIT = 10**7
+ROWS = "<TR><TD>1</TD><TD>a</TD></TR><TR><TD/><TD></TD></TR>"
+FIELDS = '<FIELD name="n" datatype="int"/><FIELD name="s" datatype="char" arraysize="*"/>'
+
+
+def votable(
+    rows: str = ROWS, fields: str = FIELDS, version: str = "1.4", data: str | None = None, ns: str = ""
+) -> bytes:
+    inside = f"<TABLEDATA>{rows}</TABLEDATA>" if data is None else data
+    return (
+        f'<?xml version="1.0"?>\n<VOTABLE version="{version}"{ns}><RESOURCE><TABLE>{fields}'
+        f"<DATA>{inside}</DATA></TABLE></RESOURCE></VOTABLE>"
+    ).encode()
+
+
+def values(upload: Upload) -> list[tuple[Any, ...]]:
+    return list(zip(*(c.to_pylist() for c in upload.rows.columns), strict=True))
+
+
+def one(text: str, **said: str) -> Any:
+    """The value of a single cell, and the column that it has."""
+    attributes = "".join(f' {name}="{value}"' for name, value in said.items() if name != "null")
+    null = f'<VALUES null="{said["null"]}"/>' if "null" in said else ""
+    field = f'<FIELD name="x"{attributes}>{null}</FIELD>'
+    upload = read(votable(f"<TR><TD>{text}</TD></TR>", field), LIMIT)
+    return upload.columns[0], upload.rows.column(0)[0].as_py()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "1.3", "1.4", "1.5"])
+@pytest.mark.parametrize("ns", ["", ' xmlns="http://www.ivoa.net/xml/VOTable/v1.3"'])
+def test_versions(version: str, ns: str) -> None:
+    assert values(read(votable(version=version, ns=ns), LIMIT)) == [(1, "a"), (None, None)]
+
+
+def test_prefixes_comments_and_cdata() -> None:
+    document = votable("<TR><!-- x --><TD>2</TD><TD><![CDATA[<&>]]> &lt;b&gt;&#65;</TD></TR>")
+    assert values(read(document, LIMIT)) == [(2, "<&> <b>A")]
+    text = document.decode()
+    for name in ("VOTABLE", "RESOURCE", "TABLE", "FIELD", "DATA", "TABLEDATA", "TR", "TD"):
+        text = text.replace(f"<{name}", f"<v:{name}").replace(f"</{name}", f"</v:{name}")
+    prefixed = text.replace("<v:VOTABLE", '<v:VOTABLE xmlns:v="http://www.ivoa.net/xml/VOTable/v1.3"')
+    assert values(read(prefixed.encode(), LIMIT)) == [(2, "<&> <b>A")]
+
+
+def test_a_doctype_of_old() -> None:
+    document = votable(version="1.0").replace(
+        b"<VOTABLE", b'<!DOCTYPE VOTABLE SYSTEM "http://us-vo.org/xml/VOTable.dtd">\n<VOTABLE'
+    )
+    assert len(values(read(document, LIMIT))) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])
+def test_character_sets(encoding: str) -> None:
+    text = votable("<TR><TD>1</TD><TD>é</TD></TR>").decode().replace("?>", f' encoding="{encoding}"?>', 1)
+    assert values(read(text.encode(encoding), LIMIT)) == [(1, "é")]
+
+
+def test_the_first_table_counts() -> None:
+    whole = votable() + b""
+    second = whole.replace(b"</RESOURCE>", b"<TABLE><FIELD name='z' datatype='int'/></TABLE></RESOURCE>")
+    assert [c.name for c in read(second, LIMIT).columns] == ["n", "s"]
+    empty = b"<VOTABLE><RESOURCE><TABLE><FIELD name='z' datatype='int'/></TABLE></RESOURCE></VOTABLE>"
+    assert read(empty, LIMIT).rows.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "value", "type"),
+    [
+        ("0x1F", {"datatype": "int"}, 31, "INTEGER"),
+        (" +7 ", {"datatype": "short"}, 7, "SMALLINT"),
+        ("-99", {"datatype": "int", "null": "-99"}, None, "INTEGER"),
+        ("-Inf", {"datatype": "float"}, float("-inf"), "REAL"),
+        ("Infinity", {"datatype": "double"}, float("inf"), "DOUBLE PRECISION"),
+        ("1.5e3", {"datatype": "double", "arraysize": "1"}, 1500.0, "DOUBLE PRECISION"),
+        ("True", {"datatype": "boolean"}, True, "BOOLEAN"),
+        ("?", {"datatype": "boolean"}, None, "BOOLEAN"),
+        ("1", {"datatype": "bit"}, True, "BOOLEAN"),
+        ("101", {"datatype": "bit", "arraysize": "*"}, [True, False, True], "BOOLEAN ARRAY"),
+        ("T F ?", {"datatype": "boolean", "arraysize": "3"}, [True, False, None], "BOOLEAN ARRAY"),
+        ("1 2 3 4 5 6", {"datatype": "int", "arraysize": "3x2"}, [1, 2, 3, 4, 5, 6], "INTEGER ARRAY"),
+        ("1 2 255", {"datatype": "unsignedByte", "arraysize": "*"}, b"\x01\x02\xff", "BLOB"),
+        ("", {"datatype": "double", "arraysize": "2", "xtype": "point"}, None, "POINT"),
+        ("1 2", {"datatype": "double", "arraysize": "2", "xtype": "point"}, [1.0, 2.0], "POINT"),
+        ("1 2 .5", {"datatype": "double", "arraysize": "3", "xtype": "circle"}, [1.0, 2.0, 0.5], "CIRCLE"),
+        ("1 2 3", {"datatype": "float", "arraysize": "3", "xtype": "circle"}, [1.0, 2.0, 3.0], "REAL ARRAY"),
+        ("a", {"datatype": "char"}, "a", "CHAR"),
+        ("ab", {"datatype": "char", "arraysize": "2"}, "ab", "CHAR"),
+        ("ab cd", {"datatype": "char", "arraysize": "2x*"}, "ab cd", "VARCHAR"),
+        ("é", {"datatype": "unicodeChar", "arraysize": "*"}, "é", "UNICODE"),
+        ("2000-01-02", {"datatype": "char", "arraysize": "*", "xtype": "timestamp"}, date(2000, 1, 2), "DATE"),
+        ("2000-01-02T03:04:05", {"datatype": "char", "arraysize": "19", "xtype": "timestamp"},
+         datetime(2000, 1, 2, 3, 4, 5), "TIMESTAMP"),
+        ("2000-01-02T03:04:05.50Z", {"datatype": "char", "arraysize": "*", "xtype": "timestamp"},
+         "2000-01-02T03:04:05.50Z", "VARCHAR"),
+        ("2000-01-02T03:04:05", {"datatype": "char", "arraysize": "*", "xtype": "adql:TIMESTAMP"},
+         datetime(2000, 1, 2, 3, 4, 5), "TIMESTAMP"),
+        ("0/1-3", {"datatype": "char", "arraysize": "*", "xtype": "moc"}, "0/1-3", "VARCHAR"),
+    ],
+)  # fmt: skip
+def test_values(text: str, said: dict[str, str], value: Any, type: str) -> None:
+    column, got = one(text, **said)
+    assert got == value
+    assert column.type.name == type
+    assert column.xtype == said.get("xtype")
+    if said.get("arraysize") not in (None, "1"):
+        assert column.arraysize == said["arraysize"] or said["datatype"] == "unicodeChar"
+
+
+def table() -> Table:
+    made = Table()
+    made["a b"] = MaskedColumn([1, 2, 3], mask=[False, True, False], dtype="i4", unit="m", description="one two")
+    made["x"] = np.array([1.5, np.nan, np.inf])
+    made["name"] = ["a", "", "ccc"]
+    made["pair"] = np.arange(6, dtype="f4").reshape(3, 2)
+    made["flag"] = [True, False, True]
+    made["bytes"] = np.array([1, 2, 3], dtype="u1")
+    made["long"] = np.array([2**60, 0, -1])
+    return made
+
+
+@pytest.mark.filterwarnings("ignore::astropy.io.votable.exceptions.W03")
+@pytest.mark.parametrize("kind", ["tabledata", "binary", "binary2"])
+def test_votables_by_astropy(kind: str) -> None:
+    rows = table()
+    if kind == "binary":  # which has no way to say that an integer is missing
+        rows["a b"] = rows["a b"].filled(0)
+    document: VOTableFile = from_table(rows)
+    sink = io.BytesIO()
+    document.to_xml(sink, tabledata_format=kind)
+    upload = read(sink.getvalue(), LIMIT)
+    assert [c.name for c in upload.columns] == ["a b", "x", "name", "pair", "flag", "bytes", "long"]
+    assert upload.columns[0].unit == "m"
+    first, second, third = values(upload)
+    assert first == (1, 1.5, "a", [0.0, 1.0], True, 1, 2**60)
+    assert second[0] == (0 if kind == "binary" else None) and third[1] == float("inf") and third[2] == "ccc"
+
+
+def test_fits_by_astropy() -> None:
+    sink = io.BytesIO()
+    table().write(sink, format="fits")
+    check_fits(read(sink.getvalue(), LIMIT))
+    inside = f'<FITS><STREAM encoding="base64">{base64.b64encode(sink.getvalue()).decode()}</STREAM></FITS>'
+    check_fits(read(votable(fields='<FIELD name="z" datatype="int"/>', data=inside), LIMIT))
+
+
+def check_fits(upload: Upload) -> None:
+    first, second, _ = values(upload)
+    assert first == (1, 1.5, "a", [0.0, 1.0], True, 1, 2**60)
+    assert second[0] is None and second[1] is None and second[2] is None
+    assert upload.columns[0].unit == "m"
+    assert upload.columns[3].arraysize == "2"
+
+
+def test_csv() -> None:
+    upload = read(b'n,x,"a b",t,big,d\n1,1.5,"p, q",true,9999999999,2000-01-01\n2,,,false,1,2000-01-02\n', LIMIT)
+    assert [c.type.name for c in upload.columns] == [
+        "INTEGER", "DOUBLE PRECISION", "VARCHAR", "BOOLEAN", "BIGINT", "DATE",
+    ]  # fmt: skip
+    assert values(upload)[0] == (1, 1.5, "p, q", True, 9999999999, date(2000, 1, 1))
+    assert values(upload)[1][1:3] == (None, None)
+    assert values(read(b"a\tb\n1\tx, y\n", LIMIT)) == [(1, "x, y")]
+
+
+def test_parquet_and_arrow_of_others() -> None:
+    rows = pa.table({
+        "n": pa.array([1, None], pa.int8()), "s": pa.array(["a", "b"]).dictionary_encode(),
+        "l": pa.array([[1, 2], None], pa.large_list(pa.int32())), "u": pa.array([1, 2**32 - 1], pa.uint32()),
+        "t": pa.array([datetime(2000, 1, 1)] * 2, pa.timestamp("ms")), "v": pa.array([b"a", b""]),
+    })  # fmt: skip
+    sink = io.BytesIO()
+    pq.write_table(rows, sink)
+    stream = io.BytesIO()
+    with pa.ipc.new_file(stream, rows.schema) as writer:
+        writer.write_table(rows)
+    for document in (sink.getvalue(), stream.getvalue()):
+        upload = read(document, LIMIT)
+        assert [c.datatype for c in upload.columns] == ["short", "char", "int", "long", "char", "unsignedByte"]
+        assert values(upload)[0] == (1, "a", [1, 2], 1, datetime(2000, 1, 1), b"a")
+
+
+def test_gzip() -> None:
+    assert len(values(read(gzip.compress(votable()), LIMIT))) == 2
+
+
+BOMB = b"""<?xml version="1.0"?><!DOCTYPE VOTABLE [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">
+]><VOTABLE><RESOURCE><TABLE><FIELD name="&b;" datatype="int"/></TABLE></RESOURCE></VOTABLE>"""
+EXTERNAL = b"""<!DOCTYPE VOTABLE [<!ENTITY a SYSTEM "file:///etc/passwd">]><VOTABLE><RESOURCE><TABLE>
+<FIELD name="a" datatype="char" arraysize="*"/><DATA><TABLEDATA><TR><TD>&a;</TD></TR></TABLEDATA></DATA></TABLE>
+</RESOURCE></VOTABLE>"""
+
+
+def binary(content: bytes, fields: str = FIELDS, kind: str = "BINARY", encoding: str = "base64") -> bytes:
+    stream = f'<STREAM encoding="{encoding}">{base64.b64encode(content).decode()}</STREAM>'
+    return votable(fields=fields, data=f"<{kind}>{stream}</{kind}>")
+
+
+def parquet_bomb() -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"z": pa.nulls(LIMIT + 1, pa.int32())}), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: BOMB, "DOCTYPE"),
+        (lambda: EXTERNAL, "DOCTYPE"),
+        (lambda: votable()[:-60], "XML"),
+        (lambda: votable("<TR><TD>1</TD></TR>"), "row 1 of the table has 1 cells, where 2"),
+        (lambda: votable("<TR><TD>1</TD><TD>a</TD></TR>" * 3 + "<TR><TD>1</TD></TR>"), "row 4"),
+        (lambda: votable("<TR><!-- x --><TD>1</TD></TR>"), "row 1 of the table has 1 cells"),
+        (lambda: votable("<TR><TD>x</TD><TD>a</TD></TR>"), "row 1 of the column n is 'x', which is not a number"),
+        (lambda: votable("<TR><TD>99999999999</TD><TD>a</TD></TR>"), "column n"),
+        (lambda: votable("<TR><TD>1</TD><TD>&nbsp;</TD></TR>"), "entity"),
+        (lambda: votable("<TR><TD>1</TD><TD>\x01</TD></TR>"), "XML"),
+        (lambda: votable().replace(b"<TD>a", b"<TD>\xff\xfe"), "character set|XML"),
+        (lambda: votable("", fields='<FIELD name="n" datatype="floatComplex"/>'), "floatComplex"),
+        (lambda: votable("", fields='<FIELD name="n" datatype="int"/><FIELD name="N" datatype="int"/>'), "two columns"),
+        (lambda: binary(b"\0\0\0\1\0\0\0\5ab"), "within a row"),
+        (lambda: binary(b"\0\0\0\1\xff\xff\xff\xff"), "within a row"),
+        (lambda: binary(b"\0" * 5, '<FIELD name="n" datatype="int"/>'), "within a row"),
+        (lambda: binary(b"", encoding="gzip"), "encoding"),
+        (lambda: votable(data='<BINARY><STREAM href="http://127.0.0.1/secret"/></BINARY>'), "elsewhere"),
+        (lambda: votable(data="<BINARY><STREAM>a</STREAM></BINARY>"), "base64"),
+        (lambda: b"<html><body>404</body></html>", "no VOTable"),
+        (lambda: b"<VOTABLE/>", "no TABLE"),
+        (lambda: b"", "no table"),
+        (lambda: b"\x89PNG\r\n\0", "no table"),
+        (lambda: b"a,b\n1,2\n1\n", "cannot be read"),
+        (lambda: b"PAR1 and nothing", "cannot be read"),
+        (lambda: b"ARROW1 and nothing", "cannot be read"),
+        (lambda: b"SIMPLE  =                    T".ljust(2880), "cannot be read|no binary table"),
+        (lambda: gzip.compress(votable())[:-20], "breaks off"),
+        (lambda: b"\x1f\x8b and nothing", "is not"),
+    ],
+)
+def test_refused(make: Callable[[], bytes], said: str) -> None:
+    with pytest.raises(UsageFault, match=said):
+        read(make(), LIMIT)
+
+
+@pytest.mark.parametrize("make", [lambda: gzip.compress(bytes(LIMIT + 1)), parquet_bomb])
+def test_bombs(make: Callable[[], bytes]) -> None:
+    document = make()
+    assert len(document) < LIMIT / 100
+    with pytest.raises(TooLargeFault, match="10,000,000"):
+        read(document, LIMIT)
+
+
+def test_binary_of_every_kind() -> None:
+    fields = (
+        '<FIELD name="b" datatype="bit" arraysize="*"/><FIELD name="u" datatype="unicodeChar" arraysize="2"/>'
+        '<FIELD name="l" datatype="long"><VALUES null="-1"/></FIELD><FIELD name="t" datatype="boolean"/>'
+        '<FIELD name="c" datatype="char" arraysize="4"/>'
+    )
+    rows = struct.pack(">IBHHqc4s", 3, 0b10100000, 0xE9, 0, -1, b"t", b"ab\0x")
+    rows += struct.pack(">IBBHHqc4s", 9, 0xFF, 0x80, 65, 66, 7, b"?", b"abcd")
+    first, second = values(read(binary(rows, fields), LIMIT))
+    assert first == ([True, False, True], "é", None, True, "ab")
+    assert second == ([True] * 9, "AB", 7, None, "abcd")

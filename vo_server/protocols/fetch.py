@@ -1,0 +1,148 @@
+"""A file from a URL, for UPLOAD: only from hosts that the operator lists, and from this server itself.
+
+A host that is listed by name must have public addresses; a private or loopback address must be listed itself. The
+connection goes to the very address that was looked at, and each redirect is looked at anew.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Collection
+from contextlib import ExitStack
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import IO
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from typing_extensions import override
+
+from vo_server.errors import TooLargeFault, UsageFault
+
+MARK = "X-VO-Server-Upload"
+"""A header of our own requests: what asks with it may not make us ask on."""
+
+SECONDS = 30.0
+REDIRECTS = 5
+PIECE = 1 << 18
+MEMORY = 1 << 20
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may be asked for: `hosts` are host or host:port, `own` are the addresses (host:port) of this server."""
+
+    hosts: Collection[str] = ()
+    own: Collection[str] = ()
+
+    def address(self, url: SplitResult) -> tuple[str, int]:
+        """The address to connect to for a URL.
+
+        Raises UsageFault where it is not allowed.
+        """
+        host, port = _place(url)
+        mine = f"{host}:{port}" in self.own
+        if not mine and not {host, f"{host}:{port}"} & set(self.hosts):
+            hint = f"uploads by URL come from {', '.join(self.hosts)}" if self.hosts else "send the table inline"
+            raise UsageFault(f"this service takes no uploads from {host}", hint=hint)
+        found = _addresses(host, port)
+        if mine or all(ipaddress.ip_address(a).is_global for a in found) or host in found:
+            return found[0], port
+        raise UsageFault(f"{host} has a private address", hint="the operator may list the address itself")
+
+
+def _place(url: SplitResult) -> tuple[str, int]:
+    try:
+        port = url.port
+    except ValueError:
+        raise UsageFault(f"{url.geturl()!r} has no port that there is") from None
+    if url.scheme not in _PORTS or not url.hostname or url.username is not None:
+        raise UsageFault(f"UPLOAD from {url.geturl()!r} is not taken", hint="param:name, or a URL of http or https")
+    return url.hostname.lower(), port or _PORTS[url.scheme]
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise UsageFault(f"there is no host {host}") from None
+    return [str(entry[4][0]) for entry in found]
+
+
+def fetch(url: str, allowed: Allowed, limit: int) -> IO[bytes]:
+    """What is at a URL, as a file to be read from its beginning.
+
+    Raises UsageFault where it is not allowed, not there or too slow; TooLargeFault beyond `limit` bytes.
+    """
+    until = time.monotonic() + SECONDS
+    for _ in range(REDIRECTS):
+        parts = urlsplit(url)
+        connection = _connection(parts, allowed.address(parts), until)
+        try:
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("GET", path, headers={MARK: "1", "User-Agent": "vo_server", "Accept": "*/*"})
+            answer = connection.getresponse()
+            if answer.status not in _REDIRECTS:
+                return _taken(answer, url, limit, until)
+            url = urljoin(url, answer.getheader("Location") or "")
+        except (OSError, http.client.HTTPException) as error:
+            raise UsageFault(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
+        finally:
+            connection.close()
+    raise UsageFault(f"{url} is redirected more than {REDIRECTS} times")
+
+
+def _taken(answer: http.client.HTTPResponse, url: str, limit: int, until: float) -> IO[bytes]:
+    if answer.status != 200:
+        raise UsageFault(f"{url} answers {answer.status} {answer.reason}")
+    with ExitStack() as stack:
+        file = stack.enter_context(SpooledTemporaryFile[bytes](MEMORY))
+        while piece := answer.read1(PIECE):
+            file.write(piece)
+            if file.tell() > limit:
+                raise TooLargeFault(f"{url} has more than {limit:,} bytes, the limit of this service for uploads")
+            if time.monotonic() > until:
+                raise UsageFault(f"{url} took longer than {SECONDS:g} s")
+        file.seek(0)
+        stack.pop_all()
+        return file
+
+
+def _connection(url: SplitResult, address: tuple[str, int], until: float) -> http.client.HTTPConnection:
+    host, port = _place(url)
+    left = max(0.1, until - time.monotonic())
+    if url.scheme == "https":
+        return _Secure(host, port, address, left)
+    return _Plain(host, port, address, left)
+
+
+class _Plain(http.client.HTTPConnection):
+    """Goes to an address that was looked at, whatever the name means by now."""
+
+    def __init__(self, host: str, port: int, address: tuple[str, int], timeout: float) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._address = address
+
+    @override
+    def connect(self) -> None:
+        self.sock = socket.create_connection(self._address, self.timeout)
+
+
+class _Secure(http.client.HTTPSConnection):
+    """The same, and the certificate must be that of the name."""
+
+    def __init__(self, host: str, port: int, address: tuple[str, int], timeout: float) -> None:
+        self._known = ssl.create_default_context()
+        super().__init__(host, port, timeout=timeout, context=self._known)
+        self._address = address
+
+    @override
+    def connect(self) -> None:
+        plain = socket.create_connection(self._address, self.timeout)
+        self.sock = self._known.wrap_socket(plain, server_hostname=self.host)
