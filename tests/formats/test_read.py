@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import io
 import struct
+import warnings
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 from astropy.io.votable import from_table
 from astropy.io.votable.tree import VOTableFile
 from astropy.table import MaskedColumn, Table
@@ -262,12 +265,99 @@ def test_refused(make: Callable[[], bytes], said: str) -> None:
         read(make(), LIMIT)
 
 
-@pytest.mark.parametrize("make", [lambda: gzip.compress(bytes(LIMIT + 1)), parquet_bomb])
+def repeated_text() -> pa.Table:
+    """A text that is there once and stands in each row."""
+    indices = pa.array(np.zeros(100_000, np.int8))
+    return pa.table({"s": pa.DictionaryArray.from_arrays(indices, pa.array(["x" * 10_000]))})
+
+
+def parquet_dictionary() -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(repeated_text(), sink, store_schema=False)
+    return sink.getvalue()
+
+
+def arrow_file(rows: pa.Table, compression: str | None = None) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        writer.write_table(rows)
+    return sink.getvalue()
+
+
+def arrow_bomb() -> bytes:
+    return arrow_file(pa.table({"z": np.zeros(LIMIT + 1)}), "zstd")
+
+
+BOMBS = [
+    lambda: gzip.compress(bytes(LIMIT + 1)),
+    parquet_bomb,
+    parquet_dictionary,
+    lambda: arrow_file(repeated_text()),
+    arrow_bomb,
+]
+
+
+@pytest.mark.parametrize("make", BOMBS)
 def test_bombs(make: Callable[[], bytes]) -> None:
     document = make()
-    assert len(document) < LIMIT / 100
-    with pytest.raises(TooLargeFault, match="10,000,000"):
+    assert len(document) < LIMIT / 50
+    with pytest.raises(TooLargeFault, match=r"[18]0,000,000"):
         read(document, LIMIT)
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+def test_packed_arrow(compression: str | None) -> None:
+    rows = pa.table(
+        {"n": np.arange(10_000), "s": pa.array(["a", "b"] * 5_000).dictionary_encode(), "t": ["x"] * 10_000}
+    )
+    upload = read(arrow_file(rows, compression), LIMIT)
+    assert upload.rows.column("n").to_pylist() == list(range(10_000))
+    assert upload.rows.column("s").to_pylist() == ["a", "b"] * 5_000
+
+
+def test_arrow_that_points_beyond_its_end() -> None:
+    rows = pa.table({"s": ["a" * 100, "b" * 50]})
+    ends = struct.pack("<iii", 0, 100, 150)
+    whole = arrow_file(rows)
+    assert whole.count(ends) == 1
+    with pytest.raises(UsageFault):
+        read(whole.replace(ends, struct.pack("<iii", 0, 100, 1_000_000)), LIMIT)
+
+
+def test_fits_whose_rows_share_their_values() -> None:
+    sink = io.BytesIO()
+    heap = fits.Column(name="v", format="PD()", array=np.array([np.zeros(10)] * 4, dtype=object))
+    fits.BinTableHDU.from_columns([heap]).writeto(sink)
+    one = struct.pack(">ii", 10, 0)
+    assert sink.getvalue().count(one) == 1
+    with pytest.raises(UsageFault, match="heap"):
+        read(sink.getvalue().replace(one, struct.pack(">ii", 1000, 0)), LIMIT)
+
+
+def test_too_many_columns() -> None:
+    fields = "".join(f'<FIELD name="c{n}" datatype="int"/>' for n in range(5001))
+    with pytest.raises(UsageFault, match="5,000"):
+        read(votable("", fields), LIMIT)
+
+
+@pytest.mark.parametrize("place", range(0, 2880 * 3, 97))
+def test_a_broken_byte_is_a_fault_or_a_table(place: int) -> None:
+    """Of each binary form one, with a byte changed in one place after the other."""
+    for whole in BROKEN:
+        document = bytearray(whole)
+        document[place % len(document)] ^= 0xFF
+        with contextlib.suppress(UsageFault), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read(bytes(document), LIMIT)
+
+
+def _fits() -> bytes:
+    sink = io.BytesIO()
+    table().write(sink, format="fits")
+    return sink.getvalue()
+
+
+BROKEN = (_fits(), arrow_file(pa.table({"s": ["a", None] * 50, "l": [[1.0], []] * 50}), "lz4"), parquet_bomb())
 
 
 def test_binary_of_every_kind() -> None:

@@ -23,6 +23,9 @@ ARRAYS = {t.votable: t for t in types.ARRAYS} | {"bit": types.ARRAYS[0], "unsign
 
 SHAPES = {("double", t.xtype): t for t in (types.POINT, types.CIRCLE, types.POLYGON)}
 
+MOST_FIELDS = 5_000
+"""Columns that a table may have."""
+
 TIMES = ("timestamp", "adql:timestamp")
 """xtypes, in lower case, of texts that are times."""
 

@@ -44,7 +44,8 @@ def read(data: bytes | memoryview, limit: int) -> Upload:
 def _read(data: memoryview, limit: int) -> tables_in.Columns:
     head = bytes(data[:64])
     if head.startswith(b"\x1f\x8b"):
-        return _read(memoryview(_gunzipped(data, limit)), limit)
+        data = memoryview(_gunzipped(data, limit))
+        head = bytes(data[:64])
     if head.startswith(b"PAR1"):
         return tables_in.parquet(data, limit)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):

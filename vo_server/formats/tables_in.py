@@ -15,7 +15,8 @@ from astropy.io import fits as astropy_fits
 from pyarrow import csv as arrow_csv
 
 from vo_server.errors import TooLargeFault, UsageFault
-from vo_server.formats.field import SCALARS, SHAPES, Field
+from vo_server.formats.field import MOST_FIELDS, SCALARS, SHAPES, Field
+from vo_server.formats.ipc_in import sizes
 from vo_server.formats.values import timely
 from vo_server.formats.votable_in import read_votable
 from vo_server.model import types
@@ -40,31 +41,43 @@ KINDS: tuple[tuple[Callable[[pa.DataType], bool], types.Type], ...] = (
 """Which type keeps the values of an Arrow type; the first that fits."""
 
 
+MOST = 8
+"""How many times the limit an upload may have when it is unpacked: a text of numbers is larger than they are."""
+
+
 def parquet(data: memoryview, limit: int) -> Columns:
-    """A Parquet file, with the metadata of its VOTable if it brings one."""
-    file = pq.ParquetFile(pa.BufferReader(data))
-    _bounded(file.metadata.num_rows * max(1, file.metadata.num_columns), limit)
-    _bounded(sum(file.metadata.row_group(n).total_byte_size for n in range(file.metadata.num_row_groups)), limit * 8)
-    return described(file.read(), (file.metadata.metadata or {}).get(b"IVOA.VOTable-Parquet.content"))
+    """A Parquet file, with the metadata of its VOTable if it brings one.
+
+    Texts are read as dictionaries, if they are: one long text may stand for a million.
+    """
+    source = pa.BufferReader(data)
+    schema = pq.read_schema(source)
+    texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_binary(f.type)]
+    checked(schema)
+    file = pq.ParquetFile(source, read_dictionary=texts)
+    told = file.metadata
+    _bounded(told.num_rows * max(1, told.num_columns), limit)
+    groups = [told.row_group(n) for n in range(told.num_row_groups)]
+    _bounded(sum(g.column(n).num_values for g in groups for n in range(g.num_columns)) * 8, limit * MOST)
+    _bounded(sum(g.total_byte_size for g in groups), limit * MOST)
+    return described(file.read(), (told.metadata or {}).get(b"IVOA.VOTable-Parquet.content"), limit)
 
 
 def arrow(data: memoryview, limit: int) -> Columns:
-    """An Arrow file or stream."""
-    source = pa.BufferReader(data)
-    reader = pa.ipc.open_file(source) if bytes(data[:6]) == b"ARROW1" else pa.ipc.open_stream(source)
-    batches, size = [], 0
-    for batch in _batches(reader):
-        size += batch.nbytes
-        _bounded(size, limit * 8)
-        batches.append(batch)
-    rows = pa.Table.from_batches(batches, reader.schema)
-    return described(rows, (reader.schema.metadata or {}).get(b"IVOA.VOTable-Parquet.content"))
+    """An Arrow stream, or a file, which is one with something before and after."""
+    stream = data[8:] if bytes(data[:6]) == b"ARROW1" else data
+    _bounded(sum(sizes(stream)), limit * MOST)
+    reader = pa.ipc.open_stream(pa.BufferReader(stream))
+    checked(reader.schema)
+    return described(reader.read_all(), (reader.schema.metadata or {}).get(b"IVOA.VOTable-Parquet.content"), limit)
 
 
-def _batches(reader: Any) -> Any:
-    if isinstance(reader, pa.RecordBatchFileReader):
-        return (reader.get_batch(n) for n in range(reader.num_record_batches))
-    return reader
+def checked(schema: pa.Schema) -> None:
+    """Raises UsageFault where a column cannot be taken, before anything is read."""
+    if len(schema) > MOST_FIELDS:
+        raise UsageFault(f"the upload has {len(schema):,} columns, where {MOST_FIELDS:,} are the most")
+    for field in schema:
+        _column(field.name, field.type, {})
 
 
 def _bounded(size: int, limit: int) -> None:
@@ -72,12 +85,25 @@ def _bounded(size: int, limit: int) -> None:
         raise TooLargeFault(f"an upload unpacks to {size:,} bytes, where {limit:,} are the limit of this service")
 
 
-def described(rows: pa.Table, votable: bytes | None) -> Columns:
+def described(rows: pa.Table, votable: bytes | None, limit: int) -> Columns:
     """The columns of Arrow's rows; what a VOTable without rows says of each is added."""
+    rows.validate(full=True)
     told = read_votable(memoryview(votable))[0] if votable else None
     known = {c.name: c for c in told[0]} if told else {}
-    made = [_described(f, a, known.get(f.name)) for f, a in zip(rows.schema, rows.columns, strict=True)]
+    plain = [_plain(a, limit) for a in rows.columns]
+    made = [_described(f, a, known.get(f.name)) for f, a in zip(rows.schema, plain, strict=True)]
     return tuple(c for c, _ in made), [a for _, a in made]
+
+
+def _plain(array: pa.ChunkedArray, limit: int) -> pa.ChunkedArray:
+    """The values of a dictionary, where they do not become too many."""
+    if not pa.types.is_dictionary(array.type):
+        return array
+    for chunk in array.chunks:
+        if not pa.types.is_primitive(chunk.type.value_type):
+            longest = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
+            _bounded(longest * len(chunk), limit * MOST)
+    return array.cast(array.type.value_type)
 
 
 def _described(field: pa.Field, array: pa.ChunkedArray, told: Column | None) -> tuple[Column, pa.ChunkedArray]:
@@ -86,11 +112,7 @@ def _described(field: pa.Field, array: pa.ChunkedArray, told: Column | None) -> 
         column = column.but(unit=told.unit, ucd=told.ucd, utype=told.utype, description=told.description)
         if told.type.arrow == column.type.arrow and told.type.family != "time":
             column = column.but(type=told.type, length=told.length, shape=told.shape, label=told.label)
-    if field.type == column.type.arrow:
-        return column, array
-    if pa.types.is_dictionary(field.type):
-        array = array.cast(field.type.value_type)
-    return column, array.cast(column.type.arrow)
+    return column, array if array.type == column.type.arrow else array.cast(column.type.arrow)
 
 
 def _column(name: str, kind: pa.DataType, said: Mapping[bytes, bytes]) -> Column:
@@ -98,7 +120,7 @@ def _column(name: str, kind: pa.DataType, said: Mapping[bytes, bytes]) -> Column
         key: said[key.encode()].decode() for key in ("unit", "ucd", "utype", "description") if key.encode() in said
     }
     if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+        return Column(name, _kind(name, kind.value_type), **told)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         of = _kind(name, kind.value_type).arrow
         inside = next((t for t in types.ARRAYS if t.arrow.value_type == of), None)
@@ -168,6 +190,8 @@ def _fits_column(table: Any, n: int) -> tuple[Column, pa.Array]:
     if found is None or found[2] in "XCM" or (found[3] or "") in ("X", "C", "M"):
         raise UsageFault(f"the column {name} has the TFORM {header[f'TFORM{n + 1}']!r}, which is not taken here")
     count = int(found[1] or 1)
+    if found[2] in "PQ":
+        _check_heap(table, n)
     values = table.data.field(n)
     if found[2] == "A" or found[3] == "A":
         return _fits_texts(name, values, count, said)
@@ -178,6 +202,14 @@ def _fits_column(table: Any, n: int) -> tuple[Column, pa.Array]:
         return _fits_scalars(name, values, kind, said, header.get(f"TNULL{n + 1}"))
     shape = "x".join(str(side) for side in values.shape[:0:-1])
     return _fits_lists(name, list(values.reshape(len(values), -1)), found[2], said | {"shape": shape})
+
+
+def _check_heap(table: Any, n: int) -> None:
+    """Do the rows speak of more values than the heap can hold? They may all point to the same ones."""
+    rows = table.data.view(np.ndarray)
+    counts = rows[rows.dtype.names[n]].reshape(-1, 2)[:, 0].astype(np.int64)
+    if (counts < 0).any() or counts.sum() > table.header.get("PCOUNT", 0):
+        raise UsageFault(f"the column {table.columns[n].name} has more values than the heap of the FITS file")
 
 
 _SAID = {"unit": "TUNIT", "ucd": "TUCD", "utype": "TUTYP", "label": "TXTYP", "description": "TCOMM"}

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from vo_server.errors import UsageFault
 from vo_server.formats import rows
-from vo_server.formats.field import Field
+from vo_server.formats.field import MOST_FIELDS, Field
 from vo_server.formats.stream_in import unpacked
 from vo_server.formats.values import parsed
 from vo_server.model.column import Column
@@ -165,6 +165,8 @@ class _Reader:
             case "TD":
                 self._text = []
             case "FIELD":
+                if len(self.seen.fields) == MOST_FIELDS:
+                    raise UsageFault(f"the VOTable has more than {MOST_FIELDS:,} columns")
                 self.seen.fields.append(_field(attributes, len(self.seen.fields) + 1))
             case "VALUES" if self.path[-2:-1] == ["FIELD"] and "null" in attributes:
                 self.seen.fields[-1] = replace(self.seen.fields[-1], null=attributes["null"])
