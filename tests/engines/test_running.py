@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,34 @@ def test_uploads_are_seen_by_their_query_alone(world: Any) -> None:
     assert found == set(mine.ask(text, planned=False, uploads=one))
     assert {n for n, _ in found} == {1, 2}
     assert mine.ask('SELECT u."Dec" FROM tap_upload.mine AS u WHERE u.n = 1', uploads=one) == [(20.0,)]
+
+
+OF_TYPES: dict[str, list[Any]] = {
+    "BOOLEAN": [True, None], "UNSIGNED BYTE": [255, None], "SMALLINT": [-7, None], "INTEGER": [2**31 - 1, None],
+    "BIGINT": [2**62 + 1, None], "REAL": [0.5, None], "DOUBLE PRECISION": [0.1, float("inf")], "CHAR": ["ab", None],
+    "VARCHAR": ["", None], "UNICODE": ["é", None], "CLOB": ["a\nb", None], "DATE": [date(2000, 1, 1), None],
+    "TIMESTAMP": [datetime(2000, 1, 1, 1, 2, 3, 4), None], "BLOB": [b"\x00a", None], "POINT": [[1.0, 2.0], None],
+    "CIRCLE": [[1.0, 2.0, 3.0], None], "POLYGON": [[0.0, 0.0, 1.0, 0.0, 1.0, 1.0], None],
+    "BOOLEAN ARRAY": [[True, False], []], "SMALLINT ARRAY": [[1, -1], None], "INTEGER ARRAY": [[2**31 - 1], []],
+    "BIGINT ARRAY": [[2**62 + 1], None], "REAL ARRAY": [[0.5], []], "DOUBLE PRECISION ARRAY": [[0.1, 0.2], None],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("type", types.TYPES, ids=lambda t: t.name)
+def test_uploads_of_every_type(world: Any, type: types.Type) -> None:
+    catalogue = world.catalogue.with_tables(
+        [Table("TAP_UPLOAD", "t", (Column("a b", type), Column("n", types.INTEGER)))]
+    )
+    mine = world.__class__(catalogue, world.engine, world.store, world.stars, world.spots, world.folder)
+    values = OF_TYPES[type.name]
+    rows = pa.table({"a b": pa.array(values, type.arrow), "n": pa.array([1, 2], pa.int32())})
+    found = mine.ask("SELECT * FROM TAP_UPLOAD.t ORDER BY n", uploads={"t": rows})
+    assert [(plain(a, type), n) for a, n in found] == [(values[0], 1), (values[1], 2)]
+
+
+def plain(value: Any, type: types.Type) -> Any:
+    """As it comes out of the writers, which take any type that can be cast."""
+    return pa.array([value]).cast(type.arrow)[0].as_py() if value is not None else None
 
 
 # ---------------------------------------------------------------- the lock

@@ -162,7 +162,6 @@ _TYPES: tuple[tuple[Any, str], ...] = (
     (pa.types.is_date, "date"),
     (pa.types.is_timestamp, "timestamp"),
     (lambda t: pa.types.is_binary(t) or pa.types.is_large_binary(t), "bytea"),
-    (pa.types.is_list, "double precision[]"),
 )
 
 
@@ -177,4 +176,6 @@ def definition(schema: pa.Schema) -> str:
 
 
 def _type(type: pa.DataType) -> str:
+    if pa.types.is_list(type):
+        return f"{_type(type.value_type)}[]"
     return next((name for fits, name in _TYPES if fits(type)), 'text COLLATE "C"')
