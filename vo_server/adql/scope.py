@@ -130,8 +130,8 @@ Namer = Callable[[str], str]
 class Labels:
     """Gives out names that differ even when case is ignored, as near as can be to the ones that were asked for."""
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {label.lower() for label in taken}
 
     def unique(self, wanted: str) -> str:
         """The name itself, or with a number after it when it is taken."""

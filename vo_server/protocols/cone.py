@@ -99,15 +99,11 @@ def cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float,
     A radius of 0 asks for the columns alone.
     """
     assert table.position is not None
-    words = _main(table)
-    outputs = [q.Output(c.name, q.Field("t", c.name, c.but(ucd=words.get(c.name, _no_rival(c.ucd))))) for c in columns]
+    outputs = _outputs(table, columns)
     place = _apply(POINT, *(q.Field("t", n, table.column(n)) for n in (table.position.ra, table.position.dec)))
     centre = _apply(POINT, constant(ra), constant(dec))
     distance = q.Apply(DISTANCE, (place, centre), _DISTANCE)
-    labels = Labels()
-    for output in outputs:
-        labels.unique(output.label)
-    label = labels.unique(_DISTANCE.name)
+    label = Labels(o.label for o in outputs).unique(_DISTANCE.name)
     inside = q.Holds(_apply(CONTAINS, place, _apply(CIRCLE, constant(ra), constant(dec), constant(radius))))
     return q.Select(
         (*outputs, q.Output(label, distance)),
