@@ -13,6 +13,7 @@ from vo_server.adql.functions import (
     COALESCE,
     COMPLEMENT,
     FUNCTIONS,
+    IN_UNIT,
     NEGATION,
     NULLIF,
     OPERATORS,
@@ -30,6 +31,7 @@ from vo_server.adql.values import (
     common,
     comparable,
     comparable_types,
+    converted,
     folded,
     is_kind,
     is_null,
@@ -44,6 +46,7 @@ from vo_server.catalogue.similar import similar
 from vo_server.errors import Place, QueryFault
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.sky.units import BadUnit
 
 MIRROR = {"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
@@ -52,6 +55,8 @@ LONG = 100
 
 _NULLS = {"number": types.INTEGER, "integer": types.INTEGER}
 """What NULL is where a number is asked for."""
+
+_EXAMPLES_OF_UNITS = "units are those of VOUnits, such as 'deg', 'mas/yr', 'km.s**-1'"
 
 
 @dataclass(slots=True)
@@ -122,6 +127,8 @@ class Expressions:
             return self._coalesce(node)
         if name == "NULLIF":
             return self._nullif(node)
+        if name == "IN_UNIT":
+            return self._in_unit(node)
         function = FUNCTIONS.get(name)
         if name in BUILDERS:
             return BUILDERS[name](node, [self.value(a) for a in node.arguments], self.warnings.append)
@@ -167,6 +174,19 @@ class Expressions:
         self._count(NULLIF, node)
         first, second = comparable([self.value(a) for a in node.arguments], node.arguments, node.place)
         return q.Apply(NULLIF, (first, second), NULLIF.result((first, second)))
+
+    def _in_unit(self, node: tree.Call) -> q.Value:
+        """ADQL 2.1 section 4.9. A number without a unit has none to be converted from."""
+        self._count(IN_UNIT, node)
+        value, wanted = (self._argument(a, IN_UNIT.parameter(n), IN_UNIT) for n, a in enumerate(node.arguments))
+        if value.column.unit is None:
+            raise QueryFault(f"{called(value)} in IN_UNIT has no unit", place=node.arguments[0].place)
+        if not isinstance(wanted, q.Constant) or not wanted.value:
+            raise QueryFault("the unit in IN_UNIT is no text in single quotes", place=node.arguments[1].place)
+        try:
+            return converted(value, wanted.value)
+        except BadUnit as error:
+            raise QueryFault(str(error), place=node.arguments[1].place, hint=_EXAMPLES_OF_UNITS) from None
 
     def _aggregate(self, node: tree.Call, name: str) -> q.Value:
         if self.aggregates is not None:

@@ -364,5 +364,15 @@ NULLIF = Function(
     "Null if both are equal.",
 )
 
-FUNCTIONS = {f.name: f for f in (*MATHS, *STRINGS, *GEOMETRIES, COALESCE, NULLIF)}
+IN_UNIT = Function(
+    "IN_UNIT",
+    (X, Parameter("unit", "text")),
+    _double_as_first,
+    lambda x, unit: x,
+    "A number that has a unit, in another one.",
+    feature="unit",
+)
+"""Written as a product before it comes to SQL."""
+
+FUNCTIONS = {f.name: f for f in (*MATHS, *STRINGS, *GEOMETRIES, COALESCE, NULLIF, IN_UNIT)}
 AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX")

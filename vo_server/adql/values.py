@@ -15,6 +15,7 @@ from vo_server.adql.units import computed_ucd, quotient_unit, same_unit, statist
 from vo_server.errors import Place, QueryFault
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.sky import units
 
 KINDS = {
     "number": "a number",
@@ -124,6 +125,22 @@ def _measure(operator: str, left: q.Value, right: q.Value) -> tuple[str | None, 
     if operator == "*":
         return times_unit(a.unit, b.unit), None
     return (quotient_unit(a.unit, b.unit) if operator == "/" else None), None
+
+
+def converted(value: q.Value, unit: str) -> q.Value:
+    """A number that has a unit in another one. A division where that is what the factor means: x / 3600.
+
+    Raises units.BadUnit.
+    """
+    number = units.factor(value.column.unit or "", unit)
+    column = value.column.but(name="", description=None, unit=unit, ucd=computed_ucd(value.column.ucd))
+    if number == 1:
+        return q.Cast(value, column)
+    column = column.but(type=types.DOUBLE)
+    inverse = 1 / number
+    if number < 1 and abs(inverse - round(inverse)) < 1e-15 * inverse:
+        return q.Apply(OPERATORS["/"], (value, constant(round(inverse))), column)
+    return q.Apply(OPERATORS["*"], (value, constant(number)), column)
 
 
 def folded(value: q.Apply) -> q.Value:

@@ -86,7 +86,7 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
     """The TAP capability; what it says is taken from the records that the queries run by."""
-    kinds = ("adqlgeo", "string", "conditional")
+    kinds = ("adqlgeo", "string", "conditional", "unit")
     offered = [f for f in FUNCTIONS.values() if f.name not in site.engine.lacks()]
     features = {kind: tuple(Feature(f.name) for f in offered if f.feature == kind) for kind in kinds}
     features["adqlgeo"] += (Feature("COORDSYS"),)

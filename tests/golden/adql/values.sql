@@ -41,3 +41,10 @@ FROM twomass.psc AS psc
 SELECT CAST((round(CAST(psc.j_m AS DOUBLE), $1) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS round_j_m, CAST((trunc(CAST(psc.ra AS DOUBLE), 0) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS truncate_ra, CAST(ln(psc.ra) AS DOUBLE PRECISION) AS log_ra, CAST(random() AS DOUBLE PRECISION) AS rand_1, CAST(power(psc.ra, $2) AS DOUBLE PRECISION) AS power_ra, CAST(atan2(psc.ra, psc.dec) AS DOUBLE PRECISION) AS atan2_ra
 FROM twomass.psc AS psc
 -- [1, 2]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT IN_UNIT(ra, 'arcsec'), IN_UNIT(err_maj, 'deg'), IN_UNIT(j_m, 'mag') FROM psc
+
+SELECT CAST(psc.ra * $1 AS DOUBLE PRECISION) AS in_unit_ra, CAST(((psc.err_maj) / ($1)) AS DOUBLE PRECISION) AS in_unit_err_maj, CAST(psc.j_m AS REAL) AS in_unit_j_m
+FROM twomass.psc AS psc
+-- [3600.0]

@@ -132,7 +132,11 @@ def test_names_that_are_found(text: str) -> None:
         ),
         ("WITH a AS (SELECT ra FROM twomass.psc) SELECT dec FROM a", "dec", "no column dec"),
         ("WITH a AS (SELECT ra FROM b), b AS (SELECT ra FROM twomass.psc) SELECT ra FROM a", "b", "no table b"),
-        ("SELECT IN_UNIT(ra, 'rad') FROM twomass.psc", "IN_UNIT(ra, 'rad')", "no function IN_UNIT"),
+        ("SELECT IN_UNIT(ra, 'parsnip') FROM twomass.psc", "'parsnip'", "'parsnip' is no unit of VOUnits"),
+        ("SELECT IN_UNIT(ra, 'Jy') FROM twomass.psc", "'Jy'", "'deg' cannot be converted to 'Jy'"),
+        ("SELECT IN_UNIT(j_m, 'Jy') FROM twomass.psc", "'Jy'", "'mag' cannot be converted to 'Jy'"),
+        ("SELECT IN_UNIT(2, 'deg') FROM twomass.psc", "2", "has no unit"),
+        ("SELECT IN_UNIT(pts_key, 'deg') FROM twomass.psc", "pts_key", "pts_key (a number) in IN_UNIT has no unit"),
         ("SELECT sqtr(ra) FROM twomass.psc", "sqtr(ra)", "did you mean SQRT"),
     ],
 )
