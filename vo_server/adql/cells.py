@@ -84,6 +84,21 @@ def _index(lon: q.Value, lat: q.Value, position: Position | None) -> q.Field | N
     return q.Field(lon.source, position.healpix, column) if mine else None
 
 
+def stored(node: q.Apply, position: Position | None) -> q.Value:
+    """The finest cell of a source's own position as the index that it has; any other node as it is."""
+    lon, lat, order = node.arguments
+    index = _index(lon, lat, position) if isinstance(order, q.Constant) and order.value == _ORDER else None
+    return index or node
+
+
+def part_of_index(value: q.Value) -> tuple[q.Field, int] | None:
+    """The index that a larger cell is worked out from, and by how many bits it is shorter."""
+    if not isinstance(value, q.Apply) or value.function is not ANCESTOR:
+        return None
+    index, bits = value.arguments
+    return (index, bits.value) if isinstance(index, q.Field) and isinstance(bits, q.Constant) else None
+
+
 def _indexed(source: q.Source) -> Position | None:
     return source.table.position if isinstance(source, q.Scan) else None
 

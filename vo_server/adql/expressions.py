@@ -22,6 +22,7 @@ from vo_server.adql.functions import (
 )
 from vo_server.adql.geometry import BUILDERS, from_text, spatial
 from vo_server.adql.scope import Scope
+from vo_server.adql.udfs import ABSENT, UDFS
 from vo_server.adql.values import (
     KINDS,
     aggregated,
@@ -132,14 +133,40 @@ class Expressions:
         function = FUNCTIONS.get(name)
         if name in BUILDERS:
             return BUILDERS[name](node, [self.value(a) for a in node.arguments], self.warnings.append)
-        if function is None:
-            raise QueryFault(f"no function {node.name}", place=node.place, hint=similar(node.name, FUNCTIONS))
-        return self._apply(function, node)
+        return self._apply(function or self._own(node), node)
+
+    def _own(self, node: tree.Call) -> Function:
+        """A user-defined function, in the form that takes as many arguments."""
+        name = node.name.lower()
+        if name in ABSENT:
+            raise QueryFault(f"{node.name} is not offered here", place=node.place, hint=ABSENT[name])
+        forms = UDFS.get(name)
+        if forms is None:
+            hint = similar(node.name, (*FUNCTIONS, *UDFS))
+            raise QueryFault(f"no function {node.name}", place=node.place, hint=hint)
+        return next((f for f in forms if len(f.parameters) == len(node.arguments)), forms[0])
 
     def _apply(self, function: Function, node: tree.Call) -> q.Value:
         self._count(function, node)
+        if function.aggregate:
+            self._check_aggregate(node.name, node)
+            return self._aggregate_of_ours(function, node)
+        arguments = self._arguments(function, node)
+        meant = None if function.means is None else function.means(arguments)
+        return meant or folded(q.Apply(function, arguments, function.result(arguments)))
+
+    def _arguments(self, function: Function, node: tree.Call) -> tuple[q.Value, ...]:
         arguments = tuple(self._argument(a, function.parameter(n), function) for n, a in enumerate(node.arguments))
-        return folded(q.Apply(function, arguments, function.result(arguments)))
+        wrong = None if function.check is None else function.check(arguments)
+        if wrong is not None:
+            raise QueryFault(f"{node.name}: {wrong}", place=node.place, hint=f"it is {function.signature}")
+        return arguments
+
+    def _aggregate_of_ours(self, function: Function, node: tree.Call) -> q.Value:
+        value, *rest = replace(self, inside=True)._arguments(function, node)
+        self._check_own(value, node.name, node)
+        column = function.result((value, *rest))
+        return q.Aggregate(function.name, value, False, column, function, tuple(rest))
 
     def _count(self, function: Function, node: tree.Call) -> None:
         given, most = len(node.arguments), function.most
@@ -159,6 +186,8 @@ class Expressions:
         """A value that must be of a kind; `where` ends the sentence of the fault."""
         value = self.value(node)
         if is_kind(value, kind):
+            if kind == "time":
+                return _moment(value, node.place)
             return null_as(value, _NULLS.get(kind, types.VARCHAR))
         raise QueryFault(
             f"{called(value)} {where}, where {KINDS[kind]} is needed", place=node.place, hint=kind_hint(value, kind)
@@ -188,7 +217,8 @@ class Expressions:
         except BadUnit as error:
             raise QueryFault(str(error), place=node.arguments[1].place, hint=_EXAMPLES_OF_UNITS) from None
 
-    def _aggregate(self, node: tree.Call, name: str) -> q.Value:
+    def _check_aggregate(self, name: str, node: tree.Call) -> None:
+        """May an aggregate stand here?"""
         if self.aggregates is not None:
             raise QueryFault(
                 f"{name} {self.aggregates}", place=node.place, hint="a condition on groups goes after HAVING"
@@ -197,6 +227,9 @@ class Expressions:
             raise QueryFault(
                 f"{name} inside another aggregate", place=node.place, hint="use a sub-query for the inner one"
             )
+
+    def _aggregate(self, node: tree.Call, name: str) -> q.Value:
+        self._check_aggregate(name, node)
         if node.star:
             return q.Aggregate(name, None, False, aggregated("COUNT", Column("", types.BIGINT)))
         if len(node.arguments) != 1:
@@ -322,3 +355,12 @@ class Expressions:
         if value.column.type.family == "text":
             return value
         raise QueryFault(f"{called(value)} beside {word}, where a text is needed", place=node.place)
+
+
+def _moment(value: q.Value, place: Place) -> q.Value:
+    """A time, or the text of one, as a TIMESTAMP."""
+    if isinstance(value, q.Constant) and isinstance(value.value, str):
+        return time(value, types.TIMESTAMP, place)
+    if is_null(value) or value.column.type is types.TIMESTAMP:
+        return null_as(value, types.TIMESTAMP)
+    return q.Cast(value, value.column.but(name="", description=None, type=types.TIMESTAMP, length=None))

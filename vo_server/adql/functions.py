@@ -7,6 +7,7 @@ its arguments are constants, and announced.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,8 +21,9 @@ from vo_server.adql.spherical import Element, Geometry
 from vo_server.adql.units import computed_ucd
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.sky import cover
 
-Kind = Literal["number", "integer", "text", "point", "geometry", "any"]
+Kind = Literal["number", "integer", "text", "time", "point", "geometry", "any"]
 Rule = Callable[[tuple[Value, ...]], Column]
 
 
@@ -42,6 +44,9 @@ class Function:
     `sql` is given an Element for each argument, or a Geometry where the parameter is one. `fold` does the same in
     Python for constants. `predicate`: `sql` gives a truth value, which the language knows as 1 or 0.
     `feature` is the kind of language feature that TAPRegExt announces it under, None for the core of the language.
+    `form` is how a user-defined function is announced: `name(argument TYPE, ...) -> TYPE`.
+    `check` tells what is wrong with arguments of the right kinds, None where nothing is. `means` may say the same by
+    other functions. `aggregate`: it is of the rows of a group. `varies`: it is another in each row.
     """
 
     name: str
@@ -52,6 +57,11 @@ class Function:
     fold: Callable[..., Any] | None = None
     predicate: bool = False
     feature: str | None = None
+    form: str | None = None
+    check: Callable[[tuple[Value, ...]], str | None] | None = None
+    means: Callable[[tuple[Value, ...]], Value | None] | None = None
+    aggregate: bool = False
+    varies: bool = False
 
     @override
     def __hash__(self) -> int:
@@ -75,6 +85,8 @@ class Function:
     @property
     def signature(self) -> str:
         """How it is called, for messages."""
+        if self.form is not None:
+            return self.form
         shown = [f"[{p.name}]" if p.optional else f"{p.name}, ..." if p.many else p.name for p in self.parameters]
         return f"{self.name}({', '.join(shown)})"
 
@@ -208,7 +220,14 @@ MATHS = (
     Function("POWER", (X, Y), _DOUBLE, _named("power"), "x to the power of y.", math.pow),
     Function("MOD", (X, Y), _remainder, spherical.Remainder, "The remainder of x / y, with the sign of x.", math.fmod),
     Function("PI", (), _DOUBLE, _named("pi"), "The number pi.", lambda: math.pi),
-    Function("RAND", (N,), _DOUBLE, lambda *_: spherical.Random(), "A random number from 0 up to 1; n has no effect."),
+    Function(
+        "RAND",
+        (N,),
+        _DOUBLE,
+        lambda *_: spherical.Random(),
+        "A random number from 0 up to 1; n has no effect.",
+        varies=True,
+    ),
     Function("ROUND", (X, N), _double_as_first, _to(spherical.Round), "x rounded to n decimals.", _fold_round),
     Function("TRUNCATE", (X, N), _double_as_first, _to(spherical.Truncate), "x cut to n decimals.", _fold_trunc),
 )  # fmt: skip
@@ -325,8 +344,10 @@ STRICTLY_NEAR = Function(
 """What a comparison of DISTANCE with a radius becomes; users do not write these."""
 
 _NUMBER = _always(types.BIGINT)
-CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.Cell, "The HEALPix cell of a position.")
-ANCESTOR = Function("ANCESTOR", (X, N), _NUMBER, spherical.Ancestor, "A larger HEALPix cell that holds one.")
+CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.Cell, "The HEALPix cell of a position.", cover.cell)
+ANCESTOR = Function(
+    "ANCESTOR", (X, N), _NUMBER, spherical.Ancestor, "A larger HEALPix cell that holds one.", operator.rshift
+)
 """What a join on nearness becomes; users do not write these either."""
 
 

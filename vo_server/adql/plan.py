@@ -7,16 +7,16 @@ itself stays as it was and the answer is the same with and without the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
 
 from vo_server.adql import query as q
-from vo_server.adql.cells import Rows, joined
-from vo_server.adql.functions import CONTAINS, INTERSECTS, NEAR, POINT, STRICTLY_NEAR
+from vo_server.adql.cells import Rows, joined, part_of_index, stored
+from vo_server.adql.functions import CELL, CONTAINS, INTERSECTS, NEAR, POINT, STRICTLY_NEAR
 from vo_server.adql.geometry import constant_shape, coordinates
 from vo_server.model import types
 from vo_server.model.column import Column, Position
@@ -33,7 +33,11 @@ def plan(query: q.Query, rows: Rows = lambda _: None) -> q.Query:
     `rows` tells how many rows a table has, None where that is not known.
     """
 
+    scans = cache(lambda: {n.name: n.table.position for n in q.parts(query) if isinstance(n, q.Scan)})
+
     def planned(node: Any) -> Any:
+        if isinstance(node, q.Apply) and node.function is CELL:
+            return stored(node, scans().get(getattr(node.arguments[0], "source", "")))
         return joined(_ranged(node), rows) if isinstance(node, q.Select) else node
 
     made: q.Query = q.mapped(query, planned)
@@ -161,6 +165,12 @@ def _implied(condition: q.Condition, positions: Mapping[str, Position]) -> Bound
     match condition:
         case q.Holds(predicate):
             return _of_predicate(predicate, positions)
+        case q.Compare("=", left, right):
+            return _of_cells(left, ((right, right),)) or _of_cells(right, ((left, left),))
+        case q.Between(value, low, high, False):
+            return _of_cells(value, ((low, high),))
+        case q.In(value, tuple() as options, False):
+            return _of_cells(value, [(o, o) for o in options])
         case q.And(operands):
             return reduce(_both, (_implied(o, positions) for o in operands))
         case q.Or(operands):
@@ -184,6 +194,19 @@ def _of_predicate(predicate: q.Apply, positions: Mapping[str, Position]) -> Boun
             ranges = _cover(shape)
             return {} if np.array_equal(ranges, cover.SKY) else {name: ranges}
     return {}
+
+
+def _of_cells(value: q.Value, spans: Sequence[tuple[q.Value, q.Value]]) -> Bounds:
+    """Where the index lies if a larger cell is in one of these spans of numbers."""
+    part = part_of_index(value)
+    ends = [(lo.value, hi.value) for lo, hi in spans if isinstance(lo, q.Constant) and isinstance(hi, q.Constant)]
+    if part is None or len(ends) < len(spans) or not all(isinstance(n, int) for pair in ends for n in pair):
+        return {}
+    index, bits = part
+    last = int(cover.SKY[0, 1] >> bits) - 1
+    ranges = [(max(lo, 0) << bits, (min(hi, last) + 1) << bits) for lo, hi in ends if max(lo, 0) <= min(hi, last)]
+    found = cover.NOTHING if not ranges else cover.ordered(np.array(ranges, dtype=np.int64))
+    return {} if np.array_equal(found, cover.SKY) else {index.source: found}
 
 
 def _tests(predicate: q.Apply) -> Iterator[tuple[q.Value, Shape]]:

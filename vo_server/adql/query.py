@@ -55,12 +55,17 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """COUNT, SUM, AVG, MIN, MAX over a group of rows; without an argument it is COUNT(*)."""
+    """COUNT, SUM, AVG, MIN, MAX over a group of rows; without an argument it is COUNT(*).
+
+    A user-defined aggregate has its `function` and the `rest` of its arguments.
+    """
 
     name: str
     argument: Value | None
     distinct: bool
     column: Column
+    function: Function | None = None
+    rest: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,12 @@ def resolve(node: tree.Query, catalogue: Catalogue, text: str = "", lacks: froze
 
 def _check_offered(query: q.Query, node: tree.Query, lacks: frozenset[str]) -> None:
     """Whatever it was written as (REGION, CAST), what comes of it must be offered."""
-    made = {part.function.name for part in q.parts(query) if isinstance(part, q.Apply)} if lacks else set()
+    parts = (p for p in q.parts(query) if isinstance(p, q.Apply | q.Aggregate)) if lacks else ()
+    made = {part.function.name for part in parts if part.function is not None}
     if made & lacks:
         calls = {getattr(c, "name", "CAST").upper(): c.place for c in _nodes(node, (tree.Call, tree.Cast))}
-        name = next((n for n in (*sorted(lacks), "REGION", "CAST") if n in calls), "")
-        raise QueryFault(f"{name or min(made & lacks)} is not offered by this service", place=calls.get(name))
+        name = next((n for n in (*sorted(lacks), "REGION", "CAST") if n.upper() in calls), "")
+        raise QueryFault(f"{name or min(made & lacks)} is not offered by this service", place=calls.get(name.upper()))
 
 
 Common = Mapping[str, tuple[tree.Name, q.Query]]

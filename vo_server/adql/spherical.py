@@ -115,6 +115,38 @@ class Ancestor(FunctionElement[int]):
     inherit_cache = True
 
 
+class CellCentre(FunctionElement[Any]):
+    """CellCentre(order, number): the middle of a HEALPix cell (nested), as a list of two doubles."""
+
+    inherit_cache = True
+
+
+class Propagated(FunctionElement[Any]):
+    """A position at another epoch, as a list of two doubles; the arguments are those of ivo_epoch_prop_pos."""
+
+    inherit_cache = True
+
+
+class Rotated(FunctionElement[Any]):
+    """Rotated(frame, other frame, kind, geometry): the same place in another reference frame."""
+
+    inherit_cache = True
+
+
+class Sexagesimal(FunctionElement[float]):
+    """Sexagesimal("hms" or "dms", text): the degrees of an angle that is written in three parts."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class HasWords(FunctionElement[bool]):
+    """HasWords(text, words): are all of these words in the text, whatever their case?"""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
 class IntegerDivision(FunctionElement[int]):
     """The quotient of whole numbers, cut towards zero, as SQL has it."""
 
@@ -171,6 +203,7 @@ class Remainder(FunctionElement[Any]):
 ELEMENTS: tuple[type[FunctionElement[Any]], ...] = (
     Distance, Near, StrictlyNear, Shape, Coordinate, Box, Area, Centroid, InPolygon, Contains, Intersects,
     IntegerDivision, Quotient, Remainder, Round, Truncate, Random, Xor, Complement,
+    CellCentre, Propagated, Rotated, Sexagesimal, HasWords,
 )  # fmt: skip
 
 

@@ -226,6 +226,9 @@ class _Translation:
         if node.argument is None:
             return sa.func.count()
         inner = self.value(node.argument)
+        if node.function is not None:
+            given: Element = node.function.sql(inner, *(self.value(r) for r in node.rest))
+            return given
         made: Element = getattr(sa.func, node.name.lower())(sa.distinct(inner) if node.distinct else inner)
         return made
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 
 from vo_server.adql import query as q
 from vo_server.adql import tree
-from vo_server.adql.functions import OPERATORS, WHOLE_QUOTIENT, common_type
+from vo_server.adql.functions import CIRCLE, OPERATORS, POINT, POLYGON, WHOLE_QUOTIENT, common_type
 from vo_server.adql.units import computed_ucd, quotient_unit, same_unit, statistic_ucd, sum_ucd, times_unit
 from vo_server.errors import Place, QueryFault
 from vo_server.model import types
@@ -21,6 +22,7 @@ KINDS = {
     "number": "a number",
     "integer": "a whole number",
     "text": "a text",
+    "time": "a time",
     "point": "a point",
     "geometry": "a geometry",
 }
@@ -94,7 +96,7 @@ def is_fixed(value: q.Value | q.Condition) -> bool:
 
 
 def _is_random(node: object) -> bool:
-    return isinstance(node, q.Apply) and node.function.name == "RAND"
+    return isinstance(node, q.Apply) and node.function.varies
 
 
 # ------------------------------------------------------------- operators
@@ -145,19 +147,34 @@ def converted(value: q.Value, unit: str) -> q.Value:
 
 def folded(value: q.Apply) -> q.Value:
     """The constant that a function of constants is."""
-    fold = value.function.fold
-    if fold is None or not all(isinstance(a, q.Constant) and a.value is not None for a in value.arguments):
+    fold, given = value.function.fold, [always(a) for a in value.arguments]
+    if fold is None or None in given:
         return value
     try:
-        result = fold(*(a.value for a in value.arguments))  # type: ignore[union-attr]
+        result = fold(*given)
     except (ArithmeticError, ValueError):
         return value
+    if value.column.type.family == "geometry":
+        made = _MADE_BY[value.column.type.name]
+        return q.Apply(made, tuple(constant(n) for n in result), value.column)
     if isinstance(result, complex) or (isinstance(result, float) and not np.isfinite(result)):
         return value
     if value.column.type.family == "integer":
         return _whole(int(result), value.column)
     return q.Constant(float(result) if value.column.type.family == "real" else result, value.column)
 
+
+def always(value: q.Value) -> Any:
+    """What a value always is, a geometry as the tuple of its numbers; None where it is NULL or depends on a row."""
+    if isinstance(value, q.Constant):
+        return value.value
+    if not isinstance(value, q.Apply) or value.function not in _MADE_BY.values():
+        return None
+    numbers = [always(a) for a in value.arguments]
+    return None if None in numbers else tuple(float(n) for n in numbers)
+
+
+_MADE_BY = {f.name: f for f in (POINT, CIRCLE, POLYGON)}
 
 # ------------------------------------------------------------ agreement
 
@@ -294,6 +311,8 @@ def is_kind(value: q.Value, kind: str) -> bool:
             return type.family == "integer" or is_null(value)
         case "text":
             return type.family == "text"
+        case "time":
+            return type.family in ("time", "text")
         case "point":
             return type is types.POINT
         case _:

@@ -30,6 +30,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
 from vo_server.engines.deadlines import Deadlines
 from vo_server.engines.engine import Compiled, Engine, Run, compiled
+from vo_server.engines.sky_duckdb import UNPLACED
 from vo_server.engines.store import ROWS, Store
 from vo_server.errors import CancelledFault, EngineFault, Fault, TimeoutFault, UsageFault
 from vo_server.model.column import Table
@@ -272,6 +273,7 @@ class _DuckDBRun(Run):
 
 
 _OF_ROWS = (
+    (re.escape(UNPLACED), f"{UNPLACED}: leave such rows out with a condition"),
     (r"(?i)out of range|overflow", "a number in this query is out of the range of its type: CAST to a wider one"),
     (r"(?i)conversion error|could not convert", "a value in this query cannot be converted to the type it is cast to"),
     (r"(?i)out of memory", "this query needs more memory than the service gives: ask for fewer rows or columns"),

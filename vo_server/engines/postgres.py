@@ -128,7 +128,8 @@ class PostgresEngine(Engine):
 
     @override
     def lacks(self) -> frozenset[str]:
-        return frozenset() if self._prepared().pgsphere else sky_postgres.WITHOUT_PGSPHERE
+        without = frozenset() if self._prepared().pgsphere else sky_postgres.WITHOUT_PGSPHERE
+        return without | sky_postgres.UNSAID
 
     @override
     def run(

@@ -15,7 +15,8 @@ from sqlalchemy.ext.compiler import compiles
 
 from vo_server.adql import spherical
 from vo_server.model import types
-from vo_server.sky import cover, shapes
+from vo_server.sky import angles, cover, frames, motion, shapes
+from vo_server.sky.vectors import Floats
 
 DIALECT = "duckdb"
 
@@ -27,6 +28,7 @@ _TOUCH = "<= pow(sin(radians(radius) / 2) + 2e-16, 2)"
 """A hair of 4e-16 radians, so that RA 0 and 360, or two RAs at a pole, are at no distance."""
 
 MACROS = (
+    r"CREATE MACRO vo_words(text) AS regexp_extract_all(lower(text), '[\pL\pN_]+')",
     "CREATE MACRO vo_shape(numbers) AS CASE WHEN list_count(numbers) = len(numbers) THEN numbers END",
     "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format(r="radius", op=_TOUCH),
     "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS "
@@ -54,6 +56,11 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Cell: "vo_cell({all})",
     spherical.Cells: "unnest(vo_cells({all}))",
     spherical.Ancestor: "({0} >> {1})",
+    spherical.CellCentre: "vo_cell_centre(CAST({0} AS INTEGER), CAST({1} AS BIGINT))",
+    spherical.Propagated: "vo_propagated({all})",
+    spherical.Rotated: "vo_rotated({all})",
+    spherical.Sexagesimal: "vo_sexagesimal({all})",
+    spherical.HasWords: "list_has_all(vo_words({0}), vo_words({1}))",
     spherical.IntegerDivision: "(({0}) // ({1}))",
     spherical.Quotient: "(({0}) / ({1}))",
     spherical.Remainder: "(({0}) % ({1}))",
@@ -184,7 +191,71 @@ def _intersects(kind: str, a: list[float], other: str, b: list[float]) -> bool:
     return shapes.intersects(_shape(kind, a), _shape(other, b))
 
 
+def _cell_centre(order: pa.ChunkedArray, number: pa.ChunkedArray) -> pa.Array:
+    orders, numbers = (c.fill_null(-1).to_numpy() for c in (order, number))
+    good = (orders >= 0) & (orders <= cover.ORDER) & (numbers >= 0)
+    good &= numbers < 12 << (2 * np.clip(orders, 0, cover.ORDER).astype(np.int64))
+    lon, lat = np.zeros(len(good)), np.zeros(len(good))
+    for each in np.unique(orders[good]):
+        rows = good & (orders == each)
+        lon[rows], lat[rows] = cover.centres(numbers[rows], int(each))
+    return _points(lon, lat, good)
+
+
+def _points(lon: Floats, lat: Floats, good: npt.NDArray[np.bool_]) -> pa.Array:
+    """Points as lists, null where they are not good."""
+    offsets = np.concatenate([[0], np.cumsum(2 * good)]).astype(np.int32)
+    flat = np.stack([lon[good], lat[good]], axis=-1).ravel()
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), mask=pa.array(~good))
+
+
+def _propagated(
+    ra: pa.ChunkedArray,
+    dec: pa.ChunkedArray,
+    parallax: pa.ChunkedArray,
+    pm_ra: pa.ChunkedArray,
+    pm_dec: pa.ChunkedArray,
+    velocity: pa.ChunkedArray,
+    since: pa.ChunkedArray,
+    to: pa.ChunkedArray,
+) -> pa.Array:
+    if any(column.null_count for column in (ra, dec, since, to)):
+        raise ValueError(UNPLACED)
+    columns = [c.to_numpy() for c in (ra, dec, parallax, pm_ra, pm_dec, velocity)]
+    lon, lat = motion.propagate(to.to_numpy() - since.to_numpy(), *columns)
+    return _points(lon, lat, np.isfinite(lon) & np.isfinite(lat))
+
+
+UNPLACED = "ivo_epoch_prop_pos: a position or an epoch is NULL"
+"""What the function must not be asked (UDF catalogue, ivo_epoch_prop_pos)."""
+
+
+def _rotated(source: str, target: str, kind: str, numbers: list[float]) -> list[float]:
+    shapes.check(kind, numbers)
+    return list(frames.rotate_shape(source, target, numbers))
+
+
+def _rotated_all(
+    source: pa.ChunkedArray, target: pa.ChunkedArray, kind: pa.ChunkedArray, shape: pa.ChunkedArray
+) -> pa.Array:
+    """Points at once, other shapes one by one. Frames and kind are the same in all rows."""
+    if not len(kind) or kind[0].as_py() != "point":
+        return _one_by_one(source, target, kind, shape)
+    points = shape.combine_chunks()
+    good = ~points.is_null().to_numpy(zero_copy_only=False)
+    lon, lat = np.full(len(good), np.nan), np.full(len(good), np.nan)
+    lon[good], lat[good] = points.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2).T
+    good &= np.isfinite(lon) & (np.abs(lat) <= 90)
+    lon[good], lat[good] = frames.rotate(source[0].as_py(), target[0].as_py(), lon[good], lat[good])
+    return _points(lon, lat, good)
+
+
+def _sexagesimal(form: str, text: str) -> float | None:
+    return angles.hms(text) if form == "hms" else angles.dms(text)
+
+
 _NUMBERS = pa.list_(pa.float64())
+_one_by_one = _each(_NUMBERS, _rotated)
 _PAIR = ("VARCHAR", "DOUBLE[]", "VARCHAR", "DOUBLE[]")
 _FUNCTIONS: tuple[tuple[str, tuple[str, ...], str, Callable[..., pa.Array]], ...] = (
     ("vo_in_polygon", ("DOUBLE", "DOUBLE", "DOUBLE[]"), "BOOLEAN", _in_polygon),
@@ -193,6 +264,10 @@ _FUNCTIONS: tuple[tuple[str, tuple[str, ...], str, Callable[..., pa.Array]], ...
     ("vo_box", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _box)),
     ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", _each(pa.float64(), _area)),
     ("vo_centroid", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _centroid)),
+    ("vo_cell_centre", ("INTEGER", "BIGINT"), "DOUBLE[]", _cell_centre),
+    ("vo_propagated", ("DOUBLE",) * 8, "DOUBLE[]", _propagated),
+    ("vo_rotated", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "DOUBLE[]", _rotated_all),
+    ("vo_sexagesimal", ("VARCHAR", "VARCHAR"), "DOUBLE", _each(pa.float64(), _sexagesimal)),
     ("vo_contains", _PAIR, "BOOLEAN", _each(pa.bool_(), _contains)),
     ("vo_intersects", _PAIR, "BOOLEAN", _each(pa.bool_(), _intersects)),
 )

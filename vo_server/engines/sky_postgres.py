@@ -52,6 +52,14 @@ _TEMPLATES: dict[type[Any], str] = {
 WITHOUT_PGSPHERE = frozenset({"POLYGON", "BOX"})
 """The functions of the language that need pgSphere."""
 
+UNSAID = frozenset(
+    {
+        *("ivo_healpix_center", "ivo_epoch_prop_pos", "ivo_geom_transform"),
+        *("ivo_hms_to_degrees", "ivo_dms_to_degrees", "ivo_hasword", "ivo_histogram"),
+    }
+)
+"""User-defined functions without a spelling here; what they make of constants is worked out before."""
+
 for _element, _template in _TEMPLATES.items():
     spherical.spell(DIALECT, _element, _template)
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from vo_server.adql.functions import FUNCTIONS
 from vo_server.adql.query import tables
+from vo_server.adql.udfs import RECORDS
 from vo_server.answer import Question, meaning
 from vo_server.documents.capability import (
     UPLOAD_HTTP,
@@ -87,8 +88,9 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
     """The TAP capability; what it says is taken from the records that the queries run by."""
     kinds = ("adqlgeo", "string", "conditional", "unit")
-    offered = [f for f in FUNCTIONS.values() if f.name not in site.engine.lacks()]
+    offered = [f for f in (*FUNCTIONS.values(), *RECORDS) if f.name not in site.engine.lacks()]
     features = {kind: tuple(Feature(f.name) for f in offered if f.feature == kind) for kind in kinds}
+    features["udf"] = tuple(Feature(f.form, f.doc) for f in offered if f.form is not None)
     features["adqlgeo"] += (Feature("COORDSYS"),)
     features["string"] += (Feature("ILIKE"),)
     features |= {

@@ -43,6 +43,22 @@ def cells(ra: npt.NDArray[np.float64], dec: npt.NDArray[np.float64], order: int)
     return np.asarray(found).astype(np.int64)
 
 
+def cell(lon: float, lat: float, order: int) -> int:
+    """The HEALPix number of one position.
+
+    Raises ValueError for a latitude outside -90..90.
+    """
+    if not (np.isfinite(lon) and abs(lat) <= 90):
+        raise ValueError(f"no position: {lon}, {lat}")
+    return int(cells(np.array([lon], dtype=float), np.array([lat], dtype=float), order)[0])
+
+
+def centres(numbers: npt.NDArray[np.int64], order: int) -> tuple[vectors.Floats, vectors.Floats]:
+    """The middles of cells of an order, in degrees."""
+    lon, lat = cdshealpix.nested.healpix_to_lonlat(numbers.astype(np.uint64), order)
+    return np.asarray(lon.to_value(u.deg)), np.asarray(lat.to_value(u.deg))
+
+
 def around(ra: npt.NDArray[np.float64], dec: npt.NDArray[np.float64], order: int) -> npt.NDArray[np.int64]:
     """The cells of positions and their neighbours, shape (n, 9); -1 where a cell has fewer neighbours than eight."""
     return np.asarray(cdshealpix.nested.neighbours(cells(ra, dec, order), order)).astype(np.int64)
@@ -72,6 +88,11 @@ def polygon(vertices: Sequence[tuple[float, float]]) -> Ranges:
         return near if reach < 90.0 else SKY
     inside = mocpy.MOC.from_polygon(Longitude(lon, u.deg), Latitude(lat, u.deg), max_depth=_depth(reach))
     return meet(near, _ranges(inside.add_neighbours()))
+
+
+def ordered(ranges: Ranges) -> Ranges:
+    """Ranges in any order, which may overlap, as a cover."""
+    return _ranges(_moc(ranges))
 
 
 def meet(a: Ranges, b: Ranges) -> Ranges:

@@ -59,3 +59,33 @@ SELECT psc.ra
 FROM twomass.psc AS psc
 WHERE vo_near(psc.ra, psc.dec, $1, $2, $3)
 -- [10.5, 41.25, 150.5]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT ivo_healpix_index(8, ra, dec) AS cell, COUNT(*) FROM psc GROUP BY cell
+
+SELECT CAST((psc._healpix >> $1) AS BIGINT) AS cell, CAST(count(*) AS BIGINT) AS count_all
+FROM twomass.psc AS psc GROUP BY (psc._healpix >> $1)
+-- [42]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT designation FROM psc WHERE ivo_healpix_index(8, POINT(ra, dec)) IN (1000, 1001, 5000)
+
+SELECT psc.designation
+FROM twomass.psc AS psc
+WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4) AND (psc._healpix >> $5) IN ($6, $7, $8)
+-- [4398046511104000, 4406842604126207, 21990232555520000, 21994630602031103, 42, 1000, 1001, 5000]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT designation FROM psc WHERE 1 = CONTAINS(POINT(ra, dec), ivo_geom_transform('GALACTIC', 'ICRS', CIRCLE(0, 0, 0.1)))
+
+SELECT psc.designation
+FROM twomass.psc AS psc
+WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4 OR psc._healpix BETWEEN $5 AND $6 OR psc._healpix BETWEEN $7 AND $8) AND vo_near(psc.ra, psc.dec, $9, $10, $11)
+-- [2028734944796213248, 2028735292688564223, 2028738178906587136, 2028738312050573311, 2028740193246248960, 2028745098098900991, 2028746287804841984, 2028746566977716223, 266.4049882865447, -28.936177761791473, 0.1]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT ivo_healpix_center(8, pts_key), ivo_geom_transform('ICRS', 'GALACTIC', POINT(ra, dec)), ivo_epoch_prop_pos(ra, dec, NULL, j_m, NULL, NULL, 2000, 2016) FROM psc
+
+SELECT vo_cell_centre(CAST($1 AS INTEGER), CAST(psc.pts_key AS BIGINT)) AS ivo_healpix_center_pts_key, vo_rotated($2, $3, 'point', vo_shape(CAST(list_value(psc.ra, psc.dec) AS DOUBLE[]))) AS ivo_geom_transform_1, vo_propagated(psc.ra, psc.dec, CAST(NULL AS INTEGER), psc.j_m, CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), $4, $5) AS ivo_epoch_prop_pos_ra
+FROM twomass.psc AS psc
+-- [8, 'ICRS', 'GALACTIC', 2000, 2016]

@@ -48,3 +48,18 @@ FROM twomass.psc AS psc
 SELECT CAST(psc.ra * $1 AS DOUBLE PRECISION) AS in_unit_ra, CAST(((psc.err_maj) / ($1)) AS DOUBLE PRECISION) AS in_unit_err_maj, CAST(psc.j_m AS REAL) AS in_unit_j_m
 FROM twomass.psc AS psc
 -- [3600.0]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT ivo_to_mjd("date"), ivo_to_jd('2000-01-01T12:00:00'), ivo_hasword(designation, 'J'), ivo_nocasematch(ph_qual, 'a%'), ivo_hashlist_has(ph_qual, 'a'), ivo_interval_overlaps(j_m, h_m, 1, 2), ivo_normal_random(j_m, j_cmsig), ivo_dms_to_degrees(designation) FROM psc
+
+SELECT CAST(EXTRACT(epoch FROM CAST(psc.date AS TIMESTAMP WITHOUT TIME ZONE)) / 86400.0 + 40587.0 AS DOUBLE PRECISION) AS ivo_to_mjd_date, CAST(EXTRACT(epoch FROM $1) / 86400.0 + 2440587.5 AS DOUBLE PRECISION) AS ivo_to_jd_1, CAST(CAST(list_has_all(vo_words(psc.designation), vo_words($2)) AS INTEGER) AS INTEGER) AS ivo_hasword_designation, CAST(CAST(psc.ph_qual ILIKE $3 AS INTEGER) AS INTEGER) AS ivo_nocasematch_ph_qual, CAST(CAST(strpos($4, '#') = 0 AND strpos('#' || lower(psc.ph_qual) || '#', '#' || lower($4) || '#') > 0 AS INTEGER) AS INTEGER) AS ivo_hashlist_has_ph_qual, CAST(CAST(psc.j_m <= psc.h_m AND $5 <= $6 AND psc.j_m <= $6 AND $5 <= psc.h_m AS INTEGER) AS INTEGER) AS ivo_interval_overlaps_j_m, CAST(psc.j_m + psc.j_cmsig * sqrt(-2.0 * ln(1.0 - random())) * cos(6.283185307179586 * random()) AS DOUBLE PRECISION) AS ivo_normal_random_j_m, CAST(vo_sexagesimal('dms', psc.designation) AS DOUBLE PRECISION) AS ivo_dms_to_degrees_designation
+FROM twomass.psc AS psc
+-- [datetime.datetime(2000, 1, 1, 12, 0), 'J', 'a%', 'a', 1, 2]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT ph_qual, ivo_string_agg(designation, ', ') FROM psc GROUP BY ph_qual HAVING ivo_string_agg(designation, ', ') IS NOT NULL
+
+SELECT psc.ph_qual, CAST(string_agg(psc.designation, $1) AS VARCHAR) AS ivo_string_agg_designation
+FROM twomass.psc AS psc GROUP BY psc.ph_qual
+HAVING string_agg(psc.designation, $1) IS NOT NULL
+-- [', ']

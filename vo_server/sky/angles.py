@@ -1,0 +1,42 @@
+"""Angles in hours or degrees, minutes and seconds, as people write them."""
+
+from __future__ import annotations
+
+import re
+
+_FORMS = (
+    r"(?P<a>\d{1,3}):(?P<m>\d\d?):(?P<s>\d\d?(\.\d*)?)",
+    r"(?P<a>\d{1,3})LETTER(?P<m>\d\d?)m(?P<s>\d\d?(\.\d*)?)s",
+    r"(?P<a>\d\d)(?P<m>\d\d)(?P<s>\d\d(\.\d*)?)",
+)
+
+
+def _forms(letter: str) -> tuple[re.Pattern[str], ...]:
+    flags = re.IGNORECASE | re.ASCII
+    return tuple(re.compile(form.replace("LETTER", letter), flags) for form in _FORMS)
+
+
+_HOURS, _DEGREES = _forms("h"), _forms("d")
+
+
+def hms(text: str) -> float | None:
+    """Degrees from `h:m:s`, `hHmMsS` or `hhmmss`; None for what is no such angle or not in 0..24 hours."""
+    hours = _sexagesimal(text.strip(), _HOURS)
+    return None if hours is None or hours > 24 else hours * 15
+
+
+def dms(text: str) -> float | None:
+    """Degrees from `d:m:s`, `dDmMsS` or `ddmmss` with or without a sign; None for what is not in -360..360 degrees."""
+    bare = text.strip()
+    negative, bare = bare.startswith("-"), bare[1:] if bare[:1] in ("+", "-") else bare
+    degrees = _sexagesimal(bare, _DEGREES)
+    if degrees is None or degrees > 360:
+        return None
+    return -degrees if negative else degrees
+
+
+def _sexagesimal(text: str, forms: tuple[re.Pattern[str], ...]) -> float | None:
+    match = next((m for form in forms if (m := form.fullmatch(text))), None)
+    if match is None or int(match["m"]) >= 60 or float(match["s"]) >= 60:
+        return None
+    return (int(match["a"]) * 3600 + int(match["m"]) * 60 + float(match["s"])) / 3600
