@@ -53,7 +53,7 @@ def listed(shared: Path) -> list[dict[str, Any]]:
     return functions
 
 
-LEFT_OUT = {"ivo_simbadpoint": "needs the network", "ivo_histogram": "not written yet"}
+LEFT_OUT = {"ivo_simbadpoint": "needs the network"}
 UNSTEMMED = "ivo_hasword('shown that a primordial', 'show')"
 
 
@@ -158,6 +158,10 @@ def test_groups_by_cell(world: Any) -> None:
         ("ivo_geom_transform('ICRS', 'galactic', POINT(ra, dec))", "the frame 'galactic' is not known here"),
         ("ivo_geom_transform(name, 'GALACTIC', POINT(ra, dec))", "texts in single quotes"),
         ("ivo_string_agg(name, flag)", "the delimiter is a text"),
+        ("ivo_histogram(x, 1, 1, 5)", "lower, 1, is not less than upper, 1"),
+        ("ivo_histogram(x, 1, 2, 0)", "nbins is 1 to 1000"),
+        ("ivo_histogram(x, 1, ra, 5)", "the same for all rows"),
+        ("CAST(ivo_histogram(x, 1, 2, 5) AS INTEGER)", "cannot be cast"),
         ("ivo_to_jd('yesterday')", "is not a time"),
         ("ivo_to_jd(ra)", "where a time is needed"),
         ("COUNT(ivo_string_agg(name, ','))", "inside another aggregate"),
@@ -297,3 +301,21 @@ def test_normal_random_numbers(world: Any) -> None:
     assert len(set(got)) == len(got)
     assert abs(got.mean() - 10) < 2 * 6 / math.sqrt(len(got))
     assert 1.5 < got.std() < 2.5
+
+
+@pytest.mark.parametrize(("lower", "upper", "bins"), [(-50, 50, 7), (0.5, 0.75, 1), (-20, 300, 1000)])
+def test_a_histogram(world: Any, lower: float, upper: float, bins: int) -> None:
+    call = f"ivo_histogram(x, {lower}, {upper}, {bins})"
+    for flag, counts in world.ask(f"SELECT flag, {call} FROM sky.stars GROUP BY flag ORDER BY flag"):
+        mine = [x for x, f in zip(world.stars["x"], world.stars["flag"], strict=True) if f == flag]
+        some = np.array([x for x in mine if x is not None])
+        kept = some[(some >= lower) & (some < upper)]
+        inside = np.bincount(np.floor((kept - lower) / (upper - lower) * bins).astype(int), minlength=bins)
+        below = int((some < lower).sum()) + mine.count(None)
+        assert counts == [below, *inside.tolist(), int((some >= upper).sum())]
+    assert world.ask(f"SELECT {call} FROM sky.stars WHERE id < 0") == [([0] * (bins + 2),)]
+
+
+def test_the_column_of_a_histogram(world: Any) -> None:
+    (column,) = world.query("SELECT ivo_histogram(x, 0, 1, 10) AS h FROM sky.stars").columns
+    assert (column.datatype, column.arraysize, column.unit) == ("int", "*", None)

@@ -147,6 +147,12 @@ class HasWords(FunctionElement[bool]):
     inherit_cache = True
 
 
+class Counts(FunctionElement[Any]):
+    """Counts(number, n): how often each of 0 to n - 1 is the number in a group, as a list."""
+
+    inherit_cache = True
+
+
 class IntegerDivision(FunctionElement[int]):
     """The quotient of whole numbers, cut towards zero, as SQL has it."""
 
@@ -203,7 +209,7 @@ class Remainder(FunctionElement[Any]):
 ELEMENTS: tuple[type[FunctionElement[Any]], ...] = (
     Distance, Near, StrictlyNear, Shape, Coordinate, Box, Area, Centroid, InPolygon, Contains, Intersects,
     IntegerDivision, Quotient, Remainder, Round, Truncate, Random, Xor, Complement,
-    CellCentre, Propagated, Rotated, Sexagesimal, HasWords,
+    CellCentre, Propagated, Rotated, Sexagesimal, HasWords, Counts,
 )  # fmt: skip
 
 

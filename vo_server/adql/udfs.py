@@ -293,9 +293,43 @@ def _fold_angle(parse: Callable[[str], float | None]) -> Callable[[str], float]:
     return fold
 
 
+MOST_BINS = 1000
+
+
+def _binned(arguments: tuple[Value, ...]) -> str | None:
+    lower, upper, bins = (always(a) for a in arguments[1:])
+    if lower is None or upper is None or bins is None:
+        return "lower, upper and nbins are numbers, the same for all rows"
+    if not lower < upper:
+        return f"lower, {lower:g}, is not less than upper, {upper:g}"
+    return None if 1 <= bins <= MOST_BINS else f"nbins is 1 to {MOST_BINS}, not {bins}"
+
+
+def _histogram(value: Element, lower: Element, upper: Element, bins: Element) -> Element:
+    """Bin 0 is for what is below or NULL, the last one for upper and what is above."""
+    doubles: list[Element] = [sa.cast(n, sa.Double()) for n in (value, lower, upper)]
+    x, low, high = doubles
+    inside = sa.func.floor((x - low) / (high - low) * bins)
+    bin = sa.case(
+        (sa.or_(x.is_(None), x < low), _number(0)),
+        (x >= high, bins + _number(1)),
+        else_=sa.func.least(sa.cast(inside, sa.Integer()) + _number(1), bins),
+    )
+    return spherical.Counts(bin, bins + _number(2))
+
+
 _DEGREES = Column("", types.DOUBLE, unit="deg")
 
 NUMBERS = (
+    _udf(
+        "ivo_histogram(val REAL, lower REAL, upper REAL, nbins INTEGER) -> INTEGER[]",
+        Column("", types.named("INTEGER ARRAY"), ucd="meta.number"),
+        _histogram,
+        "How many values of a group are in each of nbins equal bins from lower to upper. The first number counts what "
+        "is below or NULL, the last one what is upper or above. Limits and nbins are the same for all rows.",
+        check=_binned,
+        aggregate=True,
+    ),
     _udf(
         "ivo_normal_random(mu REAL, sigma REAL) -> REAL",
         _as_mean,

@@ -61,6 +61,7 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Rotated: "vo_rotated({all})",
     spherical.Sexagesimal: "vo_sexagesimal({all})",
     spherical.HasWords: "list_has_all(vo_words({0}), vo_words({1}))",
+    spherical.Counts: "CAST(list_transform(range({1}), lambda _bin: coalesce(histogram({0})[_bin], 0)) AS INTEGER[])",
     spherical.IntegerDivision: "(({0}) // ({1}))",
     spherical.Quotient: "(({0}) / ({1}))",
     spherical.Remainder: "(({0}) % ({1}))",

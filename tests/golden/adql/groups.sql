@@ -26,3 +26,10 @@ FROM twomass.psc AS psc ORDER BY psc.rd_flg ASC
 SELECT CAST(CAST(vo_in_polygon(CAST(psc.ra AS DOUBLE), CAST(psc.dec AS DOUBLE), vo_shape(CAST(list_value($1, $2, $3, $4, $5, $6) AS DOUBLE[]))) AS INTEGER) AS INTEGER) AS c, CAST(count(*) AS BIGINT) AS count_all
 FROM twomass.psc AS psc GROUP BY CAST(vo_in_polygon(CAST(psc.ra AS DOUBLE), CAST(psc.dec AS DOUBLE), vo_shape(CAST(list_value($1, $2, $3, $4, $5, $6) AS DOUBLE[]))) AS INTEGER)
 -- [1, 2, 3, 4, 5, 9]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT rd_flg, ivo_histogram(j_m, 5, 17.5, 25) AS h FROM psc GROUP BY rd_flg
+
+SELECT psc.rd_flg, CAST(list_transform(range($3 + 2), lambda _bin: coalesce(histogram(CASE WHEN (CAST(psc.j_m AS DOUBLE PRECISION) IS NULL OR CAST(psc.j_m AS DOUBLE PRECISION) < CAST($1 AS DOUBLE PRECISION)) THEN 0 WHEN (CAST(psc.j_m AS DOUBLE PRECISION) >= CAST($2 AS DOUBLE PRECISION)) THEN $3 + 1 ELSE least(CAST(floor(((CAST(psc.j_m AS DOUBLE PRECISION) - CAST($1 AS DOUBLE PRECISION)) / (CAST($2 AS DOUBLE PRECISION) - CAST($1 AS DOUBLE PRECISION))) * $3) AS INTEGER) + 1, $3) END)[_bin], 0)) AS INTEGER[]) AS h
+FROM twomass.psc AS psc GROUP BY psc.rd_flg
+-- [5, 17.5, 25]
