@@ -136,6 +136,22 @@ def test_a_condition_on_the_cell_means_the_same_with_and_without_the_plan(world:
     assert world.values(text) == world.values(text, planned=False)
 
 
+def test_cells_in_views_joins_and_sub_queries(world: Any) -> None:
+    texts = (
+        "SELECT cntr, ivo_healpix_index(6, raj2000, dec) FROM sky.fp_stars",
+        "SELECT s.id, ivo_healpix_index(6, p.ra, p.dec) FROM sky.stars AS s LEFT JOIN sky.spots AS p ON s.id = p.id",
+        "SELECT id, ivo_healpix_index(6, ra, dec) FROM (SELECT id, ra, dec FROM sky.stars) AS s",
+        "SELECT id, ivo_healpix_index(6, ra, dec) AS c FROM sky.stars UNION SELECT spot, ivo_healpix_index(6, ra, dec) FROM sky.spots",
+        """SELECT id, 1 FROM sky.stars AS s WHERE EXISTS (
+            SELECT 1 FROM sky.spots AS p WHERE ivo_healpix_index(3, p.ra, p.dec) = ivo_healpix_index(3, s.ra, s.dec))""",
+        """SELECT s.id, p.spot FROM sky.stars AS s JOIN sky.spots AS p ON DISTANCE(s.ra, s.dec, p.ra, p.dec) < 1
+            AND ivo_healpix_index(1, p.ra, p.dec) = ivo_healpix_index(1, s.ra, s.dec)""",
+    )
+    for text in texts:
+        got = world.ask(text)
+        assert got and sorted(got, key=str) == sorted(world.ask(text, planned=False), key=str)
+
+
 def test_groups_by_cell(world: Any) -> None:
     text = "SELECT ivo_healpix_index(1, ra, dec) AS cell, COUNT(*) FROM sky.stars GROUP BY cell"
     cells = cover.cells(np.array(world.stars["ra"]), np.array(world.stars["dec"]), 1)

@@ -77,7 +77,7 @@ def _cell(value: q.Value, leaves: dict[str, q.Source], order: int) -> q.Value:
 
 def _index(lon: q.Value, lat: q.Value, position: Position | None) -> q.Field | None:
     """The index of a source, if these are the columns that it is made from."""
-    if position is None or not (isinstance(lon, q.Field) and isinstance(lat, q.Field)):
+    if position is None or not (isinstance(lon, q.Field) and isinstance(lat, q.Field)) or lon.source != lat.source:
         return None
     column = Column(position.healpix, types.BIGINT)
     mine = (lon.name, lat.name) == (position.ra, position.dec)

@@ -135,7 +135,12 @@ def _fold_motion(*numbers: float) -> tuple[float, ...]:
     return float(lon[0]), float(lat[0])
 
 
-_UCD_OF_FRAME = {"GALACTIC": "pos.galactic", "SUPER_GALACTIC": "pos.supergalactic", "ECLIPTIC": "pos.ecliptic"}
+_UCD_OF_FRAME = {
+    "GALACTIC": "pos;pos.galactic",
+    "SUPER_GALACTIC": "pos;pos.supergalactic",
+    "ECLIPTIC": "pos;pos.ecliptic",
+}
+"""The words of these frames may not come first (UCD1+ 1.5)."""
 
 
 def _framed(arguments: tuple[Value, ...]) -> str | None:

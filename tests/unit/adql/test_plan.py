@@ -48,6 +48,20 @@ def bounds(text: str) -> dict[str, list[tuple[int, int]]]:
         ("1=CONTAINS(POINT(ra, dec), POLYGON(1, 2, 3, 4, 5, 9))", {"psc"}),
         ("1=CONTAINS(POINT(ra, dec), BOX(10, 20, 1, 1))", {"psc"}),
         ("1=CONTAINS(POINT(ra, dec), POINT(10, 20))", {"psc"}),
+        ("ivo_healpix_index(4, ra, dec) = 5", {"psc"}),
+        ("5 = ivo_healpix_index(4, POINT(ra, dec))", {"psc"}),
+        ("ivo_healpix_index(4, ra, dec) IN (5, 6, 70)", {"psc"}),
+        ("ivo_healpix_index(4, ra, dec) BETWEEN 5 AND 70", {"psc"}),
+        ("ivo_healpix_index(4, ra, dec) = 999999", {"psc"}),
+        ("ivo_healpix_index(4, ra, dec) <> 5", set()),
+        ("ivo_healpix_index(4, ra, dec) NOT IN (5, 6)", set()),
+        ("NOT ivo_healpix_index(4, ra, dec) = 5", set()),
+        ("ivo_healpix_index(4, ra, dec) = 5.5", set()),
+        ("ivo_healpix_index(4, ra, dec) = ext_key", set()),
+        ("ivo_healpix_index(ext_key, ra, dec) = 5", set()),
+        ("ivo_healpix_index(4, dec, ra) = 5", set()),
+        ("ivo_healpix_index(0, ra, dec) BETWEEN 0 AND 11", set()),
+        ("1=CONTAINS(POINT(ra, dec), ivo_geom_transform('GALACTIC', 'ICRS', CIRCLE(0, 0, 1)))", {"psc"}),
         (f"ext_key IN (SELECT ext_key FROM xsc WHERE {CONE})", {"xsc"}),
         (f"ext_key NOT IN (SELECT ext_key FROM xsc WHERE {CONE})", {"xsc"}),
     ],
@@ -68,6 +82,10 @@ def test_what_bounds_the_index(condition: str, sources: set[str]) -> None:
         ("SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, x.dec, 1, 2) < 1", set()),
         ("SELECT ra FROM psc GROUP BY ra, dec HAVING DISTANCE(ra, dec, 1, 2) < 1", set()),
         (f"SELECT ra FROM fp_psc WHERE {CONE}", {"fp_psc"}),
+        ("SELECT ra FROM fp_psc WHERE ivo_healpix_index(9, ra, dec) = 77", {"fp_psc"}),
+        ("SELECT p.ra FROM psc AS p, xsc AS x WHERE ivo_healpix_index(9, x.ra, x.dec) = 77", {"x"}),
+        ("SELECT p.ra FROM psc AS p, xsc AS x WHERE ivo_healpix_index(9, p.ra, x.dec) = 77", set()),
+        ("SELECT ra FROM psc GROUP BY ra, dec HAVING ivo_healpix_index(4, ra, dec) = 5", set()),
         (f"SELECT ra FROM (SELECT * FROM psc) AS s WHERE {CONE}", {"psc"}),
         (f"SELECT ra FROM (SELECT DISTINCT ra, dec FROM psc WHERE j_m < 3) AS s WHERE {CONE} AND ra > 3", {"psc"}),
         ("SELECT a FROM (SELECT ra AS a, dec AS d FROM psc) AS s WHERE DISTANCE(a, d, 1, 2) < 1", {"psc"}),
@@ -111,3 +129,15 @@ def test_a_plan_leaves_the_condition_as_it_was() -> None:
         plan(resolve(parse("SELECT ra FROM psc"), CATALOGUE).query)
         == resolve(parse("SELECT ra FROM psc"), CATALOGUE).query
     )
+
+
+def test_the_cell_of_the_own_position_is_read_from_the_index() -> None:
+    def made(text: str) -> set[str]:
+        planned = plan(resolve(parse(text), CATALOGUE, text).query)
+        return {p.name for p in q.parts(planned) if isinstance(p, q.Field)}
+
+    cell = "ivo_healpix_index(7, ra, dec) AS cell"
+    assert made(f"SELECT {cell} FROM psc GROUP BY cell") == {"_healpix"}
+    assert made(f"SELECT {cell} FROM fp_psc ORDER BY cell") == {"_healpix"}
+    assert "_healpix" not in made(f"SELECT {cell} FROM (SELECT ra, dec FROM psc) AS s")
+    assert "_healpix" not in made("SELECT ivo_healpix_index(7, glon, glat) FROM psc")

@@ -8,9 +8,14 @@ from pathlib import Path
 import astropy.units as u
 import pytest
 
+from vo_server.adql import query as q
 from vo_server.adql import units
 from vo_server.adql.functions import FUNCTIONS
+from vo_server.adql.udfs import RECORDS
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.model.column import Column
+from vo_server.model.types import POINT, VARCHAR
+from vo_server.sky.frames import FRAMES
 
 WORDS = Path(__file__).resolve().parents[3].parent / "shared/standards/vocab/ucd-list.txt"
 COLUMNS = [c for t in load_catalogue([builtin_schemas() / "catalogues"]).tables for c in t.columns]
@@ -73,6 +78,20 @@ def test_ucds_of_functions_are_ucds() -> None:
             check_ucd(column.ucd, known)
             if column.unit:
                 u.Unit(column.unit, format="vounit")
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_ucds_of_user_defined_functions_are_ucds(frame: str) -> None:
+    known = letters()
+    name, place = Column("", VARCHAR, ucd="meta.id;meta.main"), Column("", POINT, unit="deg", ucd="pos.eq")
+    for function in RECORDS:
+        shaped = function.name == "ivo_geom_transform"
+        given = [frame, frame, None] if shaped else [None, None, None]
+        values = tuple(q.Constant(v, place if n == 2 else name) for n, v in enumerate(given))
+        column = function.result(values)
+        check_ucd(column.ucd, known)
+        if column.unit:
+            u.Unit(column.unit, format="vounit")
 
 
 def test_ucds() -> None:
