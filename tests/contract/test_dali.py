@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from astropy.io.votable.tree import VOTableFile
 
+from vo_server.adql.udfs import RECORDS
 from vo_server.settings import Settings
 
 Ask = Callable[..., httpx.Response]
@@ -241,6 +243,27 @@ def test_everything_announced_is_accepted(client: httpx.Client, ask: Ask) -> Non
     assert len(names) > 8
     for name in names:
         assert ask(FIVE, RESPONSEFORMAT=name).status_code == 200, name
+
+
+def test_user_defined_functions_are_announced_with_their_signatures(client: httpx.Client) -> None:
+    """TAPRegExt 1.0 section 2.3: name(argument TYPE, ...) -> TYPE."""
+    text = html.unescape(client.get("/tap/capabilities").text)
+    forms = re.findall(r"<form>(ivo_[^<]*)</form>", text)
+    assert forms == [f.form for f in RECORDS]
+    for form in forms:
+        assert re.fullmatch(r"ivo_\w+\((\w+ [A-Z]+( literal)?(, )?)+\) -> [A-Z]+(\[\])?", form), form
+    assert "simbad" not in text
+
+
+@pytest.mark.parametrize("format", ["votable", "votable/td", "csv", "tsv"])
+def test_a_histogram_in_every_format(ask: Ask, votable: Read, format: str) -> None:
+    answer = ask("SELECT ivo_histogram(j_m, 0, 20, 4) AS h FROM psc", RESPONSEFORMAT=format)
+    assert answer.status_code == 200
+    if "votable" in format:
+        counts = votable(answer.content).get_first_table().array["h"][0].tolist()
+    else:
+        counts = [int(n) for n in answer.text.split()[1:]]
+    assert (len(counts), sum(counts)) == (6, int(ask("SELECT COUNT(*) FROM psc", RESPONSEFORMAT="csv").text.split()[1]))
 
 
 def test_errors_in_the_format_that_was_asked_for(ask: Ask) -> None:
