@@ -25,6 +25,7 @@ from vo_server.engines.database import Limits
 from vo_server.engines.duckdb import DuckDBEngine
 from vo_server.engines.engine import Engine
 from vo_server.engines.postgres import PostgresEngine
+from vo_server.engines.sky_postgres import WITHOUT_PGSPHERE
 from vo_server.engines.store import Store
 from vo_server.load.database import file
 from vo_server.load.load import load
@@ -204,7 +205,7 @@ class World:
     folder: Path
 
     def query(self, text: str, planned: bool = True) -> q.Query:
-        made = resolve(parse(text), self.catalogue, text).query
+        made = resolve(parse(text), self.catalogue, text, self.engine.lacks()).query
         return plan(made, self.engine.rows) if planned else made
 
     def table(self, text: str, planned: bool = True, **options: Any) -> pa.Table:
@@ -261,7 +262,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         load(catalogue.publication(id), [folder / f"{id}.parquet"], store, sink=sink)
     catalogue = with_tap_schema(catalogue)
     engine = ENGINES[request.param](store, catalogue, url)
-    if engine.lacks():
+    if engine.lacks() & WITHOUT_PGSPHERE:
         engine.close()
         pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
     yield World(catalogue, engine, store, made["stars"].to_pydict(), made["spots"].to_pydict(), folder)
