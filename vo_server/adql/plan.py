@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -243,6 +243,7 @@ def _at_position(value: q.Value, positions: Mapping[str, Position]) -> str | Non
     return ra.source if position and (ra.name, dec.name) == (position.ra, position.dec) else None
 
 
+@lru_cache(maxsize=512)
 def _cover(shape: Shape) -> Ranges:
     match shape:
         case "point", (lon, lat):

@@ -213,6 +213,10 @@ ELEMENTS: tuple[type[FunctionElement[Any]], ...] = (
 )  # fmt: skip
 
 
+EXACT = (Distance, Area)
+"""Elements that are of the type they say on every engine, so that no cast need make sure of it."""
+
+
 def spell(dialect: str, element: type[FunctionElement[Any]], template: str) -> None:
     """Teach a dialect an element: `{0}`, `{1}` ... stand for its arguments, `{all}` for their list."""
 

@@ -88,7 +88,8 @@ class _Translation:
         element = self.value(value)
         if isinstance(value, q.Field) and value.name == output.label:
             return element
-        if not isinstance(value, q.Field | q.Cast) and value.column.type.family not in ("geometry", "array"):
+        plain = value.column.type.family not in ("geometry", "array")
+        if plain and not isinstance(value, q.Field | q.Cast) and not isinstance(element, spherical.EXACT):
             element = sa.cast(element, value.column.type.sql)
         return element.label(output.label)
 

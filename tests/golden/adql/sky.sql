@@ -40,7 +40,7 @@ WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4 OR psc._
 ----------------------------------------------------------------------------------------------------
 -- SELECT DISTANCE(ra, dec, 10.5, 41.25) AS d, AREA(CIRCLE(ra, dec, 1.5)), COORD1(CENTROID(POLYGON(ra, dec, 1, 2, 3, 4))), POINT(ra, dec) FROM psc ORDER BY d
 
-SELECT CAST(vo_distance(psc.ra, psc.dec, $1, $2) AS DOUBLE PRECISION) AS d, CAST(vo_area('circle', vo_shape(CAST(list_value(psc.ra, psc.dec, $3) AS DOUBLE[]))) AS DOUBLE PRECISION) AS area_1, CAST(list_extract(vo_centroid(vo_shape(CAST(list_value(psc.ra, psc.dec, $4, $5, $6, $7) AS DOUBLE[]))), 1) AS DOUBLE PRECISION) AS coord1_1, vo_shape(CAST(list_value(psc.ra, psc.dec) AS DOUBLE[])) AS point_ra
+SELECT vo_distance(psc.ra, psc.dec, $1, $2) AS d, vo_area('circle', vo_shape(CAST(list_value(psc.ra, psc.dec, $3) AS DOUBLE[]))) AS area_1, CAST(list_extract(vo_centroid(vo_shape(CAST(list_value(psc.ra, psc.dec, $4, $5, $6, $7) AS DOUBLE[]))), 1) AS DOUBLE PRECISION) AS coord1_1, vo_shape(CAST(list_value(psc.ra, psc.dec) AS DOUBLE[])) AS point_ra
 FROM twomass.psc AS psc ORDER BY d ASC
 -- [10.5, 41.25, 1.5, 1, 2, 3, 4]
 

@@ -25,7 +25,7 @@ WHERE (psc._healpix BETWEEN $1::BIGINT AND $2::BIGINT OR psc._healpix BETWEEN $3
 ----------------------------------------------------------------------------------------------------
 -- SELECT AREA(CIRCLE(ra, dec, j_m)), CENTROID(BOX(ra, dec, 1, 2)), POINT(ra, dec) FROM psc
 
-SELECT CAST(vo_area('circle', vo_shape(CAST(ARRAY[psc.ra, psc.dec, psc.j_m] AS DOUBLE PRECISION[]))) AS DOUBLE PRECISION) AS area_1, vo_centroid(vo_box(vo_shape(CAST(ARRAY[psc.ra, psc.dec, $1::INTEGER, $2::INTEGER] AS DOUBLE PRECISION[])))) AS centroid_1, vo_shape(CAST(ARRAY[psc.ra, psc.dec] AS DOUBLE PRECISION[])) AS point_ra
+SELECT vo_area('circle', vo_shape(CAST(ARRAY[psc.ra, psc.dec, psc.j_m] AS DOUBLE PRECISION[]))) AS area_1, vo_centroid(vo_box(vo_shape(CAST(ARRAY[psc.ra, psc.dec, $1::INTEGER, $2::INTEGER] AS DOUBLE PRECISION[])))) AS centroid_1, vo_shape(CAST(ARRAY[psc.ra, psc.dec] AS DOUBLE PRECISION[])) AS point_ra
 FROM twomass.psc AS psc
 -- [1, 2]
 
