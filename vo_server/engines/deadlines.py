@@ -1,4 +1,4 @@
-"""One thread that stops what takes too long: a timer for each query would be a thread for each query."""
+"""How long a query may take, and how it is told to stop. One thread watches over all of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
+
+from vo_server.errors import CancelledFault, Fault, TimeoutFault
 
 Stop = Callable[[], None]
 
@@ -62,3 +65,54 @@ class Deadlines:
                     self._due[key] = time.monotonic() + AGAIN, stop
             for _, stop in late:
                 stop()
+
+
+_DEADLINES = Deadlines()
+
+
+class Patience:
+    """What is left of a query's time, and whether it has been told to stop.
+
+    What counts is the time that the database is at work, and not how long a client takes to read.
+    """
+
+    def __init__(self, seconds: float | None, stop: Stop) -> None:
+        """`stop` interrupts the database; it may be called from another thread, and again until the work has ended."""
+        self._seconds = seconds
+        self._left = seconds or inf
+        self._stop = stop
+        self._hurry: Callable[[], None] | None = None
+        self._late = False
+        self._cancelled = False
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """The body is work of the database.
+
+        Raises CancelledFault where the query has been cancelled before.
+        """
+        begun = time.monotonic()
+        try:
+            with _DEADLINES.within(self._left, self._end) as self._hurry:
+                if self._cancelled:
+                    raise CancelledFault("the query was cancelled")
+                yield
+        finally:
+            self._left = max(0.0, self._left - (time.monotonic() - begun))
+
+    def _end(self) -> None:
+        self._late = self._late or not self._cancelled
+        self._stop()
+
+    def cancel(self) -> None:
+        """Stop the work that is under way, and let no other begin."""
+        self._cancelled = True
+        if self._hurry is not None:
+            self._hurry()
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why the database was stopped, if it was."""
+        if self._late:
+            return TimeoutFault(f"the query took longer than {self._seconds:g} s, the limit of this service")
+        return CancelledFault("the query was cancelled") if self._cancelled else None

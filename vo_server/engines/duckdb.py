@@ -9,13 +9,11 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +26,11 @@ from typing_extensions import override
 from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
-from vo_server.engines.deadlines import Deadlines
+from vo_server.engines.deadlines import Patience
 from vo_server.engines.engine import Compiled, Engine, Run, compiled
 from vo_server.engines.sky_duckdb import UNPLACED
 from vo_server.engines.store import ROWS, Store
-from vo_server.errors import CancelledFault, EngineFault, Fault, TimeoutFault, UsageFault
+from vo_server.errors import EngineFault, Fault, UsageFault
 from vo_server.model.column import Table
 
 log = logging.getLogger(__name__)
@@ -45,8 +43,6 @@ SCHEMA_OF_UPLOADS = "tap_upload"
 
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
 """The copy that it warns of is what a brief answer is."""
-
-_deadlines = Deadlines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +188,12 @@ class _DuckDBRun(Run):
         self._cursor = cursor
         self._statement = statement
         self._parameters = parameters
-        self._timeout = timeout
-        self._late = False
-        self._cancelled = False
-        self._left = timeout or inf
-        self._hurry: Callable[[], None] | None = None
+        self._patience = Patience(timeout, self._stop)
 
     @override
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            with self._limited():
+            with self._patience.at_work():
                 reader = self._reader()
             while (batch := self._next(reader)) is not None:
                 yield batch
@@ -217,30 +209,12 @@ class _DuckDBRun(Run):
         return self._cursor.execute(self._statement, self._parameters).to_arrow_reader(BATCH)
 
     def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
-        with self._limited():
+        with self._patience.at_work():
             return next(reader, None)
-
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        """Counts against the time limit what the database is at work for, and not how long a client takes to read."""
-        begun = time.monotonic()
-        try:
-            with _deadlines.within(self._left, self._expire) as self._hurry:
-                if self._cancelled:
-                    raise CancelledFault("the query was cancelled")
-                yield
-        finally:
-            self._left = max(0.0, self._left - (time.monotonic() - begun))
-
-    def _expire(self) -> None:
-        self._late = self._late or not self._cancelled
-        self._stop()
 
     @override
     def cancel(self) -> None:
-        self._cancelled = True
-        if self._hurry is not None:
-            self._hurry()
+        self._patience.cancel()
 
     def _stop(self) -> None:
         with suppress(duckdb.Error):
@@ -260,10 +234,8 @@ class _DuckDBRun(Run):
 
     def _fault(self, error: Exception) -> Fault:
         """The one place that knows what DuckDB's errors mean to a client."""
-        if self._late:
-            return TimeoutFault(f"the query took longer than {self._timeout:g} s, the limit of this service")
-        if self._cancelled:
-            return CancelledFault("the query was cancelled")
+        if self._patience.fault is not None:
+            return self._patience.fault
         said = str(error)
         for pattern, message in _OF_ROWS:
             if re.search(pattern, said):

@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from math import inf
 from typing import Any
 
 import pyarrow as pa
@@ -25,11 +23,11 @@ from typing_extensions import override
 from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import generations, sky_postgres
-from vo_server.engines.deadlines import Deadlines
+from vo_server.engines.deadlines import Patience
 from vo_server.engines.engine import Compiled, Engine, Run, compiled
 from vo_server.engines.generations import LOADER, Generation
 from vo_server.engines.links import Error, Link, Links, definition, quoted, state
-from vo_server.errors import BusyFault, CancelledFault, EngineFault, Fault, TimeoutFault, UsageFault
+from vo_server.errors import BusyFault, EngineFault, Fault, UsageFault
 from vo_server.model.column import Table
 
 log = logging.getLogger(__name__)
@@ -47,8 +45,6 @@ _READER = LOADER | {
     "extra_float_digits": "1",
 }
 """Settings of a session that answers; it ends by itself within a second when this process dies."""
-
-_deadlines = Deadlines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,20 +204,19 @@ class _PostgresRun(Run):
     ) -> None:
         self._links, self._located = links, located
         self._words, self._values, self._uploads = words, values, uploads
-        self._timeout, self._left = timeout, timeout or inf
+        self._patience = Patience(timeout, self._stop)
         self._at_once = at_once
         self._link: Link | None = None
-        self._late = self._cancelled = self._stopped = False
-        self._hurry: Callable[[], None] | None = None
+        self._stopped = False
 
     @override
     def batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            with self._limited():
+            with self._patience.at_work():
                 first = self._begun()
             yield from first.to_batches()
             while not self._at_once:
-                with self._limited():
+                with self._patience.at_work():
                     table = self._fetched(BATCH)
                 yield from table.to_batches()
         except Error as error:
@@ -262,29 +257,14 @@ class _PostgresRun(Run):
         self._at_once = found.num_rows < rows
         return found
 
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        """Counts against the time limit what the database is at work for, and not how long a client takes to read."""
-        begun = time.monotonic()
-        try:
-            with _deadlines.within(self._left, self._expire) as self._hurry:
-                if self._cancelled:
-                    raise CancelledFault("the query was cancelled")
-                yield
-        finally:
-            self._left = max(0.0, self._left - (time.monotonic() - begun))
-
-    def _expire(self) -> None:
-        self._late = self._late or not self._cancelled
+    def _stop(self) -> None:
         self._stopped = True
         if self._link is not None:
             self._link.cancel()
 
     @override
     def cancel(self) -> None:
-        self._cancelled = True
-        if self._hurry is not None:
-            self._hurry()
+        self._patience.cancel()
 
     @override
     def progress(self) -> float | None:
@@ -304,10 +284,8 @@ class _PostgresRun(Run):
         link.close()
 
     def _fault(self, error: Error) -> Fault:
-        if self._late:
-            return TimeoutFault(f"the query took longer than {self._timeout:g} s, the limit of this service")
-        if self._cancelled:
-            return CancelledFault("the query was cancelled")
+        if self._patience.fault is not None:
+            return self._patience.fault
         return _fault(error, self._words.text, self._values)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-from vo_server.engines.deadlines import Deadlines
+import pytest
+
+from vo_server.engines.deadlines import Deadlines, Patience
+from vo_server.errors import CancelledFault, TimeoutFault
 
 
 def test_only_the_late_are_stopped_and_in_time() -> None:
@@ -45,3 +48,27 @@ def test_a_deadline_may_be_now() -> None:
         now()
         assert stopped.wait(10)
     now()  # too late to matter
+
+
+def test_patience_counts_the_work_alone() -> None:
+    stopped = threading.Event()
+    patience = Patience(0.2, stopped.set)
+    for _ in range(3):
+        with patience.at_work():
+            pass
+        time.sleep(0.1)
+    assert patience.fault is None
+    with patience.at_work():
+        assert stopped.wait(10)
+    assert isinstance(patience.fault, TimeoutFault)
+
+
+def test_what_is_cancelled_is_stopped_and_begins_no_more() -> None:
+    stopped = threading.Event()
+    patience = Patience(None, stopped.set)
+    with patience.at_work():
+        threading.Timer(0.02, patience.cancel).start()
+        assert stopped.wait(10)
+    assert isinstance(patience.fault, CancelledFault)
+    with pytest.raises(CancelledFault), patience.at_work():
+        raise AssertionError("it began")
