@@ -312,3 +312,17 @@ def test_what_the_database_says_is_for_the_log(world: Any, caplog: pytest.LogCap
         list(world.engine.run(sa.text("SELECT nothing FROM nowhere")).batches())
     assert "nowhere" not in str(caught.value)
     assert "nowhere" in caplog.text
+
+
+def test_a_query_left_amid_its_rows_lets_go_at_once(world: Any) -> None:
+    """The engine is at work on what follows while nobody reads: to let go must not be to wait for it."""
+    endless = (
+        "FROM stars AS a, stars AS b, stars AS c, stars AS d WHERE SIN(a.ra) * SIN(b.ra) * SIN(c.ra) * SIN(d.ra) > 2"
+    )
+    text = f"SELECT s.ra FROM stars AS s, stars AS t UNION ALL SELECT a.ra {endless}"
+    statement, slots = translate(world.query(text), world.engine.locate)
+    batches = world.engine.run(statement, slots).batches()
+    assert next(batches).num_rows > 0
+    begun = time.monotonic()
+    batches.close()
+    assert time.monotonic() - begun < 10

@@ -229,6 +229,8 @@ class _DuckDBRun(Run):
 
     @override
     def close(self) -> None:
+        """A query that is left amid its rows is still at work in DuckDB's threads, and closing would wait for it."""
+        self._stop()
         with suppress(duckdb.Error):
             self._cursor.close()
 
