@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from vo_server.adql import tree
+from vo_server.adql.hints import quoted_column
 from vo_server.adql.query import Field, Value
 from vo_server.catalogue.catalogue import same
+from vo_server.catalogue.similar import similar
 from vo_server.errors import Place, QueryFault
 
 
@@ -106,12 +107,7 @@ def _nearest(name: tree.Name, known: list[str]) -> str | None:
     if name.delimited and name.text.lower() in (k.lower() for k in known):
         exact = next(k for k in known if k.lower() == name.text.lower())
         return f'a name in double quotes is exact: write "{exact}"'
-    close = get_close_matches(name.text.lower(), [k.lower() for k in known], n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    if name.delimited:
-        return "a text is written in single quotes; double quotes make it a name"
-    return None
+    return similar(name.text, known) or (quoted_column(name) if name.delimited else None)
 
 
 def _ambiguous(name: str, hits: Sequence[Value]) -> str:

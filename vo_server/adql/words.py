@@ -108,11 +108,6 @@ FUNCTIONS: dict[str, Function] = {
 }
 
 
-def terminal(word: str) -> str:
-    """The terminal of the grammar for a word in upper case; NAME if it is not reserved."""
-    return TERMINALS.get(word, "NAME")
-
-
 TERMINALS: dict[str, str] = {
     **dict.fromkeys(RESERVED, "RESERVED"),
     **dict.fromkeys(FUNCTIONS, "FUNCTION"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from vo_server.model.column import Column, Table
+from vo_server.model.column import Table
 
 UPLOADS = "TAP_UPLOAD"
 """The schema of tables that come with a query (TAP 1.1 section 2.7.6)."""
@@ -157,8 +157,3 @@ class Catalogue:
         wanted = {t.qualified for t in tables}
         found = [p.origin for p in self.publications if wanted & {t.qualified for t in p.tables}]
         return tuple(dict.fromkeys(found))
-
-
-def columns_named(columns: Iterable[Column], written: str, delimited: bool) -> list[Column]:
-    """The columns that an identifier means."""
-    return [c for c in columns if same(written, delimited, c.name)]

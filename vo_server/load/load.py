@@ -24,11 +24,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-import astropy.units as u
-import numpy as np
 import pyarrow as pa
-from astropy.coordinates import Latitude, Longitude
-from cdshealpix.nested import lonlat_to_healpix
 
 from vo_server import __version__
 from vo_server.catalogue.catalogue import Publication
@@ -44,9 +40,9 @@ from vo_server.load.runs import Run, Spool, ahead, merged, regrouped
 from vo_server.load.shape import shape
 from vo_server.load.sink import Earlier, Sink, Target
 from vo_server.model.column import Position
+from vo_server.sky import cover
 
 GIB = 1 << 30
-_ORDER = np.uint8(29)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,5 +246,4 @@ def _checked(piece: Piece, rules: Sequence[Rule], position: Position | None) -> 
 
 def _indexed(table: pa.Table, position: Position) -> pa.Table:
     ra, dec = (table[name].to_numpy() for name in (position.ra, position.dec))
-    cells = lonlat_to_healpix(Longitude(ra, u.deg), Latitude(dec, u.deg), _ORDER)
-    return table.append_column(position.healpix, pa.array(cells.astype(np.int64)))
+    return table.append_column(position.healpix, pa.array(cover.index(ra, dec)))

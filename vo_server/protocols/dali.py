@@ -158,12 +158,7 @@ def format_for(request: Request, given: Parameters, default: Format) -> Choice:
     Who asks for nothing: a person gets a page, and a script in a browser TABLEDATA, the one serialisation that all of
     them read. The choice is kept with the request, so that a later fault is told in it.
     """
-    request.state.choice = _choice(request, given, default)
-    return _chosen(request)
-
-
-def _chosen(request: Request) -> Choice:
-    choice: Choice = request.state.choice
+    request.state.choice = choice = _choice(request, given, default)
     return choice
 
 
