@@ -1,0 +1,13 @@
+"""The commands of the command line, each a record of its own file."""
+
+from __future__ import annotations
+
+from vo_server.commands.check import CHECK
+from vo_server.commands.command import Command
+from vo_server.commands.demo import DEMO
+from vo_server.commands.load import LOAD
+from vo_server.commands.serve import SERVE
+
+__all__ = ["COMMANDS", "Command"]
+
+COMMANDS: tuple[Command, ...] = (DEMO, LOAD, SERVE, CHECK)
