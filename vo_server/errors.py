@@ -8,9 +8,12 @@ This room knows no HTTP library.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
+
+AROUND = 100
+"""Characters that are shown before and after a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +28,19 @@ class Place:
         before = text[: self.start]
         return before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
 
-    def caret(self, text: str) -> str:
+    def caret(self, text: str, around: int = AROUND) -> str:
         """The line of the text that holds the start and, below it, carets under the stretch.
 
-        Of a long line only the part around the place is shown.
+        Of a long line only so many characters before and after the place are shown.
         """
         begin = text.rfind("\n", 0, self.start) + 1
         end = text.find("\n", self.start)
         end = len(text) if end < 0 else end
-        first, last = max(begin, self.start - _AROUND), min(end, self.start + _AROUND)
+        first, last = max(begin, self.start - around), min(end, self.start + around)
         lead = text[first : self.start]
         pad = "".join("\t" if c == "\t" else " " for c in lead)
         width = max(1, min(self.end, last) - self.start)
         return f"{text[first:last]}\n{pad}{'^' * width}"
-
-
-_AROUND = 100
-"""Characters that are shown before and after a place."""
 
 
 class Fault(Exception):
@@ -60,6 +59,10 @@ class Fault(Exception):
     def __str__(self) -> str:
         """The message and, when there is one, the hint, in one paragraph."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def told(self) -> dict[str, Any]:
+        """What a program wants to know of it, by name; what is not known is left out."""
+        return {"code": self.code, "message": self.message} | ({"hint": self.hint} if self.hint else {})
 
 
 class UsageFault(Fault):
@@ -87,6 +90,14 @@ class QueryFault(UsageFault):
             return said
         line, column = self.place.line_column(self.text)
         return f"Line {line}, column {column}: {said}\n{self.place.caret(self.text)}"
+
+    @override
+    def told(self) -> dict[str, Any]:
+        """With the line and the column, both from 1, where the place is known."""
+        said = super().told()
+        if self.place is not None and self.text:
+            said["line"], said["column"] = self.place.line_column(self.text)
+        return said
 
 
 class MultiValuedParamFault(UsageFault):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vo_server.commands.adql_check import CHECK_QUERIES
 from vo_server.commands.check import CHECK
 from vo_server.commands.command import Command
 from vo_server.commands.demo import DEMO
@@ -10,4 +11,4 @@ from vo_server.commands.serve import SERVE
 
 __all__ = ["COMMANDS", "Command"]
 
-COMMANDS: tuple[Command, ...] = (DEMO, LOAD, SERVE, CHECK)
+COMMANDS: tuple[Command, ...] = (DEMO, LOAD, SERVE, CHECK, CHECK_QUERIES)

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from vo_server.errors import Fault, QueryFault
 from vo_server.load.load import Progress as LoadProgress
 
 out = Console(stderr=True, highlight=False)
@@ -25,6 +26,21 @@ out = Console(stderr=True, highlight=False)
 def say(text: str, style: str = "") -> None:
     """A message to the person at the terminal; lines are left as they are."""
     out.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def told(page: Console, fault: Fault, before: str = "") -> None:
+    """A fault as a person reads it: what is wrong, the place in the query with carets below it, and what may help."""
+    place = fault.place if isinstance(fault, QueryFault) and fault.text else None
+    if place is None or not isinstance(fault, QueryFault):
+        page.print(f"{before}{fault}", style="red", markup=False, soft_wrap=True)
+        return
+    line, column = place.line_column(fault.text)
+    page.print(f"{before}line {line}, column {column}: {fault.message}", style="red", markup=False, soft_wrap=True)
+    shown, carets = place.caret(fault.text, max(10, page.width // 2 - 2)).split("\n")
+    page.print(f"  {shown}", markup=False, soft_wrap=True)
+    page.print(f"  {carets}", style="bold red", markup=False, soft_wrap=True)
+    if fault.hint:
+        page.print(f"  {fault.hint}", style="cyan", markup=False, soft_wrap=True)
 
 
 @contextmanager
