@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,7 +15,7 @@ from vo_server.adql import query as q
 from vo_server.adql.parse import parse
 from vo_server.adql.plan import expected, plan
 from vo_server.adql.resolve import Meaning, resolve
-from vo_server.adql.translate import translate
+from vo_server.adql.translate import Statement, translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.engine import Engine, Run
 from vo_server.errors import CancelledFault
@@ -34,6 +35,39 @@ def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset()
     Raises QueryFault with the place and a hint.
     """
     return resolve(parse(text), catalogue, text, lacks)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A query as a database is asked it: with its plan, and as a statement with the values of its parameters.
+
+    `rows` is how many are read at the most, `expected` how many the index leads to, None where it does not tell.
+    `brief`: few rows are to be expected, so that the answer may be made whole before it begins.
+    """
+
+    query: q.Query
+    statement: Statement
+    slots: tuple[Any, ...]
+    rows: int
+    expected: int | None
+    brief: bool
+
+
+def prepared(query: q.Query, engine: Engine, maxrec: int) -> Prepared:
+    """A query made ready for an engine.
+
+    One row more than MAXREC is asked for: overflow is known, and only then said (TAP 1.1 section 2.7.4). But a long
+    answer without an order has no limit: a database that is told to cut that gathers all rows before it gives the
+    first, and they are cut as they come.
+    """
+    rows = maxrec + 1 if query.top is None else min(query.top, maxrec + 1)
+    planned = plan(query, engine.rows)
+    few = expected(planned, engine.rows)
+    brief = rows <= SHORT or (few is not None and few <= SHORT)
+    cut = brief or bool(planned.order_by) or planned.offset is not None
+    planned = replace(planned, top=rows if cut else None)
+    statement, slots = translate(planned, engine.locate)
+    return Prepared(planned, statement, slots, rows, few, brief)
 
 
 @dataclass(slots=True)
@@ -91,28 +125,18 @@ class Question:
         if self.maxrec == 0:
             return iter(())
         started = time.perf_counter()
-        statement, slots = translate(self._planned(), self.engine.locate)
-        self._run = self.engine.run(statement, slots, timeout=self.timeout, uploads=self.uploads, brief=self.brief)
+        made = prepared(self.query, self.engine, self.maxrec)
+        self.brief = made.brief
+        self._run = self.engine.run(
+            made.statement, made.slots, timeout=self.timeout, uploads=self.uploads, brief=made.brief
+        )
         if self._stopped:
             self._run.close()
             raise CancelledFault("the query was cancelled")
-        batches = head(self._run.batches(), self._rows())
+        batches = head(self._run.batches(), made.rows)
         first = next(batches, None)
         log.info("first rows after %.1f ms", 1e3 * (time.perf_counter() - started))
         return batches if first is None else chain((first,), batches)
-
-    def _rows(self) -> int:
-        """One row more than MAXREC is asked for: overflow is known, and only then said (TAP 1.1 section 2.7.4)."""
-        return self.maxrec + 1 if self.query.top is None else min(self.query.top, self.maxrec + 1)
-
-    def _planned(self) -> q.Query:
-        """The query with its plan and its limit, but for a long one without an order: a database that is told to cut
-        that gathers all rows before it gives the first, and here they are cut as they come."""
-        query = plan(self.query, self.engine.rows)
-        few = expected(query, self.engine.rows)
-        self.brief = self._rows() <= SHORT or (few is not None and few <= SHORT)
-        cut = self.brief or bool(query.order_by) or query.offset is not None
-        return replace(query, top=self._rows() if cut else None)
 
 
 def head(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:

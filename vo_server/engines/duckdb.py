@@ -6,6 +6,7 @@ a new one over it; queries in flight keep the one that they began with until the
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import threading
@@ -27,7 +28,7 @@ from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
 from vo_server.engines.deadlines import Patience
-from vo_server.engines.engine import Compiled, Engine, Run, compiled
+from vo_server.engines.engine import Compiled, Engine, Explained, Run, Step, compiled
 from vo_server.engines.sky_duckdb import UNPLACED
 from vo_server.engines.store import ROWS, Store
 from vo_server.errors import EngineFault, Fault, UsageFault
@@ -132,10 +133,26 @@ class DuckDBEngine(Engine):
     ) -> Run:
         words = self._prepared(statement)
         database = self._open()
-        cursor = database.cursor(brief)
-        for name, rows in (uploads or {}).items():
-            cursor.register(upload_name(name), rows)
+        cursor = _with_uploads(database.cursor(brief), uploads or {})
         return _DuckDBRun(database, cursor, words.parsed, words.compiled.values(slots), timeout, brief)
+
+    @override
+    def explain(
+        self,
+        statement: Statement,
+        slots: Sequence[Any] = (),
+        *,
+        timeout: float | None = None,
+        uploads: Mapping[str, pa.Table] | None = None,
+        brief: bool = False,
+    ) -> Explained:
+        words = compiled(statement, self._dialect)
+        database = self._open()
+        cursor = _with_uploads(database.cursor(brief), uploads or {})
+        (parsed,) = cursor.extract_statements(f"EXPLAIN (FORMAT JSON) {words.text}")
+        run = _DuckDBRun(database, cursor, parsed, words.values(slots), timeout, brief=True)
+        (row,) = (row for batch in run.batches() for row in batch.to_pylist())
+        return Explained("DuckDB", words.with_values(slots), _step(*json.loads(row[EXPLAINED])))
 
     def _prepare(self, statement: Statement) -> _Words:
         words = compiled(statement, self._dialect)
@@ -169,6 +186,23 @@ class DuckDBEngine(Engine):
                 with suppress(duckdb.Error):  # a query that has just been stopped may still be on its way out
                     self._database.close()
                 self._database = None
+
+
+def _with_uploads(cursor: duckdb.DuckDBPyConnection, uploads: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
+    for name, rows in uploads.items():
+        cursor.register(upload_name(name), rows)
+    return cursor
+
+
+EXPLAINED, EXPECTED = "explain_value", "Estimated Cardinality"
+"""Where an explanation stands in what DuckDB answers, and in it the rows of a step."""
+
+
+def _step(node: Mapping[str, Any]) -> Step:
+    """A step of DuckDB's plan, as it stands in its JSON. What it has not estimated is zero there."""
+    said = {name: "; ".join(v) if isinstance(v, list) else str(v) for name, v in node["extra_info"].items()}
+    rows = said.pop(EXPECTED, "")
+    return Step(node["name"].strip(), int(rows or 0) or None, said, tuple(map(_step, node["children"])))
 
 
 class _DuckDBRun(Run):

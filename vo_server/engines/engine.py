@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -33,6 +36,28 @@ class Run(Protocol):
         """Let go of everything."""
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a database's plan in its own words, and the steps whose rows it takes.
+
+    `rows` is how many it is expected to give, None where the database does not say.
+    """
+
+    name: str
+    rows: int | None
+    details: Mapping[str, str]
+    inputs: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a database would do: its name, the SQL with all values in their places, its plan."""
+
+    engine: str
+    sql: str
+    plan: Step
+
+
 class Engine(Protocol):
     """A database that can say the sky. All methods may be called from several threads at once."""
 
@@ -53,6 +78,20 @@ class Engine(Protocol):
         `timeout` in seconds of the database's work; `uploads` are tables that only this query sees.
 
         `brief` says that the answer is short, so that it may be fetched at once where this is quicker.
+        """
+
+    def explain(
+        self,
+        statement: Statement,
+        slots: Sequence[Any] = (),
+        *,
+        timeout: float | None = None,
+        uploads: Mapping[str, pa.Table] | None = None,
+        brief: bool = False,
+    ) -> Explained:
+        """What `run` would do with the same; no row is read.
+
+        Raises what a run raises before its first row.
         """
 
     def lacks(self) -> frozenset[str]:
@@ -80,6 +119,39 @@ class Compiled:
         """The values of all parameters in their order: p0, p1, ... are the slots'."""
         said = {**self.given, **{f"p{n}": value for n, value in enumerate(slots)}}
         return [said[name] for name in self.names]
+
+    def with_values(self, slots: Sequence[Any]) -> str:
+        """The text with the values in the places of the parameters, for people to read and to run."""
+        values = self.values(slots)
+        return _PARAMETER.sub(lambda found: literal(values[int(found[1]) - 1]) if found[1] else found[0], self.text)
+
+
+_PARAMETER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\d+)""")
+"""A parameter; texts and quoted names are passed over."""
+
+
+def literal(value: Any) -> str:
+    """A value as both databases write it. A double has an exponent: without one it were a decimal number."""
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case int():
+            return f"({value})" if value < 0 else str(value)
+        case float() if isfinite(value):
+            said = repr(value) if "e" in repr(value) else f"{value!r}e0"
+            return f"({said})" if value < 0 else said
+        case float():
+            return f"CAST('{value}' AS DOUBLE PRECISION)"
+        case dt.datetime():
+            return f"TIMESTAMP '{value.isoformat(' ')}'"
+        case dt.date():
+            return f"DATE '{value.isoformat()}'"
+        case tuple() | list():
+            return f"ARRAY[{', '.join(map(literal, value))}]"
+        case _:
+            return "'" + str(value).replace("'", "''") + "'"
 
 
 def compiled(statement: Statement, dialect: sa.Dialect) -> Compiled:

@@ -7,12 +7,13 @@ that serves when they run, so that a statement outlives a load. See generations.
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import generations, sky_postgres
 from vo_server.engines.deadlines import Patience
-from vo_server.engines.engine import Compiled, Engine, Run, compiled
+from vo_server.engines.engine import Compiled, Engine, Explained, Run, Step, compiled
 from vo_server.engines.generations import LOADER, Generation
 from vo_server.engines.links import Error, Link, Links, definition, quoted, state
 from vo_server.errors import BusyFault, EngineFault, Fault, UsageFault
@@ -143,6 +144,27 @@ class PostgresEngine(Engine):
             self._prepared().links, self._located, words, words.values(slots), uploads or {}, timeout, at_once
         )
 
+    @override
+    def explain(
+        self,
+        statement: Statement,
+        slots: Sequence[Any] = (),
+        *,
+        timeout: float | None = None,
+        uploads: Mapping[str, pa.Table] | None = None,
+        brief: bool = False,
+    ) -> Explained:
+        words = self._compile(statement)
+        cursor = "" if brief or _of_one_row(statement) else "DECLARE answer NO SCROLL CURSOR FOR "
+        asked = replace(words, text=f"EXPLAIN (FORMAT JSON) {cursor}{words.text}")
+        home = self._prepared()
+        run = _PostgresRun(home.links, self._located, asked, words.values(slots), uploads or {}, timeout, True)
+        (row,) = (value.as_py() for batch in run.batches() for value in batch.column(0))
+        (plan,) = json.loads(row)
+        with home.links.one() as link:
+            sql = self._located(link, words.with_values(slots))
+        return Explained("PostgreSQL", sql, _step(plan["Plan"]))
+
     def _located(self, link: Link, text: str) -> str:
         """A statement with the generations that serve now in the place of their marks."""
         wanted = {id: mark for id, mark in self._marks.items() if mark in text}
@@ -187,6 +209,17 @@ def _is_aggregate(element: Any) -> bool:
     while isinstance(element, sa.Label | sa.Cast):
         element = element.element if isinstance(element, sa.Label) else element.clause
     return isinstance(element, sa.sql.functions.FunctionElement) and getattr(element, "name", "") in AGGREGATES
+
+
+_COSTS = ("Startup Cost", "Total Cost", "Plan Width", "Parallel Aware", "Async Capable", "Parent Relationship")
+"""What says little without the source of PostgreSQL at hand."""
+
+
+def _step(node: Mapping[str, Any]) -> Step:
+    """A step of PostgreSQL's plan, as it stands in its JSON."""
+    kept = {name: value for name, value in node.items() if name not in ("Node Type", "Plan Rows", "Plans", *_COSTS)}
+    said = {name: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in kept.items()}
+    return Step(node["Node Type"], node.get("Plan Rows"), said, tuple(map(_step, node.get("Plans", ()))))
 
 
 class _PostgresRun(Run):

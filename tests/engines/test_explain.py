@@ -1,0 +1,88 @@
+"""Each engine explains what it would do: SQL that can be run as it stands, and its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from tests.engines.conftest import World
+from vo_server.adql.parse import parse
+from vo_server.adql.resolve import resolve
+from vo_server.answer import prepared
+from vo_server.catalogue.catalogue import Schema
+from vo_server.engines.engine import Compiled, Explained, Step, literal
+from vo_server.model import types
+from vo_server.model.column import Column, Table
+
+CONE = "1 = CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2.5))"
+
+QUERIES = [
+    "SELECT id, ra, mag FROM sky.stars WHERE mag > 8.5 AND small < -3 ORDER BY id",
+    f"SELECT id, DISTANCE(ra, dec, 10, -20.5) AS d FROM sky.stars WHERE {CONE} ORDER BY id",
+    "SELECT id FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON(5, 15, 15, 15, 15, 25, 5, 25)) ORDER BY id",
+    "SELECT id, name FROM sky.stars WHERE name IN ('it''s', '\\%', 'ÄÖ', '$1') ORDER BY id",
+    "SELECT id AS \"a $1 'b\" FROM sky.stars WHERE name = 'x y' AND id < 300 ORDER BY id",
+    "SELECT id, moment FROM sky.stars WHERE moment > '2000-01-01T15:00:00' ORDER BY id",
+    "SELECT COUNT(*) AS n, AVG(x * 1e-3) AS x FROM sky.stars WHERE big > 12345678901234",
+    "SELECT flag, ivo_string_agg(name, '; ') AS h FROM sky.stars WHERE id < 40 GROUP BY flag ORDER BY flag",
+    f"SELECT id FROM sky.stars WHERE id IN ({', '.join(map(str, range(0, 2000, 3)))}) ORDER BY id",
+    "SELECT s.id, p.spot FROM sky.stars AS s JOIN sky.spots AS p"
+    " ON DISTANCE(s.ra, s.dec, p.ra, p.dec) < 1.5 ORDER BY s.id, p.spot",
+    "SELECT TOP 3 table_name FROM tap_schema.tables WHERE schema_name = 'sky' ORDER BY table_name",
+]
+
+
+def explained(world: World, text: str, maxrec: int = 2000) -> Explained:
+    made = prepared(world.query(text, planned=False), world.engine, maxrec)
+    return world.engine.explain(made.statement, made.slots, brief=made.brief, timeout=30)
+
+
+def steps(step: Step) -> Iterator[Step]:
+    yield step
+    for each in step.inputs:
+        yield from steps(each)
+
+
+@pytest.mark.parametrize("text", QUERIES)
+def test_the_sql_that_is_told_gives_the_answer(world: World, text: str) -> None:
+    sql = explained(world, text).sql
+    statement = sa.text(sql.replace(":", "\\:"))
+    run = world.engine.run(statement)  # type: ignore[arg-type]
+    rows = [tuple(row.values()) for batch in run.batches() for row in batch.to_pylist()]
+    assert rows == world.ask(text)
+    assert rows
+
+
+@pytest.mark.parametrize("text", QUERIES)
+def test_the_plan_names_the_tables_and_expects_rows(world: World, text: str) -> None:
+    plan = explained(world, text).plan
+    said = " ".join(f"{step.name} {' '.join(step.details.values())}" for step in steps(plan)).lower()
+    assert "scan" in said
+    assert any(step.rows for step in steps(plan))
+
+
+def test_no_row_is_read(world: World) -> None:
+    """A query that would fail on its rows is explained."""
+    assert explained(world, "SELECT CAST(name AS INTEGER) AS n FROM sky.stars").plan.inputs
+
+
+def test_an_upload_is_known(world: World) -> None:
+    rows = pa.table({"ra": [10.0, 11.0], "dec": [20.0, 21.0]})
+    table = Table("TAP_UPLOAD", "Mine", tuple(Column(n, types.DOUBLE) for n in ("ra", "dec")))
+    catalogue = world.catalogue.with_tables((table,), Schema("TAP_UPLOAD"))
+    text = "SELECT s.id FROM sky.stars AS s JOIN TAP_UPLOAD.Mine AS m ON DISTANCE(s.ra, s.dec, m.ra, m.dec) < 0.1"
+    made = prepared(resolve(parse(text), catalogue, text).query, world.engine, 100)
+    done = world.engine.explain(made.statement, made.slots, uploads={"Mine": rows}, brief=made.brief)
+    assert "upload_mine" in done.sql
+    assert any("join" in step.name.lower() for step in steps(done.plan))
+
+
+def test_values_are_told_as_they_are_written() -> None:
+    compiled = Compiled("""SELECT "a$1", 'it''s $2', $2, x - $1, $3, $4 FROM t""", ("a", "b", "c", "d"), {})
+    said = Compiled(compiled.text, compiled.names, {"a": -1.5, "b": "it's", "c": None, "d": (1, True)})
+    assert said.with_values(()) == """SELECT "a$1", 'it''s $2', 'it''s', x - (-1.5e0), NULL, ARRAY[1, TRUE] FROM t"""
+    assert literal(float("inf")) == "CAST('inf' AS DOUBLE PRECISION)"
+    assert literal(1e-9) == "1e-09"
