@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -13,7 +11,7 @@ from vo_server.adql.parse import parse
 from vo_server.adql.resolve import resolve
 from vo_server.answer import prepared
 from vo_server.catalogue.catalogue import Schema
-from vo_server.engines.engine import Compiled, Explained, Step, literal
+from vo_server.engines.engine import Compiled, Explained, literal, steps
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 
@@ -38,12 +36,6 @@ QUERIES = [
 def explained(world: World, text: str, maxrec: int = 2000) -> Explained:
     made = prepared(world.query(text, planned=False), world.engine, maxrec)
     return world.engine.explain(made.statement, made.slots, brief=made.brief, timeout=30)
-
-
-def steps(step: Step) -> Iterator[Step]:
-    yield step
-    for each in step.inputs:
-        yield from steps(each)
 
 
 @pytest.mark.parametrize("text", QUERIES)

@@ -49,6 +49,13 @@ class Step:
     inputs: tuple[Step, ...] = ()
 
 
+def steps(plan: Step) -> Iterator[Step]:
+    """A step, and all that lead to it."""
+    yield plan
+    for step in plan.inputs:
+        yield from steps(step)
+
+
 @dataclass(frozen=True, slots=True)
 class Explained:
     """What a database would do: its name, the SQL with all values in their places, its plan."""

@@ -137,7 +137,12 @@ def _again(said: dict[str, str], responseformat: str) -> str | None:
 
 def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
     title = fault.word
-    return f'{_BEGIN.format(title=escape(title))}<pre class="bad">{escape(str(fault))}</pre>\n{_END}'.encode()
+    return page(title, f'<pre class="bad">{escape(str(fault))}</pre>\n')
+
+
+def page(title: str, body: str) -> bytes:
+    """A whole page in this style."""
+    return f"{_BEGIN.format(title=escape(title))}{body}{_END}".encode()
 
 
 HTML = Format(

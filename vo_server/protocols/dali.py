@@ -6,7 +6,7 @@ Names are compared without case, values as they are. GET and POST are the same; 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import IO
@@ -152,28 +152,28 @@ class _Body:
         return message
 
 
-def format_for(request: Request, given: Parameters, default: Format) -> Choice:
+def format_for(request: Request, given: Parameters, default: Format, offered: Sequence[Format] = FORMATS) -> Choice:
     """The format of the answer; RESPONSEFORMAT rules, its old name FORMAT is taken too (TAP 1.1 section 2.7.3).
 
     Who asks for nothing: a person gets a page, and a script in a browser TABLEDATA, the one serialisation that all of
     them read. The choice is kept with the request, so that a later fault is told in it.
     """
-    request.state.choice = choice = _choice(request, given, default)
+    request.state.choice = choice = _choice(request, given, default, offered)
     return choice
 
 
-def _choice(request: Request, given: Parameters, default: Format) -> Choice:
+def _choice(request: Request, given: Parameters, default: Format, offered: Sequence[Format]) -> Choice:
     asked = given.one("RESPONSEFORMAT") or given.one("FORMAT")
     if asked is not None:
-        return choose(asked, None, default)
+        return choose(asked, None, default, offered)
     if from_person(request):
         return Choice(HTML, HTML.media_type)
-    if from_script(request):
+    if from_script(request) and TABLEDATA in offered:
         return Choice(TABLEDATA, "text/xml")
-    return choose(None, request.headers.get("accept"), default, FOR_PROGRAMS)
+    return choose(None, request.headers.get("accept"), default, [f for f in offered if f is not _FOR_PEOPLE])
 
 
-FOR_PROGRAMS = tuple(f for f in FORMATS if f is not HTML)
+_FOR_PEOPLE = HTML
 """Java says Accept: text/html, image/gif, ... for every program in it that says nothing, TOPCAT among them."""
 
 

@@ -26,11 +26,13 @@ from vo_server.documents.capability import (
     adql,
 )
 from vo_server.errors import Fault, UsageFault
-from vo_server.formats import BINARY2, announced
+from vo_server.explain import WRITERS, Inquiry
+from vo_server.explain import explain as explained
+from vo_server.formats import BINARY2, JSON, Choice, announced
 from vo_server.model.result import Info
 from vo_server.protocols import dali, origin
 from vo_server.protocols.refuse import in_format
-from vo_server.protocols.respond import stream
+from vo_server.protocols.respond import document, stream
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.uploads import uploads
 from vo_server.protocols.urls import asked_url
@@ -64,6 +66,28 @@ async def sync(request: Request, site: Site) -> Response:
         uploads=sent.rows,
     )
     return await stream(request, question, choice.content_type, f"result.{choice.format.extension}")
+
+
+async def explain(request: Request, site: Site) -> Response:
+    """What a query would do, which is not done: the parameters of /sync, answered as JSON, text or a page.
+
+    Not of the standard, and so not among the capabilities.
+    """
+    request.state.choice = Choice(JSON, JSON.media_type)
+    given = await dali.parameters(request, site.upload_limit)
+    choice = dali.format_for(request, given, JSON, tuple(WRITERS))
+    maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
+    text = _query(given)
+    sent = await uploads(request, given, site)
+    known = sent.beside(site.catalogue)
+
+    def work() -> bytes:
+        meant = meaning(text, known, site.engine.lacks())
+        asked = Inquiry(text, meant, site.engine, maxrec, site.timeout, sent.rows)
+        return WRITERS[choice.format](explained(asked))
+
+    body = await anyio.to_thread.run_sync(work)
+    return document(request, body, choice.content_type, {"Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode"})
 
 
 def _query(given: dali.Parameters) -> str:
@@ -122,7 +146,7 @@ def _upload_methods(site: Site) -> tuple[str, ...]:
 SERVICE = Service(
     name="tap",
     path="/tap",
-    resources=(Resource("/sync", sync, ("GET", "POST")),),
+    resources=(Resource("/sync", sync, ("GET", "POST")), Resource("/explain", explain, ("GET", "POST"))),
     refuse=refuse,
     capabilities=capabilities,
     catalogue=lambda site: site.catalogue,

@@ -59,6 +59,7 @@ def front(base: str, title: str, catalogue: Catalogue, rows: dict[str, int | Non
 <label>Format <select name="RESPONSEFORMAT"><option value="html">Page</option><option value="text/xml">VOTable</option>
 <option value="csv">CSV</option><option value="fits">FITS</option><option value="parquet">Parquet</option>
 </select></label> <button>Run</button>
+<button formaction="{escape(base)}/tap/explain">Explain</button>
 <span class="small">at most 1,000 rows; clients may ask for more</span></p>
 </form>
 <h2>From Python</h2>

@@ -1,0 +1,80 @@
+"""The record of what a query would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import degrees, pi, sqrt
+
+from vo_server.engines.engine import Explained
+from vo_server.model.column import Column, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """What of the index is read: ranges of HEALPix numbers (nested, order 29; first and last, both included), the part
+    of the sky that they cover (0 to 1), and about how many rows lie in so much of it; None where that is not known."""
+
+    ranges: tuple[tuple[int, int], ...]
+    sky: float
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A table that is read, under its name in the query. `rows` is how many it has; `stretches` None for all of it."""
+
+    name: str
+    table: Table
+    rows: int | None
+    stretches: Stretches | None
+
+
+@dataclass(frozen=True, slots=True)
+class CellJoin:
+    """A join of positions through cells of the sky.
+
+    The rows of `spread` stand for the HEALPix cells of an order that they lie in and all neighbours; those of `other`
+    for the cell that they lie in, which their index tells if it is `indexed`.
+    """
+
+    spread: str
+    other: str
+    indexed: bool
+    order: int
+
+    @property
+    def width(self) -> float:
+        """Degrees: the side of a square as large as a cell."""
+        return degrees(sqrt(pi / 3)) / float(2**self.order)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How long the answer may be.
+
+    `found` is how many rows there may be and `rows` how many of them would come, as there are at most `most`, by TOP
+    and MAXREC; both are None where nothing tells. `index` and `engine` are what the index ranges and the engine's plan
+    say, the smaller of which is `found`. `bytes` is the size of the answer by the name of its format.
+    """
+
+    rows: int | None
+    found: int | None
+    index: int | None
+    engine: int | None
+    most: int
+    bytes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a query would do. `text` is the query as it was written, `maxrec` the limit that it was asked with."""
+
+    text: str
+    maxrec: int
+    columns: tuple[Column, ...]
+    warnings: tuple[str, ...]
+    readings: tuple[Reading, ...]
+    joins: tuple[CellJoin, ...]
+    engine: Explained
+    estimate: Estimate
