@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vo_server.commands.adql import EXPLAIN
 from vo_server.commands.adql_check import CHECK_QUERIES
 from vo_server.commands.check import CHECK
 from vo_server.commands.command import Command
@@ -11,4 +12,4 @@ from vo_server.commands.serve import SERVE
 
 __all__ = ["COMMANDS", "Command"]
 
-COMMANDS: tuple[Command, ...] = (DEMO, LOAD, SERVE, CHECK, CHECK_QUERIES)
+COMMANDS: tuple[Command, ...] = (DEMO, LOAD, SERVE, CHECK, EXPLAIN, CHECK_QUERIES)

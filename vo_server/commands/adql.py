@@ -1,0 +1,74 @@
+"""vo-server adql: what a query would do, without running it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+
+from rich.console import Console
+
+from vo_server.answer import meaning
+from vo_server.app import catalogue_of, engine_of
+from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.commands.command import Command
+from vo_server.commands.terminal import out, told
+from vo_server.errors import QueryFault, UsageFault
+from vo_server.explain import Explanation, Inquiry, explain
+from vo_server.explain.json import as_json
+from vo_server.explain.text import WIDTH, sections
+from vo_server.settings import Settings
+
+_EXAMPLES = """examples:
+  vo-server adql "SELECT TOP 5 ra, dec FROM psc WHERE k_m < 8"
+  vo-server adql --data /srv/vo --format json - < query.adql
+  vo-server adql check queries.jsonl            see: vo-server adql check --help
+
+It tells how many rows and bytes would come, the tables that are read and what
+of the sky their index leaves of them, the columns, the SQL of the database
+with all values in place, and the database's own plan. The tables must be
+loaded; no row is read.
+
+exit codes:
+  0 it can be run, 1 it cannot"""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query", metavar="QUERY", help="a query in ADQL; - reads it from standard input")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for people (default) or programs")
+    parser.add_argument("--maxrec", metavar="N", help="as if a client asked for at most N rows")
+
+
+def _run(parsed: argparse.Namespace, settings: Settings) -> int:
+    text = sys.stdin.read() if parsed.query == "-" else parsed.query
+    catalogue = with_tap_schema(catalogue_of(settings))
+    with closing(engine_of(settings, catalogue)) as engine:
+        try:
+            meant = meaning(text, catalogue, engine.lacks())
+        except QueryFault as fault:
+            told(out, fault)
+            return 1
+        explained = explain(Inquiry(text, meant, engine, _maxrec(parsed.maxrec, settings), settings.timeout))
+    if parsed.format == "json":
+        sys.stdout.write(as_json(explained).decode())
+    else:
+        _print(explained)
+    return 0
+
+
+def _maxrec(asked: str | None, settings: Settings) -> int:
+    if asked is not None and not asked.isdecimal():
+        raise UsageFault(f"--maxrec is {asked!r}, where a whole number from 0 is needed")
+    return min(settings.maxrec if asked is None else int(asked), settings.maxrec_hard)
+
+
+def _print(explained: Explanation) -> None:
+    """The sections, their headings in bold on a terminal."""
+    page = Console(highlight=False)
+    for number, section in enumerate(sections(explained, page.width if page.is_terminal else WIDTH)):
+        page.print(f"{chr(10) if number else ''}{section.title}", style="bold", markup=False, soft_wrap=True)
+        for line in section.lines:
+            page.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+EXPLAIN = Command("adql", "explain a query without running it", _run, _arguments, _EXAMPLES)
