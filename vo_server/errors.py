@@ -74,17 +74,39 @@ class UsageFault(Fault):
 
 
 class QueryFault(UsageFault):
-    """A query that does not parse or does not make sense, with the place in its text."""
+    """A query that does not parse or does not make sense, with the place in its text.
+
+    `further` are other faults of the same query, each with a place of its own and nothing further.
+    """
 
     code = "QUERY"
 
-    def __init__(self, message: str, *, text: str = "", place: Place | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str = "",
+        place: Place | None = None,
+        hint: str | None = None,
+        further: tuple[QueryFault, ...] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
         self.text = text
         self.place = place
+        self.further = further
+
+    def within(self, text: str) -> QueryFault:
+        """Itself, now that the text is known in which its places lie."""
+        for fault in (self, *self.further):
+            fault.text = fault.text or text
+        return self
 
     @override
     def __str__(self) -> str:
+        """Line and column, message and hint, and carets under the place; each further fault after an empty line."""
+        return "\n\n".join((self._alone(), *map(str, self.further)))
+
+    def _alone(self) -> str:
         said = super().__str__()
         if self.place is None or not self.text:
             return said
