@@ -26,7 +26,7 @@ from vo_server.engines import Opening, open_engine
 from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
-from vo_server.protocols import cone, dali, tap, vosi
+from vo_server.protocols import cone, dali, examples, tap, vosi
 from vo_server.protocols.refuse import as_text
 from vo_server.protocols.service import Refusal, Resource, Service, Site
 from vo_server.protocols.urls import asked_url, base_url
@@ -145,7 +145,9 @@ def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
         tables = [p.table for p in site.catalogue.publications]
         rows = await anyio.to_thread.run_sync(lambda: {t.qualified: site.engine.rows(t) for t in tables})
-        return HTMLResponse(pages.front(base_url(request, site.public_url), site.title, site.catalogue, rows))
+        shown = bool(await anyio.to_thread.run_sync(examples.offered, site))
+        base = base_url(request, site.public_url)
+        return HTMLResponse(pages.front(base, site.title, site.catalogue, rows, shown))
 
     return page
 

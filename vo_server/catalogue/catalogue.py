@@ -60,6 +60,20 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A query that shows what a table is good for (DALI 1.1 section 2.3, TAP 1.1 section 2.6).
+
+    `uploads` are the tables that come with it, each by its name and the query of this service that makes it.
+    """
+
+    id: str
+    title: str
+    description: str
+    query: str
+    uploads: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Files:
     """How the files of a release write a table: delimited text without a header, columns in this order.
 
@@ -85,6 +99,7 @@ class Publication:
     notes: tuple[Note, ...] = ()
     checks: tuple[Check, ...] = ()
     cone: Cone | None = None
+    examples: tuple[Example, ...] = ()
     subjects: tuple[str, ...] = ()
     description: str | None = None
 

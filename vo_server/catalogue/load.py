@@ -15,6 +15,7 @@ from vo_server.catalogue.catalogue import (
     Catalogue,
     Check,
     Cone,
+    Example,
     Files,
     Note,
     Origin,
@@ -26,6 +27,7 @@ from vo_server.errors import CatalogueFault
 from vo_server.model.column import Column, Key, Position, Table
 from vo_server.model.types import CHAR, TYPES, Type, named
 
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _TYPE = re.compile(r"([A-Za-z][A-Za-z ]*[A-Za-z])\s*(?:\(\s*([1-9][0-9]*|\*)\s*\))?")
 
 
@@ -49,6 +51,7 @@ def load_catalogue(folders: Iterable[Path]) -> Catalogue:
     )
     _distinct("id", [(section, publication.id) for publication, _, section in read])
     _distinct("table", [(section, t.qualified) for publication, _, section in read for t in publication.tables])
+    _distinct("example", [(section, e.id) for publication, _, section in read for e in publication.examples])
     for publication, _, section in read:
         _check_keys(section, publication.table, catalogue.tables)
     return catalogue
@@ -89,6 +92,7 @@ def _publication(section: Section) -> tuple[Publication, Schema, Section]:
         notes=tuple(row.record(Note) for row in section.rows("notes")),
         checks=tuple(_check(row, table) for row in section.rows("checks")),
         cone=_cone(section.section("cone"), table) if "cone" in section.values else None,
+        examples=tuple(_example(row) for row in section.rows("examples")),
         subjects=section.take("subjects", tuple[str, ...], ()),
         description=section.take("description", str, None),
     )
@@ -246,6 +250,14 @@ def _check(section: Section, table: Table) -> Check:
     if check.low is not None and check.high is not None and check.low > check.high:
         raise section.fault(f"'low' {check.low} is above 'high' {check.high}")
     return check
+
+
+def _example(section: Section) -> Example:
+    """Whether its query makes sense is not known here: a table of another file may come after."""
+    example = section.record(Example, uploads=section.take("uploads", dict[str, str], {}))
+    if not _ID.fullmatch(example.id):
+        raise section.fault(f"the id {example.id!r} must begin with a letter and go on with letters, digits, - and _")
+    return example
 
 
 def _check_position(section: Section, table: Table) -> None:

@@ -30,7 +30,7 @@ from vo_server.explain import WRITERS, Inquiry
 from vo_server.explain import explain as explained
 from vo_server.formats import BINARY2, JSON, Choice, announced
 from vo_server.model.result import Info
-from vo_server.protocols import dali, origin
+from vo_server.protocols import dali, examples, origin
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document, stream
 from vo_server.protocols.service import Resource, Service, Site
@@ -110,7 +110,7 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
-    """The TAP capability; what it says is taken from the records that the queries run by."""
+    """The TAP capability, and that of the examples; what they say is taken from the records that the queries run by."""
     kinds = ("adqlgeo", "string", "conditional", "unit")
     offered = [f for f in (*FUNCTIONS.values(), *RECORDS) if f.name not in site.engine.lacks()]
     features = {kind: tuple(Feature(f.name) for f in offered if f.feature == kind) for kind in kinds}
@@ -132,7 +132,7 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         output_limit=Limits(default=min(site.maxrec, site.maxrec_hard), hard=site.maxrec_hard),
     )
     interface = Interface(base, use="base", role="std", version="1.1")
-    return (Capability(STANDARD_ID, (interface,), details),)
+    return (Capability(STANDARD_ID, (interface,), details), *examples.capabilities(site, base))
 
 
 def _upload_methods(site: Site) -> tuple[str, ...]:
@@ -146,7 +146,11 @@ def _upload_methods(site: Site) -> tuple[str, ...]:
 SERVICE = Service(
     name="tap",
     path="/tap",
-    resources=(Resource("/sync", sync, ("GET", "POST")), Resource("/explain", explain, ("GET", "POST"))),
+    resources=(
+        Resource("/sync", sync, ("GET", "POST")),
+        Resource("/explain", explain, ("GET", "POST")),
+        examples.RESOURCE,
+    ),
     refuse=refuse,
     capabilities=capabilities,
     catalogue=lambda site: site.catalogue,

@@ -40,7 +40,8 @@ async def capabilities(service: Service, request: Request, site: Site) -> Respon
     """What a service can do (VOSI 1.1 section 4); it changes when the server starts."""
     base = base_url(request, site.public_url) + service.path
     headers = {"Last-Modified": format_datetime(site.started, usegmt=True)}
-    return document(request, vosi.capabilities((*service.capabilities(site, base), *_own(base))), XML, headers)
+    said = await anyio.to_thread.run_sync(service.capabilities, site, base)
+    return document(request, vosi.capabilities((*said, *_own(base))), XML, headers)
 
 
 def _own(base: str) -> tuple[Capability, ...]:

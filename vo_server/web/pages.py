@@ -7,55 +7,24 @@ from html import escape
 from urllib.parse import urlencode
 
 from vo_server.catalogue.catalogue import Catalogue, Publication
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-* {{ box-sizing: border-box; }}
-:root {{ color-scheme: light dark; --text: #1b1f24; --back: #fff; --box: #f3f4f6; --line: #d8dce1; --link: #0b57a4;
-  --small: #57606a; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --text: #e6e8ea; --back: #14171a; --box: #22272c; --line: #3a4047; --link: #7ab7ff; --small: #9aa4ad; }}
-}}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
-  color: var(--text); background: var(--back); }}
-h1, h2 {{ line-height: 1.2; }}
-pre, code, textarea {{ font: 14px/1.4 ui-monospace, monospace; background: var(--box); border-radius: 4px; }}
-pre {{ padding: .8rem; overflow-x: auto; }}
-code {{ padding: 0 .2rem; overflow-wrap: anywhere; }}
-textarea {{ width: 100%; padding: .6rem; border: 1px solid var(--line); color: inherit; }}
-button, select {{ font: inherit; padding: .1rem .6rem; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }}
-td:first-child code {{ white-space: nowrap; }}
-.number {{ text-align: right; }}
-a {{ color: var(--link); }}
-.small {{ color: var(--small); font-size: 14px; }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+from vo_server.web.frame import framed
 
 
-def front(base: str, title: str, catalogue: Catalogue, rows: dict[str, int | None]) -> str:
-    """The front page; `base` is the server's URL, `rows` how many rows of each table are loaded."""
+def front(base: str, title: str, catalogue: Catalogue, rows: dict[str, int | None], examples: bool = False) -> str:
+    """The front page; `base` is the server's URL, `rows` how many rows of each table are loaded.
+
+    `examples` tells whether there is a page of them.
+    """
     shown = "".join(_publication(p, base, rows.get(p.table.qualified)) for p in catalogue.publications)
     body = f"""<h1>{escape(title)}</h1>
 <p>A Virtual Observatory service: point TOPCAT, Aladin, STILTS or pyvo at the URLs below.</p>
 <h2>Tables</h2>
 <table><tr><th>Table</th><th class="number">Rows</th><th>What it is</th></tr>{shown}</table>
 <h2>TAP</h2>
-<p>Base URL <code>{escape(base)}/tap</code>: {_links(base)}</p>
+<p>Base URL <code>{escape(base)}/tap</code>: {_links(base, examples)}</p>
 <form action="{escape(base)}/tap/sync" method="get">
 <p><textarea name="QUERY" rows="5" aria-label="ADQL query">{escape(_example(catalogue))}</textarea></p>
-<p><input type="hidden" name="LANG" value="ADQL"><input type="hidden" name="MAXREC" value="1000">
+<p><input type="hidden" name="LANG" value="ADQL"/><input type="hidden" name="MAXREC" value="1000"/>
 <label>Format <select name="RESPONSEFORMAT"><option value="html">Page</option><option value="text/xml">VOTable</option>
 <option value="csv">CSV</option><option value="fits">FITS</option><option value="parquet">Parquet</option>
 </select></label> <button>Run</button>
@@ -66,11 +35,11 @@ def front(base: str, title: str, catalogue: Catalogue, rows: dict[str, int | Non
 <pre>import pyvo
 tap = pyvo.dal.TAPService("{escape(base)}/tap")
 print(tap.run_sync("{escape(_short(catalogue))}").to_table())</pre>"""
-    return _PAGE.format(title=escape(title), body=body)
+    return framed(title, body)
 
 
-def _links(base: str) -> str:
-    names = ("capabilities", "tables", "availability")
+def _links(base: str, examples: bool) -> str:
+    names = (*(("examples",) if examples else ()), "capabilities", "tables", "availability")
     return ", ".join(f'<a href="{escape(base)}/tap/{name}">{name}</a>' for name in names)
 
 
@@ -97,7 +66,7 @@ def _cone(publication: Publication, base: str) -> str:
     ra, dec, sr = publication.cone.test
     address = f"{base}/cone/{publication.id}"
     query = urlencode({"RA": ra, "DEC": dec, "SR": sr})
-    return f'<br>Cone search: <code>{escape(address)}?</code> <a href="{escape(address)}?{escape(query)}">try it</a>'
+    return f'<br/>Cone search: <code>{escape(address)}?</code> <a href="{escape(address)}?{escape(query)}">try it</a>'
 
 
 def _tables(catalogue: Catalogue) -> Iterable[str]:

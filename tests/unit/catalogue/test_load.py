@@ -82,6 +82,13 @@ high = 360
 [[notes]]
 text = "Names may change"
 
+[[examples]]
+id = "twins"
+title = "Stars with a companion"
+description = "All that have one"
+query = "SELECT name, twin FROM lowell.stars AS s JOIN TAP_UPLOAD.mine USING (name)"
+uploads = { mine = "SELECT name FROM lowell.stars" }
+
 [origin]
 title = "Stars of Lowell"
 publisher = "Lowell"
@@ -170,6 +177,15 @@ MISTAKES = [
     ("[[checks]]", "[checks]", "", "'checks' must be an array of tables"),
     ("[schema]", "[schema", "", "cannot be read as TOML"),
     ('name = "lowell"', 'naem = "lowell"', "schema", "'name' is missing (there is 'naem')"),
+    ('id = "twins"', 'id = "2 twins"', "examples no. 1", "must begin with a letter"),
+    ('title = "Stars with', 'titel = "Stars with', "examples no. 1", "'title' is missing (there is 'titel')"),
+    ('uploads = { mine = "', 'uploads = { mine = 1, x = "', "examples no. 1", "'uploads' must be a table of texts"),
+    (
+        "[[examples]]",
+        '[[examples]]\nid="Twins"\ntitle="a"\ndescription="a"\nquery="a"\n[[examples]]',
+        "",
+        "the example 'twins' is there twice",
+    ),
 ]
 
 
