@@ -36,8 +36,8 @@ from vo_server.model.column import Table
 
 log = logging.getLogger(__name__)
 
-BATCH = 32_768
-"""Rows in a batch: large enough for the writers' vectors, small enough to leave early."""
+BATCH = 8_192
+"""Rows in a batch: large enough for the writers' vectors, small enough to leave early and to take little memory."""
 
 SCHEMA_OF_UPLOADS = "tap_upload"
 

@@ -37,11 +37,11 @@ def conform(batch: pa.RecordBatch, columns: tuple[Column, ...]) -> list[pa.Array
 
 
 def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch cut into pieces of about BLOCK bytes."""
+    """A batch cut into equal pieces of at most about BLOCK bytes."""
     rows = batch.num_rows
     if rows <= FEW:
         return iter((batch,) if rows else ())
-    step = max(64, min(rows, BLOCK * rows // max(1, batch.nbytes)))
+    step = max(64, -(-rows // -(-batch.nbytes // BLOCK)))
     return (batch.slice(start, step) for start in range(0, rows, step))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from vo_server.formats.arrays import conform, distinct, gather
+from vo_server.formats.arrays import blocks, conform, distinct, gather
 from vo_server.formats.format import Format
 from vo_server.formats.text import PLAIN, in_words
 from vo_server.formats.votable import described, overflow
@@ -40,7 +40,8 @@ def schema(result: Result, metadata: Metadata) -> pa.Schema:
 def batches(result: Result, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The rows in the types of the schema."""
     for batch in result.batches:
-        yield pa.RecordBatch.from_arrays(conform(batch, result.columns), schema=schema)
+        for block in blocks(batch):
+            yield pa.RecordBatch.from_arrays(conform(block, result.columns), schema=schema)
 
 
 def votable(result: Result, rows: int | None = None) -> Metadata:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo_server.formats.arrays import FEW, content, lists, numbers
+from vo_server.formats.decimals import texts
 from vo_server.model.column import Column
 
 Table = npt.NDArray[np.bool_]
@@ -97,8 +98,8 @@ def holds(array: pa.Array, characters: Table) -> bool:
 
 
 def _reals(array: pa.Array, words: Words) -> pa.Array:
-    text = array.cast(pa.string())
-    if np.isfinite(numbers(array)).all():
+    text, finite = texts(array)
+    if finite:
         return text
     for theirs, ours in (("nan", words.nan), ("inf", words.infinity), ("-inf", words.negative)):
         text = pc.if_else(pc.equal(text, literal(theirs)), literal(ours), text)

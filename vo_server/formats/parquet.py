@@ -19,8 +19,8 @@ from vo_server.model.result import Result
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
 
-GROUP = 122_880
-"""Rows of a row group, but for the last."""
+GROUP = 32_768
+"""Rows of a row group at the least, but for the last: they and what is packed of them are in memory."""
 
 
 def _write(result: Result) -> Iterator[bytes]:
@@ -40,7 +40,7 @@ def _groups(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     held: list[pa.RecordBatch] = []
     for batch in rows:
         held.append(batch)
-        if sum(b.num_rows for b in held) >= GROUP // 2:
+        if sum(b.num_rows for b in held) >= GROUP:
             yield pa.Table.from_batches(held)
             held = []
     if held:
