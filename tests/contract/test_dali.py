@@ -443,7 +443,8 @@ def test_what_runs_here(client: httpx.Client) -> None:
 )
 def test_behind_a_proxy(client: httpx.Client, headers: dict[str, str], base: str) -> None:
     urls = re.findall(r"<accessURL[^>]*>([^<]+)<", client.get("/tap/capabilities", headers=headers).text)
-    assert urls == [f"{base}/tap", *(f"{base}/tap/{word}" for word in ("capabilities", "availability", "tables"))]
+    below = ("examples", "capabilities", "availability", "tables")
+    assert urls == [f"{base}/tap", *(f"{base}/tap/{word}" for word in below)]
     cone = client.get("/cone/psc/capabilities", headers=headers).text
     assert f">{base}/cone/psc?<" in cone
     assert (
