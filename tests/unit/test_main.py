@@ -77,7 +77,7 @@ def test_a_port_in_use_is_told_before_a_sky_is_made(run: Run) -> None:
     assert not Path("data").exists()
 
 
-@pytest.mark.parametrize("command", ["", "demo", "load", "serve", "check"])
+@pytest.mark.parametrize("command", ["", "demo", "load", "serve", "check", "adql", "adql check"])
 def test_help_fits_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, command: str, capsys: object) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit, match="0"):

@@ -11,9 +11,9 @@ from rich.console import Console
 from vo_server.answer import meaning
 from vo_server.app import catalogue_of, engine_of
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.commands.command import Command
+from vo_server.commands.command import Command, explained
 from vo_server.commands.terminal import out, told
-from vo_server.errors import QueryFault, UsageFault
+from vo_server.errors import Fault
 from vo_server.explain import Explanation, Inquiry, explain
 from vo_server.explain.json import as_json
 from vo_server.explain.text import WIDTH, sections
@@ -36,7 +36,7 @@ exit codes:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", metavar="QUERY", help="a query in ADQL; - reads it from standard input")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for people (default) or programs")
-    parser.add_argument("--maxrec", metavar="N", help="as if a client asked for at most N rows")
+    parser.add_argument("--maxrec", metavar="N", help=explained("maxrec"))
 
 
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -45,21 +45,16 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     with closing(engine_of(settings, catalogue)) as engine:
         try:
             meant = meaning(text, catalogue, engine.lacks())
-        except QueryFault as fault:
-            told(out, fault)
+            maxrec = min(settings.maxrec, settings.maxrec_hard)
+            done = explain(Inquiry(text, meant, engine, maxrec, settings.timeout))
+        except Fault as fault:  # of the query, while the command was understood
+            told(out, fault, "vo-server: ")
             return 1
-        explained = explain(Inquiry(text, meant, engine, _maxrec(parsed.maxrec, settings), settings.timeout))
     if parsed.format == "json":
-        sys.stdout.write(as_json(explained).decode())
+        sys.stdout.write(as_json(done).decode())
     else:
-        _print(explained)
+        _print(done)
     return 0
-
-
-def _maxrec(asked: str | None, settings: Settings) -> int:
-    if asked is not None and not asked.isdecimal():
-        raise UsageFault(f"--maxrec is {asked!r}, where a whole number from 0 is needed")
-    return min(settings.maxrec if asked is None else int(asked), settings.maxrec_hard)
 
 
 def _print(explained: Explanation) -> None:

@@ -94,11 +94,17 @@ def _estimate(asked: Inquiry, made: Prepared, plan: Step) -> Estimate:
     engine = _told(plan, made.query.top)
     top = asked.meaning.query.top
     most = asked.maxrec if top is None else min(top, asked.maxrec)
-    found = min((rows for rows in (index, engine) if rows is not None), default=None)
+    told = (index,) if _by_region_alone(asked.meaning.query) else (index, engine)
+    found = min((rows for rows in told if rows is not None), default=engine)
     rows = None if found is None else min(found, most)
     return Estimate(
         rows, found, index, engine, most, sizes(asked.meaning.query.columns, most if rows is None else rows)
     )
+
+
+def _by_region_alone(query: q.Query) -> bool:
+    """Is there no condition but one on the place?"""
+    return isinstance(query, q.Select) and isinstance(query.where, q.Holds)
 
 
 def _gathers(query: q.Query) -> bool:

@@ -55,7 +55,8 @@ class Estimate:
 
     `found` is how many rows there may be and `rows` how many of them would come, as there are at most `most`, by TOP
     and MAXREC; both are None where nothing tells. `index` and `engine` are what the index ranges and the engine's plan
-    say, the smaller of which is `found`. `bytes` is the size of the answer by the name of its format.
+    say. Where a region of sky decides alone `found` is that of the index, as engines know nothing of the sky; else the
+    smaller of both. `bytes` is the size of the answer by the name of its format.
     """
 
     rows: int | None

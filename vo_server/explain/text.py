@@ -65,10 +65,10 @@ def _expected(estimate: Estimate, maxrec: int) -> str:
     if estimate.rows is None:
         return f"not known, at most {estimate.most:,}"
     limit = f"MAXREC {maxrec:,}" if estimate.most == maxrec else f"TOP {estimate.most:,}"
-    by = "by the index ranges" if estimate.found == estimate.index else "by the plan of the engine"
-    if estimate.found is not None and estimate.found > estimate.most:
-        return f"{estimate.rows:,}: {limit} cuts about {estimate.found:,}, {by}"
-    return f"about {estimate.rows:,}, {by} ({limit})"
+    told = ((estimate.index, "the index ranges"), (estimate.engine, "the plan"))
+    by = ", ".join(f"{rows:,} by {name}" for rows, name in told if rows is not None)
+    cut = estimate.found is not None and estimate.found > estimate.most
+    return f"{'' if cut else 'about '}{estimate.rows:,} ({by}; {limit}{' cuts' if cut else ''})"
 
 
 def _bytes(count: int) -> str:
@@ -89,7 +89,7 @@ def _reading(reading: Reading) -> Iterator[str]:
     )
     rows = "of unknown size" if reading.rows is None else _counted(reading.rows, "row")
     if reading.stretches is None:
-        yield f"{name}: {rows}; no index ranges, so all of the sky"
+        yield f"{name}: {rows}" + ("; no index ranges, so all of the sky" if reading.table.position else "")
         return
     yield f"{name}: {rows}; {_part(reading.stretches)}"
     for first, last in reading.stretches.ranges[:MOST_RANGES]:
