@@ -115,11 +115,12 @@ class QueryFault(UsageFault):
 
     @override
     def told(self) -> dict[str, Any]:
-        """With the line and the column, both from 1, where the place is known."""
+        """With line and column, both from 1, where the place is known; where there are further faults, with `errors`,
+        which are all of them, itself first."""
         said = super().told()
         if self.place is not None and self.text:
             said["line"], said["column"] = self.place.line_column(self.text)
-        return said
+        return said | ({"errors": [dict(said), *(f.told() for f in self.further)]} if self.further else {})
 
 
 class MultiValuedParamFault(UsageFault):

@@ -29,7 +29,8 @@ def say(text: str, style: str = "") -> None:
 
 
 def told(page: Console, fault: Fault, before: str = "") -> None:
-    """A fault as a person reads it: what is wrong, the place in the query with carets below it, and what may help."""
+    """A fault as a person reads it: what is wrong, the place in the query with carets below it, and what may help; then
+    the further faults of the query."""
     place = fault.place if isinstance(fault, QueryFault) and fault.text else None
     if place is None or not isinstance(fault, QueryFault):
         page.print(f"{before}{fault}", style="red", markup=False, soft_wrap=True)
@@ -41,6 +42,8 @@ def told(page: Console, fault: Fault, before: str = "") -> None:
     page.print(f"  {carets}", style="bold red", markup=False, soft_wrap=True)
     if fault.hint:
         page.print(f"  {fault.hint}", style="cyan", markup=False, soft_wrap=True)
+    for further in fault.further:
+        told(page, further, before)
 
 
 @contextmanager
