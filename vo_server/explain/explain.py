@@ -13,6 +13,7 @@ from vo_server.adql.resolve import Meaning
 from vo_server.answer import Prepared, prepared
 from vo_server.catalogue.catalogue import UPLOADS
 from vo_server.engines.engine import Engine, Step, steps
+from vo_server.explain.advice import advice
 from vo_server.explain.explanation import CellJoin, Estimate, Explanation, Reading, Stretches
 from vo_server.explain.sizes import sizes
 from vo_server.model.column import Table
@@ -51,6 +52,7 @@ def explain(asked: Inquiry) -> Explanation:
         asked.maxrec,
         asked.meaning.query.columns,
         asked.meaning.warnings,
+        tuple(advice(made.query, asked.rows)),
         tuple(_readings(made.query, asked)),
         tuple(_joins(made.query)),
         explained,
@@ -73,7 +75,7 @@ def _stretches(within: q.Within, rows: int | None) -> Stretches:
     )
     ranges = tuple((int(lo), int(hi)) for lo, hi in ends)
     sky = sum(hi - lo + 1 for lo, hi in ranges) / int(cover.SKY[0, 1])
-    return Stretches(ranges, sky, None if rows is None else round(rows * sky))
+    return Stretches(ranges, sky, None if rows is None else int(rows * sky))
 
 
 def _joins(query: q.Query) -> Iterator[CellJoin]:

@@ -69,12 +69,16 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a query would do. `text` is the query as it was written, `maxrec` the limit that it was asked with."""
+    """What a query would do. `text` is the query as it was written, `maxrec` the limit that it was asked with.
+
+    `warnings` are on its meaning, `advice` is on what makes it slow.
+    """
 
     text: str
     maxrec: int
     columns: tuple[Column, ...]
     warnings: tuple[str, ...]
+    advice: tuple[str, ...]
     readings: tuple[Reading, ...]
     joins: tuple[CellJoin, ...]
     engine: Explained

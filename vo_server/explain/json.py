@@ -2,7 +2,7 @@
 
     {"query", "maxrec",
      "columns": [{"name", "type", "datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description"}],
-     "warnings": [text],
+     "warnings": [text], "advice": [text],
      "tables": [{"table", "as", "rows", "index": null or
                  {"count", "sky", "rows", "ranges": [[first, last]], "all"}}],
      "cell_joins": [{"spread", "with", "indexed", "order", "width_deg"}],
@@ -40,6 +40,7 @@ def record(explained: Explanation) -> dict[str, Any]:
         "maxrec": explained.maxrec,
         "columns": [_column(column) for column in explained.columns],
         "warnings": list(explained.warnings),
+        "advice": list(explained.advice),
         "tables": [_reading(reading) for reading in explained.readings],
         "cell_joins": [_join(join) for join in explained.joins],
         "estimate": {

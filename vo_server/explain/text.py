@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from textwrap import shorten
+from textwrap import shorten, wrap
 
 from vo_server.engines.engine import Step
 from vo_server.explain.explanation import CellJoin, Estimate, Explanation, Reading, Stretches
@@ -41,7 +41,8 @@ def sections(explained: Explanation, width: int = WIDTH) -> list[Section]:
     engine = explained.engine
     made = (
         Section("Estimate", tuple(_estimate(explained.estimate, explained.maxrec, inside))),
-        Section("Warnings", explained.warnings),
+        Section("Warnings", tuple(_prose(explained.warnings, inside))),
+        Section("Advice", tuple(_prose(explained.advice, inside))),
         Section("Tables", tuple(line for reading in explained.readings for line in _reading(reading))),
         Section("Joins through cells of the sky", tuple(line for join in explained.joins for line in _join(join))),
         Section(f"Columns ({len(explained.columns)})", tuple(_columns(explained.columns, inside))),
@@ -49,6 +50,11 @@ def sections(explained: Explanation, width: int = WIDTH) -> list[Section]:
         Section(f"Plan of {engine.engine}", tuple(_plan(engine.plan, inside))),
     )
     return [section for section in made if section.lines]
+
+
+def _prose(sentences: Iterable[str], width: int) -> Iterator[str]:
+    for sentence in sentences:
+        yield from wrap(sentence, width, subsequent_indent="  ")
 
 
 # --------------------------------------------------------------- estimate

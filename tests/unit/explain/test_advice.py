@@ -1,0 +1,71 @@
+"""Advice comes where it should, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from vo_server.adql.parse import parse
+from vo_server.adql.plan import plan
+from vo_server.adql.resolve import resolve
+from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.explain.advice import advice
+from vo_server.model.column import Table
+
+CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
+CONE = "1 = CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))"
+
+
+def rows(table: Table) -> int:
+    return {"psc": 2000, "xsc": 30}[table.name]
+
+
+def told(text: str) -> list[str]:
+    return list(advice(plan(resolve(parse(text), CATALOGUE, text).query, rows), rows))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT ra FROM psc",
+        f"SELECT ra FROM psc WHERE {CONE} AND ra > 10",
+        "SELECT ra FROM psc WHERE j_m > 10 OR ra > 10",
+        "SELECT p.ra FROM psc AS p JOIN xsc AS x ON p.ext_key = x.ext_key",
+        "SELECT p.ra FROM psc AS p JOIN xsc AS x ON p.ext_key + 1 = x.ext_key WHERE p.ra < x.ra",
+        "SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.01",
+        "SELECT p.ra FROM psc AS p JOIN xsc AS x USING (ext_key)",
+        "SELECT s.a FROM (SELECT ra AS a FROM psc) AS s",
+    ],
+)
+def test_nothing_to_say(text: str) -> None:
+    assert told(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "begin"),
+    [
+        ("SELECT ra FROM psc WHERE ra BETWEEN 1 AND 2 AND dec > 5", "ra and dec of psc are compared with numbers"),
+        ("SELECT ra FROM psc AS p WHERE 5 < p.dec", "dec of p is compared with numbers"),
+        (f"SELECT s.ra FROM (SELECT ra FROM psc WHERE ra < 5) AS s WHERE s.ra IN (SELECT ra FROM psc WHERE {CONE})",
+         "ra of psc is compared"),
+    ],
+)  # fmt: skip
+def test_coordinates_that_are_compared_by_themselves(text: str, begin: str) -> None:
+    (said,) = told(text)
+    assert said.startswith(begin)
+    assert "CONTAINS(POINT(ra, dec), ...)" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "size"),
+    [
+        ("SELECT p.ra FROM psc AS p, xsc AS x", "p and x", "(2,000 x 30)"),
+        ("SELECT p.ra FROM psc AS p JOIN xsc AS x ON p.j_m < x.j_m_k20fe", "p and x", "(2,000 x 30)"),
+        ("SELECT p.ra FROM psc AS p, xsc AS x WHERE p.ext_key = 5 AND x.ext_key = 5", "p and x", "(2,000 x 30)"),
+        ("SELECT p.ra FROM psc AS p, xsc AS x, (SELECT ra FROM psc) AS d WHERE p.ext_key = x.ext_key", "d and p with x",
+         "(2,000 x 30 x ?)"),
+    ],
+)  # fmt: skip
+def test_products(text: str, names: str, size: str) -> None:
+    (said,) = told(text)
+    assert f"joins {names}: " in said
+    assert said.endswith(size)
