@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import cdshealpix.nested
 import httpx
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import Latitude, Longitude
 from astropy.table import Table
+from lxml import html
 
 Ask = Callable[..., httpx.Response]
 
@@ -140,6 +142,25 @@ def test_a_browser_gets_a_page(client: httpx.Client) -> None:
     assert answer.headers["content-type"] == "text/html"
     assert "<h2>Plan of DuckDB</h2>" in answer.text
     assert "<b>" not in answer.text and "&lt;b&gt;&amp;" in answer.text
+
+
+def test_the_front_page_has_a_button(client: httpx.Client) -> None:
+    """It goes with the format that the form has for rows."""
+    form = html.fromstring(client.get("/").text).forms[0]
+    (button,) = form.xpath(".//button[@formaction]")
+    path = urlsplit(button.get("formaction")).path
+    for name in form.xpath(".//option/@value"):
+        fields = dict(form.fields) | {"RESPONSEFORMAT": name}
+        answer = client.get(path, params=fields, headers={"Accept": "text/html,application/xhtml+xml"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html")
+        assert "Plan of DuckDB" in answer.text
+    fields["RESPONSEFORMAT"] = "nonsense"
+    assert client.get(path, params=fields, headers={"Accept": "text/html"}).status_code == 400
+
+
+def test_head_has_the_type(client: httpx.Client) -> None:
+    answer = client.head("/tap/explain", params={"QUERY": CONE, "LANG": "ADQL"})
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "application/json", b"")
 
 
 @pytest.mark.parametrize("name", ["votable", "csv", "application/fits"])

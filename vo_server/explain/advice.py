@@ -30,10 +30,10 @@ def _unbounded(query: q.Select) -> Iterator[str]:
         compared = [f for f in own if any(_bounds(c, f) for c in conditions)]
         if compared:
             names = " and ".join(f.name for f in compared)
-            verb = "are" if len(compared) > 1 else "is"
             yield (
-                f"{names} of {scan.name} {verb} compared with numbers, which the index of positions does not help;"
-                f" it helps 1 = CONTAINS(POINT({position.ra}, {position.dec}), ...) of a CIRCLE, BOX or POLYGON"
+                f"the index does not help where {names} of {scan.name} {'are' if len(compared) > 1 else 'is'} compared"
+                f" with numbers; it does with 1 = CONTAINS(POINT({position.ra}, {position.dec}), BOX(...)),"
+                " a CIRCLE or a POLYGON"
             )
 
 

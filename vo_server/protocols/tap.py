@@ -28,7 +28,7 @@ from vo_server.documents.capability import (
 from vo_server.errors import Fault, UsageFault
 from vo_server.explain import WRITERS, Inquiry
 from vo_server.explain import explain as explained
-from vo_server.formats import BINARY2, JSON, Choice, announced
+from vo_server.formats import BINARY2, HTML, JSON, Choice, announced, choose
 from vo_server.model.result import Info
 from vo_server.protocols import dali, examples, origin
 from vo_server.protocols.refuse import in_format
@@ -75,7 +75,7 @@ async def explain(request: Request, site: Site) -> Response:
     """
     request.state.choice = Choice(JSON, JSON.media_type)
     given = await dali.parameters(request, site.upload_limit)
-    choice = dali.format_for(request, given, JSON, tuple(WRITERS))
+    choice = _form(request, given)
     maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
     text = _query(given)
     sent = await uploads(request, given, site)
@@ -88,6 +88,16 @@ async def explain(request: Request, site: Site) -> Response:
 
     body = await anyio.to_thread.run_sync(work)
     return document(request, body, choice.content_type, {"Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode"})
+
+
+def _form(request: Request, given: dali.Parameters) -> Choice:
+    """The format of an explanation. The form of the front page names one for rows, which its button Explain cannot take
+    back: a person gets a page then."""
+    asked = given.one("RESPONSEFORMAT")
+    if asked is not None and dali.from_person(request) and choose(asked).format not in WRITERS:
+        request.state.choice = Choice(HTML, HTML.media_type)
+        return Choice(HTML, HTML.media_type)
+    return dali.format_for(request, given, JSON, tuple(WRITERS))
 
 
 def _query(given: dali.Parameters) -> str:
