@@ -12,6 +12,7 @@ from vo_server.adql.resolve import resolve
 from vo_server.answer import prepared
 from vo_server.catalogue.catalogue import Schema
 from vo_server.engines.engine import Compiled, Explained, literal, steps
+from vo_server.explain import WRITERS, Inquiry, explain
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 
@@ -54,6 +55,25 @@ def test_the_plan_names_the_tables_and_expects_rows(world: World, text: str) -> 
     said = " ".join(f"{step.name} {' '.join(step.details.values())}" for step in steps(plan)).lower()
     assert "scan" in said
     assert any(step.rows for step in steps(plan))
+
+
+def test_the_whole_explanation(world: World) -> None:
+    text = (
+        "SELECT s.id, p.spot FROM sky.stars AS s JOIN sky.spots AS p ON DISTANCE(s.ra, s.dec, p.ra, p.dec) < 1"
+        " WHERE 1 = CONTAINS(POINT(s.ra, s.dec), CIRCLE(10, 20, 2.5))"
+    )
+    meant = resolve(parse(text), world.catalogue, text)
+    done = explain(Inquiry(text, meant, world.engine, 1000))
+    stars, spots = done.readings
+    assert (stars.name, stars.rows) == ("s", len(world.stars["id"]))
+    assert (spots.name, spots.rows, spots.stretches) == ("p", len(world.spots["spot"]), None)
+    assert stars.stretches is not None and 0 < stars.stretches.sky < 0.01
+    (join,) = done.joins
+    assert (join.spread, join.other) == ("p", "s")
+    assert done.estimate.engine is not None
+    assert [c.name for c in done.columns] == ["id", "spot"]
+    for write in WRITERS.values():
+        assert done.engine.engine.encode() in write(done)
 
 
 def test_no_row_is_read(world: World) -> None:
