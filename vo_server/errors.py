@@ -118,7 +118,7 @@ class QueryFault(UsageFault):
         """With line and column, both from 1, where the place is known; where there are further faults, with `errors`,
         which are all of them, itself first."""
         said = super().told()
-        if self.place is not None and self.text:
+        if self.place is not None:
             said["line"], said["column"] = self.place.line_column(self.text)
         return said | ({"errors": [dict(said), *(f.told() for f in self.further)]} if self.further else {})
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -91,6 +91,20 @@ def test_syntax_only_still_finds_syntax_errors(run: Run) -> None:
     assert done.returncode == 1
     (row,) = rows(done)
     assert (row["ok"], row["line"], row["column"]) == (False, 1, 12)
+
+
+def test_an_empty_query_has_a_place(run: Run) -> None:
+    (row,) = rows(run("adql", "check", given='{"adql": ""}'))
+    assert (row["ok"], row["line"], row["column"]) == (False, 1, 1)
+
+
+def test_a_mistake_of_ours_is_told_of_its_query_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def meaning(text: str, catalogue: object) -> NoReturn:
+        raise RecursionError
+
+    monkeypatch.setattr("vo_server.commands.adql_check.meaning", meaning)
+    told = rows(run("adql", "check", given=f"{GOOD}\n{GOOD}"))
+    assert [row["error"] for row in told] == ["internal error (RecursionError)"] * 2
 
 
 def test_lines_that_hold_no_query_are_not_lost(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,14 +20,16 @@ from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.commands.command import Command
 from vo_server.commands.queries import Entry, entries
 from vo_server.commands.terminal import say, told
-from vo_server.errors import Fault
+from vo_server.errors import EngineFault, Fault
 from vo_server.settings import Settings
+
+log = logging.getLogger(__name__)
 
 Judge = Callable[[str], tuple[str, ...]]
 """The warnings that a query gives; raises the fault of one that is refused."""
 
-Say = Callable[[str, Entry, "Fault | None", tuple[str, ...]], None]
-"""Tells the verdict on an entry of a file: what is wrong with it, and its warnings."""
+Tell = Callable[[str, Entry, "Fault | None", tuple[str, ...]], None]
+"""Writes the verdict on an entry of a file: what is wrong with it, None for nothing, and its warnings."""
 
 _EXAMPLES = """examples:
   vo-server adql check queries.jsonl            by the tables of this service
@@ -36,9 +39,9 @@ _EXAMPLES = """examples:
 
 A line of JSON lines is an object whose key "adql" is the query. It is written
 back with "ok"; if it is not ok, with "error", "line" and "column" in the query,
-"hint" and "code"; with "warnings" if there are any. All other keys stay. What
-is no such object comes back as "input", with "file" and "file_line". Nothing
-need be loaded.
+"hint", "code" and, of several, all "errors"; with "warnings" if there are any.
+All other keys stay. What is no such object comes back as "input", with "file"
+and "file_line". Nothing need be loaded.
 
 exit codes:
   0 all queries are ok, 1 some are not"""
@@ -49,12 +52,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="*", metavar="FILE", help="JSON lines, or .sql and .adql files; - is standard input, the default"
     )
     parser.add_argument("--syntax-only", action="store_true", help="leave names of tables and columns unresolved")
-    parser.add_argument("--format", choices=("json", "text"), default="json", help="(default: json)")
+    parser.add_argument("--format", choices=("json", "text"), default="json", help="for programs (default) or people")
 
 
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     judge = _syntax if parsed.syntax_only else _of_service(settings)
-    tell: Say = _as_json if parsed.format == "json" else _as_text
+    tell: Tell = _as_json if parsed.format == "json" else _as_text
     total = wrong = 0
     for name in parsed.files or ["-"]:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
@@ -83,6 +86,9 @@ def _verdict(entry: Entry, judge: Judge) -> tuple[Fault | None, tuple[str, ...]]
         return None, judge(entry.query)
     except Fault as fault:
         return fault, ()
+    except Exception as error:
+        log.exception("%s", entry.query)
+        return EngineFault(f"internal error ({type(error).__name__})"), ()
 
 
 # ---------------------------------------------------------------- writing
