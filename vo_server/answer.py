@@ -104,6 +104,7 @@ class Question:
     infos: tuple[Info, ...] = ()
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
     brief: bool = field(default=False, init=False)
+    _result: Result | None = field(default=None, init=False)
     _run: Run | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
 
@@ -113,7 +114,13 @@ class Question:
         Raises what the engine raises before them. MAXREC 0 asks for the metadata alone: no query is run.
         """
         result = Result(self.query.columns, self._batches(), self.title, self.description, self.infos)
-        return Answer(self.format.write(result.limited(self.maxrec)), self.stop)
+        self._result = result.limited(self.maxrec)
+        return Answer(self.format.write(self._result), self.stop)
+
+    @property
+    def overflow(self) -> bool:
+        """Is it known by now that rows are left out?"""
+        return self._result is not None and self._result.overflow
 
     def stop(self) -> None:
         """End the query, if it is running."""

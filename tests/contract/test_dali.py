@@ -14,6 +14,7 @@ import pytest
 from astropy.io.votable.tree import VOTableFile
 
 from vo_server.adql.udfs import RECORDS
+from vo_server.formats import FORMATS, Format
 from vo_server.settings import Settings
 
 Ask = Callable[..., httpx.Response]
@@ -47,7 +48,7 @@ def refused(answer: httpx.Response, *words: str) -> None:
 def test_names_have_no_case(client: httpx.Client) -> None:
     answer = client.get("/tap/sync", params={"lang": "ADQL", "Query": FIVE, "responseFormat": "csv", "maxRec": "2"})
     assert answer.status_code == 200
-    assert len(answer.text.splitlines()) == 3
+    assert len(answer.text.splitlines()) == 4
 
 
 @pytest.mark.parametrize("name", ["QUERY", "LANG", "MAXREC", "RESPONSEFORMAT", "FORMAT", "RUNID", "REQUEST"])
@@ -176,6 +177,27 @@ def test_maxrec_zero_does_not_ask_the_database(ask: Ask) -> None:
     answer = ask("SELECT COUNT(*) AS n FROM psc AS a, psc AS b, psc AS c", MAXREC="0")
     assert statuses(answer) == ["OK", "OVERFLOW"]
     assert answer.elapsed.total_seconds() < 5
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
+def test_overflow_of_a_short_answer_is_in_the_header(ask: Ask, format: Format) -> None:
+    for query, maxrec, said in ((FIVE, "2", "OVERFLOW"), (FIVE, "5", None), ("SELECT * FROM psc", "0", "OVERFLOW")):
+        answer = ask(query, MAXREC=maxrec, RESPONSEFORMAT=format.name)
+        assert (answer.status_code, answer.headers.get("Query-Status")) == (200, said)
+
+
+@pytest.mark.parametrize("format", ["fits", "parquet"])
+def test_overflow_of_a_file_is_in_the_header(ask: Ask, format: str) -> None:
+    answer = ask("SELECT * FROM psc", MAXREC="15000", RESPONSEFORMAT=format)
+    assert "Content-Length" not in answer.headers
+    assert answer.headers["Query-Status"] == "OVERFLOW"
+
+
+def test_overflow_of_a_long_text_is_in_its_last_line(ask: Ask) -> None:
+    answer = ask("SELECT ra, dec FROM psc", MAXREC="15000", RESPONSEFORMAT="csv")
+    lines = answer.text.splitlines()
+    assert len(lines) == 1 + 15_000 + 1
+    assert lines[-1].startswith("# OVERFLOW: The result was cut at 15000 rows")
 
 
 @pytest.mark.parametrize("maxrec", ["-1", "ten", "1.5", "1e3", "٣"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import struct
 from collections.abc import Iterator
 from decimal import Decimal
@@ -11,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv
 import pytest
+from astropy.io import ascii as texts
 from lxml import etree
 
 from vo_server.errors import Place, QueryFault, TimeoutFault
@@ -276,6 +280,54 @@ def test_infinities_and_nan() -> None:
 def test_csv_tells_empty_from_missing() -> None:
     columns = (Column("s", VARCHAR), Column('x"y', VARCHAR))
     assert document(CSV, columns, ("", None), ("a,b", 'c"d')) == b's,"x""y"\r\n"",\r\n"a,b","c""d"\r\n'
+
+
+def test_csv_tells_a_text_from_a_comment() -> None:
+    columns = (Column("#a", VARCHAR), Column("b", VARCHAR))
+    whole = document(CSV, columns, ("#1", "#"), ("a#", "b"))
+    assert whole == b'"#a",b\r\n"#1","#"\r\na#,b\r\n'
+    assert len(texts.read(whole.decode(), format="csv", comment="#")) == 2
+
+
+TWO = (Column("n", INTEGER, unit="m"), Column("a,b", VARCHAR))
+LINES = {CSV.name: b"# OVERFLOW: The result was cut at 2 rows; the limit (MAXREC): there are more.,\r\n"}
+LINES[TSV.name] = LINES[CSV.name].replace(b",\r", b"\t")
+
+
+def cut(format: Format) -> bytes:
+    rows = iter([batch(TWO, (1, "x"), (2, "y"), (3, "z"))])
+    return b"".join(format.write(Result(TWO, rows).limited(2)))
+
+
+@pytest.mark.parametrize("format", [CSV, TSV], ids=lambda f: f.name)
+def test_the_last_line_says_that_there_is_more(format: Format) -> None:
+    assert cut(format).endswith(LINES[format.name])
+    assert b"#" not in document(format, TWO, (1, "x"))
+
+
+def test_the_last_line_stops_no_reader() -> None:
+    """Those that know of comments see the rows alone; the others a row more, as wide as the rest."""
+    whole = cut(CSV)
+    assert list(map(len, csv.reader(io.StringIO(whole.decode(), newline="")))) == [2, 2, 2, 2]
+    assert pa.csv.read_csv(io.BytesIO(whole)).num_rows == 3
+    assert len(texts.read(whole.decode(), format="csv")) == 3
+    table = texts.read(whole.decode(), format="csv", comment="#")
+    assert (len(table), table["n"].dtype.kind) == (2, "i")
+    assert len(texts.read(cut(TSV).decode(), format="tab")) == 2
+
+
+@pytest.mark.parametrize("format", [CSV, TSV], ids=lambda f: f.name)
+def test_the_last_line_says_what_failed(format: Format) -> None:
+    def rows() -> Iterator[pa.RecordBatch]:
+        yield batch(TWO, (1, "x"))
+        raise TimeoutFault('"300" s,\tthe limit')
+
+    pieces = format.write(Result(TWO, rows()))
+    seen = [next(pieces), next(pieces)]
+    with pytest.raises(TimeoutFault):
+        next(pieces)
+    line = b"".join(seen).splitlines()[-1]
+    assert line.rstrip(b",\t") == b"# ERROR: UsageFault: 300 s; the limit"
 
 
 def test_tsv_has_no_tabs_in_values() -> None:

@@ -1,11 +1,14 @@
 """CSV (RFC 4180) and TSV, with a header line (TAP 1.1 section 3.2).
 
-Neither has a place to say that rows were left out or that something failed: an overflow stays unsaid, and a fault
-after the first byte is raised, so that the connection breaks off instead of ending like a whole answer.
+Neither has a place to say that rows were left out or that something failed. So a last line says it, which begins with
+`#` and has as many cells as all others: readers that know of comments skip it, the others show it and do not stumble.
+There is none where all is well. A fault after the first byte is raised beside, so that the connection breaks off
+instead of ending like a whole answer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -17,12 +20,15 @@ from vo_server.errors import Fault
 from vo_server.formats.arrays import blocks, conform, gather, offsets
 from vo_server.formats.cells import Words, each, holds, joined, literal, spelled, table
 from vo_server.formats.format import Format
+from vo_server.formats.votable import failed, overflow
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 
 PLAIN = "text/plain;charset=utf-8"
 
-NEED_QUOTES = table(b'",\r\n')
+COMMENT = "#"
+
+NEED_QUOTES = table(b'",\r\n#')
 NEED_BLANKS = table(b"\t\r\n")
 
 WORDS = Words("Infinity", "-Infinity")
@@ -31,13 +37,13 @@ Guard = Callable[[pa.Array], pa.Array]
 
 
 def _quoted(array: pa.Array) -> pa.Array:
-    """Texts for CSV: in quotes where they hold a quote, a comma or a line's end, and where they are empty.
+    """Texts for CSV: in quotes where they hold a quote, a comma or a line's end, begin like a comment, or are empty.
 
     So an empty text differs from a missing value for those who look.
     """
     if not holds(array, NEED_QUOTES) and not _has_empty(array):
         return array
-    needed = pc.match_substring_regex(array, '[",\r\n]|^$')
+    needed = pc.match_substring_regex(array, '[",\r\n]|^#|^$')
     inner = pc.replace_substring(array, '"', '""')
     return pc.if_else(needed, pc.binary_join_element_wise(literal('"'), inner, literal('"'), literal("")), array)
 
@@ -58,10 +64,24 @@ def _write(result: Result, separator: str, end: str, guard: Guard) -> Iterator[b
 
 
 def _lines(result: Result, separator: str, end: str, guard: Guard) -> Iterator[bytes]:
-    for batch in result.batches:
-        for block in blocks(batch):
-            arrays = conform(block, result.columns)
-            yield joined(each(arrays, result.columns, partial(_cells, guard=guard)), "", separator, end)
+    rows = 0
+    try:
+        for batch in result.batches:
+            for block in blocks(batch):
+                arrays = conform(block, result.columns)
+                yield joined(each(arrays, result.columns, partial(_cells, guard=guard)), "", separator, end)
+                rows += block.num_rows
+    except Exception as error:
+        yield _said(failed(error), result, separator, end)
+        raise
+    if result.overflow:
+        yield _said(overflow(rows), result, separator, end)
+
+
+def _said(status: Info, result: Result, separator: str, end: str) -> bytes:
+    """The line that says that rows are missing: what would need quotes is not in it."""
+    words = re.sub(r'["\s]+', " ", f"{COMMENT} {status.value}: {status.text}".replace(",", ";"))
+    return (words + separator * (len(result.columns) - 1) + end).encode()
 
 
 def _line(names: Iterator[str], separator: str, end: str, guard: Guard) -> bytes:

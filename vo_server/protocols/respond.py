@@ -29,6 +29,11 @@ SOON = 0.02
 """Seconds after which an answer begins with what there is."""
 
 
+STATUS = "Query-Status"
+"""A header of answers of which rows are left out, where that is known before their first byte: of short ones, and of
+files that are whole before they leave."""
+
+
 async def stream(request: Request, question: Question, media_type: str, filename: str) -> Response:
     """The answer to a question, once its first rows are there.
 
@@ -43,6 +48,8 @@ async def stream(request: Request, question: Question, media_type: str, filename
     if packed:
         headers["Content-Encoding"] = "gzip"
     begun = await _begun(request, question, packed)
+    if question.overflow:
+        headers[STATUS] = "OVERFLOW"
     if begun.rest is None:
         return Response(begun.head, headers=headers)
     if request.method == "HEAD":
@@ -130,16 +137,21 @@ def _accepts_gzip(request: Request) -> bool:
 
 
 def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Level 1: the answers are long and made quickly. The first piece is flushed, so that it leaves at once."""
+    """Level 1: the answers are long and made quickly. The first piece is flushed, so that it leaves at once, and so is
+    what came before a fault."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     first = True
-    for piece in pieces:
-        packed = packer.compress(piece)
-        if first:
-            packed += packer.flush(zlib.Z_SYNC_FLUSH)
-            first = False
-        if packed:
-            yield packed
+    try:
+        for piece in pieces:
+            packed = packer.compress(piece)
+            if first:
+                packed += packer.flush(zlib.Z_SYNC_FLUSH)
+                first = False
+            if packed:
+                yield packed
+    except Exception:
+        yield packer.flush(zlib.Z_SYNC_FLUSH)
+        raise
     yield packer.flush()
 
 
