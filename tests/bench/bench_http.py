@@ -83,10 +83,10 @@ def machine() -> tuple[float, float]:
 
 
 @contextmanager
-def serving(data: Path, rows: int, port: int) -> Iterator[tuple[str, int]]:
+def serving(data: Path, rows: int, port: int, **variables: str) -> Iterator[tuple[str, int]]:
     """A server over a data folder, filled first where there is nothing in it; its URL and process id."""
     command = [sys.executable, "-m", "vo_server"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
     subprocess.run(
         [*command, "demo", "--no-serve", "--rows", str(rows), "--data", str(data)], check=True, env=environment
     )

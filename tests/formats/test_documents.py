@@ -285,7 +285,7 @@ def test_csv_tells_empty_from_missing() -> None:
 def test_csv_tells_a_text_from_a_comment() -> None:
     columns = (Column("#a", VARCHAR), Column("b", VARCHAR))
     whole = document(CSV, columns, ("#1", "#"), ("a#", "b"))
-    assert whole == b'"#a",b\r\n"#1","#"\r\na#,b\r\n'
+    assert whole == b'"#a",b\r\n"#1","#"\r\n"a#",b\r\n'
     assert len(texts.read(whole.decode(), format="csv", comment="#")) == 2
 
 

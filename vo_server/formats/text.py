@@ -37,13 +37,13 @@ Guard = Callable[[pa.Array], pa.Array]
 
 
 def _quoted(array: pa.Array) -> pa.Array:
-    """Texts for CSV: in quotes where they hold a quote, a comma or a line's end, begin like a comment, or are empty.
+    """Texts for CSV: in quotes where they hold a quote, a comma, a line's end or what begins a comment, or are empty.
 
     So an empty text differs from a missing value for those who look.
     """
     if not holds(array, NEED_QUOTES) and not _has_empty(array):
         return array
-    needed = pc.match_substring_regex(array, '[",\r\n]|^#|^$')
+    needed = pc.match_substring_regex(array, '[",\r\n#]|^$')
     inner = pc.replace_substring(array, '"', '""')
     return pc.if_else(needed, pc.binary_join_element_wise(literal('"'), inner, literal('"'), literal("")), array)
 
