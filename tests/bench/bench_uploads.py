@@ -3,7 +3,8 @@
     python tests/bench/bench_uploads.py                    1,000,000 rows of a number and a position, in each format
     python tests/bench/bench_uploads.py --rows 100000 --only csv,fits --data DIR
 
-CPU is the server's, user and system; memory is the peak of its resident set, by /proc (Linux). A machine that is busy with other things makes the time longer and not the CPU.
+CPU is the server's, user and system; memory is the peak of its resident set, by /proc (Linux). A machine that is busy
+with other things makes the time longer and not the CPU.
 """
 
 from __future__ import annotations
@@ -75,15 +76,18 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     made = table(options.rows)
-    with tempfile.TemporaryDirectory() as folder:
-        with serving(options.data or Path(folder), 20_000, 0, VO_SERVER_UPLOAD_LIMIT="1000000000") as (url, pid):
-            server = Process(pid)
-            ask(url, body(b"id,ra,dec\n1,2,3\n"))
-            print(f"{'':12}{'s':>7}{'CPU s':>8}{'rows/s':>12}{'MB/s':>7}{'MB':>6}{'memory MB':>11}")
-            for format in FORMATS:
-                if options.only is None or format.name in options.only.split(","):
-                    document = b"".join(format.write(Result(COLUMNS, iter([made]))))
-                    print(line(format.name, url, server, document, options), flush=True)
+    limit = {"VO_SERVER_UPLOAD_LIMIT": "1000000000"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(options.data or Path(folder), 20_000, 0, **limit) as (url, pid),
+    ):
+        server = Process(pid)
+        ask(url, body(b"id,ra,dec\n1,2,3\n"))
+        print(f"{'':12}{'s':>7}{'CPU s':>8}{'rows/s':>12}{'MB/s':>7}{'MB':>6}{'memory MB':>11}")
+        for format in FORMATS:
+            if options.only is None or format.name in options.only.split(","):
+                document = b"".join(format.write(Result(COLUMNS, iter([made]))))
+                print(line(format.name, url, server, document, options), flush=True)
 
 
 def line(name: str, url: str, server: Process, document: bytes, options: argparse.Namespace) -> str:

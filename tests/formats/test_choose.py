@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vo_server.errors import UsageFault
-from vo_server.formats import BINARY, BINARY2, CSV, FORMATS, HTML, TABLEDATA, TSV, Format, announced, choose
+from vo_server.formats import BINARY, BINARY2, CSV, FITS, FORMATS, HTML, TABLEDATA, TEXT, TSV, Format, announced, choose
 
 B2, TD = BINARY2.media_type, TABLEDATA.media_type
 
@@ -35,6 +35,11 @@ B2, TD = BINARY2.media_type, TABLEDATA.media_type
         ("text/csv; header=present; charset=utf-8", CSV, "text/csv;header=present;charset=utf-8"),
         ("TSV", TSV, "text/tab-separated-values"),
         ("text/tab-separated-values", TSV, "text/tab-separated-values"),
+        ("ivo://ivoa.net/std/TAPRegExt#output-votable-td", TABLEDATA, TD),
+        ("ivo://ivoa.net/std/TAPRegExt#output-votable-binary2", BINARY2, B2),
+        ("application/fits", FITS, "application/fits"),
+        ("text/plain", TEXT, "text/plain"),
+        ("text/html", HTML, "text/html"),
     ],
 )
 def test_asked(asked: str | None, format: Format, content_type: str) -> None:
@@ -84,6 +89,13 @@ def test_what_capabilities_tell_is_true(default: Format) -> None:
         ("application/x-votable+xml;serialization=BINARY2, text/csv;q=0.5", BINARY2),
         ("text/csv;q=0, text/xml;q=0.1", TABLEDATA),
         ("rubbish,,;q=x, text/csv;q=7", TABLEDATA),
+        ("text/csv;q=0.5, */*", TABLEDATA),
+        ("*/*, text/csv", CSV),
+        ("*/*;q=0.1, text/csv;q=0.2", CSV),
+        ("image/*, text/csv;q=0.5", FITS),
+        ("text/*, application/fits;q=0.9", TABLEDATA),
+        ("audio/*, video/mp4", TABLEDATA),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", HTML),
     ],
 )
 def test_accept(accept: str, format: Format) -> None:

@@ -46,14 +46,14 @@ def choose(
 ) -> Choice:
     """The format that a request wants.
 
-    RESPONSEFORMAT rules; without it the first media type of the Accept header that we have, without that the default.
-    The default also answers to the names it shares with others ("votable").
+    RESPONSEFORMAT rules; without it the dearest media type of the Accept header that we have, without that the default.
+    The default also answers to the names it shares with others ("votable"), and to "*/*" and its like.
 
     Raises UsageFault for a RESPONSEFORMAT that is not offered.
     """
     ordered = (default, *(f for f in offered if f is not default))
     if responseformat is None or not responseformat.strip():
-        found = (_by_media(media, ordered) for media in accepted(accept or ""))
+        found = (_by_range(media, ordered) or _by_media(media, ordered) for media in accepted(accept or ""))
         return next((choice for choice in found if choice), Choice(default, default.media_type))
     choice = _by_alias(responseformat, ordered) or _by_media(parse(responseformat), ordered)
     if choice is None:
@@ -73,11 +73,11 @@ def announced(
 
 
 def _by_alias(asked: str, formats: Sequence[Format]) -> Choice | None:
-    """By a short name; a bare media type is not one, as it must come back in the Content-Type."""
+    """By a short name or an IVOA id; a bare media type is no name, as it must come back in the Content-Type."""
     word = asked.strip().lower()
     for format in formats:
         short = (name for name in format.family if "/" not in name)
-        if word in map(str.lower, (*format.aliases, *short)):
+        if word in map(str.lower, (*format.aliases, *short, format.ivoa_id or "")):
             return Choice(format, format.media_type)
     return None
 
@@ -91,6 +91,14 @@ def _by_media(asked: MediaType | None, formats: Sequence[Format]) -> Choice | No
             missing = tuple(p for p in format.required if p[0] not in given)
             return Choice(format, MediaType(asked.essence, asked.parameters + missing).text)
     return None
+
+
+def _by_range(asked: MediaType, formats: Sequence[Format]) -> Choice | None:
+    """By "text/*": under the name that is of this kind."""
+    kind, _, rest = asked.essence.partition("/")
+    names = ((format, name) for format in formats for name in (format.media_type, *format.family))
+    fits = (Choice(f, name) for f, name in names if "/" in name and kind in ("*", name.partition("/")[0]))
+    return next(fits, None) if rest == "*" else None
 
 
 def _agrees(format: Format, name: str, value: str) -> bool:

@@ -49,17 +49,15 @@ def parse(text: str) -> MediaType | None:
 
 
 def accepted(header: str) -> list[MediaType]:
-    """The media types of an Accept header that name a type in full, the dearest first; their weights taken off."""
+    """The media types of an Accept header, the dearest first and of those the ones in full; their weights taken off."""
     weighed: list[tuple[float, MediaType]] = []
     for piece in _PIECE.findall(header):
         media = parse(piece)
-        if media is None or "*" in media.essence:
-            continue
-        weight = _weight(dict(media.parameters).get("q", "1"))
-        if weight > 0:
+        weight = _weight(dict(media.parameters).get("q", "1")) if media else 0
+        if media is not None and weight > 0:
             kept = tuple(p for p in media.parameters if p[0] != "q")
             weighed.append((weight, MediaType(media.essence, kept)))
-    return [media for _, media in sorted(weighed, key=lambda pair: -pair[0])]
+    return [media for _, media in sorted(weighed, key=lambda pair: (-pair[0], pair[1].essence.count("*")))]
 
 
 def _weight(text: str) -> float:

@@ -10,9 +10,10 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Collection
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -52,7 +53,7 @@ class Allowed:
             hint = f"uploads by URL come from {', '.join(self.hosts)}" if self.hosts else "send the table inline"
             raise UsageFault(f"this service takes no uploads from {host}", hint=hint)
         found = _addresses(host, port)
-        if mine or all(ipaddress.ip_address(a).is_global for a in found) or host in found:
+        if mine or all(map(_public, found)) or host in found:
             return found[0], port
         raise UsageFault(f"{host} has a private address", hint="the operator may list the address itself")
 
@@ -75,43 +76,85 @@ def _addresses(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-def fetch(url: str, allowed: Allowed, limit: int) -> IO[bytes]:
+def _public(address: str) -> bool:
+    """May anybody have this address? One that leads on to another is looked at for that one."""
+    found = ipaddress.ip_address(address)
+    inner = [found]
+    if isinstance(found, ipaddress.IPv6Address):
+        inner += [a for a in (found.ipv4_mapped, found.sixtofour, *(found.teredo or ())) if a is not None]
+        inner += [ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)] if found in _NAT64 else []
+    return all(a.is_global and not a.is_multicast for a in inner[1:] or inner)
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def fetch(url: str, allowed: Allowed, limit: int, before: int = 0) -> IO[bytes]:
     """What is at a URL, as a file to be read from its beginning.
 
-    Raises UsageFault where it is not allowed, not there or too slow; TooLargeFault beyond `limit` bytes.
+    Raises UsageFault where it is not allowed, not there or too slow; TooLargeFault where it has, with the bytes of
+    other uploads that came `before`, more than `limit` bytes.
     """
     until = time.monotonic() + SECONDS
     for _ in range(REDIRECTS):
         parts = urlsplit(url)
         connection = _connection(parts, allowed.address(parts), until)
         try:
-            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("GET", path, headers={MARK: "1", "User-Agent": "vo_server", "Accept": "*/*"})
-            answer = connection.getresponse()
-            if answer.status not in _REDIRECTS:
-                return _taken(answer, url, limit, until)
+            with _no_later_than(until, connection):
+                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                connection.request("GET", path, headers={MARK: "1", "User-Agent": "vo_server", "Accept": "*/*"})
+                answer = connection.getresponse()
+                if answer.status not in _REDIRECTS:
+                    return _taken(answer, url, limit, before, until)
             url = urljoin(url, answer.getheader("Location") or "")
         except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() >= until:
+                raise UsageFault(f"{url} took longer than {SECONDS:g} s") from None
             raise UsageFault(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
         finally:
             connection.close()
     raise UsageFault(f"{url} is redirected more than {REDIRECTS} times")
 
 
-def _taken(answer: http.client.HTTPResponse, url: str, limit: int, until: float) -> IO[bytes]:
+@contextmanager
+def _no_later_than(until: float, connection: http.client.HTTPConnection) -> Iterator[None]:
+    """A while in which a connection is used and then cut off: who sends a byte now and then is never late by itself."""
+
+    def cut() -> None:
+        with suppress(OSError, AttributeError):  # closed by itself, or not open yet
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(0.0, until - time.monotonic()), cut)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _taken(answer: http.client.HTTPResponse, url: str, limit: int, before: int, until: float) -> IO[bytes]:
     if answer.status != 200:
         raise UsageFault(f"{url} answers {answer.status} {answer.reason}")
+    if answer.length is not None and before + answer.length > limit:
+        raise too_large(before + answer.length, limit)
     with ExitStack() as stack:
         file = stack.enter_context(SpooledTemporaryFile[bytes](MEMORY))
         while piece := answer.read1(PIECE):
             file.write(piece)
-            if file.tell() > limit:
-                raise TooLargeFault(f"{url} has more than {limit:,} bytes, the limit of this service for uploads")
-            if time.monotonic() > until:
-                raise UsageFault(f"{url} took longer than {SECONDS:g} s")
+            if before + file.tell() > limit:
+                raise too_large(before + file.tell(), limit, "at least ")
+        if time.monotonic() >= until:  # what was cut off may look like all that there is
+            raise TimeoutError
+        if answer.length:
+            raise http.client.IncompleteRead(b"", answer.length)
         file.seek(0)
         stack.pop_all()
         return file
+
+
+def too_large(size: int, limit: int, more: str = "") -> TooLargeFault:
+    """What is said of uploads that have too many bytes."""
+    return TooLargeFault(f"the uploads have {more}{size:,} bytes, where {limit:,} are the limit of this service")
 
 
 def _connection(url: SplitResult, address: tuple[str, int], until: float) -> http.client.HTTPConnection:
@@ -145,4 +188,5 @@ class _Secure(http.client.HTTPSConnection):
     @override
     def connect(self) -> None:
         plain = socket.create_connection(self._address, self.timeout)
-        self.sock = self._known.wrap_socket(plain, server_hostname=self.host)
+        self.sock = self._known.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock.do_handshake()

@@ -14,11 +14,11 @@ import pyarrow as pa
 from starlette.requests import Request
 
 from vo_server.catalogue.catalogue import UPLOADS, Catalogue, Schema
-from vo_server.errors import TooLargeFault, UsageFault
+from vo_server.errors import UsageFault
 from vo_server.formats.read import Upload, read
 from vo_server.model.column import Table
 from vo_server.protocols.dali import Parameters
-from vo_server.protocols.fetch import MARK, Allowed, fetch
+from vo_server.protocols.fetch import MARK, Allowed, fetch, too_large
 from vo_server.protocols.service import Site
 
 SCHEMA = Schema(UPLOADS, description="Tables that came with this query")
@@ -68,33 +68,28 @@ async def uploads(request: Request, given: Parameters, site: Site) -> Uploads:
     if not site.upload_limit:
         raise UsageFault("this service takes no uploads")
     made: dict[str, Upload] = {}
-    left = site.upload_limit
+    size = 0
     for name, uri in wanted.items():
-        file, size = await _file(request, given, site, uri, left)
-        left -= size
-        if left < 0:
-            raise _too_large(site.upload_limit - left, site.upload_limit)
+        file = await _file(request, given, site, uri, size)
+        size += file.seek(0, 2)
+        if size > site.upload_limit:
+            raise too_large(size, site.upload_limit)
         made[name] = await anyio.to_thread.run_sync(_read, name, file, site.upload_limit)
     tables = tuple(Table(SCHEMA.name, name, upload.columns) for name, upload in made.items())
     return Uploads(tables, {name: upload.rows for name, upload in made.items()})
 
 
-def _too_large(size: int, limit: int) -> TooLargeFault:
-    return TooLargeFault(f"the uploads have {size:,} bytes, where {limit:,} are the limit of this service")
-
-
-async def _file(request: Request, given: Parameters, site: Site, uri: str, left: int) -> tuple[IO[bytes], int]:
+async def _file(request: Request, given: Parameters, site: Site, uri: str, before: int) -> IO[bytes]:
     if uri.lower().startswith("param:"):
         part = uri.partition(":")[2]
         if part not in given.files:
             sent = f"its parts are {', '.join(given.files)}" if given.files else "no files came with this request"
             raise UsageFault(f"UPLOAD speaks of the part {part!r}, which is not there", hint=sent)
-        file = given.files[part]
-    else:
-        if MARK.lower() in request.headers:
-            raise UsageFault("an upload's URL may not ask for uploads by URL itself")
-        file = await anyio.to_thread.run_sync(fetch, uri, allowed(request, site), left, limiter=_limiter(request))
-    return file, file.seek(0, 2)
+        return given.files[part]
+    if MARK.lower() in request.headers:
+        raise UsageFault("an upload's URL may not ask for uploads by URL itself")
+    arguments = (uri, allowed(request, site), site.upload_limit, before)
+    return await anyio.to_thread.run_sync(fetch, *arguments, limiter=_limiter(request))
 
 
 def allowed(request: Request, site: Site) -> Allowed:
