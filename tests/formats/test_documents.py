@@ -282,6 +282,14 @@ def test_csv_tells_empty_from_missing() -> None:
     assert document(CSV, columns, ("", None), ("a,b", 'c"d')) == b's,"x""y"\r\n"",\r\n"a,b","c""d"\r\n'
 
 
+def test_csv_of_one_column_has_no_empty_line() -> None:
+    """Readers pass over those: a row would be lost."""
+    whole = document(CSV, NUMBER, (1,), (None,), (3,))
+    assert whole == b'n\r\n1\r\n""\r\n3\r\n'
+    assert texts.read(whole.decode(), format="csv")["n"].tolist() == [1, None, 3]
+    assert pa.csv.read_csv(io.BytesIO(whole))["n"].to_pylist() == [1, None, 3]
+
+
 def test_csv_tells_a_text_from_a_comment() -> None:
     columns = (Column("#a", VARCHAR), Column("b", VARCHAR))
     whole = document(CSV, columns, ("#1", "#"), ("a#", "b"))

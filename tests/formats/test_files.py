@@ -17,7 +17,7 @@ from vo_server.formats import ARROW, FITS, FORMATS, HTML, JSON, PARQUET, TABLEDA
 from vo_server.formats.html import MOST
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
-from vo_server.model.types import ARRAYS, BYTE, INTEGER, POLYGON, REAL, VARCHAR
+from vo_server.model.types import ARRAYS, BYTE, INTEGER, POLYGON, REAL, UNICODE, VARCHAR
 
 NUMBER = (Column("n", INTEGER, unit="m", ucd="meta.number", description="it's <a> number & " + "more " * 30),)
 INFOS = (
@@ -202,3 +202,12 @@ def test_faults(format: Format) -> None:
 def test_reals_in_json() -> None:
     said = json.loads(written(JSON, (Column("x", REAL),), (float("nan"),), (float("-inf"),), (None,), (0.1,)))
     assert said["data"] == [["NaN"], ["-Infinity"], [None], [0.1]]
+
+
+def test_fits_says_what_it_could_not_write() -> None:
+    columns = (Column("plain", VARCHAR), Column("remark", UNICODE))
+    for row, said in (((("a", "b"),), None), ((("a", "b"), ("c", "\u00e9t\u00e9")), "remark")):
+        with fits.open(io.BytesIO(written(FITS, columns, *row))) as file:
+            file.verify("exception")
+            assert file[1].header.get("QLOSSY") == said
+            assert file[1].data["remark"][-1] == ("?t?" if said else "b")

@@ -169,6 +169,15 @@ def test_fits_by_astropy() -> None:
     check_fits(read(votable(fields='<FIELD name="z" datatype="int"/>', data=inside), LIMIT))
 
 
+@pytest.mark.parametrize("form", ["C", "2M", "PC()"])
+def test_complex_numbers_of_fits(form: str) -> None:
+    sink = io.BytesIO()
+    made = {"C": np.zeros(2, "c8"), "2M": np.zeros((2, 2), "c16"), "PC()": np.array([np.zeros(2, "c8")] * 2)}[form]
+    fits.BinTableHDU.from_columns([fits.Column(name="z", format=form, array=made)]).writeto(sink)
+    with pytest.raises(UsageFault, match=r"column z holds complex numbers.*\(send their real and imaginary parts"):
+        read(sink.getvalue(), LIMIT)
+
+
 def check_fits(upload: Upload) -> None:
     first, second, _ = values(upload)
     assert first == (1, 1.5, "a", [0.0, 1.0], True, 1, 2**60)
@@ -240,7 +249,7 @@ def parquet_bomb() -> bytes:
         (lambda: votable("<TR><TD>1</TD><TD>&nbsp;</TD></TR>"), "entity"),
         (lambda: votable("<TR><TD>1</TD><TD>\x01</TD></TR>"), "XML"),
         (lambda: votable().replace(b"<TD>a", b"<TD>\xff\xfe"), "character set|XML"),
-        (lambda: votable("", fields='<FIELD name="n" datatype="floatComplex"/>'), "floatComplex"),
+        (lambda: votable("", fields='<FIELD name="n" datatype="floatComplex"/>'), "real and imaginary"),
         (lambda: votable("", fields='<FIELD name="n" datatype="int"/><FIELD name="N" datatype="int"/>'), "two columns"),
         (lambda: binary(b"\0\0\0\1\0\0\0\5ab"), "within a row"),
         (lambda: binary(b"\0\0\0\1\xff\xff\xff\xff"), "within a row"),

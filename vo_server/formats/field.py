@@ -23,6 +23,9 @@ ARRAYS = {t.votable: t for t in types.ARRAYS} | {"bit": types.ARRAYS[0], "unsign
 
 SHAPES = {("double", t.xtype): t for t in (types.POINT, types.CIRCLE, types.POLYGON)}
 
+COMPLEX = "send their real and imaginary parts as two columns"
+"""What is proposed where numbers are complex."""
+
 MOST_FIELDS = 5_000
 """Columns that a table may have."""
 
@@ -65,6 +68,8 @@ class Field:
             return self._text()
         known = SCALARS if not self.sides else ARRAYS
         kind = SHAPES.get((self.datatype, self.xtype)) or known.get(self.datatype)
+        if self.datatype in ("floatComplex", "doubleComplex"):
+            raise UsageFault(f"the column {self.name} holds complex numbers, which are not taken here", hint=COMPLEX)
         if kind is None:
             raise UsageFault(f"the column {self.name} is of the datatype {self.datatype!r}, which is not taken here")
         shape = self.arraysize if self.sides and self.arraysize != kind.arraysize else None

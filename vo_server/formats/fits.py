@@ -32,6 +32,9 @@ MEDIA_TYPE = "application/fits"
 WASTE = 1 << 28
 """Bytes of blanks that a column of texts may have before its texts go to the heap, where few programs look for them."""
 
+LOSSY = "'?' for what is not ASCII"
+"""What is said beside the columns whose texts could not be written as they are."""
+
 BEYOND_ASCII = table(bytes(range(128, 256)))
 
 NUL, TRUE, FALSE = (pa.scalar(n, pa.uint8()) for n in (0, ord("T"), ord("F")))
@@ -47,6 +50,7 @@ class Measure:
     nulls: bool = False
     low: int | None = None
     high: int | None = None
+    lossy: bool = False
 
     def see(self, array: pa.Array) -> None:
         """Look at some rows."""
@@ -117,7 +121,7 @@ def _keep(result: Result, measures: list[Measure], file: IO[bytes]) -> int:
     with pa.ipc.new_stream(file, made) as writer:
         for batch in result.batches:
             for block in blocks(batch):
-                arrays = [_plain(a) for a in conform(block, result.columns)]
+                arrays = [_plain(a, m) for a, m in zip(conform(block, result.columns), measures, strict=True)]
                 for measure, array in zip(measures, arrays, strict=True):
                     measure.see(array)
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=made))
@@ -129,11 +133,12 @@ def _kept(column: Column) -> pa.DataType:
     return pa.string() if column.type.family in ("text", "time") else column.type.arrow
 
 
-def _plain(array: pa.Array) -> pa.Array:
+def _plain(array: pa.Array, measure: Measure) -> pa.Array:
     """Times as texts, and texts in ASCII, which is all that FITS has: a question mark stands for the rest."""
     if pa.types.is_temporal(array.type):
         return times(array)
     if pa.types.is_string(array.type) and holds(array, BEYOND_ASCII):
+        measure.lossy = True
         return pc.replace_substring_regex(array, "[^\\x00-\\x7f]", "?")
     return array
 
@@ -276,6 +281,9 @@ def _extension(result: Result, places: list[Place], rows: int, heap: int) -> lis
     ]
     if result.overflow:
         cards.append(("QMESSAGE", overflow(rows).text or "", ""))
+    lossy = [p.measure.column.name for p in places if p.measure.lossy]
+    if lossy:
+        cards.append(("QLOSSY", ", ".join(lossy), LOSSY))
     names = distinct(p.measure.column.name for p in places)
     for number, (name, place) in enumerate(zip(names, places, strict=True), 1):
         cards += ((f"{key}{number}", value, "") for key, value in _about(name, place) if value is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from astropy.io import fits as astropy_fits
 from pyarrow import csv as arrow_csv
 
 from vo_server.errors import TooLargeFault, UsageFault
-from vo_server.formats.field import MOST_FIELDS, SCALARS, SHAPES, Field
+from vo_server.formats.field import COMPLEX, MOST_FIELDS, SCALARS, SHAPES, Field
 from vo_server.formats.ipc_in import sizes
 from vo_server.formats.values import timely
 from vo_server.formats.votable_in import read_votable
@@ -142,13 +143,17 @@ def _kind(name: str, kind: pa.DataType) -> types.Type:
 
 
 def csv(data: memoryview) -> Columns:
-    """CSV or TSV with a line of names; the types are what all values fit."""
+    """CSV or TSV with a line of names; the types are what all values fit.
+
+    An empty text in quotes is one, but in a single column it is a missing value: a line may not be empty.
+    """
     first = bytes(data[:65536]).partition(b"\n")[0]
     delimiter = "\t" if first.count(b"\t") > first.count(b",") else ","
+    alone = delimiter.encode() not in first
     rows = arrow_csv.read_csv(
         pa.BufferReader(data),
         parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False,
+        convert_options=arrow_csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=alone,
                                                  null_values=["", "null", "NULL"]),
     )  # fmt: skip
     made = [_narrow(name, array) for name, array in zip(rows.column_names, rows.columns, strict=True)]
@@ -187,8 +192,10 @@ def _fits_column(table: Any, n: int) -> tuple[Column, pa.Array]:
     header, name = table.header, table.columns[n].name
     said = {key: header.get(f"{word}{n + 1}") for key, word in _SAID.items()}
     found = _FORM.match(header[f"TFORM{n + 1}"])
-    if found is None or found[2] in "XCM" or (found[3] or "") in ("X", "C", "M"):
+    if found is None or found[2] == "X" or found[3] == "X":
         raise UsageFault(f"the column {name} has the TFORM {header[f'TFORM{n + 1}']!r}, which is not taken here")
+    if found[2] in "CM" or found[3] in ("C", "M"):
+        raise UsageFault(f"the column {name} holds complex numbers, which are not taken here", hint=COMPLEX)
     count = int(found[1] or 1)
     if found[2] in "PQ":
         _check_heap(table, n)
@@ -201,7 +208,9 @@ def _fits_column(table: Any, n: int) -> tuple[Column, pa.Array]:
     if values.ndim == 1:
         return _fits_scalars(name, values, kind, said, header.get(f"TNULL{n + 1}"))
     shape = "x".join(str(side) for side in values.shape[:0:-1])
-    return _fits_lists(name, list(values.reshape(len(values), -1)), found[2], said | {"shape": shape})
+    return _fits_lists(
+        name, list(values.reshape(len(values), prod(values.shape[1:]))), found[2], said | {"shape": shape}
+    )
 
 
 def _check_heap(table: Any, n: int) -> None:

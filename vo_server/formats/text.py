@@ -58,18 +58,20 @@ def _flattened(array: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(array, "[\t\r\n]", " ") if holds(array, NEED_BLANKS) else array
 
 
-def _write(result: Result, separator: str, end: str, guard: Guard) -> Iterator[bytes]:
+def _write(result: Result, separator: str, end: str, guard: Guard, alone: str) -> Iterator[bytes]:
+    """`alone` is a missing value in a table of one column: readers pass over a line that is empty."""
     yield _line((c.name for c in result.columns), separator, end, guard)
-    yield from gather(_lines(result, separator, end, guard))
+    yield from gather(_lines(result, separator, end, guard, alone if len(result.columns) == 1 else ""))
 
 
-def _lines(result: Result, separator: str, end: str, guard: Guard) -> Iterator[bytes]:
+def _lines(result: Result, separator: str, end: str, guard: Guard, null: str) -> Iterator[bytes]:
     rows = 0
     try:
         for batch in result.batches:
             for block in blocks(batch):
                 arrays = conform(block, result.columns)
-                yield joined(each(arrays, result.columns, partial(_cells, guard=guard)), "", separator, end)
+                cells = each(arrays, result.columns, partial(_cells, guard=guard))
+                yield joined(cells, "", separator, end, null)
                 rows += block.num_rows
     except Exception as error:
         yield _said(failed(error), result, separator, end)
@@ -103,7 +105,7 @@ CSV = Format(
     label="CSV, comma-separated values",
     media_type="text/csv;header=present",
     extension="csv",
-    write=partial(_write, separator=",", end="\r\n", guard=_quoted),
+    write=partial(_write, separator=",", end="\r\n", guard=_quoted, alone='""'),
     fault=in_words,
     fault_type=PLAIN,
     family=("csv", "text/csv"),
@@ -116,7 +118,7 @@ TSV = Format(
     label="TSV, tab-separated values",
     media_type="text/tab-separated-values",
     extension="tsv",
-    write=partial(_write, separator="\t", end="\n", guard=_flattened),
+    write=partial(_write, separator="\t", end="\n", guard=_flattened, alone=""),
     fault=in_words,
     fault_type=PLAIN,
     family=("tsv", "text/tab-separated-values"),
