@@ -5,6 +5,8 @@
     python tests/bench/bench_http.py --url http://host:8000 --pid 1234   measures a server that runs already
     python tests/bench/bench_http.py --only cone,top --runs 3 --json result.json
 
+    VO_SERVER_MEMORY=64MB python tests/bench/bench_http.py --only formats     with less for the database
+
 The times are those of a client on the same machine. CPU is the server's, user and system, with its children; memory
 is the peak of its resident set while it works, by /proc (Linux). "Others" is what all other processes but this client
 took of the machine at the same time: where it is more than a few per cent, measure again.
@@ -32,10 +34,14 @@ from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 
+from vo_server.formats import FORMATS as ALL
+from vo_server.formats import HTML
+
 ROOT = Path(__file__).resolve().parents[2]
 POSITIONS = 50
 KEPT = 8 << 20
 """Bytes of an answer that are kept to be looked at."""
+MANY = 1_000_000
 FORMATS = {"BINARY2": "votable", "TABLEDATA": "votable/td", "CSV": "csv", "TSV": "tsv"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -113,6 +119,7 @@ class Answer:
     first: float
     last: float
     content: bytes
+    size: int
 
 
 class Client:
@@ -129,9 +136,10 @@ class Client:
         self._connection.request("GET", path, headers={"Accept-Encoding": "identity"})
         response = self._connection.getresponse()
         content = piece = response.read1(1 << 20)
-        first, end = time.perf_counter() - began, piece
+        first, end, size = time.perf_counter() - began, piece, len(piece)
         while piece := response.read1(1 << 20):
             end = end[-1000:] + piece
+            size += len(piece)
             if len(content) < KEPT:
                 content += piece
         last = time.perf_counter() - began
@@ -140,7 +148,7 @@ class Client:
             self._connection.close()
         if response.status != 200 or b'value="ERROR"' in content[:2000] + end:
             raise RuntimeError(f"{path}: {response.status} {(content[:600] + end).decode(errors='replace')}")
-        return Answer(first, last, content)
+        return Answer(first, last, content, size)
 
 
 def query(adql: str, form: str = "csv") -> str:
@@ -193,7 +201,7 @@ class Work:
 
 @dataclass
 class Measured:
-    """Figures of a work: ms, rows and answers in a second, server CPU in ms for an answer, peak memory in MB."""
+    """Figures of a work: ms; rows (or answers) and MB in a second; server CPU in ms for an answer; peak in MB."""
 
     name: str
     median: float
@@ -201,6 +209,7 @@ class Measured:
     first: float
     rows: float
     rate: float
+    flow: float
     cpu: float
     peak: float
     others: float
@@ -214,6 +223,7 @@ def works(client: Client, rows: int) -> list[Work]:
     return [
         *_cones(uniform, sources),
         *_tops(rows),
+        *_formats(rows),
         *_adql(uniform),
         Work("sums", "COUNT(*)", [query("SELECT COUNT(*) AS n FROM psc")] * 5),
         Work("sums", "AVG with a cut", [query("SELECT AVG(j_m - k_m) AS jk FROM psc WHERE k_m < 12")] * 5),
@@ -269,6 +279,14 @@ def _tops(rows: int) -> Iterator[Work]:
                 )  # fmt: skip
 
 
+def _formats(rows: int) -> Iterator[Work]:
+    """A million rows in every format but a page, which has the first of them only."""
+    path = f"SELECT TOP {MANY} * FROM psc"
+    for format in (f for f in ALL if f is not HTML and rows >= MANY):
+        aims = (Aim("peak", 400),)
+        yield Work("formats", f"{MANY:,} rows, {format.name}", [query(path, format.name)], MANY, aims, passes=2)
+
+
 def _adql(uniform: list[tuple[float, float]]) -> Iterator[Work]:
     tests = {
         "CONTAINS": "1 = CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', {}, {}, 0.1))",
@@ -313,6 +331,7 @@ def measure(work: Work, url: str, server: Process, runs: int) -> Measured:
         statistics.median(1e3 * a.first for a in answers),
         rows,
         rows / statistics.median(a.last for a in answers),
+        sum(a.size for a in answers) / sum(a.last for a in answers) / 1e6,
         1e3 * cpu / len(answers),
         peak,
         others,
@@ -362,7 +381,7 @@ def measure_crowd(url: str, server: Process, clients: int, seconds: float, name:
         cpu, peak, others = took()
     ms = [1e3 * t for t in taken]
     return Measured(
-        f"{name}, {clients} clients", statistics.median(ms), float(np.percentile(ms, 95)), 0, 0, len(ms) / seconds,
+        f"{name}, {clients} clients", statistics.median(ms), float(np.percentile(ms, 95)), 0, 0, len(ms) / seconds, 0,
         1e3 * cpu / len(ms), peak, others,
     )  # fmt: skip
 
@@ -377,7 +396,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a data folder to serve (default: a new one, removed at the end)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows to make where there are none")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--only", default="cone,top,adql,sums,vosi,crowd", help="groups, with commas between")
+    parser.add_argument("--only", default="cone,top,formats,adql,sums,vosi,crowd", help="groups, with commas between")
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=10, help="how long the many clients ask")
@@ -398,7 +417,8 @@ def run(url: str, pid: int, options: argparse.Namespace) -> None:
     server, client, groups = Process(pid), Client(url), options.only.split(",")
     rows = int(rows_of(client, "SELECT COUNT(*) FROM psc")[0][0])
     print(f"{time.strftime('%Y-%m-%d')}: {rows:,} rows, {os.cpu_count()} processors, {server.peak():.0f} MB at rest")
-    print(f"{'':34}{'median':>9}{'p95':>9}{'first':>9}{'rows':>10}{'per s':>10}{'CPU':>9}{'peak':>7}{'others':>7}")
+    heads = {"median": 9, "p95": 9, "first": 9, "rows": 10, "per s": 10, "MB/s": 6, "CPU": 9, "peak": 7, "others": 7}
+    print(" " * 34 + "".join(f"{head:>{width}}" for head, width in heads.items()))
     done: list[Measured] = []
     for work in works(client, rows):
         if work.group in groups:
@@ -422,7 +442,7 @@ def judged(measured: Measured, aims: tuple[Aim, ...]) -> Measured:
     measured.missed = [aim.text for aim in aims if not aim.met(measured)]
     m, said = measured, [f"{aim.text}: {'missed' if aim.text in measured.missed else 'met'}" for aim in aims]
     print(
-        f"{m.name:34}{m.median:9,.1f}{m.p95:9,.1f}{m.first:9,.1f}{m.rows:10,.0f}{m.rate:10,.0f}{m.cpu:9,.1f}"
+        f"{m.name:34}{m.median:9,.1f}{m.p95:9,.1f}{m.first:9,.1f}{m.rows:10,.0f}{m.rate:10,.0f}{m.flow:6,.0f}{m.cpu:9,.1f}"
         f"{m.peak:7,.0f}{m.others:7.0%}  {'; '.join(said)}",
         flush=True,
     )

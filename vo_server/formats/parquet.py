@@ -19,8 +19,11 @@ from vo_server.model.result import Result
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
 
-GROUP = 32_768
-"""Rows of a row group at the least, but for the last: they and what is packed of them are in memory."""
+GROUP = 6 << 20
+"""Bytes of the rows of a row group, but for the last: they, and what is packed of them, are in memory."""
+
+MOST = 122_880
+"""Rows of a row group; a few more may be."""
 
 
 def _write(result: Result) -> Iterator[bytes]:
@@ -40,7 +43,7 @@ def _groups(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     held: list[pa.RecordBatch] = []
     for batch in rows:
         held.append(batch)
-        if sum(b.num_rows for b in held) >= GROUP:
+        if sum(b.nbytes for b in held) >= GROUP or sum(b.num_rows for b in held) >= MOST:
             yield pa.Table.from_batches(held)
             held = []
     if held:
