@@ -211,3 +211,8 @@ def test_fits_says_what_it_could_not_write() -> None:
             file.verify("exception")
             assert file[1].header.get("QLOSSY") == said
             assert file[1].data["remark"][-1] == ("?t?" if said else "b")
+
+
+def test_text_tells_a_terminal_nothing() -> None:
+    shown = written(TEXT, (Column("a\x1bb", VARCHAR),), ("x\x1b[2Jy\x07\x9b31mz\x7f\r\n\u00e9\u00a0",)).decode()
+    assert shown.splitlines() == ["a b", "-" * 17, "x [2Jy  31mz   \u00e9\u00a0", "# 1 row"]

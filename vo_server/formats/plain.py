@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo_server.formats.arrays import blocks, conform, gather
-from vo_server.formats.cells import each, holds, joined, spelled
+from vo_server.formats.cells import each, holds, joined, spelled, table
 from vo_server.formats.format import Format
-from vo_server.formats.text import NEED_BLANKS, PLAIN, WORDS, in_words
+from vo_server.formats.text import PLAIN, WORDS, in_words
 from vo_server.formats.votable import overflow
 from vo_server.model.column import Column
 from vo_server.model.result import Result
@@ -22,7 +22,11 @@ from vo_server.model.result import Result
 WIDEST = 60
 """Characters that a column takes at the most."""
 
-LINE_END = "[\t\r\n]"
+CONTROL = r"[\x00-\x1f\x7f\x{80}-\x{9f}]"
+"""Characters that would break the line, or tell a terminal what to do."""
+
+MAY_CONTROL = table(bytes(range(32)) + b"\x7f\xc2")
+"""Bytes of texts that may have them: 0xC2 begins those from 0x80 on."""
 
 
 def _write(result: Result) -> Iterator[bytes]:
@@ -30,7 +34,7 @@ def _write(result: Result) -> Iterator[bytes]:
 
 
 def _lines(result: Result) -> Iterator[bytes]:
-    names = [pc.replace_substring_regex(c.name, LINE_END, " ").as_py() for c in result.columns]
+    names = [pc.replace_substring_regex(c.name, CONTROL, " ").as_py() for c in result.columns]
     widths = list(map(len, names))
     rows = 0
     for batch in result.batches:
@@ -65,9 +69,9 @@ def _cells(array: pa.Array, column: Column) -> pa.Array:
 
 
 def _whole(array: pa.Array) -> pa.Array:
-    """Cells that stay on their line, the missing ones empty."""
+    """Cells that stay on their line and say nothing to a terminal, the missing ones empty."""
     array = array.fill_null("") if array.null_count else array
-    return pc.replace_substring_regex(array, LINE_END, " ") if holds(array, NEED_BLANKS) else array
+    return pc.replace_substring_regex(array, CONTROL, " ") if holds(array, MAY_CONTROL) else array
 
 
 def _width(array: pa.Array) -> int:
