@@ -333,6 +333,51 @@ def test_plain(table: tuple[tuple[Column, ...], Rows, int]) -> None:
     assert lines[-1].startswith(f"# {len(rows)} row")
 
 
+# ----------------------------------------------------------------- shapes
+
+SIDES = {"3": 3, "2x3": 6, "2x2x2": 8, "2x*": None, "*": None}
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> tuple[tuple[Column, ...], Rows, int]:
+    """Arrays of each shape, one column for each type; those that may differ in length hold pairs."""
+    shapes = [draw(st.sampled_from(list(SIDES))) for _ in ARRAYS]
+    columns = tuple(Column(t.name, t, shape=s if s != "*" else None) for t, s in zip(ARRAYS, shapes, strict=True))
+
+    def values(column: Column) -> st.SearchStrategy[Any]:
+        inner = ELEMENTS[column.type.name.removesuffix(" ARRAY")]
+        if column.count is not None:
+            return st.lists(inner, min_size=column.count, max_size=column.count)
+        return st.lists(st.tuples(inner, inner), max_size=3).map(lambda pairs: [v for pair in pairs for v in pair])
+
+    return columns, draw(st.lists(st.tuples(*map(values, columns)), max_size=5)), draw(st.integers(1, 9))
+
+
+@pytest.mark.parametrize("format", [BINARY2, TABLEDATA, BINARY, FITS, PARQUET, ARROW], ids=lambda f: f.name)
+@settings(deadline=None, max_examples=25)
+@given(arrays())
+def test_arrays_of_any_shape_come_in_again(format: Format, table: tuple[tuple[Column, ...], Rows, int]) -> None:
+    columns, rows, size = table
+    got = read(written(format, columns, rows, size), 10**8)
+    for c, back, array, values in zip(columns, got.columns, got.rows.columns, zip(*rows, strict=True), strict=False):
+        if format is not FITS or c.count is not None:  # FITS has no "2x*"
+            assert (back.datatype, back.arraysize) == (c.datatype, c.arraysize)
+        for cell, value in zip(array.to_pylist(), values, strict=True):
+            assert same(cell if cell is not None or format is not TABLEDATA else [], value), (c.name, cell, value)
+
+
+@pytest.mark.parametrize("shape", ["3", "2x3", "2x2x2"])
+def test_astropy_sees_the_shape(shape: str) -> None:
+    columns = tuple(Column(t.name, t, shape=shape) for t in ARRAYS)
+    row: tuple[Any, ...] = tuple([c.datatype == "boolean" or 1] * (c.count or 0) for c in columns)
+    whole = [written(format, columns, [row, row]) for format in (FITS, BINARY2, TABLEDATA)]
+    with fits.open(io.BytesIO(whole[0])) as file:
+        votables = [parse(io.BytesIO(w), verify="ignore").get_first_table().array for w in whole[1:]]
+        for c in columns:
+            sides = (2, *map(int, reversed(shape.split("x"))))
+            assert [seen[c.name].shape for seen in (file[1].data, *votables)] == [sides] * 3
+
+
 # --------------------------------------------------------------- read again
 
 SAID = ("name", "datatype", "arraysize", "xtype", "unit", "ucd")
