@@ -120,13 +120,16 @@ def test_a_long_answer_with_an_order_is_cut_by_the_database() -> None:
 
 def test_one_row_more_than_maxrec_is_asked_for_and_not_shown() -> None:
     engine = FakeEngine(11)
-    assert len(lines(Question(query("SELECT n FROM t"), engine, CSV, 10))) == 10
+    question = Question(query("SELECT n FROM t"), engine, CSV, 10)
+    *rows, last = lines(question)
+    assert (len(rows), last.startswith("# OVERFLOW"), question.overflow) == (10, True, True)
     assert engine.last.read == 11
 
 
 def test_maxrec_0_runs_no_query() -> None:
     engine = FakeEngine(10)
-    assert lines(Question(query("SELECT n FROM t"), engine, CSV, 0)) == []
+    question = Question(query("SELECT n FROM t"), engine, CSV, 0)
+    assert [line.partition(":")[0] for line in lines(question)] == ["# OVERFLOW"]
     assert engine.text == ""
 
 
