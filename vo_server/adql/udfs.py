@@ -124,6 +124,10 @@ HEALPIX = (
 # ----------------------------------------------------------- astrometry
 
 
+UNPLACED = "ivo_epoch_prop_pos: a position or an epoch is NULL"
+"""What the function must not be asked (UDF catalogue, ivo_epoch_prop_pos)."""
+
+
 def _placed(arguments: tuple[Value, ...]) -> str | None:
     missing = [name for name, n in (("ra", 0), ("dec", 1), ("ref_epoch", 6), ("out_epoch", 7)) if is_null(arguments[n])]
     return f"{missing[0]} is NULL" if missing else None

@@ -25,11 +25,11 @@ from duckdb_engine import Dialect
 from typing_extensions import override
 
 from vo_server.adql.translate import Statement
+from vo_server.adql.udfs import UNPLACED
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
 from vo_server.engines.deadlines import Patience
 from vo_server.engines.engine import Compiled, Engine, Explained, Run, Step, compiled
-from vo_server.engines.sky_duckdb import UNPLACED
 from vo_server.engines.store import ROWS, Store
 from vo_server.errors import EngineFault, Fault, UsageFault
 from vo_server.model.column import Table

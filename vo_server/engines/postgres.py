@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from vo_server.adql.translate import Statement
+from vo_server.adql.udfs import UNPLACED
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import generations, sky_postgres
 from vo_server.engines.deadlines import Patience
@@ -125,8 +126,7 @@ class PostgresEngine(Engine):
 
     @override
     def lacks(self) -> frozenset[str]:
-        without = frozenset() if self._prepared().pgsphere else sky_postgres.WITHOUT_PGSPHERE
-        return without | sky_postgres.UNSAID
+        return frozenset() if self._prepared().pgsphere else sky_postgres.WITHOUT_PGSPHERE
 
     @override
     def run(
@@ -333,6 +333,7 @@ _OF_ROWS = {
     "53200": "this query needs more memory than the service gives: ask for fewer rows or columns",
     "54001": "this query is nested too deeply",
     "0A000": "this database cannot join or convert in this way",
+    "VO002": f"{UNPLACED}: leave such rows out with a condition",
     "VO001": "a polygon in this query is too large: it must lie within a hemisphere",
 }
 _BUSY = ("53300", "57P01", "57P02", "57P03")

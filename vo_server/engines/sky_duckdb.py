@@ -14,6 +14,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from sqlalchemy.ext.compiler import compiles
 
 from vo_server.adql import spherical
+from vo_server.adql.udfs import UNPLACED
 from vo_server.model import types
 from vo_server.sky import angles, cover, frames, motion, shapes
 from vo_server.sky.vectors import Floats
@@ -28,7 +29,7 @@ _TOUCH = "<= pow(sin(radians(radius) / 2) + 2e-16, 2)"
 """A hair of 4e-16 radians, so that RA 0 and 360, or two RAs at a pole, are at no distance."""
 
 MACROS = (
-    r"CREATE MACRO vo_words(text) AS regexp_extract_all(lower(text), '[\pL\pN_]+')",
+    r"CREATE MACRO vo_words(text) AS regexp_extract_all(lower(text), '[\pL\p{Nd}_]+')",
     "CREATE MACRO vo_shape(numbers) AS CASE WHEN list_count(numbers) = len(numbers) THEN numbers END",
     "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format(r="radius", op=_TOUCH),
     "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS "
@@ -225,10 +226,6 @@ def _propagated(
     columns = [c.to_numpy() for c in (ra, dec, parallax, pm_ra, pm_dec, velocity)]
     lon, lat = motion.propagate(to.to_numpy() - since.to_numpy(), *columns)
     return _points(lon, lat, np.isfinite(lon) & np.isfinite(lat))
-
-
-UNPLACED = "ivo_epoch_prop_pos: a position or an epoch is NULL"
-"""What the function must not be asked (UDF catalogue, ivo_epoch_prop_pos)."""
 
 
 def _rotated(source: str, target: str, kind: str, numbers: list[float]) -> list[float]:

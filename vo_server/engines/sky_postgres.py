@@ -1,4 +1,5 @@
-"""How PostgreSQL says the sky, and the language besides: functions of its own (sky_postgres.sql) and a dialect.
+"""How PostgreSQL says the sky, and the language besides: functions of its own (sky_postgres.sql, udfs_postgres.sql)
+and a dialect.
 
 PostgreSQL fails a query where DuckDB gives infinity, NaN or null; it adds 4-byte floats as such, takes a backslash in
 LIKE for an escape, and sorts nulls first when descending. Here it is made to mean the same.
@@ -21,6 +22,7 @@ from typing_extensions import override
 
 from vo_server.adql import spherical
 from vo_server.model import types
+from vo_server.sky import frames
 
 DIALECT = "postgresql"
 
@@ -39,6 +41,12 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Cell: "vo_cell({all})",
     spherical.Cells: "unnest(vo_cells({all}))",
     spherical.Ancestor: "(({0}) >> ({1}))",
+    spherical.CellCentre: "vo_cell_centre(CAST({0} AS INTEGER), CAST({1} AS BIGINT))",
+    spherical.Propagated: "vo_propagated({all})",
+    spherical.Rotated: "vo_rotated({all})",
+    spherical.Sexagesimal: "vo_sexagesimal({all})",
+    spherical.HasWords: "(vo_words({0}) @> vo_words({1}))",
+    spherical.Counts: "coalesce(vo_counts({0}, CAST({1} AS INTEGER)), array_fill(0, ARRAY[CAST({1} AS INTEGER)]))",
     spherical.IntegerDivision: "(({0}) / nullif({1}, 0))",
     spherical.Quotient: "vo_quotient({all})",
     spherical.Remainder: "vo_mod({all})",
@@ -51,14 +59,6 @@ _TEMPLATES: dict[type[Any], str] = {
 
 WITHOUT_PGSPHERE = frozenset({"POLYGON", "BOX"})
 """The functions of the language that need pgSphere."""
-
-UNSAID = frozenset(
-    {
-        *("ivo_healpix_center", "ivo_epoch_prop_pos", "ivo_geom_transform"),
-        *("ivo_hms_to_degrees", "ivo_dms_to_degrees", "ivo_hasword", "ivo_histogram"),
-    }
-)
-"""User-defined functions without a spelling here; what they make of constants is worked out before."""
 
 for _element, _template in _TEMPLATES.items():
     spherical.spell(DIALECT, _element, _template)
@@ -74,13 +74,22 @@ def _floats(type: types.Floats, compiler: Any, **kw: Any) -> str:
 
 def functions(schema: str | None) -> list[str]:
     """The statements that teach a database the functions; `schema` is that of pgSphere, None where there is none."""
-    text = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    text = "\n-- head\n".join(file.read_text(encoding="utf-8") for file in _FILES)
     for bits in (16, 8, 4, 2, 1):
         text = text.replace(f"@m{bits}@", str(_mask(bits)))
-    text = text.replace("@ext@", schema or "")
+    text = text.replace("@ext@", schema or "").replace("@axes@", "\n    ".join(map(_axes, frames.FRAMES)))
     wanted = {"part", "no pgsphere" if schema is None else "pgsphere"}
-    found = re.split(r"^-- (part|pgsphere|no pgsphere)\n", text, flags=re.MULTILINE)
+    found = re.split(r"^-- (head|part|pgsphere|no pgsphere)\n", text, flags=re.MULTILINE)
     return [body for kind, body in zip(found[1::2], found[2::2], strict=True) if kind in wanted]
+
+
+_FILES = [Path(__file__).with_name(name) for name in ("sky_postgres.sql", "udfs_postgres.sql")]
+
+
+def _axes(frame: str) -> str:
+    """A branch of vo_axes: the matrix from a frame to ICRS."""
+    numbers = ", ".join(repr(n) for n in frames.rotation(frame, "ICRS").ravel().tolist())
+    return f"WHEN '{frame}' THEN ARRAY[{numbers}]::double precision[]"
 
 
 def digest(texts: list[str]) -> str:

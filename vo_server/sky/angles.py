@@ -16,18 +16,19 @@ def _forms(letter: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(form.replace("LETTER", letter), flags) for form in _FORMS)
 
 
+_BLANKS = " \t\n\r\f\v"
 _HOURS, _DEGREES = _forms("h"), _forms("d")
 
 
 def hms(text: str) -> float | None:
     """Degrees from `h:m:s`, `hHmMsS` or `hhmmss`; None for what is no such angle or not in 0..24 hours."""
-    hours = _sexagesimal(text.strip(), _HOURS)
+    hours = _sexagesimal(text.strip(_BLANKS), _HOURS)
     return None if hours is None or hours > 24 else hours * 15
 
 
 def dms(text: str) -> float | None:
     """Degrees from `d:m:s`, `dDmMsS` or `ddmmss` with or without a sign; None for what is not in -360..360 degrees."""
-    bare = text.strip()
+    bare = text.strip(_BLANKS)
     negative, bare = bare.startswith("-"), bare[1:] if bare[:1] in ("+", "-") else bare
     degrees = _sexagesimal(bare, _DEGREES)
     if degrees is None or degrees > 360:

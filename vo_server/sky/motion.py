@@ -19,9 +19,13 @@ def propagate(
 ) -> tuple[Floats, Floats]:
     """Positions (degrees) after so many years: degrees, mas, mas/yr with cos(dec) in it, km/s.
 
-    Where parallax, motion or velocity is not a number it counts as zero.
+    Where parallax, motion or velocity is not a number it counts as zero, and so does what is below 1e-30. What is
+    above 1e30 is no motion; it gives NaN, as does a position or a time that is not a number.
     """
-    parallax, pm_ra, pm_dec, velocity = (np.nan_to_num(x) for x in (parallax, pm_ra, pm_dec, velocity))
+    years, parallax, pm_ra, pm_dec, velocity = (
+        np.where(np.isnan(years), np.nan, _some(years)),
+        *(_some(x) for x in (parallax, pm_ra, pm_dec, velocity)),
+    )
     a, d = np.radians(ra), np.radians(dec)
     here = vectors.unit(ra, dec)
     east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=-1)
@@ -29,3 +33,9 @@ def propagate(
     away = velocity * parallax / AU_PER_YEAR
     motion = pm_ra[:, None] * east + pm_dec[:, None] * north + away[:, None] * here
     return vectors.lonlat(here + motion * (_MAS * years)[:, None])
+
+
+def _some(x: Floats) -> Floats:
+    """A number as it counts."""
+    size = np.nan_to_num(np.abs(x))
+    return np.select([size < 1e-30, size < 1e30], [0.0, x], np.nan)
