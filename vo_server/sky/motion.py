@@ -26,6 +26,8 @@ def propagate(
         np.where(np.isnan(years), np.nan, _some(years)),
         *(_some(x) for x in (parallax, pm_ra, pm_dec, velocity)),
     )
+    known = np.isfinite(ra) & np.isfinite(dec)
+    ra, dec = (np.where(known, x, np.nan) for x in (ra, dec))
     a, d = np.radians(ra), np.radians(dec)
     here = vectors.unit(ra, dec)
     east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=-1)
