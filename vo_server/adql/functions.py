@@ -23,7 +23,7 @@ from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import cover
 
-Kind = Literal["number", "integer", "text", "time", "point", "geometry", "any"]
+Kind = Literal["number", "integer", "text", "time", "point", "geometry", "interval", "any"]
 Rule = Callable[[tuple[Value, ...]], Column]
 
 
@@ -225,7 +225,7 @@ MATHS = (
         (N,),
         _DOUBLE,
         lambda *_: spherical.Random(),
-        "A random number from 0 up to 1; n has no effect.",
+        "A random number from 0 up to 1, another for each row; n has no effect, for ADQL 2.1 leaves open which.",
         varies=True,
     ),
     Function("ROUND", (X, N), _double_as_first, _to(spherical.Round), "x rounded to n decimals.", _fold_round),

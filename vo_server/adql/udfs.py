@@ -1,4 +1,5 @@
-"""The user-defined functions of the IVOA's catalogue (EN UDFlist 1.2), one record for each of their forms.
+"""The user-defined functions of the IVOA's catalogue (EN UDFlist 1.2), one record for each of their forms, and two that
+were proposed for it and are in use.
 
 The form is the catalogue's own, from which the parameters are read. A function that is said by arithmetic is said so
 here; what needs more is an element of spherical.py, which each engine spells.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from math import pi
+from math import nan, pi
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "TIMESTAMP": "time",
     "POINT": "point",
     "GEOMETRY": "geometry",
+    "INTERVAL": "interval",
 }
 
 
@@ -139,6 +141,20 @@ def _fold_motion(*numbers: float) -> tuple[float, ...]:
     return float(lon[0]), float(lat[0])
 
 
+def _moved(ra: Element, dec: Element, pm_ra: Element, pm_dec: Element, years: Element) -> Geometry:
+    given = sa.and_(*(x.is_not(None) for x in (ra, dec, pm_ra, pm_dec, years)))
+    none, mas = sa.cast(sa.null(), sa.Double()), fixed(_MAS)
+    moved = spherical.Propagated(ra, dec, none, pm_ra * mas, pm_dec * mas, none, fixed(0.0), years)
+    return Geometry("point", whole=sa.case((given, moved)))
+
+
+def _fold_moved(ra: float, dec: float, pm_ra: float, pm_dec: float, years: float) -> tuple[float, ...]:
+    return _fold_motion(ra, dec, nan, pm_ra * _MAS, pm_dec * _MAS, nan, 0, years)
+
+
+_MAS = 3.6e6
+"""In a degree."""
+
 _UCD_OF_FRAME = {
     "GALACTIC": "pos;pos.galactic",
     "SUPER_GALACTIC": "pos;pos.supergalactic",
@@ -181,6 +197,14 @@ ASTROMETRY = (
         "and epochs must not be NULL.",
         fold=_fold_motion,
         check=_placed,
+    ),
+    _udf(
+        "ivo_apply_pm(ra REAL, dec REAL, pmra REAL, pmdec REAL, epdist REAL) -> POINT",
+        _POSITION,
+        _moved,
+        "Where an object with this proper motion is after epdist Julian years: degrees, degrees a year with cos(dec) in "
+        "pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
+        fold=_fold_moved,
     ),
     _udf(
         "ivo_geom_transform(from_sys TEXT literal, to_sys TEXT literal, geo GEOMETRY) -> GEOMETRY",
@@ -288,6 +312,14 @@ def _overlap(a1: Element, b1: Element, a2: Element, b2: Element) -> Element:
     return sa.and_(a1 <= b1, a2 <= b2, a1 <= b2, a2 <= b1)
 
 
+def _within(value: Element, low: Element, high: Element) -> Element:
+    return value.between(low, high)
+
+
+def _in_interval(value: Element, interval: Element) -> Element:
+    return _within(value, *(spherical.Coordinate(interval, fixed(n)) for n in (1, 2)))
+
+
 def _degrees_of(form: str) -> Callable[[Element], Element]:
     return lambda text: spherical.Sexagesimal(fixed(form), text)
 
@@ -354,6 +386,21 @@ NUMBERS = (
         predicate=True,
     ),
     _udf(
+        "ivo_interval_has(val NUMERIC, iv INTERVAL) -> INTEGER",
+        _TRUTH,
+        _in_interval,
+        "1 if the interval, a column of two numbers, holds the number, its ends included; else 0. It was proposed for "
+        "the IVOA's catalogue.",
+        predicate=True,
+    ),
+    _udf(
+        "ivo_interval_has(val NUMERIC, lower NUMERIC, upper NUMERIC) -> INTEGER",
+        _TRUTH,
+        _within,
+        "1 if the number is from lower to upper, the ends included; else 0.",
+        predicate=True,
+    ),
+    _udf(
         "ivo_hms_to_degrees(hms TEXT) -> REAL",
         _DEGREES,
         _degrees_of("hms"),
@@ -378,7 +425,5 @@ UDFS: dict[str, tuple[Function, ...]] = {
 
 ABSENT = {
     "ivo_simbadpoint": "it would ask Sesame over the network: look the name up there and write POINT(ra, dec)",
-    "ivo_apply_pm": "it was withdrawn from the IVOA's catalogue: use ivo_epoch_prop_pos",
-    "ivo_interval_has": "it was withdrawn from the IVOA's catalogue: use BETWEEN",
 }
 """What is asked for by name and is not here, and what to do."""

@@ -25,6 +25,7 @@ KINDS = {
     "time": "a time",
     "point": "a point",
     "geometry": "a geometry",
+    "interval": "an interval, two numbers in a column,",
 }
 
 # ------------------------------------------------------------- constants
@@ -315,6 +316,8 @@ def is_kind(value: q.Value, kind: str) -> bool:
             return type.family in ("time", "text")
         case "point":
             return type is types.POINT
+        case "interval":
+            return type.family == "array" and value.column.count == 2 and type.votable != "boolean"
         case _:
             return type.family == "geometry"
 
