@@ -23,6 +23,7 @@ from vo_server.adql.functions import (
 from vo_server.adql.geometry import BUILDERS, from_text, spatial
 from vo_server.adql.scope import Scope
 from vo_server.adql.udfs import ABSENT, UDFS
+from vo_server.adql.units import computed_ucd
 from vo_server.adql.values import (
     KINDS,
     aggregated,
@@ -56,6 +57,8 @@ LONG = 100
 
 _NULLS = {"number": types.INTEGER, "integer": types.INTEGER}
 """What NULL is where a number is asked for."""
+
+_UNORDERED = {"geometry": "a geometry", "array": "an array", "binary": "an array"}
 
 _EXAMPLES_OF_UNITS = "units are those of VOUnits, such as 'deg', 'mas/yr', 'km.s**-1'"
 
@@ -236,8 +239,9 @@ class Expressions:
             raise QueryFault(f"{name} takes one argument", place=node.place)
         kind = "any" if name in ("COUNT", "MIN", "MAX") else "number"
         value = replace(self, inside=True)._of_kind(node.arguments[0], kind, f"in {name}")
-        if name in ("MIN", "MAX") and value.column.type.family == "geometry":
-            raise QueryFault(f"{name} of a geometry", place=node.place, hint="geometries have no order")
+        if name in ("MIN", "MAX") and value.column.type.family in _UNORDERED:
+            what = _UNORDERED[value.column.type.family]
+            raise QueryFault(f"{name} of {what}", place=node.place, hint="it has no order")
         self._check_own(value, name, node)
         return q.Aggregate(name, value, node.distinct, aggregated(name, value.column))
 
@@ -267,7 +271,7 @@ class Expressions:
         if text and target.family == "time":
             return time(value, target, node.place)  # type: ignore[arg-type]
         unit = value.column.unit if target.numeric and value.column.type.numeric else None
-        return q.Cast(value, Column("", target, length=node.length, unit=unit, ucd=value.column.ucd))
+        return q.Cast(value, Column("", target, length=node.length, unit=unit, ucd=computed_ucd(value.column.ucd)))
 
     def _shape_of_text(self, value: q.Value, target: types.Type, node: tree.Cast) -> q.Value:
         """A geometry from its numbers (DALI 1.1 section 3.3.6 and what follows)."""

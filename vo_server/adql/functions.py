@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from vo_server.adql import spherical
-from vo_server.adql.query import Value
+from vo_server.adql.query import Constant, Value
 from vo_server.adql.spherical import Element, Geometry
-from vo_server.adql.units import computed_ucd
+from vo_server.adql.units import computed_ucd, power_unit, root_unit
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import cover
@@ -108,6 +108,28 @@ def _as_first(arguments: tuple[Value, ...]) -> Column:
 def _double_as_first(arguments: tuple[Value, ...]) -> Column:
     """A double in the unit of the first argument."""
     return _as_first(arguments).but(type=types.DOUBLE)
+
+
+def _angle_in(unit: str) -> Rule:
+    """An angle, the same in another unit."""
+    return lambda arguments: _double_as_first(arguments).but(unit=unit)
+
+
+def _power(arguments: tuple[Value, ...]) -> Column:
+    base, exponent = arguments
+    known = exponent.value if isinstance(exponent, Constant) else None
+    return Column("", types.DOUBLE, unit=None if known is None else power_unit(base.column.unit, known))
+
+
+def _root(arguments: tuple[Value, ...]) -> Column:
+    return Column("", types.DOUBLE, unit=root_unit(arguments[0].column.unit))
+
+
+def _part(word: str) -> Rule:
+    """A coordinate of a point."""
+    return lambda arguments: Column(
+        "", types.DOUBLE, unit="deg", ucd=word if arguments[0].column.ucd in ("pos.eq", "pos.eq;meta.main") else None
+    )
 
 
 def _text_as_first(arguments: tuple[Value, ...]) -> Column:
@@ -206,9 +228,9 @@ MATHS = (
     _maths("EXP", math.exp, "e to the power of x."),
     _maths("LOG", math.log, "The natural logarithm.", sql="ln"),
     _maths("LOG10", math.log10, "The logarithm to base 10."),
-    _maths("SQRT", math.sqrt, "The square root."),
-    _maths("DEGREES", math.degrees, "Radians to degrees.", result=_DEGREES),
-    _maths("RADIANS", math.radians, "Degrees to radians.", result=_RADIANS),
+    _maths("SQRT", math.sqrt, "The square root.", result=_root),
+    _maths("DEGREES", math.degrees, "Radians to degrees.", result=_angle_in("deg")),
+    _maths("RADIANS", math.radians, "Degrees to radians.", result=_angle_in("rad")),
     _maths("ACOS", math.acos, "The arc cosine, in radians.", result=_RADIANS),
     _maths("ASIN", math.asin, "The arc sine, in radians.", result=_RADIANS),
     _maths("ATAN", math.atan, "The arc tangent, in radians.", result=_RADIANS),
@@ -217,7 +239,7 @@ MATHS = (
     _maths("TAN", math.tan, "The tangent of an angle in radians."),
     _maths("COT", lambda x: 1 / math.tan(x), "The cotangent of an angle in radians."),
     Function("ATAN2", (Y, X), _RADIANS, _named("atan2"), "The angle of (x, y), in radians.", math.atan2),
-    Function("POWER", (X, Y), _DOUBLE, _named("power"), "x to the power of y.", math.pow),
+    Function("POWER", (X, Y), _power, _named("power"), "x to the power of y.", math.pow),
     Function("MOD", (X, Y), _remainder, spherical.Remainder, "The remainder of x / y, with the sign of x.", math.fmod),
     Function("PI", (), _DOUBLE, _named("pi"), "The number pi.", lambda: math.pi),
     Function(
@@ -321,8 +343,8 @@ GEOMETRIES = (
         "The middle of a geometry.",
         feature=GEO,
     ),
-    Function("COORD1", (POINT1,), _DEGREES, _coordinate(0), "The longitude of a point, in degrees.", feature=GEO),
-    Function("COORD2", (POINT1,), _DEGREES, _coordinate(1), "The latitude of a point, in degrees.", feature=GEO),
+    Function("COORD1", (POINT1,), _part("pos.eq.ra"), _coordinate(0), "The longitude of a point, in degrees.", feature=GEO),
+    Function("COORD2", (POINT1,), _part("pos.eq.dec"), _coordinate(1), "The latitude of a point, in degrees.", feature=GEO),
 )  # fmt: skip
 
 NEAR = Function(

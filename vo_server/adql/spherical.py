@@ -179,6 +179,40 @@ class Complement(FunctionElement[Any]):
     inherit_cache = True
 
 
+class Digits(FunctionElement[str]):
+    """A number that is not whole by type as a text: 2.0, 1e+16, nan, -inf."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+class Moment(FunctionElement[Any]):
+    """A text in the form of DALI (1.1 section 3.3.3) as a time: any other fails as a text that is none."""
+
+    type = sa.DateTime()
+    inherit_cache = True
+
+
+MOMENT = (
+    r"^\s*((?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]{1,9})?)?)?)Z?\s*$"
+)
+"""That form; both databases read the expression so. They would take more, and not the same."""
+
+
+class Parsed(FunctionElement[Any]):
+    """The text of a decimal number, in blanks maybe: any other fails as a text that is none."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+NUMBER = (
+    r"^\s*([-+]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI]"
+    r"[tT][yY])?))\s*$"
+)
+
+
 class Random(FunctionElement[float]):
     """A random number from 0 up to 1, another for each row."""
 
@@ -208,7 +242,7 @@ class Remainder(FunctionElement[Any]):
 
 ELEMENTS: tuple[type[FunctionElement[Any]], ...] = (
     Distance, Near, StrictlyNear, Shape, Coordinate, Box, Area, Centroid, InPolygon, Contains, Intersects,
-    IntegerDivision, Quotient, Remainder, Round, Truncate, Random, Xor, Complement,
+    IntegerDivision, Quotient, Remainder, Round, Truncate, Digits, Moment, Parsed, Random, Xor, Complement,
     CellCentre, Propagated, Rotated, Sexagesimal, HasWords, Counts,
 )  # fmt: skip
 

@@ -199,10 +199,15 @@ class _Translation:
     def _cast(self, node: q.Cast) -> Element:
         """A time as a text is in the form of DALI (1.1 section 3.3.3); a text is cut to its length."""
         column = node.column
-        made: Element = sa.cast(self.value(node.value), column.type.sql)
+        value, source = self.value(node.value), node.value.column.type
+        if source.family == "text" and column.type.family == "time":
+            return sa.cast(spherical.Moment(value), column.type.sql)
+        if source.family == "text" and column.type.numeric:
+            return sa.cast(spherical.Parsed(value), column.type.sql)
         if column.type.family != "text":
-            return made
-        if node.value.column.type is types.TIMESTAMP:
+            return sa.cast(value, column.type.sql)
+        made: Element = spherical.Digits(value) if source.family == "real" else sa.cast(value, column.type.sql)
+        if source is types.TIMESTAMP:
             made = sa.func.replace(made, fixed(" "), fixed("T"))
         return made if column.length is None else sa.func.substr(made, fixed(1), fixed(column.length))
 

@@ -143,7 +143,8 @@ def _fold_motion(*numbers: float) -> tuple[float, ...]:
 
 def _moved(ra: Element, dec: Element, pm_ra: Element, pm_dec: Element, years: Element) -> Geometry:
     given = sa.and_(*(x.is_not(None) for x in (ra, dec, pm_ra, pm_dec, years)))
-    none, mas = sa.cast(sa.null(), sa.Double()), fixed(_MAS)
+    none: Element = sa.cast(sa.null(), sa.Double())
+    mas = fixed(_MAS)
     moved = spherical.Propagated(ra, dec, none, pm_ra * mas, pm_dec * mas, none, fixed(0.0), years)
     return Geometry("point", whole=sa.case((given, moved)))
 
@@ -202,8 +203,8 @@ ASTROMETRY = (
         "ivo_apply_pm(ra REAL, dec REAL, pmra REAL, pmdec REAL, epdist REAL) -> POINT",
         _POSITION,
         _moved,
-        "Where an object with this proper motion is after epdist Julian years: degrees, degrees a year with cos(dec) in "
-        "pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
+        "Where an object with this proper motion is after epdist Julian years: degrees, degrees a year with cos(dec) "
+        "in pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
         fold=_fold_moved,
     ),
     _udf(

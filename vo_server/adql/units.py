@@ -16,6 +16,8 @@ def times_unit(a: str | None, b: str | None) -> str | None:
     """The unit of a product; a number without a unit leaves the other's."""
     if a is None or b is None:
         return a or b
+    if a == b:
+        return power_unit(a, 2)
     return f"{a}.{b}" if _SIMPLE.fullmatch(a) and _SIMPLE.fullmatch(b) else None
 
 
@@ -24,6 +26,19 @@ def quotient_unit(a: str | None, b: str | None) -> str | None:
     if b is None or a == b:
         return a if b is None else None
     return f"{a}/{b}" if a and _SIMPLE.fullmatch(a) and _SIMPLE.fullmatch(b) else None
+
+
+def power_unit(unit: str | None, n: float) -> str | None:
+    """The unit of a whole power."""
+    if n == 1:
+        return unit
+    return f"{unit}**{n:.0f}" if n and n == int(n) and abs(n) < 100 and unit and _SIMPLE.fullmatch(unit) else None
+
+
+def root_unit(unit: str | None) -> str | None:
+    """The unit of a square root."""
+    found = re.fullmatch(r"([A-Za-z]+)\*\*2", unit or "")
+    return found and found[1]
 
 
 def sum_ucd(operator: str, a: str | None, b: str | None) -> str | None:
@@ -35,6 +50,12 @@ def sum_ucd(operator: str, a: str | None, b: str | None) -> str | None:
         return f"{a};{'arith.sum' if operator == '+' else 'arith.diff'}"
     bands = [match[1] for match in (_MAGNITUDE.fullmatch(a), _MAGNITUDE.fullmatch(b)) if match]
     return f"phot.color;{';'.join(bands)}" if operator == "-" and len(bands) == 2 else None
+
+
+def ratio_ucd(a: str | None, b: str | None) -> str | None:
+    """The UCD of a quotient: known for that of two quantities of a kind."""
+    a, b = computed_ucd(a), computed_ucd(b)
+    return f"{a};arith.ratio" if a and a == b else None
 
 
 _MAGNITUDE = re.compile(r"phot\.mag;(em\.[^;]+)")

@@ -12,7 +12,16 @@ import numpy as np
 from vo_server.adql import query as q
 from vo_server.adql import tree
 from vo_server.adql.functions import CIRCLE, OPERATORS, POINT, POLYGON, WHOLE_QUOTIENT, common_type
-from vo_server.adql.units import computed_ucd, quotient_unit, same_unit, statistic_ucd, sum_ucd, times_unit
+from vo_server.adql.units import (
+    computed_ucd,
+    power_unit,
+    quotient_unit,
+    ratio_ucd,
+    same_unit,
+    statistic_ucd,
+    sum_ucd,
+    times_unit,
+)
 from vo_server.errors import Place, QueryFault
 from vo_server.model import types
 from vo_server.model.column import Column
@@ -127,7 +136,10 @@ def _measure(operator: str, left: q.Value, right: q.Value) -> tuple[str | None, 
         return same_unit(a.unit, b.unit), sum_ucd(operator, a.ucd, b.ucd)
     if operator == "*":
         return times_unit(a.unit, b.unit), None
-    return (quotient_unit(a.unit, b.unit) if operator == "/" else None), None
+    if operator == "/":
+        inverse = plain[0] and a.unit is None
+        return power_unit(b.unit, -1) if inverse else quotient_unit(a.unit, b.unit), ratio_ucd(a.ucd, b.ucd)
+    return None, None
 
 
 def converted(value: q.Value, unit: str) -> q.Value:
@@ -261,12 +273,16 @@ def common(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: Place,
 
 
 def shared(values: Sequence[q.Value]) -> Column:
-    """The column of a value that is one of these, which have a type in common; what they differ in is not said."""
+    """The column of a value that is one of these, which have a type in common; what they differ in is not said.
+
+    A literal is taken to be of the kind of the others.
+    """
     known = [v.column for v in values if not is_null(v)]
     if not known:
         return values[0].column
     type = common_type(known) or known[0].type
-    units, ucds = {c.unit for c in known}, {c.ucd for c in known}
+    kinds = [v.column for v in values if not isinstance(v, q.Constant)] or known
+    units, ucds = {c.unit for c in kinds}, {computed_ucd(c.ucd) for c in kinds}
     return Column("", type, unit=units.pop() if len(units) == 1 else None, ucd=ucds.pop() if len(ucds) == 1 else None)
 
 
@@ -289,7 +305,7 @@ def aggregated(name: str, column: Column) -> Column:
             return Column("", types.BIGINT, ucd="meta.number", nullable=False)
         case "SUM":
             wide = types.BIGINT if column.type.family == "integer" else types.DOUBLE
-            return Column("", wide, unit=column.unit)
+            return Column("", wide, unit=column.unit, ucd=statistic_ucd("arith.sum", column.ucd))
         case "AVG":
             return Column("", types.DOUBLE, unit=column.unit, ucd=statistic_ucd("stat.mean", column.ucd))
         case _:

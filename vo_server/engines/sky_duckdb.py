@@ -30,6 +30,10 @@ _TOUCH = "<= pow(sin(radians(radius) / 2) + 2e-16, 2)"
 
 MACROS = (
     r"CREATE MACRO vo_words(text) AS regexp_extract_all(lower(text), '[\pL\p{Nd}_]+')",
+    f"CREATE MACRO vo_moment(text) AS CAST(left(regexp_extract(text, '{spherical.MOMENT}', 1), 26) AS TIMESTAMP)",
+    f"CREATE MACRO vo_decimal(text) AS regexp_extract(text, '{spherical.NUMBER}', 1)",
+    """CREATE MACRO vo_parsed(text) AS CASE WHEN isinf(TRY_CAST(vo_decimal(text) AS DOUBLE))
+        AND NOT regexp_matches(text, '[nN]') THEN text || ': out of range' ELSE vo_decimal(text) END""",
     "CREATE MACRO vo_shape(numbers) AS CASE WHEN list_count(numbers) = len(numbers) THEN numbers END",
     "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format(r="radius", op=_TOUCH),
     "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS "
@@ -67,7 +71,12 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Quotient: "(({0}) / ({1}))",
     spherical.Remainder: "(({0}) % ({1}))",
     spherical.Round: "(round(CAST({0} AS DOUBLE), {1}) + CAST(0 AS DOUBLE))",
-    spherical.Truncate: "(trunc(CAST({0} AS DOUBLE), {1}) + CAST(0 AS DOUBLE))",
+    spherical.Truncate: (
+        "(trunc(CAST({0} AS DOUBLE), CASE WHEN {1} < -308 THEN -308 ELSE {1} END) + CAST(0 AS DOUBLE))"
+    ),
+    spherical.Digits: "replace(CAST({0} AS VARCHAR), '-nan', 'nan')",
+    spherical.Moment: "vo_moment({0})",
+    spherical.Parsed: "vo_parsed({0})",
     spherical.Random: "random()",
     spherical.Xor: "xor({all})",
     spherical.Complement: "(~ ({0}))",

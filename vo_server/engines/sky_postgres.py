@@ -52,6 +52,9 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Remainder: "vo_mod({all})",
     spherical.Round: "vo_round({all})",
     spherical.Truncate: "vo_truncate({all})",
+    spherical.Digits: "vo_text({0})",
+    spherical.Moment: "vo_moment({0})",
+    spherical.Parsed: "vo_parsed({0})",
     spherical.Random: "random()",
     spherical.Xor: "(({0}) # ({1}))",
     spherical.Complement: "(~ ({0}))",
@@ -77,6 +80,7 @@ def functions(schema: str | None) -> list[str]:
     text = "\n-- head\n".join(file.read_text(encoding="utf-8") for file in _FILES)
     for bits in (16, 8, 4, 2, 1):
         text = text.replace(f"@m{bits}@", str(_mask(bits)))
+    text = text.replace("@moment@", spherical.MOMENT).replace("@number@", spherical.NUMBER)
     text = text.replace("@ext@", schema or "").replace("@axes@", "\n    ".join(map(_axes, frames.FRAMES)))
     wanted = {"part", "no pgsphere" if schema is None else "pgsphere"}
     found = re.split(r"^-- (head|part|pgsphere|no pgsphere)\n", text, flags=re.MULTILINE)
@@ -106,7 +110,7 @@ def _mask(bits: int) -> int:
 
 _SAFE = ("ln", "log10", "sqrt", "exp", "acos", "asin", "sin", "cos", "tan", "cot", "power")
 _CASES = ("lower", "upper")
-_ANY_LANGUAGE, _BY_BYTES = 'COLLATE "und-x-icu"', 'COLLATE "C"'
+_ANY_LANGUAGE = 'COLLATE "und-x-icu"'
 
 
 class _Compiler(PGCompiler_asyncpg):
@@ -125,7 +129,7 @@ class _Compiler(PGCompiler_asyncpg):
         return self._folded("upper", func, **kw)
 
     def _folded(self, name: str, func: Function[Any], **kw: Any) -> str:
-        return f"({name}({self.function_argspec(func, **kw)} {_ANY_LANGUAGE}) {_BY_BYTES})"
+        return f"vo_{name}{self.function_argspec(func, **kw)}"
 
     def visit_sum_func(self, func: FunctionElement[Any], **kw: Any) -> str:
         """Of whole numbers a whole number, of others a double."""
@@ -138,6 +142,18 @@ class _Compiler(PGCompiler_asyncpg):
     def visit_avg_func(self, func: FunctionElement[Any], **kw: Any) -> str:
         inner, word = _aggregated(func)
         return f"avg({word}CAST({self.process(inner, **kw)} AS DOUBLE PRECISION))"
+
+    def visit_min_func(self, func: FunctionElement[Any], **kw: Any) -> str:
+        return self._extreme("min", "bool_and", func, **kw)
+
+    def visit_max_func(self, func: FunctionElement[Any], **kw: Any) -> str:
+        return self._extreme("max", "bool_or", func, **kw)
+
+    def _extreme(self, name: str, of_truth: str, func: FunctionElement[Any], **kw: Any) -> str:
+        """True is more than false."""
+        inner, word = _aggregated(func)
+        name = of_truth if isinstance(inner.type, sa.Boolean) else name
+        return f"{name}({word}{self.process(inner, **kw)})"
 
     def visit_desc_op_unary_modifier(self, unary: UnaryExpression[Any], operator: Any, **kw: Any) -> str:
         return f"{self.process(unary.element, **kw)} DESC NULLS LAST"
@@ -196,7 +212,6 @@ _CASTS = {
     ("whole", "boolean"): "(({0}) <> 0)",
     ("real", "boolean"): "(({0}) <> 0)",
     ("text", "whole"): "CAST(CAST({0} AS NUMERIC) AS {1})",
-    ("real", "text"): "CAST(vo_text({0}) AS {1})",
 }
 """Casts that PostgreSQL has not, or not so."""
 

@@ -56,12 +56,14 @@ DECLARE
     rest double precision := abs(x);
     step double precision := abs(y);
     bit double precision;
+    size double precision;
 BEGIN
     IF x = 'NaN' OR y = 'NaN' OR y = 0 OR rest = 'Infinity' THEN
         RETURN 'NaN';
     END IF;
     WHILE rest >= step LOOP  -- exact, as fmod is: a power of two times y is taken away while it fits
-        bit := step * power(2::double precision, floor(least(log10(rest) - log10(step), 300) / 0.30103));
+        size := floor((log10(rest) - log10(step)) / 0.30103);
+        bit := step * power(2::double precision, least(size, 1000)) * power(2::double precision, greatest(size - 1000, 0));
         IF bit > rest THEN
             bit := bit / 2;
         END IF;
@@ -136,7 +138,7 @@ BEGIN
     IF x = 0 AND y < 0 THEN
         RETURN 'Infinity';
     ELSIF x < 0 AND abs(y) <> 'Infinity' AND y <> trunc(y) THEN
-        RETURN 'NaN';
+        RETURN CASE WHEN x > '-Infinity' THEN 'NaN' WHEN y > 0 THEN 'Infinity' ELSE '0' END;
     END IF;
     size := CASE WHEN x = 0 THEN 0 ELSE ln(abs(x)) END;
     IF abs(x) = 'Infinity' OR abs(y) = 'Infinity' OR x = 'NaN' OR y = 'NaN' OR size = 0 THEN
@@ -162,7 +164,8 @@ BEGIN
     RETURN CASE
         WHEN n = 0 THEN vo_away(x)
         WHEN n < 0 THEN CASE WHEN abs(x) < scale / 4 THEN 0 * sign(x) ELSE vo_away(x / scale) * scale END
-        WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale OR abs(x) < 1e-300 THEN x
+        WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale THEN x
+        WHEN abs(x) < 1e-300 THEN CASE WHEN n > 300 THEN x ELSE 0 * sign(x) END
         ELSE vo_away(x * scale) / scale
     END + 0.0;
 END $$;
@@ -176,19 +179,54 @@ BEGIN
     RETURN CASE
         WHEN n = 0 THEN trunc(x)
         WHEN n < 0 THEN CASE WHEN abs(x) < scale THEN 0 * sign(x) ELSE trunc(x / scale) * scale END
-        WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale OR abs(x) < 1e-300 THEN x
+        WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale THEN x
+        WHEN abs(x) < 1e-300 THEN CASE WHEN n > 300 THEN x ELSE 0 * sign(x) END
         ELSE trunc(x * scale) / scale
     END + 0.0;
 END $$;
 
 -- part
--- A number as a text, of which one can see that it is not whole by type.
+-- Texts are compared by their bytes; upper and lower case there are in any language.
+CREATE FUNCTION vo_lower(said text) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN lower(said COLLATE "und-x-icu") COLLATE "C";
+
+-- part
+CREATE FUNCTION vo_upper(said text) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN upper(said COLLATE "und-x-icu") COLLATE "C";
+
+-- part
+-- Of the texts that PostgreSQL takes for a time those that DALI knows; all others are made such that it takes them not.
+CREATE FUNCTION vo_moment(said text) RETURNS timestamp STABLE STRICT PARALLEL SAFE
+RETURN left(coalesce(substring(said, '@moment@'), 'no time'), 26)::timestamp;
+
+-- part
+-- Of a number that is nearly nothing, nothing.
+CREATE FUNCTION vo_parsed(said text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    number text := coalesce(substring(said, '@number@'), 'no number');
+BEGIN
+    RETURN CASE WHEN number ~* '^[^n]*e-' AND abs(number::numeric) < 1e-300 THEN '0' ELSE number END;
+END $$;
+
+-- part
+-- A number as a text, of which one can see that it is not whole by type. Below 1e16 all its digits are written out.
+CREATE FUNCTION vo_plain(said text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE
+    WHEN said ~ '^-?[0-9]+$' THEN said || '.0'
+    WHEN said ~ 'e[+](0[0-9]|1[0-5])$' THEN regexp_replace(
+        rpad(replace(split_part(said, 'e', 1), '.', ''),
+            greatest(length(replace(split_part(said, 'e', 1), '.', '')),
+                split_part(said, '+', 2)::integer + 2 + CASE WHEN said ~ '^-' THEN 1 ELSE 0 END), '0'),
+        '^(-?[0-9]{' || split_part(said, '+', 2)::integer + 1 || '})', '\1.')
+    ELSE lower(replace(said, 'inity', '')) END;
+
+-- part
 CREATE FUNCTION vo_text(x double precision) RETURNS text IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN x = trunc(x) AND abs(x) < 1e15 THEN x::text || '.0' ELSE lower(replace(x::text, 'inity', '')) END;
+RETURN vo_plain(x::text);
 
 -- part
 CREATE FUNCTION vo_text(x real) RETURNS text IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN x = trunc(x) AND abs(x) < 1e6 THEN x::text || '.0' ELSE lower(replace(x::text, 'inity', '')) END;
+RETURN vo_plain(x::text);
 
 -- part
 -- Geometries: lists of numbers, and nothing where one of the numbers is not known or the numbers make no such shape.

@@ -24,7 +24,7 @@ WHERE psc.date > $1 AND psc.date < $2
 ----------------------------------------------------------------------------------------------------
 -- SELECT CAST(ra AS INTEGER), CAST(designation AS CHAR(3)), CAST("date" AS TIMESTAMP), CAST('12' AS REAL), CAST(NULL AS BIGINT) FROM psc
 
-SELECT CAST(psc.ra AS INTEGER) AS cast_ra, substr(CAST(psc.designation AS VARCHAR), 1, 3) AS cast_designation, CAST(psc.date AS TIMESTAMP WITHOUT TIME ZONE) AS cast_date, CAST($1 AS REAL) AS col_1, CAST(CAST(NULL AS BIGINT) AS BIGINT) AS col_1_2
+SELECT CAST(psc.ra AS INTEGER) AS cast_ra, substr(CAST(psc.designation AS VARCHAR), 1, 3) AS cast_designation, CAST(psc.date AS TIMESTAMP WITHOUT TIME ZONE) AS cast_date, CAST(vo_parsed($1) AS REAL) AS col_1, CAST(CAST(NULL AS BIGINT) AS BIGINT) AS col_1_2
 FROM twomass.psc AS psc
 -- ['12']
 
@@ -38,7 +38,7 @@ FROM twomass.psc AS psc
 ----------------------------------------------------------------------------------------------------
 -- SELECT ROUND(j_m, 1), TRUNCATE(ra), LOG(ra), RAND(3), POWER(ra, 2), ATAN2(ra, dec) FROM psc
 
-SELECT CAST((round(CAST(psc.j_m AS DOUBLE), $1) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS round_j_m, CAST((trunc(CAST(psc.ra AS DOUBLE), 0) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS truncate_ra, CAST(ln(psc.ra) AS DOUBLE PRECISION) AS log_ra, CAST(random() AS DOUBLE PRECISION) AS rand_1, CAST(power(psc.ra, $2) AS DOUBLE PRECISION) AS power_ra, CAST(atan2(psc.ra, psc.dec) AS DOUBLE PRECISION) AS atan2_ra
+SELECT CAST((round(CAST(psc.j_m AS DOUBLE), $1) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS round_j_m, CAST((trunc(CAST(psc.ra AS DOUBLE), CASE WHEN 0 < -308 THEN -308 ELSE 0 END) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS truncate_ra, CAST(ln(psc.ra) AS DOUBLE PRECISION) AS log_ra, CAST(random() AS DOUBLE PRECISION) AS rand_1, CAST(power(psc.ra, $2) AS DOUBLE PRECISION) AS power_ra, CAST(atan2(psc.ra, psc.dec) AS DOUBLE PRECISION) AS atan2_ra
 FROM twomass.psc AS psc
 -- [1, 2]
 

@@ -77,14 +77,14 @@ WHERE psc.designation LIKE $1::VARCHAR ESCAPE '' OR lower((psc.designation) COLL
 ----------------------------------------------------------------------------------------------------
 -- SELECT LOWER(designation), UPPER(designation || 'a') FROM psc
 
-SELECT CAST((lower((psc.designation) COLLATE "und-x-icu") COLLATE "C") AS VARCHAR) AS lower_designation, CAST((upper((psc.designation || $1::VARCHAR) COLLATE "und-x-icu") COLLATE "C") AS VARCHAR) AS upper_1
+SELECT CAST(vo_lower(psc.designation) AS VARCHAR) AS lower_designation, CAST(vo_upper(psc.designation || $1::VARCHAR) AS VARCHAR) AS upper_1
 FROM twomass.psc AS psc
 -- ['a']
 
 ----------------------------------------------------------------------------------------------------
 -- SELECT CAST(j_m AS VARCHAR), CAST(designation AS INTEGER), CAST("date" AS TIMESTAMP), CAST(TRUE AS DOUBLE PRECISION), CAST(NULL AS BIGINT) FROM psc
 
-SELECT CAST(vo_text(psc.j_m) AS VARCHAR) AS cast_j_m, CAST(CAST(psc.designation AS NUMERIC) AS INTEGER) AS cast_designation, CAST(psc.date AS TIMESTAMP WITHOUT TIME ZONE) AS cast_date, CAST(CAST($1::BOOLEAN AS INTEGER) AS DOUBLE PRECISION) AS col_1, CAST(CAST(NULL AS BIGINT) AS BIGINT) AS col_1_2
+SELECT vo_text(psc.j_m) AS cast_j_m, CAST(CAST(vo_parsed(psc.designation) AS NUMERIC) AS INTEGER) AS cast_designation, CAST(psc.date AS TIMESTAMP WITHOUT TIME ZONE) AS cast_date, CAST(CAST($1::BOOLEAN AS INTEGER) AS DOUBLE PRECISION) AS col_1, CAST(CAST(NULL AS BIGINT) AS BIGINT) AS col_1_2
 FROM twomass.psc AS psc
 -- [True]
 

@@ -53,10 +53,6 @@ def names(text: str) -> list[str]:
     return [c.name for c in meant(text).columns]
 
 
-def column(expression: str, rest: str = "FROM twomass.psc") -> Column:
-    return meant(f"SELECT {expression} {rest}").columns[0]
-
-
 def fault(text: str) -> QueryFault:
     with pytest.raises(QueryFault) as caught:
         meant(text)
@@ -295,40 +291,6 @@ def test_metadata_goes_through_aliases_sub_queries_and_unions() -> None:
         assert (found.name, found.type, found.unit, found.ucd, found.description) == (
             "x", types.DOUBLE, "deg", "pos.eq.ra;meta.main", "Right ascension.",
         )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("expression", "type", "unit", "ucd"),
-    [
-        ("j_m - k_m", "REAL", "mag", "phot.color;em.IR.J;em.IR.K"),
-        ("j_m + 0.5", "DOUBLE PRECISION", "mag", "phot.mag;em.IR.J"),
-        ("ra - 180", "DOUBLE PRECISION", "deg", "pos.eq.ra"),
-        ("ra * dec", "DOUBLE PRECISION", "deg.deg", None),
-        ("ra / dec", "DOUBLE PRECISION", None, None),
-        ("2 * j_m", "REAL", "mag", None),
-        ('"size" + 1', "INTEGER", None, None),
-        ('-"size"', "SMALLINT", None, None),
-        ("AVG(j_m)", "DOUBLE PRECISION", "mag", "phot.mag;em.IR.J;stat.mean"),
-        ("MAX(ra)", "DOUBLE PRECISION", "deg", "pos.eq.ra;stat.max"),
-        ("COUNT(*)", "BIGINT", None, "meta.number"),
-        ('SUM("size")', "BIGINT", None, None),
-        ("ABS(j_m)", "REAL", "mag", "phot.mag;em.IR.J"),
-        ("RADIANS(ra)", "DOUBLE PRECISION", "rad", None),
-        ("DISTANCE(ra, dec, 1, 2)", "DOUBLE PRECISION", "deg", "pos.angDistance"),
-        ("AREA(CIRCLE(ra, dec, 1))", "DOUBLE PRECISION", "deg**2", "phys.angArea"),
-        ("POINT(ra, dec)", "POINT", "deg", "pos.eq"),
-        ("COALESCE(j_m, k_m)", "REAL", "mag", None),
-        ("CASE WHEN ra > 1 THEN j_m END", "REAL", "mag", "phot.mag;em.IR.J"),
-        ("CAST(j_m AS VARCHAR(4))", "VARCHAR", None, "phot.mag;em.IR.J"),
-        ("'abc'", "VARCHAR", None, None),
-        ("3000000000", "BIGINT", None, None),
-        ("UPPER(rd_flg)", "CHAR", None, None),
-    ],
-)
-def test_columns_of_expressions(expression: str, type: str, unit: str | None, ucd: str | None) -> None:
-    found = column(expression)
-    assert (found.type.name, found.unit, found.ucd) == (type, unit, ucd)
-    assert found.description == expression
 
 
 def test_generated_names_are_names_and_unique() -> None:
