@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -246,24 +247,40 @@ def static(catalogue: Catalogue) -> dict[str, pa.Table]:
 ENGINES: dict[str, Callable[[Store, Catalogue, str], Engine]] = {"duckdb": duckdb, "postgres": postgres}
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    url = request.getfixturevalue("postgresql") if request.param == "postgres" else ""
+@contextmanager
+def made(name: str, url: str, folder: Path) -> Iterator[World]:
+    """An engine over the two tables, which are loaded."""
     sink = postgres_sink(url) if url else file
-    folder = tmp_path_factory.mktemp("world")
     (folder / "schemas").mkdir()
     (folder / "schemas/stars.toml").write_text(STARS)
     (folder / "schemas/spots.toml").write_text(SPOTS)
     catalogue = load_catalogue([folder / "schemas"])
     store = Store(folder / "data")
-    made = {"stars": stars(), "spots": spots()}
-    for id, rows in made.items():
+    tables = {"stars": stars(), "spots": spots()}
+    for id, rows in tables.items():
         pq.write_table(rows, folder / f"{id}.parquet")
         load(catalogue.publication(id), [folder / f"{id}.parquet"], store, sink=sink)
     catalogue = with_tap_schema(catalogue)
-    engine = ENGINES[request.param](store, catalogue, url)
+    engine = ENGINES[name](store, catalogue, url)
     if engine.lacks() & WITHOUT_PGSPHERE:
         engine.close()
         pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
-    yield World(catalogue, engine, store, made["stars"].to_pydict(), made["spots"].to_pydict(), folder)
+    yield World(catalogue, engine, store, tables["stars"].to_pydict(), tables["spots"].to_pydict(), folder)
     engine.close()
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    url = request.getfixturevalue("postgresql") if request.param == "postgres" else ""
+    with made(request.param, url, tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def worlds(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, World]]:
+    """DuckDB and PostgreSQL side by side."""
+    with (
+        made("duckdb", "", tmp_path_factory.mktemp("one")) as one,
+        made("postgres", postgresql, tmp_path_factory.mktemp("other")) as other,
+    ):
+        yield one, other

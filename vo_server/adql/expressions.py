@@ -134,6 +134,8 @@ class Expressions:
         if name == "IN_UNIT":
             return self._in_unit(node)
         function = FUNCTIONS.get(name)
+        if name == "RAND" and node.arguments:
+            self.warnings.append("the number in RAND(n) has no effect: the random numbers are others each time")
         if name in BUILDERS:
             return BUILDERS[name](node, [self.value(a) for a in node.arguments], self.warnings.append)
         return self._apply(function or self._own(node), node)

@@ -343,8 +343,8 @@ GEOMETRIES = (
         "The middle of a geometry.",
         feature=GEO,
     ),
-    Function("COORD1", (POINT1,), _part("pos.eq.ra"), _coordinate(0), "The longitude of a point, in degrees.", feature=GEO),
-    Function("COORD2", (POINT1,), _part("pos.eq.dec"), _coordinate(1), "The latitude of a point, in degrees.", feature=GEO),
+    Function("COORD1", (POINT1,), _part("pos.eq.ra"), _coordinate(0), "Its longitude, in degrees.", feature=GEO),
+    Function("COORD2", (POINT1,), _part("pos.eq.dec"), _coordinate(1), "Its latitude, in degrees.", feature=GEO),
 )  # fmt: skip
 
 NEAR = Function(

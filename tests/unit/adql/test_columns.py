@@ -94,7 +94,7 @@ ROWS: tuple[tuple[str, str, str | None, str | None], ...] = (
     ("DISTANCE(ra, dec, 1, 2)", "double", "deg", "pos.angDistance"),
     ("AREA(CIRCLE(ra, dec, 1))", "double", "deg**2", "phys.angArea"),
     ("CENTROID(CIRCLE(ra, dec, 1))", "double", "deg", "pos.eq"),
-    ("COORD1(POINT(ra, dec))", "double", "deg", f"{RA};meta.main"),
+    ("COORD1(CENTROID(CIRCLE(1, 2, 3)))", "double", "deg", RA),
     ("COORD2(CENTROID(CIRCLE(1, 2, 3)))", "double", "deg", DEC),
     ("COORD2(ivo_geom_transform('ICRS', 'GALACTIC', POINT(ra, dec)))", "double", "deg", None),
     ("CONTAINS(POINT(ra, dec), CIRCLE(1, 2, 3))", "int", None, "meta.code"),

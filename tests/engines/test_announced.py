@@ -1,0 +1,151 @@
+"""What is announced is what runs: every feature of the capabilities, taken from them, is asked of every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from vo_server.adql.functions import AGGREGATES, FUNCTIONS, OPERATORS, Function, Parameter
+from vo_server.adql.udfs import ABSENT, RECORDS
+from vo_server.documents.capability import FEATURES, TableAccess
+from vo_server.errors import QueryFault
+from vo_server.model import types
+from vo_server.model.column import Column, Table
+from vo_server.protocols import tap
+
+OF_A_KIND = {
+    "number": "x",
+    "integer": "small",
+    "text": "name",
+    "time": "moment",
+    "point": "POINT(ra, dec)",
+    "geometry": "CIRCLE(ra, dec, 1)",
+    "interval": "span",
+    "any": "mag",
+}
+
+GIVEN = {
+    "ivo_geom_transform": "'ICRS', 'GALACTIC', POLYGON(ra, 1, ra + 1, 2, ra, 3)",
+    "ivo_string_agg": "name, ', '",
+    "ivo_histogram": "x, 0, 1, 5",
+    "ivo_epoch_prop_pos": "ra, dec, x, x, x, x, 2000.0, 2016.0",
+    "IN_UNIT": "x, 'deg'",
+    "RAND": "3",
+    "ROUND": "x, -1",
+    "TRUNCATE": "x, 2",
+    "NULLIF": "mag, kmag",
+    "REGION": "'POLYGON 1 2 3 4 1 5'",
+    "POLYGON": "ra, 1, ra + 1, 2, ra, 3",
+    "COORDSYS": "POINT(ra, dec)",
+}
+"""Arguments that must be more than of their kinds."""
+
+OTHERS = {
+    "ILIKE": "SELECT id FROM sky.stars WHERE name ILIKE 'A%'",
+    "WITH": "WITH s AS (SELECT id FROM sky.stars) SELECT * FROM s",
+    "UNION": "SELECT id FROM sky.stars UNION SELECT spot FROM sky.spots",
+    "EXCEPT": "SELECT id FROM sky.stars EXCEPT SELECT spot FROM sky.spots",
+    "INTERSECT": "SELECT id FROM sky.stars INTERSECT SELECT spot FROM sky.spots",
+    "CAST": "SELECT CAST(x AS INTEGER) FROM sky.stars",
+    "OFFSET": "SELECT id FROM sky.stars ORDER BY id OFFSET 3",
+}
+"""Features that are no functions."""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A query that calls a function, and how to say it."""
+
+    name: str
+    arguments: str
+
+    @property
+    def text(self) -> str:
+        here = "TAP_UPLOAD.spans" if "span" in self.arguments else "sky.stars"
+        return f"SELECT {self.name}({self.arguments}) AS v FROM {here}"
+
+
+def sample(function: Function) -> _Sample:
+    given = ", ".join(_argument(p) for p in function.parameters)
+    return _Sample(function.name, GIVEN.get(function.name, given))
+
+
+def _argument(parameter: Parameter) -> str:
+    return OF_A_KIND[parameter.kind]
+
+
+@pytest.fixture(scope="module")
+def uploading(world: Any) -> Callable[[str], list[Any]]:
+    """Asks over the tables and an upload with a column of intervals."""
+    span = Column("span", types.named("DOUBLE PRECISION ARRAY"), shape="2", label="interval")
+    spans = Table("TAP_UPLOAD", "spans", (Column("x", types.DOUBLE), span))
+    there = replace(world, catalogue=world.catalogue.with_tables([spans]))
+    rows = {"spans": pa.table({"x": [1.0, 2.0], "span": [[0.0, 1.5], [0.0, 1.5]]})}
+    return lambda text: there.ask(text, uploads=rows)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def announced(world: Any) -> dict[str, set[str]]:
+    """The forms of the features of each kind, as they stand in the capabilities."""
+    site: Any = SimpleNamespace(
+        engine=world.engine, timeout=60, upload_limit=0, upload_hosts="", public_url="", maxrec=10, maxrec_hard=10
+    )
+    (capability,) = tap.capabilities(site, "http://127.0.0.1/tap")
+    assert isinstance(capability.details, TableAccess)
+    (language,) = capability.details.languages
+    kinds = {uri: kind for kind, uri in FEATURES.items()}
+    return {kinds[uri]: {f.form for f in features} for uri, features in language.features}
+
+
+@pytest.mark.parametrize("function", RECORDS, ids=lambda f: f.form)
+def test_a_user_defined_function_runs_as_it_is_announced(
+    function: Function, announced: dict[str, set[str]], uploading: Callable[[str], list[Any]]
+) -> None:
+    assert function.form in announced["udf"]
+    found = [row[0] for row in uploading(sample(function).text)]
+    assert any(value is not None for value in found) or function.name.endswith("to_degrees")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_function_of_the_language_runs(
+    function: Function, announced: dict[str, set[str]], uploading: Callable[[str], list[Any]]
+) -> None:
+    if function.feature is not None:
+        assert function.name in announced[function.feature]
+    assert any(row[0] is not None for row in uploading(sample(function).text))
+
+
+def test_the_rest_of_what_is_announced_runs(world: Any, announced: dict[str, set[str]]) -> None:
+    known = {f.name for f in FUNCTIONS.values()} | {f.form for f in RECORDS} | {"COORDSYS"}
+    assert {form for forms in announced.values() for form in forms} - known == OTHERS.keys()
+    for text in (*OTHERS.values(), _Sample("COORDSYS", GIVEN["COORDSYS"]).text):
+        assert world.ask(text)
+
+
+@pytest.mark.parametrize("name", AGGREGATES)
+def test_an_aggregate_runs(world: Any, name: str) -> None:
+    columns = ("x", "mag", "small", "big") if name in ("SUM", "AVG") else (*world.stars, "TRUE")
+    for column in columns:
+        said = column if column == "TRUE" else f'"{column}"'
+        assert world.ask(f"SELECT {name}({said}), {name}(DISTINCT {said}) FROM sky.stars")[0][0] is not None
+
+
+@pytest.mark.parametrize("symbol", OPERATORS)
+def test_an_operator_runs(world: Any, symbol: str) -> None:
+    a, b = ("name", "flag") if symbol == "||" else ("big", "small")
+    assert any(row[0] is not None for row in world.ask(f"SELECT {a} {symbol} {b} FROM sky.stars"))
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_what_is_not_there_is_not_announced_and_says_why(
+    world: Any, announced: dict[str, set[str]], name: str
+) -> None:
+    assert not any(form.startswith(name) for form in announced["udf"])
+    with pytest.raises(QueryFault) as refused:
+        world.ask(f"SELECT {name}('M 31') FROM sky.stars")
+    assert ABSENT[name] in str(refused.value)
