@@ -142,9 +142,7 @@ def test_an_operator_runs(world: Any, symbol: str) -> None:
 
 
 @pytest.mark.parametrize("name", ABSENT)
-def test_what_is_not_there_is_not_announced_and_says_why(
-    world: Any, announced: dict[str, set[str]], name: str
-) -> None:
+def test_what_is_not_there_is_not_announced_and_says_why(world: Any, announced: dict[str, set[str]], name: str) -> None:
     assert not any(form.startswith(name) for form in announced["udf"])
     with pytest.raises(QueryFault) as refused:
         world.ask(f"SELECT {name}('M 31') FROM sky.stars")

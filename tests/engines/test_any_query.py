@@ -3,8 +3,6 @@
 An EngineFault here is SQL that the database refused, and so a gap in how we type; any other exception is a bug.
 """
 
-# ruff: noqa: E501
-
 from __future__ import annotations
 
 import json
@@ -24,6 +22,7 @@ from vo_server.adql.translate import translate
 from vo_server.errors import Place, UsageFault
 
 CASES = Path(__file__).resolve().parents[2].parent / "shared/standards/adql/adql_cases.jsonl"
+
 
 def said(world: Any, text: str, planned: bool = True) -> str | list[Any]:
     """The rows, or the word of a refusal; anything else is a failure that tells the query."""

@@ -82,8 +82,11 @@ class Writer:
             lambda: f"IN_UNIT({self.column(('ra', 'dec', 'x'))}, '{self.pick('deg', 'arcmin', 'rad')}')",
             lambda: f"ivo_healpix_index({self.pick('0', '5', '29')}, {self.pick(self.point(0), 's.ra, s.dec')})",
             lambda: f"ivo_to_{self.pick('jd', 'mjd')}({self.time(depth - 1)})",
-            lambda: f"ivo_{self.pick('hms', 'dms')}_to_degrees({self.pick(self.text(depth - 1), '\'12:30:\' || ' + self.text(0))})",
-            lambda: f"ivo_{self.pick('hasword', 'nocasematch', 'hashlist_has')}({self.text(depth - 1)}, {self.text(depth - 1)})",
+            lambda: f"ivo_{self.pick('hms', 'dms')}_to_degrees({self.text(depth - 1)})",
+            lambda: f"ivo_{self.pick('hms', 'dms')}_to_degrees('12:30:' || {self.text(0)})",
+            lambda: (
+                f"ivo_{self.pick('hasword', 'nocasematch', 'hashlist_has')}({self.text(depth - 1)}, {self.text(depth - 1)})"
+            ),
             lambda: f"ivo_interval_overlaps({a}, {b}, {self.number(0)}, {self.number(0)})",
             lambda: f"ivo_interval_has({a}, {b}, {self.number(0)})",
         )()  # type: ignore[no-any-return]
@@ -214,16 +217,19 @@ class Writer:
     def query(self) -> str:
         depth = self.random.randrange(4)
         if self.chance(15):
-            sides = [f"SELECT {self.simple()} FROM sky.stars AS s" for _ in range(2)]
-            return f" {self.pick('UNION', 'UNION ALL', 'EXCEPT', 'INTERSECT')} ".join(sides) + self.pick(
-                "", " ORDER BY 1"
-            )
+            return self.sets() + self.pick("", " ORDER BY 1")
         if self.chance(15):
             return f"SELECT q.* FROM ({self.select(depth)}) AS q"
         if self.chance(10):
             return f"WITH c AS ({self.select(depth)}) SELECT COUNT(*) FROM c"
         return self.select(depth)
 
-    def simple(self) -> str:
+    def sets(self) -> str:
+        """Two or three sides of columns that are of a kind."""
+        kinds = [self.pick(self.number, self.number, self.text, self.time) for _ in range(2)]
         self.aliases, self.aggregates = ["s"], False
-        return f"{self.value(1)}, {self.number(2)}"
+        sides = [f"SELECT {kinds[0](1)}, {kinds[1](2)} FROM sky.stars AS s" for _ in range(self.pick(2, 2, 3))]
+        first, *rest = sides
+        return first + "".join(
+            f" {self.pick('UNION', 'EXCEPT', 'INTERSECT')}{self.pick('', ' ALL')} {side}" for side in rest
+        )

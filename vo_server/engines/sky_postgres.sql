@@ -159,13 +159,14 @@ RETURN trunc(x) + CASE WHEN abs(x - trunc(x)) >= 0.5 THEN sign(x) ELSE 0 END;
 CREATE FUNCTION vo_round(x double precision, n bigint) RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    scale double precision := CASE WHEN abs(n) > 300 THEN 1e300 ELSE power(10::double precision, abs(n)) END;
+    scale double precision := CASE WHEN abs(n) > 308 THEN 1e308 ELSE power(10::double precision, abs(n)) END;
 BEGIN
     RETURN CASE
         WHEN n = 0 THEN vo_away(x)
+        WHEN n < -308 AND abs(x) < 'Infinity' THEN 0 * sign(x)
         WHEN n < 0 THEN CASE WHEN abs(x) < scale / 4 THEN 0 * sign(x) ELSE vo_away(x / scale) * scale END
         WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale THEN x
-        WHEN abs(x) < 1e-300 THEN CASE WHEN n > 300 THEN x ELSE 0 * sign(x) END
+        WHEN abs(x) < 1e-300 THEN CASE WHEN n > 308 THEN x ELSE 0 * sign(x) END
         ELSE vo_away(x * scale) / scale
     END + 0.0;
 END $$;
@@ -174,13 +175,14 @@ END $$;
 CREATE FUNCTION vo_truncate(x double precision, n bigint) RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    scale double precision := CASE WHEN abs(n) > 300 THEN 1e300 ELSE power(10::double precision, abs(n)) END;
+    scale double precision := CASE WHEN abs(n) > 308 THEN 1e308 ELSE power(10::double precision, abs(n)) END;
 BEGIN
     RETURN CASE
         WHEN n = 0 THEN trunc(x)
+        WHEN n < -308 AND abs(x) < 'Infinity' THEN 0 * sign(x)
         WHEN n < 0 THEN CASE WHEN abs(x) < scale THEN 0 * sign(x) ELSE trunc(x / scale) * scale END
         WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale THEN x
-        WHEN abs(x) < 1e-300 THEN CASE WHEN n > 300 THEN x ELSE 0 * sign(x) END
+        WHEN abs(x) < 1e-300 THEN CASE WHEN n > 308 THEN x ELSE 0 * sign(x) END
         ELSE trunc(x * scale) / scale
     END + 0.0;
 END $$;
