@@ -314,3 +314,6 @@ def test_warnings() -> None:
     said = resolve(parse(text), CATALOGUE, text).warnings
     assert len(said) == 2
     assert "ICRS" in said[0]
+    text = "SELECT RAND(3), RAND() FROM twomass.psc"
+    (said,) = resolve(parse(text), CATALOGUE, text).warnings
+    assert "RAND(n) has no effect" in said
