@@ -198,8 +198,8 @@ RETURN upper(said COLLATE "und-x-icu") COLLATE "C";
 
 -- part
 -- Of the texts that PostgreSQL takes for a time those that DALI knows; all others are made such that it takes them not.
-CREATE FUNCTION vo_moment(said text) RETURNS timestamp STABLE STRICT PARALLEL SAFE
-RETURN left(coalesce(substring(said, '@moment@'), 'no time'), 26)::timestamp;
+CREATE FUNCTION vo_moment(said text) RETURNS timestamp STABLE PARALLEL SAFE
+RETURN CASE WHEN said IS NOT NULL THEN left(coalesce(substring(said, '@moment@'), 'no time'), 26)::timestamp END;
 
 -- part
 -- Of a number that is nearly nothing, nothing.
@@ -212,8 +212,9 @@ END $$;
 
 -- part
 -- A number as a text, of which one can see that it is not whole by type. Below 1e16 all its digits are written out.
-CREATE FUNCTION vo_plain(said text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE
+CREATE FUNCTION vo_plain(said text) RETURNS text IMMUTABLE PARALLEL SAFE
 RETURN CASE
+    WHEN strpos(said, '.') > 0 AND strpos(said, 'e') = 0 THEN said
     WHEN said ~ '^-?[0-9]+$' THEN said || '.0'
     WHEN said ~ 'e[+](0[0-9]|1[0-5])$' THEN regexp_replace(
         rpad(replace(split_part(said, 'e', 1), '.', ''),
