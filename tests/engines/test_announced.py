@@ -93,9 +93,16 @@ def uploading(world: Any) -> Callable[[str], list[Any]]:
 def announced(world: Any) -> dict[str, set[str]]:
     """The forms of the features of each kind, as they stand in the capabilities."""
     site: Any = SimpleNamespace(
-        engine=world.engine, timeout=60, upload_limit=0, upload_hosts="", public_url="", maxrec=10, maxrec_hard=10
+        engine=world.engine,
+        catalogue=world.catalogue,
+        timeout=60,
+        upload_limit=0,
+        upload_hosts="",
+        public_url="",
+        maxrec=10,
+        maxrec_hard=10,
     )
-    (capability,) = tap.capabilities(site, "http://127.0.0.1/tap")
+    capability, *_ = tap.capabilities(site, "http://127.0.0.1/tap")
     assert isinstance(capability.details, TableAccess)
     (language,) = capability.details.languages
     kinds = {uri: kind for kind, uri in FEATURES.items()}
