@@ -370,6 +370,16 @@ CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.Cell, "The HEALPix cel
 ANCESTOR = Function(
     "ANCESTOR", (X, N), _NUMBER, spherical.Ancestor, "A larger HEALPix cell that holds one.", operator.rshift
 )
+_ORDER = _always(types.INTEGER)
+_RADIUS = Parameter("radius", "number")
+CELLS = Function(
+    "CELLS", (LON, LAT, _RADIUS, N), _NUMBER, spherical.Cells, "The HEALPix cells that a circle reaches into."
+)
+ORDER = Function("ORDER", (_RADIUS,), _ORDER, spherical.Order, "The order of these cells for circles of all sizes.")
+MARK = Function("MARK", (X, N), _NUMBER, spherical.Mark, "A number for a cell that tells its order, too.")
+KEY = Function("KEY", (X, N), _NUMBER, spherical.Key, "The same for the cell that holds a HEALPix number.")
+IN_CELL = Function("IN_CELL", (X, X, N), _TRUTH, spherical.InCell, "Does a cell hold a HEALPix number?", predicate=True)
+LOOK_UP = Function("LOOK_UP", (X, X, N), _TRUTH, spherical.LookUp, "The same, asked of few cells.", predicate=True)
 """What a join on nearness becomes; users do not write these either."""
 
 

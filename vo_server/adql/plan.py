@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cache, lru_cache, reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from vo_server.adql import places
 from vo_server.adql import query as q
-from vo_server.adql.cells import Rows, joined, part_of_index, stored
-from vo_server.adql.functions import CELL, CONTAINS, INTERSECTS, NEAR, POINT, STRICTLY_NEAR
+from vo_server.adql.cells import part_of_index, stored
+from vo_server.adql.functions import CELL, CONTAINS, DISTANCE, INTERSECTS, NEAR, POINT, STRICTLY_NEAR
 from vo_server.adql.geometry import constant_shape, coordinates
+from vo_server.adql.joins import Rows, linked
+from vo_server.adql.nearness import conjuncts, pairs, plain
 from vo_server.model import types
 from vo_server.model.column import Column, Position
 from vo_server.sky import cover
@@ -25,6 +29,7 @@ from vo_server.sky.cover import Ranges
 from vo_server.sky.shapes import Shape
 
 Bounds = dict[str, Ranges]
+Positions = Mapping[str, Position]
 
 
 def plan(query: q.Query, rows: Rows = lambda _: None) -> q.Query:
@@ -38,7 +43,7 @@ def plan(query: q.Query, rows: Rows = lambda _: None) -> q.Query:
     def planned(node: Any) -> Any:
         if isinstance(node, q.Apply) and node.function is CELL:
             return stored(node, scans().get(getattr(node.arguments[0], "source", "")))
-        return joined(_ranged(node), rows) if isinstance(node, q.Select) else node
+        return linked(_ranged(node), rows) if isinstance(node, q.Select) else node
 
     made: q.Query = q.mapped(query, planned)
     return made
@@ -62,26 +67,73 @@ def expected(query: q.Query, rows: Rows) -> int | None:
 
 
 def _ranged(query: q.Select) -> q.Select:
-    positions = dict(_positions(query.source))
+    positions = dict(places.positions(query.source))
     if not positions:
         return query
-    scans = _scans(query.source)
-    source = _source(query.source, positions, scans)
-    if query.where is not None:
-        for name, ranges in _implied(query.where, positions).items():
-            source = _narrowed(source, name, ranges)
-    return replace(query, source=source, where=_bounded(query.where, positions, scans))
+    scans = places.scans(query.source)
+    implied = _both(_implied_by(query.where, positions), _of_groups(query, positions))
+    always = q.And(tuple(chain(conjuncts(query.where), _of_joins(query.source))))
+    known = _both(implied, _implied_by(always, positions))
+    near = _nearby(always, known, positions, positions)
+    source = _source(query.source, positions, scans, _both(known, near))
+    implied = _both(implied, near)
+    for name, ranges in implied.items():
+        source = _narrowed(source, name, ranges)
+    where = _bounded(query.where, implied, positions, scans)
+    return replace(query, source=source, where=None if where is None else _asked(where, _both(known, near), positions))
 
 
-def _scans(source: q.Source) -> frozenset[str]:
-    """The published tables among the sources of a SELECT, by their names in the query."""
-    match source:
-        case q.Scan(name):
-            return frozenset({name})
-        case q.Join():
-            return _scans(source.left) | _scans(source.right)
+def _of_joins(source: q.Source) -> Iterator[q.Condition]:
+    """The conditions of joins that hold in every row."""
+    if isinstance(source, q.Join):
+        inner = source.kind in ("INNER", "CROSS")
+        yield from conjuncts(source.on if inner else None)
+        yield from _of_joins(source.left) if inner or source.kind == "LEFT" else ()
+        yield from _of_joins(source.right) if inner or source.kind == "RIGHT" else ()
+
+
+def _nearby(condition: q.Condition | None, known: Bounds, positions: Positions, theirs: Positions) -> Bounds:
+    """Where the others lie that a condition holds near to what is bounded; of those that are not bounded themselves."""
+    found: Bounds = {}
+    for pair in (pair for c in conjuncts(condition) for pair in pairs(c)):
+        for near in (pair, pair.turned()):
+            mine, other = _at_position(near.first, positions), _at_position(near.second, theirs)
+            if mine is None or other is None or mine not in known or other in known:
+                continue
+            if isinstance(near.radius, q.Constant) and near.radius.value is not None:
+                ranges = cover.around(known[mine], float(near.radius.value))
+                found = found if np.array_equal(ranges, cover.SKY) else _both(found, {other: ranges})
+    return _both(found, _nearby(condition, _both(known, found), positions, theirs)) if found else found
+
+
+def _asked(condition: q.Condition, known: Bounds, positions: Positions) -> q.Condition:
+    """A condition whose sub-queries look for what is near to bounded places there alone."""
+    match condition:
+        case q.And(operands) | q.Or(operands):
+            return replace(condition, operands=tuple(_asked(o, known, positions) for o in operands))
+        case q.Not(operand):
+            return replace(condition, operand=_asked(operand, known, positions))
+        case q.Exists(q.Select() as inner):
+            return replace(condition, query=_near_to(inner, known, positions))
+        case q.In(_, q.Select() as inner):
+            return replace(condition, options=_near_to(inner, known, positions))
         case _:
-            return frozenset()
+            return condition
+
+
+def _near_to(query: q.Select, known: Bounds, positions: Positions) -> q.Select:
+    theirs = dict(places.positions(query.source))
+    near = _nearby(query.where, known, positions, theirs)
+    source = query.source
+    for name, ranges in near.items():
+        source = _narrowed(source, name, ranges)
+    return replace(query, source=source, where=_bounded(query.where, near, theirs, places.scans(query.source)))
+
+
+def _of_groups(query: q.Select, positions: Positions) -> Bounds:
+    """What HAVING says of positions that the groups are made by is true of every row of them."""
+    implied = _implied_by(query.having, positions)
+    return {name: ranges for name, ranges in implied.items() if places.grouped(query, name, positions[name])}
 
 
 def _narrowed(source: q.Source, name: str, ranges: Ranges) -> q.Source:
@@ -90,67 +142,52 @@ def _narrowed(source: q.Source, name: str, ranges: Ranges) -> q.Source:
         case q.Join():
             left, right = _narrowed(source.left, name, ranges), _narrowed(source.right, name, ranges)
             return replace(source, left=left, right=right)
-        case q.Derived(own, q.Select() as inner) if own == name:
-            return replace(source, query=_cut(inner, ranges))
+        case q.Derived(own, inner) if own == name:
+            place = next(places.shown(inner), None)
+            return source if place is None else replace(source, query=_cut(inner, place, ranges))
         case _:
             return source
 
 
-def _cut(query: q.Select, ranges: Ranges) -> q.Select:
-    shown = _shown(query)
-    if shown is None:
+def _cut(query: q.Query, place: tuple[int, int], ranges: Ranges) -> q.Query:
+    """The rows of a query whose position, the two outputs, is in the ranges, and perhaps some others."""
+    if query.top is not None or query.offset:
         return query
-    name, position = shown
-    if name not in _scans(query.source):
-        return replace(query, source=_narrowed(query.source, name, ranges))
-    within = _within(name, position, ranges)
-    return replace(query, where=within if query.where is None else q.And((within, query.where)))
+    if isinstance(query, q.Combined):
+        return replace(query, left=_cut(query.left, place, ranges), right=_cut(query.right, place, ranges))
+    name = next((name for name, *outputs in places.of_outputs(query) if tuple(outputs) == place), "")
+    if name in places.scans(query.source):
+        within = _within(name, dict(places.positions(query.source))[name], ranges)
+        return replace(query, where=within if query.where is None else q.And((within, query.where)))
+    return replace(query, source=_narrowed(query.source, name, ranges))
 
 
-def _shown(query: q.Query) -> tuple[str, Position] | None:
-    """The source inside a query whose position is among its columns, and what they are called there.
-
-    Not where rows are counted, cut off or grouped: what is left out then would change the rest.
-    """
-    if not isinstance(query, q.Select) or query.top is not None or query.offset or query.group_by or query.having:
-        return None
-    labels = {(o.value.source, o.value.name): o.label for o in query.outputs if isinstance(o.value, q.Field)}
-    for name, place in _positions(query.source):
-        ra, dec = labels.get((name, place.ra)), labels.get((name, place.dec))
-        if ra is not None and dec is not None:
-            return name, replace(place, ra=ra, dec=dec)
-    return None
-
-
-def _source(source: q.Source, positions: Mapping[str, Position], scans: Set[str]) -> q.Source:
+def _source(source: q.Source, positions: Positions, scans: Set[str], known: Bounds) -> q.Source:
+    """A row of the outer side of an outer join is there without a partner, too: it is not bounded by the ON."""
     if not isinstance(source, q.Join):
         return source
-    left, right = _source(source.left, positions, scans), _source(source.right, positions, scans)
-    return replace(source, left=left, right=right, on=_bounded(source.on, positions, scans))
+    sides = [_source(side, positions, scans, known) for side in (source.left, source.right)]
+    implied = _implied_by(source.on, positions)
+    for n, outer in enumerate(("LEFT", "RIGHT")):
+        if source.kind in (outer, "FULL"):
+            continue
+        theirs = {name: positions[name] for name, _ in places.leaves(sides[n]) if name in positions}
+        if source.kind in ("LEFT", "RIGHT"):
+            implied = _both(implied, _nearby(source.on, known, positions, theirs))
+        for name, ranges in implied.items():
+            sides[n] = _narrowed(sides[n], name, ranges)
+    return replace(source, left=sides[0], right=sides[1], on=_bounded(source.on, implied, positions, scans))
 
 
-def _positions(source: q.Source) -> Iterator[tuple[str, Position]]:
-    match source:
-        case q.Scan(name, table):
-            if table.position is not None:
-                yield name, table.position
-        case q.Join(_, left, right, _):
-            yield from _positions(left)
-            yield from _positions(right)
-        case q.Derived(name, inner):
-            shown = _shown(inner)
-            if shown is not None:
-                yield name, shown[1]
-        case q.Spread():
-            return
+def _implied_by(condition: q.Condition | None, positions: Positions) -> Bounds:
+    return {} if condition is None else _implied(condition, positions)
 
 
-def _bounded(condition: q.Condition | None, positions: Mapping[str, Position], scans: Set[str]) -> q.Condition | None:
-    if condition is None:
-        return None
-    implied = _implied(condition, positions)
+def _bounded(
+    condition: q.Condition | None, implied: Bounds, positions: Positions, scans: Set[str]
+) -> q.Condition | None:
     withins = [_within(name, positions[name], ranges) for name, ranges in implied.items() if name in scans]
-    return q.And((*withins, condition)) if withins else condition
+    return condition if not withins else q.And((*withins, *(() if condition is None else (condition,))))
 
 
 def _within(name: str, position: Position, ranges: Ranges) -> q.Within:
@@ -160,11 +197,13 @@ def _within(name: str, position: Position, ranges: Ranges) -> q.Within:
     return q.Within(q.Field(name, position.healpix, column), ends)
 
 
-def _implied(condition: q.Condition, positions: Mapping[str, Position]) -> Bounds:
+def _implied(condition: q.Condition, positions: Positions) -> Bounds:
     """Where the index of each source lies in every row for which the condition is true."""
-    match condition:
+    match plain(condition):
         case q.Holds(predicate):
             return _of_predicate(predicate, positions)
+        case q.Between(q.Apply(function=function, arguments=points), _, radius, False) if function is DISTANCE:
+            return _of_predicate(q.Apply(NEAR, (*points, radius), NEAR.result(())), positions)
         case q.Compare("=", left, right):
             return _of_cells(left, ((right, right),)) or _of_cells(right, ((left, left),))
         case q.Between(value, low, high, False):
@@ -172,7 +211,7 @@ def _implied(condition: q.Condition, positions: Mapping[str, Position]) -> Bound
         case q.In(value, tuple() as options, False):
             return _of_cells(value, [(o, o) for o in options])
         case q.And(operands):
-            return reduce(_both, (_implied(o, positions) for o in operands))
+            return reduce(_both, (_implied(o, positions) for o in operands), {})
         case q.Or(operands):
             return reduce(_either, (_implied(o, positions) for o in operands))
         case _:
@@ -187,7 +226,7 @@ def _either(a: Bounds, b: Bounds) -> Bounds:
     return {name: cover.join(a[name], b[name]) for name in a.keys() & b.keys()}
 
 
-def _of_predicate(predicate: q.Apply, positions: Mapping[str, Position]) -> Bounds:
+def _of_predicate(predicate: q.Apply, positions: Positions) -> Bounds:
     for place, shape in _tests(predicate):
         name = _at_position(place, positions)
         if name is not None:
@@ -232,7 +271,7 @@ def _circle(centre: q.Value, radius: q.Value) -> Shape | None:
     return "circle", (*point[1], float(radius.value))
 
 
-def _at_position(value: q.Value, positions: Mapping[str, Position]) -> str | None:
+def _at_position(value: q.Value, positions: Positions) -> str | None:
     """The source whose position a point is."""
     if value.column.type is not types.POINT or not isinstance(value, q.Apply) or value.function is not POINT:
         return None

@@ -201,16 +201,15 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A source each of whose rows stands for its HEALPix cell of an order and for all neighbours of that cell.
+    """A source each of whose rows stands once for each of some HEALPix cells, if any.
 
-    `lon` and `lat` are values of the source; the number of the cell is the further column `_cell`.
+    `cells` is made from columns of the source and gives the numbers of the cells; they are the further column `label`.
     """
 
     name: str
     source: Source
-    lon: Value
-    lat: Value
-    order: int
+    cells: Value
+    label: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,9 +102,37 @@ class Cell(FunctionElement[int]):
 
 
 class Cells(FunctionElement[int]):
-    """Cells(lon, lat, order): that cell and its neighbours, a row each."""
+    """Cells(lon, lat, radius, order): the cells that a circle reaches into, a row each."""
 
     type = sa.BigInteger()
+    inherit_cache = True
+
+
+class Order(FunctionElement[int]):
+    """Order(radius): the order in whose cells a circle of that radius is looked for; null if nothing is in it."""
+
+    type = sa.Integer()
+    inherit_cache = True
+
+
+class Mark(FunctionElement[int]):
+    """Mark(number, order): a number for a cell that no cell of another order has."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+class Key(FunctionElement[int]):
+    """Key(index, order): that number of the cell in which a HEALPix number of order 29 lies."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+class InCell(FunctionElement[bool]):
+    """InCell(index, number, bits): is the cell so many bits shorter than the index the one of this number?"""
+
+    type = sa.Boolean()
     inherit_cache = True
 
 
@@ -112,6 +140,12 @@ class Ancestor(FunctionElement[int]):
     """Ancestor(number, bits): the number of a larger cell, so many bits shorter."""
 
     type = sa.BigInteger()
+    inherit_cache = True
+
+
+class LookUp(InCell):
+    """The same for few numbers: by looking these up in the index."""
+
     inherit_cache = True
 
 

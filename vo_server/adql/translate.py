@@ -126,7 +126,7 @@ class _Translation:
             case q.Scan(name, table):
                 return self._keep(name, self._table(name, table))
             case q.Derived(name, inner):
-                return self._keep(name, self.query(inner).subquery(name))
+                return self._keep(name, self._nested(inner).subquery(name))
             case q.Spread():
                 return self._spread(node)
             case q.Join():
@@ -136,11 +136,9 @@ class _Translation:
 
     def _spread(self, node: q.Spread) -> FromClause:
         source = self._source(node.source)
-        cells = spherical.Cells(self.value(node.lon), self.value(node.lat), sa.literal_column(str(node.order)))
         everything: Element = sa.literal_column("*")
-        return self._keep(
-            node.name, sa.select(everything, cells.label("_cell")).select_from(source).subquery(node.name)
-        )
+        cells = self.value(node.cells).label(node.label)
+        return self._keep(node.name, sa.select(everything, cells).select_from(source).subquery(node.name))
 
     def _keep(self, name: str, source: FromClause) -> FromClause:
         self._sources[name] = source
@@ -239,7 +237,7 @@ class _Translation:
         return made
 
     def _nested(self, inner: q.Query) -> Statement:
-        """A sub-query inside a value or a condition; its own sources are not seen outside."""
+        """A sub-query; its own sources are not seen outside, and may have the names of some that are there."""
         around = dict(self._sources)
         made = self.query(inner)
         self._sources = around

@@ -22,10 +22,11 @@ from vo_server.sky.vectors import Floats
 DIALECT = "duckdb"
 
 _NEAR = (
-    "({r} >= 180.0 OR {r} >= 0.0 AND pow(sin(radians(lat1 - lat2) / 2), 2) + cos(radians(lat1)) * cos(radians(lat2))"
-    " * pow(sin(radians(lon1 - lon2) / 2), 2) {op})"
+    "radius >= 0.0 AND pow(sin(radians(lat1 - lat2) / 2), 2) + cos(radians(lat1)) * cos(radians(lat2))"
+    " * pow(sin(radians(lon1 - lon2) / 2), 2) {0} CASE WHEN radius {1} 180.0 THEN 2 ELSE {2} END"
 )
-_TOUCH = "<= pow(sin(radians(radius) / 2) + 2e-16, 2)"
+_HALF = "sin(radians(radius) / 2)"
+_TOUCH = f"pow({_HALF} + 2e-16, 2)"
 """A hair of 4e-16 radians, so that RA 0 and 360, or two RAs at a pole, are at no distance."""
 
 MACROS = (
@@ -35,9 +36,10 @@ MACROS = (
     """CREATE MACRO vo_parsed(text) AS CASE WHEN isinf(TRY_CAST(vo_decimal(text) AS DOUBLE))
         AND NOT regexp_matches(text, '[nN]') THEN text || ': out of range' ELSE vo_decimal(text) END""",
     "CREATE MACRO vo_shape(numbers) AS CASE WHEN list_count(numbers) = len(numbers) THEN numbers END",
-    "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format(r="radius", op=_TOUCH),
-    "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS "
-    + _NEAR.format(r="radius", op="< pow(sin(radians(radius) / 2), 2)").replace(">= 180.0", "> 180.0"),
+    "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format("<=", ">=", _TOUCH),
+    "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format("<", ">", f"pow({_HALF}, 2)"),
+    "CREATE MACRO vo_order(radius) AS CASE WHEN radius IS NULL OR radius < 0 THEN NULL"
+    f" {cover.ladder('radius')} ELSE 0 END",
     """CREATE MACRO vo_distance(lon1, lat1, lon2, lat2) AS degrees(atan2(
         sqrt(pow(cos(radians(lat2)) * sin(radians(lon2 - lon1)), 2)
            + pow(cos(radians(lat1)) * sin(radians(lat2))
@@ -61,6 +63,11 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Cell: "vo_cell({all})",
     spherical.Cells: "unnest(vo_cells({all}))",
     spherical.Ancestor: "({0} >> {1})",
+    spherical.Order: "vo_order({0})",
+    spherical.Mark: "({0} + (CAST(4 AS BIGINT) << (2 * ({1}))))",
+    spherical.Key: "(({0} >> (58 - 2 * ({1}))) + (CAST(4 AS BIGINT) << (2 * ({1}))))",
+    spherical.InCell: "({0} >> {2}) = {1}",
+    spherical.LookUp: "({0} >> {2}) = {1}",
     spherical.CellCentre: "vo_cell_centre(CAST({0} AS INTEGER), CAST({1} AS BIGINT))",
     spherical.Propagated: "vo_propagated({all})",
     spherical.Rotated: "vo_rotated({all})",
@@ -135,27 +142,22 @@ def _groups(polygons: pa.ChunkedArray) -> dict[tuple[float, ...], npt.NDArray[np
 
 
 def _cell(lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray) -> pa.Array:
-    found, good = _on_sky(lon, lat, order, cover.cells)
+    x, y = lon.to_numpy(), lat.to_numpy()
+    good = np.isfinite(x) & (np.abs(y) <= 90)
     numbers = np.zeros(len(good), dtype=np.int64)
-    numbers[good] = found
+    numbers[good] = cover.cells(x[good], y[good], order[0].as_py() if len(order) else 0)
     return pa.array(numbers, mask=~good)
 
 
-def _cells(lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray) -> pa.Array:
-    found, good = _on_sky(lon, lat, order, cover.around)
+def _cells(lon: pa.ChunkedArray, lat: pa.ChunkedArray, radius: pa.ChunkedArray, order: pa.ChunkedArray) -> pa.Array:
+    x, y, r = (c.to_numpy() for c in (lon, lat, radius))
+    known = ~(radius.is_null().to_numpy() | order.is_null().to_numpy())
+    good = np.isfinite(x) & (np.abs(y) <= 90) & known
+    found, counts = cover.reached(x[good], y[good], r[good], order.fill_null(0).to_numpy()[good])
     sizes = np.zeros(len(good), dtype=np.int32)
-    sizes[good] = (found >= 0).sum(axis=1)
+    sizes[good] = counts
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(found[found >= 0]))
-
-
-def _on_sky(
-    lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray, function: Callable[..., Any]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """A function of the positions that are some, and which these are."""
-    x, y = lon.to_numpy(), lat.to_numpy()
-    good = np.isfinite(x) & (np.abs(y) <= 90)
-    return function(x[good], y[good], order[0].as_py() if len(order) else 0), good
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(found))
 
 
 def _each(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa.Array]:
@@ -267,7 +269,7 @@ _PAIR = ("VARCHAR", "DOUBLE[]", "VARCHAR", "DOUBLE[]")
 _FUNCTIONS: tuple[tuple[str, tuple[str, ...], str, Callable[..., pa.Array]], ...] = (
     ("vo_in_polygon", ("DOUBLE", "DOUBLE", "DOUBLE[]"), "BOOLEAN", _in_polygon),
     ("vo_cell", ("DOUBLE", "DOUBLE", "INTEGER"), "BIGINT", _cell),
-    ("vo_cells", ("DOUBLE", "DOUBLE", "INTEGER"), "BIGINT[]", _cells),
+    ("vo_cells", ("DOUBLE", "DOUBLE", "DOUBLE", "INTEGER"), "BIGINT[]", _cells),
     ("vo_box", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _box)),
     ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", _each(pa.float64(), _area)),
     ("vo_centroid", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _centroid)),

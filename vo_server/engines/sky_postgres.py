@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from vo_server.adql import spherical
 from vo_server.model import types
-from vo_server.sky import frames
+from vo_server.sky import cover, frames
 
 DIALECT = "postgresql"
 
@@ -47,6 +47,11 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Sexagesimal: "vo_sexagesimal({all})",
     spherical.HasWords: "(vo_words({0}) @> vo_words({1}))",
     spherical.Counts: "coalesce(vo_counts({0}, CAST({1} AS INTEGER)), array_fill(0, ARRAY[CAST({1} AS INTEGER)]))",
+    spherical.Order: "vo_order({0})",
+    spherical.Mark: "({0} + (CAST(4 AS BIGINT) << (2 * ({1}))))",
+    spherical.Key: "(({0} >> (58 - 2 * ({1}))) + (CAST(4 AS BIGINT) << (2 * ({1}))))",
+    spherical.InCell: "(({0} >> {2}) = {1})",
+    spherical.LookUp: "({0} BETWEEN ({1} << {2}) AND (({1} + 1) << {2}) - 1)",
     spherical.IntegerDivision: "(({0}) / nullif({1}, 0))",
     spherical.Quotient: "vo_quotient({all})",
     spherical.Remainder: "vo_mod({all})",
@@ -82,6 +87,10 @@ def functions(schema: str | None) -> list[str]:
         text = text.replace(f"@m{bits}@", str(_mask(bits)))
     text = text.replace("@moment@", spherical.MOMENT).replace("@number@", spherical.NUMBER)
     text = text.replace("@ext@", schema or "").replace("@axes@", "\n    ".join(map(_axes, frames.FRAMES)))
+    numbers = {"span": cover.SPAN, "pad": cover.PAD, "widest": cover.widest(0)}
+    for name, number in numbers.items():
+        text = text.replace(f"@{name}@", repr(number))
+    text = text.replace("@ladder@", cover.ladder("radius"))
     wanted = {"part", "no pgsphere" if schema is None else "pgsphere"}
     found = re.split(r"^-- (head|part|pgsphere|no pgsphere)\n", text, flags=re.MULTILINE)
     return [body for kind, body in zip(found[1::2], found[2::2], strict=True) if kind in wanted]

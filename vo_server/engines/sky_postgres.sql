@@ -1,7 +1,7 @@
 -- What PostgreSQL is taught so that it says the sky as DuckDB does (sky_postgres.py hands this over at the start).
 --
 -- @ext@ is the schema of pgSphere; a part under "-- pgsphere" is left out where there is none, one under "-- no
--- pgsphere" where there is; @m1@ ... are masks.
+-- pgsphere" where there is; @m1@ ... are masks, @span@ ... the numbers of sky/cover.py.
 -- Bodies after RETURN are put into the query that calls them, so that they cost no call and constants are worked out
 -- ahead. PostgreSQL refuses to make numbers that are nearly nothing, so differences below 1e-100 are taken as none.
 
@@ -12,18 +12,18 @@ RETURN CASE WHEN abs(x) < 1e-100 THEN 0 ELSE x END;
 -- part
 CREATE FUNCTION vo_near(lon1 double precision, lat1 double precision, lon2 double precision, lat2 double precision,
     radius double precision) RETURNS boolean IMMUTABLE PARALLEL SAFE
-RETURN radius >= 180.0 OR radius >= 0.0 AND
+RETURN radius >= 0.0 AND
     power(sin(radians(vo_small(lat1 - lat2)) / 2), 2)
     + cos(radians(vo_small(lat1))) * cos(radians(vo_small(lat2))) * power(sin(radians(vo_small(lon1 - lon2)) / 2), 2)
-    <= power(sin(radians(vo_small(radius)) / 2) + 2e-16, 2);
+    <= CASE WHEN radius >= 180.0 THEN 2 ELSE power(sin(radians(vo_small(radius)) / 2) + 2e-16, 2) END;
 
 -- part
 CREATE FUNCTION vo_strictly_near(lon1 double precision, lat1 double precision, lon2 double precision,
     lat2 double precision, radius double precision) RETURNS boolean IMMUTABLE PARALLEL SAFE
-RETURN radius > 180.0 OR radius >= 0.0 AND
+RETURN radius >= 0.0 AND
     power(sin(radians(vo_small(lat1 - lat2)) / 2), 2)
     + cos(radians(vo_small(lat1))) * cos(radians(vo_small(lat2))) * power(sin(radians(vo_small(lon1 - lon2)) / 2), 2)
-    < power(sin(radians(vo_small(radius)) / 2), 2);
+    < CASE WHEN radius > 180.0 THEN 2 ELSE power(sin(radians(vo_small(radius)) / 2), 2) END;
 
 -- part
 CREATE FUNCTION vo_distance(lon1 double precision, lat1 double precision, lon2 double precision,
@@ -290,33 +290,40 @@ BEGIN
 END $$;
 
 -- part
-CREATE FUNCTION vo_face(lon double precision, lat double precision, nested integer) RETURNS bigint[]
+-- The base cell, the place in it counted in cells (x, y), and how far into that cell a position lies (0 to 1 each).
+CREATE FUNCTION vo_face(lon double precision, lat double precision, nested integer) RETURNS double precision[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     nside bigint := 1::bigint << nested;
     turn double precision := (lon - 360 * floor(lon / 360)) / 90;
     z double precision := sin(radians(vo_small(lat)));
     part double precision;
+    p double precision;
+    m double precision;
     jp bigint;
     jm bigint;
     quarter integer;
 BEGIN
     turn := CASE WHEN turn >= 4 THEN 0 ELSE turn END;
     IF abs(z) <= 2.0 / 3 THEN
-        jp := floor(nside * (0.5 + turn - z * 0.75));
-        jm := floor(nside * (0.5 + turn + z * 0.75));
+        p := nside * (0.5 + turn - z * 0.75);
+        m := nside * (0.5 + turn + z * 0.75);
+        jp := floor(p);
+        jm := floor(m);
         quarter := CASE WHEN jp >> nested = jm >> nested THEN (jp >> nested) | 4
                         WHEN jp >> nested < jm >> nested THEN jp >> nested ELSE (jm >> nested) + 8 END;
-        RETURN ARRAY[quarter, jm & (nside - 1), nside - (jp & (nside - 1)) - 1];
+        RETURN ARRAY[quarter, jm & (nside - 1), nside - (jp & (nside - 1)) - 1, m - jm, 1 - (p - jp)];
     END IF;
     quarter := floor(turn);
     part := nside * cos(radians(lat)) / sqrt((1 + abs(z)) / 3);
-    jp := least(floor((turn - quarter) * part), nside - 1);
-    jm := least(floor((1 - turn + quarter) * part), nside - 1);
+    p := (turn - quarter) * part;
+    m := (1 - turn + quarter) * part;
+    jp := least(floor(p), nside - 1);
+    jm := least(floor(m), nside - 1);
     IF z > 0 THEN
-        RETURN ARRAY[quarter, nside - jm - 1, nside - jp - 1];
+        RETURN ARRAY[quarter, nside - jm - 1, nside - jp - 1, 1 - (m - jm), 1 - (p - jp)];
     END IF;
-    RETURN ARRAY[quarter + 8, jp, jm];
+    RETURN ARRAY[quarter + 8, jp, jm, p - jp, m - jm];
 END $$;
 
 -- part
@@ -327,18 +334,23 @@ RETURN (face << (2 * nested)) + vo_spread(x) + (vo_spread(y) << 1);
 CREATE FUNCTION vo_cell(lon double precision, lat double precision, nested integer) RETURNS bigint
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    f bigint[];
+    f double precision[];
 BEGIN
     IF NOT vo_on_sphere(ARRAY[lon, lat]) THEN
         RETURN NULL;
     END IF;
     f := vo_face(lon, lat, nested);
-    RETURN vo_number(f[1], f[2], f[3], nested);
+    RETURN vo_number(f[1]::bigint, f[2]::bigint, f[3]::bigint, nested);
 END $$;
 
 -- part
-CREATE FUNCTION vo_cells(lon double precision, lat double precision, nested integer) RETURNS bigint[]
-LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+-- The order in whose cells a circle of this radius is looked for, and the cells that it reaches: see sky/cover.py.
+CREATE FUNCTION vo_order(radius double precision) RETURNS integer IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN radius IS NULL OR radius < 0 THEN NULL @ladder@ ELSE 0 END;
+
+-- part
+CREATE FUNCTION vo_cells(lon double precision, lat double precision, radius double precision, nested integer)
+RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     faces CONSTANT integer[] := '{ {8,9,10,11,-1,-1,-1,-1,10,11,8,9}, {5,6,7,4,8,9,10,11,9,10,11,8},
         {-1,-1,-1,-1,5,6,7,4,-1,-1,-1,-1}, {4,5,6,7,11,8,9,10,11,8,9,10}, {0,1,2,3,4,5,6,7,8,9,10,11},
@@ -346,7 +358,8 @@ DECLARE
         {2,3,0,1,-1,-1,-1,-1,0,1,2,3} }';
     swaps CONSTANT integer[] := '{ {0,0,3}, {0,0,6}, {0,0,0}, {0,0,5}, {0,0,0}, {5,0,0}, {0,0,0}, {6,0,0}, {3,0,0} }';
     top bigint := (1::bigint << nested) - 1;
-    f bigint[];
+    margin double precision;
+    f double precision[];
     x bigint;
     y bigint;
     side integer;
@@ -354,18 +367,24 @@ DECLARE
     swap integer;
     found bigint[] := '{}';
 BEGIN
-    IF NOT vo_on_sphere(ARRAY[lon, lat]) THEN
+    IF NOT vo_on_sphere(ARRAY[lon, lat]) OR radius < 0 THEN
         RETURN NULL;
+    ELSIF NOT radius <= @widest@ THEN
+        RETURN '{0,1,2,3,4,5,6,7,8,9,10,11}';
     END IF;
     f := vo_face(lon, lat, nested);
-    FOR dx IN -1..1 LOOP
-        FOR dy IN -1..1 LOOP
-            x := f[2] + dx;
-            y := f[3] + dy;
+    margin := @span@ * (top + 1) * radians(radius + @pad@);
+    IF f[4] > margin AND 1 - f[4] > margin AND f[5] > margin AND 1 - f[5] > margin THEN
+        RETURN ARRAY[vo_number(f[1]::bigint, f[2]::bigint, f[3]::bigint, nested)];
+    END IF;
+    FOR dx IN CASE WHEN f[4] > margin THEN 0 ELSE -1 END .. CASE WHEN 1 - f[4] > margin THEN 0 ELSE 1 END LOOP
+        FOR dy IN CASE WHEN f[5] > margin THEN 0 ELSE -1 END .. CASE WHEN 1 - f[5] > margin THEN 0 ELSE 1 END LOOP
+            x := f[2]::bigint + dx;
+            y := f[3]::bigint + dy;
             side := 5 + CASE WHEN x < 0 THEN -1 WHEN x > top THEN 1 ELSE 0 END
                       + CASE WHEN y < 0 THEN -3 WHEN y > top THEN 3 ELSE 0 END;
-            face := faces[side][f[1] + 1];
-            swap := swaps[side][(f[1] >> 2) + 1];
+            face := faces[side][f[1]::integer + 1];
+            swap := swaps[side][(f[1]::integer >> 2) + 1];
             x := x & top;
             y := y & top;
             x := CASE WHEN swap & 1 > 0 THEN top - x ELSE x END;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vo_server.adql import query as q
+from vo_server.adql.cells import CELL_TESTS
 from vo_server.model.column import Table
 
 Rows = Callable[[Table], int | None]
@@ -52,17 +53,27 @@ def _products(query: q.Select, rows: Rows) -> Iterator[str]:
     leaves = list(_leaves(query.source))
     groups = [{leaf.name} for leaf in leaves]
     for condition in _all(query):
-        if isinstance(condition, q.Compare) and condition.operator == "=":
-            tied = _sources(condition.left) | _sources(condition.right)
-            if _sources(condition.left) and _sources(condition.right) and len(tied) > 1:
-                touched = [group for group in groups if group & tied]
-                groups = [group for group in groups if not group & tied] + [set().union(*touched)]
+        tied = _tied(condition)
+        touched = [group for group in groups if group & tied]
+        if touched:
+            groups = [group for group in groups if not group & tied] + [set().union(*touched)]
     if len(groups) < 2:
         return
     counts = [(rows(leaf.table) if isinstance(leaf, q.Scan) else None) for leaf in leaves]
     said = " x ".join("?" if count is None else f"{count:,}" for count in counts)
     names = " and ".join(" with ".join(sorted(group)) for group in groups)
     yield f"no equality and no distance below a number joins {names}: all pairs of rows are looked at ({said})"
+
+
+def _tied(condition: q.Condition) -> set[str]:
+    """The sources that an equality of columns or of cells ties together."""
+    match condition:
+        case q.Compare("=", left, right) if _sources(left) and _sources(right):
+            return _sources(left) | _sources(right)
+        case q.Holds(predicate) if predicate.function in CELL_TESTS:
+            return _sources(predicate)
+        case _:
+            return set()
 
 
 def _sources(value: q.Value) -> set[str]:
@@ -75,7 +86,7 @@ def _leaves(source: q.Source) -> Iterator[q.Scan | q.Derived]:
             yield from _leaves(source.left)
             yield from _leaves(source.right)
         case q.Spread():
-            yield from _leaves(source.source)
+            yield from (leaf for leaf in _leaves(source.source) if leaf.name == source.name)
         case q.Scan() | q.Derived():
             yield source
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from vo_server.adql import query as q
-from vo_server.adql.cells import part_of_index
+from vo_server.adql.cells import cell_joins
 from vo_server.adql.resolve import Meaning
 from vo_server.answer import Prepared, prepared
 from vo_server.catalogue.catalogue import UPLOADS
 from vo_server.engines.engine import Engine, Step, steps
 from vo_server.explain.advice import advice
-from vo_server.explain.explanation import CellJoin, Estimate, Explanation, Reading, Stretches
+from vo_server.explain.explanation import Estimate, Explanation, Reading, Stretches
 from vo_server.explain.sizes import sizes
 from vo_server.model.column import Table
 from vo_server.sky import cover
@@ -54,7 +54,7 @@ def explain(asked: Inquiry) -> Explanation:
         asked.meaning.warnings,
         tuple(advice(made.query, asked.rows)),
         tuple(_readings(made.query, asked)),
-        tuple(_joins(made.query)),
+        tuple(cell_joins(made.query)),
         explained,
         _estimate(asked, made, explained.plan),
     )
@@ -76,19 +76,6 @@ def _stretches(within: q.Within, rows: int | None) -> Stretches:
     ranges = tuple((int(lo), int(hi)) for lo, hi in ends)
     sky = sum(hi - lo + 1 for lo, hi in ranges) / int(cover.SKY[0, 1])
     return Stretches(ranges, sky, None if rows is None else int(rows * sky))
-
-
-def _joins(query: q.Query) -> Iterator[CellJoin]:
-    spreads = {part.name: part for part in q.parts(query) if isinstance(part, q.Spread)}
-    for part in q.parts(query):
-        match part:
-            case q.Compare("=", cell, q.Field(name, "_cell")) if name in spreads:
-                others = (p.source for p in q.parts(cell) if isinstance(p, q.Field))
-                order = spreads[name].order
-                indexed = part_of_index(cell) is not None
-                yield CellJoin(name, next(others, ""), indexed, order)
-            case _:
-                pass
 
 
 def _estimate(asked: Inquiry, made: Prepared, plan: Step) -> Estimate:

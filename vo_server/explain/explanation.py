@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import degrees, pi, sqrt
 
+from vo_server.adql.cells import CellJoin
 from vo_server.engines.engine import Explained
 from vo_server.model.column import Column, Table
 
@@ -28,25 +28,6 @@ class Reading:
     table: Table
     rows: int | None
     stretches: Stretches | None
-
-
-@dataclass(frozen=True, slots=True)
-class CellJoin:
-    """A join of positions through cells of the sky.
-
-    The rows of `spread` stand for the HEALPix cells of an order that they lie in and all neighbours; those of `other`
-    for the cell that they lie in, which their index tells if it is `indexed`.
-    """
-
-    spread: str
-    other: str
-    indexed: bool
-    order: int
-
-    @property
-    def width(self) -> float:
-        """Degrees: the side of a square as large as a cell."""
-        return degrees(sqrt(pi / 3)) / float(2**self.order)
 
 
 @dataclass(frozen=True, slots=True)

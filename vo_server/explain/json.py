@@ -17,9 +17,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from vo_server.adql.cells import CellJoin
 from vo_server.engines.engine import Step
-from vo_server.explain.explanation import CellJoin, Explanation, Reading, Stretches
+from vo_server.explain.explanation import Explanation, Reading, Stretches
 from vo_server.model.column import Column
+from vo_server.sky import cover
 
 MOST_RANGES = 1_000
 """Ranges of a table that are listed."""
@@ -83,7 +85,7 @@ def _join(join: CellJoin) -> dict[str, Any]:
         "with": join.other,
         "indexed": join.indexed,
         "order": join.order,
-        "width_deg": join.width,
+        "width_deg": None if join.order is None else cover.width(join.order),
     }
 
 

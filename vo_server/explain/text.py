@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import shorten, wrap
 
+from vo_server.adql.cells import CellJoin
 from vo_server.engines.engine import Step
-from vo_server.explain.explanation import CellJoin, Estimate, Explanation, Reading, Stretches
+from vo_server.explain.explanation import Estimate, Explanation, Reading, Stretches
 from vo_server.model.column import Column
+from vo_server.sky import cover
 
 WIDTH = 100
 """Characters of a line, where nothing is known of who reads it."""
@@ -118,7 +120,10 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _join(join: CellJoin) -> Iterator[str]:
-    yield f"{join.spread} is spread over cells of order {join.order} ({_angle(join.width)} wide) and their neighbours"
+    cells = "cells as large as each of them needs"
+    if join.order is not None:
+        cells = f"cells of order {join.order} ({_angle(cover.width(join.order))} wide)"
+    yield f"circles about the positions of {join.spread} are spread over {cells}"
     where = "read from its index" if join.indexed else "worked out from its position"
     yield f"{join.other} has one cell a row, {where}"
 

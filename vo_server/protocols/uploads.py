@@ -75,7 +75,9 @@ async def uploads(request: Request, given: Parameters, site: Site) -> Uploads:
         if size > site.upload_limit:
             raise too_large(size, site.upload_limit)
         made[name] = await anyio.to_thread.run_sync(_read, name, file, site.upload_limit)
-    tables = tuple(Table(SCHEMA.name, name, upload.columns) for name, upload in made.items())
+    tables = tuple(
+        Table(SCHEMA.name, name, upload.columns, nrows=upload.rows.num_rows) for name, upload in made.items()
+    )
     return Uploads(tables, {name: upload.rows for name, upload in made.items()})
 
 

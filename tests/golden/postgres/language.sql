@@ -41,10 +41,9 @@ WHERE NOT vo_intersects('circle', vo_shape(CAST(ARRAY[psc.ra, psc.dec, $1::INTEG
 -- SELECT p.designation, x.designation FROM psc AS p JOIN xsc AS x ON DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.01
 
 SELECT p.designation, x.designation AS designation_2
-FROM twomass.psc AS p JOIN (SELECT *, unnest(vo_cells(x.ra, x.dec, 10)) AS _cell
-FROM twomass.xsc AS x) AS x ON vo_strictly_near(p.ra, p.dec, x.ra, x.dec, $1::FLOAT)
-WHERE ((p._healpix) >> ($2::INTEGER)) = x._cell
--- [0.01, 38]
+FROM twomass.psc AS p JOIN (SELECT *, unnest(vo_cells(x.ra, x.dec, $1::FLOAT, $2::INTEGER)) AS _cell_p
+FROM twomass.xsc AS x) AS x ON (p._healpix BETWEEN (x._cell_p << $3::INTEGER) AND ((x._cell_p + 1) << $3::INTEGER) - 1) AND vo_strictly_near(p.ra, p.dec, x.ra, x.dec, $1::FLOAT)
+-- [0.01, 9, 40]
 
 ----------------------------------------------------------------------------------------------------
 -- SELECT pts_key / 7, j_m / 2.5, MOD(pts_key, 7), MOD(j_m, 2.5), ROUND(j_m, 1), TRUNCATE(j_m), pts_key ^ 5, ~pts_key FROM psc

@@ -16,6 +16,7 @@ from vo_server.sky import cover
 
 CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
 CONE = "1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))"
+NEAR_P = "DISTANCE(p.ra, p.dec, 10, 20) < 1"
 
 
 def bounds(text: str) -> dict[str, list[tuple[int, int]]]:
@@ -38,6 +39,11 @@ def bounds(text: str) -> dict[str, list[tuple[int, int]]]:
         (f"NOT {CONE}", set()),
         ("0=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))", set()),
         ("DISTANCE(ra, dec, 10, 20) > 1", set()),
+        ("NOT DISTANCE(ra, dec, 10, 20) > 1", {"psc"}),
+        (f"NOT (NOT {CONE} OR j_m < 3)", {"psc"}),
+        (f"NOT (NOT {CONE} AND j_m < 3)", set()),
+        ("DISTANCE(ra, dec, 10, 20) BETWEEN 1 AND 2", {"psc"}),
+        ("DISTANCE(ra, dec, 10, 20) NOT BETWEEN 1 AND 2", set()),
         ("DISTANCE(ra, dec, 10, 20) < j_m", set()),
         ("1=CONTAINS(POINT(dec, ra), CIRCLE(10, 20, 1))", set()),
         ("1=CONTAINS(POINT(ra + 0.0, dec), CIRCLE(10, 20, 1))", set()),
@@ -80,12 +86,13 @@ def test_what_bounds_the_index(condition: str, sources: set[str]) -> None:
         ("SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, p.dec, 1, 2) < 1 AND DISTANCE(x.ra, x.dec, 1, 2) < 1", {"p", "x"}),
         ("SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, p.dec, 1, 2) < 1 OR DISTANCE(x.ra, x.dec, 1, 2) < 1", set()),
         ("SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, x.dec, 1, 2) < 1", set()),
-        ("SELECT ra FROM psc GROUP BY ra, dec HAVING DISTANCE(ra, dec, 1, 2) < 1", set()),
+        ("SELECT ra FROM psc GROUP BY ra, dec HAVING DISTANCE(ra, dec, 1, 2) < 1", {"psc"}),
+        ("SELECT ra FROM psc GROUP BY ra, glat HAVING DISTANCE(MIN(ra), MIN(dec), 1, 2) < 1", set()),
         (f"SELECT ra FROM fp_psc WHERE {CONE}", {"fp_psc"}),
         ("SELECT ra FROM fp_psc WHERE ivo_healpix_index(9, ra, dec) = 77", {"fp_psc"}),
         ("SELECT p.ra FROM psc AS p, xsc AS x WHERE ivo_healpix_index(9, x.ra, x.dec) = 77", {"x"}),
         ("SELECT p.ra FROM psc AS p, xsc AS x WHERE ivo_healpix_index(9, p.ra, x.dec) = 77", set()),
-        ("SELECT ra FROM psc GROUP BY ra, dec HAVING ivo_healpix_index(4, ra, dec) = 5", set()),
+        ("SELECT ra FROM psc GROUP BY ra, dec HAVING ivo_healpix_index(4, ra, dec) = 5", {"psc"}),
         (f"SELECT ra FROM (SELECT * FROM psc) AS s WHERE {CONE}", {"psc"}),
         (f"SELECT ra FROM (SELECT DISTINCT ra, dec FROM psc WHERE j_m < 3) AS s WHERE {CONE} AND ra > 3", {"psc"}),
         ("SELECT a FROM (SELECT ra AS a, dec AS d FROM psc) AS s WHERE DISTANCE(a, d, 1, 2) < 1", {"psc"}),
@@ -95,8 +102,28 @@ def test_what_bounds_the_index(condition: str, sources: set[str]) -> None:
         (f"SELECT ra FROM (SELECT ra AS dec, dec AS ra FROM psc) AS s WHERE {CONE}", set()),
         (f"SELECT ra FROM (SELECT TOP 5 ra, dec FROM psc ORDER BY j_m) AS s WHERE {CONE}", set()),
         (f"SELECT ra FROM (SELECT ra, dec FROM psc OFFSET 5) AS s WHERE {CONE}", set()),
-        (f"SELECT ra FROM (SELECT ra, dec, COUNT(*) AS n FROM psc GROUP BY ra, dec) AS s WHERE {CONE}", set()),
-        ("SELECT p.ra FROM psc AS p LEFT JOIN (SELECT ra, dec FROM xsc) AS x ON DISTANCE(x.ra, x.dec, 1, 2) < 1", set()),
+        (f"SELECT ra FROM (SELECT ra, dec, COUNT(*) AS n FROM psc GROUP BY ra, dec) AS s WHERE {CONE}", {"psc"}),
+        (f"SELECT ra FROM (SELECT MIN(ra) AS ra, dec FROM psc GROUP BY dec) AS s WHERE {CONE}", set()),
+        ("SELECT p.ra FROM psc AS p LEFT JOIN (SELECT ra, dec FROM xsc) AS x ON DISTANCE(x.ra, x.dec, 1, 2) < 1", {"xsc"}),
+        ("SELECT p.ra FROM (SELECT ra, dec FROM psc) AS p LEFT JOIN xsc AS x ON DISTANCE(p.ra, p.dec, 1, 2) < 1", set()),
+        ("SELECT p.ra FROM psc AS p FULL JOIN (SELECT ra, dec FROM xsc) AS x ON DISTANCE(x.ra, x.dec, 1, 2) < 1", set()),
+        (f"SELECT ra FROM (SELECT ra, dec FROM psc UNION ALL SELECT ra, dec FROM xsc) AS u WHERE {CONE}", {"psc", "xsc"}),
+        (f"SELECT ra FROM (SELECT ra, dec FROM psc UNION SELECT j_m AS ra, dec FROM psc AS q) AS u WHERE {CONE}", {"psc"}),
+        (f"SELECT ra FROM (SELECT j_m AS ra, dec FROM psc EXCEPT SELECT ra AS a, dec AS d FROM xsc) AS u WHERE {CONE}", {"xsc"}),
+        (f"SELECT ra FROM (SELECT ra, dec FROM psc UNION SELECT dec, ra FROM xsc) AS u WHERE {CONE}", {"psc"}),
+        (f"WITH u AS (SELECT ra, dec FROM psc UNION SELECT TOP 5 ra, dec FROM xsc) SELECT * FROM u WHERE {CONE}", {"psc"}),
+        (f"WITH u AS (SELECT ra, dec FROM psc UNION SELECT ra, dec FROM xsc OFFSET 5) SELECT * FROM u WHERE {CONE}", set()),
+        (f"SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1 AND {NEAR_P}", {"p", "x"}),
+        (f"SELECT p.ra FROM psc AS p JOIN xsc AS x ON DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1 WHERE {NEAR_P}", {"p", "x"}),
+        (f"SELECT p.ra FROM psc AS p LEFT JOIN xsc AS x ON DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1 WHERE {NEAR_P}", {"p", "x"}),
+        (f"SELECT p.ra FROM psc AS p RIGHT JOIN xsc AS x ON DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1 AND {NEAR_P}", {"p"}),
+        (f"SELECT p.ra FROM psc AS p FULL JOIN xsc AS x ON DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1 WHERE {NEAR_P}", {"p"}),
+        (f"SELECT p.ra FROM psc AS p, xsc AS x WHERE (DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1 OR p.j_m < 3) AND {NEAR_P}", {"p"}),
+        (f"SELECT p.ra FROM psc AS p, xsc AS x WHERE DISTANCE(p.ra, p.dec, x.ra, x.dec) < x.r_ext AND {NEAR_P}", {"p"}),
+        (f"SELECT p.ra FROM psc AS p, (SELECT ra, dec FROM xsc) AS x, xsc AS y WHERE DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1"
+         f" AND DISTANCE(x.ra, x.dec, y.ra, y.dec) < 0.1 AND {NEAR_P}", {"p", "xsc", "y"}),
+        (f"SELECT p.ra FROM psc AS p WHERE {NEAR_P} AND NOT EXISTS (SELECT 1 AS o FROM xsc AS x WHERE DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1)", {"p", "x"}),
+        (f"SELECT p.ra FROM psc AS p WHERE {NEAR_P} OR EXISTS (SELECT 1 AS o FROM xsc AS x WHERE DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1)", set()),
     ],
 )  # fmt: skip
 def test_where_in_a_query_it_is_bounded(text: str, sources: set[str]) -> None:

@@ -99,3 +99,66 @@ def test_coarse_ranges_hold_the_fine_ones() -> None:
         assert len(few) <= max(most, 1)
         assert sane(few)
         assert np.array_equal(cover.meet(few, fine), fine)
+
+
+def hard_positions(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """All over the sky, at the poles, at the sides of the base cells and where these change their form."""
+    rng = np.random.default_rng(seed)
+    tiny = rng.normal(size=count) * 10 ** rng.uniform(-12, 0, count)
+    lon, lat = rng.uniform(0, 360, count), np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
+    third = count // 4
+    lat[:third] = rng.choice([-1, 1], third) * (90 - np.abs(tiny[:third]))
+    lon[third : 2 * third] = np.round(lon[third : 2 * third] / 45) * 45 + tiny[third : 2 * third]
+    edge = slice(third // 2, third // 2 + third)
+    lat[edge] = np.degrees(np.arcsin(2 / 3)) * rng.choice([-1, 1], third) + tiny[edge]
+    return lon % 360, np.clip(lat, -90, 90)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3, 9, 20, 27])
+@pytest.mark.parametrize("part", [0.001, 0.25, 1.0])
+def test_no_cell_that_a_circle_reaches_is_missing(order: int, part: float) -> None:
+    lon, lat = hard_positions(800, order)
+    radius = np.full(len(lon), max(cover.widest(order, part), 0))
+    found, sizes = cover.reached(lon, lat, radius, np.full(len(lon), order))
+    cells = [set(each.tolist()) for each in np.split(found, np.cumsum(sizes)[:-1])]
+    assert [len(each) for each in cells] == sizes.tolist(), "each is there once"
+    middle = vectors.unit(lon, lat)
+    east = np.stack([-np.sin(np.radians(lon)), np.cos(np.radians(lon)), 0 * lon], axis=-1)
+    north = np.cross(middle, east)
+    for angle in np.linspace(0, 2 * np.pi, 33):
+        way = np.cos(angle) * east + np.sin(angle) * north
+        away = np.radians(radius)[:, None]
+        at = vectors.lonlat(middle * np.cos(away) + way * np.sin(away))
+        own = cover.cells(np.asarray(at[0]) % 360, np.clip(at[1], -90, 90), order)
+        assert all(cell in each for cell, each in zip(own.tolist(), cells, strict=True))
+
+
+def test_circles_of_every_size_have_cells() -> None:
+    radius = np.array([-1e-9, 0, 1e-9, 1, 39, 40, 180, 1e9, np.nan])
+    order = np.array([next((o for o, most in cover.LADDER if r <= most), 0) for r in radius])
+    _, sizes = cover.reached(np.full(9, 10.0), np.full(9, 20.0), radius, order)
+    assert sizes[0] == 0
+    assert sizes[-4:].tolist() == [12, 12, 12, 12]
+    assert all(0 < n <= 9 for n in sizes[1:5])
+    assert [cover.order_of(r) for r in (0, 2 / 3600, 1, 30, 100)] == [27, 14, 3, 0, 0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(0, 360), st.floats(-90, 90), st.floats(1e-4, 30), st.floats(0, 45), st.integers(0, 9))
+def test_what_is_around_a_cover_holds_what_is_near_it(
+    lon: float, lat: float, radius: float, away: float, seed: int
+) -> None:
+    near = cover.around(cover.circle(lon, lat, radius), away)
+    assert sane(near)
+    assert holds(near, *about(lon, lat, radius + away, 300, seed)).all()
+
+
+def test_what_is_around_little_is_little() -> None:
+    def size(ranges: cover.Ranges) -> int:
+        return int((ranges[:, 1] - ranges[:, 0]).sum())
+
+    cone = cover.circle(10, 20, 1)
+    assert size(cover.around(cone, 5 / 3600)) < 1.3 * size(cone)
+    assert np.array_equal(cover.around(cone, 100), cover.SKY)
+    assert not len(cover.around(cover.NOTHING, 1))
+    assert not len(cover.around(cone, -1))

@@ -1,0 +1,101 @@
+"""Which joins on nearness are made through cells, by which cells, and which side is spread."""
+
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import pytest
+
+from vo_server.adql import query as q
+from vo_server.adql.cells import cell_joins
+from vo_server.adql.parse import parse
+from vo_server.adql.plan import plan
+from vo_server.adql.resolve import resolve
+from vo_server.catalogue.load import builtin_schemas, load_catalogue
+
+CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
+SIZES = {"psc": 1000, "fp_psc": 1000, "xsc": 10}
+PX, XY = "DISTANCE(p.ra, p.dec, x.ra, x.dec)", "DISTANCE(x.ra, x.dec, y.ra, y.dec)"
+
+Link = tuple[str, str, int | None]
+
+
+def planned(text: str) -> q.Query:
+    return plan(resolve(parse(text), CATALOGUE, text).query, lambda table: SIZES.get(table.name))
+
+
+def links(text: str) -> list[Link]:
+    """What is spread, for what other source, over cells of which order."""
+    return [(join.spread, join.other, join.order) for join in cell_joins(planned(text))]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (f"psc AS p, xsc AS x WHERE {PX} < 0.01", [("x", "p", 9)]),
+        (f"xsc AS x JOIN psc AS p ON {PX} < 0.01", [("x", "p", 9)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < 2 / 3600.", [("x", "p", 14)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < 40", []),
+        (f"psc AS p, xsc AS x WHERE {PX} > 1", []),
+        (f"psc AS p, xsc AS x WHERE NOT {PX} > 1", [("x", "p", 3)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < 1 OR {PX} <= 2 AND p.j_m < 3", [("x", "p", 2)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < 1 OR p.j_m < 3", []),
+        (f"psc AS p, xsc AS x WHERE {PX} BETWEEN 0.5 AND 1", [("x", "p", 3)]),
+        (f"psc AS p, xsc AS x WHERE {PX} = 0", [("x", "p", 27)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < x.r_ext", [("x", "p", None)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < p.err_maj", [("p", "x", None)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < p.err_maj + x.r_ext", [("x", "p", None)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < 3 * SQRT(POWER(p.err_maj, 2) + x.r_ext * x.r_ext)", [("x", "p", None)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < MOD(p.err_maj, x.r_ext)", []),
+        (f"psc AS p, (SELECT TOP 5 * FROM xsc) AS x WHERE {PX} < x.r_ext", [("x", "p", None)]),
+        (f"psc AS p, (SELECT ra, dec, RAND() AS r FROM xsc) AS x WHERE {PX} < x.r", []),
+        ("psc AS p, xsc AS x WHERE 1 = INTERSECTS(CIRCLE(x.ra, x.dec, x.r_ext), CIRCLE(p.ra, p.dec, 1))", [("x", "p", None)]),
+        ("psc AS p, xsc AS x WHERE 1 = CONTAINS(POINT(p.ra, p.dec), BOX(x.ra, x.dec, x.r_ext, 2))", [("x", "p", None)]),
+        (f"psc AS p, xsc AS x, xsc AS y WHERE {PX} < 0.01 AND {XY} < 0.01", [("x", "p", 9), ("x", "y", 9)]),
+        (f"psc AS p, xsc AS x, xsc AS y WHERE {PX} < 1 AND {XY} < 1 AND DISTANCE(p.ra, p.dec, y.ra, y.dec) < 1", [("x", "p", 3), ("x", "y", 3)]),
+        (f"psc AS p LEFT JOIN xsc AS x ON {PX} < 0.01", [("x", "p", 9)]),
+        (f"xsc AS x LEFT JOIN psc AS p ON {PX} < 0.01", [("x", "p", 9)]),
+        (f"psc AS p RIGHT JOIN xsc AS x ON {PX} < p.err_maj", [("p", "x", None)]),
+        (f"psc AS p FULL JOIN xsc AS x ON {PX} < 0.01", [("x", "p", 9)]),
+        (f"(psc AS p JOIN xsc AS y ON p.ext_key = y.ext_key) FULL JOIN xsc AS x ON {PX} < 0.01", [("x", "p", 9)]),
+        (f"(psc AS p JOIN xsc AS y ON p.ext_key = y.ext_key) FULL JOIN (xsc AS x JOIN psc AS z ON x.ra = z.ra) ON {PX} < 0.01", []),
+        (f"psc AS p WHERE EXISTS (SELECT 1 AS o FROM xsc AS x WHERE {PX} < 0.01)", [("x", "p", 9)]),
+        (f"xsc AS x WHERE NOT EXISTS (SELECT 1 AS o FROM psc AS p WHERE {PX} < 0.01)", [("x", "p", 9)]),
+        (f"xsc AS x WHERE x.ext_key IN (SELECT p.ext_key FROM psc AS p WHERE {PX} < x.r_ext)", [("x", "p", None)]),
+    ],
+)  # fmt: skip
+def test_what_is_spread(source: str, expected: list[Link]) -> None:
+    assert sorted(links(f"SELECT 1 AS one FROM {source}")) == sorted(expected)
+
+
+def test_a_row_without_a_partner_is_never_spread() -> None:
+    """What counts alone is read as it is: only its places are spread, in a sub-query of their own."""
+    for text in (
+        f"SELECT x.ra FROM xsc AS x LEFT JOIN psc AS p ON {PX} < 0.01",
+        f"SELECT x.ra FROM psc AS p RIGHT JOIN xsc AS x ON {PX} < x.r_ext",
+        f"SELECT x.ra FROM xsc AS x FULL JOIN psc AS p ON {PX} < x.r_ext",
+        f"SELECT x.ra FROM xsc AS x WHERE EXISTS (SELECT 1 AS o FROM psc AS p WHERE {PX} < p.err_maj)",
+    ):
+        query = planned(text)
+        assert isinstance(query, q.Select)
+        outer = [part for part in _joined(query.source) if isinstance(part, q.Spread)]
+        assert not outer
+
+
+def _joined(source: q.Source) -> list[q.Source]:
+    return [*_joined(source.left), *_joined(source.right)] if isinstance(source, q.Join) else [source]
+
+
+def test_bounds_of_a_query_bound_what_is_read_for_its_pairs() -> None:
+    text = (
+        f"SELECT x.ra FROM xsc AS x LEFT JOIN psc AS p ON {PX} < x.r_ext"
+        " WHERE 1 = CONTAINS(POINT(x.ra, x.dec), CIRCLE(10, 20, 1)) AND x.k_m_ext < 12 AND x.ra < RAND()"
+    )
+    (places,) = (p.query for p in q.parts(planned(text)) if isinstance(p, q.Derived) and p.name == "x")
+    assert isinstance(places, q.Select)
+    assert places.distinct
+    assert isinstance(places.where, q.And)
+    assert {type(c) for c in places.where.operands} == {q.Within, q.Holds, q.Compare}
+    assert not any(
+        getattr(p, "function", None) and p.function.varies for p in q.parts(places.where) if isinstance(p, q.Apply)
+    )
