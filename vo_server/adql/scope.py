@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from vo_server.adql import tree
-from vo_server.adql.hints import quoted_column
+from vo_server.adql.misfits import quoted_column
 from vo_server.adql.query import Field, Value
 from vo_server.catalogue.catalogue import same
 from vo_server.catalogue.similar import similar

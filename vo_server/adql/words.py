@@ -12,20 +12,14 @@ from functools import cached_property
 
 from vo_server.model.words import RESERVED
 
-KEPT = frozenset(
+KEYWORDS = frozenset(
     """
-    SELECT DISTINCT ALL OFFSET ASC DESC UNION EXCEPT INTERSECT JOIN INNER LEFT RIGHT FULL CROSS NOT LIKE ILIKE NULL
-    EXISTS TRUE FALSE CASE END CAST WITH
+    SELECT DISTINCT ALL TOP FROM WHERE GROUP ORDER BY HAVING OFFSET ASC DESC WITH AS UNION EXCEPT INTERSECT
+    JOIN INNER LEFT RIGHT FULL OUTER NATURAL CROSS ON USING OR AND NOT BETWEEN IN LIKE ILIKE IS NULL EXISTS TRUE FALSE
+    CASE WHEN THEN ELSE END CAST
     """.split()
 )
-"""Words whose token the parser hands to the tree builder."""
-
-SILENT = frozenset(
-    """
-    TOP FROM WHERE GROUP ORDER BY HAVING AS OUTER NATURAL ON USING OR AND BETWEEN IN IS WHEN THEN ELSE
-    """.split()
-)
-"""Words that only hold the grammar together; their terminals begin with an underscore."""
+"""Words that stand in grammar.lark, each a terminal of its own."""
 
 AGGREGATES = frozenset({"COUNT", "SUM", "AVG", "MIN", "MAX"})
 
@@ -113,6 +107,5 @@ TERMINALS: dict[str, str] = {
     **dict.fromkeys(FUNCTIONS, "FUNCTION"),
     **dict.fromkeys(AGGREGATES, "AGGREGATE"),
     **dict.fromkeys(TYPES, "TYPE"),
-    **{word: word for word in KEPT},
-    **{word: f"_{word}" for word in SILENT},
+    **{word: word for word in KEYWORDS},
 }

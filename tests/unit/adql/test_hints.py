@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.adql import hints, tree
+from vo_server.adql import expected, misfits, sentences, tree
+from vo_server.adql.expected import expectation
 from vo_server.adql.parse import parse
 from vo_server.errors import Place, QueryFault
 
@@ -160,17 +161,17 @@ def test_limit_is_told_when_read_strictly() -> None:
 
 
 def test_quoted_column_is_for_the_resolver() -> None:
-    assert "'M31'" in hints.quoted_column(tree.Name("M31", delimited=True, place=Place(0, 5)))
+    assert "'M31'" in misfits.quoted_column(tree.Name("M31", delimited=True, place=Place(0, 5)))
 
 
-@pytest.mark.parametrize("row", hints.SENTENCES, ids=lambda row: row.pattern)
-def test_sentences_ask_for_terminals_that_exist(row: hints.Sentence) -> None:
-    known = {terminal for marks, _, covered in hints.EXPECTATIONS for terminal in marks | covered}
+@pytest.mark.parametrize("row", sentences.SENTENCES, ids=lambda row: row.pattern)
+def test_sentences_ask_for_terminals_that_exist(row: sentences.Sentence) -> None:
+    known = {terminal for marks, _, covered in expected.EXPECTATIONS for terminal in marks | covered}
     assert {need.removeprefix("!") for need in row.needs.split()} <= known
 
 
 @pytest.mark.parametrize(
-    ("expected", "said"),
+    ("terminals", "said"),
     [
         ({"COMMA", "DOT", "FROM", "AS", "NAME", "DELIMITED", "PLUS"}, "a comma, FROM or an alias"),
         ({"NAME", "DELIMITED"}, "a name"),
@@ -179,5 +180,5 @@ def test_sentences_ask_for_terminals_that_exist(row: hints.Sentence) -> None:
         ({"END", "WHEN"}, "END or WHEN"),
     ],
 )
-def test_expectations_are_told_in_words(expected: set[str], said: str) -> None:
-    assert hints.expectation(frozenset(expected)) == said
+def test_expectations_are_told_in_words(terminals: set[str], said: str) -> None:
+    assert expectation(frozenset(terminals)) == said

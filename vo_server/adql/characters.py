@@ -1,0 +1,45 @@
+"""Text in which no word of the language begins, and what to say of it."""
+
+from __future__ import annotations
+
+import re
+
+from vo_server.errors import Place, QueryFault
+
+_NUMBERS = "numbers look like 12, 0.5, .5 or 1.5E-3"
+
+CHARACTERS: tuple[tuple[str, str, str | None], ...] = (
+    (r"''?$|'", "the string that begins here is never closed", "a quote inside a string is written twice: ''"),
+    (r'""', "a name in double quotes cannot be empty", None),
+    (r'"', "the name in double quotes that begins here is never closed", None),
+    ("[‘’‚“”„«»´]", "typographic quotes are no quotes in ADQL", 'strings stand in \'...\', names in "..."'),
+    ("`[^`]*`?", "back quotes do not quote names in ADQL", 'write "..." instead'),
+    (r"\[[^\]]*\]?", "ADQL has neither names in square brackets nor arrays", 'names stand in "..."'),
+    (r"\]", "ADQL has no square brackets", None),
+    (r"%\(\w*\)s?|\{\w*\}|:[A-Za-z_]\w*|\?|\$\w*", "a parameter has been left unfilled here", None),
+    ("%", "ADQL has no % operator", "the remainder is MOD(a, b)"),
+    (r"::\s*\w*", "ADQL has no :: operator", "a type is changed by CAST(value AS type)"),
+    (r"!&&|!?<@|!?@>?|!?~", "ADQL has no such operator", "shapes are compared as in 1 = INTERSECTS(a, b)"),
+    ("!", "! is no operator of ADQL", "write NOT before a condition, != or <> between values"),
+    (r"0[xX]\w+|[0-9][0-9.]*[eE][+-]?[0-9]*(?![A-Za-z_])", "this number cannot be read", _NUMBERS),
+    (r"[0-9]+[A-Za-z_]\w*", "a name begins with a letter, and a blank follows a number", 'other names stand in "..."'),
+    (r"[0-9.]+", "this number cannot be read", _NUMBERS),
+    (r"_\w*", "a name begins with a letter", 'write other names in double quotes, as in "_name"'),
+    (r"#\w*", "a name begins with a letter, and a comment with --", None),
+    (r"[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff\u200b-\u200d]", "here stands a blank that is no "
+     "ordinary one", "it may have come in by copying: type it anew"),
+    (r"\\\S?", "a backslash means nothing in ADQL", None),
+    (r"[^\W\d_]\w*", "a name without quotes has only letters without accents, digits and _", 'write it in "..."'),
+)  # fmt: skip
+"""Text at which no word begins: what it looks like, what is said, and the hint."""
+
+
+def strange_character(text: str, at: int) -> QueryFault:
+    """What stands at a place where no word of the language begins."""
+    for pattern, message, hint in CHARACTERS:
+        match = re.compile(pattern).match(text, at, at + 100)
+        if match and match.end() > at:
+            end = at + 1 if text[at] in "'\"" else match.end()
+            return QueryFault(message, text=text, place=Place(at, end), hint=hint)
+    message = f"the character {text[at]!r} has no meaning in ADQL outside of quotes"
+    return QueryFault(message, text=text, place=Place(at, at + 1))

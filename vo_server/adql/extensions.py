@@ -1,0 +1,30 @@
+"""What is accepted beyond ADQL 2.1, and how the standard says it: for those who ask to be held to the standard."""
+
+from __future__ import annotations
+
+from vo_server.errors import Place, QueryFault
+
+_BITS = "of whole numbers, the bit worth 8 in x is MOD(x / 8, 2)"
+
+STANDARD_WAYS: dict[str, str] = {
+    "a semicolon at the end": "leave it out",
+    "LIMIT": "write TOP after SELECT, as in SELECT TOP 10 a FROM t",
+    "CROSS JOIN": "write a comma between the tables",
+    "DISTINCT after UNION, EXCEPT or INTERSECT": "leave it out: without ALL each row comes once anyway",
+    "a bare * beside other columns": "write t.* with the table's name or alias",
+    "a bitwise operator": _BITS,
+    "a hexadecimal literal": "write the number in decimal digits",
+    "TRUE or FALSE as a value": "compare with 1 or 0",
+    "IS NULL of anything but a column": "name the value in a sub-query, as in FROM (SELECT a + b AS c FROM t) AS q",
+    "NULLIF": "leave the rows out by WHERE a <> b",
+    "CASE": "write one SELECT for each case and join them by UNION ALL",
+    "a sub-query as a value": "put the sub-query into FROM and join it",
+}
+"""Each extension, and what to write instead."""
+
+
+def extension(what: str, place: Place) -> QueryFault:
+    """What is said of an extension to those who want none."""
+    return QueryFault(
+        f"{what} is an extension to ADQL 2.1, and those are refused here", place=place, hint=STANDARD_WAYS[what]
+    )
