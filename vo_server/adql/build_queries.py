@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple, cast
 from vo_server.adql import tree
 from vo_server.adql.build_values import Values
 from vo_server.adql.lexer import Word
-from vo_server.adql.pieces import Expression, Piece, above, at_most, condition_in, value_in, whole_number
-from vo_server.errors import Place
+from vo_server.adql.pieces import MAX_TABLES, Expression, Piece, above, at_most, condition_in, value_in, whole_number
+from vo_server.errors import Place, QueryFault
 
 PARENTHESISED = "("
 """The kind of a query that stands in parentheses."""
@@ -22,6 +22,13 @@ class JoinCondition(NamedTuple):
     depth: int
 
 
+class Common(NamedTuple):
+    """How many tables a query of WITH reads, and how deep it is."""
+
+    tables: int
+    depth: int
+
+
 class Bounds(NamedTuple):
     offset: int | None
     limit: int | None
@@ -29,7 +36,15 @@ class Bounds(NamedTuple):
 
 
 class Builder(Values):
-    """Made anew for each query."""
+    """Made anew for each query.
+
+    A query of WITH is put in wherever its name stands, so it counts there with its depth and its tables.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables = 0
+        self.common_tables: dict[str, Common] = {}
 
     # ---------------------------------------------------------------------------------------------- queries
 
@@ -46,7 +61,10 @@ class Builder(Values):
 
     def common(self, name: tree.Name, query: Piece[tree.Query], close: Word) -> Piece[tree.CommonTable]:
         start, end = name.place.start, close.end
-        return above(tree.CommonTable(name, query.node, Place(start, end)), start, end, "", query.depth)
+        made = above(tree.CommonTable(name, query.node, Place(start, end)), start, end, "", query.depth)
+        self.common_tables[name.text.lower()] = Common(self.tables, made.depth)
+        self.tables = 0
+        return made
 
     def query(
         self, query: Piece[tree.Query], order_by: list[Piece[tree.Order]] | None, bounds: Bounds | None
@@ -208,7 +226,16 @@ class Builder(Values):
 
     def table_name(self, names: list[tree.Name], alias: tree.Name | None) -> Piece[tree.Source]:
         start, end = names[0].place.start, (alias or names[-1]).place.end
-        return Piece(tree.TableName(at_most(names, 3, "table"), alias, Place(start, end)), start, end, "", 1)
+        common = self.common_tables.get(names[0].text.lower()) if len(names) == 1 else None
+        tables, depth = common or (1, 0)
+        self.tables += tables
+        if self.tables > MAX_TABLES:
+            raise QueryFault(
+                f"the query reads more than {MAX_TABLES} tables",
+                place=Place(start, end),
+                hint="those in WITH count each time that they are used",
+            )
+        return above(tree.TableName(at_most(names, 3, "table"), alias, Place(start, end)), start, end, "", depth)
 
     def derived(self, query: Piece[tree.Query], alias: tree.Name) -> Piece[tree.Source]:
         start, end = query.start, alias.place.end

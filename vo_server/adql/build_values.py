@@ -71,6 +71,9 @@ class Values:
 
     def in_list(self, value: Expression, negated: Word | None, options: list[Expression], closing: Word) -> Expression:
         place = Place(value.start, closing.end)
+        if len(options) > MAX_OPTIONS:
+            said = f"the list of this IN has {len(options):,} values; at most {MAX_OPTIONS:,} are taken"
+            raise QueryFault(said, place=place, hint="upload them as a table, and join it")
         node = tree.In(value_in(value), tuple(map(value_in, options)), negated is not None, place)
         return tested(node, value, *options)
 

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from vo_server.adql import query as q
 from vo_server.adql import tree
+from vo_server.adql.faults import Faults
 from vo_server.adql.functions import (
     AGGREGATES,
     COALESCE,
@@ -68,7 +69,8 @@ class Expressions:
     """Resolves the expressions of one SELECT.
 
     `subquery` resolves a query inside this one. `aggregates` says whether COUNT and its kin may stand here, and if
-    not, why. `warnings` collects what the user should hear of a query that runs.
+    not, why. `warnings` collects what the user should hear of a query that runs, `faults` what is wrong with one of
+    several conditions.
     """
 
     text: str
@@ -77,6 +79,7 @@ class Expressions:
     warnings: list[str] = field(default_factory=list)
     aggregates: str | None = None
     inside: bool = False
+    faults: Faults = field(default_factory=Faults)
 
     # ------------------------------------------------------------ values
 
@@ -321,11 +324,20 @@ class Expressions:
             case tree.Not():
                 return q.Not(self.condition(node.operand))
             case tree.And():
-                return q.And(tuple(self.condition(o) for o in node.operands))
+                return q.And(self._conditions(node.operands))
             case tree.Or():
-                return q.Or(tuple(self.condition(o) for o in node.operands))
+                return q.Or(self._conditions(node.operands))
             case _:
                 assert_never(node)
+
+    def _conditions(self, nodes: tuple[tree.Condition, ...]) -> tuple[q.Condition, ...]:
+        """Conditions side by side: what is wrong with one is no reason to be silent of another."""
+        before, made = self.faults.count, list[q.Condition]()
+        for node in nodes:
+            with self.faults:
+                made.append(self.condition(node))
+        self.faults.since(before)
+        return tuple(made)
 
     def _compare(self, node: tree.Compare) -> q.Condition:
         left, right = self.value(node.left), self.value(node.right)

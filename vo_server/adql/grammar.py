@@ -1,8 +1,8 @@
 """grammar.lark as tables for the machine in parse.py. The only door to lark.
 
-lark reads the grammar and works out the LALR(1) tables; what runs them is ours, for it is several times as quick: it has
-plain words, passes over the rules that only hand on what they were given (there are eleven of them, one for each level
-of precedence, over each number), and calls the builder without wrappers.
+lark reads the grammar and works out the LALR(1) tables. What runs them is ours, for it is several times as quick: it
+has plain words, passes over the rules that only hand on what they were given (there are eleven of them, one for each
+level of precedence, over each number), and calls the builder without wrappers.
 """
 
 from __future__ import annotations

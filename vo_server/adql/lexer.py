@@ -71,4 +71,4 @@ def lex(text: str, pattern: re.Pattern[str]) -> list[Word]:
 
 def too_deep(place: Place) -> QueryFault:
     said = f"the query is nested more than {MAX_DEPTH} levels deep here"
-    return QueryFault(said, place=place, hint="each parenthesis and each operator of a chain is a level")
+    return QueryFault(said, place=place, hint="each parenthesis, sub-query, join and operator of a chain is a level")

@@ -11,6 +11,7 @@ from typing import Any
 from vo_server.adql import hints, tree
 from vo_server.adql.build_queries import Builder
 from vo_server.adql.characters import strange_character
+from vo_server.adql.faults import together
 from vo_server.adql.grammar import Grammar, Reduction, grammar
 from vo_server.adql.lexer import STRANGE, Word, lex
 from vo_server.adql.trouble import Trouble
@@ -18,9 +19,6 @@ from vo_server.errors import Place, QueryFault
 
 MAX_LENGTH = 1_000_000
 """Characters of a query."""
-
-MAX_TOLD = 10
-"""Faults that are told of one query."""
 
 
 def parse(text: str, strict: bool = False) -> tree.Query:
@@ -36,14 +34,6 @@ def parse(text: str, strict: bool = False) -> tree.Query:
     except QueryFault as fault:
         raise fault.within(text) from None
     return query
-
-
-def together(faults: list[QueryFault]) -> QueryFault:
-    """Several faults of one query as one, in the order of the text, each sentence once for a place."""
-    ordered = sorted(faults, key=lambda fault: fault.place.start if fault.place else 0)
-    first, *further = {(fault.place, fault.message): fault for fault in ordered}.values()
-    first.further = tuple(further[: MAX_TOLD - 1])
-    return first
 
 
 def _run(text: str, found: list[Word], builder: Builder) -> tree.Query:

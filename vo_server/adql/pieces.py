@@ -12,6 +12,9 @@ from vo_server.errors import Place, QueryFault
 MAX_NAMES = 4
 """Of a column: catalogue, schema, table and its own."""
 
+MAX_TABLES = 500
+"""Tables that a query reads, those in WITH counted each time that they are used."""
+
 MAX_DIGITS = 18
 """Digits of the numbers of TOP, OFFSET and LIMIT."""
 
