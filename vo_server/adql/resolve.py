@@ -133,10 +133,10 @@ class _Resolver:
         labels, names = Labels(), Labels()
         outputs: list[q.Output] = []
         for item in node.items:
+            if len(outputs) > MAX_COLUMNS or len(node.items) > MAX_COLUMNS:
+                raise QueryFault(f"a result has at most {MAX_COLUMNS:,} columns", place=item.place)
             with self.faults:
                 values = self._listed(item, scope, free, names)
-                if len(outputs) + len(values) > MAX_COLUMNS:
-                    raise QueryFault(f"a result has at most {MAX_COLUMNS:,} columns", place=item.place)
                 outputs += [q.Output(labels.unique(value.column.name), value) for value in values]
         return tuple(outputs)
 
