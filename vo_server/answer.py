@@ -29,12 +29,12 @@ SHORT = 10_000
 parts hold some fifteen times more than this for as much of it."""
 
 
-def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset()) -> Meaning:
-    """What an ADQL text means where these functions are not offered.
+def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset(), strict: bool = False) -> Meaning:
+    """What an ADQL text means where these functions are not offered; `strict` takes the standard's ADQL alone.
 
     Raises QueryFault with the place and a hint.
     """
-    return resolve(parse(text), catalogue, text, lacks)
+    return resolve(parse(text, strict), catalogue, text, lacks)
 
 
 @dataclass(frozen=True, slots=True)

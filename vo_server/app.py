@@ -70,6 +70,7 @@ def create_app(settings: Settings) -> Starlette:
         ivoid=settings.ivoid,
         public_url=settings.public_url,
         software=SOFTWARE,
+        strict=settings.strict,
         upload_limit=settings.upload_limit,
         upload_hosts=tuple(settings.upload_hosts.lower().split()),
     )

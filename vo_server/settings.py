@@ -46,6 +46,7 @@ class Settings:
     maxrec: int = _row(1_000_000, "rows of an answer when the client sets no MAXREC", low=0)
     maxrec_hard: int = _row(100_000_000, "rows of an answer at the most", low=0)
     timeout: float = _row(300.0, "seconds that a query may keep the database busy", low=0.001, high=1e6)
+    strict: bool = _row(False, "refuse what goes beyond the standard's ADQL, such as CASE and LIMIT")
     upload_limit: int = _row(100_000_000, "bytes that the uploads of a query may have; 0 takes none", low=0)
     upload_hosts: str = _row(
         "", "hosts, separated by blanks, that uploads may be fetched from; a private address must be listed itself",
@@ -110,14 +111,19 @@ def _known(name: str, value: Any, source: str) -> Any:
     return made
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+_KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a path", bool: "true or false"}
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def _as(kind: Any, value: Any) -> Any:
     """A text may mean any type; what TOML gives as a number must be one here too."""
+    if isinstance(value, str) and kind is bool:
+        if value.lower() not in _TRUTHS:
+            raise ValueError
+        return _TRUTHS[value.lower()]
     if isinstance(value, str):
         return kind(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+    if isinstance(value, bool) is not (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
         raise TypeError
     return kind(value)
 

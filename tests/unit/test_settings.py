@@ -37,6 +37,14 @@ def test_types(file: Path) -> None:
     assert [type(getattr(settings, name)) for name in ("data", "port", "timeout")] == [type(Path()), int, float]
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"), [("true", True), ("Yes", True), ("1", True), ("False", False), ("0", False)]
+)
+def test_true_and_false(said: str, meant: bool) -> None:
+    assert read({}, {"VO_SERVER_STRICT": said}, None).strict is meant
+    assert read({"strict": True}, {"VO_SERVER_STRICT": said}, None).strict is True
+
+
 def test_other_variables_are_not_ours() -> None:
     environment = {"PATH": "/bin", f"{PREFIX}CONFIG": "vo.toml", f"{PREFIX}VENV": ".venv"}
     assert read({}, environment, None) == Settings()
@@ -53,6 +61,8 @@ def test_other_variables_are_not_ours() -> None:
         ({}, {}, "port = true", "port is True, where a whole number is needed"),
         ({}, {}, "port = 80.5", "port is 80.5, where a whole number is needed"),
         ({}, {}, "title = 5", "title is 5, where a text is needed"),
+        ({}, {}, "strict = 1", "strict is 1, where true or false is needed"),
+        ({}, {"VO_SERVER_STRICT": "very"}, None, "VO_SERVER_STRICT is 'very', where true or false is needed"),
         ({}, {}, "data = 5", "data is 5, where a path is needed"),
         ({}, {"VO_SERVER_TIMEOUT": "long"}, None, "VO_SERVER_TIMEOUT is 'long', where a number is needed"),
         ({}, {"VO_SERVER_TIMEOUT": "nan"}, None, "VO_SERVER_TIMEOUT is nan, where 0.001 to 1,000,000.0 is needed"),

@@ -11,7 +11,7 @@ from rich.console import Console
 from vo_server.answer import meaning
 from vo_server.app import catalogue_of, engine_of
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.commands.command import Command, explained
+from vo_server.commands.command import Command, explained, strictly
 from vo_server.commands.terminal import out, told
 from vo_server.errors import Fault
 from vo_server.explain import Explanation, Inquiry, explain
@@ -36,6 +36,7 @@ exit codes:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", metavar="QUERY", help="a query in ADQL; - reads it from standard input")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for people (default) or programs")
+    strictly(parser)
     parser.add_argument("--maxrec", metavar="N", help=explained("maxrec"))
 
 
@@ -44,7 +45,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     catalogue = with_tap_schema(catalogue_of(settings))
     with closing(engine_of(settings, catalogue)) as engine:
         try:
-            meant = meaning(text, catalogue, engine.lacks())
+            meant = meaning(text, catalogue, engine.lacks(), settings.strict)
             maxrec = min(settings.maxrec, settings.maxrec_hard)
             done = explain(Inquiry(text, meant, engine, maxrec, settings.timeout))
         except Fault as fault:  # of the query, while the command was understood

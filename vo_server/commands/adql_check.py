@@ -17,7 +17,7 @@ from vo_server.adql.parse import parse
 from vo_server.answer import meaning
 from vo_server.app import catalogue_of
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.commands.command import Command
+from vo_server.commands.command import Command, strictly
 from vo_server.commands.queries import Entry, entries
 from vo_server.commands.terminal import say, told
 from vo_server.errors import EngineFault, Fault
@@ -52,11 +52,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="*", metavar="FILE", help="JSON lines, or .sql and .adql files; - is standard input, the default"
     )
     parser.add_argument("--syntax-only", action="store_true", help="leave names of tables and columns unresolved")
+    strictly(parser)
     parser.add_argument("--format", choices=("json", "text"), default="json", help="for programs (default) or people")
 
 
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
-    judge = _syntax if parsed.syntax_only else _of_service(settings)
+    judge = _syntax(settings) if parsed.syntax_only else _of_service(settings)
     tell: Tell = _as_json if parsed.format == "json" else _as_text
     total = wrong = 0
     for name in parsed.files or ["-"]:
@@ -69,14 +70,17 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     return 1 if wrong else 0
 
 
-def _syntax(text: str) -> tuple[str, ...]:
-    parse(text)
-    return ()
+def _syntax(settings: Settings) -> Judge:
+    def judge(text: str) -> tuple[str, ...]:
+        parse(text, settings.strict)
+        return ()
+
+    return judge
 
 
 def _of_service(settings: Settings) -> Judge:
     catalogue = with_tap_schema(catalogue_of(settings))
-    return lambda text: meaning(text, catalogue).warnings
+    return lambda text: meaning(text, catalogue, strict=settings.strict).warnings
 
 
 def _verdict(entry: Entry, judge: Judge) -> tuple[Fault | None, tuple[str, ...]]:

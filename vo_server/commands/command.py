@@ -30,13 +30,18 @@ class Command:
 def explained(name: str) -> str:
     """The help of a setting's flag."""
     help, default = next((help, default) for n, default, help in described() if n == name)
-    return f"{help} (default: {default})" if default not in ("", None) else help
+    return f"{help} (default: {default})" if default not in ("", None, False) else help
 
 
 def address(parser: argparse.ArgumentParser) -> None:
     """The flags that say where to listen."""
     parser.add_argument("--host", metavar="H", help=explained("host"))
     parser.add_argument("--port", metavar="N", help=explained("port"))
+
+
+def strictly(parser: argparse.ArgumentParser) -> None:
+    """The flag that takes the standard's ADQL alone."""
+    parser.add_argument("--strict", action="store_true", default=None, help=explained("strict"))
 
 
 def count(text: str) -> int:

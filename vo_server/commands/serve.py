@@ -19,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from vo_server.app import SOFTWARE, catalogue_of, create_app
 from vo_server.commands.catalogues import loaded, source
-from vo_server.commands.command import Command, address, explained
+from vo_server.commands.command import Command, address, explained, strictly
 from vo_server.commands.terminal import say
 from vo_server.errors import BusyFault
 from vo_server.settings import PREFIX, Settings, described, read
@@ -31,6 +31,7 @@ GRACE = 10
 def _arguments(parser: argparse.ArgumentParser) -> None:
     address(parser)
     parser.add_argument("--public-url", metavar="URL", help=explained("public_url"))
+    strictly(parser)
     parser.add_argument("--workers", metavar="N", help=explained("workers"))
 
 

@@ -21,6 +21,8 @@ class Site:
 
     `maxrec` and `maxrec_hard` in rows, `timeout` in seconds. `public_url` is the fixed base URL, empty for none.
 
+    `strict` takes the standard's ADQL alone.
+
     `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
     may be fetched from.
     """
@@ -37,6 +39,7 @@ class Site:
     ivoid: str = ""
     public_url: str = ""
     software: str = "vo_server"
+    strict: bool = False
     upload_limit: int = 0
     upload_hosts: tuple[str, ...] = ()
 

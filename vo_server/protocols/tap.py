@@ -49,7 +49,7 @@ async def sync(request: Request, site: Site) -> Response:
     text = _query(given)
     sent = await uploads(request, given, site)
     known = sent.beside(site.catalogue)
-    meant = await anyio.to_thread.run_sync(lambda: meaning(text, known, site.engine.lacks()))
+    meant = await anyio.to_thread.run_sync(lambda: meaning(text, known, site.engine.lacks(), site.strict))
     said = {"query": text} | {"upload": "; ".join(given.all("UPLOAD"))}
     infos = (
         *origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), tables(meant.query), said),
@@ -82,7 +82,7 @@ async def explain(request: Request, site: Site) -> Response:
     known = sent.beside(site.catalogue)
 
     def work() -> bytes:
-        meant = meaning(text, known, site.engine.lacks())
+        meant = meaning(text, known, site.engine.lacks(), site.strict)
         asked = Inquiry(text, meant, site.engine, maxrec, site.timeout, sent.rows)
         return WRITERS[choice.format](explained(asked))
 
