@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from vo_server.adql import query as q
-from vo_server.adql import tree
+from vo_server.adql import tree, words
 from vo_server.adql.faults import Faults
 from vo_server.adql.functions import (
     AGGREGATES,
@@ -45,6 +45,7 @@ from vo_server.adql.values import (
     time,
     together,
 )
+from vo_server.adql.words import FUNCTIONS as SYNTAX
 from vo_server.catalogue.similar import similar
 from vo_server.errors import Place, QueryFault
 from vo_server.model import types
@@ -55,6 +56,11 @@ MIRROR = {"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 LONG = 100
 """A longer list after IN is one parameter, for which a database is several times as quick."""
+
+SHAPES = frozenset(name for name, made in SYNTAX.items() if made.gives in (words.POINT, words.GEOMETRY))
+"""The functions that make geometries."""
+
+MAX_SHAPES = 8
 
 _NULLS = {"number": types.INTEGER, "integer": types.INTEGER}
 """What NULL is where a number is asked for."""
@@ -80,6 +86,7 @@ class Expressions:
     aggregates: str | None = None
     inside: bool = False
     faults: Faults = field(default_factory=Faults)
+    shapes: int = 0
 
     # ------------------------------------------------------------ values
 
@@ -139,9 +146,20 @@ class Expressions:
         function = FUNCTIONS.get(name)
         if name == "RAND" and node.arguments:
             self.warnings.append("the number in RAND(n) has no effect: the random numbers are others each time")
+        if name in SHAPES:
+            return self._shape(node, name)
         if name in BUILDERS:
             return BUILDERS[name](node, [self.value(a) for a in node.arguments], self.warnings.append)
         return self._apply(function or self._own(node), node)
+
+    def _shape(self, node: tree.Call, name: str) -> q.Value:
+        """A geometry made of others says each coordinate anew, so that its length doubles with each level."""
+        if self.shapes == MAX_SHAPES:
+            raise QueryFault(f"geometries are nested more than {MAX_SHAPES} levels deep here", place=node.place)
+        within = replace(self, shapes=self.shapes + 1)
+        if name in BUILDERS:
+            return BUILDERS[name](node, [within.value(a) for a in node.arguments], self.warnings.append)
+        return within._apply(FUNCTIONS[name], node)
 
     def _own(self, node: tree.Call) -> Function:
         """A user-defined function, in the form that takes as many arguments."""

@@ -17,6 +17,9 @@ from vo_server.catalogue.similar import similar
 from vo_server.errors import Place, QueryFault
 from vo_server.model.column import Table
 
+MAX_MERGED = 16
+"""Tables that FULL JOIN makes one column of: each condition says all of them anew."""
+
 Common = Mapping[str, tuple[tree.Name, q.Query | None]]
 """The queries of WITH by their names in lower case; None for one whose faults have been told."""
 
@@ -124,7 +127,7 @@ class Sources:
             if not comparable_types(a.column.type, b.column.type):
                 said = f"{called(a)} is joined with {called(b)}"
                 raise QueryFault(said, place=node.using[n].place if node.using else node.right.place)
-        merged = Columns.of(_one(node.kind, a, b) for a, b in pairs)
+        merged = Columns.of(_one(node, a, b) for a, b in pairs)
         gone = {id(c) for pair in pairs for c in pair}
         rest = Columns.of(c for c in (*left.columns, *right.columns) if id(c) not in gone)
         on = q.And(tuple(q.Compare("=", a, b) for a, b in pairs)) if pairs else None
@@ -157,13 +160,18 @@ def _shared(left: Block, right: Block, place: Place) -> list[tuple[q.Value, q.Va
     return [(mine[name][0], theirs[name][0]) for name in common]
 
 
-def _one(kind: str, left: q.Value, right: q.Value) -> q.Value:
-    if kind == "RIGHT":
+def _one(node: tree.Join, left: q.Value, right: q.Value) -> q.Value:
+    """The one column that a pair becomes."""
+    if node.kind == "RIGHT":
         return right
-    if kind != "FULL":
+    if node.kind != "FULL":
         return left
     wide = common_type([left.column, right.column]) or left.column.type
-    return q.Apply(COALESCE, (left, right), left.column.but(type=wide))
+    before = left.arguments if isinstance(left, q.Apply) and left.function is COALESCE else (left,)
+    if len(before) == MAX_MERGED:
+        said = f"{left.column.name} is merged from more than {MAX_MERGED} tables by FULL JOIN"
+        raise QueryFault(said, place=node.right.place, hint="write ON")
+    return q.Apply(COALESCE, (*before, right), left.column.but(type=wide))
 
 
 def _place(node: tree.TableName) -> Place:
