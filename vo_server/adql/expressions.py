@@ -9,6 +9,7 @@ from typing import assert_never
 from vo_server.adql import query as q
 from vo_server.adql import tree, words
 from vo_server.adql.faults import Faults
+from vo_server.adql.foreign import INSTEAD
 from vo_server.adql.functions import (
     AGGREGATES,
     COALESCE,
@@ -61,6 +62,9 @@ SHAPES = frozenset(name for name, made in SYNTAX.items() if made.gives in (words
 """The functions that make geometries."""
 
 MAX_SHAPES = 8
+
+ANGULAR = frozenset({"SIN", "COS", "TAN", "COT"})
+"""What takes an angle in radians (ADQL 2.1 section 2.3)."""
 
 _NULLS = {"number": types.INTEGER, "integer": types.INTEGER}
 """What NULL is where a number is asked for."""
@@ -156,6 +160,9 @@ class Expressions:
         """A geometry made of others says each coordinate anew, so that its length doubles with each level."""
         if self.shapes == MAX_SHAPES:
             raise QueryFault(f"geometries are nested more than {MAX_SHAPES} levels deep here", place=node.place)
+        for argument in node.arguments:
+            if isinstance(argument, tree.Call) and argument.name == "RADIANS":
+                self.warnings.append(f"{name} takes degrees, and RADIANS(...) gives radians")
         within = replace(self, shapes=self.shapes + 1)
         if name in BUILDERS:
             return BUILDERS[name](node, [within.value(a) for a in node.arguments], self.warnings.append)
@@ -168,7 +175,7 @@ class Expressions:
             raise QueryFault(f"{node.name} is not offered here", place=node.place, hint=ABSENT[name])
         forms = UDFS.get(name)
         if forms is None:
-            hint = similar(node.name, (*FUNCTIONS, *UDFS))
+            hint = INSTEAD.get(name.upper()) or similar(node.name, (*SYNTAX, *AGGREGATES, *UDFS))
             raise QueryFault(f"no function {node.name}", place=node.place, hint=hint)
         return next((f for f in forms if len(f.parameters) == len(node.arguments)), forms[0])
 
@@ -178,8 +185,15 @@ class Expressions:
             self._check_aggregate(node.name, node)
             return self._aggregate_of_ours(function, node)
         arguments = self._arguments(function, node)
+        self._check_angles(node, arguments)
         meant = None if function.means is None else function.means(arguments)
         return meant or folded(q.Apply(function, arguments, function.result(arguments)))
+
+    def _check_angles(self, node: tree.Call, arguments: tuple[q.Value, ...]) -> None:
+        """Degrees where radians are taken: it runs, and hardly anybody means it."""
+        for value in arguments if node.name in ANGULAR else ():
+            if value.column.unit == "deg":
+                self.warnings.append(f"{node.name} takes radians, and {called(value)} is in degrees: use RADIANS(...)")
 
     def _arguments(self, function: Function, node: tree.Call) -> tuple[q.Value, ...]:
         arguments = tuple(self._argument(a, function.parameter(n), function) for n, a in enumerate(node.arguments))
@@ -246,9 +260,8 @@ class Expressions:
     def _check_aggregate(self, name: str, node: tree.Call) -> None:
         """May an aggregate stand here?"""
         if self.aggregates is not None:
-            raise QueryFault(
-                f"{name} {self.aggregates}", place=node.place, hint="a condition on groups goes after HAVING"
-            )
+            hint = "a condition on groups goes after HAVING" if self.aggregates == "in WHERE" else None
+            raise QueryFault(f"{name} cannot stand {self.aggregates}", place=node.place, hint=hint)
         if self.inside:
             raise QueryFault(
                 f"{name} inside another aggregate", place=node.place, hint="use a sub-query for the inner one"
@@ -359,11 +372,21 @@ class Expressions:
 
     def _compare(self, node: tree.Compare) -> q.Condition:
         left, right = self.value(node.left), self.value(node.right)
+        self._check_quoted(node.left, right)
+        self._check_quoted(node.right, left)
         asked = spatial(node.operator, left, right) or spatial(MIRROR[node.operator], right, left)
         if asked is not None:
             return asked
         left, right = comparable((left, right), (node.left, node.right), node.place)
         return q.Compare(node.operator, left, right)
+
+    def _check_quoted(self, node: tree.Value, other: q.Value) -> None:
+        """A column's name in single quotes beside a number is meant to be the column."""
+        if isinstance(node, tree.String) and other.column.type.numeric:
+            name = tree.Name(node.value, False, node.place)
+            if self.scope.block.find(name):
+                said = f"'{node.value}' is a string; the column {node.value} is written without quotes"
+                raise QueryFault(said, place=node.place)
 
     def _comparable(self, nodes: tuple[tree.Value, ...], place: Place) -> list[q.Value]:
         return comparable([self.value(n) for n in nodes], nodes, place)

@@ -7,12 +7,15 @@ language, sentences.py for a word in the wrong place, misfits.py for what is of 
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 from vo_server.adql.expected import CLAUSES, SAID, SET_OPERATORS, STARTERS, TESTS, expectation
+from vo_server.adql.foreign import INSTEAD
 from vo_server.adql.lexer import END
 from vo_server.adql.misfits import reserved
 from vo_server.adql.sentences import SENTENCES
 from vo_server.adql.trouble import Trouble
+from vo_server.catalogue.similar import similar
 from vo_server.errors import Place, QueryFault
 from vo_server.model.words import RESERVED
 
@@ -43,7 +46,8 @@ def _no_query(trouble: Trouble) -> QueryFault | None:
     if first.text.upper() in FIRST_WORDS:
         return trouble.fault("ADQL only reads: a query begins with SELECT or WITH", first)
     if first.type not in ("SELECT", "WITH", "LPAR"):
-        return trouble.fault(f"a query begins with SELECT or WITH, not with `{first.text}`", first)
+        said = f"a query begins with SELECT or WITH, not with `{_short(first.text)}`"
+        return trouble.fault(said, first, similar(first.text, ("SELECT", "WITH")))
     return None
 
 
@@ -62,10 +66,43 @@ def _as_needed(needs: str, expected: frozenset[str]) -> bool:
     return all((need.removeprefix("!") in expected) != need.startswith("!") for need in needs.split())
 
 
+def _encoded(trouble: Trouble) -> QueryFault | None:
+    if not re.match(r"\s*(?:SELECT|WITH)\+\S+\s*$", trouble.text, re.IGNORECASE):
+        return None
+    plus = next(word for word in trouble.words if word.text == "+")
+    return trouble.fault("the query is encoded as in a URL, where + stands for a blank", plus, "send it decoded")
+
+
 def _foreign_comment(trouble: Trouble) -> QueryFault | None:
-    if not trouble.text.startswith("/*", trouble.word.start):
+    if not trouble.text.startswith(("/*", "//"), trouble.word.start):
         return None
     return trouble.fault("a comment begins with -- and ends with the line")
+
+
+def _quote_inside(trouble: Trouble) -> QueryFault | None:
+    """A string that has ended before its author thought."""
+    before = trouble.before
+    if before is None or before.type != "STRING" or before.end != trouble.word.start or trouble.word.type == END:
+        return None
+    hint = "a quote inside a string is written twice, as in 'O''Neill'"
+    return trouble.fault("the string before this has ended", hint=hint)
+
+
+def _misspelt(trouble: Trouble) -> QueryFault | None:
+    """A name here, or the alias before, that is nearly a word of the language."""
+    for word in (trouble.before, trouble.word):
+        if word is None or word.type != "NAME" or len(word.text) < MIN_MISSPELT:
+            continue
+        close = get_close_matches(word.text.upper(), MEANT, n=1, cutoff=0.74)
+        if close:
+            return trouble.fault(f"`{word.text}` may be meant to be {close[0]}", word)
+    return None
+
+
+MEANT = ("FROM", "WHERE", "GROUP", "ORDER", "HAVING", "OFFSET", "JOIN", "INNER", "LEFT", "BETWEEN", "LIKE", "UNION")
+"""Words that are often misspelt."""
+
+MIN_MISSPELT = 4
 
 
 def _function_as_name(trouble: Trouble) -> QueryFault | None:
@@ -85,7 +122,7 @@ def _reserved_as_name(trouble: Trouble) -> QueryFault | None:
     if word.text.upper() in ("DATE", "TIME", "TIMESTAMP") and after == "STRING":
         return trouble.fault("a time is written as a plain string", hint="as in '2016-01-01T00:00:00'")
     if word.type in ("RESERVED", "TYPE") and follows and not (trouble.before and trouble.before.type == "AS"):
-        return trouble.fault(f"{word.text} is not a function of ADQL")
+        return trouble.fault(f"{word.text} is not a function of ADQL", hint=INSTEAD.get(word.text.upper()))
     if word.text.upper() not in RESERVED or "NAME" not in trouble.expected:
         return None
     plain = word.type in ("RESERVED", "TYPE") or (word.type in ("FUNCTION", "AGGREGATE") and not follows)
@@ -183,12 +220,15 @@ def _plainly(trouble: Trouble) -> QueryFault:
 
 
 RULES = (
-    _no_query,
-    _function_as_name,
+    _encoded,
     _foreign_comment,
+    _no_query,
+    _quote_inside,
+    _function_as_name,
     _join_with_too_much,
     _tabled,
     _reserved_as_name,
+    _misspelt,
     _parentheses,
     _join_without_condition,
     _between_without_and,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vo_server.adql import tree, words
+from vo_server.adql.foreign import INSTEAD
 from vo_server.errors import Place, QueryFault
 
 KINDS = {
@@ -43,6 +44,8 @@ def bare_value(node: tree.Value, place: Place) -> QueryFault:
     match node:
         case tree.Call(name=("CONTAINS" | "INTERSECTS") as name):
             return QueryFault(f"{name}(...) yields 0 or 1: compare it, as in 1 = {name}(...)", place=place)
+        case tree.Call(name=name) if name.upper() in INSTEAD:
+            return QueryFault(f"no function {name}", place=place, hint=INSTEAD[name.upper()])
         case tree.Call(name=name):
             return QueryFault(f"{name}(...) is a value, no condition: compare it, as in 1 = {name}(...)", place=place)
         case tree.ColumnName(names=names):

@@ -87,6 +87,12 @@ class Sources:
         if hits:
             hint = f"write {' or '.join(t.qualified for t in hits)}"
             raise QueryFault(f"{dotted(node.names)} could be more than one table", place=_place(node), hint=hint)
+        *_, last = node.names
+        apart = [(part, True) for part in last.text.split(".")]
+        if last.delimited and len(apart) > 1 and self.catalogue.find(apart):
+            quoted = ".".join(f'"{part}"' for part, _ in apart)
+            hint = f"the double quotes stand round each name: {quoted}"
+            raise QueryFault(f"no table {dotted(node.names)}", place=_place(node), hint=hint)
         close = self.catalogue.similar(".".join(n.text for n in node.names))
         hint = f"did you mean {' or '.join(close)}?" if close else "TAP_SCHEMA.tables lists the tables there are"
         raise QueryFault(f"no table {dotted(node.names)}", place=_place(node), hint=hint)
