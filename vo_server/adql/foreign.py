@@ -31,7 +31,7 @@ INSTEAD: dict[str, str] = {
         "STDDEV STDEV STD STDDEV_POP STDDEV_SAMP".split(), "write SQRT(AVG(a * a) - AVG(a) * AVG(a))"
     ),
     **dict.fromkeys("VARIANCE VAR VAR_POP VAR_SAMP".split(), "write AVG(a * a) - AVG(a) * AVG(a)"),
-    **dict.fromkeys("MEDIAN PERCENTILE_CONT PERCENTILE_DISC QUANTILE".split(), "order by it, and take TOP 1 at an OFFSET"),
+    **dict.fromkeys("MEDIAN PERCENTILE_CONT PERCENTILE_DISC QUANTILE".split(), "order by it, and take one by OFFSET"),
     **dict.fromkeys("NOW GETDATE SYSDATE TO_TIMESTAMP TO_DATE EXTRACT DATE_PART DATE_TRUNC DATEDIFF".split(), _TIME),
     **dict.fromkeys("YEAR MONTH DAY DATEADD".split(), _TIME),
     **dict.fromkeys("Q3C_RADIAL_QUERY Q3C_POLY_QUERY Q3C_ELLIPSE_QUERY FGETNEARBYOBJEQ".split(), _CONE),

@@ -65,7 +65,9 @@ NESTED: dict[str, Callable[[int], str]] = {
     ),
     "full joins": lambda n: "SELECT ra FROM psc AS a " + chained(lambda i: f"FULL JOIN psc AS a{i} USING (ra)", n),
     "products": lambda n: "SELECT a.ra FROM psc AS a" + chained(lambda i: f", psc AS a{i}", n),
-    "joins in parentheses": lambda n: f"SELECT 1 AS x FROM {'(' * n}psc {chained(lambda i: f'JOIN psc AS a{i} USING (ra))', n)}",
+    "joins in parentheses": lambda n: (
+        f"SELECT 1 AS x FROM {'(' * n}psc {chained(lambda i: f'JOIN psc AS a{i} USING (ra))', n)}"
+    ),
     "unions": lambda n: "SELECT ra FROM psc" + " UNION SELECT ra FROM psc" * n,
     "unions in parentheses": lambda n: f"{'(' * n}SELECT ra FROM psc{' UNION SELECT dec FROM psc ORDER BY 1)' * n}",
     "queries": lambda n: f"{'(' * n}SELECT TOP 5 ra FROM psc{' ORDER BY ra)' * n}",
@@ -136,16 +138,18 @@ def test_geometries_in_geometries() -> None:
 
 
 def test_queries_of_with_count_each_time_they_are_used() -> None:
-    doubled = ", ".join(f"q{i + 1} AS (SELECT a.ra FROM q{i} AS a, q{i} AS b)" for i in range(10))
-    text = f"WITH q0 AS (SELECT ra FROM psc), {doubled} SELECT ra FROM q10"
-    assert f"{MAX_TABLES} tables" in refused(text).message
-    through(text.replace("FROM q10", "FROM q7"))
+    def doubled(n: int) -> str:
+        link = chained(lambda i: f", q{i + 1} AS (SELECT a.ra FROM q{i} AS a, q{i} AS b)", n)
+        return f"WITH q0 AS (SELECT ra FROM psc){link} SELECT ra FROM q{n}"
+
+    assert f"{MAX_TABLES} tables" in refused(doubled(10)).message
+    through(doubled(6))
 
 
 def test_values_of_a_list() -> None:
-    text = f"SELECT ra FROM psc WHERE ra IN ({','.join(['1'] * MAX_OPTIONS)},2)"
+    text = f"SELECT ra FROM psc WHERE ra IN ({','.join(['1'] * (MAX_OPTIONS + 1))})"
     assert f"{MAX_OPTIONS + 1:,} values; at most {MAX_OPTIONS:,}" in refused(text).message
-    through(text.replace(",2)", ")"))
+    through(text.replace("1,", "", MAX_OPTIONS - 10_000))
 
 
 def test_columns_of_a_result() -> None:
@@ -163,9 +167,7 @@ def test_length() -> None:
     assert f"{MAX_LENGTH:,}" in fault.message
 
 
-@pytest.mark.parametrize(
-    "opening", ["'", '"', "(", "[", "`", "/* ", "-- ", "''", "CASE WHEN ", "NOT ", "-", "1e", "a."]
-)
+@pytest.mark.parametrize("opening", [*"'\"([`-", "/* ", "-- ", "''", "CASE WHEN ", "NOT ", "1e", "a."])
 def test_what_goes_on_for_ever(opening: str) -> None:
     refused(f"SELECT ra FROM psc WHERE {opening * (50_000 // len(opening))}")
     refused(f"SELECT ra FROM psc WHERE {opening}{'x' * 100_000}")

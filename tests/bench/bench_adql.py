@@ -1,0 +1,147 @@
+"""How long the language takes: from a text to SQL, for typical queries, long ones and deep ones. No row is read.
+
+    python tests/bench/bench_adql.py
+
+Medians in milliseconds of the process's own time, so that other work on the machine counts little. Each typical query is
+asked with new constants every time, as scripts do; `anew` is the first of its shape, whose statement must be built.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from statistics import median
+
+from duckdb_engine import Dialect
+
+from vo_server.adql.parse import parse
+from vo_server.adql.plan import plan
+from vo_server.adql.resolve import resolve
+from vo_server.adql.translate import translate
+from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.engines import sky_duckdb
+from vo_server.engines.engine import compiled
+from vo_server.errors import QueryFault
+from vo_server.model.column import Table
+
+CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
+DIALECT = Dialect(paramstyle="numeric_dollar")
+STEPS = ("parse", "resolve", "plan", "translate", "compile")
+
+assert sky_duckdb.DIALECT == "duckdb"
+
+TYPICAL = {
+    "cone": """SELECT TOP 100 p.designation, p.ra, p.dec, p.j_m, p.h_m, p.k_m,
+       p.j_m - p.k_m AS jk,
+       DISTANCE(POINT(p.ra, p.dec), POINT(266.4, -29.0)) AS dist
+FROM twomass.psc AS p
+WHERE 1 = CONTAINS(POINT(p.ra, p.dec), CIRCLE(266.4, -29.0, 0.{n}))
+  AND p.k_m BETWEEN 8 AND 12.5
+  AND (p.ph_qual LIKE 'A%' OR p.cc_flg = '000')
+  AND p.j_m - p.k_m > 0.5
+  AND p.k_m IS NOT NULL
+ORDER BY dist ASC, p.k_m DESC""",
+    "join": """SELECT TOP 100 p.designation, p.ra, p.dec, x.designation AS galaxy,
+       p.k_m, x.k_m_k20fe, p.j_m - p.h_m AS jh,
+       p.h_m - p.k_m AS hk
+FROM twomass.psc AS p
+JOIN twomass.xsc AS x
+  ON DISTANCE(POINT(p.ra, p.dec), POINT(x.ra, x.dec)) < 0.00{n}
+WHERE p.gal_contam = 0
+  AND x.k_m_k20fe < 12.{n}
+  AND p.ph_qual = 'AAA'
+ORDER BY x.k_m_k20fe""",
+    "groups": """WITH bright AS (
+  SELECT ROUND(ra / 15, 0) AS h, k_m, j_m - k_m AS jk
+  FROM psc
+  WHERE k_m < 9.{n} AND ph_qual LIKE 'A%'
+)
+SELECT h, COUNT(*) AS n, AVG(jk) AS mean, MIN(k_m) AS brightest
+FROM bright
+GROUP BY h
+HAVING COUNT(*) > {n}
+ORDER BY h""",
+}
+
+PSC = "SELECT ra FROM psc WHERE "
+QUOTE = "'"
+STRINGS = ", ".join(f"'{n:08}+0000000'" for n in range(10_000))
+
+LONG = {
+    "IN of 10,000 numbers": f"{PSC}k_m IN ({', '.join(str(n + 0.5) for n in range(10_000))})",
+    "IN of 10,000 strings": f"{PSC}designation IN ({STRINGS})",
+    "100,000 characters: literals": f"{PSC}ext_key IN ({','.join(['7'] * 49_980)})",
+    "100,000 characters: AND": PSC + " AND ".join(f"ra <> {n}" for n in range(6_700)),
+    "100,000 characters: OR": PSC + " OR ".join(f"ra = {n}" for n in range(7_300)),
+    "100,000 characters: +": f"SELECT ra{'+ra' * 33_000} FROM psc",
+    "100,000 characters: columns": f"SELECT ra{',ra' * 33_000} FROM psc",
+    "100,000 characters: a string": f"{PSC}designation = '{'x' * 99_960}'",
+    "100,000 characters: a string left open": f"{PSC}designation = '{'x' * 99_960}",
+    "100,000 characters: quotes": f"{PSC}designation = {QUOTE * 99_961}",
+    "100,000 characters: a comment": f"{PSC}ra = 1 --{'x' * 99_960}",
+    "100,000 characters: no comment": f"{PSC}ra = 1 /*{'x ' * 49_980}",
+    "100,000 characters: parentheses": PSC + "(" * 99_975,
+    "100,000 characters: words": "SELECT " * 14_285,
+}
+
+DEEP = {
+    "parentheses": f"{PSC}{'(' * 1000}ra = 1{')' * 1000}",
+    "NOT": f"{PSC}{'NOT (' * 1000}ra = 1{')' * 1000}",
+    "CASE": f"SELECT {'CASE WHEN ra = 1 THEN ' * 1000}ra{' END' * 1000} FROM psc",
+    "functions": f"SELECT {'ABS(' * 1000}ra{')' * 1000} FROM psc",
+    "geometries": f"SELECT {'CENTROID(CIRCLE(' * 1000}POINT(ra, dec){', 1))' * 1000} FROM psc",
+    "sub-queries in FROM": f"SELECT * FROM {'(SELECT * FROM ' * 1000}psc{') AS q' * 1000}",
+    "sub-queries in WHERE": f"SELECT ra FROM psc{' WHERE EXISTS (SELECT ra FROM psc' * 1000}{')' * 1000}",
+    "joins": "SELECT a.ra FROM psc AS a" + "".join(f" JOIN psc AS a{n} ON a{n}.ra = a.ra" for n in range(1000)),
+    "UNION": "SELECT ra FROM psc" + " UNION SELECT ra FROM psc" * 1000,
+    "WITH": "WITH q AS (SELECT ra FROM psc)"
+    + "".join(f", q{n} AS (SELECT ra FROM q{n - 1 if n else ''})" for n in range(1000))
+    + " SELECT ra FROM q999",
+}
+
+
+def locate(table: Table) -> tuple[str | None, str]:
+    return table.schema, table.name
+
+
+def steps(text: str) -> tuple[list[float], str]:
+    """The milliseconds of each step, and how it ended."""
+    times = [time.process_time()]
+    said = "answered"
+    try:
+        tree = parse(text)
+        times.append(time.process_time())
+        query = resolve(tree, CATALOGUE, text).query
+        times.append(time.process_time())
+        query = plan(query, lambda _: 1_000_000)
+        times.append(time.process_time())
+        statement, _ = translate(query, locate)
+        times.append(time.process_time())
+        compiled(statement, DIALECT)
+    except QueryFault as fault:
+        said = f"refused: {fault.message}"
+    times.append(time.process_time())
+    return [1e3 * (b - a) for a, b in zip(times, times[1:], strict=False)], said
+
+
+def main() -> None:
+    parse("SELECT 1 AS x FROM psc")
+    gc.collect()
+    print(f"{'typical':44}" + "".join(f"{step:>10}" for step in STEPS) + "   all before compile")
+    for name, text in TYPICAL.items():
+        first, _ = steps(text.replace("{n}", "1"))
+        runs = [steps(text.replace("{n}", str(n)))[0] for n in range(100, 400)]
+        medians = [median(column) for column in zip(*runs, strict=True)]
+        whole = median(sum(run[:-1]) for run in runs)
+        print(f"{name:44}" + "".join(f"{value:10.2f}" for value in medians) + f"   {whole:.2f} ms")
+        print(f"{name + ', anew':44}" + "".join(f"{value:10.2f}" for value in first) + f"   {sum(first[:-1]):.2f} ms")
+    for title, texts in (("long", LONG), ("1,000 deep", DEEP)):
+        print(f"\n{title}")
+        for name, text in texts.items():
+            runs = [steps(text) for _ in range(5)]
+            whole = median(sum(times) for times, _ in runs)
+            print(f"{name:44}{whole:10.1f} ms   {runs[0][1][:90]}")
+
+
+if __name__ == "__main__":
+    main()
