@@ -2,7 +2,7 @@
 
     python tests/bench/bench_adql.py
 
-Medians in milliseconds of the process's own time, so that other work on the machine counts little. Each typical query is
+Medians in milliseconds of the process's own time, so that other work counts little. Each typical query is
 asked with new constants every time, as scripts do; `anew` is the first of its shape, whose statement must be built.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import time
+from itertools import pairwise
 from statistics import median
 
 from duckdb_engine import Dialect
@@ -121,7 +122,7 @@ def steps(text: str) -> tuple[list[float], str]:
     except QueryFault as fault:
         said = f"refused: {fault.message}"
     times.append(time.process_time())
-    return [1e3 * (b - a) for a, b in zip(times, times[1:], strict=False)], said
+    return [1e3 * (b - a) for a, b in pairwise(times)], said
 
 
 def main() -> None:

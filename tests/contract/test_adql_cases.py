@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,21 @@ def test_extensions_are_refused_when_read_strictly() -> None:
     extensions = [case["adql"] for case in cases() if not case["valid"] and is_extension(case)]
     assert len(extensions) > 100
     assert [text for text in extensions if fault(text, strict=True) is None] == []
+
+
+def test_the_score_by_source(capsys: pytest.CaptureFixture[str]) -> None:
+    """Printed, so that a change of the language shows where it counts: pytest -s."""
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for case in cases():
+        source = case["source"].partition(":")[0]
+        total[source] += 1
+        right[source] += (fault(case["adql"], strict=True) is None) == case["valid"]
+    with capsys.disabled():
+        print("\nADQL cases decided as marked, read strictly")
+        for source, n in total.most_common():
+            print(f"  {right[source]:5} of {n:5}  {source}")
+    assert right == total
 
 
 def test_contested_queries_have_a_verdict_without_another_exception() -> None:

@@ -13,7 +13,7 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys("LENGTH LEN CHAR_LENGTH CHARACTER_LENGTH CHARINDEX INSTR".split(), _STRING),
     **dict.fromkeys("SUBSTRING SUBSTR TRIM LTRIM RTRIM POSITION REPLACE LPAD RPAD".split(), _STRING),
     **dict.fromkeys("SPLIT_PART CONVERT_TO TRANSLATE CONCAT_WS FORMAT".split(), _STRING),
-    **dict.fromkeys("REGEXP_MATCH REGEXP_LIKE REGEXP_MATCHES".split(), "LIKE has % for any text and _ for any character"),
+    **dict.fromkeys("REGEXP_LIKE REGEXP_MATCHES".split(), "LIKE has % for any text and _ for any character"),
     "CONCAT": "write a || b",
     **dict.fromkeys("IIF IF DECODE GREATEST LEAST".split(), _CHOICE),
     **dict.fromkeys("CONVERT TO_NUMBER TO_CHAR STR FLOAT INT BIGINT DOUBLE".split(), "write CAST(a AS REAL)"),
