@@ -99,7 +99,7 @@ def test_an_empty_query_has_a_place(run: Run) -> None:
 
 
 def test_a_mistake_of_ours_is_told_of_its_query_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def meaning(text: str, catalogue: object) -> NoReturn:
+    def meaning(text: str, catalogue: object, **_: object) -> NoReturn:
         raise RecursionError
 
     monkeypatch.setattr("vo_server.commands.adql_check.meaning", meaning)

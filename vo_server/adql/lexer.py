@@ -8,7 +8,7 @@ from typing import NamedTuple
 from vo_server.adql import words
 from vo_server.errors import Place, QueryFault
 
-MAX_DEPTH = 64
+MAX_DEPTH = 50
 """Levels of the tree, parentheses counted: what walks the tree later, the database too, may do so by recursion."""
 
 END, STRANGE = "$END", "STRANGE"
