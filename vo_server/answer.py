@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from vo_server.adql import query as q
 from vo_server.adql.parse import parse
-from vo_server.adql.plan import expected, plan
+from vo_server.adql.plan import expected, plan, work
 from vo_server.adql.resolve import Meaning, resolve
 from vo_server.adql.translate import Statement, translate
 from vo_server.catalogue.catalogue import Catalogue
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 SHORT = 10_000
 """A query for no more rows than this, or for so little sky, is answered at once and not in a stream. The sky's densest
 parts hold some fifteen times more than this for as much of it."""
+
+LIGHT = 100_000
+"""A query for which no more rows than this must be looked at is little work."""
 
 
 def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset(), strict: bool = False) -> Meaning:
@@ -42,7 +45,8 @@ class Prepared:
     """A query as a database is asked it: with its plan, and as a statement with the values of its parameters.
 
     `rows` is how many are read at the most, `expected` how many the index leads to, None where it does not tell.
-    `brief`: few rows are to be expected, so that the answer may be made whole before it begins.
+    `brief`: few rows are to be expected, so that the answer may be made whole before it begins. `light`: it is little
+    work for the database.
     """
 
     query: q.Query
@@ -51,6 +55,7 @@ class Prepared:
     rows: int
     expected: int | None
     brief: bool
+    light: bool
 
 
 def prepared(query: q.Query, engine: Engine, maxrec: int) -> Prepared:
@@ -64,10 +69,11 @@ def prepared(query: q.Query, engine: Engine, maxrec: int) -> Prepared:
     planned = plan(query, engine.rows)
     few = expected(planned, engine.rows)
     brief = rows <= SHORT or (few is not None and few <= SHORT)
+    light = work(planned, engine.rows, rows) <= LIGHT
     cut = brief or bool(planned.order_by) or planned.offset is not None
     planned = replace(planned, top=rows if cut else None)
     statement, slots = translate(planned, engine.locate)
-    return Prepared(planned, statement, slots, rows, few, brief)
+    return Prepared(planned, statement, slots, rows, few, brief, light)
 
 
 @dataclass(slots=True)
@@ -91,7 +97,7 @@ class Answer:
 class Question:
     """A query and how it shall be answered. `stop` may be called at any time, from any thread.
 
-    `brief`: few rows are to be expected, so that the answer may be made whole before it begins.
+    `brief` and `light` are known once it is prepared.
     """
 
     query: q.Query
@@ -103,10 +109,26 @@ class Question:
     description: str | None = None
     infos: tuple[Info, ...] = ()
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
-    brief: bool = field(default=False, init=False)
+    _made: Prepared | None = field(default=None, init=False)
     _result: Result | None = field(default=None, init=False)
     _run: Run | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
+
+    def prepare(self) -> Prepared | None:
+        """Make it ready, once; None where no query is to be run."""
+        if self._made is None and self.maxrec > 0:
+            self._made = prepared(self.query, self.engine, self.maxrec)
+        return self._made
+
+    @property
+    def brief(self) -> bool:
+        """Are few rows to be expected, so that the answer may be made whole before it begins?"""
+        return self._made is not None and self._made.brief
+
+    @property
+    def light(self) -> bool:
+        """Is it little work for the database?"""
+        return self._made is None or self._made.light
 
     def answer(self) -> Answer:
         """Start the query and wait for its first rows.
@@ -129,11 +151,10 @@ class Question:
             self._run.cancel()
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        if self.maxrec == 0:
+        made = self.prepare()
+        if made is None:
             return iter(())
         started = time.perf_counter()
-        made = prepared(self.query, self.engine, self.maxrec)
-        self.brief = made.brief
         self._run = self.engine.run(
             made.statement, made.slots, timeout=self.timeout, uploads=self.uploads, brief=made.brief
         )

@@ -27,6 +27,7 @@ from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
 from vo_server.protocols import cone, dali, examples, tap, vosi
+from vo_server.protocols.lanes import Lanes
 from vo_server.protocols.refuse import as_text
 from vo_server.protocols.service import Refusal, Resource, Service, Site
 from vo_server.protocols.urls import asked_url, base_url
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 SOFTWARE = f"vo_server/{__version__}"
 THREADS = 64
-"""Queries that may be under way at once in a process; more wait."""
+"""Threads of a process for what is asked of it: queries, parsing, uploads, the making of answers."""
 
 
 def catalogue_of(settings: Settings) -> Catalogue:
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> Starlette:
         strict=settings.strict,
         upload_limit=settings.upload_limit,
         upload_hosts=tuple(settings.upload_hosts.lower().split()),
+        lanes=Lanes(settings.queries, settings.queue, settings.timeout),
     )
     services = (tap.SERVICE, *cone.services(catalogue))
     app = Starlette(

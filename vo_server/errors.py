@@ -167,11 +167,15 @@ class CancelledFault(Fault):
 
 
 class BusyFault(Fault):
-    """The service cannot take this now; the same request may go through later."""
+    """The service cannot take this now; the same request may go through `after` so many seconds."""
 
     status = 503
     word = "TransientFault"
     code = "BUSY"
+
+    def __init__(self, message: str, *, hint: str | None = None, after: int = 10) -> None:
+        super().__init__(message, hint=hint)
+        self.after = after
 
 
 class EngineFault(Fault):

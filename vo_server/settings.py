@@ -47,6 +47,10 @@ class Settings:
     maxrec_hard: int = _row(100_000_000, "rows of an answer at the most", low=0)
     timeout: float = _row(300.0, "seconds that a query may keep the database busy", low=0.001, high=1e6)
     strict: bool = _row(False, "refuse what goes beyond the standard's ADQL, such as CASE and LIMIT")
+    queries: int = _row(4, "long queries that run at once in one process, half of them at most for one client", low=1)
+    queue: int = _row(
+        100, "queries that may wait for their turn in one process; what comes then is answered with 503", low=0
+    )
     upload_limit: int = _row(100_000_000, "bytes that the uploads of a query may have; 0 takes none", low=0)
     upload_hosts: str = _row(
         "", "hosts, separated by blanks, that uploads may be fetched from; a private address must be listed itself",

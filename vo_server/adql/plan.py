@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cache, lru_cache, reduce
 from itertools import chain
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,29 @@ def expected(query: q.Query, rows: Rows) -> int | None:
         (lo.value, hi.value) for lo, hi in covers[0].ranges if isinstance(lo, q.Constant) and isinstance(hi, q.Constant)
     ]
     return int(total * sum(int(hi) - int(lo) + 1 for lo, hi in ends) / int(cover.SKY[0, 1]))
+
+
+def work(query: q.Query, rows: Rows, asked: int) -> float:
+    """About how many rows a database looks at for a planned query of which so many rows are asked for.
+
+    At the worst it looks at every combination of the rows of its tables; infinite where their size is not known.
+    """
+    few = expected(query, rows)
+    if few is not None:
+        return few
+    counts = [rows(n.table) for n in q.parts(query) if isinstance(n, q.Scan)]
+    most = prod(inf if count is None else count for count in counts)
+    return min(most, asked) if _as_they_come(query) else most
+
+
+def _as_they_come(query: q.Query) -> bool:
+    """Are the rows those of a table, the first that come?"""
+    return (
+        isinstance(query, q.Select)
+        and isinstance(query.source, q.Scan)
+        and not (query.where or query.group_by or query.having or query.distinct or query.order_by or query.offset)
+        and not any(isinstance(n, q.Aggregate) for n in q.parts(query))
+    )
 
 
 def _ranged(query: q.Select) -> q.Select:

@@ -23,7 +23,7 @@ from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.model.result import Info
 from vo_server.protocols import dali, origin
-from vo_server.protocols.refuse import in_format
+from vo_server.protocols.refuse import headers_of, in_format
 from vo_server.protocols.respond import stream
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.urls import asked_url
@@ -68,7 +68,7 @@ async def search(publication: Publication, cone: Cone, request: Request, site: S
         description=publication.table.description,
         infos=origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), (publication.table,), {}),
     )
-    return await stream(request, question, media_type, f"{publication.id}.{choice.format.extension}")
+    return await stream(request, site, question, media_type, f"{publication.id}.{choice.format.extension}")
 
 
 def _verb(given: dali.Parameters) -> int:
@@ -145,7 +145,7 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
         return in_format(request, fault, HTML)
     body = TABLEDATA.fault(fault, (Info("Error", str(fault)),))
     status = fault.status if fault.status >= 500 else 200
-    return Response(body, status_code=status, headers={"Content-Type": MEDIA_TYPE})
+    return Response(body, status_code=status, headers={"Content-Type": MEDIA_TYPE, **headers_of(fault)})
 
 
 _PARAMS = (

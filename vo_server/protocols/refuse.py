@@ -13,14 +13,15 @@ def in_format(request: Request, fault: Fault, default: Format) -> Response:
     """The error document of the format that was asked for, or of the default where that is not known."""
     choice: Choice = getattr(request.state, "choice", None) or choose(None, None, default)
     body = choice.format.fault(fault, ())
-    headers = {"Content-Type": choice.fault_type, **_headers(fault)}
+    headers = {"Content-Type": choice.fault_type, **headers_of(fault)}
     return Response(body, status_code=fault.status, headers=headers)
 
 
 def as_text(request: Request, fault: Fault) -> Response:
     """A line of plain text (VOSI, and pages that are not there)."""
-    return PlainTextResponse(f"{fault}\n", status_code=fault.status, headers=_headers(fault))
+    return PlainTextResponse(f"{fault}\n", status_code=fault.status, headers=headers_of(fault))
 
 
-def _headers(fault: Fault) -> dict[str, str]:
-    return {"Retry-After": "10"} if isinstance(fault, BusyFault) else {}
+def headers_of(fault: Fault) -> dict[str, str]:
+    """What a fault says in the header of its document: when to ask again."""
+    return {"Retry-After": str(fault.after)} if isinstance(fault, BusyFault) else {}

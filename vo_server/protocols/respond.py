@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
 
 from vo_server.answer import Question
 from vo_server.errors import BusyFault, CancelledFault
+from vo_server.protocols.lanes import Turn
+from vo_server.protocols.service import Site
+from vo_server.protocols.urls import client_address
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +38,10 @@ STATUS = "Query-Status"
 files that are whole before they leave."""
 
 
-async def stream(request: Request, question: Question, media_type: str, filename: str) -> Response:
-    """The answer to a question, once its first rows are there.
+async def stream(request: Request, site: Site, question: Question, media_type: str, filename: str) -> Response:
+    """The answer to a question, once it has had its turn and its first rows are there.
 
-    Raises what the question raises before them. A client that goes away while it waits stops the query.
+    Raises what the question raises before them, and BusyFault. A client that goes away while it waits stops the query.
     """
     headers = {
         "Content-Type": media_type,
@@ -47,88 +51,127 @@ async def stream(request: Request, question: Question, media_type: str, filename
     packed = _accepts_gzip(request)
     if packed:
         headers["Content-Encoding"] = "gzip"
-    begun = await _begun(request, question, packed)
+    begun = await _begun(request, site, question, packed)
     if question.overflow:
         headers[STATUS] = "OVERFLOW"
     if begun.rest is None:
         return Response(begun.head, headers=headers)
     if request.method == "HEAD":
-        _end(begun.rest, question)
+        begun.end()
         answer = Response(headers=headers)
         del answer.headers["Content-Length"]  # of which nothing is known
         return answer
-    return StreamingResponse(_in_thread(request, begun.head, begun.rest, question), headers=headers)
+    return _Stream(request, begun, headers)
 
 
 @dataclass(slots=True)
 class _Begun:
-    """The first bytes of an answer and the pieces that follow, None when these were all."""
+    """The first bytes of an answer and the pieces that follow, None when these were all. It holds its turn until its
+    end."""
 
+    question: Question
+    turn: Turn
     head: bytes
     rest: Iterator[bytes] | None
 
+    def end(self) -> None:
+        """Stop the query, if it is running, and let others have their turn."""
+        self.question.stop()
+        with suppress(ValueError, AttributeError):
+            self.rest.close()  # type: ignore[union-attr]
+        self.turn.end()
 
-async def _begun(request: Request, question: Question, packed: bool) -> _Begun:
+
+async def _begun(request: Request, site: Site, question: Question, packed: bool) -> _Begun:
+    client = client_address(request)
+
+    async def begin() -> _Begun:
+        await anyio.to_thread.run_sync(question.prepare)
+        turn = await site.lanes.turn(client, question.light)
+        whole = True
+        try:
+            head, rest = await anyio.to_thread.run_sync(_begin, question, packed)
+            whole = rest is None
+            return _Begun(question, turn, head, rest)
+        finally:
+            if whole:
+                turn.end()
+
     try:
-        return await _watched(request, question, partial(_begin, question, packed))
+        return await _watched(request, question, begin)
     except anyio.get_cancelled_exc_class():  # the server stops, and has waited for us as long as it does
-        raise BusyFault("the service is being stopped", hint="ask again in a minute") from None
+        raise BusyFault("the service is being stopped", hint="ask again in a minute", after=60) from None
 
 
-async def _watched(request: Request, question: Question, work: Callable[[], T]) -> T:
-    """What work done in a thread gives. When the client goes away before it is done, the question is stopped."""
+async def _watched(request: Request, question: Question, work: Callable[[], Awaitable[T]]) -> T:
+    """What work gives. When the client goes away before it is done, the question is stopped, and waits no longer."""
     done: list[T] = []
     faults: list[Exception] = []
 
-    async def watch() -> None:
+    async def watch(waiting: anyio.CancelScope) -> None:
         try:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
         finally:
             if not (done or faults):
                 question.stop()
+                waiting.cancel()
 
     async with anyio.create_task_group() as group:
-        group.start_soon(watch)
         try:
-            done.append(await anyio.to_thread.run_sync(work))
+            with anyio.CancelScope() as waiting:
+                group.start_soon(watch, waiting)
+                done.append(await work())
         except Exception as fault:  # noqa: BLE001 - raised again, out of the task group
             faults.append(fault)
         group.cancel_scope.cancel()
     if faults:
         raise faults[0]
+    if not done:
+        raise CancelledFault("the client went away")
     return done[0]
 
 
-def _begin(question: Question, packed: bool) -> _Begun:
+def _begin(question: Question, packed: bool) -> tuple[bytes, Iterator[bytes] | None]:
     answer = question.answer()
     pieces = _gzipped(answer) if packed else iter(answer)
     head, begun = bytearray(), time.monotonic()
     for piece in pieces:
         head += piece
         if not question.brief or len(head) >= ENOUGH or time.monotonic() - begun > SOON:
-            return _Begun(bytes(head), pieces)
-    return _Begun(bytes(head), None)
+            return bytes(head), pieces
+    return bytes(head), None
 
 
-async def _in_thread(
-    request: Request, head: bytes, pieces: Iterator[bytes], question: Question
-) -> AsyncIterator[bytes]:
+class _Stream(StreamingResponse):
     """The pieces, each made in a worker thread. When the client has gone the query is stopped and not read on."""
-    try:
-        yield head
-        while (piece := await _watched(request, question, partial(next, pieces, None))) is not None:
-            yield piece
-    except CancelledFault:
-        log.info("the client went away")
-    finally:
-        _end(pieces, question)
 
+    def __init__(self, request: Request, begun: _Begun, headers: dict[str, str]) -> None:
+        super().__init__(self._pieces(request, begun), headers=headers)
+        self._begun = begun
 
-def _end(pieces: Iterator[bytes], question: Question) -> None:
-    question.stop()
-    with suppress(ValueError, AttributeError):
-        pieces.close()  # type: ignore[attr-defined]
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._begun.end()
+
+    @staticmethod
+    async def _pieces(request: Request, begun: _Begun) -> AsyncIterator[bytes]:
+        pieces = begun.rest or iter(())
+
+        async def make() -> bytes | None:
+            return await anyio.to_thread.run_sync(lambda: next(pieces, None))
+
+        piece: bytes | None = begun.head
+        try:
+            while piece is not None:
+                with begun.turn.offering():
+                    yield piece
+                piece = await _watched(request, begun.question, make)
+        except CancelledFault:
+            log.info("the client went away")
 
 
 def _accepts_gzip(request: Request) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.documents.capability import Capability
 from vo_server.engines.engine import Engine
 from vo_server.errors import Fault
+from vo_server.protocols.lanes import Lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Site:
     `strict` takes the standard's ADQL alone.
 
     `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
-    may be fetched from.
+    may be fetched from. `lanes` say which queries run and which wait.
     """
 
     catalogue: Catalogue
@@ -42,6 +43,7 @@ class Site:
     strict: bool = False
     upload_limit: int = 0
     upload_hosts: tuple[str, ...] = ()
+    lanes: Lanes = field(default_factory=Lanes)
 
 
 Endpoint = Callable[[Request, Site], Awaitable[Response]]

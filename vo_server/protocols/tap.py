@@ -65,7 +65,7 @@ async def sync(request: Request, site: Site) -> Response:
         infos=infos,
         uploads=sent.rows,
     )
-    return await stream(request, question, choice.content_type, f"result.{choice.format.extension}")
+    return await stream(request, site, question, choice.content_type, f"result.{choice.format.extension}")
 
 
 async def explain(request: Request, site: Site) -> Response:

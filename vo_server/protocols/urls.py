@@ -7,6 +7,7 @@ request itself with its root path.
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -39,6 +40,42 @@ def asked_url(request: Request, public_url: str = "") -> str:
     query = f"?{request.url.query}" if request.url.query else ""
     root = str(request.scope.get("root_path", ""))
     return base_url(request, public_url) + request.url.path.removeprefix(root) + query
+
+
+def client_address(request: Request) -> str:
+    """Whose request it is: the address of the client, and for IPv6 the network of 64 bits, which is one household.
+
+    A proxy is believed that has no public address itself: the last of those that it says is who asked it.
+    """
+    peer = request.client.host if request.client else ""
+    told = _last(request.headers.get("forwarded", ""))
+    said = _forwarded(told).get("for", "") if told else _last(request.headers.get("x-forwarded-for", ""))
+    return _network(said) or peer if said and not _public(peer) else _network(peer) or peer
+
+
+def _public(address: str) -> bool:
+    try:
+        return ip_address(address).is_global
+    except ValueError:  # a socket of this machine
+        return False
+
+
+def _network(address: str) -> str:
+    """The address as one text, without its port; empty where it is none."""
+    bare = address[1:].partition("]")[0] if address.startswith("[") else address
+    bare = bare.partition(":")[0] if bare.count(":") == 1 else bare
+    try:
+        known = ip_address(bare)
+    except ValueError:
+        return ""
+    if isinstance(known, IPv6Address):
+        mapped = known.ipv4_mapped
+        return str(mapped or ip_network((known, 64), strict=False))
+    return str(known)
+
+
+def _last(header: str) -> str:
+    return str(header).rpartition(",")[2].strip()
 
 
 def _first(headers: Headers, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from vo_server.protocols.urls import asked_url, base_url
+from vo_server.protocols.urls import asked_url, base_url, client_address
 
 
 def request(headers: dict[str, str] | None = None, root_path: str = "", path: str = "/tap/sync") -> Request:
@@ -61,3 +61,26 @@ def test_root_path() -> None:
 def test_asked_url_is_the_clients() -> None:
     asked = asked_url(request({"x-forwarded-host": "vo.example.org", "x-forwarded-proto": "https"}))
     assert asked == "https://vo.example.org/tap/sync?QUERY=x"
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "client"),
+    [
+        ("192.0.2.7", {}, "192.0.2.7"),
+        ("127.0.0.1", {"x-forwarded-for": "192.0.2.7"}, "192.0.2.7"),
+        ("127.0.0.1", {"x-forwarded-for": "10.0.0.1, 192.0.2.7"}, "192.0.2.7"),
+        ("10.1.1.1", {"forwarded": "for=192.0.2.7:4711;proto=https"}, "192.0.2.7"),
+        ("10.1.1.1", {"forwarded": 'for="[2001:db8:1:2:3::1]:80"', "x-forwarded-for": "10.2.2.2"}, "2001:db8:1:2::/64"),
+        ("8.8.8.8", {"x-forwarded-for": "192.0.2.7"}, "8.8.8.8"),
+        ("127.0.0.1", {"x-forwarded-for": "unknown"}, "127.0.0.1"),
+        ("::1", {}, "::/64"),
+        ("::ffff:192.0.2.7", {}, "192.0.2.7"),
+        (None, {"x-forwarded-for": "192.0.2.7"}, "192.0.2.7"),
+        (None, {}, ""),
+    ],
+)
+def test_whose_request_it_is(peer: str | None, headers: dict[str, str], client: str) -> None:
+    """A client that comes by itself is not believed to be another; a proxy of ours is."""
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": raw, "client": (peer, 1234) if peer is not None else None}
+    assert client_address(Request(scope)) == client
