@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 it failed and said why; 2 the command was not understood; 
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import shutil
 import signal
@@ -22,7 +21,7 @@ from typing_extensions import override
 from vo_server import __version__
 from vo_server.commands import COMMANDS, Command
 from vo_server.commands.command import explained
-from vo_server.commands.terminal import say
+from vo_server.commands.terminal import log_as, say
 from vo_server.errors import Fault, UsageFault
 from vo_server.settings import PREFIX, Settings, described, read
 
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = _parser().parse_args(_worded(sys.argv[1:] if arguments is None else arguments))
         signal.signal(signal.SIGTERM, _terminated)
         settings = _settings(parsed)
-        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        log_as(settings)
         done: int = parsed.run(parsed, settings)
         return done
     except UsageFault as fault:

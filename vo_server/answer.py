@@ -97,7 +97,7 @@ class Answer:
 class Question:
     """A query and how it shall be answered. `stop` may be called at any time, from any thread.
 
-    `brief` and `light` are known once it is prepared.
+    `brief` and `light` are known once it is prepared; `rows` are those answered until now.
     """
 
     query: q.Query
@@ -111,6 +111,7 @@ class Question:
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
     _made: Prepared | None = field(default=None, init=False)
     _result: Result | None = field(default=None, init=False)
+    rows: int = field(default=0, init=False)
     _run: Run | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
 
@@ -137,12 +138,18 @@ class Question:
         """
         result = Result(self.query.columns, self._batches(), self.title, self.description, self.infos)
         self._result = result.limited(self.maxrec)
+        self._result.batches = self._counted(self._result.batches)
         return Answer(self.format.write(self._result), self.stop)
 
     @property
     def overflow(self) -> bool:
         """Is it known by now that rows are left out?"""
         return self._result is not None and self._result.overflow
+
+    def _counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self.rows += batch.num_rows
+            yield batch
 
     def stop(self) -> None:
         """End the query, if it is running."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
@@ -26,7 +27,8 @@ from vo_server.engines import Opening, open_engine
 from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
-from vo_server.protocols import cone, dali, examples, tap, vosi
+from vo_server.protocols import cone, dali, examples, metrics, tap, vosi
+from vo_server.protocols.account import Accounts, account
 from vo_server.protocols.lanes import Lanes
 from vo_server.protocols.refuse import as_text
 from vo_server.protocols.service import Refusal, Resource, Service, Site
@@ -78,11 +80,17 @@ def create_app(settings: Settings) -> Starlette:
     )
     services = (tap.SERVICE, *cone.services(catalogue))
     app = Starlette(
-        routes=[*_routes(services, site), Route("/", _page(site)), Route("/tap", _page(site))],
+        routes=[
+            *_routes(services, site),
+            Route("/", _page(site)),
+            Route("/tap", _page(site)),
+            Route("/metrics", partial(metrics.metrics, site=site, readers=settings.metrics)),
+        ],
         middleware=[
+            Middleware(Accounts, metrics=site.metrics),
             Middleware(
                 CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["*"]
-            )
+            ),
         ],
         exception_handlers={HTTPException: _no_such_page(site)},
         lifespan=_lifespan(site),
@@ -100,7 +108,10 @@ def _lifespan(site: Site) -> Callable[[Starlette], AbstractAsyncContextManager[N
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         await anyio.to_thread.run_sync(_warm, site)
-        yield
+        async with anyio.create_task_group() as group:
+            group.start_soon(metrics.sampled, site)
+            yield
+            group.cancel_scope.cancel()
         site.engine.close()
 
     return lifespan
@@ -116,7 +127,7 @@ def _warm(site: Site) -> None:
 
 def _routes(services: tuple[Service, ...], site: Site) -> list[Route]:
     return [
-        Route(service.path + resource.path, _endpoint(resource, refuse, site), methods=list(resource.methods))
+        Route(service.path + resource.path, _endpoint(service, resource, refuse, site), methods=list(resource.methods))
         for service in services
         for resources, refuse in ((service.resources, service.refuse), (vosi.resources(service), _refuse_plainly))
         for resource in resources
@@ -127,10 +138,14 @@ def _refuse_plainly(request: Request, site: Site, fault: Fault) -> Response:
     return as_text(request, fault)
 
 
-def _endpoint(resource: Resource, refuse: Refusal, site: Site) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    service: Service, resource: Resource, refuse: Refusal, site: Site
+) -> Callable[[Request], Awaitable[Response]]:
     """The one place where what goes wrong with a request becomes an answer in the protocol's own form."""
 
     async def endpoint(request: Request) -> Response:
+        kept = account(request)
+        kept.service, kept.resource = service.name, resource.path
         try:
             return await resource.endpoint(request, site)
         except Fault as fault:
@@ -146,6 +161,7 @@ def _endpoint(resource: Resource, refuse: Refusal, site: Site) -> Callable[[Requ
 
 def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
+        account(request).service = "page"
         tables = [p.table for p in site.catalogue.publications]
         rows = await anyio.to_thread.run_sync(lambda: {t.qualified: site.engine.rows(t) for t in tables})
         shown = bool(await anyio.to_thread.run_sync(examples.offered, site))

@@ -66,6 +66,17 @@ class Settings:
         "warning", "how much to log: debug, info, warning or error",
         like="debug|info|warning|error", such="debug, info, warning or error",
     )  # fmt: skip
+    log_format: str = _row(
+        "text", "the log's form: text, or json with an object a line", like="text|json", such="text or json"
+    )
+    log_personal: str = _row(
+        "no", "whether the log tells the addresses of clients and the texts of queries: no or yes",
+        like="no|yes", such="no or yes",
+    )  # fmt: skip
+    metrics: str = _row(
+        "private", "who may read /metrics: private (clients without a public address), all or none",
+        like="private|all|none", such="private, all or none",
+    )  # fmt: skip
 
 
 def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:

@@ -137,8 +137,8 @@ def test_errors(cone: Cone, votable: Any, wrong: dict[str, str | None], words: s
     """One INFO named Error, below VOTABLE, status 200: the form in which old clients find it (section 2.3)."""
     answer = cone(**{name: value for name, value in (HERE | wrong).items() if value is not None})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml")
-    (error,) = tree(answer).findall(f"{V}INFO")
-    assert error.get("name") == "Error"
+    error, id = tree(answer).findall(f"{V}INFO")
+    assert (error.get("name"), id.get("name")) == ("Error", "request_id")
     assert words in error.get("value")
     assert tree(answer).find(f".//{V}TABLE") is None
     votable(answer.content)

@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -20,8 +21,9 @@ from uvicorn.supervisors import Multiprocess
 from vo_server.app import SOFTWARE, catalogue_of, create_app
 from vo_server.commands.catalogues import loaded, source
 from vo_server.commands.command import Command, address, explained, strictly
-from vo_server.commands.terminal import say
+from vo_server.commands.terminal import log_as, say
 from vo_server.errors import BusyFault
+from vo_server.metrics import FOLDER
 from vo_server.settings import PREFIX, Settings, described, read
 
 GRACE = 10
@@ -47,7 +49,9 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
 
 def application() -> Starlette:
     """The application of a worker process, whose settings are all in its environment."""
-    return create_app(read({}, os.environ, None))
+    settings = read({}, os.environ, None)
+    log_as(settings)
+    return create_app(settings)
 
 
 def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Callable[[str], None]) -> int:
@@ -60,8 +64,8 @@ def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Cal
         "vo_server.commands.serve:application" if settings.workers > 1 else create_app(settings),
         factory=settings.workers > 1,
         workers=settings.workers,
-        log_level=settings.log_level.lower(),
-        access_log=settings.log_level.lower() in ("debug", "info"),
+        log_config=None,
+        access_log=False,
         server_header=False,
         headers=[("Server", SOFTWARE)],
         timeout_graceful_shutdown=GRACE,
@@ -70,7 +74,9 @@ def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Cal
     with suppress(KeyboardInterrupt):
         if settings.workers > 1:
             _export(settings)
-            Multiprocess(config, sockets=[listening]).run()
+            with tempfile.TemporaryDirectory(prefix="vo-server-") as figures:
+                os.environ[FOLDER] = figures
+                Multiprocess(config, sockets=[listening]).run()
         else:
             server = uvicorn.Server(config)
             server.run(sockets=[listening])

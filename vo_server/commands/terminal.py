@@ -17,8 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from vo_server import logs
 from vo_server.errors import Fault, QueryFault
 from vo_server.load.load import Progress as LoadProgress
+from vo_server.settings import Settings
 
 out = Console(stderr=True, highlight=False)
 
@@ -26,6 +28,11 @@ out = Console(stderr=True, highlight=False)
 def say(text: str, style: str = "") -> None:
     """A message to the person at the terminal; lines are left as they are."""
     out.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def log_as(settings: Settings) -> None:
+    """Let the log be written as the settings say."""
+    logs.configure(settings.log_level, settings.log_format, tells_personal=settings.log_personal == "yes")
 
 
 def told(page: Console, fault: Fault, before: str = "") -> None:

@@ -11,7 +11,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from vo_server.engines import sky_duckdb
 from vo_server.engines.store import ROWS
 from vo_server.errors import UsageFault
 from vo_server.model.column import Table
+from vo_server.processes import alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +128,8 @@ def sweep(spill: Path) -> None:
     """Remove what processes that are gone have left in the folder to spill to."""
     for folder in spill.glob("*-*") if spill.is_dir() else ():
         pid = folder.name.partition("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    with suppress(ProcessLookupError):
-        with suppress(PermissionError):
-            os.kill(pid, 0)
-        return True
-    return False
 
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

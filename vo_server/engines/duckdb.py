@@ -12,7 +12,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,7 @@ from vo_server.engines.deadlines import Patience
 from vo_server.engines.engine import Compiled, Engine, Explained, Run, Step, compiled
 from vo_server.engines.store import ROWS, Store
 from vo_server.errors import EngineFault, Fault, UsageFault
+from vo_server.logs import personal
 from vo_server.model.column import Table
 
 log = logging.getLogger(__name__)
@@ -171,6 +172,15 @@ class DuckDBEngine(Engine):
         return None if id is None else self._open().rows.get(id)
 
     @override
+    def memory(self) -> int | None:
+        database = self._database
+        if database is None:
+            return 0
+        with suppress(duckdb.Error):
+            return sum(_held(database.cursor(brief)) for brief in (True, False))
+        return None
+
+    @override
     def ready(self) -> str | None:
         try:
             self._open().cursor(brief=True).execute("SELECT 1").fetchall()
@@ -276,7 +286,7 @@ class _DuckDBRun(Run):
         for pattern, message in _OF_ROWS:
             if re.search(pattern, said):
                 return UsageFault(message)
-        log.error("DuckDB refused: %s\n%s\n%r", said, self._statement.query, self._parameters)
+        log.error("DuckDB refused: %s", said, extra=personal(sql=self._statement.query, values=self._parameters))
         return EngineFault("the database could not answer this query; the operator finds the reason in the log")
 
 
@@ -288,6 +298,12 @@ _OF_ROWS = (
     (r"(?i)more than one row returned by a subquery", "a sub-query used as a value gave more than one row"),
     (r"(?i)mismatch.*argument|cannot compare", "values of types that do not fit stand together in this query"),
 )
+
+
+def _held(cursor: duckdb.DuckDBPyConnection) -> int:
+    with closing(cursor):
+        found = cursor.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone()
+    return int(found[0] or 0) if found else 0
 
 
 def upload_name(name: str) -> str:

@@ -107,6 +107,9 @@ class Engine(Protocol):
     def rows(self, table: Table) -> int | None:
         """How many rows a table has; None where it is not loaded."""
 
+    def memory(self) -> int | None:
+        """How many bytes of memory it holds in this process; None where that is not known here."""
+
     def ready(self) -> str | None:
         """None if the engine answers; else what is wrong, for the availability note."""
 

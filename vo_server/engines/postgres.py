@@ -30,6 +30,7 @@ from vo_server.engines.engine import Compiled, Engine, Explained, Run, Step, com
 from vo_server.engines.generations import LOADER, Generation
 from vo_server.engines.links import Error, Link, Links, definition, quoted, state
 from vo_server.errors import BusyFault, EngineFault, Fault, UsageFault
+from vo_server.logs import personal
 from vo_server.model.column import Table
 
 log = logging.getLogger(__name__)
@@ -180,6 +181,10 @@ class PostgresEngine(Engine):
         id = self._ids.get(table.qualified)
         found = None if id is None else self._current().get(id)
         return None if found is None else found.rows
+
+    @override
+    def memory(self) -> int | None:
+        return None
 
     @override
     def ready(self) -> str | None:
@@ -344,7 +349,8 @@ def _fault(error: Error, text: str, values: Sequence[Any]) -> Fault:
     code = state(error)
     if code in _OF_ROWS:
         return UsageFault(_OF_ROWS[code])
-    log.error("PostgreSQL refused: %s %s\n%s\n%r", code, str(error).partition("\n\nQuery was")[0], text, values)
+    said = str(error).partition("\n\nQuery was")[0]
+    log.error("PostgreSQL refused: %s %s", code, said, extra=personal(sql=text, values=values))
     if code in _BUSY or (not code and "connect" in str(error).lower()):
         return BusyFault("the database cannot be reached now; try again later")
     return EngineFault("the database could not answer this query; the operator finds the reason in the log")

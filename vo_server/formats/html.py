@@ -137,7 +137,8 @@ def _again(said: dict[str, str], responseformat: str) -> str | None:
 
 def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
     title = fault.word
-    return page(title, f'<pre class="bad">{escape(str(fault))}</pre>\n')
+    told = "".join(f'<p class="about">{escape(info.name)}: {escape(info.value)}</p>\n' for info in infos)
+    return page(title, f'<pre class="bad">{escape(str(fault))}</pre>\n{told}')
 
 
 def page(title: str, body: str) -> bytes:

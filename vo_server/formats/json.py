@@ -72,7 +72,7 @@ def _quoted(array: pa.Array) -> pa.Array:
 
 
 def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
-    said = {"status": "ERROR", "fault": fault.word, **fault.told(), "infos": [_known(asdict(i)) for i in infos]}
+    said = {"status": "ERROR", "fault": fault.word, **fault.told(), **{info.name: info.value for info in infos}}
     return json.dumps(said, ensure_ascii=False).encode() + b"\n"
 
 

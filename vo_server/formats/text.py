@@ -96,8 +96,9 @@ def _cells(array: pa.Array, column: Column, guard: Guard) -> pa.Array:
 
 
 def in_words(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
-    """A fault as a line of text: what formats say that have no errors of their own."""
-    return f"{fault.word}: {fault}\n".encode()
+    """A fault as text, and a line for each info: what formats say that have no errors of their own."""
+    told = "".join(f"{info.name}: {info.value}\n" for info in infos)
+    return f"{fault.word}: {fault}\n{told}".encode()
 
 
 CSV = Format(

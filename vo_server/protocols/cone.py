@@ -23,10 +23,10 @@ from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.model.result import Info
 from vo_server.protocols import dali, origin
+from vo_server.protocols.account import identified
 from vo_server.protocols.refuse import headers_of, in_format
 from vo_server.protocols.respond import stream
 from vo_server.protocols.service import Resource, Service, Site
-from vo_server.protocols.urls import asked_url
 
 STANDARD_ID = "ivo://ivoa.net/std/ConeSearch"
 MEDIA_TYPE = "text/xml"
@@ -66,7 +66,7 @@ async def search(publication: Publication, cone: Cone, request: Request, site: S
         site.timeout,
         title=publication.origin.title,
         description=publication.table.description,
-        infos=origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), (publication.table,), {}),
+        infos=origin.infos(request, site, STANDARD_ID, (publication.table,), {}),
     )
     return await stream(request, site, question, media_type, f"{publication.id}.{choice.format.extension}")
 
@@ -143,7 +143,7 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
     choice: Choice | None = getattr(request.state, "choice", None)
     if choice is not None and choice.format is HTML:
         return in_format(request, fault, HTML)
-    body = TABLEDATA.fault(fault, (Info("Error", str(fault)),))
+    body = TABLEDATA.fault(fault, (Info("Error", str(fault)), *identified(request)))
     status = fault.status if fault.status >= 500 else 200
     return Response(body, status_code=status, headers={"Content-Type": MEDIA_TYPE, **headers_of(fault)})
 

@@ -137,6 +137,7 @@ class Turn:
     def __init__(self, lane: Lane, client: str, long: Lane) -> None:
         """Where it is not in the `long` lane it goes there if it takes longer than was thought."""
         self._loop = asyncio.get_running_loop()
+        self.lane = lane.name
         self._lane: Lane | None = lane
         self._client = client
         self._begun = self._loop.time()
@@ -174,6 +175,11 @@ class Lanes:
         short = max(8, 2 * (os.cpu_count() or 1))
         self.short = Lane("short", short, short, queue, patience)
         self.long = Lane("long", queries, max(1, queries // 2), queue, patience)
+
+    def state(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many queries run and how many wait, by the names of the lanes."""
+        both = (self.short, self.long)
+        return {lane.name: lane.running for lane in both}, {lane.name: lane.waiting for lane in both}
 
     async def turn(self, client: str, light: bool) -> Turn:
         """A place for a query of this client; `light` says that it is little work.

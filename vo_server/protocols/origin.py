@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+from starlette.requests import Request
+
 from vo_server.catalogue.catalogue import Origin
 from vo_server.model.column import Table
 from vo_server.model.result import Info
+from vo_server.protocols.account import identified
 from vo_server.protocols.service import Site
+from vo_server.protocols.urls import asked_url
 
 
 def infos(
-    site: Site, standard_id: str, request: str, tables: tuple[Table, ...], given: Mapping[str, str]
+    request: Request, site: Site, standard_id: str, tables: tuple[Table, ...], given: Mapping[str, str]
 ) -> tuple[Info, ...]:
     """The statements about an answer: the service, the request with its parameters, and each data set it is from."""
     said = [
         Info("standardID", standard_id),
         Info("server_software", site.software),
         Info("service_protocol", standard_id),
-        Info("request", request),
+        Info("request", asked_url(request, site.public_url)),
+        *identified(request),
         Info("request_date", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
         Info("publisher", site.publisher),
         Info("contact", site.contact),

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from vo_server.answer import Question
 from vo_server.errors import BusyFault, CancelledFault
+from vo_server.protocols.account import account
 from vo_server.protocols.lanes import Turn
 from vo_server.protocols.service import Site
 from vo_server.protocols.urls import client_address
@@ -83,11 +84,14 @@ class _Begun:
 
 
 async def _begun(request: Request, site: Site, question: Question, packed: bool) -> _Begun:
-    client = client_address(request)
+    client, kept = client_address(request), account(request)
+    kept.rows = lambda: question.rows
 
     async def begin() -> _Begun:
         await anyio.to_thread.run_sync(question.prepare)
+        asked = time.perf_counter()
         turn = await site.lanes.turn(client, question.light)
+        kept.lane, kept.waited = turn.lane, time.perf_counter() - asked
         whole = True
         try:
             head, rest = await anyio.to_thread.run_sync(_begin, question, packed)

@@ -13,6 +13,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.documents.capability import Capability
 from vo_server.engines.engine import Engine
 from vo_server.errors import Fault
+from vo_server.metrics import Metrics
 from vo_server.protocols.lanes import Lanes
 
 
@@ -25,7 +26,7 @@ class Site:
     `strict` takes the standard's ADQL alone.
 
     `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
-    may be fetched from. `lanes` say which queries run and which wait.
+    may be fetched from. `lanes` say which queries run and which wait, `metrics` count.
     """
 
     catalogue: Catalogue
@@ -44,6 +45,7 @@ class Site:
     upload_limit: int = 0
     upload_hosts: tuple[str, ...] = ()
     lanes: Lanes = field(default_factory=Lanes)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 Endpoint = Callable[[Request, Site], Awaitable[Response]]

@@ -31,11 +31,11 @@ from vo_server.explain import explain as explained
 from vo_server.formats import BINARY2, HTML, JSON, Choice, announced, choose
 from vo_server.model.result import Info
 from vo_server.protocols import dali, examples, origin
+from vo_server.protocols.account import account
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document, stream
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.uploads import uploads
-from vo_server.protocols.urls import asked_url
 
 STANDARD_ID = "ivo://ivoa.net/std/TAP"
 LANGUAGES = ("ADQL", "ADQL-2.0", "ADQL-2.1")
@@ -47,12 +47,14 @@ async def sync(request: Request, site: Site) -> Response:
     choice = dali.format_for(request, given, BINARY2)
     maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
     text = _query(given)
+    kept = account(request)
+    kept.query, kept.runid = text, given.one("RUNID")
     sent = await uploads(request, given, site)
     known = sent.beside(site.catalogue)
     meant = await anyio.to_thread.run_sync(lambda: meaning(text, known, site.engine.lacks(), site.strict))
     said = {"query": text} | {"upload": "; ".join(given.all("UPLOAD"))}
     infos = (
-        *origin.infos(site, STANDARD_ID, asked_url(request, site.public_url), tables(meant.query), said),
+        *origin.infos(request, site, STANDARD_ID, tables(meant.query), said),
         *(Info("warning", warning) for warning in meant.warnings),
     )
     question = Question(
@@ -110,7 +112,6 @@ def _query(given: dali.Parameters) -> str:
             "QUERY is missing", hint="give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
         )
     given.one("REQUEST")
-    given.one("RUNID")
     return text
 
 

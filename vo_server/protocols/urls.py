@@ -47,10 +47,21 @@ def client_address(request: Request) -> str:
 
     A proxy is believed that has no public address itself: the last of those that it says is who asked it.
     """
+    address = _asker(request)
+    return _network(address) or address
+
+
+def from_outside(request: Request) -> bool:
+    """Has the client a public address, or one that is hidden from us?"""
+    address = _asker(request)
+    return address != "" and (not _network(address) or _public(_bare(address)))
+
+
+def _asker(request: Request) -> str:
     peer = request.client.host if request.client else ""
     told = _last(request.headers.get("forwarded", ""))
     said = _forwarded(told).get("for", "") if told else _last(request.headers.get("x-forwarded-for", ""))
-    return _network(said) or peer if said and not _public(peer) else _network(peer) or peer
+    return said if said and not _public(peer) else peer
 
 
 def _public(address: str) -> bool:
@@ -62,16 +73,20 @@ def _public(address: str) -> bool:
 
 def _network(address: str) -> str:
     """The address as one text, without its port; empty where it is none."""
-    bare = address[1:].partition("]")[0] if address.startswith("[") else address
-    bare = bare.partition(":")[0] if bare.count(":") == 1 else bare
     try:
-        known = ip_address(bare)
+        known = ip_address(_bare(address))
     except ValueError:
         return ""
     if isinstance(known, IPv6Address):
         mapped = known.ipv4_mapped
         return str(mapped or ip_network((known, 64), strict=False))
     return str(known)
+
+
+def _bare(address: str) -> str:
+    """Without brackets and port."""
+    bare = address[1:].partition("]")[0] if address.startswith("[") else address
+    return bare.partition(":")[0] if bare.count(":") == 1 else bare
 
 
 def _last(header: str) -> str:

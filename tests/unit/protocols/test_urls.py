@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from vo_server.protocols.urls import asked_url, base_url, client_address
+from vo_server.protocols.urls import asked_url, base_url, client_address, from_outside
 
 
 def request(headers: dict[str, str] | None = None, root_path: str = "", path: str = "/tap/sync") -> Request:
@@ -72,7 +72,7 @@ def test_asked_url_is_the_clients() -> None:
         ("10.1.1.1", {"forwarded": "for=192.0.2.7:4711;proto=https"}, "192.0.2.7"),
         ("10.1.1.1", {"forwarded": 'for="[2001:db8:1:2:3::1]:80"', "x-forwarded-for": "10.2.2.2"}, "2001:db8:1:2::/64"),
         ("8.8.8.8", {"x-forwarded-for": "192.0.2.7"}, "8.8.8.8"),
-        ("127.0.0.1", {"x-forwarded-for": "unknown"}, "127.0.0.1"),
+        ("127.0.0.1", {"forwarded": "for=_hidden"}, "_hidden"),
         ("::1", {}, "::/64"),
         ("::ffff:192.0.2.7", {}, "192.0.2.7"),
         (None, {"x-forwarded-for": "192.0.2.7"}, "192.0.2.7"),
@@ -84,3 +84,26 @@ def test_whose_request_it_is(peer: str | None, headers: dict[str, str], client: 
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "headers": raw, "client": (peer, 1234) if peer is not None else None}
     assert client_address(Request(scope)) == client
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "outside"),
+    [
+        ("127.0.0.1", {}, False),
+        ("10.1.2.3", {}, False),
+        ("fd00::1", {}, False),
+        (None, {}, False),
+        ("8.8.8.8", {}, True),
+        ("2600::1", {}, True),
+        ("8.8.8.8", {"x-forwarded-for": "127.0.0.1"}, True),
+        ("127.0.0.1", {"x-forwarded-for": "8.8.8.8"}, True),
+        ("127.0.0.1", {"x-forwarded-for": "127.0.0.1, 8.8.8.8"}, True),
+        ("127.0.0.1", {"forwarded": 'for="[2600::1]:443"'}, True),
+        ("127.0.0.1", {"forwarded": "for=_hidden"}, True),
+        ("127.0.0.1", {"x-forwarded-for": "192.168.1.5"}, False),
+    ],
+)
+def test_who_comes_from_outside(peer: str | None, headers: dict[str, str], outside: bool) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": raw, "client": (peer, 1234) if peer is not None else None}
+    assert from_outside(Request(scope)) is outside

@@ -1,0 +1,39 @@
+"""/metrics: figures for Prometheus."""
+
+from __future__ import annotations
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.errors import NotFoundFault
+from vo_server.metrics import MEDIA_TYPE, State
+from vo_server.protocols.account import account
+from vo_server.protocols.refuse import as_text
+from vo_server.protocols.service import Site
+from vo_server.protocols.urls import from_outside
+
+OFTEN = 5.0
+"""Seconds between two looks of a process at itself."""
+
+
+async def metrics(request: Request, site: Site, readers: str) -> Response:
+    """The figures of all processes that serve; `readers` may be all, none, or private: those without a public
+    address."""
+    account(request).service = "metrics"
+    if readers == "none" or (readers == "private" and from_outside(request)):
+        return as_text(request, NotFoundFault("the metrics are not told here"))
+    await _sample(site)
+    return Response(await anyio.to_thread.run_sync(site.metrics.text), media_type=MEDIA_TYPE)
+
+
+async def sampled(site: Site) -> None:
+    """Tell again and again how things are in this process, so that any process can tell it of all."""
+    while True:
+        await _sample(site)
+        await anyio.sleep(OFTEN)
+
+
+async def _sample(site: Site) -> None:
+    running, waiting = site.lanes.state()
+    site.metrics.sample(State(running, waiting, await anyio.to_thread.run_sync(site.engine.memory)))
