@@ -18,7 +18,7 @@ from vo_server.adql.resolve import Meaning, resolve
 from vo_server.adql.translate import Statement, translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.engine import Engine, Run
-from vo_server.errors import CancelledFault
+from vo_server.errors import CancelledFault, TimeoutFault
 from vo_server.formats.format import Format
 from vo_server.model.result import Info, Result
 
@@ -97,6 +97,8 @@ class Answer:
 class Question:
     """A query and how it shall be answered. `stop` may be called at any time, from any thread.
 
+    `late` is what is advised to whom it takes too long.
+
     `brief` and `light` are known once it is prepared; `rows` are those answered until now.
     """
 
@@ -109,6 +111,7 @@ class Question:
     description: str | None = None
     infos: tuple[Info, ...] = ()
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
+    late: str | None = None
     _made: Prepared | None = field(default=None, init=False)
     _result: Result | None = field(default=None, init=False)
     rows: int = field(default=0, init=False)
@@ -146,6 +149,13 @@ class Question:
         """Is it known by now that rows are left out?"""
         return self._result is not None and self._result.overflow
 
+    def _in_time(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except TimeoutFault as fault:
+            fault.hint = self.late
+            raise
+
     def _counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             self.rows += batch.num_rows
@@ -168,7 +178,7 @@ class Question:
         if self._stopped:
             self._run.close()
             raise CancelledFault("the query was cancelled")
-        batches = head(self._run.batches(), made.rows)
+        batches = self._in_time(head(self._run.batches(), made.rows))
         first = next(batches, None)
         log.info("first rows after %.1f ms", 1e3 * (time.perf_counter() - started))
         return batches if first is None else chain((first,), batches)

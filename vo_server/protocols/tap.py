@@ -36,6 +36,7 @@ from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document, stream
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.uploads import uploads
+from vo_server.protocols.urls import base_url
 
 STANDARD_ID = "ivo://ivoa.net/std/TAP"
 LANGUAGES = ("ADQL", "ADQL-2.0", "ADQL-2.1")
@@ -46,9 +47,7 @@ async def sync(request: Request, site: Site) -> Response:
     given = await dali.parameters(request, site.upload_limit)
     choice = dali.format_for(request, given, BINARY2)
     maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
-    text = _query(given)
-    kept = account(request)
-    kept.query, kept.runid = text, given.one("RUNID")
+    text = _query(request, given)
     sent = await uploads(request, given, site)
     known = sent.beside(site.catalogue)
     meant = await anyio.to_thread.run_sync(lambda: meaning(text, known, site.engine.lacks(), site.strict))
@@ -66,6 +65,7 @@ async def sync(request: Request, site: Site) -> Response:
         title="result",
         infos=infos,
         uploads=sent.rows,
+        late=_late(base_url(request, site.public_url) + SERVICE.path),
     )
     return await stream(request, site, question, choice.content_type, f"result.{choice.format.extension}")
 
@@ -79,7 +79,7 @@ async def explain(request: Request, site: Site) -> Response:
     given = await dali.parameters(request, site.upload_limit)
     choice = _form(request, given)
     maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
-    text = _query(given)
+    text = _query(request, given)
     sent = await uploads(request, given, site)
     known = sent.beside(site.catalogue)
 
@@ -102,7 +102,7 @@ def _form(request: Request, given: dali.Parameters) -> Choice:
     return dali.format_for(request, given, JSON, tuple(WRITERS))
 
 
-def _query(given: dali.Parameters) -> str:
+def _query(request: Request, given: dali.Parameters) -> str:
     language = given.one("LANG")
     if language is not None and language.upper() not in LANGUAGES:
         raise UsageFault(f"LANG {language!r} is not spoken here", hint=f"one of {', '.join(LANGUAGES)}")
@@ -112,7 +112,16 @@ def _query(given: dali.Parameters) -> str:
             "QUERY is missing", hint="give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
         )
     given.one("REQUEST")
+    kept = account(request)
+    kept.query, kept.runid = text, given.one("RUNID")
     return text
+
+
+def _late(base: str) -> str:
+    """What helps a query that takes too long: a job, where there are any, and to know what it reads."""
+    if any(resource.path == "/async" for resource in SERVICE.resources):
+        return f"as an asynchronous job it may take longer: {base}/async"
+    return f"the limit is the executionDuration of {base}/capabilities; {base}/explain tells what a query reads"
 
 
 def refuse(request: Request, site: Site, fault: Fault) -> Response:
@@ -134,16 +143,27 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         "type": (Feature("CAST"),),
         "offset": (Feature("OFFSET"),),
     }
+    seconds = max(1, round(site.timeout))
     details = TableAccess(
         languages=(adql(features),),
         formats=tuple(OutputFormat(f.media_type, names, f.ivoa_id) for f, names in announced(BINARY2)),
-        duration=Limits(default=round(site.timeout), hard=round(site.timeout)),
+        duration=Limits(default=seconds, hard=seconds),
         upload_methods=_upload_methods(site),
         upload_limit=Limits(default=site.upload_limit, hard=site.upload_limit) if site.upload_limit else None,
         output_limit=Limits(default=min(site.maxrec, site.maxrec_hard), hard=site.maxrec_hard),
     )
     interface = Interface(base, use="base", role="std", version="1.1")
-    return (Capability(STANDARD_ID, (interface,), details), *examples.capabilities(site, base))
+    return (Capability(STANDARD_ID, (interface,), details, _limits(site)), *examples.capabilities(site, base))
+
+
+def _limits(site: Site) -> str:
+    """The limits in words: TAPRegExt 1.0 cannot say for which mode they are, nor what is counted."""
+    uploads = f"uploads of a query may have {site.upload_limit:,} bytes together, unpacked too"
+    return (
+        f"A synchronous query may keep the database busy for {site.timeout:g} s. It gives"
+        f" {min(site.maxrec, site.maxrec_hard):,} rows where MAXREC does not say otherwise, and {site.maxrec_hard:,} at"
+        f" the most; {uploads if site.upload_limit else 'uploads are not taken'}."
+    )
 
 
 def _upload_methods(site: Site) -> tuple[str, ...]:
