@@ -72,10 +72,11 @@ def work(query: q.Query, rows: Rows, asked: int) -> float:
 
     At the worst it looks at every combination of the rows of its tables; infinite where their size is not known.
     """
-    few = expected(query, rows)
+    tables = [n.table for n in q.parts(query) if isinstance(n, q.Scan)]
+    few = expected(query, rows) if len(tables) == 1 else None
     if few is not None:
         return few
-    counts = [rows(n.table) for n in q.parts(query) if isinstance(n, q.Scan)]
+    counts = [rows(table) for table in tables]
     most = prod(inf if count is None else count for count in counts)
     return min(most, asked) if _as_they_come(query) else most
 

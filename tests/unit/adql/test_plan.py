@@ -9,9 +9,10 @@ import pytest
 
 from vo_server.adql import query as q
 from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan
+from vo_server.adql.plan import plan, work
 from vo_server.adql.resolve import resolve
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.sky import cover
 
 CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
@@ -168,3 +169,33 @@ def test_the_cell_of_the_own_position_is_read_from_the_index() -> None:
     assert made(f"SELECT {cell} FROM fp_psc ORDER BY cell") == {"_healpix"}
     assert "_healpix" not in made(f"SELECT {cell} FROM (SELECT ra, dec FROM psc) AS s")
     assert "_healpix" not in made("SELECT ivo_healpix_index(7, glon, glat) FROM psc")
+
+
+ROWS = {"psc": 470_992_970, "xsc": 1_647_599, "fp_psc": 470_992_970, "tables": 9, "columns": 500}
+SCHEMA = with_tap_schema(CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "low", "high"),
+    [
+        (f"SELECT * FROM psc WHERE {CONE}", 10**6, 30_000, 100_000),  # 3 square degrees of 41,253
+        (f"SELECT COUNT(*) AS n FROM psc WHERE {CONE}", 10**6, 30_000, 100_000),
+        ("SELECT TOP 7 ra FROM psc", 7, 7, 7),
+        ("SELECT ra FROM psc", 101, 101, 101),
+        ("SELECT TOP 7 ra FROM psc WHERE j_m < 3", 7, 470_992_970, 470_992_970),
+        ("SELECT TOP 7 ra FROM psc ORDER BY j_m", 7, 470_992_970, 470_992_970),
+        ("SELECT DISTINCT TOP 7 ph_qual FROM psc", 7, 470_992_970, 470_992_970),
+        ("SELECT COUNT(*) AS n FROM psc", 1, 470_992_970, 470_992_970),
+        ("SELECT COUNT(*) AS n FROM xsc AS a, xsc AS b", 1, 1_647_599**2, 1_647_599**2),
+        (f"SELECT ra FROM psc WHERE {CONE} AND ext_key IN (SELECT ext_key FROM xsc)", 9, 10**14, 10**15),
+        ("SELECT t.table_name FROM TAP_SCHEMA.tables AS t JOIN TAP_SCHEMA.columns AS c ON t.table_name = c.table_name",
+         10**6, 4500, 4500),
+        ("SELECT ra FROM psc UNION SELECT ra FROM xsc", 9, 10**14, 10**15),
+        ("SELECT key_id FROM TAP_SCHEMA.keys", 10**6, 10**6, 10**6),
+        ("SELECT key_id FROM TAP_SCHEMA.keys ORDER BY key_id", 10**6, np.inf, np.inf),
+    ],
+)  # fmt: skip
+def test_how_much_work_a_query_is(text: str, asked: int, low: float, high: float) -> None:
+    """Rows that are looked at, on the release: too many rather than too few."""
+    planned = plan(resolve(parse(text), SCHEMA, text).query)
+    assert low <= work(planned, lambda table: ROWS.get(table.name), asked) <= high
