@@ -1,0 +1,35 @@
+"""Faults in the protocols' own forms, with when to ask again and the id of the request."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from lxml import etree
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.errors import BusyFault
+from vo_server.protocols import cone, tap
+from vo_server.protocols.account import Account
+from vo_server.protocols.refuse import as_text
+from vo_server.protocols.service import Site
+
+BUSY = BusyFault("the service is busy", hint="ask again in 42 s", after=42)
+SITE = cast(Site, None)
+
+
+def request() -> Request:
+    return Request({"type": "http", "headers": [], "state": {"account": Account("id-1")}})
+
+
+def infos(answer: Response) -> dict[str, Any]:
+    return {i.get("name"): i.get("value") for i in etree.fromstring(bytes(answer.body)).iter("{*}INFO")}
+
+
+def test_busy_in_every_form() -> None:
+    forms = [tap.refuse(request(), SITE, BUSY), cone.refuse(request(), SITE, BUSY), as_text(request(), BUSY)]
+    assert [(f.status_code, f.headers["retry-after"]) for f in forms] == [(503, "42")] * 3
+    assert infos(forms[0]) == {"request_id": "id-1", "QUERY_STATUS": "ERROR"}
+    assert infos(forms[1])["Error"] == "the service is busy (ask again in 42 s)"
+    assert infos(forms[1])["request_id"] == "id-1"
+    assert bytes(forms[2].body).decode() == "the service is busy (ask again in 42 s)\nrequest_id: id-1\n"
