@@ -158,12 +158,13 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
 
 def _limits(site: Site) -> str:
     """The limits in words: TAPRegExt 1.0 cannot say for which mode they are, nor what is counted."""
-    uploads = f"uploads of a query may have {site.upload_limit:,} bytes together, unpacked too"
-    return (
+    said = (
         f"A synchronous query may keep the database busy for {site.timeout:g} s. It gives"
         f" {min(site.maxrec, site.maxrec_hard):,} rows where MAXREC does not say otherwise, and {site.maxrec_hard:,} at"
-        f" the most; {uploads if site.upload_limit else 'uploads are not taken'}."
+        " the most."
     )
+    uploads = f" The uploads of a query may have {site.upload_limit:,} bytes together, unpacked too."
+    return said + (uploads if site.upload_limit else "")
 
 
 def _upload_methods(site: Site) -> tuple[str, ...]:
