@@ -24,7 +24,7 @@ Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def figures(url: str) -> Figures:
     """All samples, as Prometheus' own parser reads them."""
-    answer = httpx.get(f"{url}/metrics")
+    answer = httpx.get(f"{url}/metrics", timeout=60)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     found = (sample for family in text_string_to_metric_families(answer.text) for sample in family.samples)
