@@ -129,12 +129,18 @@ def serving() -> Serving:
 
 @contextmanager
 def _serving(data: Path, *flags: str, **environment: str) -> Iterator[Server]:
-    """A server until the end of the block, where it must stop cleanly."""
+    """A server until the end of the block, where it must stop cleanly. It has jobs of its own, which nobody runs unless
+    it is told so."""
     command = [sys.executable, "-m", "vo_server", "serve", "--port", "0", "--data", str(data), *flags]
     with (
+        tempfile.TemporaryDirectory() as jobs,
         tempfile.NamedTemporaryFile("w", suffix=".log") as log,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment() | environment
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=_environment() | {"VO_SERVER_JOB_RESULTS": jobs, "VO_SERVER_JOB_WORKERS": "0"} | environment,
         ) as process,
     ):
         try:
@@ -174,7 +180,7 @@ def _hand_on(stream: IO[str], lines: queue.Queue[str]) -> None:
 @pytest.fixture(scope="session")
 def server(sky: Path) -> Iterator[Server]:
     """A server of the synthetic sky, as an operator runs it."""
-    with _serving(sky) as running:
+    with _serving(sky, VO_SERVER_JOB_WORKERS="1") as running:
         yield running
 
 
@@ -186,9 +192,10 @@ def real_server(real: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def client(sky: Path) -> Iterator[httpx.Client]:
-    """A client of the application over the synthetic sky, served by a thread of this process."""
-    with listening(Settings(data=sky)) as url, httpx.Client(base_url=url, timeout=30) as inside:
+def client(sky: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of the application over the synthetic sky, served by a thread of this process. Nobody runs its jobs."""
+    jobs = str(tmp_path_factory.mktemp("jobs"))
+    with listening(Settings(data=sky, job_results=jobs)) as url, httpx.Client(base_url=url, timeout=30) as inside:
         yield inside
 
 

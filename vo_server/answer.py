@@ -167,6 +167,15 @@ class Question:
         if self._run is not None:
             self._run.cancel()
 
+    @property
+    def failure(self) -> Exception | None:
+        """What broke the answer off, where its format has told so in its last bytes."""
+        return None if self._result is None else self._result.failure
+
+    def progress(self) -> float | None:
+        """The part of the database's work that is done, 0..1; None where it is not known."""
+        return None if self._run is None else self._run.progress()
+
     def _batches(self) -> Iterator[pa.RecordBatch]:
         made = self.prepare()
         if made is None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import anyio.to_thread
 from starlette.applications import Starlette
@@ -27,10 +30,15 @@ from vo_server.engines import Opening, open_engine
 from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
+from vo_server.jobs.desk import Desk, Span
+from vo_server.jobs.files import Files
+from vo_server.jobs.store import Store
+from vo_server.jobs.watch import Watch
+from vo_server.jobs.worker import Room, Work, Worker
 from vo_server.protocols import cone, dali, examples, metrics, tap, vosi
 from vo_server.protocols.account import Accounts, account
 from vo_server.protocols.lanes import Lanes
-from vo_server.protocols.refuse import as_text
+from vo_server.protocols.refuse import as_text, plainly
 from vo_server.protocols.service import Refusal, Resource, Service, Site
 from vo_server.protocols.urls import asked_url, base_url
 from vo_server.settings import Settings
@@ -56,13 +64,23 @@ def engine_of(settings: Settings, catalogue: Catalogue) -> Engine:
     return open_engine(Opening(settings.engine, settings.data, limits, catalogue, static))
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
+def desk_of(settings: Settings) -> Desk:
+    """Where jobs are kept; its tables are made when they are needed."""
+    folder = Path(settings.job_results) if settings.job_results else settings.data / "jobs"
+    store = Store(settings.jobs, folder)
+    execution = Span(min(settings.execution, settings.execution_hard), settings.execution_hard)
+    retention = Span(min(settings.retention, settings.retention_hard), settings.retention_hard)
+    return Desk(store, Files(folder), Watch(store), execution, retention, settings.job_queue)
+
+
+def site_of(settings: Settings) -> Site:
+    """What the endpoints and the jobs work with."""
     catalogue = with_tap_schema(catalogue_of(settings))
     engine = engine_of(settings, catalogue)
-    site = Site(
+    return Site(
         catalogue=catalogue,
         engine=engine,
+        jobs=desk_of(settings),
         started=datetime.now(UTC).replace(microsecond=0),
         maxrec=settings.maxrec,
         maxrec_hard=settings.maxrec_hard,
@@ -78,6 +96,27 @@ def create_app(settings: Settings) -> Starlette:
         upload_hosts=tuple(settings.upload_hosts.lower().split()),
         lanes=Lanes(settings.queries, settings.queue, settings.timeout),
     )
+
+
+@contextmanager
+def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
+    """What runs the jobs of all services in a process of its own."""
+    site = site_of(settings)
+    _warm(site)
+    site.jobs.store.prepare()
+    room = Room(settings.results_limit, settings.results_limit)
+    work: dict[str, Work] = {tap.SERVICE.name: partial(tap.task, site)}
+    try:
+        yield Worker(name, site.jobs.store, site.jobs.files, work, room=room)
+    finally:
+        site.engine.close()
+        site.jobs.store.close()
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
+    site = site_of(settings)
+    catalogue = site.catalogue
     services = (tap.SERVICE, *cone.services(catalogue))
     app = Starlette(
         routes=[
@@ -108,13 +147,39 @@ def _lifespan(site: Site) -> Callable[[Starlette], AbstractAsyncContextManager[N
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         await anyio.to_thread.run_sync(_warm, site)
-        async with anyio.create_task_group() as group:
-            group.start_soon(metrics.sampled, site)
-            yield
-            group.cancel_scope.cancel()
+        with _told_at_the_signal(site.jobs.watch.end):
+            async with anyio.create_task_group() as group:
+                group.start_soon(metrics.sampled, site)
+                yield
+                group.cancel_scope.cancel()
         site.engine.close()
+        site.jobs.store.close()
 
     return lifespan
+
+
+@contextmanager
+def _told_at_the_signal(stops: Callable[[], None]) -> Iterator[None]:
+    """Uvicorn ends an application after the last of its answers: who only waits for something is told before, at the
+    signal itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        stops()
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _warm(site: Site) -> None:
@@ -122,20 +187,24 @@ def _warm(site: Site) -> None:
     wrong = site.engine.ready()
     if wrong:
         log.error("%s", wrong)
+    try:
+        site.jobs.store.prepare()
+    except Fault as fault:
+        log.error("%s", fault)
     parse("SELECT TOP 1 * FROM tap_schema.tables")
 
 
 def _routes(services: tuple[Service, ...], site: Site) -> list[Route]:
     return [
-        Route(service.path + resource.path, _endpoint(service, resource, refuse, site), methods=list(resource.methods))
+        Route(
+            service.path + resource.path,
+            _endpoint(service, resource, resource.refuse or refuse, site),
+            methods=list(resource.methods),
+        )
         for service in services
-        for resources, refuse in ((service.resources, service.refuse), (vosi.resources(service), _refuse_plainly))
+        for resources, refuse in ((service.resources, service.refuse), (vosi.resources(service), plainly))
         for resource in resources
     ]
-
-
-def _refuse_plainly(request: Request, site: Site, fault: Fault) -> Response:
-    return as_text(request, fault)
 
 
 def _endpoint(

@@ -144,6 +144,13 @@ class MethodFault(UsageFault):
     code = "METHOD"
 
 
+class PhaseFault(UsageFault):
+    """The job is past the phase in which this could be done (UWS 1.1 section 2.2)."""
+
+    status = 403
+    code = "PHASE"
+
+
 class TooLargeFault(UsageFault):
     """What was sent is larger than the limit that the service announces."""
 
@@ -194,3 +201,26 @@ class CatalogueFault(Fault):
     """A catalogue file that contradicts itself or the standards."""
 
     code = "CATALOGUE"
+
+
+def retold(code: str, message: str) -> Fault:
+    """A fault of which the code and the message were kept."""
+    return _BY_CODE.get(code, Fault)(message)
+
+
+_BY_CODE: dict[str, type[Fault]] = {
+    kind.code: kind
+    for kind in (
+        UsageFault,
+        QueryFault,
+        MultiValuedParamFault,
+        NotFoundFault,
+        MethodFault,
+        PhaseFault,
+        TooLargeFault,
+        TimeoutFault,
+        CancelledFault,
+        BusyFault,
+        EngineFault,
+    )
+}

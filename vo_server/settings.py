@@ -56,6 +56,21 @@ class Settings:
         "", "hosts, separated by blanks, that uploads may be fetched from; a private address must be listed itself",
         like=r"[^/,;]*", such="hosts or host:port, separated by blanks",
     )  # fmt: skip
+    job_workers: int = _row(1, "processes that run jobs, started by serve; 0 where they are started otherwise", low=0)
+    jobs: str = _row(
+        "", "the URL of a PostgreSQL database that keeps the jobs of several servers; a file if empty",
+        like=r"|(postgresql|postgres|sqlite)://\S+", such="a URL such as postgresql://USER@HOST/NAME",
+    )  # fmt: skip
+    job_queue: int = _row(1_000, "jobs that may wait to be run; more are refused until there is room", low=1)
+    job_results: str = _row("", "the folder of what jobs were sent and of their results; beside the data if empty")
+    execution: int = _row(3_600, "seconds that a job may run when its client asks for no other time", low=1)
+    execution_hard: int = _row(86_400, "seconds that a job may run at the most", low=1, high=10**8)
+    retention: int = _row(7 * 86_400, "seconds that a job is kept when its client asks for no other time", low=1)
+    retention_hard: int = _row(30 * 86_400, "seconds that a job is kept at the most", low=1, high=10**9)
+    results_limit: int = _row(
+        100_000_000_000, "bytes that the results of all jobs may have; then the oldest are destroyed; 0 for no limit",
+        low=0,
+    )  # fmt: skip
     memory: str = _row(
         "4GB", "memory that the database of one process may use",
         like=r"(?i)\d+(\.\d+)? ?[KMGT]i?B", such="a size such as 4GB or 500MB",

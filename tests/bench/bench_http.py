@@ -92,7 +92,7 @@ def machine() -> tuple[float, float]:
 def serving(data: Path, rows: int, port: int, **variables: str) -> Iterator[tuple[str, int]]:
     """A server over a data folder, filled first where there is nothing in it; its URL and process id."""
     command = [sys.executable, "-m", "vo_server"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "VO_SERVER_JOB_WORKERS": "0"} | variables
     subprocess.run(
         [*command, "demo", "--no-serve", "--rows", str(rows), "--data", str(data)], check=True, env=environment
     )

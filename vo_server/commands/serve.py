@@ -22,9 +22,10 @@ from vo_server.app import SOFTWARE, catalogue_of, create_app
 from vo_server.commands.catalogues import loaded, source
 from vo_server.commands.command import Command, address, explained, strictly
 from vo_server.commands.terminal import log_as, say
+from vo_server.commands.worker import exported, working
 from vo_server.errors import BusyFault
 from vo_server.metrics import FOLDER
-from vo_server.settings import PREFIX, Settings, described, read
+from vo_server.settings import PREFIX, Settings, read
 
 GRACE = 10
 """Seconds that answers under way get to finish when the server is told to stop."""
@@ -71,9 +72,10 @@ def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Cal
         timeout_graceful_shutdown=GRACE,
         proxy_headers=False,
     )
-    with suppress(KeyboardInterrupt):
+    with working(settings), suppress(KeyboardInterrupt):
         if settings.workers > 1:
-            _export(settings)
+            os.environ.update(exported(settings))
+            os.environ.pop(f"{PREFIX}CONFIG", None)
             with tempfile.TemporaryDirectory(prefix="vo-server-") as figures:
                 os.environ[FOLDER] = figures
                 Multiprocess(config, sockets=[listening]).run()
@@ -106,13 +108,6 @@ def listen(settings: Settings) -> socket.socket:
 
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _export(settings: Settings) -> None:
-    """Put the settings where the worker processes find them."""
-    for name, _, _ in described():
-        os.environ[PREFIX + name.upper()] = str(getattr(settings, name))
-    os.environ.pop(f"{PREFIX}CONFIG", None)
 
 
 def _announce(host: str, port: int, say: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,22 @@ class Database:
     rows: Mapping[str, int]
 
     def cursor(self, brief: bool) -> duckdb.DuckDBPyConnection:
-        """A connection of one's own to the lane for such an answer."""
-        return (self.short if brief else self.long).cursor()
+        """A connection of one's own to the lane for such an answer; that of a long one can say how far it has come."""
+        if brief:
+            return self.short.cursor()
+        cursor = self.long.cursor()
+        with suppress(duckdb.Error):  # releases that know no exception to the lock
+            cursor.execute("".join(f"SET {name} = {value};" for name, value in _PROGRESS.items()))
+        return cursor
 
     def close(self) -> None:
         """Let go of the files."""
         self.short.close()
         self.long.close()
+
+
+_PROGRESS = {"enable_progress_bar": "true", "enable_progress_bar_print": "false", "progress_bar_time": "0"}
+"""What makes a connection count how far its query has come, from its beginning and without showing it."""
 
 
 def attach(files: Mapping[str, Path], catalogue: Catalogue, static: Mapping[str, pa.Table], limits: Limits) -> Database:
@@ -98,6 +108,8 @@ def _lane(
             _view(connection, view, publication.id)
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")
+    with suppress(duckdb.Error):
+        connection.execute(f"SET allowed_configs = {list(_PROGRESS)}")
     connection.execute("SET lock_configuration = true")
     return connection
 

@@ -80,7 +80,7 @@ def _body(result: Result) -> Iterator[bytes]:
             if status:
                 break
     except Exception as error:  # noqa: BLE001 - border: the page has begun, its end is the place left to say so
-        status = failed(error).text
+        result.failure, status = error, failed(error).text
     else:
         status = status or (overflow(rows).text if result.overflow else None)
     said = f'<p class="status bad">{escape(status)}</p>' if status else f'<p class="status">{_counted(rows)}</p>'

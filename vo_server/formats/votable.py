@@ -60,7 +60,7 @@ def _body(result: Result, encoder: Encoder, end: bytes) -> Iterator[bytes]:
             yield from encoder.encode(batch)
             rows += batch.num_rows
     except Exception as error:  # noqa: BLE001 - border: the answer has begun, its end is the place left to say so
-        status = failed(error)
+        result.failure, status = error, failed(error)
     else:
         status = overflow(rows) if result.overflow else None
     yield encoder.finish() + end + _footer(status)

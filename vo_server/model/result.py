@@ -28,7 +28,8 @@ class Result:
     """Columns and their rows.
 
     The batches have one array a column, in the columns' order; they are read once. `overflow` is known when they
-    have been read to their end: it says that a row was left out.
+    have been read to their end: it says that a row was left out. `failure` is what broke them off, where the writer
+    ends its document in words instead of raising.
     """
 
     columns: tuple[Column, ...]
@@ -37,6 +38,7 @@ class Result:
     description: str | None = None
     infos: tuple[Info, ...] = ()
     overflow: bool = field(default=False, init=False)
+    failure: Exception | None = field(default=None, init=False)
 
     def limited(self, maxrec: int | None) -> Result:
         """The same with at most `maxrec` rows, cut as they are read.

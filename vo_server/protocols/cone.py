@@ -66,7 +66,7 @@ async def search(publication: Publication, cone: Cone, request: Request, site: S
         site.timeout,
         title=publication.origin.title,
         description=publication.table.description,
-        infos=origin.infos(request, site, STANDARD_ID, (publication.table,), {}),
+        infos=origin.infos(site, STANDARD_ID, origin.asked(request, site), (publication.table,), {}),
     )
     return await stream(request, site, question, media_type, f"{publication.id}.{choice.format.extension}")
 

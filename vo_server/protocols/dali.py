@@ -66,6 +66,11 @@ class Parameters:
             raise UsageFault(f"{name} is {text}, which is not within {low:g} to {high:g} {unit}")
         return value
 
+    @property
+    def responseformat(self) -> str | None:
+        """The format asked for; RESPONSEFORMAT rules, its old name FORMAT is taken too (TAP 1.1 section 2.7.3)."""
+        return self.one("RESPONSEFORMAT") or self.one("FORMAT")
+
     def maxrec(self, default: int, hard: int) -> int:
         """How many rows may be answered (DALI 1.1 section 3.4.4)."""
         text = self.one("MAXREC")
@@ -153,7 +158,7 @@ class _Body:
 
 
 def format_for(request: Request, given: Parameters, default: Format, offered: Sequence[Format] = FORMATS) -> Choice:
-    """The format of the answer; RESPONSEFORMAT rules, its old name FORMAT is taken too (TAP 1.1 section 2.7.3).
+    """The format of the answer.
 
     Who asks for nothing: a person gets a page, and a script in a browser TABLEDATA, the one serialisation that all of
     them read. The choice is kept with the request, so that a later fault is told in it.
@@ -163,7 +168,7 @@ def format_for(request: Request, given: Parameters, default: Format, offered: Se
 
 
 def _choice(request: Request, given: Parameters, default: Format, offered: Sequence[Format]) -> Choice:
-    asked = given.one("RESPONSEFORMAT") or given.one("FORMAT")
+    asked = given.responseformat
     if asked is not None:
         return choose(asked, None, default, offered)
     if from_person(request):

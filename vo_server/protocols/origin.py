@@ -15,16 +15,20 @@ from vo_server.protocols.service import Site
 from vo_server.protocols.urls import asked_url
 
 
+def asked(request: Request, site: Site) -> tuple[Info, ...]:
+    """What is said of a request that is answered at once."""
+    return (Info("request", asked_url(request, site.public_url)), *identified(request))
+
+
 def infos(
-    request: Request, site: Site, standard_id: str, tables: tuple[Table, ...], given: Mapping[str, str]
+    site: Site, standard_id: str, asked: tuple[Info, ...], tables: tuple[Table, ...], given: Mapping[str, str]
 ) -> tuple[Info, ...]:
     """The statements about an answer: the service, the request with its parameters, and each data set it is from."""
     said = [
         Info("standardID", standard_id),
         Info("server_software", site.software),
         Info("service_protocol", standard_id),
-        Info("request", asked_url(request, site.public_url)),
-        *identified(request),
+        *asked,
         Info("request_date", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
         Info("publisher", site.publisher),
         Info("contact", site.contact),

@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from vo_server.errors import BusyFault, Fault
 from vo_server.formats import Choice, Format, choose
 from vo_server.protocols.account import identified
+from vo_server.protocols.service import Site
 
 
 def in_format(request: Request, fault: Fault, default: Format) -> Response:
@@ -22,6 +23,11 @@ def as_text(request: Request, fault: Fault) -> Response:
     """Plain text (VOSI, and pages that are not there), and in a line of its own the id of the request."""
     told = "".join(f"{info.name}: {info.value}\n" for info in identified(request))
     return PlainTextResponse(f"{fault}\n{told}", status_code=fault.status, headers=headers_of(fault))
+
+
+def plainly(request: Request, site: Site, fault: Fault) -> Response:
+    """The same, as a refusal of a service or of one of its resources."""
+    return as_text(request, fault)
 
 
 def headers_of(fault: Fault) -> dict[str, str]:

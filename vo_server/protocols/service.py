@@ -13,6 +13,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.documents.capability import Capability
 from vo_server.engines.engine import Engine
 from vo_server.errors import Fault
+from vo_server.jobs.desk import Desk
 from vo_server.metrics import Metrics
 from vo_server.protocols.lanes import Lanes
 
@@ -25,12 +26,15 @@ class Site:
 
     `strict` takes the standard's ADQL alone.
 
+    `jobs` is where jobs are taken in.
+
     `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
     may be fetched from. `lanes` say which queries run and which wait, `metrics` count.
     """
 
     catalogue: Catalogue
     engine: Engine
+    jobs: Desk
     started: datetime
     maxrec: int
     maxrec_hard: int
@@ -54,11 +58,13 @@ Refusal = Callable[[Request, Site, Fault], Response]
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A URL of a service, below the service's own, and the methods that it knows."""
+    """A URL of a service, below the service's own, and the methods that it knows. `refuse` if it says faults otherwise
+    than its service."""
 
     path: str
     endpoint: Endpoint
     methods: tuple[str, ...] = ("GET",)
+    refuse: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
-"""TAP 1.1: queries in ADQL, answered at once.
+"""TAP 1.1: queries in ADQL, answered at once or as jobs.
 
 The tables, capabilities and availability beside /sync are VOSI's (protocols/vosi.py).
 """
 
 from __future__ import annotations
+
+import re
 
 import anyio
 from starlette.requests import Request
@@ -13,6 +15,7 @@ from vo_server.adql.functions import FUNCTIONS
 from vo_server.adql.query import tables
 from vo_server.adql.udfs import RECORDS
 from vo_server.answer import Question, meaning
+from vo_server.catalogue.catalogue import UPLOADS
 from vo_server.documents.capability import (
     UPLOAD_HTTP,
     UPLOAD_HTTPS,
@@ -29,13 +32,16 @@ from vo_server.errors import Fault, UsageFault
 from vo_server.explain import WRITERS, Inquiry
 from vo_server.explain import explain as explained
 from vo_server.formats import BINARY2, HTML, JSON, Choice, announced, choose
+from vo_server.jobs.worker import Task
+from vo_server.model.column import Table
+from vo_server.model.job import Job
 from vo_server.model.result import Info
-from vo_server.protocols import dali, examples, origin
+from vo_server.protocols import dali, examples, origin, uws
 from vo_server.protocols.account import account
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document, stream
 from vo_server.protocols.service import Resource, Service, Site
-from vo_server.protocols.uploads import uploads
+from vo_server.protocols.uploads import Uploads, uploads
 from vo_server.protocols.urls import base_url
 
 STANDARD_ID = "ivo://ivoa.net/std/TAP"
@@ -46,28 +52,44 @@ async def sync(request: Request, site: Site) -> Response:
     """A query and its answer (TAP 1.1 section 2.1)."""
     given = await dali.parameters(request, site.upload_limit)
     choice = dali.format_for(request, given, BINARY2)
-    maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
-    text = _query(request, given)
+    account(request).query, account(request).runid = given.one("QUERY"), given.one("RUNID")
     sent = await uploads(request, given, site)
-    known = sent.beside(site.catalogue)
-    meant = await anyio.to_thread.run_sync(lambda: meaning(text, known, site.engine.lacks(), site.strict))
+    asked = origin.asked(request, site)
+    question = await anyio.to_thread.run_sync(_question, site, given, sent, choice, asked)
+    question.timeout, question.late = site.timeout, _late(base_url(request, site.public_url) + SERVICE.path)
+    return await stream(request, site, question, choice.content_type, f"result.{choice.format.extension}")
+
+
+def task(site: Site, job: Job) -> Task:
+    """What a job does: the same as a query that is answered at once, with the limit of time that jobs have.
+
+    Raises the fault that its parameters are (TAP 1.1 section 2.7: they are judged when it runs).
+    """
+    given = dali.Parameters(job.parameters)
+    choice = choose(given.responseformat or job.format, None, BINARY2)
+    kept = site.jobs.files.uploads(job.id)
+    sent = Uploads(tuple(Table(UPLOADS, k.name, k.columns) for k in kept), {k.name: k.rows for k in kept})
+    question = _question(site, given, sent, choice, (Info("request", job.url),))
+    return Task(question, choice.content_type, f"{_file_name(job)}.{choice.format.extension}")
+
+
+def _file_name(job: Job) -> str:
+    """What a browser saves it as: the client's name for it, if that can be a file's."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", job.run_id or "").strip("._-")[:64]
+    return name or f"result_{job.created:%Y%m%dT%H%M%S}"
+
+
+def _question(site: Site, given: dali.Parameters, sent: Uploads, choice: Choice, asked: tuple[Info, ...]) -> Question:
+    """What is asked, whether it is answered at once or later; `asked` says where and when it was."""
+    maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
+    text = _query(given)
+    meant = meaning(text, sent.beside(site.catalogue), site.engine.lacks(), site.strict)
     said = {"query": text} | {"upload": "; ".join(given.all("UPLOAD"))}
     infos = (
-        *origin.infos(request, site, STANDARD_ID, tables(meant.query), said),
+        *origin.infos(site, STANDARD_ID, asked, tables(meant.query), said),
         *(Info("warning", warning) for warning in meant.warnings),
     )
-    question = Question(
-        meant.query,
-        site.engine,
-        choice.format,
-        maxrec,
-        site.timeout,
-        title="result",
-        infos=infos,
-        uploads=sent.rows,
-        late=_late(base_url(request, site.public_url) + SERVICE.path),
-    )
-    return await stream(request, site, question, choice.content_type, f"result.{choice.format.extension}")
+    return Question(meant.query, site.engine, choice.format, maxrec, title="result", infos=infos, uploads=sent.rows)
 
 
 async def explain(request: Request, site: Site) -> Response:
@@ -79,7 +101,8 @@ async def explain(request: Request, site: Site) -> Response:
     given = await dali.parameters(request, site.upload_limit)
     choice = _form(request, given)
     maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
-    text = _query(request, given)
+    text = _query(given)
+    account(request).query, account(request).runid = text, given.one("RUNID")
     sent = await uploads(request, given, site)
     known = sent.beside(site.catalogue)
 
@@ -102,7 +125,7 @@ def _form(request: Request, given: dali.Parameters) -> Choice:
     return dali.format_for(request, given, JSON, tuple(WRITERS))
 
 
-def _query(request: Request, given: dali.Parameters) -> str:
+def _query(given: dali.Parameters) -> str:
     language = given.one("LANG")
     if language is not None and language.upper() not in LANGUAGES:
         raise UsageFault(f"LANG {language!r} is not spoken here", hint=f"one of {', '.join(LANGUAGES)}")
@@ -112,16 +135,13 @@ def _query(request: Request, given: dali.Parameters) -> str:
             "QUERY is missing", hint="give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
         )
     given.one("REQUEST")
-    kept = account(request)
-    kept.query, kept.runid = text, given.one("RUNID")
+    given.one("RUNID")
     return text
 
 
 def _late(base: str) -> str:
-    """What helps a query that takes too long: a job, where there are any, and to know what it reads."""
-    if any(resource.path == "/async" for resource in SERVICE.resources):
-        return f"as an asynchronous job it may take longer: {base}/async"
-    return f"the limit is the executionDuration of {base}/capabilities; {base}/explain tells what a query reads"
+    """What helps a query that takes too long: a job, and to know what it reads."""
+    return f"as an asynchronous job it may take longer: {base}/async; {base}/explain tells what a query reads"
 
 
 def refuse(request: Request, site: Site, fault: Fault) -> Response:
@@ -143,11 +163,11 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         "type": (Feature("CAST"),),
         "offset": (Feature("OFFSET"),),
     }
-    seconds = max(1, round(site.timeout))
     details = TableAccess(
         languages=(adql(features),),
         formats=tuple(OutputFormat(f.media_type, names, f.ivoa_id) for f, names in announced(BINARY2)),
-        duration=Limits(default=seconds, hard=seconds),
+        retention=Limits(default=site.jobs.retention.default, hard=site.jobs.retention.hard),
+        duration=Limits(default=site.jobs.execution.default, hard=site.jobs.execution.hard),
         upload_methods=_upload_methods(site),
         upload_limit=Limits(default=site.upload_limit, hard=site.upload_limit) if site.upload_limit else None,
         output_limit=Limits(default=min(site.maxrec, site.maxrec_hard), hard=site.maxrec_hard),
@@ -159,7 +179,8 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
 def _limits(site: Site) -> str:
     """The limits in words: TAPRegExt 1.0 cannot say for which mode they are, nor what is counted."""
     said = (
-        f"A synchronous query may keep the database busy for {site.timeout:g} s. It gives"
+        f"A synchronous query may keep the database busy for {site.timeout:g} s; executionDuration is that of"
+        " asynchronous ones. A query gives"
         f" {min(site.maxrec, site.maxrec_hard):,} rows where MAXREC does not say otherwise, and {site.maxrec_hard:,} at"
         " the most."
     )
@@ -181,6 +202,7 @@ SERVICE = Service(
     resources=(
         Resource("/sync", sync, ("GET", "POST")),
         Resource("/explain", explain, ("GET", "POST")),
+        *uws.resources(uws.Place("tap", "/tap/async"), "/async"),
         examples.RESOURCE,
     ),
     refuse=refuse,

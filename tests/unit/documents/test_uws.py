@@ -1,0 +1,64 @@
+"""The documents of UWS: in every phase the schema allows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from vo_server.documents import uws
+from vo_server.model.job import Failure, Job, Made, Phase
+
+SCHEMA = Path(__file__).resolve().parents[4] / "shared" / "standards" / "xsd" / "local" / "UWS-v1.1.xsd"
+UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
+AT = datetime(2026, 1, 2, 3, 4, 5, 67_000, tzinfo=UTC)
+PENDING = Job("a-b_c", "tap", AT, AT.replace(microsecond=0), 60)
+PARAMETERS = (("QUERY", "SELECT '<&>\x00\ud800' \n]]>"), ("UPLOAD", "a,param:é"), ("\x01", ""), ("RUNID", "<mine>"))
+MADE = Made("x.result", 'text/csv;header="present"', "x.csv", 12, "abc", 3)
+JOBS = {
+    "pending": PENDING,
+    "with parameters": PENDING.but(parameters=PARAMETERS),
+    "queued": PENDING.but(phase=Phase.QUEUED, queued=AT),
+    "executing": PENDING.but(phase=Phase.EXECUTING, started=AT, progress=0.25, rows=10, attempts=2),
+    "completed": PENDING.but(phase=Phase.COMPLETED, started=AT, ended=AT, made=MADE, rows=3, progress=1.0),
+    "failed": PENDING.but(phase=Phase.ERROR, started=AT, ended=AT, failure=Failure("QUERY", "a\x02 <b>\n  ^")),
+    "aborted": PENDING.but(phase=Phase.ABORTED, ended=AT, failure=Failure("BUSY", "late", transient=True)),
+}
+
+
+@cache
+def schema() -> etree.XMLSchema:
+    if not SCHEMA.exists():
+        pytest.skip("the standards are not beside this checkout")
+    return etree.XMLSchema(etree.parse(SCHEMA))
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_schema_allows_them(name: str) -> None:
+    job = JOBS[name]
+    documents = (
+        uws.job(job, "http://x/y?a&b", ["é", "part"], 3 if job.phase is Phase.QUEUED else None),
+        uws.jobs([job, PENDING], "http://x/y"),
+        uws.parameters(job, "http://x/y", ["part"]),
+        uws.results(job, "http://x/y"),
+    )
+    for document in documents:
+        schema().assertValid(etree.fromstring(document))
+
+
+def test_what_they_say() -> None:
+    waiting = etree.fromstring(uws.job(JOBS["queued"], "http://x/a", (), 3))
+    assert waiting.findtext(f"{UWS}jobInfo/position") == "3"
+    assert waiting.findtext(f"{UWS}creationTime") == "2026-01-02T03:04:05.067Z"
+    assert waiting.findtext(f"{UWS}destruction") == "2026-01-02T03:04:05Z"
+    running = etree.fromstring(uws.job(JOBS["executing"], "http://x/a"))
+    assert {e.tag: e.text for e in running.find(f"{UWS}jobInfo")} == {"progress": "0.25", "rows": "10", "attempts": "2"}
+    assert etree.fromstring(uws.job(PENDING, "http://x/a")).find(f"{UWS}jobInfo") is None
+    failed = etree.fromstring(uws.job(JOBS["failed"], "http://x/a"))
+    assert failed.findtext(f"{UWS}errorSummary/{UWS}message") == "a <b>\n  ^"
+    given = etree.fromstring(uws.parameters(JOBS["with parameters"], "http://x/a", ["part"]))
+    assert given[0].text == "SELECT '<&>' \n]]>"
+    assert (given[-1].text, given[-1].get("byReference")) == ("http://x/a/parameters/part", "true")

@@ -1,0 +1,134 @@
+"""The documents of UWS 1.1: a list of jobs, a job, its parameters, its results (appendix B)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from lxml import etree
+
+from vo_server.documents.elements import XSI, Element, Value, said, serialised
+from vo_server.model.job import Job, Phase
+
+UWS = "http://www.ivoa.net/xml/UWS/v1.0"
+XLINK = "http://www.w3.org/1999/xlink"
+VERSION = "1.1"
+
+_NAMESPACES = {"uws": UWS, "xlink": XLINK, "xsi": XSI}
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def jobs(listed: Iterable[Job], base: str) -> bytes:
+    """The list of jobs under this URL."""
+    document = _root("jobs", version=VERSION)
+    for job in listed:
+        entry = _add(document, "jobref", id=job.id)
+        entry.set(f"{{{XLINK}}}href", f"{base}/{job.id}")
+        _add(entry, "phase", job.phase)
+        if job.run_id is not None:
+            _add(entry, "runId", job.run_id)
+        _add(entry, "ownerId")
+        _add(entry, "creationTime", instant(job.created))
+    return serialised(document)
+
+
+def job(one: Job, url: str, parts: Iterable[str] = (), position: int | None = None) -> bytes:
+    """A job in full. `parts` are the parameters that came as files; `position` is its place in the queue."""
+    document = _root("job", version=VERSION)
+    _add(document, "jobId", one.id)
+    if one.run_id is not None:
+        _add(document, "runId", one.run_id)
+    _add(document, "ownerId")
+    _add(document, "phase", one.phase)
+    _add(document, "quote")
+    _add(document, "creationTime", instant(one.created))
+    _add(document, "startTime", one.started and instant(one.started))
+    _add(document, "endTime", one.ended and instant(one.ended))
+    _add(document, "executionDuration", one.duration)
+    _add(document, "destruction", instant(one.destruction))
+    _fill_parameters(_add(document, "parameters", ""), one, url, parts)
+    _fill_results(_add(document, "results", ""), one, url)
+    if one.failure is not None:
+        summary = _add(
+            document,
+            "errorSummary",
+            "",
+            type="transient" if one.failure.transient else "fatal",
+            hasDetail=True,
+        )
+        _add(summary, "message", one.failure.message)
+    overflow = True if one.made is not None and one.made.overflow else None
+    known = {"position": position, "progress": one.progress, "rows": one.rows, "overflow": overflow}
+    _add_info(document, known | {"attempts": _again(one)})
+    return serialised(document)
+
+
+def parameters(one: Job, url: str, parts: Iterable[str] = ()) -> bytes:
+    """The parameters of a job."""
+    document = _root("parameters")
+    _fill_parameters(document, one, url, parts)
+    return serialised(document)
+
+
+def results(one: Job, url: str) -> bytes:
+    """The results of a job."""
+    document = _root("results")
+    _fill_results(document, one, url)
+    return serialised(document)
+
+
+def instant(at: datetime) -> str:
+    """In UTC, with the milliseconds where there are any."""
+    at = at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace("+00:00", "Z")
+
+
+def _again(one: Job) -> int | None:
+    """Worth a word only when it was more than one."""
+    return one.attempts if one.attempts > 1 else None
+
+
+def _fill_parameters(element: Element, one: Job, url: str, parts: Iterable[str]) -> None:
+    """Files by reference, all else as it was sent (UWS 1.1 section 2.2.3.1.1)."""
+    for name, value in one.parameters:
+        _add(element, "parameter", value, id=name)
+    for name in parts:
+        _add(element, "parameter", f"{url}/parameters/{name}", id=name, byReference=True)
+
+
+def _fill_results(element: Element, one: Job, url: str) -> None:
+    if one.made is not None and one.phase is Phase.COMPLETED:
+        attributes: dict[str, Value] = {"id": "result", "size": one.made.size, "mime-type": one.made.media_type}
+        result = _add(element, "result", "", **attributes)
+        result.set(f"{{{XLINK}}}href", f"{url}/results/result")
+
+
+def _add_info(document: Element, values: Mapping[str, Value]) -> None:
+    """What this server says beside the standard: how far the job has come."""
+    known = {name: value for name, value in values.items() if value is not None}
+    if known:
+        info = _add(document, "jobInfo", "")
+        for name, value in known.items():
+            etree.SubElement(info, name).text = said(value)
+
+
+def _root(name: str, **attributes: Value) -> Element:
+    document = etree.Element(f"{{{UWS}}}{name}", nsmap=_NAMESPACES)
+    return _given(document, attributes)
+
+
+def _add(parent: Element, name: str, value: Value = None, **attributes: Value) -> Element:
+    """A child at the end; without a value it is nil."""
+    child = etree.SubElement(parent, f"{{{UWS}}}{name}")
+    if value is None and not attributes:
+        child.set(f"{{{XSI}}}nil", "true")
+    elif value is not None and value != "":
+        child.text = _ILLEGAL.sub("", said(value))
+    return _given(child, attributes)
+
+
+def _given(element: Element, attributes: Mapping[str, Value]) -> Element:
+    for name, value in attributes.items():
+        element.set(name, _ILLEGAL.sub("", said(value)))
+    return element

@@ -1,0 +1,110 @@
+"""The parameters of a job, and the tables that come with it.
+
+They are judged when the job runs (TAP 1.1 section 2.7), and may be changed until then. Tables are read at once.
+"""
+
+from __future__ import annotations
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.documents import uws
+from vo_server.errors import NotFoundFault, PhaseFault, TooLargeFault, UsageFault
+from vo_server.formats import BINARY2
+from vo_server.jobs.files import Kept
+from vo_server.model.job import Job, Phase
+from vo_server.model.result import Result
+from vo_server.protocols import dali
+from vo_server.protocols.dali import Parameters
+from vo_server.protocols.service import Site
+from vo_server.protocols.uploads import named, uploads
+from vo_server.protocols.uws.place import Place, amend, atom, container, see
+
+Pairs = tuple[tuple[str, str], ...]
+
+_OURS = ("phase", "action", "wait", "executionduration", "destruction")
+"""Words to the service itself, which are no parameters of the job."""
+
+
+def said(given: Parameters) -> Pairs:
+    """The parameters of a job: all that were sent but those for the service itself, and files."""
+    return tuple((name, value) for name, value in given.given if name.lower() not in _OURS and name not in given.files)
+
+
+async def sent(request: Request, given: Parameters, site: Site) -> list[Kept]:
+    """The tables that came with a request, read.
+
+    Raises UsageFault and TooLargeFault, with the name of the one that is wrong.
+    """
+    found = await uploads(request, given, site)
+    return [Kept(table.name, table.columns, found.rows[table.name]) for table in found.tables]
+
+
+def parts(job: Job) -> dict[str, str]:
+    """The upload that each part of the form became."""
+    found = named(Parameters(job.parameters))
+    return {uri.partition(":")[2]: name for name, uri in found.items() if uri.lower().startswith("param:")}
+
+
+async def parameters(place: Place, request: Request, site: Site) -> Response:
+    """All of them; or further ones."""
+    job = await place.job(request, site)
+    url = place.url(request, site, job.id)
+    if request.method != "POST":
+        return container(request, uws.parameters(job, url, parts(job)))
+    given = await dali.parameters(request, site.upload_limit)
+    await _replace(job, site, said(given), await sent(request, given, site))
+    return see(url)
+
+
+async def parameter(place: Place, request: Request, site: Site) -> Response:
+    """One of them, which may be put; a table that was sent comes back as a VOTable."""
+    job = await place.job(request, site)
+    name = request.path_params["name"]
+    if request.method == "PUT":
+        if name.lower() in (*_OURS, "upload"):
+            raise UsageFault(f"{name} is not a parameter that can be put")
+        await _replace(job, site, ((name, await _text(request)),), [])
+        return see(place.url(request, site, job.id))
+    if name in (known := parts(job)):
+        body = await anyio.to_thread.run_sync(_as_votable, site, job, known[name])
+        return Response(body, headers={"Content-Type": BINARY2.media_type})
+    values = job.all(name)
+    if not values:
+        raise NotFoundFault(f"the job has no parameter {name}")
+    return atom("\n".join(values))
+
+
+async def _replace(job: Job, site: Site, new: Pairs, kept: list[Kept]) -> None:
+    """A parameter takes the place of that of its name, but UPLOAD, of which there may be several."""
+    if job.phase is not Phase.PENDING:
+        raise PhaseFault(f"the job is {job.phase}, and its parameters can only be changed while it is PENDING")
+    names = {name.lower() for name, _ in new} - {"upload"}
+    together = (*((name, value) for name, value in job.parameters if name.lower() not in names), *new)
+    if sum(len(name) + len(value) for name, value in together) > dali.MOST_BYTES:
+        raise TooLargeFault(f"the job's parameters have more than {dali.MOST_BYTES:,} characters, the limit")
+    named(Parameters(together))  # which refuses two uploads of one name
+    if kept:
+        size = await site.jobs.watch.ask(site.jobs.files.upload_bytes, job.id) + sum(k.rows.nbytes for k in kept)
+        if size > 2 * site.upload_limit:  # as columns they may be somewhat larger than they were sent
+            raise TooLargeFault(f"all uploads of the job have more than {site.upload_limit:,} bytes, the limit")
+        await site.jobs.watch.ask(site.jobs.files.keep, job.id, kept)
+    await amend(job, site, {Phase.PENDING}, parameters=together)
+
+
+async def _text(request: Request) -> str:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > dali.MOST_BYTES:
+            raise TooLargeFault(f"the value has more than {dali.MOST_BYTES:,} bytes, the limit of this service")
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise UsageFault("the value is not UTF-8") from None
+
+
+def _as_votable(site: Site, job: Job, name: str) -> bytes:
+    kept = site.jobs.files.upload(job.id, name)
+    return b"".join(BINARY2.write(Result(kept.columns, iter(kept.rows.to_batches()))))

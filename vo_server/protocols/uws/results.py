@@ -1,0 +1,53 @@
+"""What came of a job: its result or its error."""
+
+from __future__ import annotations
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from vo_server.documents import uws
+from vo_server.errors import NotFoundFault, retold
+from vo_server.formats import BINARY2
+from vo_server.model.job import Phase
+from vo_server.protocols.respond import STATUS, document
+from vo_server.protocols.service import Site
+from vo_server.protocols.uws.place import Place, container
+
+
+async def results(place: Place, request: Request, site: Site) -> Response:
+    """The list of results, which has one at the most (TAP 1.1 section 2.2)."""
+    job = await place.job(request, site)
+    return container(request, uws.results(job, place.url(request, site, job.id)))
+
+
+async def result(place: Place, request: Request, site: Site) -> Response:
+    """The result, which never changes: parts of it can be asked for (RFC 9110 section 14)."""
+    job = await place.job(request, site)
+    if job.made is None or job.phase is not Phase.COMPLETED:
+        raise NotFoundFault(f"the job is {job.phase}, and has no result", hint="see its /phase and its /error")
+    path = site.jobs.files.path(job.id, job.made.file)
+    try:
+        stat = await anyio.to_thread.run_sync(path.stat)
+    except FileNotFoundError:
+        raise NotFoundFault("the result of this job has been removed") from None
+    headers = {
+        "Content-Type": job.made.media_type,
+        "Content-Disposition": f'attachment; filename="{job.made.name}"',
+        "ETag": f'"{job.made.etag}"',
+        "Cache-Control": "private, max-age=3600, immutable",
+    }
+    if job.made.overflow:
+        headers[STATUS] = "OVERFLOW"
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"ETag": headers["ETag"]})
+    return FileResponse(path, headers=headers, media_type=job.made.media_type, stat_result=stat)
+
+
+async def error(place: Place, request: Request, site: Site) -> Response:
+    """The error document of a job that failed, a good answer in itself (TAP 1.1 section 3.3, DALI 1.1 section 4.2)."""
+    job = await place.job(request, site)
+    if job.failure is None:
+        raise NotFoundFault(f"the job is {job.phase}, and has no error")
+    fault = retold(job.failure.code, job.failure.message)
+    return document(request, BINARY2.fault(fault, ()), BINARY2.fault_type)
