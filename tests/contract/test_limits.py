@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,21 @@ def test_uploads(strict: httpx.Client, told: etree._Element) -> None:
 
 
 def test_time(strict: httpx.Client, told: etree._Element) -> None:
-    """The error names the limit, where it is told, and what helps."""
+    """The error names the limit, which is told in words, and a job, whose limits the capability has."""
     answer = strict.get(path(ENDLESS, RESPONSEFORMAT="csv"))
-    seconds = limit(told, "executionDuration", "hard")
     assert answer.status_code == 400
-    assert f"longer than {seconds} s, the limit of this service" in answer.text
-    base = f"{str(strict.base_url).rstrip('/')}/tap"
-    assert f"{base}/async" in answer.text or f"executionDuration of {base}/capabilities" in answer.text
-    assert f"busy for {seconds} s" in told.findtext("description")
+    assert "longer than 1 s, the limit of this service" in answer.text
+    assert f"{str(strict.base_url).rstrip('/')}/tap/async" in answer.text
+    assert "busy for 1 s" in told.findtext("description")
+
+
+def test_jobs(strict: httpx.Client, told: etree._Element) -> None:
+    """What a job gets that asks for nothing, and one that asks for all there is."""
+    plain = strict.post("/tap/async").headers["location"]
+    assert int(strict.get(f"{plain}/executionduration").text) == limit(told, "executionDuration", "default")
+    form = {"EXECUTIONDURATION": "0", "DESTRUCTION": "9999-01-01"}
+    longest = strict.post("/tap/async", data=form).headers["location"]
+    assert int(strict.get(f"{longest}/executionduration").text) == limit(told, "executionDuration", "hard")
+    for job, which in ((plain, "default"), (longest, "hard")):
+        until = datetime.fromisoformat(strict.get(f"{job}/destruction").text)
+        assert abs((until - datetime.now(UTC)).total_seconds() - limit(told, "retentionPeriod", which)) < 60
