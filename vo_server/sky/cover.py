@@ -6,6 +6,7 @@ A cover holds every point of its region, and some around it; the exact test come
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache, reduce
 from math import ceil, degrees, log2, pi, sqrt
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from astropy.coordinates import Latitude, Longitude
 
 from vo_server.sky import vectors
+from vo_server.sky.shapes import Shape, parts
 
 Ranges = npt.NDArray[np.int64]
 """Shape (n, 2): half-open, ascending, apart from one another."""
@@ -134,7 +136,7 @@ def circle(lon: float, lat: float, radius: float) -> Ranges:
     if padded > _WIDE:
         return SKY
     centre = Longitude(lon, u.deg), Latitude(lat, u.deg)
-    return _ranges(mocpy.MOC.from_cone(*centre, radius=padded * u.deg, max_depth=_depth(padded)))
+    return _ranges(mocpy.MOC.from_cone(*centre, radius=padded * u.deg, max_depth=depth(padded)))
 
 
 def polygon(vertices: Sequence[tuple[float, float]]) -> Ranges:
@@ -148,8 +150,22 @@ def polygon(vertices: Sequence[tuple[float, float]]) -> Ranges:
     near = circle(float(mlon), float(mlat), reach)
     if not PAD * 1e3 < reach < 60.0:
         return near if reach < 90.0 else SKY
-    inside = mocpy.MOC.from_polygon(Longitude(lon, u.deg), Latitude(lat, u.deg), max_depth=_depth(reach))
+    inside = mocpy.MOC.from_polygon(Longitude(lon, u.deg), Latitude(lat, u.deg), max_depth=depth(reach))
     return meet(near, _ranges(inside.add_neighbours()))
+
+
+@lru_cache(maxsize=512)
+def of(shape: Shape) -> Ranges:
+    """The cover of a shape, that of a union for its parts."""
+    match shape:
+        case "point", (lon, lat):
+            return circle(lon, lat, 0.0)
+        case "circle", (lon, lat, radius):
+            return circle(lon, lat, radius)
+        case "polygon", ring:
+            return polygon(list(zip(ring[::2], ring[1::2], strict=True)))
+        case _:
+            return reduce(join, (of(part) for part in parts(shape)), NOTHING)
 
 
 def ordered(ranges: Ranges) -> Ranges:
@@ -207,7 +223,7 @@ def _size(ranges: Ranges) -> int:
     return int((ranges[:, 1] - ranges[:, 0]).sum())
 
 
-def _depth(radius: float) -> int:
+def depth(radius: float) -> int:
     """The order whose cells are about an eighth of a radius (degrees) wide."""
     return max(3, min(ORDER, ceil(log2(58.6 / radius)) + 3))
 

@@ -2,13 +2,16 @@
 
 A shape is ("point", [lon, lat]), ("circle", [lon, lat, radius]) or ("polygon", [lon, lat, lon, lat, ...]) in
 degrees, as in DALI 1.1 section 3.3. The sides of a polygon are great circles; either direction of the vertices
-means the smaller of the two areas. The border belongs to a shape.
+means the smaller of the two areas. The border belongs to a shape. A "region" is the union of one or more of these,
+their numbers in a row with a NaN between them: how many numbers there are tells a point, a circle and a polygon apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,11 +19,15 @@ import numpy.typing as npt
 import spherely
 
 from vo_server.sky import vectors
+from vo_server.sky.vectors import Floats
 
 Shape = tuple[str, tuple[float, ...]]
 
 _TOUCH = 1e-12
 """Radians: points nearer to a border than this lie on it."""
+
+_HAIR = float(np.degrees(1e-15))
+"""Degrees: what rounding may add to a distance, so that RA 0 and 360, or two RAs at a pole, are at none."""
 
 SQUARE_DEGREES = float(np.degrees(1.0) ** 2)
 
@@ -55,8 +62,34 @@ def _said(error: Exception) -> str:
     return "these vertices make no polygon"
 
 
+def parts(shape: Shape) -> tuple[Shape, ...]:
+    """The shapes of which a region is the union; any other shape is one of itself.
+
+    Raises BadShape for a region without numbers.
+    """
+    kind, numbers = shape
+    if kind != "region":
+        return (shape,)
+    gaps = [n for n, x in enumerate(numbers) if x != x]
+    spans = zip([0, *(n + 1 for n in gaps)], [*gaps, len(numbers)], strict=True)
+    found = [tuple(numbers[a:b]) for a, b in spans]
+    return tuple((_KINDS.get(len(each), "polygon"), each) for each in found)
+
+
+_KINDS = {2: "point", 3: "circle"}
+
+
+def whole(union: Sequence[Shape]) -> tuple[float, ...]:
+    """The numbers of a region: `parts` the other way round."""
+    return tuple(x for _, numbers in union for x in (*numbers, float("nan")))[:-1]
+
+
 def check(kind: str, numbers: Sequence[float]) -> None:
     """Raises BadShape where the numbers are no such shape."""
+    if kind == "region":
+        for part in parts((kind, tuple(numbers))):
+            check(*part)
+        return
     if kind == "polygon":
         _polygon(tuple(numbers))
         return
@@ -84,10 +117,17 @@ def points_in_polygon(
 
 
 def contains(outer: Shape, inner: Shape) -> bool:
-    """Does the first shape hold all of the second (ADQL 2.1 section 4.2.11)?"""
+    """Does the first shape hold all of the second (ADQL 2.1 section 4.2.11)?
+
+    A union holds a shape if one of its parts does.
+    """
     check(*outer)
     check(*inner)
     match outer, inner:
+        case _, ("region", _):
+            return all(contains(outer, part) for part in parts(inner))
+        case ("region", _), _:
+            return any(contains(part, inner) for part in parts(outer))
         case ("polygon", ring), ("point", (lon, lat)):
             return bool(points_in_polygon(np.array([lon]), np.array([lat]), ring)[0])
         case ("polygon", ring), ("polygon", other):
@@ -98,11 +138,11 @@ def contains(outer: Shape, inner: Shape) -> bool:
         case ("circle", (lon, lat, radius)), ("polygon", ring):
             return _polygon_in_circle(lon, lat, radius, ring)
         case ("circle", (lon, lat, radius)), ("circle", (lon2, lat2, radius2)):
-            return bool(vectors.distance(lon, lat, lon2, lat2) + radius2 <= radius)
+            return radius >= 180 or bool(vectors.distance(lon, lat, lon2, lat2) + radius2 <= radius)
         case ("circle", (lon, lat, radius)), ("point", (lon2, lat2)):
-            return float(vectors.distance(lon, lat, lon2, lat2)) <= radius
+            return float(vectors.distance(lon, lat, lon2, lat2)) <= radius + _HAIR
         case ("point", _), ("point", _):
-            return float(vectors.distance(*outer[1], *inner[1])) == 0.0
+            return float(vectors.distance(*outer[1], *inner[1])) <= _HAIR
         case _:
             return False
 
@@ -112,6 +152,10 @@ def intersects(a: Shape, b: Shape) -> bool:
     check(*a)
     check(*b)
     match a, b:
+        case ("region", _), _:
+            return any(intersects(part, b) for part in parts(a))
+        case _, ("region", _):
+            return intersects(b, a)
         case ("point", _), _:
             return contains(b, a)
         case _, ("point", _):
@@ -129,9 +173,17 @@ def intersects(a: Shape, b: Shape) -> bool:
 
 
 def area(shape: Shape) -> float:
-    """The area in square degrees; a point has none."""
+    """The area in square degrees; a point has none.
+
+    Raises BadShape for a union whose parts overlap.
+    """
     check(*shape)
     match shape:
+        case ("region", _):
+            union = parts(shape)
+            if any(intersects(a, b) for a, b in combinations(union, 2)):
+                raise BadShape("the parts of the region overlap")
+            return sum(area(part) for part in union)
         case ("circle", (_, _, radius)):
             return float(4 * np.pi * np.sin(np.radians(min(radius, 180.0)) / 2) ** 2 * SQUARE_DEGREES)
         case ("polygon", ring):
@@ -141,7 +193,14 @@ def area(shape: Shape) -> float:
 
 
 def centroid(shape: Shape) -> tuple[float, float]:
-    """The middle of a shape, in degrees."""
+    """The middle of a shape, in degrees.
+
+    Raises BadShape for a union of several shapes.
+    """
+    if len(parts(shape)) > 1:
+        raise BadShape("a union of several shapes has no middle")
+    (shape,) = parts(shape)
+    check(*shape)
     if shape[0] != "polygon":
         return shape[1][0], shape[1][1]
     middle = spherely.centroid(_polygon(shape[1]))
@@ -151,6 +210,57 @@ def centroid(shape: Shape) -> tuple[float, float]:
 def box(lon: float, lat: float, width: float, height: float) -> tuple[float, ...]:
     """The vertices of a box, flat; see vectors.box."""
     return tuple(x for corner in vectors.box(lon, lat, width, height) for x in corner)
+
+
+def distances(shape: Shape) -> Callable[[Floats, Floats], Floats]:
+    """How far positions in degrees are from a shape, in radians: below zero by their depth where they lie in it."""
+    check(*shape)
+    match shape:
+        case ("region", _):
+            union = [distances(part) for part in parts(shape)]
+            return lambda lon, lat: np.min([of(lon, lat) for of in union], axis=0)
+        case ("polygon", ring):
+            return lambda lon, lat: _from_polygon(lon, lat, ring)
+        case (_, (lon0, lat0, *radius)):
+            return lambda lon, lat: np.radians(vectors.distance(lon, lat, lon0, lat0) - sum(radius))
+        case _:
+            raise BadShape("no shape")
+
+
+def farthest(shape: Shape, lon: float, lat: float) -> float:
+    """How far (degrees) from a position a shape reaches.
+
+    A polygon whose vertices are all near reaches as far as the farthest of them: it lies in a cap that is convex.
+    """
+    check(*shape)
+    most = 0.0
+    for kind, numbers in parts(shape):
+        places = zip(numbers[::2], numbers[1::2], strict=False)
+        reach = max(_haversine(lon, lat, *place) for place in places) + (numbers[2] if kind == "circle" else 0.0)
+        if kind == "polygon" and reach > _NEAR:
+            away = _from_polygon(np.array([(lon + 180) % 360]), np.array([-lat]), numbers)
+            reach = 180 - max(float(np.degrees(away[0])), 0.0)
+        most = max(most, min(reach, 180.0))
+    return most
+
+
+_NEAR = 60.0
+
+
+def _haversine(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
+    """vectors.distance of two positions that are no antipodes, without the cost of arrays."""
+    d1, d2 = math.radians(lat1), math.radians(lat2)
+    north, east = math.sin((d2 - d1) / 2), math.sin(math.radians(lon2 - lon1) / 2)
+    return math.degrees(2 * math.asin(min(1.0, math.sqrt(north**2 + math.cos(d1) * math.cos(d2) * east**2))))
+
+
+def _from_polygon(lon: Floats, lat: Floats, ring: tuple[float, ...]) -> Floats:
+    shape = _polygon(ring)
+    points = spherely.points((lon + 180) % 360 - 180, lat)
+    away = np.asarray(spherely.distance(points, shape, radius=1.0), dtype=float)
+    inside = away <= 0
+    away[inside] = -np.asarray(spherely.distance(points[inside], spherely.boundary(shape), radius=1.0))
+    return away
 
 
 def _point(lon: float, lat: float) -> Any:

@@ -34,6 +34,28 @@ def test_bad_shapes(kind: str, numbers: tuple[float, ...], said: str) -> None:
         shapes.check(kind, numbers)
 
 
+@settings(deadline=None)
+@given(LON, LAT, LON, LAT, st.floats(0.001, 80))
+def test_how_far_a_shape_reaches(lon: float, lat: float, ra: float, dec: float, size: float) -> None:
+    """Beyond it no vertex and no position of the shape lies, and up to it some does."""
+    a, d, turns = np.radians(ra), np.radians(dec), np.array([0.1, 2.0, 4.5])
+    centre, east = (
+        np.array([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)]),
+        np.array([-np.sin(a), np.cos(a), 0]),
+    )
+    ring = np.cos(np.radians(size)) * centre + np.sin(np.radians(size)) * (
+        np.outer(np.cos(turns), east) + np.outer(np.sin(turns), np.cross(centre, east))
+    )
+    corners = tuple(float(x) for pair in zip(*vectors.lonlat(ring), strict=True) for x in pair)
+    for shape in (("polygon", corners), ("circle", (ra, dec, size)), ("region", (*corners, np.nan, ra, dec, size))):
+        reach = shapes.farthest(shape, lon, lat)
+        x, y = np.random.default_rng(0).uniform(0, 360, 2000), np.degrees(np.arcsin(np.linspace(-1, 1, 2000)))
+        inside = shapes.distances(shape)(x, y) <= 0
+        assert (vectors.distance(lon, lat, x[inside], y[inside]) <= reach + 1e-7).all()
+        assert shapes.contains(("circle", (lon, lat, reach + 1e-6)), shape)
+        assert not shapes.contains(("circle", (lon, lat, reach - 1e-4)), shape)
+
+
 def test_points_that_are_nowhere_are_not_inside() -> None:
     lon, lat = np.array([10.0, np.nan, 10.0, 10.0, np.inf, 370.0, -350.0]), np.array([20.0, 20, np.nan, 95, 20, 20, 20])
     assert shapes.points_in_polygon(lon, lat, SQUARE).tolist() == [True, False, False, False, False, True, True]
