@@ -120,7 +120,9 @@ def test_the_first_table_counts() -> None:
          "2000-01-02T03:04:05.50Z", "VARCHAR"),
         ("2000-01-02T03:04:05", {"datatype": "char", "arraysize": "*", "xtype": "adql:TIMESTAMP"},
          datetime(2000, 1, 2, 3, 4, 5), "TIMESTAMP"),
-        ("0/1-3", {"datatype": "char", "arraysize": "*", "xtype": "moc"}, "0/1-3", "VARCHAR"),
+        ("0/1-3", {"datatype": "char", "arraysize": "*", "xtype": "moc"}, "0/1-3", "MOC"),
+        ("CIRCLE 1 2 3", {"datatype": "char", "arraysize": "*", "xtype": "adql:REGION"}, "CIRCLE 1 2 3", "REGION"),
+        ("circle 1 2 3", {"datatype": "char", "arraysize": "40*", "xtype": "shape"}, "circle 1 2 3", "REGION"),
     ],
 )  # fmt: skip
 def test_values(text: str, said: dict[str, str], value: Any, type: str) -> None:

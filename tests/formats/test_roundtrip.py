@@ -64,6 +64,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "VARCHAR": ASCII,
     "UNICODE": ANY,
     "CLOB": ASCII,
+    "REGION": ASCII,
+    "MOC": ASCII,
     "DATE": st.dates(date(1, 1, 1), date(9999, 12, 31)),
     "TIMESTAMP": st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)),
     "BLOB": st.binary(max_size=5),

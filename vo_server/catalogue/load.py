@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vo_server.catalogue.catalogue import (
@@ -25,7 +26,7 @@ from vo_server.catalogue.catalogue import (
 from vo_server.catalogue.reader import RAW, Section, open_section
 from vo_server.errors import CatalogueFault
 from vo_server.model.column import Column, Key, Position, Table
-from vo_server.model.types import CHAR, TYPES, Type, named
+from vo_server.model.types import CHAR, MOC, TYPES, Type, named, of_xtype
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _TYPE = re.compile(r"([A-Za-z][A-Za-z ]*[A-Za-z])\s*(?:\(\s*([1-9][0-9]*|\*)\s*\))?")
@@ -110,7 +111,7 @@ def _table(section: Section, schema: str, name: str, *, std: bool, columns: tupl
         title=section.take("title", str, None),
         description=section.take("description", str, None),
         utype=section.take("utype", str, None),
-        position=section.section("position").record(Position) if "position" in section.values else None,
+        position=_position(section),
         identifier=section.take("identifier", str, None),
         keys=tuple(_key(row) for row in section.rows("keys")),
     )
@@ -119,6 +120,15 @@ def _table(section: Section, schema: str, name: str, *, std: bool, columns: tupl
     if table.identifier is not None:
         _known(section, table, "identifier", [table.identifier])
     return table
+
+
+def _position(section: Section) -> Position | None:
+    reaches = tuple(section.take("reaches", dict[str, float], {}).items())
+    if "position" in section.values:
+        return section.section("position").record(Position, reaches=reaches)
+    if reaches:
+        raise section.fault("'reaches' are counted from the position, and there is no 'position'")
+    return None
 
 
 def _columns(section: Section, *, std: bool) -> tuple[tuple[Column, ...], dict[str, str]]:
@@ -138,9 +148,10 @@ def _columns(section: Section, *, std: bool) -> tuple[tuple[Column, ...], dict[s
 
 def _column(name: str, section: Section, *, std: bool) -> Column:
     kind, length = _type(section)
+    xtype = section.take("xtype", str, None)
     column = Column(
         name,
-        kind,
+        of_xtype(kind, xtype),
         length,
         unit=section.take("unit", str, None),
         ucd=section.take("ucd", str, None),
@@ -150,6 +161,7 @@ def _column(name: str, section: Section, *, std: bool) -> Column:
         indexed=section.take("indexed", bool, False),
         principal=section.take("principal", bool, False),
         std=section.take("std", bool, std),
+        label=xtype,
     )
     section.done()
     return column
@@ -197,7 +209,7 @@ def _view(section: Section, base: Table) -> Table:
         kind="view",
         title=section.take("title", str, base.title),
         description=section.take("description", str, base.description),
-        position=place and Position(shown[place.ra], shown[place.dec], place.healpix),
+        position=place and _renamed(place, shown),
         identifier=base.identifier and shown[base.identifier],
         base=base.qualified,
         source={shown[c.name]: c.name for c in base.columns},
@@ -205,6 +217,11 @@ def _view(section: Section, base: Table) -> Table:
     section.done()
     _distinct("column", [(section, column.name) for column in view.columns])
     return view
+
+
+def _renamed(position: Position, shown: dict[str, str]) -> Position:
+    reaches = tuple((shown[name], reach) for name, reach in position.reaches)
+    return replace(position, ra=shown[position.ra], dec=shown[position.dec], reaches=reaches)
 
 
 def _files_of(section: Section, table: Table, also: dict[str, str]) -> Files:
@@ -268,6 +285,10 @@ def _check_position(section: Section, table: Table) -> None:
     for name in names:
         if table.column(name).type.family != "real":
             raise section.fault(f"'position': {name!r} must be REAL or DOUBLE PRECISION")
+    _known(section, table, "reaches", [name for name, _ in table.position.reaches])
+    for name, reach in table.position.reaches:
+        if not table.column(name).type.geometric or table.column(name).type is MOC or not 0 <= reach <= 180:
+            raise section.fault(f"'reaches': {name!r} must be a region, and its reach 0 to 180 degrees")
     if table.position.healpix in {c.name for c in table.columns}:
         raise section.fault(f"'position': the hidden column {table.position.healpix!r} is the name of a column")
 

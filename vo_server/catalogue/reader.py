@@ -35,6 +35,11 @@ _SHAPES: dict[Any, tuple[str, Callable[[object], bool], Callable[[Any], Any]]] =
     bool: ("true or false", lambda v: isinstance(v, bool), bool),
     float: ("a number", _number, float),
     tuple[str, ...]: ("a list of texts", _texts, tuple),
+    dict[str, float]: (
+        "a table of numbers",
+        lambda v: isinstance(v, dict) and all(map(_number, v.values())),
+        lambda v: {name: float(number) for name, number in v.items()},
+    ),
     dict[str, str]: ("a table of texts", _pairs, dict),
     tuple[float, float, float]: (
         "a list of three numbers",

@@ -78,7 +78,10 @@ class Field:
     def _text(self) -> Column:
         kind = types.UNICODE if self.datatype == "unicodeChar" else types.VARCHAR
         kind = types.CLOB if (self.xtype or "") == types.CLOB.xtype and kind is types.VARCHAR else kind
+        kind = types.of_xtype(kind, self.xtype)
         match (self.arraysize or "1").strip():
+            case size if size.isdigit() and kind.geometric:
+                return self._made(Column(self.name, kind, int(size), shape=size))
             case size if size.isdigit():
                 fixed = types.CHAR if kind is types.VARCHAR else kind
                 return self._made(Column(self.name, fixed, int(size)))

@@ -229,7 +229,7 @@ def _fits_texts(name: str, values: Any, count: int, said: dict[str, Any]) -> tup
     field = Field(name, "char", "*", said.get("label"))
     if field.is_time:
         return timely(Column(name, types.VARCHAR, **said), texts)
-    return Column(name, types.VARCHAR, count if count > 1 else None, **said), texts
+    return field.column.but(**said, length=count if count > 1 else None), texts
 
 
 def _fits_scalars(

@@ -67,7 +67,7 @@ class Layout:
 
     def _typing(self) -> pa_csv.ConvertOptions:
         return pa_csv.ConvertOptions(
-            column_types={c.name: c.type.arrow for c in self.columns},
+            column_types={c.name: pa.string() if _is_list(c) else c.type.arrow for c in self.columns},
             include_columns=[c.name for c in self.columns],
             include_missing_columns=True,
             null_values=list(self.nulls),
@@ -76,12 +76,22 @@ class Layout:
         )
 
     def _dressed(self, table: pa.Table) -> pa.Table:
-        arrays = [self._text(c, table[c.name]) if c.type.family == "text" else table[c.name] for c in self.columns]
+        arrays = [self._dress(c, table[c.name]) for c in self.columns]
         return pa.table(arrays, names=[c.name for c in self.columns])
+
+    def _dress(self, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        if _is_list(column):
+            return pc.ascii_split_whitespace(pc.ascii_trim_whitespace(values)).cast(column.type.arrow)
+        return self._text(column, values) if column.type.family == "text" else values
 
     def _text(self, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
         values = pc.ascii_rtrim(values, " ")
         return zero_filled(column, values) if self.restored else values
+
+
+def _is_list(column: Column) -> bool:
+    """Are its values numbers with blanks between them, as those of a geometry are?"""
+    return bool(pa.types.is_list(column.type.arrow))
 
 
 def zero_filled(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -40,7 +40,7 @@ from vo_server.load.runs import Run, Spool, ahead, merged, regrouped
 from vo_server.load.shape import shape
 from vo_server.load.sink import Earlier, Sink, Target
 from vo_server.model.column import Position
-from vo_server.sky import cover
+from vo_server.sky import cover, regions, shapes
 
 GIB = 1 << 30
 
@@ -241,7 +241,34 @@ def _row_groups(rows: int, most: int) -> int:
 
 def _checked(piece: Piece, rules: Sequence[Rule], position: Position | None) -> Checked:
     found = checked(piece, rules)
-    return found if position is None else replace(found, table=_indexed(found.table, position))
+    if position is None:
+        return found
+    for name, reach in position.reaches:
+        _check_reach(found.table, position, name, reach)
+    return replace(found, table=_indexed(found.table, position))
+
+
+def _check_reach(table: pa.Table, position: Position, name: str, reach: float) -> None:
+    """Raises LoadFault where a region lies farther out than the catalogue says: queries would not find it."""
+    rows = zip(*(table[column].to_pylist() for column in (name, position.ra, position.dec)), strict=True)
+    farthest = max((_farthest(region, ra, dec) for region, ra, dec in rows if region is not None), default=0.0)
+    if farthest > reach + _TOUCH:
+        raise LoadFault(
+            f"a region in {name} reaches {farthest:.9g} degrees from its row's position",
+            hint=f"the catalogue says {reach:g} at most: write reaches = {{ {name} = ... }}",
+        )
+
+
+_TOUCH = 1e-8
+
+
+def _farthest(region: str | list[float], ra: float, dec: float) -> float:
+    """How far a region reaches from a position, degrees; what is none is nowhere."""
+    try:
+        numbers = regions.outline(region) if isinstance(region, str) else tuple(region)
+        return shapes.farthest(("region", numbers), ra, dec)
+    except shapes.BadShape:
+        return 0.0
 
 
 def _indexed(table: pa.Table, position: Position) -> pa.Table:

@@ -75,6 +75,8 @@ def _typed(column: Column, found: pa.Table) -> pa.ChunkedArray:
     if column.name not in found.column_names:
         return pa.chunked_array([pa.nulls(found.num_rows, column.type.arrow)])
     values = _present(found[column.name])
+    if pa.types.is_list(column.type.arrow) and pa.types.is_string(values.type):
+        values = pc.ascii_split_whitespace(values)
     if column.type.family == "text":
         return zero_filled(column, _as_text(values))
     return values.cast(column.type.arrow)
@@ -164,6 +166,8 @@ def _fits_array(values: Any, null: object) -> pa.Array:
     array = np.asarray(values)
     if array.dtype.kind in "SU":
         return pa.array(array.astype(str).tolist(), pa.string())
+    if array.ndim > 1 or array.dtype.kind == "O":
+        return _listed(array)
     native = array.astype(array.dtype.newbyteorder("="))
     return pa.array(native, mask=None if null is None else native == null)
 
@@ -182,8 +186,16 @@ def votable_table(input: Input, choose: Choose) -> Iterator[pa.Table]:
     return _parts(arrays, len(table.array))
 
 
+def _listed(rows: Any) -> pa.Array:
+    """Arrays of numbers, of which an empty one is missing, and what is NaN throughout."""
+    lists: list[Any] = [np.ma.filled(np.ma.asarray(row, dtype=float), np.nan).ravel() for row in rows]
+    return pa.array([row.tolist() if np.isfinite(row).any() else None for row in lists], pa.list_(pa.float64()))
+
+
 def _masked(values: Any) -> pa.Array:
     mask = np.ma.getmaskarray(values)
+    if values.ndim > 1 or (values.dtype.kind == "O" and any(isinstance(v, np.ndarray) for v in values.data)):
+        return _listed(values)
     if values.dtype.kind in "OSU":
         pairs = zip(values.data, mask, strict=True)
         return pa.array([None if out or v is None else str(v) for v, out in pairs], pa.string())

@@ -95,11 +95,13 @@ class Position:
     """The two columns that say where a row lies on the sky (ICRS, degrees) and the index made from them.
 
     `healpix` is the hidden 64-bit column of nested order-29 HEALPix numbers by which the rows are sorted.
+    `reaches` says of columns with regions how far (degrees) a region is all within from this position.
     """
 
     ra: str
     dec: str
     healpix: str = "_healpix"
+    reaches: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

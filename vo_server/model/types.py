@@ -38,6 +38,11 @@ class Type:
         """Can be added, compared by size and averaged."""
         return self.family in ("integer", "real")
 
+    @property
+    def geometric(self) -> bool:
+        """Is it a place or a part of the sky? Regions and MOCs are, though their values are texts."""
+        return self.family == "geometry" or self in (REGION, MOC)
+
     @override
     def __str__(self) -> str:
         return self.name
@@ -63,6 +68,8 @@ CHAR = Type("CHAR", "text", "char", pa.string(), sa.String(), "A")
 VARCHAR = Type("VARCHAR", "text", "char", pa.string(), sa.String(), "A")
 UNICODE = Type("UNICODE", "text", "unicodeChar", pa.string(), sa.String(), "A")
 CLOB = Type("CLOB", "text", "char", pa.string(), sa.String(), "A", xtype="adql:CLOB")
+REGION = Type("REGION", "text", "char", pa.string(), sa.String(), "A", xtype="adql:REGION")
+MOC = Type("MOC", "text", "char", pa.string(), sa.String(), "A", xtype="moc")
 DATE = Type("DATE", "time", "char", pa.date32(), sa.Date(), "A", arraysize="10", xtype="timestamp")
 TIMESTAMP = Type("TIMESTAMP", "time", "char", pa.timestamp("us"), sa.DateTime(), "A", arraysize="*", xtype="timestamp")
 BLOB = Type("BLOB", "binary", "unsignedByte", pa.binary(), sa.LargeBinary(), "B", arraysize="*")
@@ -88,6 +95,8 @@ TYPES = (
     VARCHAR,
     UNICODE,
     CLOB,
+    REGION,
+    MOC,
     DATE,
     TIMESTAMP,
     BLOB,
@@ -106,6 +115,15 @@ def named(name: str) -> Type:
     Raises KeyError for a name that is not in the table.
     """
     return _BY_NAME[name.upper()]
+
+
+_OF_XTYPE = dict.fromkeys(("adql:region", "region", "shape", "multishape"), REGION) | {"moc": MOC}
+"""Which texts are parts of the sky: STC-S as in ObsCore, DALI 1.2, ASCII MOC."""
+
+
+def of_xtype(type: Type, xtype: str | None) -> Type:
+    """The type of a text that its xtype says more of; any other as it is."""
+    return _OF_XTYPE.get((xtype or "").lower(), type) if type is VARCHAR else type
 
 
 def wider(a: Type, b: Type) -> Type:
