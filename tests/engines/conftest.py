@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,57 @@ title = "Spots"
 publisher = "Nobody"
 """
 
+FOOTPRINTS = """
+id = "footprints"
+[schema]
+name = "sky"
+[table]
+name = "footprints"
+identifier = "id"
+position = { ra = "ra", dec = "dec" }
+reaches = { s_region = 3.0, outline = 3.0 }
+[columns.id]
+type = "INTEGER"
+description = "The number of the observation."
+nullable = false
+[columns.ra]
+type = "DOUBLE PRECISION"
+unit = "deg"
+description = "Right ascension."
+nullable = false
+[columns.dec]
+type = "DOUBLE PRECISION"
+unit = "deg"
+description = "Declination."
+nullable = false
+[columns.s_region]
+type = "VARCHAR(*)"
+xtype = "adql:REGION"
+ucd = "pos.outline;obs.field"
+description = "What was seen, in the words of STC-S."
+[columns.outline]
+type = "POLYGON"
+description = "The same as a polygon."
+[columns.disk]
+type = "CIRCLE"
+description = "A circle anywhere."
+[columns.place]
+type = "POINT"
+description = "A point anywhere."
+[columns.coverage]
+type = "MOC"
+description = "Cells of the sky."
+[columns.words]
+type = "VARCHAR(*)"
+description = "Numbers in a text."
+[[views]]
+name = "fp_footprints"
+rename = { ra = "s_ra", dec = "s_dec", s_region = "footprint" }
+[origin]
+title = "Footprints"
+publisher = "Nobody"
+"""
+
 EDGE = (
     *((ra, dec) for ra in (0.0, 360.0 - 1e-9, 180.0, 90.0, 270.0, 45.0) for dec in (0.0, 90.0, -90.0, 1e-9, -45.0)),
     *((10.0, 20.0), (10.0, 20.0), (190.0, -20.0), (10.0 + 1e-9, 20.0), (10.0, 20.0 + 1e-9), (10.0, 21.0)),
@@ -194,9 +245,70 @@ def spots() -> pa.Table:
     )
 
 
+def ring(ra: float, dec: float, radius: float, corners: int = 4) -> list[float]:
+    """A polygon about a position, flat."""
+    a, d, turns = *np.radians([ra, dec]), np.arange(corners) * 2 * np.pi / corners + 0.3
+    centre = np.array([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
+    east, north = (
+        np.array([-np.sin(a), np.cos(a), 0]),
+        np.array([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)]),
+    )
+    away = np.sin(radius) * (np.outer(np.cos(turns), east) + np.outer(np.sin(turns), north))
+    x, y, z = (np.cos(radius) * centre + away).T
+    places = np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
+    return [float(x) for pair in zip(*places, strict=True) for x in pair]
+
+
+DOUBLES = pa.list_(pa.float64())
+WORDS = ("10 20", "10 20 1", "circle 10 20 2", "1 2 3 4 5 6", "no", None)
+
+
+def footprints() -> pa.Table:
+    """Every way to write a region, with nulls, and texts that are none."""
+    ra, dec = positions(300, 3)
+    rng, regions, outlines = np.random.default_rng(9), [], []
+    for i, (x, y) in enumerate(zip(ra, dec, strict=True)):
+        size = float(rng.uniform(0.05, 2.9))
+        corners = ring(x, y, np.radians(size), 3 + i % 4)
+        numbers = " ".join(map(str, corners))
+        half = " ".join(map(str, ring(x, y, np.radians(size / 2))))
+        words = (
+            f"POLYGON ICRS {numbers}",
+            f"Circle ICRS {x} {y} {size}",
+            f"polygon {numbers}",
+            f"UNION ICRS (CIRCLE {x} {y} {size / 3} POLYGON {half})",
+            f"POLYGON ICRS {half} POLYGON ICRS {numbers}",
+            f"POSITION ICRS {x} {y}",
+            f"BOX ICRS TOPOCENTER {x} {y} {size} {size / 2}",
+            f"POLYGON ICRS {numbers} {corners[0]} {corners[1]}",
+            "ELLIPSE ICRS 1 2 3 4 5",
+            None,
+        )
+        regions.append(words[i % len(words)])
+        outlines.append(None if i % 7 == 3 else corners)
+    n = len(ra)
+    numbers = np.arange(n)
+    lon, lat = rng.uniform(0, 360, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
+    places = np.stack([lon, lat], axis=-1).tolist()
+    mocs = [f"3/{i % 300}-{i % 300 + 2} 5/{6000 + (i * 37) % 3000} {9000 + (i * 91) % 3000}" for i in numbers]
+    return pa.table(
+        {
+            "id": pa.array(numbers, pa.int32()),
+            "ra": ra,
+            "dec": dec,
+            "s_region": pa.array(regions, pa.string()),
+            "outline": pa.array(outlines, DOUBLES),
+            "disk": pa.array([[*p, float(i % 90)] if i % 6 else None for i, p in enumerate(places)], DOUBLES),
+            "place": pa.array([p if i % 8 else None for i, p in enumerate(places)], DOUBLES),
+            "coverage": pa.array([None if i % 9 == 4 else "abc" if i % 9 == 5 else m for i, m in enumerate(mocs)]),
+            "words": pa.array([WORDS[i % len(WORDS)] for i in numbers]),
+        }
+    )  # fmt: skip
+
+
 @dataclass(repr=False)
 class World:
-    """An engine over the two tables; `stars` and `spots` are their rows as they were loaded."""
+    """An engine over the three tables; `stars`, `spots` and `footprints` are their rows as they were loaded."""
 
     catalogue: Catalogue
     engine: Engine
@@ -204,6 +316,7 @@ class World:
     stars: dict[str, list[Any]]
     spots: dict[str, list[Any]]
     folder: Path
+    footprints: dict[str, list[Any]] = field(default_factory=dict)
 
     def query(self, text: str, planned: bool = True) -> q.Query:
         made = resolve(parse(text), self.catalogue, text, self.engine.lacks()).query
@@ -254,9 +367,10 @@ def made(name: str, url: str, folder: Path) -> Iterator[World]:
     (folder / "schemas").mkdir()
     (folder / "schemas/stars.toml").write_text(STARS)
     (folder / "schemas/spots.toml").write_text(SPOTS)
+    (folder / "schemas/footprints.toml").write_text(FOOTPRINTS)
     catalogue = load_catalogue([folder / "schemas"])
     store = Store(folder / "data")
-    tables = {"stars": stars(), "spots": spots()}
+    tables = {"stars": stars(), "spots": spots(), "footprints": footprints()}
     for id, rows in tables.items():
         pq.write_table(rows, folder / f"{id}.parquet")
         load(catalogue.publication(id), [folder / f"{id}.parquet"], store, sink=sink)
@@ -265,7 +379,15 @@ def made(name: str, url: str, folder: Path) -> Iterator[World]:
     if engine.lacks() & WITHOUT_PGSPHERE:
         engine.close()
         pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
-    yield World(catalogue, engine, store, tables["stars"].to_pydict(), tables["spots"].to_pydict(), folder)
+    yield World(
+        catalogue,
+        engine,
+        store,
+        tables["stars"].to_pydict(),
+        tables["spots"].to_pydict(),
+        folder,
+        tables["footprints"].to_pydict(),
+    )
     engine.close()
 
 

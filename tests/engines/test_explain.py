@@ -22,6 +22,8 @@ QUERIES = [
     "SELECT id, ra, mag FROM sky.stars WHERE mag > 8.5 AND small < -3 ORDER BY id",
     f"SELECT id, DISTANCE(ra, dec, 10, -20.5) AS d FROM sky.stars WHERE {CONE} ORDER BY id",
     "SELECT id FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON(5, 15, 15, 15, 15, 25, 5, 25)) ORDER BY id",
+    "SELECT id FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), MOC('3/300-320 5/9000')) ORDER BY id",
+    "SELECT id, s_region FROM sky.footprints WHERE 1 = INTERSECTS(s_region, MOC('3/300-320')) ORDER BY id",
     "SELECT id, name FROM sky.stars WHERE name IN ('it''s', '\\%', 'ÄÖ', '$1') ORDER BY id",
     "SELECT id AS \"a $1 'b\" FROM sky.stars WHERE name = 'x y' AND id < 300 ORDER BY id",
     "SELECT id, moment FROM sky.stars WHERE moment > '2000-01-01T15:00:00' ORDER BY id",

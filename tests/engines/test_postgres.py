@@ -405,6 +405,54 @@ def test_what_it_lacks_is_refused_with_its_place(bare: Lines, shape: str) -> Non
     assert caught.value.place.start == text.index(shape)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "CONTAINS(CIRCLE(ra, dec, 1), MOC('3/1'))",
+        "CONTAINS(MOC('3/1'), CIRCLE(ra, dec, 1))",
+        "INTERSECTS(CAST(t AS REGION), CIRCLE(1, 2, 3))",
+    ],
+)
+def test_regions_and_mocs_of_rows_are_refused_in_words(bare: Lines, call: str) -> None:
+    text = f"SELECT n FROM {bare.id} WHERE 1 = {call}"
+    with pytest.raises(QueryFault, match="not offered") as caught:
+        resolve(parse(text), bare.catalogue, text, bare.engine.lacks())
+    assert caught.value.place is not None
+
+
+def test_positions_in_a_moc_do_without_it(bare: Lines) -> None:
+    bare.fill(1000)
+    found = bare.ask("SELECT n FROM {id} WHERE 1 = CONTAINS(POINT(ra, dec), MOC('0/4 3/0-20')) ORDER BY n")
+    rows = pq.read_table(bare.folder / "lines.parquet").to_pydict()
+    cells = cover.cells(np.array(rows["ra"]), np.array(rows["dec"]), 3)
+    assert found == np.flatnonzero((cells >> 6 == 4) | (cells <= 20)).tolist()
+    assert bare.ask("SELECT AREA(CAST(t || '/1' AS MOC)) FROM {id} WHERE n = 3") == [
+        pytest.approx(41252.96124941928 / (12 * 4**3))
+    ]
+
+
+def test_mocs_are_pgspheres(lines: Lines) -> None:
+    """Our sets of cells hold the positions that its smoc holds."""
+    if lines.engine.lacks() & sky_postgres.WITHOUT_PGSPHERE:
+        pytest.skip("there is no pgSphere")
+    link = Link(lines.url, LOADER)
+    schema = generations.sky(link)[0]
+    rng = np.random.default_rng(4)
+    lon, lat = rng.uniform(0, 360, 3000), np.degrees(np.arcsin(rng.uniform(-1, 1, 3000)))
+    text = "0/4 2/0-20 77 3/700 5/12000-12287"
+    ours = "SELECT {}.vo_in_moc($1::float8, $2::float8, $3::text)"
+    home = link.ask(
+        "SELECT n.nspname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE typname = 'smoc'"
+    )
+    ext = home.column(0)[0].as_py()
+    theirs = f"SELECT ($3::text::{ext}.smoc OPERATOR({ext}.@>) {ext}.spoint(radians($1::float8), radians($2::float8)))"
+    link.tell(f"SET search_path TO {schema},{ext},pg_catalog")
+    for x, y in zip(lon.tolist(), lat.tolist(), strict=True):
+        a, b = (link.ask(q.format(schema), (x, y, text)).column(0)[0].as_py() for q in (ours, theirs))
+        assert a == b, (x, y)
+    link.close()
+
+
 def test_circles_do_without_it(bare: Lines) -> None:
     bare.fill(1000)
     text = "SELECT COUNT(*) FROM {id} WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 30)) AND AREA(POINT(1, 2)) = 0"

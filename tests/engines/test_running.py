@@ -253,7 +253,8 @@ def test_uploads_are_seen_by_their_query_alone(world: Any) -> None:
 OF_TYPES: dict[str, list[Any]] = {
     "BOOLEAN": [True, None], "UNSIGNED BYTE": [255, None], "SMALLINT": [-7, None], "INTEGER": [2**31 - 1, None],
     "BIGINT": [2**62 + 1, None], "REAL": [0.5, None], "DOUBLE PRECISION": [0.1, float("inf")], "CHAR": ["ab", None],
-    "VARCHAR": ["", None], "UNICODE": ["é", None], "CLOB": ["a\nb", None], "DATE": [date(2000, 1, 1), None],
+    "VARCHAR": ["", None], "UNICODE": ["é", None], "CLOB": ["a\nb", None],
+    "REGION": ["CIRCLE ICRS 1 2 3", None], "MOC": ["6/1-3", None], "DATE": [date(2000, 1, 1), None],
     "TIMESTAMP": [datetime(2000, 1, 1, 1, 2, 3, 4), None], "BLOB": [b"\x00a", None], "POINT": [[1.0, 2.0], None],
     "CIRCLE": [[1.0, 2.0, 3.0], None], "POLYGON": [[0.0, 0.0, 1.0, 0.0, 1.0, 1.0], None],
     "BOOLEAN ARRAY": [[True, False], []], "SMALLINT ARRAY": [[1, -1], None], "INTEGER ARRAY": [[2**31 - 1], []],

@@ -189,6 +189,8 @@ class Values:
         place = Place(first.start, last.end)
         if name not in words.CAST_TYPES:
             raise misfits.unknown_type(name, place)
+        if name in words.OUR_TYPES:
+            self._extension(f"CAST AS {name}", place.start, place.end)
         if length is not None and name not in words.SIZED_TYPES:
             raise QueryFault(f"{name} takes no length", place=place)
         return name, whole_number(length) if length is not None else None

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from vo_server.adql import query as q
 from vo_server.adql import tree, words
+from vo_server.adql.casts import cast
 from vo_server.adql.faults import Faults
 from vo_server.adql.foreign import INSTEAD
 from vo_server.adql.functions import (
@@ -22,7 +23,8 @@ from vo_server.adql.functions import (
     Function,
     Parameter,
 )
-from vo_server.adql.geometry import BUILDERS, from_text, spatial
+from vo_server.adql.geometry import BUILDERS, frame, spatial
+from vo_server.adql.mocs import meant, moc
 from vo_server.adql.scope import Scope
 from vo_server.adql.udfs import ABSENT, UDFS
 from vo_server.adql.units import computed_ucd
@@ -150,7 +152,7 @@ class Expressions:
         function = FUNCTIONS.get(name)
         if name == "RAND" and node.arguments:
             self.warnings.append("the number in RAND(n) has no effect: the random numbers are others each time")
-        if name in SHAPES:
+        if name in SHAPES or name == "MOC":
             return self._shape(node, name)
         if name in BUILDERS:
             return BUILDERS[name](node, [self.value(a) for a in node.arguments], self.warnings.append)
@@ -164,8 +166,10 @@ class Expressions:
             if isinstance(argument, tree.Call) and argument.name == "RADIANS":
                 self.warnings.append(f"{name} takes degrees, and RADIANS(...) gives radians")
         within = replace(self, shapes=self.shapes + 1)
-        if name in BUILDERS:
-            return BUILDERS[name](node, [within.value(a) for a in node.arguments], self.warnings.append)
+        if name in BUILDERS or name == "MOC":
+            values = [within.value(a) for a in node.arguments]
+            made = BUILDERS.get(name, moc)(node, values, self.warnings.append)
+            return _turned(made, frame(values)) if name in FRAMED else made
         return within._apply(FUNCTIONS[name], node)
 
     def _own(self, node: tree.Call) -> Function:
@@ -186,8 +190,8 @@ class Expressions:
             return self._aggregate_of_ours(function, node)
         arguments = self._arguments(function, node)
         self._check_angles(node, arguments)
-        meant = None if function.means is None else function.means(arguments)
-        return meant or folded(q.Apply(function, arguments, function.result(arguments)))
+        said = meant(function, arguments) if function.means is None else function.means(arguments)
+        return said or folded(q.Apply(function, arguments, function.result(arguments)))
 
     def _check_angles(self, node: tree.Call, arguments: tuple[q.Value, ...]) -> None:
         """Degrees where radians are taken: it runs, and hardly anybody means it."""
@@ -296,24 +300,15 @@ class Expressions:
         if node.length == 0:
             raise QueryFault(f"CAST to {target} of no characters", place=node.place)
         text = isinstance(value, q.Constant) and isinstance(value.value, str)
-        if target.family == "geometry" and text:
-            return self._shape_of_text(value, target, node)
-        if is_null(value) and target.family != "geometry":
-            return q.Constant(None, Column("", target, length=node.length))
+        shaped = cast(value, target, node)
+        if shaped is not None:
+            return shaped
         if not castable(value.column.type, target):
             raise QueryFault(f"{called(value)} cannot be cast to {target}", place=node.place)
-        if target.family == "geometry":
-            return value
         if text and target.family == "time":
             return time(value, target, node.place)  # type: ignore[arg-type]
         unit = value.column.unit if target.numeric and value.column.type.numeric else None
         return q.Cast(value, Column("", target, length=node.length, unit=unit, ucd=computed_ucd(value.column.ucd)))
-
-    def _shape_of_text(self, value: q.Value, target: types.Type, node: tree.Cast) -> q.Value:
-        """A geometry from its numbers (DALI 1.1 section 3.3.6 and what follows)."""
-        text = f"{target.name} {value.value}"  # type: ignore[union-attr]
-        call = tree.Call("CAST", (), node.place)
-        return from_text(call, [q.Constant(text, value.column)], self.warnings.append)
 
     def _case(self, node: tree.Case) -> q.Value:
         conditions = [self._when(node, when) for when, _ in node.branches]
@@ -414,6 +409,19 @@ class Expressions:
         if value.column.type.family == "text":
             return value
         raise QueryFault(f"{called(value)} beside {word}, where a text is needed", place=node.place)
+
+
+FRAMED = ("POINT", "CIRCLE", "BOX", "POLYGON")
+"""The functions whose first argument may be a coordinate system."""
+
+
+def _turned(shape: q.Value, source: str | None) -> q.Value:
+    """A geometry of another frame in ICRS."""
+    if source is None:
+        return shape
+    (turn,) = UDFS["ivo_geom_transform"]
+    names = (q.Constant(name, Column("", types.VARCHAR, length=len(name))) for name in (source, "ICRS"))
+    return folded(q.Apply(turn, (*names, shape), shape.column))
 
 
 def _moment(value: q.Value, place: Place) -> q.Value:

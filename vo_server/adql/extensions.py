@@ -18,6 +18,8 @@ STANDARD_WAYS: dict[str, str] = {
     "IS NULL of anything but a column": "name the value in a sub-query, as in FROM (SELECT a + b AS c FROM t) AS q",
     "NULLIF": "leave the rows out by WHERE a <> b",
     "CASE": "write one SELECT for each case and join them by UNION ALL",
+    "CAST AS REGION": "write REGION('...') of a literal",
+    "CAST AS MOC": "write the region as a POLYGON or CIRCLE",
     "a sub-query as a value": "put the sub-query into FROM and join it",
 }
 """Each extension, and what to write instead."""

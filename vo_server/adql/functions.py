@@ -134,7 +134,7 @@ def _part(word: str) -> Rule:
 
 def _text_as_first(arguments: tuple[Value, ...]) -> Column:
     first = arguments[0].column
-    type = first.type if first.type.family == "text" else types.VARCHAR
+    type = types.VARCHAR if first.type.geometric or first.type.family != "text" else first.type
     return Column("", type, first.length, ucd=computed_ucd(first.ucd))
 
 
@@ -144,6 +144,10 @@ def common_type(columns: list[Column]) -> types.Type | None:
     for other in (c.type for c in columns[1:]):
         if result.numeric and other.numeric:
             result = types.wider(result, other)
+        elif result is other and result.geometric:
+            continue
+        elif result.geometric or other.geometric:
+            return None
         elif result.family == other.family == "text":
             result = types.VARCHAR
         elif result.family == other.family == "time":
@@ -318,6 +322,12 @@ REGION = Function(
     "REGION", (TEXT,), _always(types.POLYGON), _make("polygon"), "A geometry from its STC-S or DALI text.", feature=GEO
 )
 
+
+def _is_middled(arguments: tuple[Value, ...]) -> str | None:
+    moc = arguments[0].column.type is types.MOC
+    return "a MOC has no middle of its own, it may lie all round it or in many parts" if moc else None
+
+
 GEOMETRIES = (
     POINT,
     CIRCLE,
@@ -342,6 +352,7 @@ GEOMETRIES = (
         spherical.centroid,
         "The middle of a geometry.",
         feature=GEO,
+        check=_is_middled,
     ),
     Function("COORD1", (POINT1,), _part("pos.eq.ra"), _coordinate(0), "Its longitude, in degrees.", feature=GEO),
     Function("COORD2", (POINT1,), _part("pos.eq.dec"), _coordinate(1), "Its latitude, in degrees.", feature=GEO),

@@ -1,7 +1,7 @@
 """Geometries of ADQL (2.1 section 4.2) from resolved arguments, and what a comparison with one of their functions asks.
 
-A coordinate system is read and dropped: all positions are ICRS degrees. A geometry that is the same for all rows is
-checked here, and a box of constants becomes the polygon of its corners.
+All positions are ICRS degrees; a coordinate system is read here, and who asks for another one turns what was made.
+A geometry that is the same for all rows is checked here, and a box of constants becomes the polygon of its corners.
 """
 
 from __future__ import annotations
@@ -13,25 +13,32 @@ from vo_server.adql import tree
 from vo_server.adql.functions import (
     BOX,
     CIRCLE,
-    CONTAINS,
     DISTANCE,
     FUNCTIONS,
-    INTERSECTS,
     NEAR,
     POINT,
     POLYGON,
     STRICTLY_NEAR,
     Function,
 )
-from vo_server.adql.regions import region
 from vo_server.adql.values import called, constant, is_kind, is_null, null_as
 from vo_server.errors import QueryFault
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.sky import shapes
+from vo_server.sky import regions, shapes
 
 _ICRS = {"", "ICRS", "FK5", "J2000", "UNKNOWN", "UNKNOWNFRAME"}
 _TAKEN_FOR_ICRS = {"FK5", "J2000"}
+_TURNED = {
+    "GALACTIC": "GALACTIC",
+    "GALACTIC_II": "GALACTIC",
+    "SUPER_GALACTIC": "SUPER_GALACTIC",
+    "SUPERGALACTIC": "SUPER_GALACTIC",
+    "ECLIPTIC": "ECLIPTIC",
+    "FK4": "FK4",
+    "B1950": "FK4",
+}
+"""Coordinate systems from which a rotation leads to ICRS, under their names in sky.frames."""
 
 # ------------------------------------------------------------ what it is
 
@@ -46,6 +53,8 @@ def coordinates(point: q.Value) -> list[q.Value]:
 
 def constant_shape(value: q.Value) -> shapes.Shape | None:
     """The geometry that a value always is; None where it depends on a row."""
+    if isinstance(value, q.Constant) and value.column.type is types.REGION and value.value is not None:
+        return "region", regions.outline(value.value)
     if not isinstance(value, q.Apply) or value.function not in (POINT, CIRCLE, POLYGON):
         return None
     numbers = _constants(value)
@@ -61,7 +70,7 @@ def _constants(value: q.Apply) -> tuple[float, ...] | None:
 
 
 def shape(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
-    """POINT, CIRCLE, BOX, POLYGON: a coordinate system is dropped, points give their coordinates."""
+    """POINT, CIRCLE, BOX, POLYGON of their numbers, points give their coordinates; see `frame`."""
     function = FUNCTIONS[node.name.upper()]
     pairs = list(zip(node.arguments, values, strict=True))
     if pairs and pairs[0][1].column.type.family == "text" and not is_kind(pairs[0][1], "number"):
@@ -104,15 +113,30 @@ def _complete(function: Function, given: int, node: tree.Call) -> None:
 def _frame(node: tree.Value, value: q.Value, warn: Callable[[str], None]) -> None:
     if not isinstance(value, q.Constant):
         raise QueryFault("a coordinate system that is not a literal", place=node.place)
-    frame = str(value.value or "").strip().upper().split(" ")[0]
-    if frame not in _ICRS:
+    name = _name(value)
+    if name not in _ICRS | _TURNED.keys():
         raise QueryFault(
             f"the coordinate system {value.value!r} is not known here",
             place=node.place,
             hint="positions are ICRS degrees",
         )
-    if frame in _TAKEN_FOR_ICRS:
-        warn(f"{frame} was taken for ICRS: they agree within 0.1 arcsec.")
+    if name in _TAKEN_FOR_ICRS:
+        warn(f"{name} was taken for ICRS: they agree within 0.1 arcsec.")
+    elif name in _TURNED:
+        loss = ", without the elliptic aberration of up to 0.35 arcsec" if _TURNED[name] == "FK4" else ""
+        warn(f"{name} was turned to ICRS{loss}: all positions are ICRS degrees.")
+
+
+def _name(value: q.Constant) -> str:
+    return str(value.value or "").strip().upper().split(" ")[0]
+
+
+def frame(values: Sequence[q.Value]) -> str | None:
+    """The frame from which a geometry of these arguments must be turned; points among them are in ICRS by now."""
+    first, *rest = values
+    if not isinstance(first, q.Constant) or first.column.type.family != "text":
+        return None
+    return None if any(v.column.type is types.POINT for v in rest) else _TURNED.get(_name(first))
 
 
 def _valid(made: q.Apply, node: tree.Call) -> None:
@@ -143,10 +167,22 @@ def from_text(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], 
     if not isinstance(value, q.Constant) or not isinstance(value.value, str):
         raise QueryFault("REGION takes one literal text", place=node.place, hint="such as REGION('CIRCLE 10 20 1')")
     try:
-        function, numbers = region(value.value)
-    except ValueError as error:
+        return of_shapes(regions.read(value.value))
+    except shapes.BadShape as error:
         raise QueryFault(str(error), place=node.place) from None
-    return _made(function, [constant(n) for n in numbers], node)
+
+
+_REGION = Column("", types.REGION, ucd="pos.outline")
+_MAKERS = {"point": POINT, "circle": CIRCLE, "polygon": POLYGON}
+
+
+def of_shapes(union: Sequence[shapes.Shape]) -> q.Value:
+    """Shapes that are the same for all rows as one value, of several of them their union."""
+    if len(union) > 1:
+        return q.Constant(regions.worded_all(union), _REGION)
+    ((kind, numbers),) = union
+    made = _MAKERS[kind]
+    return q.Apply(made, tuple(constant(n) for n in numbers), made.result(()))
 
 
 def distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
@@ -209,7 +245,7 @@ def spatial(operator: str, value: q.Value, other: q.Value) -> q.Condition | None
     """A geometry predicate compared with 1 or 0, or a DISTANCE with a radius, as a condition of its own."""
     if not isinstance(value, q.Apply):
         return None
-    if value.function in (CONTAINS, INTERSECTS):
+    if value.function.predicate and value.function.feature != "udf":
         truth = _truth(operator, other)
         return None if truth is None else q.Holds(value) if truth else q.Not(q.Holds(value))
     if value.function is DISTANCE and operator in ("<", "<=", ">", ">=") and other.column.type.numeric:

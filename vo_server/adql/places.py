@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from vo_server.adql import query as q
 from vo_server.model import types
@@ -40,10 +41,24 @@ def positions(source: q.Source) -> Iterator[tuple[str, Position]]:
             place = next(shown(leaf.query), None)
             if place is not None:
                 labels = leaf.query.labels
-                yield name, Position(labels[place[0]], labels[place[1]])
+                reaches = () if isinstance(leaf.query, q.Combined) else place.reaches
+                yield name, Position(labels[place.ra], labels[place.dec], reaches=reaches)
 
 
-def shown(query: q.Query) -> Iterator[tuple[int, int]]:
+class Shown(NamedTuple):
+    """Outputs of a SELECT that are the position of a source: their numbers, and those known to reach about it."""
+
+    name: str
+    ra: int
+    dec: int
+    reaches: tuple[tuple[str, float], ...]
+
+    @property
+    def outputs(self) -> tuple[int, int]:
+        return self.ra, self.dec
+
+
+def shown(query: q.Query) -> Iterator[Shown]:
     """Which two outputs of a query are the position of a published table, of one branch of a UNION at least.
 
     Not where rows are counted or cut off: what is left out then would change the rest. Nor of groups, unless they are
@@ -55,17 +70,24 @@ def shown(query: q.Query) -> Iterator[tuple[int, int]]:
         yield from shown(query.left)
         yield from shown(query.right)
     else:
-        yield from ((ra, dec) for _, ra, dec in of_outputs(query))
+        yield from of_outputs(query)
 
 
-def of_outputs(query: q.Select) -> Iterator[tuple[str, int, int]]:
+def of_outputs(query: q.Select) -> Iterator[Shown]:
     """The sources whose positions are among the outputs of a SELECT, and which outputs they are."""
     fields = [(n, o.value) for n, o in enumerate(query.outputs) if isinstance(o.value, q.Field)]
     numbers = {(field.source, field.name): n for n, field in reversed(fields)}
     for name, place in positions(query.source):
         ra, dec = numbers.get((name, place.ra)), numbers.get((name, place.dec))
         if ra is not None and dec is not None and grouped(query, name, place):
-            yield name, ra, dec
+            yield Shown(name, ra, dec, _reaches(query, name, place))
+
+
+def _reaches(query: q.Select, name: str, place: Position) -> tuple[tuple[str, float], ...]:
+    """The outputs that are regions of known reach about a position."""
+    known = dict(place.reaches)
+    fields = [(o.label, o.value) for o in query.outputs if known and isinstance(o.value, q.Field)]
+    return tuple((label, known[f.name]) for label, f in fields if f.source == name and f.name in known)
 
 
 def grouped(query: q.Select, name: str, place: Position) -> bool:
@@ -112,7 +134,7 @@ def _indexed(leaf: q.Source) -> Position | None:
 def _in_outputs(query: q.Select) -> Position | None:
     """A position among the outputs of a SELECT together with its index."""
     within = dict(leaves(query.source))
-    for name, ra, dec in of_outputs(query):
+    for name, ra, dec, _ in of_outputs(query):
         place = _indexed(within[name])
         if place is None:
             continue

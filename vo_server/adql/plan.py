@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from functools import cache, lru_cache, reduce
+from functools import cache, reduce
 from itertools import chain
 from math import inf, prod
 from typing import Any
@@ -19,8 +19,9 @@ import numpy as np
 from vo_server.adql import places
 from vo_server.adql import query as q
 from vo_server.adql.cells import part_of_index, stored
-from vo_server.adql.functions import CELL, CONTAINS, DISTANCE, INTERSECTS, NEAR, POINT, STRICTLY_NEAR
-from vo_server.adql.geometry import constant_shape, coordinates
+from vo_server.adql.extents import bounds, placed, position_of
+from vo_server.adql.functions import CELL, DISTANCE, NEAR, STRICTLY_NEAR
+from vo_server.adql.geometry import constant_shape
 from vo_server.adql.joins import Rows, linked
 from vo_server.adql.nearness import conjuncts, pairs, plain
 from vo_server.model import types
@@ -122,7 +123,7 @@ def _nearby(condition: q.Condition | None, known: Bounds, positions: Positions, 
     found: Bounds = {}
     for pair in (pair for c in conjuncts(condition) for pair in pairs(c)):
         for near in (pair, pair.turned()):
-            mine, other = _at_position(near.first, positions), _at_position(near.second, theirs)
+            mine, other = position_of(near.first, positions), position_of(near.second, theirs)
             if mine is None or other is None or mine not in known or other in known:
                 continue
             if isinstance(near.radius, q.Constant) and near.radius.value is not None:
@@ -169,7 +170,7 @@ def _narrowed(source: q.Source, name: str, ranges: Ranges) -> q.Source:
             return replace(source, left=left, right=right)
         case q.Derived(own, inner) if own == name:
             place = next(places.shown(inner), None)
-            return source if place is None else replace(source, query=_cut(inner, place, ranges))
+            return source if place is None else replace(source, query=_cut(inner, place.outputs, ranges))
         case _:
             return source
 
@@ -180,7 +181,7 @@ def _cut(query: q.Query, place: tuple[int, int], ranges: Ranges) -> q.Query:
         return query
     if isinstance(query, q.Combined):
         return replace(query, left=_cut(query.left, place, ranges), right=_cut(query.right, place, ranges))
-    name = next((name for name, *outputs in places.of_outputs(query) if tuple(outputs) == place), "")
+    name = next((found.name for found in places.of_outputs(query) if found.outputs == place), "")
     if name in places.scans(query.source):
         within = _within(name, dict(places.positions(query.source))[name], ranges)
         return replace(query, where=within if query.where is None else q.And((within, query.where)))
@@ -251,13 +252,9 @@ def _either(a: Bounds, b: Bounds) -> Bounds:
     return {name: cover.join(a[name], b[name]) for name in a.keys() & b.keys()}
 
 
-def _of_predicate(predicate: q.Apply, positions: Positions) -> Bounds:
-    for place, shape in _tests(predicate):
-        name = _at_position(place, positions)
-        if name is not None:
-            ranges = _cover(shape)
-            return {} if np.array_equal(ranges, cover.SKY) else {name: ranges}
-    return {}
+def _of_predicate(predicate: q.Apply, positions: Mapping[str, Position]) -> Bounds:
+    found = _near(predicate, positions) or bounds(predicate, positions)
+    return {} if found is None or np.array_equal(found[1], cover.SKY) else {found[0]: found[1]}
 
 
 def _of_cells(value: q.Value, spans: Sequence[tuple[q.Value, q.Value]]) -> Bounds:
@@ -273,20 +270,16 @@ def _of_cells(value: q.Value, spans: Sequence[tuple[q.Value, q.Value]]) -> Bound
     return {} if np.array_equal(found, cover.SKY) else {index.source: found}
 
 
-def _tests(predicate: q.Apply) -> Iterator[tuple[q.Value, Shape]]:
-    """The pairs of a value that must lie in, or touch, a constant shape for the predicate to be true."""
-    a, b, *rest = predicate.arguments
-    if predicate.function in (NEAR, STRICTLY_NEAR):
-        for value, other in ((a, b), (b, a)):
-            circle = _circle(other, rest[0])
-            if circle is not None:
-                yield value, circle
-        return
-    pairs = ((a, b), (b, a)) if predicate.function is INTERSECTS else ((a, b),)
-    for value, other in pairs if predicate.function in (CONTAINS, INTERSECTS) else ():
-        shape = constant_shape(other)
-        if shape is not None:
-            yield value, shape
+def _near(predicate: q.Apply, positions: Mapping[str, Position]) -> tuple[str, Ranges] | None:
+    """Where the index lies if a position is within a radius of a constant point."""
+    if predicate.function not in (NEAR, STRICTLY_NEAR):
+        return None
+    a, b, radius = predicate.arguments
+    for value, other in ((a, b), (b, a)):
+        circle, place = _circle(other, radius), placed(value, positions)
+        if circle is not None and place is not None:
+            return place[0], cover.of(circle)
+    return None
 
 
 def _circle(centre: q.Value, radius: q.Value) -> Shape | None:
@@ -294,25 +287,3 @@ def _circle(centre: q.Value, radius: q.Value) -> Shape | None:
     if point is None or not isinstance(radius, q.Constant) or radius.value is None:
         return None
     return "circle", (*point[1], float(radius.value))
-
-
-def _at_position(value: q.Value, positions: Positions) -> str | None:
-    """The source whose position a point is."""
-    if value.column.type is not types.POINT or not isinstance(value, q.Apply) or value.function is not POINT:
-        return None
-    ra, dec = coordinates(value)
-    if not (isinstance(ra, q.Field) and isinstance(dec, q.Field)) or ra.source != dec.source:
-        return None
-    position = positions.get(ra.source)
-    return ra.source if position and (ra.name, dec.name) == (position.ra, position.dec) else None
-
-
-@lru_cache(maxsize=512)
-def _cover(shape: Shape) -> Ranges:
-    match shape:
-        case "point", (lon, lat):
-            return cover.circle(lon, lat, 0.0)
-        case "circle", (lon, lat, radius):
-            return cover.circle(lon, lat, radius)
-        case _, ring:
-            return cover.polygon(list(zip(ring[::2], ring[1::2], strict=True)))

@@ -15,7 +15,7 @@ from vo_server.adql import query as q
 from vo_server.adql import tree
 from vo_server.adql.expressions import Expressions
 from vo_server.adql.faults import Faults, together
-from vo_server.adql.functions import common_type
+from vo_server.adql.functions import Function, common_type
 from vo_server.adql.groups import alike, bare, here, ungrouped
 from vo_server.adql.scope import Labels, Scope
 from vo_server.adql.sources import Common, Sources
@@ -53,11 +53,23 @@ def resolve(node: tree.Query, catalogue: Catalogue, text: str = "", lacks: froze
 def _check_offered(query: q.Query, node: tree.Query, lacks: frozenset[str]) -> None:
     """Whatever it was written as (REGION, CAST), what comes of it must be offered."""
     parts = (p for p in q.parts(query) if isinstance(p, q.Apply | q.Aggregate)) if lacks else ()
-    made = {part.function.name for part in parts if part.function is not None}
+    made = {name for part in parts if part.function is not None for name in _needed(part.function, part)}
     if made & lacks:
         calls = {getattr(c, "name", "CAST").upper(): c.place for c in _nodes(node, (tree.Call, tree.Cast))}
-        name = next((n for n in (*sorted(lacks), "REGION", "CAST") if n.upper() in calls), "")
-        raise QueryFault(f"{name or min(made & lacks)} is not offered by this service", place=calls.get(name.upper()))
+        missing = min(made & lacks)
+        words = (missing.partition("(")[0], *sorted(lacks), "REGION", "CAST")
+        name = next((n for n in words if n.upper() in calls), "")
+        said = missing if "(" in missing else name or missing
+        raise QueryFault(f"{said} is not offered by this service", place=calls.get(name.upper()))
+
+
+def _needed(function: Function, part: q.Apply | q.Aggregate) -> Iterator[str]:
+    """The function, and the types of the geometries that it works with."""
+    yield function.name
+    if isinstance(part, q.Apply) and function.parameters:
+        for n, argument in enumerate(part.arguments):
+            if function.parameter(n).kind == "geometry":
+                yield argument.column.type.name
 
 
 MAX_COLUMNS = 1600
@@ -260,7 +272,7 @@ class _Resolver:
 def _united(a: Column, b: Column, node: tree.SetOperation, a_null: bool, b_null: bool) -> Column:
     """The column of a set operation; one that is NULL throughout takes the other's type."""
     if a_null or b_null:
-        return a if b_null else a.but(type=b.type, length=b.length, unit=b.unit, ucd=b.ucd)
+        return a if b_null else a.but(type=b.type, length=b.length, unit=b.unit, ucd=b.ucd, label=b.label)
     type = common_type([a, b])
     if type is None:
         raise QueryFault(

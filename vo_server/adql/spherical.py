@@ -1,7 +1,8 @@
 """The sky as SQL elements without a default spelling: each engine says them its own way.
 
 Angles are in degrees. A geometry that is built from numbers keeps them, so that a test of a point against a circle
-is arithmetic; one that comes out of a column is a list of doubles (DALI 1.1 section 3.3).
+is arithmetic; one that comes out of a column is a list of doubles (DALI 1.1 section 3.3). A region is text in a column
+and a list where it is worked with (shapes.parts); a MOC is ASCII throughout.
 Compiling an element for a dialect that has no spelling for it raises sqlalchemy.exc.UnsupportedCompilationError.
 """
 
@@ -61,14 +62,14 @@ class Box(FunctionElement[Any]):
 
 
 class Area(FunctionElement[float]):
-    """Area(kind, geometry) in square degrees; a kind is "point", "circle" or "polygon"."""
+    """Area(kind, geometry) in square degrees; a kind is "point", "circle", "polygon" or "region"."""
 
     type = sa.Double()
     inherit_cache = True
 
 
 class Centroid(FunctionElement[Any]):
-    """The middle of a polygon, as a list of two doubles."""
+    """Centroid(kind, geometry): the middle of a geometry, as a list of two doubles."""
 
     inherit_cache = True
 
@@ -89,6 +90,68 @@ class Contains(FunctionElement[bool]):
 
 class Intersects(FunctionElement[bool]):
     """Intersects(kind, geometry, kind, geometry)."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+class Outline(FunctionElement[Any]):
+    """Outline(kind, text): the numbers of a geometry in words (STC-S, DALI); null where it is none of this kind."""
+
+    inherit_cache = True
+
+
+class Worded(FunctionElement[str]):
+    """Worded(kind, geometry): a geometry as the text that a region is in a column."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+class Numbered(FunctionElement[str]):
+    """The numbers of a geometry as a text, with blanks between them."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+class InMoc(FunctionElement[bool]):
+    """InMoc(lon, lat, moc): does a MOC hold a position?"""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+class MocContains(FunctionElement[bool]):
+    """MocContains(outer moc, inner moc)."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+class MocIntersects(FunctionElement[bool]):
+    """MocIntersects(moc, moc)."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+class MocArea(FunctionElement[float]):
+    """The area of a MOC in square degrees."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+class MocOf(FunctionElement[str]):
+    """MocOf(order, kind, geometry): the cells that a geometry meets, as a MOC."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+class MocTest(FunctionElement[bool]):
+    """MocTest("contains", "meets" or "within", moc, kind, geometry): does the MOC hold, meet, lie in the geometry?"""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -278,10 +341,11 @@ ELEMENTS: tuple[type[FunctionElement[Any]], ...] = (
     Distance, Near, StrictlyNear, Shape, Coordinate, Box, Area, Centroid, InPolygon, Contains, Intersects,
     IntegerDivision, Quotient, Remainder, Round, Truncate, Digits, Moment, Parsed, Random, Xor, Complement,
     CellCentre, Propagated, Rotated, Sexagesimal, HasWords, Counts,
+    Outline, Worded, Numbered, InMoc, MocContains, MocIntersects, MocArea, MocOf, MocTest,
 )  # fmt: skip
 
 
-EXACT = (Distance, Area)
+EXACT = (Distance, Area, MocArea)
 """Elements that are of the type they say on every engine, so that no cast need make sure of it."""
 
 
@@ -303,7 +367,10 @@ def fixed(value: str | float) -> Element:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A geometry on its way into SQL: its coordinates where they are known one by one, else one list of them."""
+    """A geometry on its way into SQL: its coordinates where they are known one by one, else one list of them.
+
+    The whole of a MOC is its text.
+    """
 
     kind: str
     coordinates: tuple[Element, ...] = ()
@@ -314,9 +381,14 @@ class Geometry:
         return self.coordinates[n] if self.whole is None else Coordinate(self.whole, fixed(n + 1))
 
     @property
-    def element(self) -> Element:
+    def numbers(self) -> Element:
         """The list of coordinates."""
         return Shape(*self.coordinates) if self.whole is None else self.whole
+
+    @property
+    def element(self) -> Element:
+        """What a column of such geometries holds."""
+        return Worded(fixed(self.kind), self.numbers) if self.kind == "region" else self.numbers
 
     @property
     def centre(self) -> tuple[Element, Element]:
@@ -330,13 +402,14 @@ def contains(inner: Geometry, outer: Geometry) -> Element:
         case "circle", "point":
             return Near(*inner.centre, *outer.centre, outer.coordinate(2))
         case "circle", "circle":
-            return Distance(*inner.centre, *outer.centre) + inner.coordinate(2) <= outer.coordinate(2)
+            within = Distance(*inner.centre, *outer.centre) + inner.coordinate(2) <= outer.coordinate(2)
+            return sa.or_(within, outer.coordinate(2) >= fixed(180.0))
         case "point", "point":
             return Near(*inner.centre, *outer.centre, fixed(0.0))
         case "polygon", "point":
-            return InPolygon(*inner.centre, outer.element)
+            return InPolygon(*inner.centre, outer.numbers)
         case _:
-            return Contains(fixed(outer.kind), outer.element, fixed(inner.kind), inner.element)
+            return Contains(fixed(outer.kind), outer.numbers, fixed(inner.kind), inner.numbers)
 
 
 def intersects(a: Geometry, b: Geometry) -> Element:
@@ -347,16 +420,16 @@ def intersects(a: Geometry, b: Geometry) -> Element:
         return contains(b, a)
     if a.kind == b.kind == "circle":
         return Near(*a.centre, *b.centre, a.coordinate(2) + b.coordinate(2))
-    return Intersects(fixed(a.kind), a.element, fixed(b.kind), b.element)
+    return Intersects(fixed(a.kind), a.numbers, fixed(b.kind), b.numbers)
 
 
 def area(shape: Geometry) -> Element:
     """The area of a geometry in square degrees."""
-    return Area(fixed(shape.kind), shape.element)
+    return MocArea(shape.numbers) if shape.kind == "moc" else Area(fixed(shape.kind), shape.numbers)
 
 
 def centroid(shape: Geometry) -> Geometry:
     """The middle of a geometry."""
-    if shape.kind == "polygon":
-        return Geometry("point", whole=Centroid(shape.element))
+    if shape.kind in ("polygon", "region"):
+        return Geometry("point", whole=Centroid(fixed(shape.kind), shape.numbers))
     return Geometry("point", shape.centre)

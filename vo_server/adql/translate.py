@@ -223,8 +223,10 @@ class _Translation:
     def _argument(self, function: Function, n: int, value: q.Value) -> Element | Geometry:
         if function.parameter(n).kind not in ("point", "geometry"):
             return self.value(value)
-        made = self._made(value)
-        return made if isinstance(made, Geometry) else Geometry(value.column.type.name.lower(), whole=made)
+        made, kind = self._made(value), value.column.type.name.lower()
+        if isinstance(made, Geometry):
+            return made
+        return Geometry(kind, whole=spherical.Outline(fixed(kind), made) if value.column.type is types.REGION else made)
 
     def _aggregate(self, node: q.Aggregate) -> Element:
         if node.argument is None:

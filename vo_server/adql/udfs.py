@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from vo_server.adql import spherical
 from vo_server.adql.functions import ANCESTOR, CELL, Function, Kind, Parameter, Rule
 from vo_server.adql.geometry import coordinates
+from vo_server.adql.mocs import FORMS
 from vo_server.adql.query import Apply, Constant, Value
 from vo_server.adql.spherical import Element, Geometry, fixed
 from vo_server.adql.units import computed_ucd
@@ -170,7 +171,7 @@ def _framed(arguments: tuple[Value, ...]) -> str | None:
             return "the frames are texts in single quotes"
         if frame not in frames.FRAMES:
             return f"the frame {frame!r} is not known here, only {', '.join(frames.FRAMES)}"
-    return None
+    return "a MOC is of ICRS and cannot be turned" if arguments[2].column.type is types.MOC else None
 
 
 def _in_frame(arguments: tuple[Value, ...]) -> Column:
@@ -180,7 +181,7 @@ def _in_frame(arguments: tuple[Value, ...]) -> Column:
 
 
 def _rotated(source: Element, target: Element, shape: Geometry) -> Geometry:
-    return Geometry(shape.kind, whole=spherical.Rotated(source, target, fixed(shape.kind), shape.element))
+    return Geometry(shape.kind, whole=spherical.Rotated(source, target, fixed(shape.kind), shape.numbers))
 
 
 def _fold_rotation(source: str, target: str, numbers: tuple[float, ...]) -> tuple[float, ...]:
@@ -419,7 +420,7 @@ NUMBERS = (
 
 # ------------------------------------------------------------------ all
 
-RECORDS = (*HEALPIX, *ASTROMETRY, *DATES, *TEXTS, *NUMBERS)
+RECORDS = (*FORMS, *HEALPIX, *ASTROMETRY, *DATES, *TEXTS, *NUMBERS)
 UDFS: dict[str, tuple[Function, ...]] = {
     name: tuple(f for f in RECORDS if f.name == name) for name in dict.fromkeys(f.name for f in RECORDS)
 }

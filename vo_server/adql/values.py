@@ -283,7 +283,9 @@ def shared(values: Sequence[q.Value]) -> Column:
     type = common_type(known) or known[0].type
     kinds = [v.column for v in values if not isinstance(v, q.Constant)] or known
     units, ucds = {c.unit for c in kinds}, {computed_ucd(c.ucd) for c in kinds}
-    return Column("", type, unit=units.pop() if len(units) == 1 else None, ucd=ucds.pop() if len(ucds) == 1 else None)
+    label = known[0].label if type.geometric and len({c.xtype for c in known}) == 1 else None
+    unit, ucd = (found.pop() if len(found) == 1 else None for found in (units, ucds))
+    return Column("", type, unit=unit, ucd=ucd, label=label)
 
 
 def together(options: Sequence[q.Value]) -> q.Constant | None:
@@ -335,13 +337,13 @@ def is_kind(value: q.Value, kind: str) -> bool:
         case "interval":
             return type.family == "array" and value.column.count == 2 and type.votable != "boolean"
         case _:
-            return type.family == "geometry"
+            return type.geometric
 
 
 def castable(source: types.Type, target: types.Type) -> bool:
     """Is there a CAST from one type to the other?"""
     whole = ("geometry", "array", "binary")
-    if target.family in whole or source.family in whole:
+    if target.family in whole or source.family in whole or source.geometric or target.geometric:
         return source is target
     if target.family == "time":
         return source.family in ("time", "text")
@@ -353,7 +355,8 @@ _CALLED = {"integer": "a number", "real": "a number", "text": "a text", "time": 
 
 def called(value: q.Value) -> str:
     """How a message calls a value."""
-    family = _CALLED.get(value.column.type.family, str(value.column.type))
+    type = value.column.type
+    family = _CALLED.get("geometry" if type.geometric else type.family, str(type))
     if isinstance(value, q.Field):
         return f"{value.column.name} ({family})"
     if isinstance(value, q.Constant):

@@ -30,8 +30,12 @@ CAST_TYPES = frozenset(
     {
         *("CHAR", "VARCHAR", "SMALLINT", "INTEGER", "BIGINT", "REAL", "DOUBLE PRECISION", "TIMESTAMP"),
         *("POINT", "CIRCLE", "POLYGON"),
+        *("REGION", "MOC"),
     }
 )
+OUR_TYPES = frozenset({"REGION", "MOC"})
+"""Those that the standard has no CAST to."""
+
 SIZED_TYPES = frozenset({"CHAR", "VARCHAR"})
 
 

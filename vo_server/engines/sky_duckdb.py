@@ -16,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from vo_server.adql import spherical
 from vo_server.adql.udfs import UNPLACED
 from vo_server.model import types
-from vo_server.sky import angles, cover, frames, motion, shapes
+from vo_server.sky import angles, cover, frames, mocs, motion, regions, shapes
 from vo_server.sky.vectors import Floats
 
 DIALECT = "duckdb"
@@ -60,6 +60,15 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.InPolygon: "vo_in_polygon(CAST({0} AS DOUBLE), CAST({1} AS DOUBLE), {2})",
     spherical.Contains: "vo_contains({all})",
     spherical.Intersects: "vo_intersects({all})",
+    spherical.Outline: "vo_outline({all})",
+    spherical.Worded: "vo_worded({all})",
+    spherical.Numbered: "array_to_string(list_transform({0}, lambda _n: CAST(_n AS VARCHAR)), ' ')",
+    spherical.InMoc: "vo_in_moc(CAST({0} AS DOUBLE), CAST({1} AS DOUBLE), {2})",
+    spherical.MocContains: "vo_moc_contains({all})",
+    spherical.MocIntersects: "vo_moc_intersects({all})",
+    spherical.MocArea: "vo_moc_area({all})",
+    spherical.MocOf: "vo_moc_of({all})",
+    spherical.MocTest: "vo_moc_test({all})",
     spherical.Cell: "vo_cell({all})",
     spherical.Cells: "unnest(vo_cells({all}))",
     spherical.Ancestor: "({0} >> {1})",
@@ -192,8 +201,8 @@ def _area(kind: str, numbers: list[float]) -> float:
     return shapes.area(_shape(kind, numbers))
 
 
-def _centroid(numbers: list[float]) -> list[float]:
-    return list(shapes.centroid(_shape("polygon", numbers)))
+def _centroid(kind: str, numbers: list[float]) -> list[float]:
+    return list(shapes.centroid(_shape(kind, numbers)))
 
 
 def _contains(outer: str, a: list[float], inner: str, b: list[float]) -> bool:
@@ -202,6 +211,53 @@ def _contains(outer: str, a: list[float], inner: str, b: list[float]) -> bool:
 
 def _intersects(kind: str, a: list[float], other: str, b: list[float]) -> bool:
     return shapes.intersects(_shape(kind, a), _shape(other, b))
+
+
+def _outline(kind: str, text: str) -> tuple[float, ...]:
+    return regions.outline(text) if kind == "region" else regions.single(kind, text)
+
+
+def _worded(kind: str, numbers: list[float]) -> str:
+    return regions.worded(kind, tuple(numbers))
+
+
+def _in_moc(lon: pa.ChunkedArray, lat: pa.ChunkedArray, moc: pa.ChunkedArray) -> pa.Array:
+    """Positions in MOCs: all at once for each MOC that there is."""
+    x, y = lon.to_numpy(), lat.to_numpy()
+    good = np.isfinite(x) & (np.abs(y) <= 90)
+    numbers, inside = np.zeros(len(good), dtype=np.int64), np.zeros(len(good), dtype=bool)
+    numbers[good] = cover.index(x[good], y[good])
+    known = ~(lon.is_null().to_numpy() | lat.is_null().to_numpy())
+    coded = moc.combine_chunks().dictionary_encode()
+    codes = coded.indices.fill_null(-1).to_numpy()
+    known &= codes >= 0
+    for code, text in enumerate(coded.dictionary.to_pylist()):
+        rows = np.flatnonzero((codes == code) & good)
+        try:
+            inside[rows] = mocs.holds(mocs.read(text)[1], numbers[rows])
+        except shapes.BadShape:
+            known[codes == code] = False
+    return pa.array(inside, mask=~known)
+
+
+def _moc_contains(outer: str, inner: str) -> bool:
+    return mocs.covers(mocs.read(outer)[1], mocs.read(inner)[1])
+
+
+def _moc_intersects(a: str, b: str) -> bool:
+    return mocs.overlap(mocs.read(a)[1], mocs.read(b)[1])
+
+
+def _moc_area(moc: str) -> float:
+    return mocs.area(mocs.read(moc)[1])
+
+
+def _moc_of(order: int, kind: str, numbers: list[float]) -> str:
+    return mocs.text(mocs.of(order, _shape(kind, numbers)), order)
+
+
+def _moc_test(test: str, moc: str, kind: str, numbers: list[float]) -> bool:
+    return mocs.TESTS[test](mocs.read(moc)[1], _shape(kind, numbers))
 
 
 def _cell_centre(order: pa.ChunkedArray, number: pa.ChunkedArray) -> pa.Array:
@@ -272,7 +328,15 @@ _FUNCTIONS: tuple[tuple[str, tuple[str, ...], str, Callable[..., pa.Array]], ...
     ("vo_cells", ("DOUBLE", "DOUBLE", "DOUBLE", "INTEGER"), "BIGINT[]", _cells),
     ("vo_box", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _box)),
     ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", _each(pa.float64(), _area)),
-    ("vo_centroid", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _centroid)),
+    ("vo_centroid", ("VARCHAR", "DOUBLE[]"), "DOUBLE[]", _each(_NUMBERS, _centroid)),
+    ("vo_outline", ("VARCHAR", "VARCHAR"), "DOUBLE[]", _each(_NUMBERS, _outline)),
+    ("vo_worded", ("VARCHAR", "DOUBLE[]"), "VARCHAR", _each(pa.string(), _worded)),
+    ("vo_in_moc", ("DOUBLE", "DOUBLE", "VARCHAR"), "BOOLEAN", _in_moc),
+    ("vo_moc_contains", ("VARCHAR", "VARCHAR"), "BOOLEAN", _each(pa.bool_(), _moc_contains)),
+    ("vo_moc_intersects", ("VARCHAR", "VARCHAR"), "BOOLEAN", _each(pa.bool_(), _moc_intersects)),
+    ("vo_moc_area", ("VARCHAR",), "DOUBLE", _each(pa.float64(), _moc_area)),
+    ("vo_moc_of", ("INTEGER", "VARCHAR", "DOUBLE[]"), "VARCHAR", _each(pa.string(), _moc_of)),
+    ("vo_moc_test", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "BOOLEAN", _each(pa.bool_(), _moc_test)),
     ("vo_cell_centre", ("INTEGER", "BIGINT"), "DOUBLE[]", _cell_centre),
     ("vo_propagated", ("DOUBLE",) * 8, "DOUBLE[]", _propagated),
     ("vo_rotated", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "DOUBLE[]", _rotated_all),

@@ -38,6 +38,15 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.InPolygon: "vo_in_polygon({all})",
     spherical.Contains: "vo_contains({all})",
     spherical.Intersects: "vo_intersects({all})",
+    spherical.Outline: "vo_outline({all})",
+    spherical.Worded: "vo_worded({all})",
+    spherical.Numbered: "vo_numbered({all})",
+    spherical.InMoc: "vo_in_moc({all})",
+    spherical.MocContains: "(vo_moc({0}) @> vo_moc({1}))",
+    spherical.MocIntersects: "(vo_moc({0}) && vo_moc({1}))",
+    spherical.MocArea: "vo_moc_area({all})",
+    spherical.MocOf: "vo_moc_of(CAST({0} AS INTEGER), {1}, {2})",
+    spherical.MocTest: "vo_moc_test({all})",
     spherical.Cell: "vo_cell({all})",
     spherical.Cells: "unnest(vo_cells({all}))",
     spherical.Ancestor: "(({0}) >> ({1}))",
@@ -65,8 +74,13 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Complement: "(~ ({0}))",
 }
 
-WITHOUT_PGSPHERE = frozenset({"POLYGON", "BOX"})
-"""The functions of the language that need pgSphere."""
+WITHOUT_PGSPHERE = frozenset(
+    {
+        *("POLYGON", "BOX", "REGION"),
+        *("MOC(order, geometry)", "CONTAINS(shape, MOC)", "CONTAINS(MOC, shape)", "INTERSECTS(MOC, shape)"),
+    }
+)
+"""The functions of the language that need pgSphere, and the types of which it knows more than to hand them on."""
 
 for _element, _template in _TEMPLATES.items():
     spherical.spell(DIALECT, _element, _template)
@@ -96,7 +110,7 @@ def functions(schema: str | None) -> list[str]:
     return [body for kind, body in zip(found[1::2], found[2::2], strict=True) if kind in wanted]
 
 
-_FILES = [Path(__file__).with_name(name) for name in ("sky_postgres.sql", "udfs_postgres.sql")]
+_FILES = [Path(__file__).with_name(name) for name in ("sky_postgres.sql", "udfs_postgres.sql", "mocs_postgres.sql")]
 
 
 def _axes(frame: str) -> str:

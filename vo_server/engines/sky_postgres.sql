@@ -454,6 +454,142 @@ RETURN CASE WHEN vo_on_sphere(circle) AND circle[3] BETWEEN 0 AND 90 THEN @ext@.
 CREATE FUNCTION vo_beyond(circle double precision[]) RETURNS double precision[] IMMUTABLE PARALLEL SAFE
 RETURN ARRAY[circle[1] + 180, -circle[2], greatest(180 - circle[3], 0)];
 
+-- part
+CREATE FUNCTION vo_numbered(numbers double precision[]) RETURNS text IMMUTABLE STRICT PARALLEL SAFE
+RETURN (SELECT string_agg(vo_text(x), ' ' ORDER BY n) FROM unnest(numbers) WITH ORDINALITY AS p (x, n));
+
+-- pgsphere
+-- One shape of a region by the word before its numbers.
+CREATE FUNCTION vo_worded_shape(name text, numbers double precision[]) RETURNS double precision[]
+IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN name = 'BOX' AND cardinality(numbers) = 4 THEN vo_box(numbers)
+    WHEN name IN ('POSITION', 'POINT') AND cardinality(numbers) = 2 AND vo_on_sphere(numbers)
+        OR name = 'CIRCLE' AND cardinality(numbers) = 3 AND vo_on_sphere(numbers) AND numbers[3] >= 0
+        OR name = 'POLYGON' AND vo_polygon(numbers) IS NOT NULL THEN numbers END;
+
+-- pgsphere
+-- The numbers of a geometry in words, NaN between the shapes of a union; sky/regions.py says the same.
+CREATE FUNCTION vo_outline(kind text, said text) RETURNS double precision[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    words text[] := string_to_array(btrim(regexp_replace(upper(said), '[,()\s]+', ' ', 'g')), ' ');
+    word text;
+    name text;
+    numbers double precision[] := '{}';
+    part double precision[];
+    found double precision[];
+    parts integer := 0;
+BEGIN
+    IF kind <> 'region' AND words[1] !~ '^[A-Z]' THEN
+        words := upper(kind) || words;
+    ELSIF words[1] = 'UNION' THEN
+        words := words[2:];
+    END IF;
+    FOREACH word IN ARRAY words || '.'::text LOOP
+        IF word IN ('POSITION', 'POINT', 'CIRCLE', 'BOX', 'POLYGON', '.') THEN
+            IF name IS NOT NULL THEN
+                part := vo_worded_shape(name, numbers);
+                IF part IS NULL THEN
+                    RETURN NULL;
+                END IF;
+                found := CASE WHEN parts = 0 THEN part ELSE found || 'NaN'::double precision || part END;
+                parts := parts + 1;
+            END IF;
+            name := word;
+            numbers := '{}';
+        ELSIF word ~ '^[-+]?(\d+\.?\d*|\.\d+)(E[-+]?\d{1,2})?$' THEN
+            IF name IS NULL THEN
+                RETURN NULL;
+            END IF;
+            numbers := numbers || word::double precision;
+        ELSIF word NOT IN ('ICRS', 'FK5', 'J2000', 'UNKNOWNFRAME', 'UNKNOWNREFPOS', 'TOPOCENTER', 'GEOCENTER',
+            'BARYCENTER', 'HELIOCENTER', 'SPHERICAL2', 'CARTESIAN2') THEN
+            RETURN NULL;
+        END IF;
+    END LOOP;
+    RETURN CASE WHEN kind = 'region' OR parts = 1 AND vo_kind('region', found) = kind THEN found END;
+END $$;
+
+-- pgsphere
+-- What the numbers are: of a region this is told by how many they are.
+CREATE FUNCTION vo_kind(kind text, numbers double precision[]) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN kind <> 'region' THEN kind WHEN cardinality(numbers) = 2 THEN 'point'
+    WHEN cardinality(numbers) = 3 THEN 'circle' ELSE 'polygon' END;
+
+-- pgsphere
+-- The shapes of which a region is the union; any other shape is one of itself.
+CREATE FUNCTION vo_parts(kind text, numbers double precision[]) RETURNS TABLE (named text, part double precision[])
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    x double precision;
+BEGIN
+    part := '{}';
+    FOREACH x IN ARRAY numbers LOOP
+        IF x = 'NaN' AND kind = 'region' THEN
+            named := vo_kind(kind, part);
+            RETURN NEXT;
+            part := '{}';
+        ELSE
+            part := part || x;
+        END IF;
+    END LOOP;
+    named := vo_kind(kind, part);
+    RETURN NEXT;
+END $$;
+
+-- pgsphere
+CREATE FUNCTION vo_is_union(kind text, numbers double precision[]) RETURNS boolean IMMUTABLE PARALLEL SAFE
+RETURN kind = 'region' AND array_position(numbers, 'NaN') IS NOT NULL;
+
+-- pgsphere
+CREATE FUNCTION vo_worded(kind text, numbers double precision[]) RETURNS text IMMUTABLE STRICT PARALLEL SAFE
+RETURN (SELECT string_agg(named || ' ' || vo_numbered(part), ' ' ORDER BY n)
+    FROM vo_parts(kind, numbers) WITH ORDINALITY AS p (named, part, n));
+
+-- part
+-- A MOC is a set of ranges of cells in order 29 (MOC 2.0 section 4.3.2); null for a text that is none.
+CREATE FUNCTION vo_moc(said text) RETURNS int8multirange LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    token text[];
+    nested integer;
+    low bigint;
+    high bigint;
+    found int8range[] := '{}';
+BEGIN
+    IF said ~ '[^0-9/,\s-]' THEN
+        RETURN NULL;
+    END IF;
+    FOR token IN SELECT regexp_matches(said, '(\d+)\s*/|(\d+)(?:\s*-\s*(\d+))?|([^\s,])', 'g') LOOP
+        IF token[4] IS NOT NULL OR token[1] IS NULL AND nested IS NULL OR length(ltrim(token[1], '0')) > 2
+            OR length(ltrim(token[2], '0')) > 18 OR length(ltrim(token[3], '0')) > 18 THEN
+            RETURN NULL;
+        ELSIF token[1] IS NOT NULL THEN
+            nested := token[1];
+            IF nested > 29 THEN
+                RETURN NULL;
+            END IF;
+        ELSE
+            low := token[2];
+            high := coalesce(token[3], token[2]);
+            IF low > high OR high >= 12::bigint << (2 * nested) THEN
+                RETURN NULL;
+            END IF;
+            found := found || int8range(low << (58 - 2 * nested), (high + 1) << (58 - 2 * nested));
+        END IF;
+    END LOOP;
+    RETURN CASE WHEN nested IS NOT NULL THEN (SELECT coalesce(range_agg(r), '{}') FROM unnest(found) AS r) END;
+END $$;
+
+-- part
+CREATE FUNCTION vo_in_moc(lon double precision, lat double precision, moc text) RETURNS boolean
+IMMUTABLE STRICT PARALLEL SAFE
+RETURN coalesce(vo_moc(moc) @> vo_cell(lon, lat, 29), CASE WHEN vo_moc(moc) IS NOT NULL THEN false END);
+
+-- part
+CREATE FUNCTION vo_moc_area(moc text) RETURNS double precision IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE WHEN vo_moc(moc) IS NOT NULL THEN (SELECT coalesce(sum((upper(r) - lower(r))::double precision), 0)
+    / (12::bigint << 58) * 4 * pi() * power(180 / pi(), 2) FROM unnest(vo_moc(moc)) AS r) END;
+
 -- pgsphere
 CREATE FUNCTION vo_contains(kind text, a double precision[], inner_kind text, b double precision[]) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -461,6 +597,15 @@ DECLARE
     p @ext@.spoly := vo_polygon(CASE kind WHEN 'polygon' THEN a ELSE NULL END);
     q @ext@.spoly := vo_polygon(CASE inner_kind WHEN 'polygon' THEN b ELSE NULL END);
 BEGIN
+    IF vo_is_union(inner_kind, b) THEN
+        RETURN (SELECT CASE WHEN count(held) = count(*) THEN bool_and(held) END
+            FROM (SELECT vo_contains(kind, a, named, part) AS held FROM vo_parts(inner_kind, b)) AS each);
+    ELSIF vo_is_union(kind, a) THEN
+        RETURN (SELECT CASE WHEN count(held) = count(*) THEN bool_or(held) END
+            FROM (SELECT vo_contains(named, part, inner_kind, b) AS held FROM vo_parts(kind, a)) AS each);
+    ELSIF 'region' IN (kind, inner_kind) THEN
+        RETURN vo_contains(vo_kind(kind, a), a, vo_kind(inner_kind, b), b);
+    END IF;
     IF kind = 'polygon' AND p IS NULL OR inner_kind = 'polygon' AND q IS NULL
         OR kind <> 'polygon' AND NOT vo_on_sphere(a) OR inner_kind <> 'polygon' AND NOT vo_on_sphere(b)
         OR kind = 'circle' AND a[3] < 0 OR inner_kind = 'circle' AND b[3] < 0 THEN
@@ -473,6 +618,10 @@ BEGIN
             RETURN CASE WHEN a[3] >= 180 THEN true
                 WHEN a[3] <= 90 THEN @ext@.scircle_contains_polygon(vo_circle(a), q)
                 ELSE NOT @ext@.spoly_overlap_circle(q, vo_circle(vo_beyond(a))) END;
+        WHEN 'polygon point' THEN RETURN vo_in_polygon(b[1], b[2], a);
+        WHEN 'circle point' THEN RETURN vo_near(b[1], b[2], a[1], a[2], a[3]);
+        WHEN 'point point' THEN RETURN vo_near(b[1], b[2], a[1], a[2], 0);
+        WHEN 'circle circle' THEN RETURN a[3] >= 180 OR vo_distance(a[1], a[2], b[1], b[2]) + b[3] <= a[3];
         ELSE RETURN false;
     END CASE;
 END $$;
@@ -483,6 +632,20 @@ LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     p @ext@.spoly;
 BEGIN
+    IF vo_is_union(kind, a) THEN
+        RETURN (SELECT CASE WHEN count(met) = count(*) THEN bool_or(met) END
+            FROM (SELECT vo_intersects(named, part, other, b) AS met FROM vo_parts(kind, a)) AS each);
+    ELSIF vo_is_union(other, b) THEN
+        RETURN vo_intersects(other, b, kind, a);
+    ELSIF 'region' IN (kind, other) THEN
+        RETURN vo_intersects(vo_kind(kind, a), a, vo_kind(other, b), b);
+    ELSIF kind = 'point' THEN
+        RETURN vo_contains(other, b, kind, a);
+    ELSIF other = 'point' THEN
+        RETURN vo_contains(kind, a, other, b);
+    ELSIF kind = 'circle' AND other = 'circle' THEN
+        RETURN vo_near(a[1], a[2], b[1], b[2], a[3] + b[3]);
+    END IF;
     IF kind = 'circle' THEN
         RETURN vo_intersects(other, b, kind, a);
     END IF;
@@ -497,11 +660,19 @@ BEGIN
 END $$;
 
 -- pgsphere
-CREATE FUNCTION vo_area(kind text, numbers double precision[]) RETURNS double precision
+CREATE FUNCTION vo_area_of_one(kind text, numbers double precision[]) RETURNS double precision
 IMMUTABLE PARALLEL SAFE
 RETURN CASE kind WHEN 'polygon' THEN @ext@.area(vo_polygon(numbers)) * power(180 / pi(), 2)
     WHEN 'circle' THEN vo_area_of_circle(numbers)
     ELSE CASE WHEN vo_on_sphere(numbers) THEN 0 END END;
+
+-- pgsphere
+-- Of a union whose parts lie apart their sum.
+CREATE FUNCTION vo_area(kind text, numbers double precision[]) RETURNS double precision IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN NOT vo_is_union(kind, numbers) THEN vo_area_of_one(vo_kind(kind, numbers), numbers)
+    WHEN NOT EXISTS (SELECT 1 FROM vo_parts(kind, numbers) WITH ORDINALITY AS p (k, a, n),
+        vo_parts(kind, numbers) WITH ORDINALITY AS q (l, b, m) WHERE n < m AND vo_intersects(k, a, l, b))
+    THEN (SELECT sum(vo_area_of_one(named, part)) FROM vo_parts(kind, numbers)) END;
 
 -- no pgsphere
 CREATE FUNCTION vo_area(kind text, numbers double precision[]) RETURNS double precision IMMUTABLE PARALLEL SAFE
@@ -510,7 +681,7 @@ RETURN CASE kind WHEN 'circle' THEN vo_area_of_circle(numbers)
 
 -- pgsphere
 -- The mean of all directions in a polygon: half of each side's angle along the pole of that side.
-CREATE FUNCTION vo_centroid(ring double precision[]) RETURNS double precision[]
+CREATE FUNCTION vo_centroid(kind text, ring double precision[]) RETURNS double precision[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     size integer := cardinality(ring);
@@ -523,8 +694,12 @@ DECLARE
     middle double precision[] := '{0,0,0}';
     lon double precision;
 BEGIN
-    IF vo_polygon(ring) IS NULL THEN
+    IF vo_kind(kind, ring) <> 'polygon' THEN
+        RETURN ring[1:2];
+    ELSIF vo_is_union(kind, ring) OR vo_polygon(ring) IS NULL THEN
         RETURN NULL;
+    ELSIF ring[1:2] = ring[size - 1:size] THEN
+        RETURN vo_centroid(kind, ring[1:size - 2]);
     END IF;
     FOR i IN 1..size BY 2 LOOP
         v := vo_vector(ring[i], ring[i + 1]);

@@ -40,7 +40,7 @@ WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4 OR psc._
 ----------------------------------------------------------------------------------------------------
 -- SELECT DISTANCE(ra, dec, 10.5, 41.25) AS d, AREA(CIRCLE(ra, dec, 1.5)), COORD1(CENTROID(POLYGON(ra, dec, 1, 2, 3, 4))), POINT(ra, dec) FROM psc ORDER BY d
 
-SELECT vo_distance(psc.ra, psc.dec, $1, $2) AS d, vo_area('circle', vo_shape(CAST(list_value(psc.ra, psc.dec, $3) AS DOUBLE[]))) AS area_1, CAST(list_extract(vo_centroid(vo_shape(CAST(list_value(psc.ra, psc.dec, $4, $5, $6, $7) AS DOUBLE[]))), 1) AS DOUBLE PRECISION) AS coord1_1, vo_shape(CAST(list_value(psc.ra, psc.dec) AS DOUBLE[])) AS point_ra
+SELECT vo_distance(psc.ra, psc.dec, $1, $2) AS d, vo_area('circle', vo_shape(CAST(list_value(psc.ra, psc.dec, $3) AS DOUBLE[]))) AS area_1, CAST(list_extract(vo_centroid('polygon', vo_shape(CAST(list_value(psc.ra, psc.dec, $4, $5, $6, $7) AS DOUBLE[]))), 1) AS DOUBLE PRECISION) AS coord1_1, vo_shape(CAST(list_value(psc.ra, psc.dec) AS DOUBLE[])) AS point_ra
 FROM twomass.psc AS psc ORDER BY d ASC
 -- [10.5, 41.25, 1.5, 1, 2, 3, 4]
 
@@ -49,8 +49,8 @@ FROM twomass.psc AS psc ORDER BY d ASC
 
 SELECT psc.ra
 FROM twomass.psc AS psc
-WHERE vo_intersects('circle', vo_shape(CAST(list_value(psc.ra, psc.dec, $1) AS DOUBLE[])), 'polygon', vo_shape(CAST(list_value($2, $3, $4, $3, $5, $6, $7, $6) AS DOUBLE[])))
--- [0.25, 9.513810318565774, 40.49580845026871, 11.486189681434226, 11.50909137940211, 41.99558112569597, 9.490908620597889]
+WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4 OR psc._healpix BETWEEN $5 AND $6 OR psc._healpix BETWEEN $7 AND $8) AND vo_intersects('circle', vo_shape(CAST(list_value(psc.ra, psc.dec, $9) AS DOUBLE[])), 'polygon', vo_shape(CAST(list_value($10, $11, $12, $11, $13, $14, $15, $14) AS DOUBLE[])))
+-- [184478809687326720, 184647584722190335, 187605271000907776, 187669317553225727, 190370817622671360, 190787532529598463, 193654783976931328, 193690243226927103, 0.25, 9.513810318565774, 40.49580845026871, 11.486189681434226, 11.50909137940211, 41.99558112569597, 9.490908620597889]
 
 ----------------------------------------------------------------------------------------------------
 -- SELECT ra FROM psc WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE(10.5, 41.25, 150.5))
@@ -89,3 +89,50 @@ WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4 OR psc._
 SELECT vo_cell_centre(CAST($1 AS INTEGER), CAST(psc.pts_key AS BIGINT)) AS ivo_healpix_center_pts_key, vo_rotated($2, $3, 'point', vo_shape(CAST(list_value(psc.ra, psc.dec) AS DOUBLE[]))) AS ivo_geom_transform_1, vo_propagated(psc.ra, psc.dec, CAST(NULL AS INTEGER), psc.j_m, CAST(NULL AS INTEGER), CAST(NULL AS INTEGER), $4, $5) AS ivo_epoch_prop_pos_ra
 FROM twomass.psc AS psc
 -- [8, 'ICRS', 'GALACTIC', 2000, 2016]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT designation FROM psc WHERE 1 = CONTAINS(POINT(ra, dec), MOC('6/1-3 7/20'))
+
+SELECT psc.designation
+FROM twomass.psc AS psc
+WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4) AND ((psc._healpix >> $5) IN (SELECT unnest(CAST($6 AS BIGINT[])) AS cell) OR (psc._healpix >> $7) IN (SELECT unnest(CAST($8 AS BIGINT[])) AS cell))
+-- [70368744177664, 281474976710655, 351843720888320, 369435906932735, 46, (1, 2, 3), 44, (20,)]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT designation FROM psc WHERE 1 = CONTAINS(POINT(10, 20), CIRCLE(ra, dec, 0.25))
+
+SELECT psc.designation
+FROM twomass.psc AS psc
+WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4 OR psc._healpix BETWEEN $5 AND $6 OR psc._healpix BETWEEN $7 AND $8) AND vo_near($9, $10, psc.ra, psc.dec, $11)
+-- [1397739657000648704, 1397743161693962239, 1397747559740473344, 1397768106864017407, 1397774291616923648, 1397776009603842047, 1397787142159073280, 1397788860145991679, 10, 20, 0.25]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT CONTAINS(CIRCLE(10, 20, 1), MOC(6, CIRCLE(10, 20, 2))) AS held, MOC(3, POINT(10, 20)) AS moc, AREA(MOC('6/1')) AS how_large,
+--        CONTAINS(CIRCLE(ra, dec, 0.5), MOC('6/1-3')) AS per_row, MOC(8, CIRCLE(ra, dec, 0.5)) AS cells FROM psc
+
+SELECT CAST($1 AS INTEGER) AS held, CAST($2 AS VARCHAR) AS moc, vo_moc_area($3) AS how_large, CAST(CAST(vo_moc_test('contains', $4, 'circle', vo_shape(CAST(list_value(psc.ra, psc.dec, $5) AS DOUBLE[]))) AS INTEGER) AS INTEGER) AS per_row, CAST(vo_moc_of($6, 'circle', vo_shape(CAST(list_value(psc.ra, psc.dec, $5) AS DOUBLE[]))) AS VARCHAR) AS cells
+FROM twomass.psc AS psc
+-- [1, '3/310', '6/1', '6/1-3', 0.5, 8]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT CAST(designation AS POINT) AS place, CAST(POINT(ra, dec) AS VARCHAR) AS words, CAST(CIRCLE(ra, dec, 1.5) AS REGION) AS outline FROM psc
+
+SELECT vo_outline('point', psc.designation) AS place, CAST(array_to_string(list_transform(vo_shape(CAST(list_value(psc.ra, psc.dec) AS DOUBLE[])), lambda _n: CAST(_n AS VARCHAR)), ' ') AS VARCHAR) AS words, CAST(vo_worded('region', vo_shape(CAST(list_value(psc.ra, psc.dec, $1) AS DOUBLE[]))) AS VARCHAR) AS outline
+FROM twomass.psc AS psc
+-- [1.5]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT designation FROM psc WHERE 1 = INTERSECTS(CAST(designation AS REGION), REGION('UNION ICRS (CIRCLE 10 20 1.5 CIRCLE 50 20 1.5)'))
+
+SELECT psc.designation
+FROM twomass.psc AS psc
+WHERE vo_intersects('region', vo_outline('region', CAST(psc.designation AS VARCHAR)), 'region', vo_outline('region', $1))
+-- ['circle 10.0 20.0 1.5 circle 50.0 20.0 1.5']
+
+----------------------------------------------------------------------------------------------------
+-- SELECT designation FROM psc WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE('GALACTIC', 10, 20, 0.25))
+
+SELECT psc.designation
+FROM twomass.psc AS psc
+WHERE (psc._healpix BETWEEN $1 AND $2 OR psc._healpix BETWEEN $3 AND $4 OR psc._healpix BETWEEN $5 AND $6 OR psc._healpix BETWEEN $7 AND $8) AND vo_near(psc.ra, psc.dec, $9, $10, $11)
+-- [2167970160965582848, 2167977376510640127, 2167981843276627968, 2167990570650173439, 2168066505671966720, 2168069666767896575, 2168078600299872256, 2168092206756265983, 254.28494358415128, -9.782228772216493, 0.25]

@@ -25,7 +25,7 @@ WHERE (psc._healpix BETWEEN $1::BIGINT AND $2::BIGINT OR psc._healpix BETWEEN $3
 ----------------------------------------------------------------------------------------------------
 -- SELECT AREA(CIRCLE(ra, dec, j_m)), CENTROID(BOX(ra, dec, 1, 2)), POINT(ra, dec) FROM psc
 
-SELECT vo_area('circle', vo_shape(CAST(ARRAY[psc.ra, psc.dec, psc.j_m] AS DOUBLE PRECISION[]))) AS area_1, vo_centroid(vo_box(vo_shape(CAST(ARRAY[psc.ra, psc.dec, $1::INTEGER, $2::INTEGER] AS DOUBLE PRECISION[])))) AS centroid_1, vo_shape(CAST(ARRAY[psc.ra, psc.dec] AS DOUBLE PRECISION[])) AS point_ra
+SELECT vo_area('circle', vo_shape(CAST(ARRAY[psc.ra, psc.dec, psc.j_m] AS DOUBLE PRECISION[]))) AS area_1, vo_centroid('polygon', vo_box(vo_shape(CAST(ARRAY[psc.ra, psc.dec, $1::INTEGER, $2::INTEGER] AS DOUBLE PRECISION[])))) AS centroid_1, vo_shape(CAST(ARRAY[psc.ra, psc.dec] AS DOUBLE PRECISION[])) AS point_ra
 FROM twomass.psc AS psc
 -- [1, 2]
 
@@ -34,7 +34,7 @@ FROM twomass.psc AS psc
 
 SELECT CAST($1::INTEGER AS INTEGER) AS col_1
 FROM twomass.psc AS psc
-WHERE NOT vo_intersects('circle', vo_shape(CAST(ARRAY[psc.ra, psc.dec, $1::INTEGER] AS DOUBLE PRECISION[])), 'polygon', vo_shape(CAST(ARRAY[$2::FLOAT, $3::FLOAT, $4::FLOAT, $5::FLOAT, $6::FLOAT, $7::FLOAT, $8::FLOAT, $7::FLOAT] AS DOUBLE PRECISION[]))) OR vo_distance(psc.ra, psc.dec, $9::INTEGER, $10::INTEGER) + $1::INTEGER <= $11::INTEGER
+WHERE NOT vo_intersects('circle', vo_shape(CAST(ARRAY[psc.ra, psc.dec, $1::INTEGER] AS DOUBLE PRECISION[])), 'polygon', vo_shape(CAST(ARRAY[$2::FLOAT, $3::FLOAT, $4::FLOAT, $5::FLOAT, $6::FLOAT, $7::FLOAT, $8::FLOAT, $7::FLOAT] AS DOUBLE PRECISION[]))) OR vo_distance(psc.ra, psc.dec, $9::INTEGER, $10::INTEGER) + $1::INTEGER <= $11::INTEGER OR $11::INTEGER >= 180.0
 -- [1, 9.471271786473437, 18.999249028934965, 10.528728213526561, 18.999249028934962, 10.535488928329714, 20.99916280131439, 9.464511071670287, 10, 20, 5]
 
 ----------------------------------------------------------------------------------------------------
@@ -95,3 +95,33 @@ FROM (SELECT CAST(CAST(NULL AS VARCHAR) AS VARCHAR) AS a
 FROM twomass.psc AS psc) AS anon_1 UNION SELECT anon_2.point_ra
 FROM (SELECT vo_shape(CAST(ARRAY[psc_2.ra, psc_2.dec] AS DOUBLE PRECISION[])) AS point_ra
 FROM twomass.psc AS psc_2) AS anon_2
+
+----------------------------------------------------------------------------------------------------
+-- SELECT designation FROM psc WHERE 1 = CONTAINS(POINT(ra, dec), MOC('6/1-3 7/20'))
+
+SELECT psc.designation
+FROM twomass.psc AS psc
+WHERE (psc._healpix BETWEEN $1::BIGINT AND $2::BIGINT OR psc._healpix BETWEEN $3::BIGINT AND $4::BIGINT) AND (((psc._healpix) >> ($5::INTEGER)) IN (SELECT unnest(CAST($6::BIGINT[] AS BIGINT[])) AS cell) OR ((psc._healpix) >> ($7::INTEGER)) IN (SELECT unnest(CAST($8::BIGINT[] AS BIGINT[])) AS cell))
+-- [70368744177664, 281474976710655, 351843720888320, 369435906932735, 46, (1, 2, 3), 44, (20,)]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT AREA(MOC('6/1')) AS how_large, CONTAINS(POINT(ra, dec), CAST(designation AS MOC)) AS inside FROM psc
+
+SELECT vo_moc_area($1::VARCHAR) AS how_large, CAST(CAST(CAST(vo_in_moc(psc.ra, psc.dec, CAST(psc.designation AS VARCHAR)) AS INTEGER) AS INTEGER) AS INTEGER) AS inside
+FROM twomass.psc AS psc
+-- ['6/1']
+
+----------------------------------------------------------------------------------------------------
+-- SELECT CAST(designation AS POINT) AS place, CAST(POINT(ra, dec) AS VARCHAR) AS words, CAST(CIRCLE(ra, dec, 1.5) AS REGION) AS outline FROM psc
+
+SELECT vo_outline('point', psc.designation) AS place, CAST(vo_numbered(vo_shape(CAST(ARRAY[psc.ra, psc.dec] AS DOUBLE PRECISION[]))) AS VARCHAR) AS words, CAST(vo_worded('region', vo_shape(CAST(ARRAY[psc.ra, psc.dec, $1::FLOAT] AS DOUBLE PRECISION[]))) AS VARCHAR) AS outline
+FROM twomass.psc AS psc
+-- [1.5]
+
+----------------------------------------------------------------------------------------------------
+-- SELECT designation FROM psc WHERE 1 = INTERSECTS(CAST(designation AS REGION), REGION('UNION ICRS (CIRCLE 10 20 1.5 CIRCLE 50 20 1.5)'))
+
+SELECT psc.designation
+FROM twomass.psc AS psc
+WHERE vo_intersects('region', vo_outline('region', CAST(psc.designation AS VARCHAR)), 'region', vo_outline('region', $1::VARCHAR))
+-- ['circle 10.0 20.0 1.5 circle 50.0 20.0 1.5']

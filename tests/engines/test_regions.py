@@ -1,0 +1,469 @@
+"""Regions and MOCs as values: what an engine says of columns of them is what S2 and HEALPix say of each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import astropy.units as u
+import mocpy
+import numpy as np
+import pytest
+from astropy.coordinates import Latitude, Longitude, SkyCoord
+
+from vo_server.errors import QueryFault
+from vo_server.sky import cover, mocs, regions, shapes
+
+
+def shape(text: str | None) -> shapes.Shape | None:
+    """The region of a text as sky/ reads it, which its own tests compare with S2."""
+    try:
+        return None if text is None else ("region", regions.outline(text))
+    except shapes.BadShape:
+        return None
+
+
+def listed(kind: str, numbers: list[float] | None) -> shapes.Shape | None:
+    return None if numbers is None else (kind, tuple(numbers))
+
+
+def wanted(rows: list[shapes.Shape | None], test: Any) -> list[int | None]:
+    return [None if s is None else int(test(s)) for s in rows]
+
+
+SHAPES = {
+    "POINT(10.2, 20.1)": ("point", (10.2, 20.1)),
+    "CIRCLE(10, 20, 1.5)": ("circle", (10.0, 20.0, 1.5)),
+    "CIRCLE(10, 20, 20)": ("circle", (10.0, 20.0, 20.0)),
+    "CIRCLE(0, 90, 3)": ("circle", (0.0, 90.0, 3.0)),
+    "POLYGON(5, 15, 15, 15, 15, 25, 5, 25)": ("polygon", (5.0, 15, 15, 15, 15, 25, 5, 25)),
+    "POLYGON(357, -3, 3, -3, 3, 3, 357, 3)": ("polygon", (357.0, -3, 3, -3, 3, 3, 357, 3)),
+    "REGION('UNION ICRS (CIRCLE 10 20 1.1 CIRCLE 190 -20 2)')": ("region", (10.0, 20, 1.1, np.nan, 190, -20, 2)),
+}
+
+
+@pytest.mark.parametrize("text", SHAPES)
+def test_region_columns_against_constant_shapes(world: Any, text: str) -> None:
+    """By the index and without it, and as a value of each row."""
+    other = SHAPES[text]
+    rows = [shape(r) for r in world.footprints["s_region"]]
+    outlines = [listed("polygon", r) for r in world.footprints["outline"]]
+    for column, known in (("s_region", rows), ("outline", outlines)):
+        tests = {
+            f"INTERSECTS({column}, {text})": wanted(known, lambda s: shapes.intersects(s, other)),
+            f"INTERSECTS({text}, {column})": wanted(known, lambda s: shapes.intersects(s, other)),
+            f"CONTAINS({column}, {text})": wanted(known, lambda s: shapes.contains(other, s)),
+            f"CONTAINS({text}, {column})": wanted(known, lambda s: shapes.contains(s, other)),
+        }
+        for call, answer in tests.items():
+            assert world.values(f"SELECT {call} FROM sky.footprints ORDER BY id") == answer, call
+            where = f"SELECT id FROM sky.footprints WHERE 1 = {call} ORDER BY id"
+            hits = [i for i, yes in enumerate(answer) if yes]
+            assert world.values(where) == world.values(where, planned=False) == hits, call
+
+
+def test_the_index_serves_regions_of_known_reach(world: Any) -> None:
+    for call in (
+        "INTERSECTS(s_region, CIRCLE(10, 20, 1))",
+        "CONTAINS(POINT(10, 20), outline)",
+        "CONTAINS(POINT(10, 20), CIRCLE(ra, dec, 0.5))",
+        "CONTAINS(POINT(10, 20), BOX(ra, dec, 0.5, 1))",
+        "CONTAINS(POINT(ra, dec), MOC('6/1-3'))",
+    ):
+        assert "Within" in repr(world.query(f"SELECT id FROM sky.footprints WHERE 1 = {call}")), call
+        assert "Within" not in repr(world.query(f"SELECT id FROM sky.footprints WHERE 0 = {call}")), call
+    derived = "SELECT id FROM (SELECT id, ra AS x, dec AS y, s_region AS r FROM sky.footprints) AS f WHERE {} = 1"
+    assert "Within" in repr(world.query(derived.format("CONTAINS(POINT(10, 20), r)")))
+    other = (
+        "SELECT 1 FROM (SELECT a.ra, a.dec, b.s_region FROM sky.footprints AS a, sky.footprints AS b) AS f WHERE {} = 1"
+    )
+    assert "Within" not in repr(world.query(other.format("CONTAINS(POINT(10, 20), s_region)")))
+    view = "SELECT id FROM sky.fp_footprints WHERE 1 = CONTAINS(POINT(10, 20), footprint)"
+    assert "Within" in repr(world.query(view))
+    assert world.values(view) == world.values(view, planned=False)
+
+
+@pytest.mark.parametrize(
+    "circle", ["CIRCLE(ra, dec, 1.5)", "BOX(ra, dec, 2, 1)", "CIRCLE(POINT(ra, dec), 170)", "CIRCLE(ra, dec, 0)"]
+)
+@pytest.mark.parametrize(
+    "other", ["POINT(10, 20)", "POINT(0, 90)", "CIRCLE(359.5, 0, 0.8)", "POLYGON(5,15,15,15,15,25)"]
+)
+def test_shapes_about_the_position_use_its_index(world: Any, circle: str, other: str) -> None:
+    for call in (f"CONTAINS({other}, {circle})", f"INTERSECTS({circle}, {other})"):
+        text = f"SELECT id FROM sky.stars WHERE 1 = {call} ORDER BY id"
+        assert world.values(text) == world.values(text, planned=False)
+
+
+def test_columns_against_columns(world: Any) -> None:
+    rows = world.footprints
+    pairs = zip(map(shape, rows["s_region"]), rows["outline"], rows["place"], rows["disk"], strict=True)
+    found = world.ask(
+        "SELECT CONTAINS(place, disk), INTERSECTS(s_region, outline), CONTAINS(s_region, outline), "
+        "DISTANCE(place, POINT(ra, dec)), CONTAINS(place, s_region), INTERSECTS(s_region, s_region) "
+        "FROM sky.footprints ORDER BY id"
+    )
+    for (region, ring, place, disk), row in zip(pairs, found, strict=True):
+        a, b, c = listed("polygon", ring), listed("point", place), listed("circle", disk)
+        assert row[0] == (None if b is None or c is None else int(shapes.contains(c, b)))
+        assert row[1] == (None if region is None or a is None else int(shapes.intersects(region, a)))
+        assert row[2] == (None if region is None or a is None else int(shapes.contains(a, region)))
+        assert (row[3] is None) == (b is None)
+        assert row[4] == (None if region is None or b is None else int(shapes.contains(region, b)))
+        assert row[5] == (None if region is None else 1)
+
+
+def test_measures_of_columns(world: Any) -> None:
+    found = world.ask(
+        "SELECT AREA(s_region), AREA(outline), AREA(disk), CENTROID(s_region) FROM sky.footprints ORDER BY id"
+    )
+    for text, ring, disk, (a, b, c, middle) in zip(
+        *(world.footprints[name] for name in ("s_region", "outline", "disk")), found, strict=True
+    ):
+        region = shape(text)
+        assert_area(a, region)
+        assert_area(b, listed("polygon", ring))
+        assert_area(c, listed("circle", disk))
+        union = region is not None and len(shapes.parts(region)) > 1
+        assert (middle is None) == (region is None or union)
+        if middle is not None:
+            assert_near(middle, shapes.centroid(region))
+
+
+def assert_near(a: Any, b: Any) -> None:
+    x, y = (
+        np.array([np.cos(d) * np.cos(r), np.cos(d) * np.sin(r), np.sin(d)]) for r, d in (np.radians(a), np.radians(b))
+    )
+    assert np.linalg.norm(x - y) < 1e-9
+
+
+def assert_area(found: float | None, known: shapes.Shape | None) -> None:
+    try:
+        expected = None if known is None else shapes.area(known)
+    except shapes.BadShape:
+        expected = None
+    assert found == (None if expected is None else pytest.approx(expected, rel=1e-6, abs=1e-9))
+
+
+# ----------------------------------------------------------------- values
+
+
+def test_what_is_selected_comes_back_unchanged(world: Any) -> None:
+    names = ("s_region", "outline", "disk", "place", "coverage")
+    text = f"SELECT {', '.join(names)} FROM sky.footprints ORDER BY id"
+    assert world.table(text).to_pydict() == {str(n): world.footprints[name] for n, name in enumerate(names)}
+    assert [c.xtype for c in world.query(text).columns] == ["adql:REGION", "polygon", "circle", "point", "moc"]
+
+
+PASSED = [
+    ("SELECT COALESCE(s_region, 'none') FROM sky.footprints", None),
+    ("SELECT COALESCE(s_region, s_region) AS r FROM sky.footprints ORDER BY id", "s_region"),
+    ("SELECT CASE WHEN id >= 0 THEN outline ELSE outline END AS r FROM sky.footprints ORDER BY id", "outline"),
+    ("SELECT r FROM (SELECT id, s_region AS r FROM sky.footprints) AS f ORDER BY id", "s_region"),
+    (
+        "SELECT id, s_region FROM footprints WHERE id < 999 UNION SELECT id, s_region FROM footprints ORDER BY id",
+        "s_region",
+    ),
+    ("SELECT id, place FROM sky.footprints UNION ALL SELECT id, NULL FROM sky.stars WHERE id < 0 ORDER BY id", "place"),
+    ("SELECT CAST(coverage AS VARCHAR) FROM sky.footprints ORDER BY id", "coverage"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "column"), PASSED)
+def test_regions_are_passed_on(world: Any, text: str, column: str | None) -> None:
+    if column is None:
+        with pytest.raises(QueryFault, match="different types"):
+            world.query(text)
+        return
+    assert [row[-1] for row in world.ask(text)] == world.footprints[column]
+
+
+def test_nulls_and_words(world: Any) -> None:
+    empty = [i for i, r in enumerate(world.footprints["s_region"]) if r is None]
+    assert world.values("SELECT id FROM sky.footprints WHERE s_region IS NULL ORDER BY id") == empty
+    circles = [i for i, r in enumerate(world.footprints["s_region"]) if (r or "").startswith("Circle")]
+    assert world.values("SELECT id FROM sky.footprints WHERE s_region LIKE 'Circle%' ORDER BY id") == circles
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("CAST('10 20' AS POINT)", [10, 20]),
+        ("CAST('circle 10 20 1' AS CIRCLE)", [10, 20, 1]),
+        ("CAST('1 2 3 4 5 7' AS POLYGON)", [1, 2, 3, 4, 5, 7]),
+        ("CAST(LOWER('10 20') AS POINT)", [10, 20]),
+        ("CAST(LOWER('CIRCLE 10 20') AS POINT)", None),
+        ("CAST(POINT(10, 20) AS VARCHAR)", "10.0 20.0"),
+        ("CAST(CIRCLE(10, 20, 1) AS VARCHAR(4))", "10.0"),
+        ("CAST(CIRCLE(10, 20, 1) AS REGION)", "circle 10.0 20.0 1.0"),
+        ("CAST(POINT(id + 10, 20) AS VARCHAR)", "10.0 20.0"),
+        ("CAST(POLYGON(id + 1, 2, 3, 4, 5, 7) AS REGION)", "polygon 1.0 2.0 3.0 4.0 5.0 7.0"),
+        ("CAST(CAST('CIRCLE ICRS 10 20 1' AS REGION) AS CIRCLE)", [10, 20, 1]),
+        ("CAST(NULL AS POINT)", None),
+        ("COORD1(CAST(CAST(id AS VARCHAR) || ' 20' AS POINT))", 0),
+        ("AREA(CAST('UNION (CIRCLE 10 20 1 CIRCLE 50 20 1)' AS REGION))", pytest.approx(2 * 3.14151290)),
+        ("CONTAINS(POINT(10, 20), CAST('CIRCLE 10 20 ' || CAST(id + 1 AS VARCHAR) AS REGION))", 1),
+    ],
+)
+def test_casts(world: Any, expression: str, expected: Any) -> None:
+    assert world.one(expression) == expected
+
+
+def test_texts_of_a_column_as_shapes(world: Any) -> None:
+    words = world.footprints["words"]
+    found = world.ask(
+        "SELECT CAST(words AS POINT), CAST(words AS CIRCLE), CAST(words AS POLYGON) FROM sky.footprints ORDER BY id"
+    )
+    known = {
+        "10 20": ([10, 20], None, None),
+        "10 20 1": (None, [10, 20, 1], None),
+        "circle 10 20 2": (None, [10, 20, 2], None),
+        "1 2 3 4 5 6": (None, None, [1, 2, 3, 4, 5, 6]),
+    }
+    assert found == [known.get(w, (None, None, None)) for w in words]
+
+
+# ------------------------------------------------------------------- MOCs
+
+
+def moc_of(lon: float, lat: float, radius: float, order: int) -> str:
+    """A MOC by somebody else."""
+    cone = mocpy.MOC.from_cone(Longitude(lon, u.deg), Latitude(lat, u.deg), radius=radius * u.deg, max_depth=order)
+    return str(cone.to_string("ascii")).strip()
+
+
+MOCS = [
+    "6/1-3 7/20",
+    "0/0-11",
+    "0/4 3/0-20 44",
+    "29/1 2 3",
+    "5/",
+    moc_of(10, 20, 3, 11),
+    moc_of(0, 90, 3, 9),
+    moc_of(0.01, 0, 40, 6),
+    moc_of(190, -20, 0.01, 15),
+]
+
+
+@pytest.mark.parametrize("text", MOCS)
+def test_positions_in_a_moc(world: Any, text: str) -> None:
+    moc = mocpy.MOC.from_string(text)
+    stars = world.stars
+    inside = moc.contains_lonlat(np.array(stars["ra"]) * u.deg, np.array(stars["dec"]) * u.deg)
+    doubtful = on_borders(moc, stars)
+    kept = f"id NOT IN (-1, {', '.join(map(str, np.flatnonzero(doubtful)))})".replace(", )", ")")
+    sure = inside & ~doubtful
+    for call in ("CONTAINS(POINT(ra, dec), MOC('{}'))", "INTERSECTS(MOC('{}'), POINT(ra, dec))"):
+        where = f"SELECT id FROM sky.stars WHERE 1 = {call.format(text)} ORDER BY id"
+        assert world.values(where) == np.flatnonzero(inside).tolist()
+        assert world.values(where.replace("1 =", "0 =")) == np.flatnonzero(~inside).tolist()
+        unplanned = where.replace("WHERE", f"WHERE {kept} AND")
+        assert world.values(unplanned, planned=False) == np.flatnonzero(sure).tolist()
+        value = f"SELECT {call.format(text)} FROM sky.stars ORDER BY id"
+        assert world.values(value) == inside.astype(int).tolist()
+    nulls = f"SELECT CONTAINS(POINT(mag, 20), MOC('{text}')) FROM sky.stars ORDER BY id"
+    assert [v is None for v in world.values(nulls)] == [m is None for m in stars["mag"]]
+    drift = f"SELECT id FROM sky.stars WHERE 1 = CONTAINS(POINT(ra, dec), MOC(LOWER('{text}'))) AND {kept} ORDER BY id"
+    assert world.values(drift) == np.flatnonzero(sure).tolist()
+    joined = (
+        f"SELECT s.id FROM sky.spots AS p LEFT JOIN sky.stars AS s ON s.id = p.spot AND "
+        f"1 = CONTAINS(POINT(s.ra, s.dec), MOC('{text}')) WHERE s.id IS NOT NULL ORDER BY s.id"
+    )
+    assert world.values(joined) == [i for i in world.spots["spot"] if inside[i]]
+
+
+def on_borders(moc: mocpy.MOC, rows: dict[str, list[Any]]) -> np.ndarray:
+    """Which positions lie on a border of the MOC within 1e-9 degrees, where rounding decides."""
+    ra, dec = np.array(rows["ra"]), np.array(rows["dec"])
+    near = [
+        moc.contains_lonlat((ra + x) * u.deg, np.clip(dec + y, -90, 90) * u.deg)
+        for x in (-1e-9, 0, 1e-9)
+        for y in (-1e-9, 0, 1e-9)
+    ]
+    return np.any(near, axis=0) & ~np.all(near, axis=0)
+
+
+def test_moc_columns(world: Any) -> None:
+    rows, texts = world.footprints, world.footprints["coverage"]
+    found = world.ask(
+        "SELECT CONTAINS(POINT(ra, dec), coverage), CONTAINS(place, coverage), AREA(coverage), "
+        "CONTAINS(coverage, MOC('0/0-5')), CONTAINS(MOC('5/37'), coverage), INTERSECTS(coverage, MOC('3/10-200')) "
+        "FROM sky.footprints ORDER BY id"
+    )
+    for i, (text, row) in enumerate(zip(texts, found, strict=True)):
+        if text in (None, "abc"):
+            assert row == (None,) * 6
+            continue
+        moc = mocpy.MOC.from_string(text)
+        where = moc.contains_lonlat(np.array([rows["ra"][i]]) * u.deg, np.array([rows["dec"][i]]) * u.deg)[0]
+        assert row[0] == where
+        place = rows["place"][i]
+        inside = None if place is None else moc.contains_lonlat([place[0]] * u.deg, [place[1]] * u.deg)[0]
+        assert row[1] == inside
+        assert row[2] == pytest.approx(moc.sky_fraction * 41252.96124941928)
+        half, cell, band = (mocpy.MOC.from_string(t) for t in ("0/0-5", "5/37", "3/10-200"))
+        assert row[3] == (moc.intersection(half) == moc)
+        assert row[4] == (cell.intersection(moc) == cell)
+        assert row[5] == (not moc.intersection(band).empty())
+
+
+CIRCLES = [
+    (10.0, 20.0, 0.1),
+    (10.0, 20.0, 5.0),
+    (0.0, 90.0, 2.0),
+    (200.0, -70.0, 40.0),
+    (359.9, 0.0, 0.3),
+    (10.0, 20.0, 100.0),
+]
+
+
+@pytest.mark.parametrize("circle", CIRCLES)
+@pytest.mark.parametrize("text", MOCS)
+def test_shapes_and_mocs_of_the_query(world: Any, circle: tuple[float, ...], text: str) -> None:
+    """Both engines say what the cells of the MOC and the positions in the circle say, worked out one by one."""
+    moc, shape = mocpy.MOC.from_string(text), ("circle", circle)
+    points = sample(circle)
+    inside = moc.contains_lonlat(points[0] * u.deg, points[1] * u.deg)
+    said = f"CIRCLE{circle}"
+    ((meets, holds, within),) = world.ask(
+        f"SELECT INTERSECTS({said}, MOC('{text}')), CONTAINS({said}, MOC('{text}')), CONTAINS(MOC('{text}'), {said}) "
+        "FROM sky.stars WHERE id = 0"
+    )
+    assert meets >= inside.any()
+    assert holds <= inside.all()
+    cells = cover.ordered(mocs.read(text)[1])
+    lon, lat = cover.centres(np.concatenate([cells[:, 0], cells[:, 1] - 1]), 29)
+    assert within <= bool((shapes.distances(shape)(lon, lat) <= 1e-8).all())
+    wide = mocs.of(9, ("circle", (*circle[:2], circle[2] * 0.9)))  # what is well inside
+    if len(wide) and mocs.covers(wide, mocs.read(text)[1]):
+        assert within == 1
+    if not len(cells):
+        assert (meets, holds, within) == (0, 0, 1)
+
+
+def sample(circle: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    lon, lat, radius = circle
+    rng = np.random.default_rng(5)
+    turn, part = rng.uniform(0, 2 * np.pi, 5000), np.sqrt(rng.uniform(0, 1, 5000))
+    away = 2 * np.arcsin(part * np.sin(np.radians(radius) / 2)) * (1 - 1e-9)
+    places = SkyCoord(lon * u.deg, lat * u.deg).directional_offset_by(turn * u.rad, away * u.rad)
+    return places.ra.deg, places.dec.deg
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("MOC('6/1-3 7/20')", "6/1-3 7/20"),
+        ("MOC('7/4-7 ,8 6/3')", "6/1 3 7/8"),
+        (
+            "MOC(3, POINT(10, 20))",
+            mocpy.MOC.from_lonlat([10] * u.deg, [20] * u.deg, max_norder=3).to_string("ascii").strip(),
+        ),
+        ("AREA(MOC('0/0-11'))", pytest.approx(41252.96124941928)),
+        ("AREA(MOC('1/0'))", pytest.approx(41252.96124941928 / 48)),
+        ("CONTAINS(MOC('6/1'), MOC('5/0'))", 1),
+        ("CONTAINS(MOC('5/0'), MOC('6/1'))", 0),
+        ("INTERSECTS(MOC('5/0'), MOC('6/1'))", 1),
+        ("INTERSECTS(MOC('5/0'), MOC('6/4'))", 0),
+        ("CONTAINS(POINT(10, 20), MOC(6, CIRCLE(10, 20, 1)))", 1),
+        ("CONTAINS(CIRCLE(10, 20, 1), MOC(6, CIRCLE(10, 20, 1)))", 1),
+        ("CONTAINS(MOC(6, CIRCLE(10, 20, 1)), CIRCLE(10, 20, 1))", 0),
+        ("CAST(MOC('6/1') AS VARCHAR)", "6/1"),
+        ("COALESCE(MOC('6/1'), MOC('6/2'))", "6/1"),
+        ("CAST('6/1' AS MOC)", "6/1"),
+        ("COORDSYS(MOC('6/1'))", "ICRS"),
+    ],
+)
+def test_mocs_as_values(world: Any, expression: str, expected: Any) -> None:
+    assert world.one(expression) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("MOC('6/1-')", "no MOC"),
+        ("MOC('')", "no MOC"),
+        ("MOC('6/49152')", "49151"),
+        ("MOC('30/1')", "above 29"),
+        ("MOC(30, POINT(1, 2))", "0 to 29"),
+        ("MOC(id, POINT(1, 2))", "0 to 29"),
+        ("MOC(29, CIRCLE(1, 2, 10))", "too many cells"),
+        ("MOC(5, 6)", "shape is needed"),
+        ("MOC(5)", "ASCII MOC"),
+        ("CENTROID(MOC('6/1'))", "no middle"),
+        ("ivo_geom_transform('ICRS', 'GALACTIC', MOC('6/1'))", "cannot be turned|not offered"),
+        ("DISTANCE(MOC('6/1'), POINT(1, 2))", "two points"),
+        ("CAST(MOC('6/1') AS POLYGON)", "cannot be cast"),
+        ("COALESCE(MOC('6/1'), POINT(1, 2))", "different types"),
+    ],
+)
+def test_wrong_mocs_are_refused_in_words(world: Any, expression: str, message: str) -> None:
+    with pytest.raises(QueryFault, match=message) as caught:
+        world.query(f"SELECT {expression} FROM sky.stars")
+    assert caught.value.place is not None
+
+
+EDGES = range(30)
+"""The rows whose position was chosen to lie on borders."""
+
+
+def known(test: Any, *given: Any) -> bool | None:
+    return None if any(g is None for g in given) else test(*given)
+
+
+HALF, CELL = mocs.read("3/0-200")[1], mocs.read("9/1100000")[1]
+OF_ROWS = {
+    "MOC(6, CIRCLE(ra, dec, 0.5))": lambda disk, region, moc: mocs.text(mocs.of(6, disk), 6),
+    "MOC(5, s_region)": lambda disk, region, moc: known(lambda r: mocs.text(mocs.of(5, r), 5), region),
+    "CONTAINS(CIRCLE(ra, dec, 0.5), MOC('3/0-200'))": lambda disk, region, moc: mocs.contains(HALF, disk),
+    "CONTAINS(s_region, MOC('3/0-200'))": lambda disk, region, moc: known(lambda r: mocs.contains(HALF, r), region),
+    "CONTAINS(MOC('9/1100000'), s_region)": lambda disk, region, moc: known(lambda r: mocs.within(CELL, r), region),
+    "CONTAINS(MOC(9, POINT(10, 20)), CIRCLE(ra, dec, 0.5))": lambda disk, region, moc: mocs.within(
+        mocs.of(9, ("point", (10.0, 20.0))), disk
+    ),
+    "INTERSECTS(s_region, coverage)": lambda disk, region, moc: known(lambda r, m: mocs.meets(m, r), region, moc),
+    "CONTAINS(s_region, coverage)": lambda disk, region, moc: known(lambda r, m: mocs.contains(m, r), region, moc),
+}
+
+
+@pytest.mark.parametrize("call", OF_ROWS)
+def test_shapes_of_rows_and_mocs(world: Any, call: str) -> None:
+    """Both engines say what sky/ says of each row, which its own tests compare with mocpy."""
+    rows = world.footprints
+    found = world.values(f"SELECT {call} FROM sky.footprints ORDER BY id")
+    for i, value in enumerate(found):
+        disk = ("circle", (rows["ra"][i], rows["dec"][i], 0.5))
+        region = shape(rows["s_region"][i])
+        text = rows["coverage"][i]
+        coverage = None if text in (None, "abc") else mocs.read(text)[1]
+        doubtful = region is not None and len(region[1]) == 2 and i in EDGES  # a point on a border of cells
+        assert doubtful or value == OF_ROWS[call](disk, region, coverage), i
+
+
+# ----------------------------------------------------------------- frames
+
+
+@pytest.mark.parametrize(
+    ("frame", "their"),
+    [
+        ("GALACTIC", "galactic"),
+        ("ECLIPTIC", "barycentricmeanecliptic"),
+        ("FK4", "fk4noeterms"),
+        ("SUPER_GALACTIC", "supergalactic"),
+    ],
+)
+def test_other_frames_are_turned(world: Any, frame: str, their: str) -> None:
+    """The deprecated first argument; astropy knows where it leads."""
+    place = SkyCoord(33.0 * u.deg, -44.0 * u.deg, frame=their).icrs
+    for made in (
+        f"POINT('{frame}', 33, -44)",
+        f"CENTROID(CIRCLE('{frame}', 33, -44, 1))",
+        f"CENTROID(REGION('CIRCLE {frame} 33 -44 1'))",
+    ):
+        assert_near(world.one(made), (place.ra.deg, place.dec.deg))
+    square = world.one(f"POLYGON('{frame} GEOCENTER', 33, -44, 35, -44, 35, -40)")
+    assert_near(square[:2], (place.ra.deg, place.dec.deg))
+    inner = world.one(f"CENTROID(CIRCLE('{frame}', POINT('{frame}', 33, -44), 1))")
+    assert_near(inner, (place.ra.deg, place.dec.deg))
+    away = f"SELECT id FROM sky.stars WHERE 1 = CONTAINS(POINT('ICRS', ra, dec), CIRCLE('{frame}', 33, -44, 30))"
+    assert world.values(away) == world.values(away, planned=False)
+    assert "Within" in repr(world.query(away))
