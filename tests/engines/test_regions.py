@@ -282,6 +282,24 @@ def on_borders(moc: mocpy.MOC, rows: dict[str, list[Any]]) -> np.ndarray:
     return np.any(near, axis=0) & ~np.all(near, axis=0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT CONTAINS(POINT(ra, dec), MOC('{}')) AS c, COUNT(*) FROM stars GROUP BY c ORDER BY c",
+        "SELECT 1 - CONTAINS(POINT(ra, dec), MOC('{0}')) AS c, COUNT(*) FROM stars"
+        " GROUP BY CONTAINS(POINT(ra, dec), MOC('{0}')) ORDER BY c DESC",
+        "SELECT c, COUNT(*) FROM (SELECT CONTAINS(POINT(ra, dec), MOC('{}')) AS c FROM stars) AS s"
+        " GROUP BY c ORDER BY c",
+        "SELECT 0, COUNT(*) FROM stars WHERE NOT 1 = CONTAINS(POINT(ra, dec), MOC('{0}')) UNION ALL"
+        " SELECT 1, SUM(CONTAINS(POINT(ra, dec), MOC('{0}'))) FROM stars",
+    ],
+)
+def test_groups_by_a_moc(world: Any, text: str) -> None:
+    moc = mocpy.MOC.from_string(MOCS[2])
+    inside = moc.contains_lonlat(np.array(world.stars["ra"]) * u.deg, np.array(world.stars["dec"]) * u.deg)
+    assert [n for _, n in world.ask(text.format(MOCS[2]))] == [int((~inside).sum()), int(inside.sum())]
+
+
 def test_moc_columns(world: Any) -> None:
     rows, texts = world.footprints, world.footprints["coverage"]
     found = world.ask(

@@ -1,5 +1,5 @@
-"""How PostgreSQL says the sky, and the language besides: functions of its own (sky_postgres.sql, udfs_postgres.sql)
-and a dialect.
+"""How PostgreSQL says the sky, and the language besides: functions of its own (sky_postgres.sql, udfs_postgres.sql,
+mocs_postgres.sql) and a dialect.
 
 PostgreSQL fails a query where DuckDB gives infinity, NaN or null; it adds 4-byte floats as such, takes a backslash in
 LIKE for an escape, and sorts nulls first when descending. Here it is made to mean the same.
