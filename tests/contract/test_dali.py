@@ -270,10 +270,10 @@ def test_everything_announced_is_accepted(client: httpx.Client, ask: Ask) -> Non
 def test_user_defined_functions_are_announced_with_their_signatures(client: httpx.Client) -> None:
     """TAPRegExt 1.0 section 2.3: name(argument TYPE, ...) -> TYPE."""
     text = html.unescape(client.get("/tap/capabilities").text)
-    forms = re.findall(r"<form>(ivo_[^<]*)</form>", text)
+    forms = re.findall(r"<form>((?:ivo_|MOC\()[^<]*)</form>", text)
     assert forms == [f.form for f in RECORDS]
     for form in forms:
-        assert re.fullmatch(r"ivo_\w+\((\w+ [A-Z]+( literal)?(, )?)+\) -> [A-Z]+(\[\])?", form), form
+        assert re.fullmatch(r"(ivo_\w+|MOC)\((\w+ [A-Z]+( literal)?(, )?)+\) -> [A-Z]+(\[\])?", form), form
     assert "simbad" not in text
 
 

@@ -67,7 +67,9 @@ def test_the_queries_of_the_field_run_or_are_refused(world: Any) -> None:
     ran, refused = 0, 0
     for text in dict.fromkeys(case["adql"] for case in cases if case["valid"]):
         try:
-            query = plan(resolve(ours(parse(text)), world.catalogue, text).query, world.engine.rows)
+            query = plan(
+                resolve(ours(parse(text)), world.catalogue, text, world.engine.lacks()).query, world.engine.rows
+            )
             statement, slots = translate(query, world.engine.locate)
             next(world.engine.run(statement, slots, timeout=5).batches(), None)
             ran += 1

@@ -52,7 +52,7 @@ def cast(value: q.Value, target: types.Type, node: tree.Cast) -> q.Value | None:
         return q.Constant(None, Column("", target, length=node.length))
     if target is types.MOC:
         return value if source is types.MOC else mocs.from_text(value, node) if source.family == "text" else None
-    if source is target:
+    if source is target and target.geometric:
         return value
     if target.geometric:
         return _shaped(value, target, node)
