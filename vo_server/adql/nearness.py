@@ -113,6 +113,8 @@ def _larger(a: q.Value, b: q.Value) -> q.Value:
 
 
 def _of_predicate(predicate: q.Apply) -> tuple[Pair, ...]:
+    if len(predicate.arguments) < 2:  # a position in no cell at all
+        return ()
     a, b, *rest = predicate.arguments
     if predicate.function in (NEAR, STRICTLY_NEAR):
         return (Pair(a, b, rest[0]),)
