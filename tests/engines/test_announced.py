@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -12,11 +12,14 @@ import pytest
 
 from vo_server.adql.functions import AGGREGATES, FUNCTIONS, OPERATORS, Function, Parameter
 from vo_server.adql.udfs import ABSENT, RECORDS
+from vo_server.app import desk_of
 from vo_server.documents.capability import FEATURES, TableAccess
 from vo_server.errors import QueryFault
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.protocols import tap
+from vo_server.protocols.service import Site
+from vo_server.settings import Settings
 
 OF_A_KIND = {
     "number": "x",
@@ -35,6 +38,8 @@ GIVEN = {
     "ivo_histogram": "x, 0, 1, 5",
     "ivo_epoch_prop_pos": "ra, dec, x, x, x, x, 2000.0, 2016.0",
     "IN_UNIT": "x, 'deg'",
+    "MOC": "'6/1-3 7/20'",
+    "MOC(order, geometry)": "6, CIRCLE(ra, dec, 1)",
     "RAND": "3",
     "ROUND": "x, -1",
     "TRUNCATE": "x, 2",
@@ -72,7 +77,7 @@ class _Sample:
 
 def sample(function: Function) -> _Sample:
     given = ", ".join(_argument(p) for p in function.parameters)
-    return _Sample(function.name, GIVEN.get(function.name, given))
+    return _Sample(function.name.partition("(")[0], GIVEN.get(function.name, given))
 
 
 def _argument(parameter: Parameter) -> str:
@@ -90,17 +95,17 @@ def uploading(world: Any) -> Callable[[str], list[Any]]:
 
 
 @pytest.fixture(scope="module")
-def announced(world: Any) -> dict[str, set[str]]:
+def announced(world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The forms of the features of each kind, as they stand in the capabilities."""
-    site: Any = SimpleNamespace(
-        engine=world.engine,
+    site = Site(
         catalogue=world.catalogue,
-        timeout=60,
-        upload_limit=0,
-        upload_hosts="",
-        public_url="",
+        engine=world.engine,
+        jobs=desk_of(Settings(data=tmp_path_factory.mktemp("jobs"))),
+        started=datetime.now(UTC),
         maxrec=10,
         maxrec_hard=10,
+        timeout=60,
+        title="announced",
     )
     capability, *_ = tap.capabilities(site, "http://127.0.0.1/tap")
     assert isinstance(capability.details, TableAccess)
