@@ -32,6 +32,11 @@ class Settings:
     data: Path = _row(Path("data"), "the folder that holds the loaded catalogues")
     engine: str = _row("", "the URL of the database, postgresql://USER@HOST/NAME; the embedded one if empty")
     schemas: str = _row("", "further folders of catalogue files, separated by colons")
+    image_roots: str = _row(
+        "", "where the files of image collections lie, as ID=FOLDER or ID=URL with commas between them; DATA/images/ID"
+        " where it is not said",
+        like=r"|[A-Za-z][\w-]*=[^,=]+(,[A-Za-z][\w-]*=[^,=]+)*", such="a list such as atlas=/archive/2mass,stamps=s3://sky/stamps",
+    )  # fmt: skip
     host: str = _row("127.0.0.1", "the address to listen on")
     port: int = _row(8000, "the port to listen on; 0 takes a free one", low=0, high=65535)
     public_url: str = _row(
@@ -92,6 +97,12 @@ class Settings:
         "private", "who may read /metrics: private (clients without a public address), all or none",
         like="private|all|none", such="private, all or none",
     )  # fmt: skip
+
+
+def image_root(settings: Settings, id: str) -> str:
+    """The folder or the URL below which the files of an image collection lie."""
+    said = dict(pair.split("=", 1) for pair in settings.image_roots.split(",") if pair)
+    return said.get(id) or str((settings.data / "images" / id).absolute())
 
 
 def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:

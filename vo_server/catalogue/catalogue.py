@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from vo_server.catalogue.images import Images
 from vo_server.model.column import Table
 
 UPLOADS = "TAP_UPLOAD"
@@ -89,7 +90,8 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One file of schemas/catalogues: a table, its views, how it is loaded and where it comes from."""
+    """One file of schemas/catalogues: a table, its views, how it is loaded and where it comes from; of which images, if
+    it is an inventory."""
 
     id: str
     table: Table
@@ -99,6 +101,7 @@ class Publication:
     notes: tuple[Note, ...] = ()
     checks: tuple[Check, ...] = ()
     cone: Cone | None = None
+    images: Images | None = None
     examples: tuple[Example, ...] = ()
     subjects: tuple[str, ...] = ()
     description: str | None = None

@@ -23,6 +23,7 @@ from vo_server.catalogue.catalogue import (
     Publication,
     Schema,
 )
+from vo_server.catalogue.images import check_lookups, read_images
 from vo_server.catalogue.reader import RAW, Section, open_section
 from vo_server.errors import CatalogueFault
 from vo_server.model.column import Column, Key, Position, Table
@@ -55,6 +56,8 @@ def load_catalogue(folders: Iterable[Path]) -> Catalogue:
     _distinct("example", [(section, e.id) for publication, _, section in read for e in publication.examples])
     for publication, _, section in read:
         _check_keys(section, publication.table, catalogue.tables)
+        if publication.images is not None:
+            check_lookups(section, publication.images, catalogue.tables)
     return catalogue
 
 
@@ -93,6 +96,7 @@ def _publication(section: Section) -> tuple[Publication, Schema, Section]:
         notes=tuple(row.record(Note) for row in section.rows("notes")),
         checks=tuple(_check(row, table) for row in section.rows("checks")),
         cone=_cone(section.section("cone"), table) if "cone" in section.values else None,
+        images=read_images(section.section("images"), table) if "images" in section.values else None,
         examples=tuple(_example(row) for row in section.rows("examples")),
         subjects=section.take("subjects", tuple[str, ...], ()),
         description=section.take("description", str, None),

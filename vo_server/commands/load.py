@@ -1,4 +1,4 @@
-"""vo-server load: files into a catalogue."""
+"""vo-server load: files into a catalogue, or the inventory of a folder of images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from vo_server.app import catalogue_of
 from vo_server.catalogue.catalogue import Publication
 from vo_server.commands.catalogues import publication
 from vo_server.commands.command import Command
+from vo_server.commands.images import is_walk, walk
 from vo_server.commands.terminal import bar, say, watch
 from vo_server.engines.store import Store
 from vo_server.load.load import Loaded, load
@@ -19,31 +20,41 @@ _EXAMPLES = """examples:
   vo-server load xsc xsc_aaa.gz xsc_baa.gz
   zcat psc_aaa.gz | vo-server load psc -    from a pipe
   vo-server load stars stars.fits --append  columns are matched by name
+  vo-server load atlas                      the headers of all images of a collection
+  vo-server load atlas images/atlas/000616n --append
+                                            those in a folder of it
 
 Bulk files of the release, FITS, VOTable, CSV, IPAC and Parquet tables are told
 by their content, gzip or not."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", metavar="TABLE", help="the catalogue: psc, xsc, or one of your own")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="files or patterns; - is standard input")
+    parser.add_argument("table", metavar="TABLE", help="the catalogue: psc, xsc, atlas, or one of your own")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="files or patterns; - is standard input; of images their folders"
+    )
     parser.add_argument("--append", action="store_true", help="add to the rows there are instead of replacing them")
     parser.add_argument(
-        "--on-error", choices=("stop", "skip"), default="stop", help="what a bad line does (default: stop)"
+        "--on-error",
+        choices=("stop", "skip"),
+        help="what a bad line or image does (default: stop for lines, skip for images)",
     )
 
 
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Load files into a catalogue."""
-    wanted = publication(catalogue_of(settings), parsed.table)
+    catalogue = catalogue_of(settings)
+    wanted = publication(catalogue, parsed.table)
+    images = is_walk(wanted, parsed.files)
+    source = walk(wanted, parsed.files, settings, catalogue) if images else parsed.files
     with bar() as shown:
         done = load(
             wanted,
-            parsed.files,
+            source,
             Store(settings.data),
             sink=sink(settings.engine),
             append=parsed.append,
-            on_error=parsed.on_error,
+            on_error=parsed.on_error or ("skip" if images else "stop"),
             progress=watch(shown, wanted.table.qualified),
         )
     say_loaded(wanted, done)
@@ -60,7 +71,8 @@ def say_loaded(wanted: Publication, done: Loaded) -> None:
         f" {done.total:,} rows serve"
     )
     if done.rejected:
-        say(f"{done.rejected:,} lines were rejected: see {done.rejects}", "yellow")
+        what = "lines" if wanted.images is None else "images"
+        say(f"{done.rejected:,} {what} were rejected: see {done.rejects}", "yellow")
 
 
 LOAD = Command("load", "load files into a catalogue", _run, _arguments, _EXAMPLES)

@@ -31,14 +31,13 @@ from vo_server.catalogue.catalogue import Publication
 from vo_server.engines.store import Generation, Store
 from vo_server.errors import LoadFault
 from vo_server.load.database import ROW_GROUP, file
-from vo_server.load.inputs import Meter, expand, meter, opened
+from vo_server.load.files import files as files_named
 from vo_server.load.pieces import Checked, Piece, checked
-from vo_server.load.recognise import pieces
 from vo_server.load.rejects import OnError, Rejects
 from vo_server.load.rules import Rule, rules
 from vo_server.load.runs import Run, Spool, ahead, merged, regrouped
-from vo_server.load.shape import shape
 from vo_server.load.sink import Earlier, Sink, Target
+from vo_server.load.source import Source
 from vo_server.model.column import Position
 from vo_server.sky import cover, regions, shapes
 
@@ -75,7 +74,7 @@ Watch = Callable[[Progress], None]
 
 def load(
     publication: Publication,
-    files: Sequence[str | Path],
+    files: Sequence[str | Path] | Source,
     store: Store,
     *,
     sink: Sink = file,
@@ -85,7 +84,7 @@ def load(
     threads: int | None = None,
     progress: Watch | None = None,
 ) -> Loaded:
-    """Load files into a catalogue: in place of its rows or, with `append`, beside them.
+    """Load files, or the rows of another source, into a catalogue: in place of its rows or, with `append`, beside them.
 
     Until the last step the rows of before serve on, and they do whenever the load fails or is killed. What is made on
     the way lies in the store, wherever the sink puts the rows.
@@ -93,19 +92,20 @@ def load(
     Raises LoadFault.
     """
     begun = time.monotonic()
-    names = expand(files)
+    source = files_named(files) if isinstance(files, Sequence) else files
     with (
         store.writing(publication.id) as generation,
         sink(publication, generation) as target,
         Rejects(store.data, publication.id, on_error) as rejects,
     ):
         work = _Work(
-            publication, generation, target, rejects, memory_limit, threads or _processors(), progress or _nobody
+            publication, generation, target, rejects, memory_limit, threads or processors(), progress or _nobody
         )
         with _told(store.data), target.earlier(work.schema, work.key) if append else nullcontext() as earlier:
-            runs = work.read(names)
-            total = work.write(runs, earlier, names)
+            runs = work.read(source)
+            total = work.write(runs, earlier, source.names)
         target.publish()
+        source.done()
     seconds = time.monotonic() - begun
     return Loaded(work.rows, total, rejects.count, rejects.path, seconds, tuple(work.warnings))
 
@@ -122,7 +122,8 @@ def _nobody(progress: Progress) -> None:
     pass
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -157,12 +158,12 @@ class _Work:
         fields = [pa.field(c.name, c.type.arrow) for c in self.publication.table.columns]
         return pa.schema(fields if self.key is None else [*fields, pa.field(self.key, pa.int64())])
 
-    def read(self, names: Sequence[str]) -> list[Run]:
-        """Every file, as sorted runs on disk."""
+    def read(self, source: Source) -> list[Run]:
+        """All that the source has, as sorted runs on disk."""
         with ThreadPoolExecutor(self.threads) as pool:
             spool = Spool(self.key, self.memory // 8, self._run_path, pool)
             try:
-                self._read_into(spool, names, pool)
+                self._read_into(spool, source, pool)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -171,26 +172,24 @@ class _Work:
     def _run_path(self, number: int) -> Path:
         return self.generation.scratch(f"{number:05}.run")
 
-    def _read_into(self, spool: Spool, names: Sequence[str], pool: ThreadPoolExecutor) -> None:
-        gauge = meter(names)
-        form = shape(self.publication)
+    def _read_into(self, spool: Spool, source: Source, pool: ThreadPoolExecutor) -> None:
         check = partial(_checked, rules=rules(self.publication), position=self.position)
-        at_work: deque[Future[Checked]] = deque()
-        for name in names:
-            with opened(name, gauge) as input:
-                for piece in pieces(input, form, self.warnings.append):
-                    at_work.append(pool.submit(check, piece))
-                    if len(at_work) > 2 * self.threads:
-                        self._take(at_work.popleft(), spool, gauge, input.name)
+        at_work: deque[tuple[str, Future[Checked]]] = deque()
+        folder = self.generation.store.folder(self.publication.id)
+        for piece in source.pieces(self.publication, folder, self.warnings.append):
+            at_work.append((piece.file, pool.submit(check, piece)))
+            if len(at_work) > 2 * self.threads:
+                self._take(*at_work.popleft(), spool, source)
         while at_work:
-            self._take(at_work.popleft(), spool, gauge, "")
+            self._take(*at_work.popleft(), spool, source)
 
-    def _take(self, done: Future[Checked], spool: Spool, gauge: Meter, file: str) -> None:
+    def _take(self, file: str, done: Future[Checked], spool: Spool, source: Source) -> None:
         found = done.result()
         self.rejects.take(found.bad)
         spool.add(found.table)
         self.rows += found.table.num_rows
         self.bytes += found.table.nbytes
+        gauge = source.gauge
         self.watch(Progress("reading", self.rows, None, gauge.read, gauge.total, file))
 
     def write(self, runs: Sequence[Run], earlier: Earlier | None, names: Sequence[str]) -> int:
@@ -229,7 +228,7 @@ class _Work:
             "rows": total,
             "rejected": self.rejects.count,
             "loaded_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "files": [*(earlier.files if earlier else ()), *(Path(n).name for n in names)],
+            "files": [*(earlier.files if earlier else ()), *names],
             "version": __version__,
         }
 

@@ -17,13 +17,14 @@ from vo_server.load.rules import Rule
 class Record:
     """One row as its file has it: its number, its text, and a value or None for each column that the file carries.
 
-    `fault` is said where the row does not even fall into fields.
+    `fault` is said where the row does not even fall into fields. `file` is its own file where a piece has many.
     """
 
     number: int
     text: str
     values: Sequence[str | None] = ()
     fault: str | None = None
+    file: str | None = None
 
 
 class Piece(Protocol):
@@ -34,7 +35,7 @@ class Piece(Protocol):
         """The name of the file, for messages."""
 
     @property
-    def unit(self) -> Literal["line", "row"]:
+    def unit(self) -> Literal["line", "row", "file"]:
         """What the numbers of its records count."""
 
     @property
@@ -109,7 +110,7 @@ def _culprits(piece: Piece, rules: Sequence[Rule]) -> tuple[Bad, ...]:
     by_name = {r.column.name: r for r in rules}
     ordered = [by_name[name] for name in piece.carried]
     found = ((record, _reason(record, ordered)) for record in piece.records())
-    return tuple(Bad(piece.file, piece.unit, r.number, reason, r.text) for r, reason in found if reason)
+    return tuple(Bad(r.file or piece.file, piece.unit, r.number, reason, r.text) for r, reason in found if reason)
 
 
 def _reason(record: Record, rules: Sequence[Rule]) -> str | None:
