@@ -68,9 +68,8 @@ class Headers:
         if any(read.row is None for read in self.found):
             raise pa.ArrowInvalid("a file was refused")
         rows = [read.row or {} for read in self.found]
-        return pa.table(
-            [pa.array([r.get(c.name) for r in rows], c.type.arrow) for c in self.columns], names=_names(self)
-        )
+        arrays = [pa.array([r.get(c.name) for r in rows], c.type.arrow) for c in self.columns]
+        return pa.table(arrays, names=[c.name for c in self.columns])
 
     def records(self) -> Iterator[Record]:
         """The files one by one."""
@@ -82,10 +81,6 @@ class Headers:
         """The same without these files."""
         kept = [read for number, read in enumerate(self.found, self.first) if number not in numbers]
         return replace(self, found=kept)
-
-
-def _names(headers: Headers) -> list[str]:
-    return [c.name for c in headers.columns]
 
 
 def _text(value: object) -> str | None:

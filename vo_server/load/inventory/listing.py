@@ -16,6 +16,9 @@ from vo_server.errors import LoadFault
 
 _FITS = re.compile(r"\.(fits?|fts)(\.(gz|fz))?$|\.fz$", re.IGNORECASE)
 
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+"""What file systems call the time of the last change."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -83,9 +86,7 @@ def below(root: str, path: str) -> str:
 
 
 def _listed(info: dict[str, Any], home: str) -> Listed:
-    moment = next(
-        (info[k] for k in ("mtime", "LastModified", "last_modified", "updated", "created") if k in info), None
-    )
+    moment = next((info[key] for key in _TIMES if key in info), None)
     modified = moment.timestamp() if isinstance(moment, datetime) else moment
     size = info.get("size")
     return Listed(
