@@ -43,9 +43,13 @@ def builtin_schemas() -> Path:
 
 
 def load_catalogue(folders: Iterable[Path]) -> Catalogue:
-    """Every *.toml of these folders, in the order of their names; a path may also be a single file."""
+    """Every *.toml of these folders in the order of their names, inventories of images after all others.
+
+    A path may also be a single file.
+    """
     files = [file for folder in folders for file in _files(folder)]
     read = [_publication(open_section(file)) for file in files]
+    read.sort(key=lambda each: each[0].images is not None)
     catalogue = Catalogue(
         _merged([schema for _, schema, _ in read]),
         tuple(table for publication, _, _ in read for table in publication.tables),

@@ -7,22 +7,25 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import Progress
 
 from vo_server.app import catalogue_of
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.commands.catalogues import loaded, publication, source
 from vo_server.commands.command import Command, address, count
+from vo_server.commands.images import walk
 from vo_server.commands.load import say_loaded
 from vo_server.commands.serve import listen, serve_until_stopped
 from vo_server.commands.terminal import bar, say, watch
 from vo_server.engines.store import Store
 from vo_server.load import sample
+from vo_server.load.inventory.walk import Walk
 from vo_server.load.load import load
 from vo_server.load.sinks import sink
-from vo_server.settings import Settings
+from vo_server.settings import Settings, image_root
 
 DEMO_ROWS = 500_000
 
@@ -38,12 +41,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make a synthetic sky, unless there is something to serve, and serve it."""
     catalogue = catalogue_of(settings)
-    wanted = [publication(catalogue, id) for id in ("psc", "xsc")]
+    wanted = [publication(catalogue, id) for id in ("psc", "xsc", *(["atlas"] if _draws(settings) else []))]
     there = loaded(settings, catalogue)
     missing = [p for p in wanted if p.id not in there]
     with nullcontext() if parsed.no_serve else listen(settings) as listening:
         if missing == wanted or (missing and _workshop(settings).exists()):
-            _make_sky(missing, parsed.rows, settings)
+            _make_sky(missing, parsed.rows, settings, catalogue)
         else:
             say(f"The catalogues in {source(settings)} are served as they are.")
         return 0 if listening is None else serve_until_stopped(settings, listening, _say_demo)
@@ -54,7 +57,12 @@ def _workshop(settings: Settings) -> Path:
     return settings.data / "sky"
 
 
-def _make_sky(wanted: list[Publication], rows: int, settings: Settings) -> None:
+def _draws(settings: Settings) -> bool:
+    """Are images made? Not where the operator says that his own lie."""
+    return image_root(settings, "atlas") == image_root(replace(settings, image_roots=""), "atlas")
+
+
+def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogue: Catalogue) -> None:
     folder = _workshop(settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -63,13 +71,21 @@ def _make_sky(wanted: list[Publication], rows: int, settings: Settings) -> None:
             files = sample.write_all(folder, rows, compress=False, progress=_making(shown, rows))
             for each in wanted:
                 mine = [f for f in files if f.name.startswith(each.id)]
+                source = mine if each.images is None else _drawn(each, rows, settings, catalogue)
                 seen = watch(shown, each.table.qualified)
-                done = load(each, mine, Store(settings.data), sink=sink(settings.engine), progress=seen)
+                done = load(each, source, Store(settings.data), sink=sink(settings.engine), progress=seen)
                 say_loaded(each, done)
     finally:
         for file in folder.iterdir():
             file.unlink()
     folder.rmdir()
+
+
+def _drawn(images: Publication, rows: int, settings: Settings, catalogue: Catalogue) -> Walk:
+    """The images of the sky, which stay where they are written."""
+    root = Path(image_root(settings, images.id))
+    sample.write_images(root, rows)
+    return walk(images, [], settings, catalogue)
 
 
 def _making(shown: Progress, rows: int) -> Callable[[int], None]:

@@ -46,7 +46,7 @@ def _told(lookup: Lookup, engine: Engine, catalogue: Catalogue) -> Told:
     names = [there for _, there in (*lookup.match, *lookup.take)]
     here = len(lookup.match)
     table = next(t for t in catalogue.tables if t.qualified == lookup.table)
-    known = {}
+    known: dict[tuple[object, ...], tuple[object, ...]] = {}
     if engine.rows(table) is not None:
         text = f"SELECT DISTINCT {', '.join(map(quoted, names))} FROM {qualified(table)}"
         made = prepared(meaning(text, catalogue).query, engine, ALL)

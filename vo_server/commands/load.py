@@ -11,6 +11,7 @@ from vo_server.commands.command import Command
 from vo_server.commands.images import is_walk, walk
 from vo_server.commands.terminal import bar, say, watch
 from vo_server.engines.store import Store
+from vo_server.errors import UsageFault
 from vo_server.load.load import Loaded, load
 from vo_server.load.sinks import sink
 from vo_server.settings import Settings
@@ -46,6 +47,8 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     catalogue = catalogue_of(settings)
     wanted = publication(catalogue, parsed.table)
     images = is_walk(wanted, parsed.files)
+    if not images and not parsed.files:
+        raise UsageFault("no file to load is named", hint="vo-server load --help tells more")
     source = walk(wanted, parsed.files, settings, catalogue) if images else parsed.files
     with bar() as shown:
         done = load(

@@ -107,9 +107,8 @@ class Walk:
         try:
             found, noted = reading.result()
         except BrokenProcessPool:
-            raise LoadFault(
-                "a process that read headers was killed; the same command goes on where it stopped"
-            ) from None
+            hint = "the same command goes on where this one stopped"
+            raise LoadFault("a process that read headers was killed", hint=hint) from None
         except OSError as error:
             raise LoadFault(f"{error.filename or self.root}: {error.strerror or error}") from error
         self.resumed += len(found) * noted

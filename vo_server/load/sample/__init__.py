@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from vo_server.load.sample.columns import PSC_COLUMNS, PSC_SCHEMA, XSC_COLUMNS, XSC_SCHEMA
 from vo_server.load.sample.files import Progress, write_files
+from vo_server.load.sample.images import write_field
 from vo_server.load.sample.plan import Plan
 from vo_server.load.sample.psc import psc_record_batches
 from vo_server.load.sample.sky import PSC_ROWS, XSC_ROWS
@@ -30,6 +31,7 @@ __all__ = [
     "psc_batches",
     "psc_rows_for",
     "write_all",
+    "write_images",
     "write_psc",
     "write_xsc",
     "xsc_batches",
@@ -131,3 +133,9 @@ def write_all(
     galaxies = xsc_rows_for(rows)
     points = write_psc(folder, rows, seed, rows_per_file, compress, progress, xsc_rows=galaxies)
     return points + write_xsc(folder, galaxies, seed, rows_per_file, compress, psc_rows=rows)
+
+
+def write_images(folder: Path, rows: int, seed: int = SEED) -> list[Path]:
+    """Write the Atlas images of the sky that ``write_all`` makes of the same numbers: three coadds of two neighbouring
+    scans in J, H and Ks, 18 files."""
+    return write_field(folder, _plan(rows, xsc_rows_for(rows), seed))

@@ -11,8 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
+from vo_server.load.sample.field import denser, is_field
 from vo_server.load.sample.galaxies import Shapes, draw_shapes
-from vo_server.load.sample.sky import Cells, cells, scatter
+from vo_server.load.sample.sky import PSC_ROWS, XSC_ROWS, Cells, cells, scatter
 from vo_server.load.sample.survey import TILES, ZONES, Floats, Ints, ranks, survey
 
 MAX_PTS_KEY = 1_340_037_339
@@ -119,16 +120,21 @@ class Plan:
     def paired(self) -> Ints:
         """Extended sources of each cell that are point sources too."""
         wanted = min(round(PAIRED * self.xsc_rows), self.psc_rows // 2)
-        return self.stream(1).multinomial(wanted, self.sky.galaxies)
+        return self.stream(1).multinomial(wanted, self._galaxies)
 
     @cached_property
     def lone(self) -> Ints:
         """Extended sources of each cell that are not."""
-        return self.stream(2).multinomial(self.xsc_rows - int(self.paired.sum()), self.sky.galaxies)
+        return self.stream(2).multinomial(self.xsc_rows - int(self.paired.sum()), self._galaxies)
 
     @cached_property
     def stars(self) -> Ints:
-        return self.stream(3).multinomial(self.psc_rows - int(self.paired.sum()), self.sky.stars)
+        share = denser(self.sky.stars, is_field(self.sky), self.psc_rows, PSC_ROWS)
+        return self.stream(3).multinomial(self.psc_rows - int(self.paired.sum()), share)
+
+    @cached_property
+    def _galaxies(self) -> Floats:
+        return denser(self.sky.galaxies, is_field(self.sky), self.xsc_rows, XSC_ROWS)
 
     @cached_property
     def strip_rows(self) -> Ints:

@@ -1,7 +1,7 @@
 """The synthetic point source catalogue: bands of declination, one after the other, with all 60
 columns."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -315,11 +315,12 @@ def _band(plan: Plan, band: range, strip: Callable[[int], Strip], neighbourhood:
     return record_batch(PSC_COLUMNS, PSC_SCHEMA, values)
 
 
-def psc_record_batches(plan: Plan) -> Iterator[pa.RecordBatch]:
-    """The catalogue in the order of its files."""
+def psc_record_batches(plan: Plan, wanted: Collection[int] | None = None) -> Iterator[pa.RecordBatch]:
+    """The catalogue in the order of its files; with `wanted` only those batches that have rows of these strips."""
     runs = bands(plan.strip_rows, BATCH_ROWS)
     strip = lru_cache(maxsize=8 + 2 * max(map(len, runs)))(plan.strip)
     neighbourhood = _Neighbourhood(plan, strip)
     for run in runs:
-        if plan.strip_rows[run.start : run.stop].any():
+        asked = wanted is None or not set(wanted).isdisjoint(run)
+        if asked and plan.strip_rows[run.start : run.stop].any():
             yield _band(plan, run, strip, neighbourhood)

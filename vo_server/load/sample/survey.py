@@ -45,6 +45,9 @@ IMAGE_STEP = 970.0
 """Arcsec from the first row of an image to that of the next; images are 1024 rows, so they share
 54."""
 
+ROWS, LAST_ROWS, COLUMNS = 1024, 698, 512
+"""Pixels of an image of 1 arcsec: the last of a scan is shorter."""
+
 IMAGE_NUMBERS = np.array(
     [
         9,

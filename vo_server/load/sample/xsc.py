@@ -26,6 +26,8 @@ from vo_server.load.sample.survey import (
     EPOCH,
     IMAGE_STEP,
     IMAGES_PER_SCAN,
+    LAST_ROWS,
+    ROWS,
     Bools,
     Floats,
     Ints,
@@ -325,7 +327,7 @@ def _coadd_place(values: dict[str, Values], tile: Ints) -> dict[str, Values]:
     """Pixel of the source in its image: x grows to the west, y to the north."""
     x_scan, along, image = (np.asarray(values[name]) for name in ("x_scan", "along", "image"))
     row = along - IMAGE_STEP * (image - 1)
-    height = np.where(image == IMAGES_PER_SCAN, 698, 1024)
+    height = np.where(image == IMAGES_PER_SCAN, LAST_ROWS, ROWS)
     return {
         "x_coadd": 256.5 + x_scan,
         "y_coadd": np.where(survey().northward[tile], row, height - row),
