@@ -23,10 +23,11 @@ import uvicorn
 
 from tests.cluster import cluster, lacking
 from vo_server.app import SOFTWARE, catalogue_of, create_app
+from vo_server.commands.images import walk
 from vo_server.engines.store import Store
 from vo_server.load import sample
 from vo_server.load.load import load
-from vo_server.settings import Settings
+from vo_server.settings import Settings, image_root
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -49,7 +50,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the synthetic sky: 20,000 point sources and 200 galaxies."""
+    """A data folder with the synthetic sky: 20,000 point sources, 200 galaxies and 18 Atlas images."""
     return _once(tmp_path_factory, "sky", _make_sky)
 
 
@@ -75,15 +76,19 @@ def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Non
 def _make_sky(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as files:
         made = sample.write_all(Path(files), PSC_ROWS, compress=False)
-        for publication in catalogue_of(Settings()).publications:
-            mine = [file for file in made if file.name.startswith(publication.id)]
-            load(publication, mine, Store(folder))
+        settings = Settings(data=folder)
+        catalogue = catalogue_of(settings)
+        for id in ("psc", "xsc"):
+            load(catalogue.publication(id), [f for f in made if f.name.startswith(id)], Store(folder))
+    sample.write_images(Path(image_root(settings, "atlas")), PSC_ROWS)
+    atlas = catalogue.publication("atlas")
+    load(atlas, walk(atlas, [], settings, catalogue), Store(folder))
 
 
 def _load_real(folder: Path, files: Path) -> None:
     names = {"psc": "psc_bulkformat_scans56-58.psc.gz", "xsc": "xsc_bulkformat_1row.xsc"}
-    for publication in catalogue_of(Settings()).publications:
-        load(publication, [files / names[publication.id]], Store(folder))
+    for id, name in names.items():
+        load(catalogue_of(Settings()).publication(id), [files / name], Store(folder))
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,7 @@ class Settings:
     engine: str = _row("", "the URL of the database, postgresql://USER@HOST/NAME; the embedded one if empty")
     schemas: str = _row("", "further folders of catalogue files, separated by colons")
     image_roots: str = _row(
-        "", "where the files of image collections lie, as ID=FOLDER or ID=URL with commas between them; DATA/images/ID"
-        " where it is not said",
+        "", "where the files of image collections lie, as ID=FOLDER or ID=URL with commas between; else in DATA/images/ID",
         like=r"|[A-Za-z][\w-]*=[^,=]+(,[A-Za-z][\w-]*=[^,=]+)*", such="a list such as atlas=/archive/2mass,stamps=s3://sky/stamps",
     )  # fmt: skip
     host: str = _row("127.0.0.1", "the address to listen on")

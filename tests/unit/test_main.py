@@ -46,9 +46,9 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         ("serve --port abc", 2, "--port is 'abc', where a whole number is needed"),
         ("serve --config none.toml", 2, "none.toml cannot be read"),
         ("demo --rows 0", 2, "'0' is not a whole number from 1"),
-        ("load psc", 2, "the following arguments are required: FILE (vo-server load --help tells more)"),
+        ("load psc", 2, "no file to load is named (vo-server load --help tells more)"),
         ("load psx stars.csv", 2, "no catalogue psx (did you mean psc?)"),
-        ("load nothing stars.csv", 2, "no catalogue nothing (there are psc, xsc)"),
+        ("load nothing stars.csv", 2, "no catalogue nothing (there are psc, xsc, atlas, quicklook, stamps)"),
         ("load psc stars.csv", 1, "there is no file stars.csv"),
         ("load psc stars_*.csv", 1, "no file matches stars_*.csv"),
         ("serve --port 0 --host nowhere.invalid", 1, "cannot listen on nowhere.invalid:0"),
@@ -94,6 +94,9 @@ def test_check_lists_the_catalogues(run: Run) -> None:
     assert out.splitlines() == [
         "psc: twomass.psc, 60 columns, cone search, not loaded",
         "xsc: twomass.xsc, 389 columns, cone search, not loaded",
+        "atlas: twomass.atlas, 46 columns, no cone search, not loaded",
+        "quicklook: twomass.quicklook, 36 columns, no cone search, not loaded",
+        "stamps: twomass.stamps, 45 columns, no cone search, not loaded",
     ]
 
 
@@ -129,7 +132,7 @@ def test_demo_takes_up_a_sky_that_was_broken_off(run: Run) -> None:
     (Path("data") / "sky").mkdir(parents=True)
     (Path("data") / "sky" / "litter").touch()
     assert run("demo", "--no-serve", "--rows", "1000")[0] == 0
-    assert all(Store(Path("data")).current(id) for id in ("psc", "xsc"))
+    assert all(Store(Path("data")).current(id) for id in ("psc", "xsc", "atlas"))
     assert not (Path("data") / "sky").exists()
 
 

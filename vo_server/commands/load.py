@@ -21,9 +21,8 @@ _EXAMPLES = """examples:
   vo-server load xsc xsc_aaa.gz xsc_baa.gz
   zcat psc_aaa.gz | vo-server load psc -    from a pipe
   vo-server load stars stars.fits --append  columns are matched by name
-  vo-server load atlas                      the headers of all images of a collection
-  vo-server load atlas images/atlas/000616n --append
-                                            those in a folder of it
+  vo-server load atlas                      the images in DATA/images/atlas
+  vo-server load atlas DIR --append         those in a folder below it
 
 Bulk files of the release, FITS, VOTable, CSV, IPAC and Parquet tables are told
 by their content, gzip or not."""

@@ -104,7 +104,7 @@ def write(folder: Path, text: str, name: str = "stars.toml") -> Path:
 def test_another_observatory_is_a_file(tmp_path: Path) -> None:
     write(tmp_path, STARS)
     catalogue = load_catalogue([builtin_schemas() / "catalogues", tmp_path])
-    assert [p.id for p in catalogue.publications] == ["psc", "xsc", "stars"]
+    assert [p.id for p in catalogue.publications] == ["psc", "xsc", "stars", "atlas", "quicklook", "stamps"]
     assert [s.name for s in catalogue.schemas] == ["twomass", "lowell"]
     stars = catalogue.publication("stars")
     assert stars.table.position == Position("raj", "dej")

@@ -58,6 +58,9 @@ def test_schemas_and_tables() -> None:
         ("twomass.fp_psc", "view"),
         ("twomass.xsc", "table"),
         ("twomass.fp_xsc", "view"),
+        ("twomass.atlas", "table"),
+        ("twomass.quicklook", "table"),
+        ("twomass.stamps", "table"),
         ("tap_schema.schemas", "table"),
         ("tap_schema.tables", "table"),
         ("tap_schema.columns", "table"),
@@ -71,7 +74,7 @@ def test_every_column_has_its_table_and_every_table_its_columns() -> None:
     tables = {r["table_name"] for r in rows()["tables"]}
     assert {r["table_name"] for r in rows()["columns"]} == tables
     names = [(r["table_name"], r["column_name"]) for r in rows()["columns"]]
-    assert len(set(names)) == len(names) == 2 * (60 + 389) + 32
+    assert len(set(names)) == len(names) == 2 * (60 + 389) + 46 + 36 + 45 + 32
     assert not any("_healpix" in name for _, name in names)
 
 
@@ -83,7 +86,7 @@ def test_values_follow_the_rules() -> None:
         size = (row["arraysize"] or "").rstrip("*")
         assert row["size"] == (int(size) if size.isdigit() else None)
         if row["datatype"] not in ("char", "unicodeChar"):
-            assert row["arraysize"] is None
+            assert row["arraysize"] == ("*" if row["xtype"] == "polygon" else None)
         for text in row.values():
             assert text != ""
 
@@ -103,6 +106,9 @@ def test_reserved_names_are_quoted() -> None:
         ("twomass.psc", '"date"'),
         ("twomass.xsc", '"date"'),
         ("twomass.fp_xsc", '"date"'),
+        ("twomass.atlas", '"date"'),
+        ("twomass.quicklook", '"date"'),
+        ("twomass.stamps", '"date"'),
         ("tap_schema.columns", '"size"'),
     }
 
@@ -110,7 +116,7 @@ def test_reserved_names_are_quoted() -> None:
 def test_keys_join_columns_that_exist() -> None:
     columns = {(r["table_name"], r["column_name"]) for r in rows()["columns"]}
     keys = {r["key_id"]: r for r in rows()["keys"]}
-    assert len(keys) == len(rows()["keys"]) == 7
+    assert len(keys) == len(rows()["keys"]) == 12
     assert {r["key_id"] for r in rows()["key_columns"]} == set(keys)
     for row in rows()["key_columns"]:
         key = keys[row["key_id"]]

@@ -14,6 +14,7 @@ from vo_server.settings import Settings
 from vo_server.web import pages
 
 BASE = "https://vo.example.org/sky"
+IMAGES = [[f"twomass.{name}", "not loaded"] for name in ("atlas", "quicklook", "stamps")]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def catalogue() -> Catalogue:
 def test_tables_with_their_rows(catalogue: Catalogue) -> None:
     page = html.fromstring(pages.front(BASE, "Sky", catalogue, {"twomass.psc": 470_992_970}))
     shown = [[cell.text_content() for cell in row[:2]] for row in page.iter("tr")]
-    assert shown == [["Table", "Rows"], ["twomass.psc", "470,992,970"], ["twomass.xsc", "not loaded"]]
+    assert shown == [["Table", "Rows"], ["twomass.psc", "470,992,970"], ["twomass.xsc", "not loaded"], *IMAGES]
 
 
 def test_links_are_below_the_base(catalogue: Catalogue) -> None:
