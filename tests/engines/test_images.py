@@ -1,0 +1,228 @@
+"""An inventory that a walk made, asked through each engine: footprints against brute force on the sphere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.engines.conftest import ENGINES, World
+from vo_server.catalogue.load import load_catalogue
+from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.engines.sky_postgres import WITHOUT_PGSPHERE
+from vo_server.engines.store import Store
+from vo_server.load.database import file
+from vo_server.load.inventory.walk import Walk
+from vo_server.load.load import load
+from vo_server.load.postgres import database as postgres_sink
+
+FRAMES = """
+id = "frames"
+[schema]
+name = "obs"
+[table]
+name = "frames"
+identifier = "frame"
+position = { ra = "ra", dec = "dec" }
+[columns.frame]
+type = "INTEGER"
+description = "Number of the frame"
+nullable = false
+[columns.ra]
+type = "DOUBLE PRECISION"
+description = "Right ascension"
+nullable = false
+[columns.dec]
+type = "DOUBLE PRECISION"
+description = "Declination"
+nullable = false
+[columns.footprint]
+type = "POLYGON"
+description = "Outline"
+nullable = false
+[columns.fov]
+type = "DOUBLE PRECISION"
+description = "Diameter"
+[columns.path]
+type = "VARCHAR(*)"
+description = "Path"
+nullable = false
+[images]
+collection = "Frames"
+product = "image"
+calibration = 2
+title = "Frame {frame}"
+facility = "Here"
+instrument = "Camera"
+names = ['f(?P<frame>\\d+)']
+[images.bands.V]
+low = 5e-7
+reference = 5.5e-7
+high = 6e-7
+[images.fill]
+ra = { sky = "ra" }
+dec = { sky = "dec" }
+footprint = { sky = "footprint" }
+fov = { sky = "fov" }
+path = { file = "path" }
+[origin]
+title = "Frames"
+publisher = "Nobody"
+"""
+
+CENTRES = [(0, 0), (359.95, 0.1), (0.05, -0.1), (0, 90), (77, 89.9), (200, -90), (10, -89.8), (180, 45), (10, 20)]
+
+
+class Frames:
+    """The engine, and the corners of each frame as unit vectors of shape (n, 4, 3), counterclockwise from outside."""
+
+    def __init__(self, world: World, corners: np.ndarray, centres: np.ndarray) -> None:
+        self.world, self.corners, self.centres = world, corners, centres
+
+    def frames(self, condition: str) -> set[int]:
+        return set(self.world.values(f"SELECT frame FROM obs.frames WHERE {condition}"))
+
+
+def vector(ra: Any, dec: Any) -> np.ndarray:
+    a, d = np.radians(ra), np.radians(dec)
+    return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
+
+
+def frame_headers() -> list[fits.Header]:
+    rng = np.random.default_rng(5)
+    near = [(r + a, float(np.clip(d + b, -90, 90))) for r, d in CENTRES for a, b in rng.normal(0, 0.2, (6, 2))]
+    made = []
+    for n, (ra, dec) in enumerate([*CENTRES, *near]):
+        header = fits.Header(
+            {"SIMPLE": True, "BITPIX": -32, "NAXIS": 2, "NAXIS1": 512, "NAXIS2": 1024 if n % 3 else 698}
+        )
+        header["CTYPE1"], header["CTYPE2"], header["CROTA2"] = "RA---SIN", "DEC--SIN", float(rng.uniform(-180, 180))
+        header["CRVAL1"], header["CRVAL2"], header["CRPIX1"], header["CRPIX2"] = ra % 360, dec, 256.5, 512.5
+        header["CDELT1"], header["CDELT2"] = -1 / 3600, 1 / 3600
+        made.append(header)
+    return made
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def frames(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frames]:
+    url = request.getfixturevalue("postgresql") if request.param == "postgres" else ""
+    folder = tmp_path_factory.mktemp("frames")
+    (folder / "frames.toml").write_text(FRAMES)
+    (folder / "files").mkdir()
+    for n, header in enumerate(frame_headers()):
+        # A header alone: the walk reads no further.
+        (folder / "files" / f"f{n}.fits").write_bytes(header.tostring().encode())
+    catalogue = load_catalogue([folder / "frames.toml"])
+    walk = Walk(str(folder / "files"), [str(folder / "files")])
+    store = Store(folder / "data")
+    load(catalogue.publication("frames"), walk, store, sink=postgres_sink(url) if url else file)
+    catalogue = with_tap_schema(catalogue)
+    engine = ENGINES[request.param](store, catalogue, url)
+    if engine.lacks() & WITHOUT_PGSPHERE:
+        engine.close()
+        pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
+    world = World(catalogue, engine, store, {}, {}, Path(folder))
+    rows = world.ask("SELECT footprint, ra, dec FROM obs.frames ORDER BY frame")
+    corners = np.array([[vector(*pair) for pair in np.reshape(row[0], (4, 2))] for row in rows])[:, ::-1]
+    yield Frames(world, corners, vector(*np.array([row[1:] for row in rows]).T))
+    engine.close()
+
+
+def inward(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """How far (radians) each of m points lies inside each edge of n frames, negative outside: shape (n, 4, m)."""
+    normals = np.cross(corners, np.roll(corners, -1, axis=1))
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.asarray(np.arcsin(np.clip(normals @ points.T, -1, 1)))
+
+
+def to_edges(corners: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Degrees from a point to the nearest place on the border of each frame."""
+    ends = np.roll(corners, -1, axis=1)
+    share = np.linspace(0, 1, 4001)[:, None, None, None]
+    along = corners * (1 - share) + ends * share
+    along /= np.linalg.norm(along, axis=-1, keepdims=True)
+    chord = np.linalg.norm(along - point, axis=-1).min(axis=(0, 2))
+    return np.asarray(np.degrees(2 * np.arcsin(np.minimum(chord / 2, 1))))
+
+
+def check(found: set[int], inside: np.ndarray, sure: float) -> None:
+    """`inside` is how far each frame is inside of what was asked, degrees; nearer than `sure` anything may be said."""
+    assert set(np.flatnonzero(inside > sure)) <= found
+    assert found <= set(np.flatnonzero(inside > -sure))
+
+
+def test_the_footprint_is_about_the_centre(frames: Frames) -> None:
+    assert len(frames.corners) == len(CENTRES) * 7
+    assert (np.diagonal(inward(frames.corners, frames.centres).min(axis=1)) > 0).all()
+    areas = np.array(frames.world.values("SELECT AREA(footprint) FROM obs.frames ORDER BY frame"))
+    pixels = np.array([h["NAXIS1"] * h["NAXIS2"] for h in frame_headers()]) / 3600**2
+    assert areas == pytest.approx(pixels, rel=1e-4)
+
+
+place = st.sampled_from(CENTRES).flatmap(
+    lambda c: st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)).map(
+        lambda off: ((c[0] + off[0]) % 360, float(np.clip(c[1] + off[1], -90, 90)))
+    )
+)
+HASTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@HASTY
+@given(place)
+def test_the_images_of_a_place(frames: Frames, place: tuple[float, float]) -> None:
+    ra, dec = place
+    inside = np.degrees(inward(frames.corners, vector(ra, dec)[None])[:, :, 0].min(axis=1))
+    check(frames.frames(f"1 = CONTAINS(POINT({ra!r}, {dec!r}), footprint)"), inside, 1e-9)
+    check(frames.frames(f"0 = CONTAINS(POINT({ra!r}, {dec!r}), footprint)"), -inside, 1e-9)
+
+
+@HASTY
+@given(place, st.sampled_from([1e-4, 0.02, 0.08, 0.25, 1.5]))
+def test_the_images_of_a_circle(frames: Frames, place: tuple[float, float], radius: float) -> None:
+    """OVERLAPS, COVERS and ENCLOSED of SIA, in their words of ADQL."""
+    ra, dec = place
+    point, circle = vector(ra, dec), f"CIRCLE({ra!r}, {dec!r}, {radius!r})"
+    depth = np.degrees(inward(frames.corners, point[None])[:, :, 0].min(axis=1))
+    edge = to_edges(frames.corners, point)
+    signed = np.where(depth >= 0, edge, -edge)
+    check(frames.frames(f"1 = INTERSECTS({circle}, footprint)"), radius + signed, 1e-6)
+    check(frames.frames(f"1 = CONTAINS({circle}, footprint)"), signed - radius, 1e-6)
+    corner = np.degrees(np.arccos(np.clip(frames.corners @ point, -1, 1))).max(axis=1)
+    check(frames.frames(f"1 = CONTAINS(footprint, {circle})"), radius - corner, 1e-6)
+
+
+@HASTY
+@given(place, st.floats(0.02, 0.5))
+def test_the_images_of_a_field(frames: Frames, place: tuple[float, float], side: float) -> None:
+    """Two convex polygons meet unless an edge of one has the other wholly beyond it; one lies in the other if all its
+    corners do."""
+    ra, dec = place
+    point = vector(ra, dec)
+    east = np.cross([0, 0, 1], point) if abs(dec) < 89.999 else np.cross([1, 0, 0], point)
+    east /= np.linalg.norm(east)
+    north = np.cross(point, east)
+    half = np.radians(side) / 2
+    field = np.array([point + half * (a * east + b * north) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
+    field /= np.linalg.norm(field, axis=1, keepdims=True)
+    numbers = (
+        ", ".join(
+            f"{np.degrees(np.arctan2(v[1], v[0])) % 360!r}, {np.degrees(np.arctan2(v[2], np.hypot(v[0], v[1])))!r}"
+            for v in field
+        )
+        .replace("np.float64(", "")
+        .replace(")", "")
+    )
+    ours = np.degrees(inward(frames.corners, field))
+    theirs = np.degrees(inward(field[None], frames.corners.reshape(-1, 3))[0]).reshape(4, -1, 4)
+    # On the other side of the sphere edges do not tell polygons apart.
+    near = np.where(frames.centres @ point > 0, np.inf, -1)
+    apart = np.minimum(np.minimum(ours.max(axis=2).min(axis=1), theirs.max(axis=2).min(axis=0)), near)
+    check(frames.frames(f"1 = INTERSECTS(footprint, POLYGON({numbers}))"), apart, 1e-6)
+    check(frames.frames(f"1 = CONTAINS(footprint, POLYGON({numbers}))"), theirs.min(axis=(0, 2)), 1e-6)
+    check(frames.frames(f"1 = CONTAINS(POLYGON({numbers}), footprint)"), ours.min(axis=(1, 2)), 1e-6)
