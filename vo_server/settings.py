@@ -33,8 +33,8 @@ class Settings:
     engine: str = _row("", "the URL of the database, postgresql://USER@HOST/NAME; the embedded one if empty")
     schemas: str = _row("", "further folders of catalogue files, separated by colons")
     image_roots: str = _row(
-        "", "where the files of image collections lie, as ID=FOLDER or ID=URL with commas between; else in DATA/images/ID",
-        like=r"|[A-Za-z][\w-]*=[^,=]+(,[A-Za-z][\w-]*=[^,=]+)*", such="a list such as atlas=/archive/2mass,stamps=s3://sky/stamps",
+        "", "where image collections lie, as ID=FOLDER or ID=URL with commas between them; else in DATA/images/ID",
+        like=r"|[A-Za-z][\w-]*=[^,=]+(,[A-Za-z][\w-]*=[^,=]+)*", such="a list such as atlas=/archive/2mass,stamps=s3://a/b",
     )  # fmt: skip
     host: str = _row("127.0.0.1", "the address to listen on")
     port: int = _row(8000, "the port to listen on; 0 takes a free one", low=0, high=65535)

@@ -6,7 +6,6 @@ and photometry on it gives the catalogue's magnitudes back.
 """
 
 import gzip
-import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,6 +34,9 @@ ZERO_POINT = (20.92, 20.45, 19.95)
 
 LIMIT_LIGHT = 0.5
 """What is drawn of a source that was not detected in a band: half of the light of its limit."""
+
+BLOCK = 2880
+"""FITS files are made of blocks of so many bytes."""
 
 REACH = 300.0
 """How far outside an image a source may lie and still be looked at, pixels."""
@@ -108,19 +110,13 @@ def conditions(plan: Plan, coadd: Coadd, band: int) -> Conditions:
     )
 
 
-def image(plan: Plan, shown: Scene, coadd: Coadd, band: int) -> fits.PrimaryHDU:
+def image(plan: Plan, shown: Scene, coadd: Coadd, band: int) -> tuple[fits.Header, Pixels]:
     """An image of the field in a band (0 to 2)."""
     seen = conditions(plan, coadd, band)
     rng = plan.stream(12, coadd.tile, coadd.number, band)
     pixels = draw(rng, coadd.rows, _sources(shown, coadd, band, seen), seen.width, seen.sky, seen.noise)
     levels = np.nanpercentile(pixels[::4, ::4].astype(np.float64), PERCENTILES)
-    return _unit(pixels, cards(coadd, band, seen, levels))
-
-
-def _unit(pixels: Pixels, header: fits.Header) -> fits.PrimaryHDU:
-    made = fits.PrimaryHDU(pixels)
-    made.header = header
-    return made
+    return cards(coadd, band, seen, levels), pixels
 
 
 def _sources(shown: Scene, coadd: Coadd, band: int, seen: Conditions) -> Sources:
@@ -155,7 +151,7 @@ def write_field(folder: Path, plan: Plan) -> list[Path]:
     def write(which: tuple[Coadd, int]) -> Path:
         path = folder / native_path(*which)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_packed(image(plan, shown, *which)))
+        path.write_bytes(_packed(*image(plan, shown, *which)))
         return path
 
     with ThreadPoolExecutor(4) as pool:
@@ -166,8 +162,9 @@ def _each() -> Iterator[tuple[Coadd, int]]:
     return ((coadd, band) for coadd in coadds() for band in range(3))
 
 
-def _packed(unit: fits.PrimaryHDU) -> bytes:
-    raw = io.BytesIO()
-    unit.writeto(raw, output_verify="exception")
+def _packed(header: fits.Header, pixels: Pixels) -> bytes:
+    """The file. Astropy would put the cards into an order of its own."""
+    data = pixels.astype(">f4").tobytes()
+    whole = header.tostring().encode("ascii") + data + bytes(-len(data) % BLOCK)
     # No name and no time in the header: the same image gives the same bytes.
-    return gzip.compress(raw.getvalue(), GZIP_LEVEL, mtime=0)
+    return gzip.compress(whole, GZIP_LEVEL, mtime=0)

@@ -1,0 +1,210 @@
+"""The images of the synthetic sky: true to the rows of its catalogues, with headers such as the release's."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from vo_server.load.sample import SEED, psc_batches, write_images, xsc_batches, xsc_rows_for
+from vo_server.load.sample.field import MOST, coadds, is_field
+from vo_server.load.sample.galaxies import Shapes
+from vo_server.load.sample.images import Scene, image
+from vo_server.load.sample.pixels import profile
+from vo_server.load.sample.plan import Plan
+from vo_server.load.sample.sky import PSC_ROWS
+
+ROWS = 200_000
+BANDS = "jhk"
+
+
+@cache
+def plan() -> Plan:
+    return Plan(ROWS, xsc_rows_for(ROWS), SEED)
+
+
+@cache
+def psc() -> pa.Table:
+    return pa.Table.from_batches(psc_batches(ROWS))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_images(tmp_path_factory.mktemp("images"), ROWS)
+
+
+def opened(path: Path) -> tuple[np.ndarray, fits.Header, WCS]:
+    with fits.open(path) as units, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return units[0].data.astype(float), units[0].header, WCS(units[0].header)
+
+
+def test_18_files_small_and_named_as_the_release_does(files: list[Path]) -> None:
+    assert len(files) == len(set(files)) == 18
+    assert sum(f.stat().st_size for f in files) < 18e6
+    for path in files:
+        _, header, _ = opened(path)
+        scan = f"{header['SCANNO']:03}"
+        assert path.name.startswith(f"{header['FILTER']}i{scan}")
+        hemisphere = "n" if header["TELNAME"] == "Hopkins" else "s"
+        assert path.parts[-4:-1] == (f"{header['ORDATE']}{hemisphere}", f"s{scan}", "image")
+
+
+def test_the_same_numbers_give_the_same_bytes(files: list[Path], tmp_path: Path) -> None:
+    again = write_images(tmp_path, ROWS)
+    assert [f.read_bytes() for f in again] == [f.read_bytes() for f in files]
+    assert [f.read_bytes() for f in write_images(tmp_path / "other", ROWS, 7)] != [f.read_bytes() for f in files]
+
+
+def test_headers_have_the_cards_of_the_release(files: list[Path], shared: Path) -> None:
+    with (shared / "facts" / "atlas_header_keywords.csv").open(encoding="utf-8", newline="") as rows:
+        real = {row["keyword"]: row for row in csv.DictReader(rows)}
+    kinds = {"bool": bool, "int": int, "float": float, "str": str}
+    for path in files:
+        _, header, _ = opened(path)
+        assert len(header) == 112
+        keywords = [k for k in header if k not in ("COMMENT", "HISTORY", "")]
+        assert keywords == [k for k in real if k in keywords] and set(keywords) == set(real)
+        for keyword, row in real.items():
+            assert isinstance(header[keyword], kinds[row["type"]]), keyword
+            if row["constant"] == "yes" and not keyword.startswith(("W", "SEE", "NAXIS")):
+                assert str(header[keyword]) == row["values"], keyword
+
+
+def test_skies_noises_and_levels(files: list[Path]) -> None:
+    for path in files:
+        pixels, header, _ = opened(path)
+        assert pixels.shape == (1024, 512) == (header["NAXIS2"], header["NAXIS1"])
+        sides = np.isnan(pixels).all(axis=0)
+        assert 4 <= sides.sum() <= 8 and sides[0] and sides[-1]
+        assert not np.isnan(pixels[:, ~sides]).any()
+        good = pixels[:, ~sides]
+        assert np.median(good) == pytest.approx(header["SKYVAL"], abs=2 * header["SKYSIG"])
+        levels = [header[k] for k in header if k.startswith("QT")]
+        assert levels == sorted(levels)
+        assert np.percentile(good, 50) == pytest.approx(header["QT5000"], abs=0.3)
+        rough = [np.std(b) for b in good[:1000, :480].reshape(40, 25, 20, 24).swapaxes(1, 2).reshape(-1, 600)]
+        assert 0.85 < np.median(rough) / header["SKYSIG"] < 1.15
+
+
+def test_the_noise_of_neighbours_is_correlated_as_in_the_release(files: list[Path]) -> None:
+    pixels, _, _ = opened(files[0])
+    good = pixels[:1000, 8:488].reshape(20, 50, 10, 48).swapaxes(1, 2).reshape(-1, 50, 48)
+    quiet = good[np.argsort(good.std(axis=(1, 2)))[:100]]
+    grain = quiet - quiet.mean(axis=(1, 2), keepdims=True)
+    lags = [float((grain[:, :, :-n] * grain[:, :, n:]).mean() / (grain**2).mean()) for n in (1, 2, 4)]
+    assert lags == pytest.approx([0.8, 0.42, 0.1], abs=0.12)
+
+
+def stars_of(header: fits.Header, wcs: WCS, shape: tuple[int, ...], alone: float) -> tuple[np.ndarray, ...]:
+    """Pixel, magnitude and key of the bright stars in the image that have no other source near."""
+    rows, band = psc(), BANDS[["j", "h", "k"].index(header["FILTER"])]
+    ra, dec = rows["ra"].to_numpy(), rows["decl"].to_numpy()
+    near = np.flatnonzero((np.abs(ra - header["CRVAL1"]) < 0.2) & (np.abs(dec - header["CRVAL2"]) < 0.2))
+    x, y = wcs.all_world2pix(ra[near], dec[near], 0)
+    mags = rows[f"{band}_m"].to_numpy()[near]
+    galaxies = SkyCoord(*galaxy_places(), unit="deg")
+    far = SkyCoord(ra[near], dec[near], unit="deg").match_to_catalog_sky(galaxies)[1].arcsec > 60
+    apart = np.hypot(x[:, None] - x, y[:, None] - y)
+    np.fill_diagonal(apart, np.inf)
+    inside = (x > 30) & (x < shape[1] - 30) & (y > 30) & (y < shape[0] - 30)
+    chosen = inside & far & (apart.min(axis=1) > alone) & (mags > 8) & (mags < 12.5)
+    return x[chosen], y[chosen], mags[chosen]
+
+
+@cache
+def galaxy_places() -> tuple[np.ndarray, np.ndarray]:
+    table = pa.Table.from_batches(xsc_batches(xsc_rows_for(ROWS), psc_rows=ROWS))
+    return table["ra"].to_numpy(), table["decl"].to_numpy()
+
+
+def test_stars_lie_where_their_rows_say_and_are_as_bright(files: list[Path]) -> None:
+    off, difference = [], []
+    for path in files:
+        pixels, header, wcs = opened(path)
+        width = 3.135 * header["SEESH"] - 0.464
+        across = np.arange(-40, 41)
+        grid = np.hypot(*np.meshgrid(across, across))
+        share = profile(across[None, :].astype(float), across[:, None].astype(float), width)[grid <= 8].sum()
+        for x, y, mag in zip(*stars_of(header, wcs, pixels.shape, 22), strict=True):
+            column, row = round(x), round(y)
+            stamp = pixels[row - 18 : row + 19, column - 18 : column + 19]
+            dx, dy = np.meshgrid(np.arange(-18, 19) - (x - column), np.arange(-18, 19) - (y - row))
+            radius = np.hypot(dx, dy)
+            light = stamp - np.median(stamp[(radius > 12) & (radius < 18)])
+            core = radius <= 3.5
+            off.append(np.hypot(*((d * light)[core].sum() / light[core].sum() for d in (dx, dy))))
+            difference.append(header["MAGZP"] - 2.5 * np.log10(light[radius <= 8].sum() / share) - mag)
+    assert len(off) > 40
+    assert max(off) < 0.3, "arcsec"
+    assert abs(np.median(difference)) < 0.01
+    assert np.quantile(np.abs(difference), 0.9) < 0.1
+
+
+def test_a_galaxy_has_its_light_and_its_direction() -> None:
+    coadd, nothing = coadds()[1], np.zeros(0)
+    shapes = Shapes(np.array([[10.0], [9.3], [9.0]]), *(np.array([v]) for v in (8.0, 1.0, 0.5)), np.array([30]))
+    place = np.array([coadd.ra + 0.02]), np.array([coadd.dec - 0.05])
+    header, drawn = image(plan(), Scene(nothing, nothing, np.zeros((3, 0)), *place, shapes), coadd, 2)
+    pixels = drawn.astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        x, y = WCS(header).all_world2pix(*place, 0)
+    rows, columns = np.indices(pixels.shape)
+    west, north = columns - x, rows - y
+    radius = np.hypot(west, north)
+    light = pixels - np.nanmedian(pixels[(radius > 100) & (radius < 120)])
+    inside = radius < 25
+    expected = 10 ** (0.4 * (header["MAGZP"] - 9.0)) * shapes.within_circle(25.0)[0]
+    assert light[inside].sum() == pytest.approx(expected, rel=0.03)
+    moments = [(light * a * b)[inside].sum() for a, b in ((west, west), (north, north), (-west, north))]
+    angle = np.degrees(np.arctan2(2 * moments[2], moments[1] - moments[0])) / 2
+    assert angle == pytest.approx(30, abs=3), "from north through east"
+
+
+def test_rows_lie_on_the_images_of_their_keys(files: list[Path]) -> None:
+    """coadd_key = 23 (scan_key - 1) + k, and the image of that scan and number holds the source."""
+    rows, held = psc(), 0
+    for path in files[::3]:
+        _, header, wcs = opened(path)
+        number = int(path.name[5:9])
+        mine = rows.filter(
+            pc.and_(
+                pc.and_(pc.equal(rows["scan"], header["SCANNO"]), pc.equal(rows["coadd"], number)),
+                pc.and_(pc.less(pc.abs(pc.subtract(rows["ra"], header["CRVAL1"])), 1.0), pc.equal(rows["hemis"], "n")),
+            )
+        )
+        night = mine.filter(pc.equal(pc.strftime(mine["date"], "%y%m%d"), header["ORDATE"]))
+        x, y = wcs.all_world2pix(night["ra"].to_numpy(), night["decl"].to_numpy(), 1)
+        assert ((x > 0.5) & (x < 512.5) & (y > 0.5) & (y < 1024.5)).all()
+        keys = {(s, c) for s, c in zip(night["scan_key"].to_pylist(), night["coadd_key"].to_pylist(), strict=True)}
+        assert len(keys) == 1
+        ((scan_key, coadd_key),) = keys
+        k = round(
+            (abs(header["USYREF"]) - 156) / 970 if header["SCANDIR"] == "n" else (abs(header["USYREF"]) - 1178) / 970
+        )
+        assert coadd_key == 23 * (scan_key - 1) + k + 1
+        assert night["x_scan"].to_numpy() == pytest.approx(x - 256.5, abs=1.5)
+        held += night.num_rows
+    assert held > 300
+
+
+def test_the_field_is_as_dense_as_the_release_and_no_denser() -> None:
+    for rows in (1_000, 20_000, 500_000, PSC_ROWS):
+        made = Plan(rows, xsc_rows_for(rows), SEED)
+        field = is_field(made.sky)
+        inside = int((made.stars + made.paired)[field].sum())
+        release = PSC_ROWS * made.sky.stars[field].sum()
+        assert inside <= max(1.2 * MOST * rows, 1.2 * release)
+        assert int((made.stars + made.paired).sum()) == rows
+        if rows >= 500_000:
+            assert inside == pytest.approx(release, rel=0.15)
