@@ -30,6 +30,7 @@ name = "obs"
 name = "frames"
 identifier = "frame"
 position = { ra = "ra", dec = "dec" }
+reaches = { footprint = 0.16 }
 [columns.frame]
 type = "INTEGER"
 description = "Number of the frame"
@@ -86,7 +87,10 @@ class Frames:
         self.world, self.corners, self.centres = world, corners, centres
 
     def frames(self, condition: str) -> set[int]:
-        return set(self.world.values(f"SELECT frame FROM obs.frames WHERE {condition}"))
+        text = f"SELECT frame FROM obs.frames WHERE {condition}"
+        found = self.world.values(text)
+        assert sorted(found) == sorted(self.world.values(text, planned=False)), "the index leaves nothing out"
+        return set(found)
 
 
 def vector(ra: Any, dec: Any) -> np.ndarray:

@@ -86,6 +86,7 @@ class Images:
     `product`, `subtype`, `calibration`, `facility` and `instrument` are ObsCore's (1.1, sections 4.1 and 4.2); `title`
     is a text with columns in braces; `band`, `resolution` (arcsec) and `position_error` name columns. A collection
     without a column of the band has all its bands in each image. `caution` is said wherever an image is offered.
+    `reach` is how far (degrees) an image may reach from its centre, None where the file does not say.
     """
 
     collection: str
@@ -104,6 +105,7 @@ class Images:
     names: tuple[str, ...] = ()
     fills: tuple[Fill, ...] = ()
     lookups: tuple[Lookup, ...] = ()
+    reach: float | None = None
 
     def filled(self, source: Source, said: str) -> str | None:
         """The column that holds this of a file, None where none does: filled("file", "path") is that of the path."""
@@ -129,9 +131,11 @@ def read_images(section: Section, table: Table) -> Images:
         names=names,
         fills=fills,
         lookups=tuple(_lookup(row, table) for row in section.rows("lookups")),
+        reach=None,
     )
     _check(section, table, images)
-    return images
+    reaches = dict(table.position.reaches) if table.position else {}
+    return replace(images, reach=reaches.get(images.filled("sky", "footprint") or ""))
 
 
 def check_lookups(section: Section, images: Images, tables: Sequence[Table]) -> None:

@@ -45,6 +45,7 @@ name = "obs"
 name = "plates"
 identifier = "plate"
 position = { ra = "ra", dec = "dec" }
+reaches = { outline = 0.1 }
 [columns.plate]
 type = "VARCHAR(20)"
 description = "Name of the plate"
@@ -380,11 +381,12 @@ def test_each_refused_file_is_told_with_its_reason(walked: Walked, tmp_path: Pat
     write(files, "plate99999.fits", image())
     write(files, "plate5.fits", image(FILTER=None))
     write(files, "plate6.fits", image(DEPTH=None))
+    write(files, "plate7.fits", image(CDELT1=-0.1))
     (files / "plate8.fits").write_text("not at all")
     (files / "README.txt").write_text("no file of FITS")
     loaded, rows = walked()
     assert [row["number"] for row in rows] == [1, 6] and rows[1]["depth"] is None
-    assert loaded.rejected == 7 and loaded.rejects is not None
+    assert loaded.rejected == 8 and loaded.rejects is not None
     said = loaded.rejects.read_text().splitlines()
     assert said[1::2] == [line.split(",")[0] for line in said[::2]]
     assert [line.partition(", file ")[2].partition(":")[2].strip() for line in said[::2]] == [
@@ -393,6 +395,7 @@ def test_each_refused_file_is_told_with_its_reason(walked: Walked, tmp_path: Pat
         "DEPTH is 'deep', where a number is needed",
         "it has no WCS of the sky",
         "empty, but may not be null",
+        "it reaches 0.401 deg from its centre, where 0.1 is the most",
         "it is no FITS file",
         "99999 is too large for SMALLINT",
     ]

@@ -27,11 +27,14 @@ def row(images: Images, listed: Listed, header: Header) -> Row:
     Raises Refused where a value is not of its column's kind or the name is none of the collection's.
     """
     name = listed.path.rpartition("/")[2]
+    sky = place(header)
+    if images.reach is not None and sky["fov"] / 2 > images.reach:
+        raise Refused(f"it reaches {sky['fov'] / 2:.3g} deg from its centre, where {images.reach:g} is the most")
     file = {"path": listed.path, "name": name, "size": listed.size}
     sources: dict[str, Callable[[str], object]] = {
         "header": lambda said: _joined([header.value(keyword) for keyword in said.split()]),
         "file": file.get,
-        "sky": place(header).get,
+        "sky": sky.get,
         "name": _groups(images.names, name).get,
         "value": lambda said: said,
     }
