@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import queue
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
+from astropy.io import fits
 
 from tests.cluster import cluster, lacking
 from vo_server.app import SOFTWARE, catalogue_of, create_app
@@ -50,7 +53,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the synthetic sky: 20,000 point sources, 200 galaxies and 18 Atlas images."""
+    """A data folder with the synthetic sky: 20,000 point sources, 200 galaxies, 18 Atlas images, a few others."""
     return _once(tmp_path_factory, "sky", _make_sky)
 
 
@@ -80,9 +83,29 @@ def _make_sky(folder: Path) -> None:
         catalogue = catalogue_of(settings)
         for id in ("psc", "xsc"):
             load(catalogue.publication(id), [f for f in made if f.name.startswith(id)], Store(folder))
-    sample.write_images(Path(image_root(settings, "atlas")), PSC_ROWS)
-    atlas = catalogue.publication("atlas")
-    load(atlas, walk(atlas, [], settings, catalogue), Store(folder))
+    made = sample.write_images(Path(image_root(settings, "atlas")), PSC_ROWS)
+    _make_small_images(settings, made)
+    for id in ("atlas", "quicklook", "stamps"):
+        images = catalogue.publication(id)
+        load(images, walk(images, [], settings, catalogue), Store(folder))
+
+
+def _make_small_images(settings: Settings, atlas: list[Path]) -> None:
+    """Three Quicklook images, here with the pixels of the Atlas images, and a stamp from the middle of them."""
+    quicklook, stamps = (Path(image_root(settings, id)) for id in ("quicklook", "stamps"))
+    for folder in (quicklook, stamps):
+        folder.mkdir(parents=True)
+    planes = []
+    for path in atlas[:3]:
+        shutil.copy(path, quicklook)
+        with fits.open(path) as units:
+            header = units[0].header
+            planes.append(units[0].data[491:532, 236:277])
+    header["CRPIX1"], header["CRPIX2"] = 20.5, 21.5
+    for name in ("SKYVAL", "SKYSIG", "SEESH", "MAGZP"):
+        header.update({f"{band}{name}": header[name] for band in "JHK"})
+    night = f"{header['ORDATE']}n{header['SCANNO']:03}"
+    fits.writeto(stamps / f"g{night}0{atlas[0].name[6:9]}i000001.fits", np.array(planes * 2), header)
 
 
 def _load_real(folder: Path, files: Path) -> None:
