@@ -30,7 +30,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
 from vo_server.engines.deadlines import Patience
 from vo_server.engines.engine import Compiled, Engine, Explained, Run, Step, compiled
-from vo_server.engines.store import ROWS, Store
+from vo_server.engines.store import META, ROWS, Store
 from vo_server.errors import EngineFault, Fault, UsageFault
 from vo_server.logs import personal
 from vo_server.model.column import Table
@@ -178,6 +178,17 @@ class DuckDBEngine(Engine):
             return 0
         with suppress(duckdb.Error):
             return sum(_held(database.cursor(brief)) for brief in (True, False))
+        return None
+
+    @override
+    def coverage(self, table: Table) -> str | None:
+        id = self._ids.get(table.base or table.qualified)
+        database = self._open()
+        if id not in database.files:
+            return None
+        with suppress(duckdb.BinderException), database.cursor(brief=True) as cursor:
+            found = cursor.execute(f"SELECT coverage FROM {quote(alias(id))}.{META}").fetchone()
+            return (found and found[0]) or None
         return None
 
     @override

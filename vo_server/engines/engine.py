@@ -110,6 +110,10 @@ class Engine(Protocol):
     def memory(self) -> int | None:
         """How many bytes of memory it holds in this process; None where that is not known here."""
 
+    def coverage(self, table: Table) -> str | None:
+        """Where its rows lie on the sky, as a MOC in ASCII; None where they have no position, are not loaded, or were
+        loaded by a version that did not look."""
+
     def ready(self) -> str | None:
         """None if the engine answers; else what is wrong, for the availability note."""
 

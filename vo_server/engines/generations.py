@@ -33,10 +33,11 @@ FACTS = {
     "ra_max": "double precision",
     "dec_min": "double precision",
     "dec_max": "double precision",
+    "coverage": "text",
 }
 """What is known of a generation beside its rows, and its types."""
 
-_UNDEFINED = ("42P01", "3F000")
+_UNDEFINED = ("42P01", "3F000", "42703")
 LOADER = {"client_min_messages": "error", "jit": "off", "TimeZone": "UTC", "DateStyle": "ISO"}
 """Settings of a session that writes."""
 
@@ -60,6 +61,17 @@ def current(link: Link) -> dict[str, Generation]:
     return {id: Generation(schema, rows) for id, schema, rows in zip(*(c.to_pylist() for c in found), strict=True)}
 
 
+def coverage(link: Link, id: str) -> str | None:
+    """Where the rows of a catalogue lie, as a MOC in ASCII; None where that is not known."""
+    try:
+        found = link.ask(f"SELECT coverage FROM {HOME}.generations WHERE id = $1::text", (id,))
+    except Error as error:
+        if state(error) not in _UNDEFINED:
+            raise
+        return None
+    return next((value or None for value in found.column(0).to_pylist()), None)
+
+
 def found_home(link: Link) -> None:
     """Make the table of generations, if it is not there."""
     facts = ", ".join(f"{name} {type}" for name, type in FACTS.items())
@@ -70,6 +82,8 @@ def found_home(link: Link) -> None:
             f"CREATE TABLE IF NOT EXISTS {HOME}.generations"
             f" (id text PRIMARY KEY, schema text NOT NULL, rows bigint NOT NULL, {facts})"
         )
+        for name, type in FACTS.items():  # what an earlier version has made may lack some
+            link.tell(f"ALTER TABLE {HOME}.generations ADD COLUMN IF NOT EXISTS {name} {type}")
         link.tell(f"GRANT USAGE ON SCHEMA {HOME} TO PUBLIC")
         link.tell(f"GRANT SELECT ON {HOME}.generations TO PUBLIC")
 

@@ -187,6 +187,17 @@ class PostgresEngine(Engine):
         return None
 
     @override
+    def coverage(self, table: Table) -> str | None:
+        id = self._ids.get(table.qualified)
+        if id is None:
+            return None
+        try:
+            with self._prepared().links.one() as link:
+                return generations.coverage(link, id)
+        except Error as error:
+            raise _fault(error, "SELECT coverage", ()) from error
+
+    @override
     def ready(self) -> str | None:
         try:
             self._current()

@@ -1,7 +1,8 @@
 """Where the embedded engine keeps its files, and how a load takes the place of the one before.
 
     DATA/catalogues/<id>/current              the name of the file that serves
-    DATA/catalogues/<id>/<generation>.duckdb  table `rows`: the published columns and the hidden index, sorted by it
+    DATA/catalogues/<id>/<generation>.duckdb  table `rows`: the published columns and the hidden index, sorted by it,
+                                              and table `meta`: what is known of them, in one row
 
 A generation is written beside the others and becomes the current one by the rename of one small file, so a reader
 sees the old rows or the new ones and never a mixture, and a load that dies leaves only litter for the next to sweep.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from vo_server.errors import LoadFault
 
-ROWS = "rows"
+ROWS, META = "rows", "meta"
 
 
 @dataclass(frozen=True, slots=True)

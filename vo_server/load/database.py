@@ -21,13 +21,12 @@ import pyarrow as pa
 from typing_extensions import override
 
 from vo_server.catalogue.catalogue import Publication
-from vo_server.engines.store import ROWS, Generation
+from vo_server.engines.store import META, ROWS, Generation
 from vo_server.errors import LoadFault
 from vo_server.load.runs import SAMPLE, Keys
 from vo_server.load.sink import Target
 from vo_server.model.column import Position
 
-META = "meta"
 ROW_GROUP = 122_880
 
 

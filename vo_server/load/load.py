@@ -40,6 +40,7 @@ from vo_server.load.sink import Earlier, Sink, Target
 from vo_server.load.source import Source
 from vo_server.model.column import Position
 from vo_server.sky import cover, regions, shapes
+from vo_server.sky.footprint import Footprint
 
 GIB = 1 << 30
 
@@ -141,6 +142,7 @@ class _Work:
     rows: int = 0
     bytes: int = 0
     warnings: list[str] = field(default_factory=list)
+    footprint: Footprint = field(default_factory=Footprint)
 
     @property
     def key(self) -> str | None:
@@ -203,7 +205,7 @@ class _Work:
         group = _row_groups(self.memory // 32 // width, 2)
         tables = regrouped(ahead(self._sorted(runs, earlier, ranges)), group)
         with self.target.filling(self.threads, max(self.memory // 2, GIB)) as filling:
-            filling.write_rows(self.schema, tables, self._writing(total))
+            filling.write_rows(self.schema, self._seen(tables), self._writing(total))
             filling.write_meta(self._meta(total, earlier, names), self.position)
         return total
 
@@ -212,6 +214,13 @@ class _Work:
         if self.key is None:
             return chain(*(run.all() for run in before), *(run.all() for run in runs))
         return merged([*before, *runs], self.key, rows)
+
+    def _seen(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """The same tables, looked at for where their rows lie."""
+        for table in tables:
+            if self.key is not None:
+                self.footprint.add(table[self.key].to_numpy())
+            yield table
 
     def _writing(self, total: int) -> Callable[[int], None]:
         done = 0
@@ -230,6 +239,7 @@ class _Work:
             "loaded_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "files": [*(earlier.files if earlier else ()), *names],
             "version": __version__,
+            "coverage": "" if self.key is None else self.footprint.text(),
         }
 
 

@@ -156,13 +156,20 @@ class _Filling(Filling):
             bounds = [f"{end}({quoted(name)})" for name in (position.ra, position.dec) for end in ("min", "max")]
         files = facts["files"]
         assert isinstance(files, list)
-        values = (facts["rows"], facts["rejected"], facts["loaded_at"], "\n".join(files), facts["version"])
+        values = (
+            facts["rows"],
+            facts["rejected"],
+            facts["loaded_at"],
+            "\n".join(files),
+            facts["version"],
+            facts["coverage"],
+        )
         columns = ", ".join(f"{name} {type}" for name, type in FACTS.items())
         self.link.tell(f"CREATE TABLE {self.schema}.meta (rows bigint, {columns})")
         self.link.tell(
             f"INSERT INTO {self.schema}.meta"
             " SELECT $1::bigint, $2::bigint, $3::text, string_to_array($4::text, chr(10)),"
-            f" $5::text, {', '.join(bounds)} FROM {self._qualified(self.publication.table)}",
+            f" $5::text, {', '.join(bounds)}, $6::text FROM {self._qualified(self.publication.table)}",
             values,
         )
 

@@ -1,0 +1,76 @@
+"""The map of where rows lie holds all of them, and nothing far from any."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from mocpy import MOC
+
+from vo_server.sky import cover, footprint
+from vo_server.sky.footprint import Footprint
+
+
+def sky(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0, 360, count), np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
+
+
+def mapped(ra: np.ndarray, dec: np.ndarray, pieces: int = 3) -> str:
+    made = Footprint()
+    for piece in np.array_split(np.sort(cover.index(ra, dec)), pieces):
+        made.add(piece)
+    return made.text()
+
+
+@pytest.mark.parametrize(("count", "order"), [(5, 6), (3_000, 6), (500_000, 6), (2_000_000, 7)])
+def test_the_order_follows_the_density(count: int, order: int) -> None:
+    """Worked out from the areas: 49,152 cells of order 6 and 196,608 of order 7, eight rows in each."""
+    ra, dec = sky(count)
+    text = mapped(ra, dec)
+    assert MOC.from_string(text).max_order == order
+    assert footprint.holds(text, ra, dec).all()
+    assert len({*np.unique(cover.cells(ra, dec, order))}) == round(footprint.part(text) * 12 * 4**order)
+
+
+def test_a_dense_field_is_told_finely_and_a_hole_stays_one() -> None:
+    rng = np.random.default_rng(2)
+    ra, dec = rng.uniform(10, 20, 400_000), rng.uniform(-5, 5, 400_000)
+    kept = ~((abs(ra - 15) < 1) & (abs(dec) < 1))
+    text = mapped(ra[kept], dec[kept])
+    assert MOC.from_string(text).max_order == 10
+    assert footprint.part(text) * 41252.96 == pytest.approx(96, rel=0.03)
+    assert not footprint.holds(text, np.array([15.0, 9.0, 200.0]), np.array([0.0, 0.0, 0.0])).any()
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_the_forms_say_the_same(pieces: int) -> None:
+    ra, dec = sky(900)
+    text = mapped(ra, dec, pieces)
+    moc = MOC.from_string(text)
+    assert MOC.from_json(json.loads(footprint.as_json(text))) == moc
+    written = footprint.as_fits(text)
+    assert MOC.from_fits(io.BytesIO(written)) == moc
+    with fits.open(io.BytesIO(written)) as file:
+        header = file[1].header
+    assert (header["MOCDIM"], header["COORDSYS"].strip(), header["MOCORD_S"]) == ("SPACE", "C", 6)
+
+
+def test_the_whole_sky_and_nothing() -> None:
+    made = Footprint()
+    made.add(np.arange(12 * 4**8, dtype=np.int64) << 42)  # 16 rows in each cell of order 6, 4 in each of order 7
+    assert made.text() == "0/0-11 6/"
+    assert footprint.part(Footprint().text()) == 0
+
+
+def test_a_short_map_covers_the_long_one() -> None:
+    ra, dec = sky(3_000)
+    text = mapped(ra, dec)
+    for length in (24_000, 3_000, 300, 20):
+        short = footprint.shortened(text, length)
+        assert len(short) <= length
+        assert footprint.holds(short, ra, dec).all()
+    assert footprint.shortened(text, 100_000) == text

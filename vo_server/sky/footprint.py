@@ -1,0 +1,91 @@
+"""Where the rows of a table lie: a map of the cells that hold any (MOC 2.0), made from their numbers in order 29."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import astropy.units as u
+import mocpy
+import numpy as np
+import numpy.typing as npt
+
+from vo_server.sky.cover import ORDER
+
+FINEST, COARSEST = 10, 6
+"""Cells of 3.4 arcmin and of 55 arcmin, which is what the registry asks for at least (VODataService 1.2 section 3.2)."""
+
+ENOUGH = 8
+"""So many rows a cell on average, and the gaps of an evenly filled sky are those of the survey and not of chance."""
+
+Numbers = npt.NDArray[np.int64]
+
+
+class Footprint:
+    """The cells of rows that come in the order of their numbers."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._found: list[Numbers] = []
+
+    def add(self, numbers: Numbers) -> None:
+        """Take these rows, by their cells of order 29, ascending."""
+        self._rows += len(numbers)
+        self._found.append(_distinct(numbers >> (2 * (ORDER - FINEST))))
+
+    def text(self) -> str:
+        """The map in ASCII: of the finest order in which a cell holds enough rows on average."""
+        cells = _distinct(np.concatenate([np.empty(0, dtype=np.int64), *self._found]))
+        order = FINEST
+        while order > COARSEST and len(cells) * ENOUGH > self._rows:
+            cells = _distinct(cells >> 2)
+            order -= 1
+        return said(mocpy.MOC.from_healpix_cells(cells.astype(np.uint64), order, max_depth=order))
+
+
+def _distinct(ascending: Numbers) -> Numbers:
+    return ascending[np.flatnonzero(np.diff(ascending, prepend=-1))]
+
+
+def said(moc: mocpy.MOC) -> str:
+    """A map in ASCII, on one line; its order is told though it may have no cells of its own (MOC 2.0 section 4.3.2)."""
+    text = " ".join(str(moc.to_string("ascii")).split())
+    order = f"{moc.max_order}/"
+    return text if f" {order}" in f" {text}" else f"{text} {order}".strip()
+
+
+def shortened(text: str, length: int) -> str:
+    """The map in ASCII, of order 6 at most and coarser yet where it were longer than so many characters."""
+    moc = mocpy.MOC.from_string(text)
+    for order in range(min(moc.max_order, COARSEST), 0, -1):
+        short = said(_degraded(moc, order))
+        if len(short) <= length:
+            return short
+    return said(_degraded(moc, 0))
+
+
+def _degraded(moc: mocpy.MOC, order: int) -> mocpy.MOC:
+    return moc.degrade_to_order(order) if order < moc.max_order else moc
+
+
+def part(text: str) -> float:
+    """How much of the sky a map in ASCII covers, 0 to 1."""
+    return float(mocpy.MOC.from_string(text).sky_fraction)
+
+
+def holds(text: str, ra: npt.NDArray[np.float64], dec: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which positions (degrees) a map in ASCII covers; shape as given."""
+    moc = mocpy.MOC.from_string(text)
+    return np.asarray(moc.contains_lonlat(ra * u.deg, dec * u.deg))
+
+
+def as_fits(text: str) -> bytes:
+    """The map as a FITS file (MOC 2.0 section 4.3.1)."""
+    written = io.BytesIO()
+    mocpy.MOC.from_string(text).serialize("fits").writeto(written)
+    return written.getvalue()
+
+
+def as_json(text: str) -> bytes:
+    """The map as JSON: the cells of each order (MOC 2.0 section 4.3.3)."""
+    return json.dumps(mocpy.MOC.from_string(text).serialize("json")).encode()
