@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from difflib import get_close_matches
 
 from vo_server.catalogue.images import Images
@@ -31,6 +32,9 @@ class Origin:
     reference_url: str | None = None
     release_date: str | None = None
     version: str | None = None
+    short_name: str | None = None
+    facilities: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,18 @@ class Note:
 
     text: str
     url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """When and in which light the data were taken (VODataService 1.2 section 3.2); where, the rows themselves say.
+
+    `wavebands` are words of the IVOA's vocabulary of messengers, `times` first and last days, `wavelengths` in um.
+    """
+
+    wavebands: tuple[str, ...] = ()
+    times: tuple[tuple[date, date], ...] = ()
+    wavelengths: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +118,7 @@ class Publication:
     checks: tuple[Check, ...] = ()
     cone: Cone | None = None
     images: Images | None = None
+    bounds: Bounds = Bounds()
     examples: tuple[Example, ...] = ()
     subjects: tuple[str, ...] = ()
     description: str | None = None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vo_server.catalogue.catalogue import (
+    Bounds,
     Catalogue,
     Check,
     Cone,
@@ -94,13 +95,14 @@ def _publication(section: Section) -> tuple[Publication, Schema, Section]:
     publication = Publication(
         id=section.take("id"),
         table=table,
-        origin=section.section("origin").record(Origin),
+        origin=_origin(section.section("origin")),
         files=_files_of(section.section("files", {}), table, also),
         views=tuple(_view(row, table) for row in section.rows("views")),
         notes=tuple(row.record(Note) for row in section.rows("notes")),
         checks=tuple(_check(row, table) for row in section.rows("checks")),
         cone=_cone(section.section("cone"), table) if "cone" in section.values else None,
         images=read_images(section.section("images"), table) if "images" in section.values else None,
+        bounds=_bounds(section.section("coverage", {})),
         examples=tuple(_example(row) for row in section.rows("examples")),
         subjects=section.take("subjects", tuple[str, ...], ()),
         description=section.take("description", str, None),
@@ -265,6 +267,32 @@ def _cone(section: Section, table: Table) -> Cone:
     if not (0 < cone.max_sr <= 180 and 0 <= ra <= 360 and -90 <= dec <= 90 and 0 < sr <= cone.max_sr):
         raise section.fault("'test' must be ra, dec, sr in degrees, with 0 < sr <= max_sr <= 180")
     return cone
+
+
+def _origin(section: Section) -> Origin:
+    origin = section.record(Origin)
+    if len(origin.short_name or "") > SHORT_NAME:
+        raise section.fault(f"'short_name' may have {SHORT_NAME} characters at the most, and is {origin.short_name!r}")
+    return origin
+
+
+SHORT_NAME = 16
+"""Characters of a short name (VOResource 1.2 section 3.1.1)."""
+
+WAVEBANDS = ("Radio", "Millimeter", "Infrared", "Optical", "UV", "EUV", "X-ray", "Gamma-ray", "Neutrino")
+"""The terms of the vocabulary http://www.ivoa.net/rdf/messenger, but for Photon, which says nothing."""
+
+
+def _bounds(section: Section) -> Bounds:
+    bounds = section.record(Bounds)
+    for word in bounds.wavebands:
+        if word not in WAVEBANDS:
+            raise section.fault(f"unknown waveband {word!r}; known are {', '.join(WAVEBANDS)}", word, WAVEBANDS)
+    if any(last < first for first, last in bounds.times):
+        raise section.fault("'times': the first day of a pair must not come after the last")
+    if any(not 0 < low <= high for low, high in bounds.wavelengths):
+        raise section.fault("'wavelengths': pairs of numbers above 0 (um), the shorter one first")
+    return bounds
 
 
 def _check(section: Section, table: Table) -> Check:

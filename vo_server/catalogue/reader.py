@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
+from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -26,6 +27,14 @@ def _pairs(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
 
 
+def _twos(fits: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda v: isinstance(v, list) and all(isinstance(i, list) and len(i) == 2 and all(map(fits, i)) for i in v)
+
+
+def _day(value: object) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime)
+
+
 RAW = "raw"
 """The shape of a text in which blanks count and which may be empty."""
 
@@ -45,6 +54,16 @@ _SHAPES: dict[Any, tuple[str, Callable[[object], bool], Callable[[Any], Any]]] =
         "a list of three numbers",
         lambda v: isinstance(v, list) and len(v) == 3 and all(map(_number, v)),
         lambda v: tuple(map(float, v)),
+    ),
+    tuple[tuple[float, float], ...]: (
+        "a list of pairs of numbers",
+        _twos(_number),
+        lambda v: tuple((float(low), float(high)) for low, high in v),
+    ),
+    tuple[tuple[date, date], ...]: (
+        "a list of pairs of days, such as [[1997-06-07, 2001-02-15]]",
+        _twos(_day),
+        lambda v: tuple(map(tuple, v)),
     ),
     dict: ("a table", lambda v: isinstance(v, dict), dict),
     list: ("an array of tables", lambda v: isinstance(v, list) and all(isinstance(i, dict) for i in v), list),

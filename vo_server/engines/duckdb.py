@@ -184,7 +184,7 @@ class DuckDBEngine(Engine):
     def coverage(self, table: Table) -> str | None:
         id = self._ids.get(table.base or table.qualified)
         database = self._open()
-        if id not in database.files:
+        if id is None or id not in database.files:
             return None
         with suppress(duckdb.BinderException), database.cursor(brief=True) as cursor:
             found = cursor.execute(f"SELECT coverage FROM {quote(alias(id))}.{META}").fetchone()

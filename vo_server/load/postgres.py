@@ -169,7 +169,7 @@ class _Filling(Filling):
         self.link.tell(
             f"INSERT INTO {self.schema}.meta"
             " SELECT $1::bigint, $2::bigint, $3::text, string_to_array($4::text, chr(10)),"
-            f" $5::text, {', '.join(bounds)}, $6::text FROM {self._qualified(self.publication.table)}",
+            f" $5::text, {', '.join(bounds)}, $6::text FROM {self._qualified(self.publication.table)} LIMIT 1",
             values,
         )
 

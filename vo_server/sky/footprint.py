@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vo_server.sky.cover import ORDER
 
 FINEST, COARSEST = 10, 6
-"""Cells of 3.4 arcmin and of 55 arcmin, which is what the registry asks for at least (VODataService 1.2 section 3.2)."""
+"""Cells of 3.4 arcmin and of 55, which is what registries ask for at least (VODataService 1.2 section 3.2)."""
 
 ENOUGH = 8
 """So many rows a cell on average, and the gaps of an evenly filled sky are those of the survey and not of chance."""
