@@ -25,6 +25,7 @@ from vo_server import __version__
 from vo_server.adql.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.stamps import Stamps
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
 from vo_server.engines import Opening, open_engine
 from vo_server.engines.database import Limits
@@ -35,9 +36,10 @@ from vo_server.jobs.files import Files
 from vo_server.jobs.store import Store
 from vo_server.jobs.watch import Watch
 from vo_server.jobs.worker import Room, Work, Worker
-from vo_server.protocols import cone, dali, examples, metrics, tap, vosi
+from vo_server.protocols import cone, coverage, dali, examples, metrics, registry, tap, vosi
 from vo_server.protocols.account import Accounts, account
 from vo_server.protocols.lanes import Lanes
+from vo_server.protocols.records import Office
 from vo_server.protocols.refuse import as_text, plainly
 from vo_server.protocols.service import Refusal, Resource, Service, Site
 from vo_server.protocols.urls import asked_url, base_url
@@ -88,7 +90,7 @@ def site_of(settings: Settings) -> Site:
         title=settings.title,
         publisher=settings.publisher,
         contact=settings.contact,
-        ivoid=settings.ivoid,
+        ivoid=settings.ivoid or (f"ivo://{settings.authority}/tap" if settings.authority else ""),
         public_url=settings.public_url,
         software=SOFTWARE,
         strict=settings.strict,
@@ -116,8 +118,9 @@ def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
 def create_app(settings: Settings) -> Starlette:
     """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
     site = site_of(settings)
-    catalogue = site.catalogue
-    services = (tap.SERVICE, *cone.services(catalogue))
+    told = (tap.SERVICE, *cone.services(site.catalogue))
+    registered = registry.service(Office(told, settings.authority), Stamps(settings.data / "registry.json"))
+    services = (*told, registered, coverage.SERVICE)
     app = Starlette(
         routes=[
             *_routes(services, site),
@@ -234,8 +237,11 @@ def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
         tables = [p.table for p in site.catalogue.publications]
         rows = await anyio.to_thread.run_sync(lambda: {t.qualified: site.engine.rows(t) for t in tables})
         shown = bool(await anyio.to_thread.run_sync(examples.offered, site))
+        mapped = await anyio.to_thread.run_sync(
+            lambda: frozenset(t.qualified for t in tables if site.engine.coverage(t) is not None)
+        )
         base = base_url(request, site.public_url)
-        return HTMLResponse(pages.front(base, site.title, site.catalogue, rows, shown))
+        return HTMLResponse(pages.front(base, site.title, site.catalogue, rows, shown, mapped))
 
     return page
 

@@ -45,8 +45,15 @@ class Settings:
     workers: int = _row(1, "how many processes serve", low=1)
     title: str = _row("vo_server", "the name of the service, for people")
     publisher: str = _row("", "who runs the service")
-    contact: str = _row("", "an e-mail address for questions about the service")
-    ivoid: str = _row("", "the IVOA identifier of the service, once it is registered")
+    contact: str = _row(
+        "", "an e-mail address for questions about the service",
+        like=r"|[^\s@]+@([^\s@.]+\.)+[^\s@.]+", such="an e-mail address",
+    )  # fmt: skip
+    authority: str = _row(
+        "", "the IVOA authority under which the registry publishes, such as org.example; see Register",
+        like=r"|[A-Za-z0-9][A-Za-z0-9._~-]{2,}", such="an authority such as org.example",
+    )  # fmt: skip
+    ivoid: str = _row("", "the IVOA identifier of the service, if another registry publishes it")
     maxrec: int = _row(1_000_000, "rows of an answer when the client sets no MAXREC", low=0)
     maxrec_hard: int = _row(100_000_000, "rows of an answer at the most", low=0)
     timeout: float = _row(300.0, "seconds that a query may keep the database busy", low=0.001, high=1e6)
@@ -119,7 +126,15 @@ def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     for name, value in flags.items():
         if value is not None:
             told[name] = _known(name, value, f"--{name.replace('_', '-')}")
-    return Settings(**told)
+    return _together(Settings(**told))
+
+
+def _together(settings: Settings) -> Settings:
+    """Raises UsageFault where one setting needs another: registry records name who is to be asked, and where."""
+    missing = [name for name in ("publisher", "contact", "public_url") if not getattr(settings, name)]
+    if settings.authority and missing:
+        raise UsageFault(f"authority is set, but not {', '.join(missing)}", hint="registry records need them")
+    return settings
 
 
 _NOT_OURS = {f"{PREFIX}CONFIG", f"{PREFIX}VENV"}

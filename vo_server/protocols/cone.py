@@ -45,6 +45,8 @@ def _service(publication: Publication, cone: Cone) -> Service:
         refuse=refuse,
         capabilities=partial(capabilities, cone),
         catalogue=lambda site: site.catalogue,
+        label="Cone search",
+        publication=publication.id,
     )
 
 

@@ -18,9 +18,10 @@ from vo_server.metrics import Metrics
 from vo_server.protocols.lanes import Lanes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """What the endpoints work with: the catalogue, the engine, the limits and who runs the service.
+    """What the endpoints work with: the catalogue, the engine, the limits and who runs the service. No two are equal,
+    so that one can be the key of a cache.
 
     `maxrec` and `maxrec_hard` in rows, `timeout` in seconds. `public_url` is the fixed base URL, empty for none.
 
@@ -72,12 +73,18 @@ class Service:
     """A protocol at a place.
 
     `path` is its base URL below the server's. `refuse` says a fault in the protocol's own form. `capabilities` are
-    those beside VOSI's, for the base URL that they are handed.
+    those beside VOSI's, for the base URL that they are handed; None for what is no service of the VO. `catalogue` is
+    what it serves, None for one without tables.
+
+    `label` is what people call it, in the registry; one without is not told of there. `publication` is the id of the
+    one that it is for, empty for all.
     """
 
     name: str
     path: str
     resources: tuple[Resource, ...]
     refuse: Refusal
-    capabilities: Callable[[Site, str], tuple[Capability, ...]]
-    catalogue: Callable[[Site], Catalogue]
+    capabilities: Callable[[Site, str], tuple[Capability, ...]] | None = None
+    catalogue: Callable[[Site], Catalogue] | None = None
+    label: str = ""
+    publication: str = ""

@@ -208,4 +208,5 @@ SERVICE = Service(
     refuse=refuse,
     capabilities=capabilities,
     catalogue=lambda site: site.catalogue,
+    label="Table Access Protocol",
 )

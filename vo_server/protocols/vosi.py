@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from email.utils import format_datetime
 from functools import lru_cache, partial
@@ -28,11 +29,15 @@ XML = "text/xml"
 
 def resources(service: Service) -> tuple[Resource, ...]:
     """The resources that stand beside those of a service (VOSI 1.1 section 3)."""
+    if service.capabilities is None:
+        return ()
+    told = (Resource("/capabilities", partial(capabilities, service)), Resource("/availability", availability))
+    if service.catalogue is None:
+        return told
     return (
-        Resource("/capabilities", partial(capabilities, service)),
-        Resource("/availability", availability),
-        Resource("/tables", partial(tables, service)),
-        Resource("/tables/{name:path}", partial(table, service)),
+        *told,
+        Resource("/tables", partial(tables, service.catalogue)),
+        Resource("/tables/{name:path}", partial(table, service.catalogue)),
     )
 
 
@@ -40,16 +45,23 @@ async def capabilities(service: Service, request: Request, site: Site) -> Respon
     """What a service can do (VOSI 1.1 section 4); it changes when the server starts."""
     base = base_url(request, site.public_url) + service.path
     headers = {"Last-Modified": format_datetime(site.started, usegmt=True)}
-    said = await anyio.to_thread.run_sync(service.capabilities, site, base)
-    return document(request, vosi.capabilities((*said, *_own(base))), XML, headers)
+    said = await anyio.to_thread.run_sync(announced, service, site, base)
+    return document(request, vosi.capabilities(said), XML, headers)
 
 
-def _own(base: str) -> tuple[Capability, ...]:
-    return (
+def announced(service: Service, site: Site, base: str) -> tuple[Capability, ...]:
+    """All capabilities of a service under a URL, those of VOSI at the end."""
+    said = () if service.capabilities is None else service.capabilities(site, base)
+    return (*said, *own(base, service.catalogue is not None))
+
+
+def own(base: str, tables: bool) -> tuple[Capability, ...]:
+    """The capabilities of VOSI itself; whether it is asked about tables."""
+    told = (
         Capability(CAPABILITIES_ID, (Interface(f"{base}/capabilities"),)),
         Capability(AVAILABILITY_ID, (Interface(f"{base}/availability"),)),
-        Capability(TABLES_ID, (Interface(f"{base}/tables", version="1.1"),)),
     )
+    return (*told, Capability(TABLES_ID, (Interface(f"{base}/tables", version="1.1"),))) if tables else told
 
 
 async def availability(request: Request, site: Site) -> Response:
@@ -65,12 +77,12 @@ def _not_loaded(site: Site) -> list[str]:
     return [p.table.qualified for p in site.catalogue.publications if site.engine.rows(p.table) is None]
 
 
-async def tables(service: Service, request: Request, site: Site) -> Response:
+async def tables(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
     """All tables (VOSI 1.1 section 6); detail=min leaves the columns out."""
     detail = ((await parameters(request)).one("DETAIL") or "max").lower()
     if detail not in ("min", "max"):
         raise UsageFault(f"detail is {detail!r}, which is neither min nor max")
-    catalogue = service.catalogue(site)
+    catalogue = served(site)
     rows = await anyio.to_thread.run_sync(_rows, catalogue, site)
     return document(request, _tableset(catalogue, rows, detail == "max"), XML)
 
@@ -81,16 +93,20 @@ def _tableset(catalogue: Catalogue, rows: tuple[int | None, ...], columns: bool)
     return vosi.tableset(_counted(catalogue, rows), "max" if columns else "min")
 
 
-async def table(service: Service, request: Request, site: Site) -> Response:
+async def table(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
     """One table in full."""
     wanted = request.path_params["name"]
-    catalogue = service.catalogue(site)
-    catalogue = _counted(catalogue, await anyio.to_thread.run_sync(_rows, catalogue, site))
+    catalogue = await anyio.to_thread.run_sync(counted, site, served(site))
     for each in catalogue.tables:
         if wanted in (each.qualified, qualified(each)):
             return document(request, vosi.table(each, catalogue), XML)
     close = catalogue.similar(wanted)
     raise NotFoundFault(f"no table {wanted}", hint=f"did you mean {' or '.join(close)}?" if close else None)
+
+
+def counted(site: Site, catalogue: Catalogue) -> Catalogue:
+    """The catalogue with the numbers of the rows that are loaded now."""
+    return _counted(catalogue, _rows(catalogue, site))
 
 
 def _rows(catalogue: Catalogue, site: Site) -> tuple[int | None, ...]:

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from vo_server.sky.cover import ORDER
 
-FINEST, COARSEST = 10, 6
-"""Cells of 3.4 arcmin and of 55, which is what registries ask for at least (VODataService 1.2 section 3.2)."""
+FINEST, COARSEST, USUAL = 10, 4, 6
+"""Cells of 3.4 arcmin, of 3.7 degrees, and of 55 arcmin, which registries ask for (VODataService 1.2 section 3.2)."""
 
-ENOUGH = 8
-"""So many rows a cell on average, and the gaps of an evenly filled sky are those of the survey and not of chance."""
+CHANCE = 0.005
+"""Of the cells that hold rows so many may hold a single one. Then fewer yet, one in 1,500 of an even sky, are empty by
+chance: the gaps are those of the survey (after the estimate of Good and Turing)."""
 
 Numbers = npt.NDArray[np.int64]
 
@@ -25,26 +26,34 @@ class Footprint:
     """The cells of rows that come in the order of their numbers."""
 
     def __init__(self) -> None:
-        self._rows = 0
-        self._found: list[Numbers] = []
+        self._found: list[tuple[Numbers, Numbers]] = []
 
     def add(self, numbers: Numbers) -> None:
         """Take these rows, by their cells of order 29, ascending."""
-        self._rows += len(numbers)
-        self._found.append(_distinct(numbers >> (2 * (ORDER - FINEST))))
+        self._found.append(_counted(numbers >> (2 * (ORDER - FINEST)), np.ones(len(numbers), dtype=np.int64)))
 
     def text(self) -> str:
-        """The map in ASCII: of the finest order in which a cell holds enough rows on average."""
-        cells = _distinct(np.concatenate([np.empty(0, dtype=np.int64), *self._found]))
-        order = FINEST
-        while order > COARSEST and len(cells) * ENOUGH > self._rows:
-            cells = _distinct(cells >> 2)
-            order -= 1
-        return said(mocpy.MOC.from_healpix_cells(cells.astype(np.uint64), order, max_depth=order))
+        """The map in ASCII: of the finest order in which no cells are empty by chance. Where there are too few rows for
+        any, it is a map of the single rows."""
+        empty = np.empty(0, dtype=np.int64)
+        cells, counts = (np.concatenate([empty, *parts]) for parts in zip((empty, empty), *self._found, strict=True))
+        cells, counts = _counted(cells, counts)
+        usual = cells >> (2 * (FINEST - USUAL))
+        for order in range(FINEST, COARSEST - 1, -1):
+            if np.count_nonzero(counts == 1) <= CHANCE * len(cells):
+                return _map(cells, order)
+            cells, counts = _counted(cells >> 2, counts)
+        return _map(usual, USUAL)
 
 
-def _distinct(ascending: Numbers) -> Numbers:
-    return ascending[np.flatnonzero(np.diff(ascending, prepend=-1))]
+def _counted(ascending: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:
+    """Each number once, with the sum of its counts."""
+    first = np.flatnonzero(np.diff(ascending, prepend=-1))
+    return ascending[first], np.add.reduceat(counts, first) if len(first) else counts
+
+
+def _map(cells: Numbers, order: int) -> str:
+    return said(mocpy.MOC.from_healpix_cells(np.unique(cells).astype(np.uint64), order, max_depth=order))
 
 
 def said(moc: mocpy.MOC) -> str:
@@ -57,7 +66,7 @@ def said(moc: mocpy.MOC) -> str:
 def shortened(text: str, length: int) -> str:
     """The map in ASCII, of order 6 at most and coarser yet where it were longer than so many characters."""
     moc = mocpy.MOC.from_string(text)
-    for order in range(min(moc.max_order, COARSEST), 0, -1):
+    for order in range(min(moc.max_order, USUAL), 0, -1):
         short = said(_degraded(moc, order))
         if len(short) <= length:
             return short

@@ -10,12 +10,21 @@ from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.web.frame import framed
 
 
-def front(base: str, title: str, catalogue: Catalogue, rows: dict[str, int | None], examples: bool = False) -> str:
+def front(
+    base: str,
+    title: str,
+    catalogue: Catalogue,
+    rows: dict[str, int | None],
+    examples: bool = False,
+    mapped: frozenset[str] = frozenset(),
+) -> str:
     """The front page; `base` is the server's URL, `rows` how many rows of each table are loaded.
 
-    `examples` tells whether there is a page of them.
+    `examples` tells whether there is a page of them, `mapped` of which tables the coverage is known.
     """
-    shown = "".join(_publication(p, base, rows.get(p.table.qualified)) for p in catalogue.publications)
+    shown = "".join(
+        _publication(p, base, rows.get(p.table.qualified), p.table.qualified in mapped) for p in catalogue.publications
+    )
     body = f"""<h1>{escape(title)}</h1>
 <p>A Virtual Observatory service: point TOPCAT, Aladin, STILTS or pyvo at the URLs below.</p>
 <h2>Tables</h2>
@@ -31,11 +40,18 @@ def front(base: str, title: str, catalogue: Catalogue, rows: dict[str, int | Non
 <button formaction="{escape(base)}/tap/explain">Explain</button>
 <span class="small">at most 1,000 rows; clients may ask for more</span></p>
 </form>
+<p>For registries: <a href="{escape(base)}/oai?verb=ListRecords&amp;metadataPrefix=ivo_vor">the records of all this</a>
+by OAI-PMH at <code>{escape(base)}/oai</code>.</p>
 <h2>From Python</h2>
 <pre>import pyvo
 tap = pyvo.dal.TAPService("{escape(base)}/tap")
 print(tap.run_sync("{escape(_short(catalogue))}").to_table())</pre>"""
-    return framed(title, body)
+    return framed(title, body, _STYLE)
+
+
+_STYLE = """
+.map { display: block; width: 15rem; max-width: 100%; margin: .4rem 0 .1rem; }
+"""
 
 
 def _links(base: str, examples: bool) -> str:
@@ -43,12 +59,26 @@ def _links(base: str, examples: bool) -> str:
     return ", ".join(f'<a href="{escape(base)}/tap/{name}">{name}</a>' for name in names)
 
 
-def _publication(publication: Publication, base: str, rows: int | None) -> str:
+def _publication(publication: Publication, base: str, rows: int | None, mapped: bool) -> str:
     count = "not loaded" if rows is None else f"{rows:,}"
     return (
         f'<tr><td><code>{escape(publication.table.qualified)}</code></td><td class="number">{count}</td>'
-        f"<td>{escape(publication.table.title or '')}{_cone(publication, base)}{_notes(publication)}</td></tr>"
+        f"<td>{escape(publication.table.title or '')}{_cone(publication, base)}"
+        f"{_map(publication, base) if mapped else ''}{_notes(publication)}</td></tr>"
     )
+
+
+def _map(publication: Publication, base: str) -> str:
+    """Where its rows lie, as a picture and for programs."""
+    url = escape(f"{base}/coverage/{publication.id}")
+    forms = ", ".join(f'<a href="{url}.{end}">{name}</a>' for end, name in _FORMS)
+    return (
+        f'<a href="{url}.svg"><img class="map" src="{url}.svg" alt="The coverage on the sky" loading="lazy"/></a>'
+        f'<span class="small">Coverage as MOC: {forms}</span>'
+    )
+
+
+_FORMS = (("fits", "FITS"), ("json", "JSON"), ("txt", "ASCII"))
 
 
 def _notes(publication: Publication) -> str:

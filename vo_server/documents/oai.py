@@ -1,0 +1,134 @@
+"""The answers of OAI-PMH 2.0 (Open Archives Initiative, protocol version of 2002-06-14, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from vo_server.documents.elements import XSI, Element, add, root
+
+OAI = "http://www.openarchives.org/OAI/2.0/"
+SCHEMA = "http://www.openarchives.org/OAI/2.0/OAI-PMH.xsd"
+GRANULARITY = "YYYY-MM-DDThh:mm:ssZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A metadata format: its name, its schema and its namespace."""
+
+    name: str
+    schema: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a record without looking into it."""
+
+    identifier: str
+    datestamp: datetime
+    sets: tuple[str, ...]
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Where a list goes on; an empty text ends a list that came in parts."""
+
+    text: str
+    size: int
+    cursor: int
+
+
+def answer(base: str, moment: datetime, arguments: Mapping[str, str]) -> Element:
+    """An answer without its contents. The arguments are those of the request, none where they make no sense."""
+    document = root("oai", OAI, "OAI-PMH")
+    document.set(f"{{{XSI}}}schemaLocation", f"{OAI} {SCHEMA}")
+    _add(document, "responseDate", moment)
+    _add(document, "request", base, **arguments)
+    return document
+
+
+def add_errors(document: Element, errors: Iterable[tuple[str, str]]) -> None:
+    """What is wrong with a request: (code, message)."""
+    for code, message in errors:
+        _add(document, "error", message, code=code)
+
+
+def add_identify(
+    document: Element, name: str, base: str, email: str, earliest: datetime, descriptions: Iterable[Element]
+) -> None:
+    """Who this repository is (section 4.2); Registry Interfaces 1.1 puts the registry's own record into it."""
+    entry = _add(document, "Identify")
+    for word, value in (
+        ("repositoryName", name),
+        ("baseURL", base),
+        ("protocolVersion", "2.0"),
+        ("adminEmail", email),
+        ("earliestDatestamp", earliest),
+        ("deletedRecord", "persistent"),
+        ("granularity", GRANULARITY),
+    ):
+        _add(entry, word, value)
+    _add(entry, "compression", "gzip")
+    for description in descriptions:
+        _add(entry, "description").append(description)
+
+
+def add_formats(document: Element, prefixes: Iterable[Prefix]) -> None:
+    """The formats of the records (section 4.4)."""
+    entry = _add(document, "ListMetadataFormats")
+    for prefix in prefixes:
+        made = _add(entry, "metadataFormat")
+        _add(made, "metadataPrefix", prefix.name)
+        _add(made, "schema", prefix.schema)
+        _add(made, "metadataNamespace", prefix.namespace)
+
+
+def add_sets(document: Element, sets: Iterable[tuple[str, str]]) -> None:
+    """The sets: (name in requests, name for people) (section 4.6)."""
+    entry = _add(document, "ListSets")
+    for spec, name in sets:
+        made = _add(entry, "set")
+        _add(made, "setSpec", spec)
+        _add(made, "setName", name)
+
+
+def add_headers(document: Element, headers: Iterable[Header], token: Token | None) -> None:
+    """A list of headers (section 4.3)."""
+    entry = _add(document, "ListIdentifiers")
+    for header in headers:
+        _add_header(entry, header)
+    _add_token(entry, token)
+
+
+Body = Callable[[], Element]
+
+
+def add_records(document: Element, verb: str, records: Iterable[tuple[Header, Body]], token: Token | None) -> None:
+    """Records (sections 4.1 and 4.5); of one that is deleted the header alone."""
+    entry = _add(document, verb)
+    for header, body in records:
+        made = _add(entry, "record")
+        _add_header(made, header)
+        if not header.deleted:
+            _add(made, "metadata").append(body())
+    _add_token(entry, token)
+
+
+def _add_header(parent: Element, header: Header) -> None:
+    entry = _add(parent, "header", status="deleted" if header.deleted else None)
+    _add(entry, "identifier", header.identifier)
+    _add(entry, "datestamp", header.datestamp)
+    for spec in header.sets:
+        _add(entry, "setSpec", spec)
+
+
+def _add_token(parent: Element, token: Token | None) -> None:
+    if token is not None:
+        _add(parent, "resumptionToken", token.text, completeListSize=token.size, cursor=token.cursor)
+
+
+def _add(parent: Element, name: str, value: str | datetime | None = None, **attributes: str | int | None) -> Element:
+    return add(parent, f"{{{OAI}}}{name}", value, None, **attributes)

@@ -1,0 +1,316 @@
+"""Records of the registry: VOResource 1.2, VODataService 1.2, VORegistry 1.1.
+
+A record is a resource with what all have in common, and of a kind, which says the rest of itself. Dates are not part of
+it: when it was made and when it last changed is found out from what it says (`digest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar, Literal, Protocol
+
+from lxml import etree
+from typing_extensions import override
+
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.documents.capability import Capability, Details, add_capability
+from vo_server.documents.elements import NAMESPACES, XSI, Element, add, add_known, root, said
+from vo_server.documents.tables import add_schemas
+
+RI = "http://www.ivoa.net/xml/RegistryInterface/v1.0"
+Status = Literal["active", "inactive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name, and the IVOA identifier of what it names, where that is in the registry."""
+
+    text: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """How a resource is related to others: a word of the vocabulary of relationship types, and the others."""
+
+    kind: str
+    resources: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Curation:
+    """Who made a resource, who publishes it and whom to ask."""
+
+    publisher: Name
+    contact: str
+    email: str | None = None
+    creators: tuple[str, ...] = ()
+    contributors: tuple[str, ...] = ()
+    dates: tuple[tuple[str, str], ...] = ()
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a resource is about; `source` is a bibcode, `types` are words of the vocabulary of content types."""
+
+    subjects: tuple[str, ...]
+    description: str
+    reference_url: str
+    source: str | None = None
+    types: tuple[str, ...] = ()
+    level: str = "Research"
+    relationships: tuple[Relationship, ...] = ()
+
+
+class Kind(Protocol):
+    """What a record of a certain kind says after what all have in common."""
+
+    xsi_type: ClassVar[str]
+
+    def write(self, resource: Element) -> None:
+        """Its children, in the order of its schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A record. `alternates` are other identifiers, such as a DOI."""
+
+    identifier: str
+    title: str
+    short_name: str | None
+    curation: Curation
+    content: Content
+    kind: Kind
+    alternates: tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------ kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation(Kind):
+    """Who runs the services."""
+
+    xsi_type: ClassVar[str] = "vr:Organisation"
+
+    @override
+    def write(self, resource: Element) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Authority(Kind):
+    """Whose identifiers begin with this one (VORegistry 1.1 section 3.2)."""
+
+    xsi_type: ClassVar[str] = "vg:Authority"
+
+    managing: Name
+
+    @override
+    def write(self, resource: Element) -> None:
+        _name(resource, "managingOrg", self.managing)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry(Kind):
+    """A publishing registry (VORegistry 1.1 section 3.1)."""
+
+    xsi_type: ClassVar[str] = "vg:Registry"
+
+    capabilities: tuple[Capability, ...]
+    authorities: tuple[str, ...]
+
+    @override
+    def write(self, resource: Element) -> None:
+        for capability in self.capabilities:
+            add_capability(resource, capability)
+        add(resource, "full", False)
+        for authority in self.authorities:
+            add(resource, "managedAuthority", authority)
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest(Details):
+    """The capability of a registry that is harvested (VORegistry 1.1 section 3.1.2): records in an answer at most."""
+
+    xsi_type: ClassVar[str] = "vg:Harvest"
+
+    most: int
+
+    @override
+    def write(self, capability: Element) -> None:
+        add(capability, "maxRecords", self.most)
+
+
+JOULE_UM = 1.98644586e-19
+"""The energy of a photon of 1 um (J): h c."""
+
+MJD_DAY = date(1858, 11, 17)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Where, when and in which light (VODataService 1.2 section 3.2).
+
+    `spatial` is a MOC in ASCII, `times` are first and last days, `wavelengths` in um; `footprint` is the URL of the map
+    in full.
+    """
+
+    spatial: str | None = None
+    times: tuple[tuple[date, date], ...] = ()
+    wavelengths: tuple[tuple[float, float], ...] = ()
+    footprint: str | None = None
+    wavebands: tuple[str, ...] = ()
+
+    def write(self, resource: Element) -> None:
+        """The element, unless there is nothing in it."""
+        entry = etree.Element("coverage")
+        add_known(entry, spatial=self.spatial)
+        for first, last in self.times:
+            add(entry, "temporal", f"{(first - MJD_DAY).days} {(last - MJD_DAY).days + 1}")
+        for low, high in self.wavelengths:
+            add(entry, "spectral", f"{JOULE_UM / high:.4g} {JOULE_UM / low:.4g}")
+        if self.footprint is not None:
+            add(entry, "footprint", self.footprint, ivo_id="ivo://ivoa.net/std/moc")
+        for word in self.wavebands:
+            add(entry, "waveband", word)
+        if len(entry):
+            resource.append(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogResource(Kind):
+    """Tables; as a CatalogService, a service that asks them (VODataService 1.2 section 3.1)."""
+
+    xsi_type: ClassVar[str] = "vs:CatalogResource"
+
+    capabilities: tuple[Capability, ...]
+    tables: Catalogue
+    rights: tuple[tuple[str, str | None], ...] = ()
+    facilities: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
+    coverage: Coverage = Coverage()
+
+    @override
+    def write(self, resource: Element) -> None:
+        for text, url in self.rights:
+            add(resource, "rights", _token(text), rightsURI=url)
+        for capability in self.capabilities:
+            add_capability(resource, capability)
+        for facility in self.facilities:
+            add(resource, "facility", facility)
+        for instrument in self.instruments:
+            add(resource, "instrument", instrument)
+        self.coverage.write(resource)
+        if self.tables.tables:
+            add_schemas(add(resource, "tableset"), self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogService(CatalogResource):
+    """A service that asks tables."""
+
+    xsi_type: ClassVar[str] = "vs:CatalogService"
+
+
+# --------------------------------------------------------------- the record
+
+
+LOCATIONS = " ".join(f"{uri} {uri}" for uri in (RI, *(u for prefix, u in NAMESPACES.items() if prefix != "xsi")))
+"""The schemas lie at the URLs of their namespaces (TAPRegExt 1.0 section 2.1)."""
+
+
+def element(resource: Resource, created: datetime, updated: datetime, status: Status) -> Element:
+    """The record as `ri:Resource`, in the prefixes that harvesters know and without a default namespace (Registry
+    Interfaces 1.1 section 3.1.2)."""
+    made = root("ri", RI, "Resource", created=created, updated=updated, status=status, version="1.2")
+    made.set(f"{{{XSI}}}type", resource.kind.xsi_type)
+    made.set(f"{{{XSI}}}schemaLocation", LOCATIONS)
+    add_known(made, title=_token(resource.title), shortName=resource.short_name, identifier=resource.identifier)
+    for other in resource.alternates:
+        add(made, "altIdentifier", other)
+    _write_curation(add(made, "curation"), resource.curation)
+    _write_content(add(made, "content"), resource.content)
+    resource.kind.write(made)
+    return made
+
+
+def digest(resource: Resource, status: Status) -> str:
+    """Another one for each record that says something else, whatever its dates are."""
+    never = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+    return hashlib.sha256(etree.tostring(element(resource, never, never, status), method="c14n")).hexdigest()
+
+
+def _write_curation(entry: Element, curation: Curation) -> None:
+    _name(entry, "publisher", curation.publisher)
+    for creator in curation.creators:
+        add(add(entry, "creator"), "name", creator)
+    for contributor in curation.contributors:
+        add(entry, "contributor", contributor)
+    for role, day in curation.dates:
+        add(entry, "date", day, role=role)
+    add_known(entry, version=curation.version)
+    add_known(add(entry, "contact"), name=curation.contact, email=curation.email)
+
+
+def _write_content(entry: Element, content: Content) -> None:
+    for subject in content.subjects:
+        add(entry, "subject", subject)
+    add(entry, "description", content.description)
+    if content.source is not None:
+        add(entry, "source", content.source, format="bibcode")
+    add(entry, "referenceURL", content.reference_url)
+    for word in content.types:
+        add(entry, "type", word)
+    add(entry, "contentLevel", content.level)
+    for relationship in content.relationships:
+        related = add(entry, "relationship")
+        add(related, "relationshipType", relationship.kind)
+        for other in relationship.resources:
+            _name(related, "relatedResource", other)
+
+
+def _name(parent: Element, name: str, value: Name) -> None:
+    add(parent, name, _token(value.text), ivo_id=value.id)
+
+
+def _token(text: str) -> str:
+    return " ".join(text.split())
+
+
+# -------------------------------------------------------------- Dublin Core
+
+
+OAI_DC = "http://www.openarchives.org/OAI/2.0/oai_dc/"
+DC = "http://purl.org/dc/elements/1.1/"
+
+
+def dublin_core(resource: Resource, updated: datetime) -> Element:
+    """The record in the fifteen words of Dublin Core, as VOResource 1.2 maps them."""
+    made = etree.Element(f"{{{OAI_DC}}}dc", nsmap={"oai_dc": OAI_DC, "dc": DC, "xsi": XSI})
+    made.set(f"{{{XSI}}}schemaLocation", f"{OAI_DC} http://www.openarchives.org/OAI/2.0/oai_dc.xsd")
+    for name, values in _words(resource, updated):
+        for value in values:
+            add(made, f"{{{DC}}}{name}", value)
+    return made
+
+
+def _words(resource: Resource, updated: datetime) -> Iterable[tuple[str, tuple[str, ...]]]:
+    curation, content, kind = resource.curation, resource.content, resource.kind
+    yield "title", (_token(resource.title),)
+    yield "creator", curation.creators
+    yield "subject", content.subjects
+    yield "description", (content.description,)
+    yield "publisher", (_token(curation.publisher.text),)
+    yield "contributor", curation.contributors
+    yield "date", tuple(day for _, day in curation.dates) or (said(updated),)
+    yield "type", content.types
+    yield "identifier", (resource.identifier, *resource.alternates, content.reference_url)
+    yield "source", (content.source,) if content.source else ()
+    yield "relation", tuple(other.id for r in content.relationships for other in r.resources if other.id)
+    if isinstance(kind, CatalogResource):
+        yield "rights", tuple(part for text, url in kind.rights for part in (_token(text), url) if part)

@@ -1,0 +1,316 @@
+"""What this server tells the registry of: its authority, who runs it, the registry itself, the collections that are
+loaded, and their services. All of it is made from the catalogue files, the settings and the services' own records.
+
+A collection says that it is served by its services and by TAP, for which it has an auxiliary capability (the note
+Discovering Data Collections Within Services); the services say for which collections they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+
+from vo_server.catalogue.catalogue import Catalogue, Origin, Publication
+from vo_server.documents.capability import Capability, Interface
+from vo_server.documents.voresource import (
+    Authority,
+    CatalogResource,
+    CatalogService,
+    Content,
+    Coverage,
+    Curation,
+    Harvest,
+    Name,
+    Organisation,
+    Registry,
+    Relationship,
+    Resource,
+    Status,
+)
+from vo_server.protocols import coverage, vosi
+from vo_server.protocols.service import Service, Site
+from vo_server.sky import footprint
+
+PATH = "/oai"
+HARVEST_ID = "ivo://ivoa.net/std/Registry"
+UNREGISTERED = "unregistered.invalid"
+"""The authority of a server that has none. Nobody can own it (RFC 6761 section 6.4), and its records are inactive: they
+can be harvested and looked at, and no registry that keeps to the rules shows them."""
+
+AUXILIARY = {
+    "ivo://ivoa.net/std/TAP": "ivo://ivoa.net/std/TAP#aux",
+    "ivo://ivoa.net/std/SIA#query-2.0": "ivo://ivoa.net/std/SIA#query-aux-2.0",
+}
+"""The ids by which a collection names services for many collections."""
+
+MOC_LENGTH = 24_000
+"""Characters of the map in a record: a few dozen kB are the most (VODataService 1.2 section 3.2)."""
+
+SUBJECT = "astronomy-databases"
+"""Of the UAT, as all subjects: for what has no other, and for what is about all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What the records are made from beside the site: the services, and the authority, which may be empty.
+
+    `most` records are in an answer.
+    """
+
+    services: tuple[Service, ...]
+    authority: str = ""
+    most: int = 20
+
+    @property
+    def begin(self) -> str:
+        """How all identifiers begin."""
+        return f"ivo://{self.authority.lower() or UNREGISTERED}"
+
+    def id(self, key: str) -> str:
+        """The identifier of this server's own record of this key."""
+        return f"{self.begin}/{key.lower()}"
+
+    @property
+    def status(self) -> Status:
+        """Of all records."""
+        return "active" if self.authority else "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is loaded of a publication: how many rows, and where they lie."""
+
+    id: str
+    rows: int
+    coverage: str | None
+
+
+def held(site: Site) -> tuple[Held, ...]:
+    """What is loaded now; asks the database."""
+    tables = ((p.id, p.table) for p in site.catalogue.publications)
+    counted = ((id, table, site.engine.rows(table)) for id, table in tables)
+    return tuple(Held(id, rows, site.engine.coverage(table)) for id, table, rows in counted if rows is not None)
+
+
+def harvest(office: Office, base: str) -> Capability:
+    """What the registry itself can do."""
+    interface = Interface(base, use="base", type="vg:OAIHTTP", role="std", version="1.0")
+    return Capability(HARVEST_ID, (interface,), Harvest(office.most))
+
+
+def records(office: Office, site: Site, loaded: tuple[Held, ...], base: str) -> tuple[Resource, ...]:
+    """All records, the registry's own first; `base` is the server's URL."""
+    return tuple(_Maker(office, site, loaded, base).all())
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    office: Office
+    site: Site
+    loaded: tuple[Held, ...]
+    base: str
+
+    def all(self) -> Iterator[Resource]:
+        """Every record."""
+        yield from (self._registry(), self._authority(), self._organisation())
+        collections = [(p, h) for h in self.loaded for p in (self.site.catalogue.publication(h.id),)]
+        for service in self._shared():
+            yield self._service(service, [p for p, _ in collections])
+        for publication, found in collections:
+            yield self._collection(publication, found)
+            for service in self._own(publication):
+                yield self._service_of(service, publication, found)
+
+    # ---------------------------------------------------- the server itself
+
+    def _registry(self) -> Resource:
+        base = self.base + PATH
+        return Resource(
+            self.office.id("registry"),
+            f"{self.site.title}: publishing registry",
+            "Registry",
+            self._curation(),
+            Content(
+                (SUBJECT,),
+                f"The registry by which {self._publisher} publishes its resources in the Virtual Observatory.",
+                f"{base}?verb=Identify",
+                types=("Registry",),
+            ),
+            Registry(
+                (harvest(self.office, base), *vosi.own(base, tables=False)), (self.office.begin.removeprefix("ivo://"),)
+            ),
+        )
+
+    def _authority(self) -> Resource:
+        return Resource(
+            self.office.begin,
+            f"Authority of {self._publisher}",
+            None,
+            self._curation(),
+            Content((SUBJECT,), f"The authority under which {self._publisher} names resources.", f"{self.base}/"),
+            Authority(self._name),
+        )
+
+    def _organisation(self) -> Resource:
+        return Resource(
+            self.office.id("org"),
+            self._publisher,
+            None,
+            self._curation(),
+            Content((SUBJECT,), f"{self._publisher} runs {self.site.title}.", f"{self.base}/", types=("Organisation",)),
+            Organisation(),
+        )
+
+    @property
+    def _publisher(self) -> str:
+        return self.site.publisher or f"the operator of {self.site.title}"
+
+    @property
+    def _name(self) -> Name:
+        return Name(self._publisher, self.office.id("org"))
+
+    def _curation(self, origin: Origin | None = None) -> Curation:
+        """Of the server's own, or of a data set that it takes from where it comes from."""
+        plain = Curation(self._name, self._publisher, self.site.contact or None, (self._publisher,))
+        if origin is None:
+            return plain
+        return replace(
+            plain,
+            creators=origin.creators,
+            contributors=() if origin.publisher == self._publisher else (origin.publisher,),
+            dates=(("Issued", origin.release_date),) if origin.release_date and _day(origin.release_date) else (),
+            version=origin.version,
+        )
+
+    # ------------------------------------------------------------- services
+
+    def _shared(self) -> list[Service]:
+        return [s for s in self.office.services if s.label and not s.publication]
+
+    def _own(self, publication: Publication) -> list[Service]:
+        return [s for s in self.office.services if s.label and s.publication == publication.id]
+
+    def _capabilities(self, service: Service) -> tuple[Capability, ...]:
+        return vosi.announced(service, self.site, self.base + service.path)
+
+    def _service(self, service: Service, publications: list[Publication]) -> Resource:
+        """A service for all collections."""
+        subjects = dict.fromkeys(s for p in publications for s in p.subjects)
+        wavebands = dict.fromkeys(w for p in publications for w in p.bounds.wavebands)
+        tables = service.catalogue(self.site) if service.catalogue is not None else Catalogue((), ())
+        return Resource(
+            self._id(service),
+            f"{self.site.title}: {service.label}",
+            f"{self.site.title[:10]} {service.name[:5].upper()}",
+            self._curation(),
+            Content(
+                tuple(subjects) or (SUBJECT,),
+                f"{service.label} for: {'; '.join(p.origin.title for p in publications) or 'nothing yet'}.",
+                f"{self.base}/",
+                types=("Catalog",),
+                relationships=self._for([Name(p.origin.title, self.office.id(p.id)) for p in publications]),
+            ),
+            CatalogService(
+                self._capabilities(service),
+                vosi.counted(self.site, tables),
+                coverage=Coverage(wavebands=tuple(wavebands)),
+            ),
+        )
+
+    def _service_of(self, service: Service, publication: Publication, found: Held) -> Resource:
+        """A service for one collection, of which it takes what is not its own."""
+        whole = self._collection(publication, found)
+        assert isinstance(whole.kind, CatalogResource)
+        suffix = f" {service.name.partition('-')[0].upper()}"
+        return replace(
+            whole,
+            identifier=self._id(service),
+            title=f"{whole.title}: {service.label}",
+            short_name=f"{(whole.short_name or '')[: 16 - len(suffix)]}{suffix}",
+            content=replace(
+                whole.content,
+                description=f"{service.label}: {whole.content.description}",
+                relationships=self._for([Name(whole.title, whole.identifier)]),
+            ),
+            kind=CatalogService(
+                self._capabilities(service),
+                self._tables(publication, views=False),
+                rights=whole.kind.rights,
+                facilities=whole.kind.facilities,
+                instruments=whole.kind.instruments,
+                coverage=whole.kind.coverage,
+            ),
+            alternates=(),
+        )
+
+    def _id(self, service: Service) -> str:
+        return self.office.id(service.path.strip("/"))
+
+    def _for(self, collections: list[Name]) -> tuple[Relationship, ...]:
+        return (Relationship("IsServiceFor", tuple(collections)),) if collections else ()
+
+    # ---------------------------------------------------------- collections
+
+    def _collection(self, publication: Publication, found: Held) -> Resource:
+        origin = publication.origin
+        description = publication.description or publication.table.description or origin.title
+        services = [*self._shared(), *self._own(publication)]
+        served = tuple(Name(f"{self.site.title}: {s.label}", self._id(s)) for s in services)
+        url = origin.reference_url or ""
+        return Resource(
+            self.office.id(publication.id),
+            origin.title,
+            origin.short_name or publication.id.upper()[:16],
+            self._curation(origin),
+            Content(
+                publication.subjects or (SUBJECT,),
+                description.strip(),
+                url if url.startswith(("http://", "https://")) else f"{self.base}/",
+                source=origin.bibcode,
+                types=("Catalog",),
+                relationships=(Relationship("IsServedBy", served),) if served else (),
+            ),
+            CatalogResource(
+                tuple(c for s in self._shared() for c in self._auxiliary(s)),
+                self._tables(publication),
+                rights=_rights(origin),
+                facilities=origin.facilities,
+                instruments=origin.instruments,
+                coverage=self._coverage(publication, found),
+            ),
+            alternates=(f"doi:{origin.doi}",) if origin.doi else (),
+        )
+
+    def _auxiliary(self, service: Service) -> Iterator[Capability]:
+        """The capabilities of a service for all, as a collection refers to them."""
+        for capability in self._capabilities(service):
+            if capability.standard_id in AUXILIARY:
+                yield Capability(AUXILIARY[capability.standard_id], capability.interfaces)
+
+    def _tables(self, publication: Publication, views: bool = True) -> Catalogue:
+        tables = publication.tables if views else (publication.table,)
+        return vosi.counted(self.site, Catalogue(self.site.catalogue.schemas, tables))
+
+    def _coverage(self, publication: Publication, found: Held) -> Coverage:
+        bounds = publication.bounds
+        return Coverage(
+            footprint.shortened(found.coverage, MOC_LENGTH) if found.coverage else None,
+            bounds.times,
+            bounds.wavelengths,
+            coverage.url(self.base, publication.id) if found.coverage else None,
+            bounds.wavebands,
+        )
+
+
+def _rights(origin: Origin) -> tuple[tuple[str, str | None], ...]:
+    text = origin.rights or origin.rights_url
+    return ((text, origin.rights_url),) if text else ()
+
+
+def _day(text: str) -> bool:
+    """Is it a day as XML Schema writes it?"""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
