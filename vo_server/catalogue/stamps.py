@@ -63,7 +63,7 @@ class Stamps:
             return self._kept
         try:
             rows = json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         return {id: _stamp(row) for id, row in rows.items()}
 

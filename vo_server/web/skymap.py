@@ -39,7 +39,9 @@ def svg(text: str) -> str:
     net = "".join(f'<path class="net" d="{_path(*line)}"/>' for line in _net())
     milky = "".join(f'<path class="milky" d="{_path(lon, lat)}"/>' for lon, lat in _galactic())
     hours = "".join(_label(_place(-ra, 0.0), 0, 13, f"{ra // 15 % 24}h", "hour") for ra in range(-150, 180, 60))
-    heights = "".join(_label(_place(-180.0, dec), -19, 4, f"{dec:+d}°", "height") for dec in (-60, -30, 30, 60))
+    heights = "".join(
+        _label(_place(-180.0, dec), -19, 4, f"{dec:+d}°".replace("-", "−"), "height") for dec in (-60, -30, 30, 60)
+    )
     image = base64.b64encode(_png(_covered(text))).decode()
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="-34 -14 {WIDTH + 68} {HEIGHT + 46}" role="img">
 <title>Coverage: {said}</title>

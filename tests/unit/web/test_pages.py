@@ -32,7 +32,8 @@ def test_links_are_below_the_base(catalogue: Catalogue) -> None:
     page = html.fromstring(pages.front(BASE, "Sky", catalogue, {}))
     links = [a.get("href") for a in page.iter("a") if not a.get("href").startswith("https://irsa.")]
     assert {link.partition("?")[0] for link in links} == {
-        f"{BASE}/{path}" for path in ("tap/capabilities", "tap/tables", "tap/availability", "cone/psc", "cone/xsc")
+        f"{BASE}/{path}"
+        for path in ("tap/capabilities", "tap/tables", "tap/availability", "cone/psc", "cone/xsc", "oai")
     }
     cone = next(urlsplit(link) for link in links if "cone/psc" in link)
     assert parse_qs(cone.query) == {"RA": ["266.41683"], "DEC": ["-29.00781"], "SR": ["0.1"]}
