@@ -11,8 +11,8 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.errors import Fault, NotFoundFault
-from vo_server.protocols.refuse import as_text
+from vo_server.errors import NotFoundFault
+from vo_server.protocols.refuse import plainly
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.sky import footprint
@@ -70,14 +70,9 @@ def _made(form: Form, text: str) -> bytes:
     return form.write(text)
 
 
-def refuse(request: Request, site: Site, fault: Fault) -> Response:
-    """A line of text."""
-    return as_text(request, fault)
-
-
 SERVICE = Service(
     name="coverage",
     path="/coverage",
     resources=(Resource("/{name}", coverage),),
-    refuse=refuse,
+    refuse=plainly,
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 
-import astropy.units as u
 import mocpy
 import numpy as np
 import numpy.typing as npt
 
-from vo_server.sky.cover import ORDER
+from vo_server.sky import cover, mocs
+from vo_server.sky.cover import ORDER, SKY, Ranges
 
 FINEST, COARSEST, USUAL = 10, 4, 6
 """Cells of 3.4 arcmin, of 3.7 degrees, and of 55 arcmin, which registries ask for (VODataService 1.2 section 3.2)."""
@@ -53,39 +53,36 @@ def _counted(ascending: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _map(cells: Numbers, order: int) -> str:
-    return said(mocpy.MOC.from_healpix_cells(np.unique(cells).astype(np.uint64), order, max_depth=order))
-
-
-def said(moc: mocpy.MOC) -> str:
-    """A map in ASCII, on one line; its order is told though it may have no cells of its own (MOC 2.0 section 4.3.2)."""
-    text = " ".join(str(moc.to_string("ascii")).split())
-    order = f"{moc.max_order}/"
-    return text if f" {order}" in f" {text}" else f"{text} {order}".strip()
+    bits = 2 * (ORDER - order)
+    return mocs.text(cover.ordered(np.stack([cells << bits, (cells + 1) << bits], axis=1)), order)
 
 
 def shortened(text: str, length: int) -> str:
     """The map in ASCII, of order 6 at most and coarser yet where it were longer than so many characters."""
-    moc = mocpy.MOC.from_string(text)
-    for order in range(min(moc.max_order, USUAL), 0, -1):
-        short = said(_degraded(moc, order))
+    order, ranges = mocs.read(text)
+    for coarser in range(min(order, USUAL), 0, -1):
+        short = mocs.text(_widened(ranges, coarser), coarser)
         if len(short) <= length:
             return short
-    return said(_degraded(moc, 0))
+    return mocs.text(_widened(ranges, 0), 0)
 
 
-def _degraded(moc: mocpy.MOC, order: int) -> mocpy.MOC:
-    return moc.degrade_to_order(order) if order < moc.max_order else moc
+def _widened(ranges: Ranges, order: int) -> Ranges:
+    """Whole cells of an order."""
+    bits = 2 * (ORDER - order)
+    return cover.ordered(np.stack([ranges[:, 0] >> bits, -(-ranges[:, 1] >> bits)], axis=1) << bits)
 
 
 def part(text: str) -> float:
     """How much of the sky a map in ASCII covers, 0 to 1."""
-    return float(mocpy.MOC.from_string(text).sky_fraction)
+    _, ranges = mocs.read(text)
+    return float((ranges[:, 1] - ranges[:, 0]).sum() / SKY[0, 1])
 
 
 def holds(text: str, ra: npt.NDArray[np.float64], dec: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which positions (degrees) a map in ASCII covers; shape as given."""
-    moc = mocpy.MOC.from_string(text)
-    return np.asarray(moc.contains_lonlat(ra * u.deg, dec * u.deg))
+    _, ranges = mocs.read(text)
+    return mocs.holds(ranges, cover.index(ra, dec))
 
 
 def as_fits(text: str) -> bytes:
