@@ -90,7 +90,8 @@ def site_of(settings: Settings) -> Site:
         title=settings.title,
         publisher=settings.publisher,
         contact=settings.contact,
-        ivoid=settings.ivoid or (f"ivo://{settings.authority}/tap" if settings.authority else ""),
+        ivoid=settings.ivoid,
+        authority=settings.authority.lower(),
         public_url=settings.public_url,
         software=SOFTWARE,
         strict=settings.strict,
@@ -119,7 +120,7 @@ def create_app(settings: Settings) -> Starlette:
     """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
     site = site_of(settings)
     told = (tap.SERVICE, *cone.services(site.catalogue))
-    registered = registry.service(Office(told, settings.authority), Stamps(settings.data / "registry.json"))
+    registered = registry.service(Office(told, site.authority), Stamps(settings.data / "registry.json"))
     services = (*told, registered, coverage.SERVICE)
     app = Starlette(
         routes=[

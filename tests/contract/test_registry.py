@@ -469,6 +469,28 @@ def test_records_of_an_authority_are_active_and_whole(full: httpx.Client) -> Non
     assert ask(full, verb="Identify").findtext(f".//{OAI}adminEmail") == "vo@example.org"
 
 
+def test_answers_name_the_record_of_their_collection(full: httpx.Client) -> None:
+    for answer in (
+        full.get("/cone/stars3", params={"RA": 10, "DEC": 10, "SR": 1}),
+        full.get("/tap/sync", params={"LANG": "ADQL", "QUERY": "SELECT * FROM mine.stars3", "FORMAT": "votable/td"}),
+    ):
+        infos = {i.get("name"): i.get("value") for i in etree.fromstring(answer.content).iter("{*}INFO")}
+        assert infos["ivoid"] == "ivo://org.example/stars3"
+    assert "ivo://org.example/stars3" in records(full)
+
+
+def test_a_database_that_is_away(tmp_path: Path, listening: Any, documents: etree.XMLSchema) -> None:
+    """It is told as HTTP does (section 3.1.2.2), and nothing is dated or taken for deleted."""
+    with (
+        listening(Settings(data=tmp_path, engine="postgresql://nobody@127.0.0.1:1/nothing")) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        answer = client.get("/oai?verb=Identify")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+        assert codes(etree.fromstring(client.get("/oai?verb=Nothing").content)) == ["badVerb"]
+    assert not (tmp_path / "registry.json").exists()
+
+
 def test_dates_bound_a_list_at_both_ends(full: httpx.Client) -> None:
     found = stamps(full)
     first, last = min(found.values()), max(found.values())

@@ -1,7 +1,7 @@
 """Where rows lie in PostgreSQL, and how a load takes the place of the one before.
 
     vo_server.generations      one row a catalogue: the schema that serves it, how many rows it has and where from
-    vo_<id>_<generation>       its table and its views under their published names
+    vo_<id>_<generation>       its table and its views under their published names, and in `meta` where its rows lie
     vo_sky_<digest>            the functions of sky_postgres.sql
     vo_tap_<digest>            the tables of TAP_SCHEMA as a catalogue has them
 
@@ -33,7 +33,6 @@ FACTS = {
     "ra_max": "double precision",
     "dec_min": "double precision",
     "dec_max": "double precision",
-    "coverage": "text",
 }
 """What is known of a generation beside its rows, and its types."""
 
@@ -63,13 +62,17 @@ def current(link: Link) -> dict[str, Generation]:
 
 def coverage(link: Link, id: str) -> str | None:
     """Where the rows of a catalogue lie, as a MOC in ASCII; None where that is not known."""
-    try:
-        found = link.ask(f"SELECT coverage FROM {HOME}.generations WHERE id = $1::text", (id,))
-    except Error as error:
-        if state(error) not in _UNDEFINED:
-            raise
-        return None
-    return next((value or None for value in found.column(0).to_pylist()), None)
+    serving = current(link).get(id)
+    while serving is not None:
+        try:
+            return link.ask(f"SELECT coverage FROM {quoted(serving.schema)}.meta").column(0)[0].as_py() or None
+        except Error as error:
+            if state(error) not in _UNDEFINED:
+                raise
+        before, serving = serving, current(link).get(id)
+        if serving == before:  # it is there, and an earlier version has made it
+            return None
+    return None
 
 
 def found_home(link: Link) -> None:
@@ -82,8 +85,6 @@ def found_home(link: Link) -> None:
             f"CREATE TABLE IF NOT EXISTS {HOME}.generations"
             f" (id text PRIMARY KEY, schema text NOT NULL, rows bigint NOT NULL, {facts})"
         )
-        for name, type in FACTS.items():  # what an earlier version has made may lack some
-            link.tell(f"ALTER TABLE {HOME}.generations ADD COLUMN IF NOT EXISTS {name} {type}")
         link.tell(f"GRANT USAGE ON SCHEMA {HOME} TO PUBLIC")
         link.tell(f"GRANT SELECT ON {HOME}.generations TO PUBLIC")
 

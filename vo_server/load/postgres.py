@@ -146,8 +146,6 @@ class _Filling(Filling):
         for view in self.publication.views:
             self._view(view)
         self.link.tell(f"ANALYZE {self._qualified(table)}")
-        self.link.tell(f"GRANT USAGE ON SCHEMA {self.schema} TO PUBLIC")
-        self.link.tell(f"GRANT SELECT ON ALL TABLES IN SCHEMA {self.schema} TO PUBLIC")
 
     @override
     def write_meta(self, facts: Mapping[str, object], position: Position | None) -> None:
@@ -165,13 +163,15 @@ class _Filling(Filling):
             facts["coverage"],
         )
         columns = ", ".join(f"{name} {type}" for name, type in FACTS.items())
-        self.link.tell(f"CREATE TABLE {self.schema}.meta (rows bigint, {columns})")
+        self.link.tell(f"CREATE TABLE {self.schema}.meta (rows bigint, {columns}, coverage text)")
         self.link.tell(
             f"INSERT INTO {self.schema}.meta"
             " SELECT $1::bigint, $2::bigint, $3::text, string_to_array($4::text, chr(10)),"
             f" $5::text, {', '.join(bounds)}, $6::text FROM {self._qualified(self.publication.table)} LIMIT 1",
             values,
         )
+        self.link.tell(f"GRANT USAGE ON SCHEMA {self.schema} TO PUBLIC")
+        self.link.tell(f"GRANT SELECT ON ALL TABLES IN SCHEMA {self.schema} TO PUBLIC")
 
     def _qualified(self, table: Table) -> str:
         return f"{self.schema}.{quoted(table.name)}"

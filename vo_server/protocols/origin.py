@@ -32,12 +32,28 @@ def infos(
         Info("request_date", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
         Info("publisher", site.publisher),
         Info("contact", site.contact),
-        Info("ivoid", site.ivoid),
+        *(Info("ivoid", id) for id in _ids(site, tables)),
         *(Info(name, value) for name, value in given.items()),
     ]
     for origin in site.catalogue.origins(tables):
         said += _of(origin)
     return tuple(info for info in said if info.value)
+
+
+def _ids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
+    """How the registry calls the collections that the tables are of; without an own one, what another calls us."""
+    if not site.authority:
+        yield site.ivoid
+        return
+    asked = {table.qualified for table in tables}
+    for publication in site.catalogue.publications:
+        if asked & {table.qualified for table in publication.tables}:
+            yield identifier(site.authority, publication.id)
+
+
+def identifier(authority: str, key: str) -> str:
+    """An IVOA identifier, in lower case, as case makes no difference (IVOA Identifiers 2.0 section 2.1)."""
+    return f"ivo://{authority}/{key}".lower()
 
 
 def _of(origin: Origin) -> Iterator[Info]:

@@ -29,6 +29,7 @@ from vo_server.documents.voresource import (
     Status,
 )
 from vo_server.protocols import coverage, vosi
+from vo_server.protocols.origin import identifier
 from vo_server.protocols.service import Service, Site
 from vo_server.sky import footprint
 
@@ -65,11 +66,11 @@ class Office:
     @property
     def begin(self) -> str:
         """How all identifiers begin."""
-        return f"ivo://{self.authority.lower() or UNREGISTERED}"
+        return f"ivo://{self.authority or UNREGISTERED}"
 
     def id(self, key: str) -> str:
         """The identifier of this server's own record of this key."""
-        return f"{self.begin}/{key.lower()}"
+        return identifier(self.authority or UNREGISTERED, key)
 
     @property
     def status(self) -> Status:

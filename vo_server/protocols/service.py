@@ -27,7 +27,8 @@ class Site:
 
     `strict` takes the standard's ADQL alone.
 
-    `jobs` is where jobs are taken in.
+    `jobs` is where jobs are taken in. `authority` is that of the registry, in lower case, empty without one; `ivoid` is
+    what another registry calls the service.
 
     `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
     may be fetched from. `lanes` say which queries run and which wait, `metrics` count.
@@ -44,6 +45,7 @@ class Site:
     publisher: str = ""
     contact: str = ""
     ivoid: str = ""
+    authority: str = ""
     public_url: str = ""
     software: str = "vo_server"
     strict: bool = False
