@@ -178,7 +178,7 @@ def test_every_record_alone_and_in_the_list(client: httpx.Client, documents: etr
     listed = [record for _, page in pages for record in page]
     assert {r.findtext(f"{OAI}header/{OAI}identifier") for r in listed} == {
         DEMO,
-        *(f"{DEMO}/{key}" for key in ("registry", "org", "tap", "psc", "xsc", "cone/psc", "cone/xsc")),
+        *(f"{DEMO}/{key}" for key in ("registry", "org", "tap", "data/psc", "data/xsc", "cone/psc", "cone/xsc")),
     }
     for record in listed:
         id = record.findtext(f"{OAI}header/{OAI}identifier")
@@ -255,9 +255,9 @@ def test_tables_are_those_of_the_service(client: httpx.Client) -> None:
     found = records(client)
     whole = etree.fromstring(client.get("/tap/tables").content)
     assert [_plain(s) for s in found[f"{DEMO}/tap"].find("tableset")] == [_plain(s) for s in whole]
-    names = [t.text for t in found[f"{DEMO}/psc"].iterfind("tableset/schema/table/name")]
+    names = [t.text for t in found[f"{DEMO}/data/psc"].iterfind("tableset/schema/table/name")]
     assert names == ["twomass.psc", "twomass.fp_psc"]
-    assert found[f"{DEMO}/psc"].findtext("tableset/schema/table/nrows") == "20000"
+    assert found[f"{DEMO}/data/psc"].findtext("tableset/schema/table/nrows") == "20000"
 
 
 def test_relationships_lead_somewhere_and_back(client: httpx.Client) -> None:
@@ -271,17 +271,17 @@ def test_relationships_lead_somewhere_and_back(client: httpx.Client) -> None:
     assert {id for _, _, id in lead} <= {*found}
     back = {"IsServedBy": "IsServiceFor", "IsServiceFor": "IsServedBy"}
     assert lead == {(b, back[word], a) for a, word, b in lead}
-    assert (f"{DEMO}/psc", "IsServedBy", f"{DEMO}/tap") in lead
-    assert (f"{DEMO}/cone/psc", "IsServiceFor", f"{DEMO}/psc") in lead
+    assert (f"{DEMO}/data/psc", "IsServedBy", f"{DEMO}/tap") in lead
+    assert (f"{DEMO}/cone/psc", "IsServiceFor", f"{DEMO}/data/psc") in lead
     tap = str(client.base_url).rstrip("/") + "/tap"
     for id in ("psc", "xsc"):
-        (aux,) = found[f"{DEMO}/{id}"].findall("capability")
+        (aux,) = found[f"{DEMO}/data/{id}"].findall("capability")
         assert (aux.get("standardID"), aux.get(XSI_TYPE)) == ("ivo://ivoa.net/std/TAP#aux", None)
         assert (aux.find("interface").get("role"), aux.findtext("interface/accessURL")) == ("std", tap)
 
 
 def test_a_collection(client: httpx.Client) -> None:
-    record = records(client)[f"{DEMO}/psc"]
+    record = records(client)[f"{DEMO}/data/psc"]
     assert record.get(XSI_TYPE) == "vs:CatalogResource"
     assert (record.findtext("shortName"), record.findtext("altIdentifier")) == ("2MASS PSC", "doi:10.26131/IRSA2")
     assert record.findtext("curation/creator/name") == "Skrutskie, M. F."
@@ -298,7 +298,7 @@ def test_a_collection(client: httpx.Client) -> None:
 @pytest.mark.parametrize("id", ["psc", "xsc"])
 def test_coverage(client: httpx.Client, id: str) -> None:
     """The map of the record holds that of the footprint, and that every row of the table."""
-    record = records(client)[f"{DEMO}/{id}"]
+    record = records(client)[f"{DEMO}/data/{id}"]
     spatial = record.findtext("coverage/spatial")
     assert len(spatial) <= 24_000
     answer = client.get(record.findtext("coverage/footprint"))
@@ -338,12 +338,14 @@ def test_pyvo_reads_what_records_hold(client: httpx.Client) -> None:
 
 
 def test_dublin_core(client: httpx.Client) -> None:
-    (record,) = ask(client, verb="GetRecord", metadataPrefix="oai_dc", identifier=f"{DEMO}/psc").iter(f"{OAI}metadata")
+    (record,) = ask(client, verb="GetRecord", metadataPrefix="oai_dc", identifier=f"{DEMO}/data/psc").iter(
+        f"{OAI}metadata"
+    )
     said = [(e.tag.removeprefix(DC), e.text) for e in record[0]]
     for pair in (
         ("title", "2MASS All-Sky Point Source Catalog"),
         ("creator", "Cutri, R. M."),
-        ("identifier", f"{DEMO}/psc"),
+        ("identifier", f"{DEMO}/data/psc"),
         ("identifier", "doi:10.26131/IRSA2"),
         ("source", "2006AJ....131.1163S"),
         ("relation", f"{DEMO}/tap"),
@@ -442,7 +444,7 @@ def test_a_harvest(full: httpx.Client, documents: etree.XMLSchema, verb: str, pr
     assert pages[0][0] not in ("", "none")
     assert pages[1][0] == ""
     found = [item.find(f".//{OAI}identifier").text for _, page in pages for item in page]
-    stars = [key for n in range(COUNT) for key in (f"stars{n}", f"cone/stars{n}")]
+    stars = [key for n in range(COUNT) for key in (f"data/stars{n}", f"cone/stars{n}")]
     assert sorted(found) == sorted(
         ["ivo://org.example", *(f"ivo://org.example/{k}" for k in ("registry", "org", "tap", *stars))]
     )
@@ -475,8 +477,8 @@ def test_answers_name_the_record_of_their_collection(full: httpx.Client) -> None
         full.get("/tap/sync", params={"LANG": "ADQL", "QUERY": "SELECT * FROM mine.stars3", "FORMAT": "votable/td"}),
     ):
         infos = {i.get("name"): i.get("value") for i in etree.fromstring(answer.content).iter("{*}INFO")}
-        assert infos["ivoid"] == "ivo://org.example/stars3"
-    assert "ivo://org.example/stars3" in records(full)
+        assert infos["ivoid"] == "ivo://org.example/data/stars3"
+    assert "ivo://org.example/data/stars3" in records(full)
 
 
 def test_a_database_that_is_away(tmp_path: Path, listening: Any, documents: etree.XMLSchema) -> None:
@@ -530,10 +532,10 @@ def test_dates_move_with_what_records_say_and_not_otherwise(tmp_path: Path, list
     place.load("one")
     assert changed(place) == set()  # the same rows again
     place.load("one", "a,10,10\nb,20,20\nc,200,-20\n")
-    assert changed(place) == {"one", "cone/one", "tap"}  # other rows: their number and their coverage
+    assert changed(place) == {"data/one", "cone/one", "tap"}  # other rows: their number and their coverage
     _set_back(place)
     place.write("two", "Other stars")
-    assert changed(place) == {"two", "cone/two"}
+    assert changed(place) == {"data/two", "cone/two"}
 
 
 def test_what_is_gone_is_told_as_deleted(tmp_path: Path, listening: Any, documents: etree.XMLSchema) -> None:
@@ -544,7 +546,7 @@ def test_what_is_gone_is_told_as_deleted(tmp_path: Path, listening: Any, documen
     place.stamps()
     _set_back(place)
     shutil.rmtree(Store(place.settings.data).folder("two"))
-    gone = {"ivo://org.example/two", "ivo://org.example/cone/two"}
+    gone = {"ivo://org.example/data/two", "ivo://org.example/cone/two"}
     with place.served() as client:
         for verb in ("ListRecords", "ListIdentifiers"):
             for _ in harvest(client, documents, verb, metadataPrefix="ivo_vor"):
@@ -552,7 +554,7 @@ def test_what_is_gone_is_told_as_deleted(tmp_path: Path, listening: Any, documen
         found = headers(client, since="2025-01-02")
         assert {id for id, header in found.items() if header.get("status") == "deleted"} == gone
         assert {*found} == {*gone, "ivo://org.example/tap"}  # which says for what it is a service
-        answer = ask(client, verb="GetRecord", metadataPrefix="ivo_vor", identifier="ivo://org.example/two")
+        answer = ask(client, verb="GetRecord", metadataPrefix="ivo_vor", identifier="ivo://org.example/data/two")
         (record,) = answer.iter(f"{OAI}record")
         assert [child.tag for child in record] == [f"{OAI}header"]
         assert {record.findtext("identifier") for record in records(client).values()}.isdisjoint(gone)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from vo_server.catalogue.catalogue import Origin
+from vo_server.catalogue.catalogue import Origin, Publication
 from vo_server.model.column import Table
 from vo_server.model.result import Info
 from vo_server.protocols.account import identified
@@ -48,12 +48,13 @@ def _ids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
     asked = {table.qualified for table in tables}
     for publication in site.catalogue.publications:
         if asked & {table.qualified for table in publication.tables}:
-            yield identifier(site.authority, publication.id)
+            yield collection(site.authority, publication)
 
 
-def identifier(authority: str, key: str) -> str:
-    """An IVOA identifier, in lower case, as case makes no difference (IVOA Identifiers 2.0 section 2.1)."""
-    return f"ivo://{authority}/{key}".lower()
+def collection(authority: str, publication: Publication) -> str:
+    """The IVOA identifier of a publication, in lower case, as case makes no difference (IVOA Identifiers 2.0 section
+    2.1). No service is at /data, so it is no other's."""
+    return f"ivo://{authority}/data/{publication.id}".lower()
 
 
 def _of(origin: Origin) -> Iterator[Info]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from vo_server.catalogue.catalogue import Catalogue, Origin, Publication
+from vo_server.catalogue.load import SHORT_NAME
 from vo_server.documents.capability import Capability, Interface
 from vo_server.documents.voresource import (
     Authority,
@@ -29,7 +30,7 @@ from vo_server.documents.voresource import (
     Status,
 )
 from vo_server.protocols import coverage, vosi
-from vo_server.protocols.origin import identifier
+from vo_server.protocols.origin import collection
 from vo_server.protocols.service import Service, Site
 from vo_server.sky import footprint
 
@@ -70,7 +71,11 @@ class Office:
 
     def id(self, key: str) -> str:
         """The identifier of this server's own record of this key."""
-        return identifier(self.authority or UNREGISTERED, key)
+        return f"{self.begin}/{key}".lower()
+
+    def collection(self, publication: Publication) -> str:
+        """The identifier of a publication."""
+        return collection(self.authority or UNREGISTERED, publication)
 
     @property
     def status(self) -> Status:
@@ -203,14 +208,14 @@ class _Maker:
         return Resource(
             self._id(service),
             f"{self.site.title}: {service.label}",
-            f"{self.site.title[:10]} {service.name[:5].upper()}",
+            _short(self.site.title, service),
             self._curation(),
             Content(
                 tuple(subjects) or (SUBJECT,),
                 f"{service.label} for: {'; '.join(p.origin.title for p in publications) or 'nothing yet'}.",
                 f"{self.base}/",
                 types=("Catalog",),
-                relationships=self._for([Name(p.origin.title, self.office.id(p.id)) for p in publications]),
+                relationships=self._for([Name(p.origin.title, self.office.collection(p)) for p in publications]),
             ),
             CatalogService(
                 self._capabilities(service),
@@ -223,12 +228,11 @@ class _Maker:
         """A service for one collection, of which it takes what is not its own."""
         whole = self._collection(publication, found)
         assert isinstance(whole.kind, CatalogResource)
-        suffix = f" {service.name.partition('-')[0].upper()}"
         return replace(
             whole,
             identifier=self._id(service),
             title=f"{whole.title}: {service.label}",
-            short_name=f"{(whole.short_name or '')[: 16 - len(suffix)]}{suffix}",
+            short_name=_short(whole.short_name or "", service),
             content=replace(
                 whole.content,
                 description=f"{service.label}: {whole.content.description}",
@@ -260,9 +264,9 @@ class _Maker:
         served = tuple(Name(f"{self.site.title}: {s.label}", self._id(s)) for s in services)
         url = origin.reference_url or ""
         return Resource(
-            self.office.id(publication.id),
+            self.office.collection(publication),
             origin.title,
-            origin.short_name or publication.id.upper()[:16],
+            origin.short_name or publication.id.upper()[:SHORT_NAME],
             self._curation(origin),
             Content(
                 publication.subjects or (SUBJECT,),
@@ -302,6 +306,15 @@ class _Maker:
             coverage.url(self.base, publication.id) if found.coverage else None,
             bounds.wavebands,
         )
+
+
+def _short(title: str, service: Service) -> str:
+    """A short name: as many words of a title as there is room for, and the service's."""
+    name = service.name.partition("-")[0].upper()
+    words = title.split()
+    while words and len(" ".join(words)) > SHORT_NAME - 1 - len(name):
+        words.pop()
+    return " ".join((*words, name))
 
 
 def _rights(origin: Origin) -> tuple[tuple[str, str | None], ...]:
