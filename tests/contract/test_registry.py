@@ -148,6 +148,7 @@ ERRORS = [
     ("verb=ListRecords&resumptionToken=", ["badResumptionToken"]),
     ("verb=ListRecords&resumptionToken=%C3%A9", ["badResumptionToken"]),
     ("verb=ListRecords&resumptionToken=AAAA", ["badResumptionToken"]),
+    ("verb=ListRecords&resumptionToken=%01", ["badResumptionToken"]),
 ]
 
 

@@ -1,0 +1,184 @@
+"""What a harvester asks: the verbs of OAI-PMH 2.0 with their arguments (section 4), and the tokens that go on with a
+list (section 3.5). Whether there is what it asks for is not known here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from vo_server.errors import UsageFault
+
+
+class Refused(UsageFault):
+    """A request that OAI-PMH has words for: (code, message) of each thing wrong (section 3.6)."""
+
+    def __init__(self, *errors: tuple[str, str]) -> None:
+        super().__init__("; ".join(message for _, message in errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """The arguments of a verb. `alone` is one that stands for all others."""
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    alone: str = ""
+
+
+_LIST = Verb(("metadataPrefix",), ("from", "until", "set"), "resumptionToken")
+
+VERBS = {
+    "Identify": Verb(),
+    "ListMetadataFormats": Verb(optional=("identifier",)),
+    "ListSets": Verb(alone="resumptionToken"),
+    "GetRecord": Verb(("identifier", "metadataPrefix")),
+    "ListIdentifiers": _LIST,
+    "ListRecords": _LIST,
+}
+
+
+# --------------------------------------------------------------- arguments
+
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?", re.ASCII)
+_PREFIX = re.compile(r"[A-Za-z0-9\-_.!~*'()]+")
+_SET = re.compile(r"[A-Za-z0-9\-_.!~*'()]+(:[A-Za-z0-9\-_.!~*'()]+)*")
+_URI = re.compile(r"[A-Za-z0-9\-_.!~*'()+=:/?#\[\]@$&,;%]+")
+_SHAPES = {"metadataPrefix": _PREFIX, "set": _SET, "identifier": _URI}
+
+
+def _instants(text: str) -> tuple[datetime, datetime] | None:
+    """The first and the last second that a date means; None for no date.
+
+    Raises ValueError for what is none (section 3.3.1).
+    """
+    if not text:
+        return None
+    match = _DATE.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    begin = datetime.fromisoformat(text.rstrip("Z")).replace(tzinfo=UTC)
+    return begin, begin if match[1] else begin + timedelta(days=1, seconds=-1)
+
+
+def arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The arguments of a request, the verb among them.
+
+    Raises Refused with all that is wrong.
+    """
+    given = list(pairs)
+    verbs = [value for name, value in given if name == "verb"]
+    if len(verbs) != 1 or verbs[0] not in VERBS:
+        said = f"{verbs[0]!r} is no verb" if len(verbs) == 1 else f"verb comes {len(verbs)} times"
+        raise Refused(("badVerb", f"{said}; once one of {', '.join(VERBS)}"))
+    wrong = list(_wrong(verbs[0], VERBS[verbs[0]], [(name, value) for name, value in given if name != "verb"]))
+    if wrong:
+        raise Refused(*(("badArgument", message) for message in wrong))
+    return dict(given)
+
+
+def _wrong(name: str, verb: Verb, rest: list[tuple[str, str]]) -> Iterable[str]:
+    names = [n for n, _ in rest]
+    known = {*verb.required, *verb.optional, verb.alone} - {""}
+    for each in dict.fromkeys(names):
+        if each not in known:
+            yield f"{name} has no argument {each!r}" + (f"; it has {', '.join(sorted(known))}" if known else "")
+        elif names.count(each) > 1:
+            yield f"{each} comes {names.count(each)} times"
+    if verb.alone and verb.alone in names:
+        if len(set(names)) > 1:
+            yield f"{verb.alone} stands alone"
+        return
+    yield from (f"{each} is missing" for each in verb.required if each not in names)
+    given = dict(rest)
+    for each, shape in _SHAPES.items():
+        if each in given and not shape.fullmatch(given[each]):
+            yield f"{each} is {given[each]!r}, which cannot be one"
+    yield from _wrong_dates({each: given[each] for each in ("from", "until") if each in given})
+
+
+def _wrong_dates(given: Mapping[str, str]) -> Iterable[str]:
+    found = {}
+    for name, text in given.items():
+        try:
+            found[name] = _instants(text)
+        except (ValueError, OverflowError):
+            found[name] = None
+        if found[name] is None:
+            yield f"{name} is {text!r}, where a date such as 2001-02-15 or 2001-02-15T00:00:00Z is needed"
+    since, until = found.get("from"), found.get("until")
+    if since is not None and until is not None:
+        if len(given["from"]) != len(given["until"]):
+            yield "from and until are of different granularity"
+        elif since > until:
+            yield "from is later than until"
+
+
+# ------------------------------------------------------------------- lists
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list is asked for, as texts, and behind which record it goes on: its date and its identifier."""
+
+    verb: str
+    prefix: str
+    set: str = ""
+    since: str = ""
+    until: str = ""
+    after: tuple[str, str] | None = None
+
+    def bounds(self) -> tuple[datetime, datetime]:
+        """The first and the last second of the records."""
+        begin, end = _instants(self.since), _instants(self.until)
+        return begin[0] if begin else _EVER[0], end[1] if end else _EVER[1]
+
+    def place(self) -> tuple[datetime, str] | None:
+        """The record behind which the list goes on; None where it begins."""
+        return None if self.after is None else (datetime.fromisoformat(self.after[0]), self.after[1])
+
+    def token(self, updated: datetime, id: str) -> str:
+        """All that is to be known to go on behind a record; with a sum, so that what is garbled is known for that."""
+        on = replace(self, after=(updated.isoformat(), id))
+        body = json.dumps([on.verb, on.prefix, on.set, on.since, on.until, on.after], separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(_sum(body) + body).decode().rstrip("=")
+
+
+_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def wanted(given: Mapping[str, str]) -> Wanted:
+    """What the arguments of a list ask for, or the token in their place.
+
+    Raises Refused for a token that is none, or one of another verb.
+    """
+    if "resumptionToken" in given:
+        return _resumed(given["resumptionToken"], given["verb"])
+    since, until = given.get("from", ""), given.get("until", "")
+    return Wanted(given["verb"], given["metadataPrefix"], given.get("set", ""), since, until)
+
+
+def _resumed(text: str, verb: str) -> Wanted:
+    try:
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        packed = b""
+    if not packed or packed[:8] != _sum(packed[8:]):
+        raise Refused(("badResumptionToken", "this token is none of this service"))
+    said, prefix, set, since, until, (updated, id) = json.loads(packed[8:])
+    found = Wanted(said, prefix, set, since, until, (updated, id))
+    if found.verb != verb:
+        raise Refused(("badResumptionToken", f"this token goes on with {found.verb} and not with {verb}"))
+    return found
+
+
+def _sum(body: bytes) -> bytes:
+    return hashlib.sha256(b"vo_server resumption token" + body).digest()[:8]
