@@ -41,11 +41,11 @@ class Stamps:
 
     def settle(self, digests: Mapping[str, str], begin: str, now: datetime) -> dict[str, Stamp]:
         """The stamps of these records, and of those that were and are not among them now. Of others, whose identifiers
-        do not begin so, nothing is said and nothing changed."""
+        are not this beginning or below it, nothing is said and nothing changed."""
         held = self._read()
         if settled(held, digests, begin, now) != held:
             held = self._change(digests, begin, now)
-        return {id: stamp for id, stamp in held.items() if id.startswith(begin)}
+        return {id: stamp for id, stamp in held.items() if _below(id, begin)}
 
     def _change(self, digests: Mapping[str, str], begin: str, now: datetime) -> dict[str, Stamp]:
         try:
@@ -94,9 +94,13 @@ def settled(held: Mapping[str, Stamp], digests: Mapping[str, str], begin: str, n
         elif before.deleted or before.digest != digest:
             made[id] = Stamp(before.created, max(now, before.updated), digest)
     for id, stamp in held.items():
-        if id.startswith(begin) and id not in digests and not stamp.deleted:
+        if _below(id, begin) and id not in digests and not stamp.deleted:
             made[id] = replace(stamp, updated=max(now, stamp.updated), deleted=True)
     return made
+
+
+def _below(id: str, begin: str) -> bool:
+    return id == begin or id.startswith(f"{begin}/")
 
 
 def _stamp(row: dict[str, object]) -> Stamp:

@@ -186,7 +186,7 @@ def _answered(office: Office, stamps: Stamps, site: Site, base: str, pairs: Iter
     try:
         said = arguments(pairs)
         made = _begun(base, moment, said)
-        asked = Asked(office, site, base + PATH, moment, said, _listed(office, stamps, site, base, moment))
+        asked = Asked(office, site, base + PATH, moment, said, _listed(office, stamps, site, base))
         ANSWERS[said["verb"]](asked, made)
     except Refused as refused:
         return _errors(base, moment, said, refused.errors)
@@ -207,11 +207,15 @@ _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 """What XML cannot say."""
 
 
-def _listed(office: Office, stamps: Stamps, site: Site, base: str, moment: datetime) -> tuple[Listed, ...]:
-    """All records as they are now, the oldest first, those that are gone among them."""
+def _listed(office: Office, stamps: Stamps, site: Site, base: str) -> tuple[Listed, ...]:
+    """All records as they are now, the oldest first, those that are gone among them.
+
+    What is new is dated after it has been worked out, so no answer that was given in the meantime has a later date.
+    """
     loaded = held(site)
     made = _records(office, site, loaded, base)
-    dated = stamps.settle(_digests(office, site, loaded), office.begin, moment)
+    digests = _digests(office, site, loaded)
+    dated = stamps.settle(digests, office.begin, datetime.now(UTC).replace(microsecond=0))
     return tuple(sorted((Listed(id, stamp, made.get(id)) for id, stamp in dated.items()), key=lambda one: one.key))
 
 

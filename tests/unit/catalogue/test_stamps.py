@@ -44,9 +44,8 @@ def test_what_goes_is_deleted_once_and_may_come_back(tmp_path: Path) -> None:
 def test_another_authority_is_left_alone(tmp_path: Path) -> None:
     stamps = Stamps(tmp_path / "registry.json")
     stamps.settle({A: "1"}, BEGIN, day(0))
-    assert stamps.settle({"ivo://com.other/a": "1"}, "ivo://com.other", day(1)) == {
-        "ivo://com.other/a": Stamp(day(1), day(1), "1")
-    }
+    for other in ("ivo://com.other", f"{BEGIN}.too", "ivo://org"):
+        assert stamps.settle({other: "1"}, other, day(1)) == {other: Stamp(day(1), day(1), "1")}
     assert stamps.settle({A: "1"}, BEGIN, day(2)) == {A: Stamp(day(0), day(0), "1")}
 
 
