@@ -30,6 +30,7 @@ XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 DC = "{http://purl.org/dc/elements/1.1/}"
 BOTH = ("ivo_vor", "oai_dc")
 DEMO = "ivo://unregistered.invalid"
+IMAGES = ("data/atlas", "data/quicklook", "data/stamps")
 
 
 def ask(client: httpx.Client, **arguments: str) -> etree._Element:
@@ -179,7 +180,10 @@ def test_every_record_alone_and_in_the_list(client: httpx.Client, documents: etr
     listed = [record for _, page in pages for record in page]
     assert {r.findtext(f"{OAI}header/{OAI}identifier") for r in listed} == {
         DEMO,
-        *(f"{DEMO}/{key}" for key in ("registry", "org", "tap", "data/psc", "data/xsc", "cone/psc", "cone/xsc")),
+        *(
+            f"{DEMO}/{key}"
+            for key in ("registry", "org", "tap", "data/psc", "data/xsc", "cone/psc", "cone/xsc", *IMAGES)
+        ),
     }
     for record in listed:
         id = record.findtext(f"{OAI}header/{OAI}identifier")
