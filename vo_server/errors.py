@@ -203,6 +203,19 @@ class CatalogueFault(Fault):
     code = "CATALOGUE"
 
 
+class NoPixelsFault(UsageFault):
+    """What was asked for lies outside of the image: no error, but nothing to send (SODA 1.0 section 5.1)."""
+
+    status = 204
+    code = "NOPIXELS"
+
+
+class ImageFault(Fault):
+    """An image file that is not where the inventory says, or is none that can be read; its path is not told."""
+
+    code = "IMAGE"
+
+
 def retold(code: str, message: str) -> Fault:
     """A fault of which the code and the message were kept."""
     return _BY_CODE.get(code, Fault)(message)
@@ -222,5 +235,7 @@ _BY_CODE: dict[str, type[Fault]] = {
         CancelledFault,
         BusyFault,
         EngineFault,
+        NoPixelsFault,
+        ImageFault,
     )
 }

@@ -1,0 +1,23 @@
+"""An image to cut, and the real ones where they are at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.atlas import atlas_file
+
+
+@pytest.fixture
+def atlas(tmp_path: Path) -> Path:
+    return atlas_file(tmp_path / "atlas.fits")
+
+
+@pytest.fixture(scope="session")
+def real(shared: Path) -> Path:
+    """The folder of real images."""
+    folder = shared / "data" / "images"
+    if not folder.is_dir():
+        pytest.skip("the real images are not here")
+    return folder

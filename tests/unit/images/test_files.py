@@ -1,0 +1,261 @@
+"""Where the bytes come from: local files, gzip, tiles, stores of fsspec, and which of them are read at all."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.atlas import atlas_header
+from vo_server.errors import ImageFault, TooLargeFault
+from vo_server.images import files, image
+
+
+def test_facts_change_when_the_file_does(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    path.write_bytes(b"12345")
+    before = files.facts(str(path))
+    assert before == files.facts(f"file://{path}")
+    assert before.size == 5
+    assert before.modified is not None
+    assert before.modified.timestamp() == pytest.approx(path.stat().st_mtime, abs=1e-3)
+    os.utime(path, ns=(0, 1))
+    assert files.facts(str(path)).etag != before.etag
+
+
+def test_pieces_are_the_bytes(tmp_path: Path) -> None:
+    data = np.random.default_rng(1).bytes(3 * files.PIECE + 17)
+    path = tmp_path / "a.fits"
+    path.write_bytes(data)
+    store = fsspec.filesystem("memory")
+    store.pipe("/pieces.fits", data)
+    for where in (str(path), "memory://pieces.fits"):
+        assert b"".join(files.pieces(where)) == data
+        assert b"".join(files.pieces(where, 5, files.PIECE + 9)) == data[5 : files.PIECE + 9]
+        assert b"".join(files.pieces(where, len(data) - 3)) == data[-3:]
+        assert max(map(len, files.pieces(where))) == files.PIECE
+        assert files.facts(where).size == len(data)
+    store.rm("/pieces.fits")
+
+
+@pytest.mark.parametrize(
+    "where", ["/nowhere/a.fits", "memory://nowhere.fits", "nosuch://a/b.fits", "/dev", "/dev/zero"]
+)
+def test_what_is_no_file_is_a_fault_that_does_not_tell_the_path(where: str) -> None:
+    for ask in (files.facts, lambda w: list(files.pieces(w)), lambda w: image.opened(w).__enter__()):
+        with pytest.raises(ImageFault) as caught:
+            ask(where)
+        assert "fits" not in str(caught.value)
+        assert "/dev" not in str(caught.value)
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 30)), max_size=20), st.integers(0, 20))
+def test_merged_ranges_hold_all_and_are_apart(pairs: list[tuple[int, int]], gap: int) -> None:
+    ranges = [(start, start + length) for start, length in pairs]
+    found = files.merged(ranges, gap)
+    assert all(any(a <= start and stop <= b for a, b in found) for start, stop in ranges)
+    assert all(b + gap < c for (_, b), (c, _) in pairwise(found))
+    assert {v for pair in found for v in pair} <= {v for pair in ranges for v in pair}
+
+
+def test_no_reading_is_beyond_the_limit(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LIMIT", 30_000)
+    with image.opened(str(atlas)) as opened:
+        opened.stored((0, 10), (0, 10))
+        with pytest.raises(TooLargeFault):
+            opened.whole()
+    monkeypatch.setattr(image, "MOST", 99)
+    with image.opened(str(atlas)) as opened, pytest.raises(TooLargeFault):
+        opened.stored((0, 10), (0, 10))
+
+
+def _packed(atlas: Path, how: str) -> bytes:
+    data, header = fits.getdata(atlas), fits.getheader(atlas)
+    file = io.BytesIO()
+    match how:
+        case "plain":
+            return atlas.read_bytes()
+        case "gzip":
+            return gzip.compress(atlas.read_bytes())
+        case "extension":
+            hdus = [fits.PrimaryHDU(), fits.ImageHDU(data, header)]
+        case "after a table":
+            table = fits.BinTableHDU.from_columns([fits.Column("a", "PJ()", array=[[1, 2], [3]])])
+            hdus = [fits.PrimaryHDU(), table, fits.ImageHDU(data, header)]
+        case _:
+            kind = {"rice": "RICE_1", "rice under gzip": "RICE_1"}.get(how, "GZIP_2")
+            level = 16 if kind == "RICE_1" else 0
+            hdus = [fits.PrimaryHDU(), fits.CompImageHDU(data, header, compression_type=kind, quantize_level=level)]
+    fits.HDUList(hdus).writeto(file)
+    return gzip.compress(file.getvalue()) if "under gzip" in how else file.getvalue()
+
+
+KINDS = ["plain", "gzip", "extension", "after a table", "rice", "gzip tiles", "rice under gzip"]
+
+
+@pytest.mark.parametrize("how", KINDS)
+@pytest.mark.parametrize("store", ["local", "memory"])
+def test_every_kind_of_file_gives_the_pixels_and_the_header(atlas: Path, tmp_path: Path, how: str, store: str) -> None:
+    data = _packed(atlas, how)
+    where = str(tmp_path / "packed.fits")
+    if store == "local":
+        Path(where).write_bytes(data)
+    else:
+        where = "memory://packed.fits"
+        fsspec.filesystem("memory").pipe("/packed.fits", data)
+    with fits.open(io.BytesIO(data if data[:2] != image.MAGIC else gzip.decompress(data))) as hdus:
+        same = next(h.data for h in hdus if h.is_image and h.data is not None)
+        with image.opened(where) as opened:
+            assert opened.shape == (1, 140, 100)
+            np.testing.assert_array_equal(opened.stored((100, 140), (3, 99))[0], same[100:140, 3:99])
+            np.testing.assert_array_equal(opened.stored((5, 6), (0, 100))[0], same[5:6])
+            np.testing.assert_array_equal(opened.whole()[0], same)
+            assert opened.header["ORDATE"] == "001022"
+            assert opened.header.comments["CRVAL1"] == "RA  at Frame Center, J2000 (deg)"
+
+
+def test_scaled_whole_numbers_in_tiles_come_as_they_are_stored() -> None:
+    header = atlas_header()
+    values = np.arange(14000).reshape(140, 100)
+    hdu = fits.CompImageHDU(values.astype(np.int16), compression_type="RICE_1")
+    hdu.header["BSCALE"], hdu.header["BZERO"] = 0.25, 10.0
+    file = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(file)
+    with fits.open(io.BytesIO(file.getvalue())) as hdus:
+        physical = hdus[1].data
+    opened = image.of(files.Held(file.getvalue()))
+    np.testing.assert_allclose(opened.whole()[0], physical)
+    assert header["NAXIS1"] == opened.shape[2]
+
+
+def test_only_the_needed_bytes_are_read(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wide image: a small window must not cost its rows as a whole."""
+    header = atlas_header(rows=400, columns=20_000)
+    path = atlas.with_name("wide.fits")
+    with path.open("wb") as file:
+        file.write(header.tostring().encode())
+        file.truncate(len(header.tostring()) + 400 * 20_000 * 4 + 1280)
+    read: list[int] = []
+    pread = os.pread
+
+    def counted(descriptor: int, length: int, at: int) -> bytes:
+        read.append(length)
+        return pread(descriptor, length, at)
+
+    monkeypatch.setattr(os, "pread", counted)
+    with image.opened(str(path)) as opened:
+        opened.stored((100, 160), (7000, 7060))
+    assert sum(read) < 60 * 60 * 4 + 30_000
+
+
+def _head(**cards: Any) -> bytes:
+    head: bytes = fits.Header([("SIMPLE", True), *cards.items()]).tostring().encode()
+    return head
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"hello",
+        b"SIMPLE  =                    T".ljust(2880),
+        gzip.compress(b"SIMPLE  =                    T".ljust(2880)),
+        gzip.compress(os.urandom(40_000))[:-9000],
+        b"\x1f\x8b" + bytes(5000),
+        _head(BITPIX=8, NAXIS=0),
+        fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 1), ("NAXIS1", 2880)]).tostring().encode()
+        + bytes(2880),
+        fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", -5), ("NAXIS2", 5)]).tostring().encode(),
+        fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 5)]).tostring().encode(),
+        fits.Header([("SIMPLE", True), ("BITPIX", 7), ("NAXIS", 2), ("NAXIS1", 5), ("NAXIS2", 5)]).tostring().encode(),
+        fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", "x"), ("NAXIS1", 5)]).tostring().encode(),
+    ],
+)
+def test_what_is_no_image_is_a_fault(data: bytes) -> None:
+    with pytest.raises(ImageFault):
+        image.of(files.Held(data))
+
+
+def test_files_that_are_cut_short_are_faults(atlas: Path) -> None:
+    whole = atlas.read_bytes()
+    for data in (whole[:20_000], gzip.compress(whole[:20_000]), gzip.compress(whole)[:-15_000]):
+        opened = image.of(files.Held(data))
+        with pytest.raises(ImageFault):
+            opened.whole()
+
+
+def test_damaged_tiles_are_faults(atlas: Path) -> None:
+    data = bytearray(_packed(atlas, "gzip tiles"))
+    data[-20_000:-3000] = bytes(17_000)
+    opened = image.of(files.Held(bytes(data)))
+    with pytest.raises(ImageFault):
+        opened.whole()
+
+
+class Ranged(SimpleHTTPRequestHandler):
+    """Serves a folder, with ranges, and remembers what it sent."""
+
+    sent: list[int]
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def send_head(self) -> Any:
+        data = Path(self.translate_path(self.path)).read_bytes()
+        asked = self.headers.get("Range", "")
+        part = slice(None)
+        if asked:
+            first, last = asked.removeprefix("bytes=").split("-")
+            part = slice(int(first), int(last) + 1 if last else None)
+        self.send_response(206 if asked else 200)
+        if asked:
+            begin, end, _ = part.indices(len(data))
+            self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", '"abc"')
+        self.send_header("Content-Length", str(len(data[part])))
+        self.end_headers()
+        if self.command == "GET":
+            self.sent.append(len(data[part]))
+        return io.BytesIO(data[part])
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
+    pytest.importorskip("aiohttp", reason="fsspec reads http with aiohttp")
+    sent: list[int] = []
+    kind = type("Here", (Ranged,), {"sent": sent})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", sent
+        server.shutdown()
+        thread.join()
+
+
+def test_range_requests_over_http(web: tuple[str, list[int]], tmp_path: Path) -> None:
+    url, sent = web
+    header = atlas_header(rows=2000, columns=1000)
+    pixels = np.random.default_rng(3).normal(70, 1, (2000, 1000)).astype(">f4")
+    fits.PrimaryHDU(pixels, header).writeto(tmp_path / "large.fits")
+    with image.opened(f"{url}/large.fits") as opened:
+        np.testing.assert_array_equal(opened.stored((900, 960), (400, 460))[0], pixels[900:960, 400:460])
+    assert sum(sent) < 400_000  # of 8 MB: the rows lie nearer to one another than a request takes
+    about = files.facts(f"{url}/large.fits")
+    assert about.size == (tmp_path / "large.fits").stat().st_size
+    with pytest.raises(ImageFault):
+        files.facts(f"{url}/none.fits")
