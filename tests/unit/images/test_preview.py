@@ -1,0 +1,138 @@
+"""Pictures: what is where in them, how large they are, what they are not."""
+
+from __future__ import annotations
+
+import io
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from PIL import Image as Pillow
+
+from tests.atlas import atlas_header, atlas_pixels
+from vo_server.errors import NoPixelsFault, UsageFault
+from vo_server.images import files, image
+from vo_server.images.preview import LARGEST, Look, colour, gray
+
+
+def made(header: fits.Header, pixels: Any) -> image.Image:
+    file = io.BytesIO()
+    fits.PrimaryHDU(pixels, header).writeto(file)
+    return image.of(files.Held(file.getvalue()))
+
+
+def seen(data: bytes) -> Any:
+    return np.asarray(Pillow.open(io.BytesIO(data))).astype(int)
+
+
+@pytest.mark.parametrize("stretch", ["asinh", "zscale"])
+def test_north_is_up_and_stars_are_bright(atlas: Path, stretch: Any) -> None:
+    with image.opened(str(atlas)) as opened:
+        picture = seen(gray((opened, 0), None, Look(stretch=stretch)))
+    assert picture.shape == (140, 100)
+    assert picture[139 - 101, 55] == 255
+    assert picture[139 - 51, 30] > 200
+    assert picture[139 - 22, 71] > np.median(picture) + 80
+    assert 0 < np.median(picture) < 140
+    assert (picture[:, :2] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("turn", "mirrored", "pole"), list(product((0, 90, 180, 270, 20, -40), (False, True), (-5.4, 89.9, -89.9)))
+)
+def test_any_turn_of_the_header_is_undone_by_quarters(turn: float, mirrored: bool, pole: float) -> None:
+    """A star 30" north of the middle is above it, one 30" east to the left, as far as quarter turns can do it."""
+    header = atlas_header(dec=pole, rows=100, columns=100)
+    header["CROTA2"] = turn
+    if mirrored:
+        header["CDELT1"] = -header["CDELT1"]
+    sky = image.Image(header, (1, 100, 100), lambda *_: np.zeros(0)).sky
+    pixels = np.random.default_rng(1).normal(70, 0.1, (100, 100)).astype(np.float32)
+    north = sky.pixels(83.6, pole + 30 / 3600)
+    east = sky.pixels(83.6 + 20 / 3600 / np.cos(np.radians(pole)), pole)
+    for (x,), (y,) in (north, east):
+        pixels[round(float(y)), round(float(x))] = 1000 if ((x,), (y,)) == north else 500
+    picture = seen(gray((made(header, pixels), 0)))
+    rows, columns = np.nonzero(picture > 150)
+    assert len(rows) == 2
+    far = np.hypot(rows - 49.5, columns - 49.5)
+    top, left = np.argmax(far), np.argmin(far)
+    assert 49.5 - rows[top] > 30 * np.cos(np.radians(46))
+    assert 49.5 - columns[left] > 20 * np.cos(np.radians(46))
+
+
+@pytest.mark.parametrize("size", [1, 20, 64, 140, 300])
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_sizes_and_formats(atlas: Path, size: int, kind: Any) -> None:
+    with image.opened(str(atlas)) as opened:
+        picture = Pillow.open(io.BytesIO(gray((opened, 0), None, Look(size, kind))))
+        three = Pillow.open(io.BytesIO(colour([(opened, 0)] * 3, None, Look(size, kind))))
+    assert picture.format == three.format == kind.upper()
+    assert picture.size == three.size == (max(1, round(100 * size / 140)), size)
+    assert (picture.mode, three.mode) == ("L", "RGB")
+
+
+@pytest.mark.parametrize("size", [0, -1, LARGEST + 1])
+def test_impossible_sizes_are_refused(size: int) -> None:
+    with pytest.raises(UsageFault):
+        Look(size)
+
+
+def test_a_part_and_nothing(atlas: Path) -> None:
+    with image.opened(str(atlas)) as opened:
+        picture = seen(gray((opened, 0), ("circle", (83.6, -5.4, 10 / 3600))))
+        assert picture.shape[0] in (20, 21, 22)
+        with pytest.raises(NoPixelsFault):
+            gray((opened, 0), ("circle", (80.6, -5.4, 10 / 3600)))
+    with pytest.raises(NoPixelsFault):
+        gray((made(atlas_header(), np.full((140, 100), np.nan, np.float32)), 0))
+
+
+def test_flat_images_and_single_pixels_have_pictures_too() -> None:
+    flat = made(atlas_header(), np.full((140, 100), 7, np.float32))
+    for look in (Look(), Look(stretch="zscale"), Look(5)):
+        assert seen(gray((flat, 0), None, look)).max() <= 255
+    assert seen(colour([(flat, 0)] * 3)).shape == (140, 100, 3)
+    assert seen(gray((flat, 0), ("point", (83.60005, -5.40005)))).shape == (1, 1)
+
+
+def test_a_usual_star_is_white_and_others_are_not(atlas: Path) -> None:
+    """Zero points as Atlas images have them, and a white, a red and a blue star."""
+    zeros = {"j": 20.9, "h": 20.4, "k": 19.95}
+    stars = {"white": (12.0, 11.5, 11.38), "red": (14.0, 12.5, 11.3), "blue": (11.5, 11.5, 11.5)}
+    y, x = np.mgrid[:100, :100]
+    layers = []
+    for n, band in enumerate("jhk"):
+        pixels = np.random.default_rng(n).normal(100 * (n + 1), 0.7, (100, 100))
+        for place, star in enumerate(stars.values()):
+            flux = 10 ** (-0.4 * (star[n] - zeros[band]))
+            pixels += flux / 10.6 * np.exp(-((x - 20 - 30 * place) ** 2 + (y - 50) ** 2) / 3.38)
+        header = atlas_header(rows=100, columns=100)
+        header["MAGZP"], header["FILTER"] = zeros[band], band
+        layers.append((made(header, pixels.astype(np.float32)), 0))
+    picture = seen(colour(layers))
+    white, red, blue = (picture[49, 20 + 30 * n] for n in range(3))
+    assert np.ptp(white) < 60
+    assert white.min() > 180
+    assert red[0] > red[2] + 60
+    assert blue[2] > blue[0] + 30
+    assert np.median(picture) < 60
+
+
+def test_three_images_must_lie_over_one_another(atlas: Path) -> None:
+    other = made(atlas_header(rows=50, columns=50), atlas_pixels(50, 50))
+    with image.opened(str(atlas)) as opened, pytest.raises(UsageFault, match="over one another"):
+        colour([(opened, 0), (opened, 0), (other, 0)])
+
+
+def test_the_galactic_centre_is_redder_than_its_surroundings(real: Path) -> None:
+    with ExitStack() as stack:
+        opened = [stack.enter_context(image.opened(str(real / f"gc_2mass_{b}.fits.gz"))) for b in "jhk"]
+        picture = seen(colour([(i, 0) for i in opened], None, Look(90, "jpeg")))
+    assert picture.shape == (90, 90, 3)
+    middle, corner = picture[40:50, 40:50].mean((0, 1)), picture[:10, 80:].mean((0, 1))
+    assert middle[0] - middle[2] > corner[0] - corner[2] + 50

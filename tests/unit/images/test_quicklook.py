@@ -1,0 +1,79 @@
+"""Quicklook images: small, near enough, and saying what they are."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from tests.atlas import atlas_header, atlas_pixels
+from vo_server.errors import ImageFault
+from vo_server.images import files, image, preview, quicklook
+
+
+def test_it_comes_back_as_16_bits_near_the_values(atlas: Path) -> None:
+    with image.opened(str(atlas)) as opened:
+        packed = quicklook.compress(opened)
+        whole = opened.whole()[0]
+    with fits.open(io.BytesIO(packed)) as hdus:
+        assert hdus[1]._bintable.header["ZCMPTYPE"] == "HCOMPRESS_1"
+    served = quicklook.restore(image.of(files.Held(packed)))
+    with fits.open(io.BytesIO(served), do_not_scale_image_data=True) as hdus:
+        hdus.verify("exception")
+        assert hdus[0].header["BITPIX"] == 16
+        assert hdus[0].data.dtype == np.dtype(">i2")
+    with fits.open(io.BytesIO(served)) as hdus:
+        header, values = hdus[0].header, hdus[0].data
+    there = np.isfinite(whole)
+    assert np.std((values - whole)[there]) < 0.9 * 0.56  # of noise without correlation more is lost
+    assert np.abs((values - whole)[there]).max() < 5 * 0.56
+    assert values[~there] == pytest.approx(73.2, abs=3)
+    for x, y in ((0, 0), (99, 139)):
+        assert WCS(header).pixel_to_world(x, y).separation(WCS(atlas_header()).pixel_to_world(x, y)).arcsec < 1e-6
+    assert header["QLOOK"] is True
+    assert "not for photometry" in header.comments["QLOOK"]
+    assert "not for photometry" in str(header["HISTORY"])
+    assert header["MAGZP"] == 21.0034
+    assert header.comments["CRVAL1"] == atlas_header().comments["CRVAL1"]
+
+
+def test_it_has_a_picture_and_bright_stars_fit_into_16_bits() -> None:
+    pixels = atlas_pixels()
+    pixels[60, 50] = 80_000
+    data = fits.PrimaryHDU(pixels, atlas_header())
+    file = io.BytesIO()
+    data.writeto(file)
+    packed = image.of(files.Held(quicklook.compress(image.of(files.Held(file.getvalue())))))
+    with fits.open(io.BytesIO(quicklook.restore(packed))) as hdus:
+        assert hdus[0].data[60, 50] == pytest.approx(80_000, rel=1e-3)
+    assert preview.gray((packed, 0))[1:4] == b"PNG"
+
+
+def test_a_cube_has_none() -> None:
+    header = atlas_header()
+    header["NAXIS"] = 3
+    header.set("NAXIS3", 2, after="NAXIS2")
+    file = io.BytesIO()
+    fits.PrimaryHDU(np.stack([atlas_pixels()] * 2), header).writeto(file)
+    with pytest.raises(ImageFault):
+        quicklook.compress(image.of(files.Held(file.getvalue())))
+
+
+def test_the_real_images_become_as_small_as_the_release_said(real: Path) -> None:
+    """About 20:1 (FACTS 7); the fields of NGC 309 and s108 are ordinary, those of M17 are full of stars."""
+    for name, least in (
+        ("ngc309_aJ_asky_001022s0620186", 20),
+        ("deca_s108_aJ_asky_980321n1060021", 20),
+        ("m17_aK_asky_990502s1420186", 10),
+    ):
+        with image.opened(str(real / f"{name}.fits.gz")) as opened:
+            packed = quicklook.compress(opened)
+            plain = 4 * opened.shape[1] * opened.shape[2]
+            error = image.of(files.Held(packed)).whole() - opened.whole()
+            assert plain / len(packed) > least
+            assert np.nanstd(error) < 0.6 * opened.header["SKYSIG"]
+            assert WCS(image.of(files.Held(packed)).header).wcs.compare(WCS(opened.header).wcs)
