@@ -42,7 +42,7 @@ _OWN = 3.0
 @dataclass(frozen=True, slots=True)
 class Galaxy:
     """A row of the XSC: designation, position in degrees, `r_k20fe` in arcsec, `sup_ba`, `sup_phi` in degrees east of
-    north, and `im_nx`, the side of its stamp."""
+    north, `im_nx`, the side of its stamp, and `ext_key`."""
 
     designation: str
     ra: float
@@ -51,6 +51,7 @@ class Galaxy:
     axis_ratio: float = 1.0
     angle: float = 90.0
     side: int | None = None
+    key: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,8 @@ def _header(first: Coadd, asked: Window, galaxy: Galaxy, found: Sequence[_Plane]
     n = side(galaxy)
     header = Header([("SIMPLE", True), ("BITPIX", -32), ("NAXIS", 3), ("NAXIS1", n), ("NAXIS2", n), ("NAXIS3", 6)])
     header["OBJECT"] = (galaxy.designation, "Designation in the XSC")
+    if galaxy.key is not None:
+        header["EXT_KEY"] = (galaxy.key, "Key of the source in the XSC")
     header["RA"], header["DEC"] = (galaxy.ra, "[deg] Of the source"), (galaxy.dec, "[deg] Of the source")
     header["ORIGIN"] = ("2MASS", "Made of Atlas images by vo_server")
     for card in (c for c in source.cards if c.keyword in _COPIED):
@@ -249,6 +252,9 @@ def _header(first: Coadd, asked: Window, galaxy: Galaxy, found: Sequence[_Plane]
         if name in source:
             header[name] = source[name]
     _planes(header, found)
+    for band, image in zip(BANDS, first, strict=True):
+        if "SEESH" in image.header:
+            header[f"{band.letter.upper()}SEESH"] = (image.header["SEESH"], f"Seeing shape parameter, {band.name}")
     header["BUNIT"] = ("DN", "magnitude = MAGZP - 2.5 log10(sum)")
     header["STARS"] = (stars, "PSC sources about the galaxy, foreground")
     header["STARREM"] = ("psf+isophotes", "How they were removed: see HISTORY")

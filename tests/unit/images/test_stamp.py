@@ -88,6 +88,7 @@ def test_six_planes_with_and_without_stars() -> None:
     assert [header[f"{b}SKYSIG"] for b in "JHK"] == pytest.approx([NOISE] * 3, rel=0.25)
     assert [header[f"{b}FWHM"] for b in "JHK"] == pytest.approx([3.1] * 3, abs=0.15)
     assert header["STARREM"]
+    assert "EXT_KEY" not in header
     assert "Moffat" in str(header["HISTORY"])
     wcs = WCS(header).celestial
     x, y = wcs.world_to_pixel(SkyCoord(GALAXY.ra, GALAXY.dec, unit="deg", frame="fk5"))
@@ -180,7 +181,7 @@ def test_a_stamp_is_cut_and_seen_like_any_image() -> None:
 
 
 def test_stars_of_the_real_m31_image_go(shared: Any, real: Any) -> None:
-    """The brighter stars of the PSC on a J image of M31: what is left at their places is like its surroundings."""
+    """The brighter stars of the PSC on a J image of M31: less than 3 percent of their light is left."""
     from astropy.table import Table
 
     table = Table.read(shared / "data" / "psc" / "irsa_m31_2412rows.tbl.gz", format="ascii.ipac")
@@ -193,9 +194,10 @@ def test_stars_of_the_real_m31_image_go(shared: Any, real: Any) -> None:
     x, y = WCS(made.header).celestial.wcs_world2pix(ra, dec, 0)
     bright = np.flatnonzero((j < 12.5) & (x > 8) & (x < 192) & (y > 8) & (y < 192))
     assert len(bright) >= 3
-    for n in bright:
-        before, after = (_aperture(made.data[plane], float(x[n]), float(y[n])) for plane in (0, 3))
-        assert abs(after) < 0.1 * before
+    seen = [(_aperture(made.data[0], x[n], y[n]), _aperture(made.data[3], x[n], y[n]), n) for n in bright]
+    stars_of = [(before, after) for before, after, n in seen if before > 0.8 * 10 ** (-0.4 * (j[n] - 20.8605))]
+    assert len(stars_of) >= 3  # the other rows are knots of the bulge
+    assert all(abs(after) < 0.03 * before for before, after in stars_of)
 
 
 def _aperture(pixels: Any, x: float, y: float) -> float:
