@@ -64,6 +64,18 @@ class Source(Protocol):
         """The whole file from its beginning, to be read once; closed with the source."""
 
 
+def below(root: str, path: str) -> str:
+    """Where the file of an inventory's row is: a path below the root of its collection, a folder or a URL.
+
+    Raises ImageFault for one that leads out of the root, as a table that was loaded from elsewhere may have.
+    """
+    parts = path.split("/")
+    if not path or path.startswith("/") or ".." in parts or "\0" in path or "::" in path or "://" in path:
+        log.warning("%r is not below %s", path, root)
+        raise ImageFault("the inventory names no file of this collection")
+    return f"{root.rstrip('/')}/{path}"
+
+
 def facts(where: str) -> Facts:
     """Size, ETag and date of a file.
 

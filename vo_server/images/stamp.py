@@ -74,6 +74,11 @@ def side(galaxy: Galaxy) -> int:
     return min(max(wanted, SMALLEST), LARGEST) | 1
 
 
+def file_name(date: str, hemis: str, scan: int, coadd: int, number: int) -> str:
+    """The path of a stamp as the release has it (FACTS 8.4), of columns of the XSC: `date` as yymmdd, `number` is id."""
+    return f"{date}{hemis}/s{scan:03}/g{date}{hemis}{scan:03}0{coadd:03}i{number:06}.fits"
+
+
 def coverage(image: Image, galaxy: Galaxy) -> float:
     """Which part of a galaxy's stamp lies on an image, 0 to 1: of several, the best one comes first."""
     n = side(galaxy)

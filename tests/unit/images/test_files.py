@@ -63,6 +63,14 @@ def test_what_is_no_file_is_a_fault_that_does_not_tell_the_path(where: str) -> N
         assert "/dev" not in str(caught.value)
 
 
+def test_an_inventory_does_not_lead_out_of_its_root() -> None:
+    assert files.below("/data/atlas/", "000616n/s060/a.fits.gz") == "/data/atlas/000616n/s060/a.fits.gz"
+    assert files.below("s3://bucket/atlas", "a.fits") == "s3://bucket/atlas/a.fits"
+    for path in ("", "/etc/passwd", "../a.fits", "a/../../b.fits", "a.fits\0", "zip://a::b.fits", "http://host/a.fits"):
+        with pytest.raises(ImageFault):
+            files.below("/data/atlas", path)
+
+
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 30)), max_size=20), st.integers(0, 20))
 def test_merged_ranges_hold_all_and_are_apart(pairs: list[tuple[int, int]], gap: int) -> None:
     ranges = [(start, start + length) for start, length in pairs]

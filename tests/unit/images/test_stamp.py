@@ -132,6 +132,10 @@ def test_sides_are_odd_and_within_bounds(radius: float, given: int | None, wante
     assert stamp.side(Galaxy("x", 0, 0, radius, side=given)) == wanted
 
 
+def test_files_are_called_as_in_the_release() -> None:
+    assert stamp.file_name("981029", "s", 28, 221, 3157) == "981029s/s028/g981029s0280221i003157.fits"
+
+
 def test_a_galaxy_on_the_edge_is_filled_from_the_neighbour() -> None:
     """Two coadds, one 250" north of the other and turned a little; the galaxy is on the edge of both."""
     points = some_stars(10)
