@@ -1,6 +1,6 @@
 """The three bands of 2MASS, and which planes of an image lie in a stretch of wavelengths.
 
-Wavelengths are those of IRSA's image service (FACTS 8.1): where the filters begin and end.
+Wavelengths are those of IRSA's image service: where the filters begin and end.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ Coadd = tuple[Image, Image, Image]
 """The images of one piece of sky in J, H and Ks."""
 
 SMALLEST, LARGEST = 21, 301
-"""Pixels of a side (FACTS 5, im_nx)."""
+"""Pixels of a side, as im_nx has them."""
 
 _MARGIN = 60
 """Pixels about the stamp that the sky and the profile of the stars are measured on, too."""
@@ -75,7 +75,7 @@ def side(galaxy: Galaxy) -> int:
 
 
 def file_name(date: str, hemis: str, scan: int, coadd: int, number: int) -> str:
-    """The path of a stamp as the release has it (FACTS 8.4), of columns of the XSC: `date` as yymmdd, `number` is id."""
+    """The path of a stamp as the release has it, of columns of the XSC: `date` as yymmdd, `number` is id."""
     return f"{date}{hemis}/s{scan:03}/g{date}{hemis}{scan:03}0{coadd:03}i{number:06}.fits"
 
 
@@ -166,7 +166,7 @@ def _sky(pixels: Floats, wide: Window, image: Image, galaxy: Galaxy) -> float:
 
 
 def _noise(pixels: Floats) -> float:
-    """The scatter of a pixel, from pairs that are so far apart that their noise is their own (FACTS 7)."""
+    """The scatter of a pixel, from pairs that are so far apart that their noise is their own."""
     pairs = pixels[:, _APART:] - pixels[:, :-_APART]
     return max(1.4826 / 2**0.5 * float(np.nanmedian(np.abs(pairs))), 1e-6)
 

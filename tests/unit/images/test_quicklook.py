@@ -64,7 +64,7 @@ def test_a_cube_has_none() -> None:
 
 
 def test_the_real_images_become_as_small_as_the_release_said(real: Path) -> None:
-    """About 20:1 (FACTS 7); the fields of NGC 309 and s108 are ordinary, those of M17 are full of stars."""
+    """About 20:1 ; the fields of NGC 309 and s108 are ordinary, those of M17 are full of stars."""
     for name, least in (
         ("ngc309_aJ_asky_001022s0620186", 20),
         ("deca_s108_aJ_asky_980321n1060021", 20),
