@@ -9,8 +9,9 @@ from vo_server.commands.command import Command
 from vo_server.commands.demo import DEMO
 from vo_server.commands.load import LOAD
 from vo_server.commands.serve import SERVE
+from vo_server.commands.stamps import STAMPS
 from vo_server.commands.worker import WORKER
 
 __all__ = ["COMMANDS", "Command"]
 
-COMMANDS: tuple[Command, ...] = (DEMO, LOAD, SERVE, WORKER, CHECK, EXPLAIN, CHECK_QUERIES)
+COMMANDS: tuple[Command, ...] = (DEMO, LOAD, STAMPS, SERVE, WORKER, CHECK, EXPLAIN, CHECK_QUERIES)
