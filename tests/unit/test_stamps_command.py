@@ -40,6 +40,7 @@ def data(sky: Path, tmp_path: Path) -> Path:
     """The synthetic sky with an Atlas image about one of its galaxies: those it has lie where there is none."""
     folder = tmp_path / "data"
     shutil.copytree(sky, folder)
+    shutil.rmtree(folder / "images" / "stamps")
     galaxies = sample.write_all(tmp_path, PSC_ROWS, compress=False)
     (xsc,) = (file for file in galaxies if file.name.startswith("xsc_aaa"))
     names = [column.name for column in catalogue_of(Settings()).publication("xsc").table.columns]

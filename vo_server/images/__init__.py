@@ -8,7 +8,7 @@ URL that fsspec knows, and never anything that a client said. A protocol needs
 - `image.opened(where)`: the header, the shape and the place on the sky of the image in a file;
 - `cutout.cut(image, region, band)`: a part of it as FITS; `cutout.exact(image, lon, lat, ...)`: so many pixels about a
   place;
-- `preview.gray(image, ...)` and `preview.colour(j, h, k, ...)`: PNG or JPEG;
+- `preview.gray((image, plane), region, look)` and `preview.colour(layers, region, look)`: PNG or JPEG;
 - `quicklook.compress(image)` and `quicklook.restore(data)`;
 - `stamp.stamp(...)`: the six planes about an extended source.
 
