@@ -23,7 +23,7 @@ _CIRCLE = 1440
 """Points on a border that is a circle: a hundredth of a pixel is missed of one with a radius of 4,000."""
 
 _FINE = 10
-"""Points to a pixel on the border of a region: where it leaves the image, as much of a pixel may be missed."""
+"""Points to a pixel on the border of a region: where it leaves the image, somewhat more of a pixel may be missed."""
 
 _SIDE = 8192
 """Points on a side at the most. A longer one is met by the border of the image."""
@@ -72,7 +72,8 @@ def window(sky: Sky, rows: int, columns: int, region: Shape) -> Window:
         raise NoPixelsFault("the image has nothing of this region")
     if seen.all() and covered.any():
         xs, ys = np.array([-0.5, columns - 0.5]), np.array([-0.5, rows - 0.5])
-    return Window(_touched(ys), _touched(xs)).within(rows, columns)
+    missed = 0.0 if seen.all() else 2 / _FINE
+    return Window(_touched(ys, missed), _touched(xs, missed)).within(rows, columns)
 
 
 def about(sky: Sky, lon: float, lat: float, width: int, height: int) -> Window:
@@ -115,8 +116,8 @@ def _checked(region: Shape) -> Shape:
     return region
 
 
-def _touched(along: Floats) -> Range:
-    return int(np.floor(along.min() + 0.5)), int(np.floor(along.max() + 0.5)) + 1
+def _touched(along: Floats, missed: float) -> Range:
+    return int(np.floor(along.min() + 0.5 - missed)), int(np.floor(along.max() + 0.5 + missed)) + 1
 
 
 def _edge(rows: int, columns: int) -> tuple[Floats, Floats]:
