@@ -71,6 +71,23 @@ def test_what_cells_cannot_answer_goes_through_the_product(world: Any, text: str
     assert sorted(world.ask(text)) == sorted(world.ask(text, planned=False))
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "1 = INTERSECTS(CIRCLE(a.ra, a.dec, 0.5), BOX(b.ra, b.dec, 0.8, 0.4))",
+        "1 = CONTAINS(CIRCLE(a.ra, a.dec, 0.1), BOX(b.ra, b.dec, 2, 3))",
+        "1 = CONTAINS(BOX(b.ra, b.dec, 0.5, 0.2), CIRCLE(a.ra, a.dec, 1.5))",
+        "DISTANCE(a.ra, a.dec, b.ra, b.dec) < CASE WHEN 1 = 1 THEN 0.5 ELSE 0.1 END",
+    ],
+)
+def test_pairs_of_shapes_and_of_radii_that_no_column_makes(world: Any, condition: str) -> None:
+    text = f"SELECT a.id, b.spot FROM sky.stars AS a JOIN sky.spots AS b ON {condition} WHERE ABS(b.dec) < 80"
+    assert spread(world.query(text))
+    pairs = world.ask(text)
+    assert pairs
+    assert sorted(pairs) == sorted(world.ask(text, planned=False))
+
+
 Condition = Callable[[Any], Any]
 
 RADIUS_FORMS: dict[str, Condition] = {

@@ -433,3 +433,9 @@ def test_the_types_that_come_are_the_types_that_were_promised(world: Any) -> Non
     wrong = {e: (c.type.arrow, t.type) for e, c, t in zip(expressions, columns, table.columns, strict=True)
              if c.type.arrow != t.type and c.type.family != "geometry"}  # fmt: skip
     assert wrong == {}
+
+
+def test_a_coordinate_that_is_null(world: Any) -> None:
+    for text in ("DISTANCE(1, 2, NULL, ra)", "DISTANCE(POINT(NULL, 2), POINT(ra, dec))", "COORD1(POINT(NULL, dec))"):
+        assert world.one(text) is None
+    assert world.ask("SELECT id FROM sky.stars WHERE DISTANCE(1, 2, NULL, ra) < 1") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Any, Literal, NamedTuple, cast
 
 from vo_server.adql import tree
@@ -11,6 +12,7 @@ from vo_server.adql.lexer import Word
 from vo_server.adql.pieces import MAX_TABLES, Expression, Piece, above, at_most, condition_in, value_in, whole_number
 from vo_server.errors import Place, QueryFault
 
+Operator = Literal["UNION", "INTERSECT", "EXCEPT"]
 PARENTHESISED = "("
 """The kind of a query that stands in parentheses."""
 
@@ -90,11 +92,11 @@ class Builder(Values):
     ) -> Piece[tree.Query]:
         if quantifier is not None and quantifier.type == "DISTINCT":
             self._extension("DISTINCT after UNION, EXCEPT or INTERSECT", word.start, quantifier.end)
-        place = Place(left.start, right.end)
-        operator = cast(Literal["UNION", "INTERSECT", "EXCEPT"], word.text.upper())
+        operator = cast("Operator", word.text.upper())
         every = quantifier is not None and quantifier.type == "ALL"
-        body = tree.SetOperation(operator, every, left.node, right.node, place)
-        return above(_bare(body, place), left.start, right.end, "", left.depth, right.depth)
+        if operator == "UNION":
+            return _union(left, right, every)
+        return _set(operator, every, left, right)
 
     def operand(self, query: Piece[tree.Query]) -> Piece[tree.Query]:
         return query._replace(kind=PARENTHESISED)
@@ -258,6 +260,29 @@ class Builder(Values):
 
 def _bare(body: tree.Select | tree.SetOperation, place: Place) -> tree.Query:
     return tree.Query(body=body, order_by=(), offset=None, place=place)
+
+
+def _set(operator: Operator, every: bool, left: Piece[tree.Query], right: Piece[tree.Query]) -> Piece[tree.Query]:
+    place = Place(left.start, right.end)
+    body = tree.SetOperation(operator, every, left.node, right.node, place)
+    made = above(_bare(body, place), left.start, right.end, "", left.depth, right.depth)
+    return made._replace(links=left.links + right.links)
+
+
+def _union(left: Piece[tree.Query], right: Piece[tree.Query], every: bool) -> Piece[tree.Query]:
+    """A chain of them is a balanced tree, for (a UNION b) UNION c is a UNION (b UNION c): hundreds nest a few deep.
+
+    The parts of a chain are kept as a binary counter keeps its digits: two of the same size become one.
+    """
+    kind = "UNION ALL" if every else "UNION"
+    parts: list[Piece[tree.Query]] = [
+        *(left.chain if left.kind == kind else (left._replace(links=1),)),
+        right._replace(links=1),
+    ]
+    while len(parts) > 1 and parts[-2].links == parts[-1].links:
+        parts[-2:] = [_set("UNION", every, *parts[-2:])]
+    whole = reduce(lambda made, part: _set("UNION", every, part, made), reversed(parts))
+    return whole._replace(kind=kind, chain=tuple(parts))
 
 
 def _everything_of(source: tree.Source, place: Place) -> tree.Query:

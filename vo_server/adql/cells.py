@@ -66,6 +66,8 @@ def edges(
             first, second = sources(pair.first), sources(pair.second)
             if len(first) != 1 or len(second) != 1 or first == second or not sources(pair.radius) <= first | second:
                 continue
+            if not steady(pair.radius):
+                continue
             edge = Edge(condition, pair, *first, *second)
             for each in (edge, edge.turned()):
                 if each.first in some and each.second in others:
@@ -100,7 +102,7 @@ def through_cells(
     if edge.owners == {edge.second}:
         edge = edge.turned()
     again, most = whole[edge.first], None
-    if edge.owners != {edge.first}:
+    if not edge.owners <= {edge.first}:
         bounded = _bounded(edge, whole[edge.second])
         if bounded is None:
             return None

@@ -194,9 +194,8 @@ def distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], N
             place=node.place,
             hint=f"it is {DISTANCE.signature}, or lon1, lat1, lon2, lat2",
         )
-    points = tuple(
-        q.Apply(POINT, pair, POINT.result(pair)) for pair in ((numbers[0], numbers[1]), (numbers[2], numbers[3]))
-    )
+    plain = [null_as(n, types.DOUBLE) for n in numbers]
+    points = tuple(q.Apply(POINT, pair, POINT.result(pair)) for pair in ((plain[0], plain[1]), (plain[2], plain[3])))
     return q.Apply(DISTANCE, points, DISTANCE.result(points))
 
 

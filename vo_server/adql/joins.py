@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from vo_server.adql import places
 from vo_server.adql import query as q
 from vo_server.adql.cells import Edge, Linked, again, edges, fixed, replaced, sources, steady, through_cells
+from vo_server.adql.functions import IN_CELL, LOOK_UP
 from vo_server.adql.nearness import conjuncts
 from vo_server.model.column import Table
 from vo_server.sky import cover
@@ -43,7 +45,9 @@ class _Joins:
         source, groups = self._source(query.source)
         source, same, _ = self._inner(source, self.query.where, groups)
         where = _and(*same, query.where) if same else query.where
-        return query if source is query.source and not same else replace(query, source=source, where=where)
+        if source is query.source and not same:
+            return query
+        return _findable(replace(query, source=source, where=where))
 
     # ------------------------------------------------------- inner joins
 
@@ -238,6 +242,18 @@ class _Joins:
         """About how many rows the SELECT has, at the most: those of its largest source."""
         most = max(self._weight(name) for name in self.leaves)
         return most if self.query.top is None else min(most, self.query.top)
+
+
+def _findable(query: q.Select) -> q.Select:
+    """A query that looks up nothing in a source that was spread in the end: it then has no index any more."""
+    spread = {leaf.name for _, leaf in places.leaves(query.source) if isinstance(leaf, q.Spread)}
+
+    def hashed(node: Any) -> Any:
+        looked_up = isinstance(node, q.Apply) and node.function is LOOK_UP
+        return replace(node, function=IN_CELL) if looked_up and node.arguments[0].source in spread else node
+
+    made: q.Select = q.mapped(query, hashed) if len(spread) > 1 else query
+    return made
 
 
 def _on(linked: Linked, condition: q.Condition | None) -> q.Source:

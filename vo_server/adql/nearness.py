@@ -125,7 +125,7 @@ def _of_predicate(predicate: q.Apply) -> tuple[Pair, ...]:
         return (Pair(mine[0], theirs[0], _sum(mine[1], theirs[1])),)
     if predicate.function is CONTAINS and a.column.type is types.POINT:
         return (Pair(mine[0], theirs[0], theirs[1]),)
-    if predicate.function is CONTAINS and a.column.type is types.CIRCLE and b.column.type is types.CIRCLE:
+    if predicate.function is CONTAINS:
         return (Pair(mine[0], theirs[0], _sum(theirs[1], _size(mine[1]))),)
     return ()
 
@@ -138,10 +138,15 @@ def _reach(shape: q.Value) -> tuple[q.Value, q.Value] | None:
         case q.Apply(function, (lon, lat, radius)) if function is CIRCLE:
             return _point(lon, lat), radius
         case q.Apply(function, (lon, lat, width, height)) if function is BOX:
-            half = q.Apply(OPERATORS["/"], (_sum(width, height), constant(2.0)), _DOUBLE)
-            return _point(lon, lat), half
+            return _point(lon, lat), _half(_sum(width, height))
         case _:
             return None
+
+
+def _half(value: q.Value) -> q.Value:
+    if isinstance(value, q.Constant) and value.value is not None:
+        return constant(float(value.value) / 2)
+    return q.Apply(OPERATORS["/"], (value, constant(2.0)), _DOUBLE)
 
 
 def _point(lon: q.Value, lat: q.Value) -> q.Value:

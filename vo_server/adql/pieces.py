@@ -29,6 +29,10 @@ class Piece(NamedTuple, Generic[Node]):
     end: int
     kind: str
     depth: int
+    chain: tuple[Piece[Any], ...] = ()
+    """Of a UNION of many: what it is made of, each part of more queries than the next."""
+    links: int = 1
+    """How many queries a part of a chain unites."""
 
     @property
     def place(self) -> Place:

@@ -86,9 +86,11 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.IntegerDivision: "(({0}) // ({1}))",
     spherical.Quotient: "(({0}) / ({1}))",
     spherical.Remainder: "(({0}) % ({1}))",
-    spherical.Round: "(round(CAST({0} AS DOUBLE), {1}) + CAST(0 AS DOUBLE))",
+    spherical.Round: (
+        "(round(CAST({0} AS DOUBLE), CAST(greatest(least({1}, 400), -400) AS INTEGER)) + CAST(0 AS DOUBLE))"
+    ),
     spherical.Truncate: (
-        "(trunc(CAST({0} AS DOUBLE), CASE WHEN {1} < -308 THEN -308 ELSE {1} END) + CAST(0 AS DOUBLE))"
+        "(trunc(CAST({0} AS DOUBLE), CAST(greatest(least({1}, 400), -308) AS INTEGER)) + CAST(0 AS DOUBLE))"
     ),
     spherical.Digits: "replace(CAST({0} AS VARCHAR), '-nan', 'nan')",
     spherical.Moment: "vo_moment({0})",

@@ -8,8 +8,8 @@ HAVING count(*) > $1 ORDER BY n DESC, psc.rd_flg ASC
 ----------------------------------------------------------------------------------------------------
 -- SELECT ROUND(j_m * 2) / 2 AS bin, COUNT(DISTINCT ext_key) FROM psc GROUP BY bin ORDER BY bin
 
-SELECT CAST((((round(CAST(psc.j_m * $1 AS DOUBLE), 0) + CAST(0 AS DOUBLE))) / ($1)) AS DOUBLE PRECISION) AS bin, CAST(count(DISTINCT psc.ext_key) AS BIGINT) AS count_ext_key
-FROM twomass.psc AS psc GROUP BY (((round(CAST(psc.j_m * $1 AS DOUBLE), 0) + CAST(0 AS DOUBLE))) / ($1)) ORDER BY bin ASC
+SELECT CAST((((round(CAST(psc.j_m * $1 AS DOUBLE), CAST(greatest(least(0, 400), -400) AS INTEGER)) + CAST(0 AS DOUBLE))) / ($1)) AS DOUBLE PRECISION) AS bin, CAST(count(DISTINCT psc.ext_key) AS BIGINT) AS count_ext_key
+FROM twomass.psc AS psc GROUP BY (((round(CAST(psc.j_m * $1 AS DOUBLE), CAST(greatest(least(0, 400), -400) AS INTEGER)) + CAST(0 AS DOUBLE))) / ($1)) ORDER BY bin ASC
 -- [2]
 
 ----------------------------------------------------------------------------------------------------

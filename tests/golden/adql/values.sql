@@ -38,7 +38,7 @@ FROM twomass.psc AS psc
 ----------------------------------------------------------------------------------------------------
 -- SELECT ROUND(j_m, 1), TRUNCATE(ra), LOG(ra), RAND(3), POWER(ra, 2), ATAN2(ra, dec) FROM psc
 
-SELECT CAST((round(CAST(psc.j_m AS DOUBLE), $1) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS round_j_m, CAST((trunc(CAST(psc.ra AS DOUBLE), CASE WHEN 0 < -308 THEN -308 ELSE 0 END) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS truncate_ra, CAST(ln(psc.ra) AS DOUBLE PRECISION) AS log_ra, CAST(random() AS DOUBLE PRECISION) AS rand_1, CAST(power(psc.ra, $2) AS DOUBLE PRECISION) AS power_ra, CAST(atan2(psc.ra, psc.dec) AS DOUBLE PRECISION) AS atan2_ra
+SELECT CAST((round(CAST(psc.j_m AS DOUBLE), CAST(greatest(least($1, 400), -400) AS INTEGER)) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS round_j_m, CAST((trunc(CAST(psc.ra AS DOUBLE), CAST(greatest(least(0, 400), -308) AS INTEGER)) + CAST(0 AS DOUBLE)) AS DOUBLE PRECISION) AS truncate_ra, CAST(ln(psc.ra) AS DOUBLE PRECISION) AS log_ra, CAST(random() AS DOUBLE PRECISION) AS rand_1, CAST(power(psc.ra, $2) AS DOUBLE PRECISION) AS power_ra, CAST(atan2(psc.ra, psc.dec) AS DOUBLE PRECISION) AS atan2_ra
 FROM twomass.psc AS psc
 -- [1, 2]
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from vo_server.adql import query as q
-from vo_server.adql.cells import cell_joins
+from vo_server.adql.cells import CELL_TESTS, cell_joins
+from vo_server.adql.functions import LOOK_UP
 from vo_server.adql.parse import parse
 from vo_server.adql.plan import plan
 from vo_server.adql.resolve import resolve
@@ -51,6 +52,11 @@ def links(text: str) -> list[Link]:
         (f"psc AS p, (SELECT ra, dec, RAND() AS r FROM xsc) AS x WHERE {PX} < x.r", []),
         ("psc AS p, xsc AS x WHERE 1 = INTERSECTS(CIRCLE(x.ra, x.dec, x.r_ext), CIRCLE(p.ra, p.dec, 1))", [("x", "p", None)]),
         ("psc AS p, xsc AS x WHERE 1 = CONTAINS(POINT(p.ra, p.dec), BOX(x.ra, x.dec, x.r_ext, 2))", [("x", "p", None)]),
+        ("psc AS p, xsc AS x WHERE 1 = INTERSECTS(CIRCLE(x.ra, x.dec, 0.5), BOX(p.ra, p.dec, 0.3, 0.2))", [("x", "p", 3)]),
+        ("psc AS p, xsc AS x WHERE 1 = CONTAINS(CIRCLE(x.ra, x.dec, 0.1), BOX(p.ra, p.dec, 0.5, 0.3))", [("x", "p", 4)]),
+        ("psc AS p, xsc AS x WHERE 1 = CONTAINS(BOX(x.ra, x.dec, 0.1, 0.1), CIRCLE(p.ra, p.dec, x.r_ext))", [("x", "p", None)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < CASE WHEN 1 = 1 THEN 0.5 ELSE 0.1 END", [("x", "p", None)]),
+        (f"psc AS p, xsc AS x WHERE {PX} < RAND()", []),
         (f"psc AS p, xsc AS x, xsc AS y WHERE {PX} < 0.01 AND {XY} < 0.01", [("x", "p", 9), ("x", "y", 9)]),
         (f"psc AS p, xsc AS x, xsc AS y WHERE {PX} < 1 AND {XY} < 1 AND DISTANCE(p.ra, p.dec, y.ra, y.dec) < 1", [("x", "p", 3), ("x", "y", 3)]),
         (f"psc AS p LEFT JOIN xsc AS x ON {PX} < 0.01", [("x", "p", 9)]),
@@ -80,6 +86,23 @@ def test_a_row_without_a_partner_is_never_spread() -> None:
         assert isinstance(query, q.Select)
         outer = [part for part in _joined(query.source) if isinstance(part, q.Spread)]
         assert not outer
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"psc AS p JOIN psc AS y ON DISTANCE(p.ra, p.dec, y.ra, y.dec) < 0.01 JOIN xsc AS x ON {PX} < 0.1",
+        f"psc AS p JOIN xsc AS x ON {PX} < 0.1 JOIN psc AS y ON DISTANCE(p.ra, p.dec, y.ra, y.dec) < 0.01",
+    ],
+)
+def test_nothing_is_looked_up_in_a_source_that_is_spread(source: str) -> None:
+    """A spread source is a sub-query and has no index, so that each look-up would read all of it."""
+    query = planned(f"SELECT 1 AS one FROM {source}")
+    spread = {part.name for part in q.parts(query) if isinstance(part, q.Spread)}
+    assert spread == {"p", "x"}
+    tests = [part for part in q.parts(query) if isinstance(part, q.Apply) and part.function in CELL_TESTS]
+    assert {part.arguments[0].source for part in tests if isinstance(part.arguments[0], q.Field)} == {"p", "y"}
+    assert not [part for part in tests if part.function is LOOK_UP]
 
 
 def _joined(source: q.Source) -> list[q.Source]:

@@ -471,3 +471,28 @@ def only_query_faults(text: str) -> None:
         except QueryFault as fault:
             assert fault.place is not None and 0 <= fault.place.start <= fault.place.end <= len(text)
             assert fault.message and str(fault)
+
+
+def shape_of(query: tree.Query) -> str:
+    body = query.body
+    if isinstance(body, tree.SetOperation):
+        return f"({shape_of(body.left)} {body.operator}{' ALL' * body.all} {shape_of(body.right)})"
+    (item,) = body.items
+    assert isinstance(item, tree.Item)
+    assert isinstance(item.value, tree.ColumnName)
+    return item.value.names[0].text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a UNION b UNION c UNION d UNION e", "(((a UNION b) UNION (c UNION d)) UNION e)"),
+        ("a UNION b UNION ALL c UNION ALL d", "(((a UNION b) UNION ALL c) UNION ALL d)"),
+        ("a UNION (b UNION c) UNION d", "((a UNION (b UNION c)) UNION d)"),
+        ("a EXCEPT b EXCEPT c EXCEPT d", "(((a EXCEPT b) EXCEPT c) EXCEPT d)"),
+        ("a UNION ALL b EXCEPT c UNION ALL d INTERSECT e", "(((a UNION ALL b) EXCEPT c) UNION ALL (d INTERSECT e))"),
+    ],
+)
+def test_a_chain_of_unions_is_a_balanced_tree(text: str, expected: str) -> None:
+    """What a UNION of many means is the same however it is nested; that of an EXCEPT is not."""
+    assert shape_of(parse(re.sub(r"\b[a-e]\b", r"SELECT \g<0> FROM t", text))) == expected
