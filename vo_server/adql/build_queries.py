@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 from typing import Any, Literal, NamedTuple, cast
 
 from vo_server.adql import tree
@@ -281,7 +280,9 @@ def _union(left: Piece[tree.Query], right: Piece[tree.Query], every: bool) -> Pi
     ]
     while len(parts) > 1 and parts[-2].links == parts[-1].links:
         parts[-2:] = [_set("UNION", every, *parts[-2:])]
-    whole = reduce(lambda made, part: _set("UNION", every, part, made), reversed(parts))
+    *larger, whole = parts
+    for part in reversed(larger):
+        whole = _set("UNION", every, part, whole)
     return whole._replace(kind=kind, chain=tuple(parts))
 
 
