@@ -117,8 +117,7 @@ MOC_MEETS_MOC = _both("INTERSECTS(MOC, MOC)", lambda a, b: spherical.MocIntersec
 SHAPE_IN_MOC = _test("CONTAINS(shape, MOC)", "contains")
 MOC_IN_SHAPE = _test("CONTAINS(MOC, shape)", "within")
 MOC_MEETS_SHAPE = _test("INTERSECTS(MOC, shape)", "meets")
-PREDICATES = (IN_CELLS, POINT_IN_MOC, MOC_IN_MOC, MOC_MEETS_MOC, SHAPE_IN_MOC, MOC_IN_SHAPE, MOC_MEETS_SHAPE)
-"""What CONTAINS and INTERSECTS become; the MOC comes first, of two the one that holds the other."""
+"""What CONTAINS and INTERSECTS become, with those above; the MOC comes first, of two the one that holds the other."""
 
 # --------------------------------------------------------------- builders
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -235,9 +235,6 @@ def _ambiguous(name: str, hits: Sequence[Value]) -> str:
 def dotted(names: Iterable[tree.Name]) -> str:
     """A qualified name as it was written."""
     return ".".join(f'"{n.text}"' if n.delimited else n.text for n in names)
-
-
-Namer = Callable[[str], str]
 
 
 class Labels:

@@ -2,25 +2,14 @@
 -- 29. A set of cells is a multirange of their numbers in order 29.
 
 -- part
-CREATE FUNCTION vo_gathered(n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-BEGIN
-    n := n & @m1@;
-    n := (n | (n >> 1)) & @m2@;
-    n := (n | (n >> 2)) & @m4@;
-    n := (n | (n >> 4)) & @m8@;
-    n := (n | (n >> 8)) & @m16@;
-    RETURN (n | (n >> 16)) & 4294967295;
-END $$;
-
--- part
 -- The middle of a cell (Gorski et al. 2005), as a vector.
 CREATE FUNCTION vo_middle(nested integer, number bigint) RETURNS double precision[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     nside CONSTANT bigint := 1::bigint << nested;
     face CONSTANT integer := number >> (2 * nested);
-    x CONSTANT bigint := vo_gathered(number & (nside * nside - 1));
-    y CONSTANT bigint := vo_gathered((number & (nside * nside - 1)) >> 1);
+    x CONSTANT bigint := vo_gather(number & (nside * nside - 1));
+    y CONSTANT bigint := vo_gather((number & (nside * nside - 1)) >> 1);
     ring CONSTANT bigint := (2 + (face >> 2)) * nside - x - y - 1;
     part CONSTANT double precision := least(ring, 4 * nside - ring, nside);
     z double precision := (2 * nside - ring) * 2 / (3.0::double precision * nside);
