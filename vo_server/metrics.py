@@ -4,7 +4,7 @@ that PROMETHEUS_MULTIPROC_DIR names, which must be in the environment before thi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class State:
 
 
 class Metrics:
-    """The figures of a process. `jobs`, where it is set, tells how many jobs there are in each phase."""
+    """The figures of a process."""
 
     def __init__(self) -> None:
         self._own = own = CollectorRegistry()
@@ -58,7 +58,6 @@ class Metrics:
         self._running = self._now("vo_queries_running", "Queries that have a place", "lane")
         self._waiting = self._now("vo_queries_waiting", "Queries that wait for a place", "lane")
         self._memory = self._now("vo_engine_memory_bytes", "Memory that the database holds")
-        self.jobs: Callable[[], Mapping[str, int]] | None = None
 
     def _now(self, name: str, help: str, *labels: str) -> Gauge:
         """What is so now; of several processes the sum, as long as they live."""
@@ -83,28 +82,28 @@ class Metrics:
         if state.memory is not None:
             self._memory.set(state.memory)
 
-    def text(self) -> bytes:
-        """All figures of all processes in Prometheus' words."""
+    def text(self, jobs: Mapping[str, int]) -> bytes:
+        """All figures of all processes in Prometheus' words, and the jobs in each phase, which all processes share."""
         told = self._own
         folder = os.environ.get(FOLDER)
         if folder:
             _forget_the_dead(Path(folder))
             told = CollectorRegistry()
             MultiProcessCollector(told, folder)  # type: ignore[no-untyped-call]
-        return generate_latest(told) + (b"" if self.jobs is None else generate_latest(_Jobs(self.jobs)))
+        return generate_latest(told) + generate_latest(_Jobs(jobs))
 
 
 class _Jobs(CollectorRegistry):
-    """Jobs by phase: asked of their store at each look, since all processes share it."""
+    """Jobs by phase."""
 
-    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, counts: Mapping[str, int]) -> None:
         super().__init__()
         self._counts = counts
 
     @override
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily("vo_jobs", "Jobs by phase", labels=["phase"])
-        for phase, number in self._counts().items():
+        for phase, number in self._counts.items():
             family.add_metric([phase], number)
         yield family
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -201,3 +202,18 @@ def test_those_outside_are_told_nothing(server: Any, sky: Path, serving: Any) ->
     assert httpx.get(f"{server.url}/metrics", headers=outside).status_code == 404
     with serving(sky, VO_SERVER_METRICS="all") as open_to_all:
         assert httpx.get(f"{open_to_all.url}/metrics", headers=outside).status_code == 200
+
+
+def test_jobs_by_phase(sky: Path, serving: Any, tmp_path: Path) -> None:
+    """Of the store that all processes share, whichever is asked; and without them where it is gone."""
+    with serving(sky, "--workers", "2", VO_SERVER_JOB_RESULTS=str(tmp_path)) as server:
+        jobs = f"{server.url}/tap/async"
+        for form in ({}, {"PHASE": "RUN"}, {"PHASE": "RUN"}):
+            made = httpx.post(jobs, data=form).headers["location"]
+        httpx.post(f"{made}/phase", data={"PHASE": "ABORT"})
+        said = [figures(server.url) for _ in range(6)]
+        for phase, number in (("PENDING", 1), ("QUEUED", 1), ("ABORTED", 1), ("EXECUTING", 0), ("COMPLETED", 0)):
+            assert {figure(one, "vo_jobs", phase=phase) for one in said} == {number}, phase
+        with sqlite3.connect(tmp_path / "jobs.sqlite") as store:
+            store.execute("ALTER TABLE jobs RENAME TO gone")
+        assert figure(figures(server.url), "vo_requests_total", service="metrics", resource="", status="200") >= 6

@@ -18,7 +18,7 @@ metrics.count(Served("tap", "/sync", 200, 0.1, 10, 7, "long", 2.0))
 metrics.sample(State({"long": 2}, {"long": 3}, 1000))
 """
 
-READS = COUNTS + "print(metrics.text().decode())"
+READS = COUNTS + "print(metrics.text({}).decode())"
 
 
 def samples(text: str) -> dict[str, float]:
@@ -46,10 +46,7 @@ def test_what_is_counted_outlives_a_process_and_what_runs_does_not(tmp_path: Pat
 
 
 def test_jobs_by_phase() -> None:
-    metrics = Metrics()
-    assert "vo_jobs" not in metrics.text().decode()
-    metrics.jobs = lambda: {"QUEUED": 4, "EXECUTING": 2}
-    told = metrics.text().decode()
+    told = Metrics().text({"QUEUED": 4, "EXECUTING": 2}).decode()
     assert 'vo_jobs{phase="QUEUED"} 4.0' in told
     assert 'vo_jobs{phase="EXECUTING"} 2.0' in told
     assert "vo_requests" in told

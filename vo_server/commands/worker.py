@@ -15,7 +15,7 @@ from vo_server.commands.command import Command, count
 from vo_server.jobs.crew import Crew
 from vo_server.settings import PREFIX, Settings, described
 
-NICE = 5
+NICE = 10
 """What processes that run jobs yield to those that answer at once."""
 
 GRACE = 10

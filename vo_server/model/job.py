@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Phase(StrEnum):
-    """The phases of UWS 1.1 section 2.1.3. Ours are the first six; the others can be asked for and are never found."""
+    """The phases of UWS 1.1 section 2.1.3. Ours are those of REACHED; the others can be asked for and are never found."""
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"
@@ -25,6 +25,9 @@ class Phase(StrEnum):
 
 ACTIVE = frozenset({Phase.PENDING, Phase.QUEUED, Phase.EXECUTING})
 """The phases that something may still follow."""
+
+REACHED = ACTIVE | {Phase.COMPLETED, Phase.ERROR, Phase.ABORTED}
+"""The phases in which a job of ours can be."""
 
 _BEFORE = {
     Phase.QUEUED: frozenset({Phase.PENDING, Phase.EXECUTING}),

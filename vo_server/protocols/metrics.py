@@ -6,8 +6,9 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.errors import NotFoundFault
+from vo_server.errors import BusyFault, NotFoundFault
 from vo_server.metrics import MEDIA_TYPE, State
+from vo_server.model.job import REACHED
 from vo_server.protocols.account import account
 from vo_server.protocols.refuse import as_text
 from vo_server.protocols.service import Site
@@ -24,7 +25,8 @@ async def metrics(request: Request, site: Site, readers: str) -> Response:
     if readers == "none" or (readers == "private" and from_outside(request)):
         return as_text(request, NotFoundFault("the metrics are not told here"))
     await _sample(site)
-    return Response(await anyio.to_thread.run_sync(site.metrics.text), media_type=MEDIA_TYPE)
+    jobs = await _jobs(site)
+    return Response(await anyio.to_thread.run_sync(site.metrics.text, jobs), media_type=MEDIA_TYPE)
 
 
 async def sampled(site: Site) -> None:
@@ -37,3 +39,12 @@ async def sampled(site: Site) -> None:
 async def _sample(site: Site) -> None:
     running, waiting = site.lanes.state()
     site.metrics.sample(State(running, waiting, await anyio.to_thread.run_sync(site.engine.memory)))
+
+
+async def _jobs(site: Site) -> dict[str, int]:
+    """How many jobs are in each phase; nothing where their store cannot be used, for then the other figures matter."""
+    try:
+        counts = await site.jobs.watch.ask(site.jobs.store.counts)
+    except BusyFault:
+        return {}
+    return {phase: counts.get(phase, 0) for phase in REACHED}
