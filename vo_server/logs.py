@@ -35,6 +35,10 @@ def configure(level: str, form: str = "text", *, tells_personal: bool = False) -
     logging.basicConfig(level=level.upper(), handlers=[out], force=True)
 
 
+_ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+"""What a client may have written into a URL, to have a line of the log of its own."""
+
+
 class _Lines(logging.Formatter):
     """Lines for people."""
 
@@ -47,7 +51,7 @@ class _Lines(logging.Formatter):
         facts = getattr(record, "personal", {}) if self._tells_personal else {}
         id = REQUEST.get()
         more = [f"{name}={value!r}" for name, value in facts.items()] + ([f"[{id}]"] if id else [])
-        return " ".join((super().formatMessage(record), *more))
+        return " ".join((super().formatMessage(record).translate(_ESCAPED), *more))
 
 
 class _Json(logging.Formatter):

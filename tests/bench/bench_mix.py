@@ -5,7 +5,8 @@ answer is compared with what one client alone was told before.
     python tests/bench/bench_mix.py --data DIR --workers 2   uses the rows that are loaded there
     python tests/bench/bench_mix.py --url http://host:8000 --seconds 10 --clients 20
 
-Two long scans are under way all the time (--scans), each by a client of its own. It prints, by kind of request, how
+Two long scans run as jobs all the time (--scans), further ones that are answered at once if asked for (--sync-scans),
+each by a client of its own. It prints, by kind of request, how
 many were answered, the median and the 95th percentile in ms, wrong answers, 503 with Retry-After, and other faults of
 the server. It ends with 1 where an answer was wrong or a fault came.
 """
@@ -161,7 +162,18 @@ async def reader(n: int, url: str, todo: Sequence[Work], known: Known, tallies: 
 
 
 async def scanner(n: int, url: str, until: float) -> None:
-    """A client whose query runs for as long as it may."""
+    """A client whose job runs until the end."""
+    async with client(n, url) as http:
+        form = {"LANG": "ADQL", "QUERY": SCAN, "PHASE": "RUN", "RUNID": "scan"}
+        job = (await http.post("/tap/async", data=form)).headers["location"]
+        await asyncio.sleep(until - time.monotonic())
+        phase = (await http.get(f"{job}/phase")).text
+        assert phase == "EXECUTING", f"a scan should have run all the time and is {phase}"
+        await http.delete(job)
+
+
+async def sync_scanner(n: int, url: str, until: float) -> None:
+    """A client whose query runs for as long as it may, in the process that answers the others."""
     async with client(n, url) as http:
         while (left := until - time.monotonic()) > 0:
             try:
@@ -218,7 +230,7 @@ async def client(n: int, url: str) -> AsyncIterator[httpx.AsyncClient]:
 # ------------------------------------------------------------------- the whole
 
 
-async def mix(url: str, seconds: float, clients: int, scans: int) -> Tallies:
+async def mix(url: str, seconds: float, clients: int, scans: int, sync_scans: int) -> Tallies:
     """All clients together for so many seconds."""
     tallies: Tallies = defaultdict(Tally)
     todo = works()
@@ -233,6 +245,8 @@ async def mix(url: str, seconds: float, clients: int, scans: int) -> Tallies:
     async with asyncio.TaskGroup() as group:
         for _ in range(scans):
             group.create_task(scanner(next(numbers), url, until))
+        for _ in range(sync_scans):
+            group.create_task(sync_scanner(next(numbers), url, until))
         for _ in range(jobs):
             group.create_task(runner(next(numbers), url, rows, tallies, until))
         for _ in range(clients - jobs):
@@ -257,19 +271,25 @@ def show(tallies: Tallies, seconds: float) -> None:
 
 
 @contextmanager
-def serving(data: Path, rows: int, workers: int) -> Iterator[str]:
-    """A server over a data folder, filled first where there is nothing in it."""
+def serving(data: Path, rows: int, workers: int, job_workers: int) -> Iterator[str]:
+    """A server over a data folder, filled first where there is nothing in it; its jobs are kept for this time only."""
     command = [sys.executable, "-m", "vo_server"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "VO_SERVER_JOB_WORKERS": str(job_workers)}
     make = [*command, "demo", "--no-serve", "--rows", str(rows), "--data", str(data)]
     subprocess.run(make, check=True, env=environment)
     serve = [*command, "serve", "--data", str(data), "--port", "0", "--workers", str(workers)]
-    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with (
+        tempfile.TemporaryDirectory() as jobs,
+        subprocess.Popen(
+            serve, stdout=subprocess.PIPE, text=True, env=environment | {"VO_SERVER_JOB_RESULTS": jobs}
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             yield process.stdout.readline().split()[-1]
         finally:
             process.terminate()
+            process.wait()
 
 
 def main() -> int:
@@ -282,14 +302,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--scans", type=int, default=2)
+    parser.add_argument("--sync-scans", type=int, default=0)
     given = parser.parse_args()
     seconds = min(given.seconds, 600.0)
+    numbers = given.clients, given.scans, given.sync_scans
     with tempfile.TemporaryDirectory() as folder:
         if given.url:
-            tallies = asyncio.run(mix(given.url, seconds, given.clients, given.scans))
+            tallies = asyncio.run(mix(given.url, seconds, *numbers))
         else:
-            with serving(given.data or Path(folder), given.rows, given.workers) as url:
-                tallies = asyncio.run(mix(url, seconds, given.clients, given.scans))
+            with serving(given.data or Path(folder), given.rows, given.workers, given.scans + 1) as url:
+                tallies = asyncio.run(mix(url, seconds, *numbers))
     show(tallies, seconds)
     return 1 if any(tally.wrong or tally.faults for tally in tallies.values()) else 0
 

@@ -197,7 +197,8 @@ class Worker:
                 turn.lease = at + self._lease
             elif self._turn is turn:
                 turn.stop("lost")
-            self._store.reclaim()
+        if self._often("sweep", SWEEP):
+            self._sweep()
         seen = self._changes()
         if seen != self._seen:
             self._seen = seen

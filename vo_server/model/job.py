@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Phase(StrEnum):
-    """The phases of UWS 1.1 section 2.1.3. Ours are those of REACHED; the others can be asked for and are never found."""
+    """The phases of UWS 1.1 section 2.1.3. Those that are not REACHED can be asked for and are never found."""
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"

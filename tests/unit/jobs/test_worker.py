@@ -283,6 +283,21 @@ def test_a_job_is_destroyed_when_its_time_has_come(desk: Desk, make: Make) -> No
     assert desk.store.get(job.id) is None
 
 
+def test_a_job_that_runs_is_destroyed_too_and_others_meanwhile(desk: Desk, make: Make) -> None:
+    """A worker that is busy for hours still hears of it."""
+    runs, other = make(queued=True), make()
+    question = Question(b"one", b"two", waits=True)
+    with Running(desk, question):
+        assert question.begun.wait(20)
+        for job in (other, runs):
+            desk.store.amend(job.id, list(Phase), destruction=now() - timedelta(seconds=1))
+        assert question.go_on.wait(20), "it was stopped"
+        while desk.files.folder.joinpath(runs.id).exists():
+            pass
+    assert question.stopped
+    assert [desk.store.get(job.id) for job in (runs, other)] == [None, None]
+
+
 def test_folders_of_no_job_are_swept(desk: Desk, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make()
     for id in (job.id, "litter"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -16,7 +15,7 @@ from vo_server.model.job import ACTIVE, Job, Phase
 from vo_server.protocols import dali
 from vo_server.protocols.service import Site
 from vo_server.protocols.uws.parameters import parts
-from vo_server.protocols.uws.place import Place, amend, atom, container, instant, named_phase, seconds, see
+from vo_server.protocols.uws.place import Place, amend, atom, container, instant, named_phase, seconds, see, whole
 
 LONGEST = 50.0
 """Seconds that WAIT may block: less than proxies wait for an answer."""
@@ -53,13 +52,13 @@ async def _waited(one: Job, request: Request, site: Site) -> Job:
     text = given.one("WAIT")
     if text is None:
         return one
-    if not re.fullmatch(r"-1|\d{1,9}", text.strip(), re.ASCII):
+    wanted = LONGEST if text.strip() == "-1" else whole(text)
+    if wanted is None:
         raise UsageFault(f"WAIT is {text!r}, which is neither a whole number of seconds nor -1")
-    longest = LONGEST if text.strip() == "-1" else min(LONGEST, float(text))
     phase = given.one("PHASE")
     if one.phase not in ACTIVE or (phase is not None and named_phase(phase) is not one.phase):
         return one
-    await _unless_gone(request, partial(site.jobs.watch.changed, one.id, one.phase, longest))
+    await _unless_gone(request, partial(site.jobs.watch.changed, one.id, one.phase, min(LONGEST, wanted)))
     now = await site.jobs.watch.ask(site.jobs.store.get, one.id)
     if now is None:
         raise NotFoundFault(f"the job {one.id} has been deleted")

@@ -25,7 +25,7 @@ from vo_server.protocols.dali import Parameters
 from vo_server.protocols.service import Site
 from vo_server.protocols.urls import client_address
 from vo_server.protocols.uws.parameters import said, sent
-from vo_server.protocols.uws.place import Place, container, instant, named_phase, seconds, see
+from vo_server.protocols.uws.place import Place, container, instant, named_phase, seconds, see, whole
 
 COOKIE = "vo_jobs"
 _VALUE = re.compile(r"[A-Za-z0-9_-]{32}")
@@ -57,9 +57,10 @@ def _last(given: Parameters) -> int | None:
     text = given.one("LAST")
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 31):
+    last = whole(text)
+    if not last:
         raise UsageFault(f"LAST is {text!r}, which is not a whole number from 1")
-    return int(text)
+    return last
 
 
 async def _create(place: Place, request: Request, site: Site) -> Response:

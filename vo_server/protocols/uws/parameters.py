@@ -5,6 +5,8 @@ They are judged when the job runs (TAP 1.1 section 2.7), and may be changed unti
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,8 +30,22 @@ _OURS = ("phase", "action", "wait", "executionduration", "destruction")
 
 
 def said(given: Parameters) -> Pairs:
-    """The parameters of a job: all that were sent but those for the service itself, and files."""
-    return tuple((name, value) for name, value in given.given if name.lower() not in _OURS and name not in given.files)
+    """The parameters of a job: all that were sent but those for the service itself, and files.
+
+    Raises TooLargeFault, as `bounded`.
+    """
+    return bounded((n, v) for n, v in given.given if n.lower() not in _OURS and n not in given.files)
+
+
+def bounded(pairs: Iterable[tuple[str, str]]) -> Pairs:
+    """The same, if they are not too long together.
+
+    Raises TooLargeFault if they are: the row of a job is read often.
+    """
+    kept = tuple(pairs)
+    if sum(len(name) + len(value) for name, value in kept) > dali.MOST_BYTES:
+        raise TooLargeFault(f"the job's parameters have more than {dali.MOST_BYTES:,} characters, the limit")
+    return kept
 
 
 async def sent(request: Request, given: Parameters, site: Site) -> list[Kept]:
@@ -81,9 +97,7 @@ async def _replace(job: Job, site: Site, new: Pairs, kept: list[Kept]) -> None:
     if job.phase is not Phase.PENDING:
         raise PhaseFault(f"the job is {job.phase}, and its parameters can only be changed while it is PENDING")
     names = {name.lower() for name, _ in new} - {"upload"}
-    together = (*((name, value) for name, value in job.parameters if name.lower() not in names), *new)
-    if sum(len(name) + len(value) for name, value in together) > dali.MOST_BYTES:
-        raise TooLargeFault(f"the job's parameters have more than {dali.MOST_BYTES:,} characters, the limit")
+    together = bounded((*((n, v) for n, v in job.parameters if n.lower() not in names), *new))
     named(Parameters(together))  # which refuses two uploads of one name
     if kept:
         size = await site.jobs.watch.ask(site.jobs.files.upload_bytes, job.id) + sum(k.rows.nbytes for k in kept)

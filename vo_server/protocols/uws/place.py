@@ -20,6 +20,8 @@ from vo_server.protocols.urls import base_url
 _FRESH = {"Cache-Control": "no-store"}
 """Jobs change by themselves."""
 
+_LARGE = 1_000_000_000
+
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|\+00:00)?")
 
 
@@ -84,11 +86,20 @@ def seconds(text: str) -> int:
 
     Raises UsageFault where it is none.
     """
-    if not (text.isascii() and text.strip().isdecimal() and int(text) < 1 << 31):
+    found = whole(text)
+    if found is None:
         raise UsageFault(
             f"EXECUTIONDURATION is {text!r}, which is not a whole number of seconds", hint="0 asks for the most"
         )
-    return int(text)
+    return found
+
+
+def whole(text: str) -> int | None:
+    """The whole number from 0 that this is, None if it is none. Very large ones are all the same here."""
+    text = text.strip()
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if len(text) < len(str(_LARGE)) else _LARGE
 
 
 def see(url: str) -> Response:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from vo_server.documents import uws
 from vo_server.errors import NotFoundFault, retold
 from vo_server.formats import BINARY2
 from vo_server.model.job import Phase
+from vo_server.protocols.files import file
 from vo_server.protocols.respond import STATUS, document
 from vo_server.protocols.service import Site
 from vo_server.protocols.uws.place import Place, container
@@ -27,21 +27,8 @@ async def result(place: Place, request: Request, site: Site) -> Response:
     if job.made is None or job.phase is not Phase.COMPLETED:
         raise NotFoundFault(f"the job is {job.phase}, and has no result", hint="see its /phase and its /error")
     path = site.jobs.files.path(job.id, job.made.file)
-    try:
-        stat = await anyio.to_thread.run_sync(path.stat)
-    except FileNotFoundError:
-        raise NotFoundFault("the result of this job has been removed") from None
-    headers = {
-        "Content-Type": job.made.media_type,
-        "Content-Disposition": f'attachment; filename="{job.made.name}"',
-        "ETag": f'"{job.made.etag}"',
-        "Cache-Control": "private, max-age=3600, immutable",
-    }
-    if job.made.overflow:
-        headers[STATUS] = "OVERFLOW"
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers={"ETag": headers["ETag"]})
-    return FileResponse(path, headers=headers, media_type=job.made.media_type, stat_result=stat)
+    more = {STATUS: "OVERFLOW"} if job.made.overflow else {}
+    return await file(request, path, job.made.media_type, job.made.name, job.made.etag, more)
 
 
 async def error(place: Place, request: Request, site: Site) -> Response:

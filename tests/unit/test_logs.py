@@ -1,0 +1,29 @@
+"""The forms of the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from vo_server import logs
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nobody_writes_a_line_of_his_own(form: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is asked for stands in the log, and may hold any character."""
+    before = logging.getLogger().handlers[:], logging.getLogger().level
+    try:
+        logs.configure("info", form)
+        logging.getLogger("some").info("GET /a\n2026 ERROR b: \x1b[2J\x00\u2028 200")
+    finally:
+        logging.getLogger().handlers[:], level = before
+        logging.getLogger().setLevel(level)
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert not set(said) & {"\x1b", "\x00"}
+    if form == "json":
+        assert json.loads(said)["message"].startswith("GET /a\n2026")
+    else:
+        assert "GET /a\\n2026" in said
