@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
@@ -196,6 +197,8 @@ def _warm(site: Site) -> None:
     except Fault as fault:
         log.error("%s", fault)
     parse("SELECT TOP 1 * FROM tap_schema.tables")
+    gc.collect()
+    gc.freeze()  # what is there by now stays: collections need not look at it again
 
 
 def _routes(services: tuple[Service, ...], site: Site) -> list[Route]:

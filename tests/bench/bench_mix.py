@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
@@ -82,7 +82,9 @@ def works() -> list[Work]:
         Work("sync", sync("SELECT TOP 500 ra, dec, k_m FROM psc ORDER BY k_m, pts_key", "votable"), 3, rows_of),
         Work("sync", sync("SELECT COUNT(*) AS n FROM xsc AS x JOIN psc AS p ON x.pts_key = p.pts_key"), 2),
         Work(
-            "schema", sync("SELECT table_name, COUNT(*) AS n FROM TAP_SCHEMA.columns GROUP BY table_name ORDER BY n"), 8
+            "schema",
+            sync("SELECT table_name, COUNT(*) AS n FROM TAP_SCHEMA.columns GROUP BY table_name ORDER BY n, table_name"),
+            8,
         ),
         Work("metadata", "/tap/capabilities", 8),
         Work("metadata", "/tap/availability", 8, undated),
@@ -161,15 +163,22 @@ async def reader(n: int, url: str, todo: Sequence[Work], known: Known, tallies: 
                 await asyncio.sleep(min(float(answer.headers.get("retry-after", 1)), max(0, until - time.monotonic())))
 
 
-async def scanner(n: int, url: str, until: float) -> None:
-    """A client whose job runs until the end."""
+@asynccontextmanager
+async def scanning(n: int, url: str) -> AsyncIterator[None]:
+    """A client whose job is under way for as long as the body runs."""
+    form = {"LANG": "ADQL", "QUERY": SCAN, "PHASE": "RUN", "RUNID": "scan"}
     async with client(n, url) as http:
-        form = {"LANG": "ADQL", "QUERY": SCAN, "PHASE": "RUN", "RUNID": "scan"}
         job = (await http.post("/tap/async", data=form)).headers["location"]
-        await asyncio.sleep(until - time.monotonic())
-        phase = (await http.get(f"{job}/phase")).text
-        assert phase == "EXECUTING", f"a scan should have run all the time and is {phase}"
-        await http.delete(job)
+        try:
+            phase = "QUEUED"
+            while phase == "QUEUED":
+                await http.get(job, params={"WAIT": 20, "PHASE": phase})
+                phase = (await http.get(f"{job}/phase")).text
+            yield
+            phase = (await http.get(f"{job}/phase")).text
+            assert phase == "EXECUTING", f"a scan should have run all the time and is {phase}"
+        finally:
+            await http.delete(job)
 
 
 async def sync_scanner(n: int, url: str, until: float) -> None:
@@ -240,11 +249,11 @@ async def mix(url: str, seconds: float, clients: int, scans: int, sync_scans: in
         assert not broken, f"no answer to compare with: {broken}"
         rows = (await alone.get(sync(JOB))).content
         jobs = clients // 10 if (await alone.get("/tap/async")).status_code == 200 else 0
-    until = time.monotonic() + seconds
     numbers = itertools.count()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(scans):
-            group.create_task(scanner(next(numbers), url, until))
+    async with AsyncExitStack() as under_way, asyncio.TaskGroup() as group:
+        for _ in range(scans if jobs else 0):
+            await under_way.enter_async_context(scanning(next(numbers), url))
+        until = time.monotonic() + seconds
         for _ in range(sync_scans):
             group.create_task(sync_scanner(next(numbers), url, until))
         for _ in range(jobs):
