@@ -21,7 +21,6 @@ from vo_server.commands.load import say_loaded
 from vo_server.commands.serve import listen, serve_until_stopped
 from vo_server.commands.terminal import bar, say, watch
 from vo_server.engines.store import Store
-from vo_server.load import sample
 from vo_server.load.inventory.walk import Walk
 from vo_server.load.load import load
 from vo_server.load.sinks import sink
@@ -63,6 +62,8 @@ def _draws(settings: Settings) -> bool:
 
 
 def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogue: Catalogue) -> None:
+    from vo_server.load import sample  # noqa: PLC0415 - 70 MB with scipy, which processes that serve can do without
+
     folder = _workshop(settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -83,6 +84,8 @@ def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogu
 
 def _drawn(images: Publication, rows: int, settings: Settings, catalogue: Catalogue) -> Walk:
     """The images of the sky, which stay where they are written."""
+    from vo_server.load import sample  # noqa: PLC0415 - as above
+
     root = Path(image_root(settings, images.id))
     sample.write_images(root, rows)
     return walk(images, [], settings, catalogue)
