@@ -47,8 +47,8 @@ def test_the_document(client: httpx.Client) -> None:
     assert scope.get("vocab") == VOCABULARY
     examples = scope.findall(".//*[@typeof='example']")
     assert [e.get("id") for e in examples] == IDS
-    assert len(set(IDS)) == 12
-    published = {"twomass.psc", "twomass.xsc", "TAP_SCHEMA.columns"}
+    assert len(set(IDS)) == 14
+    published = {"twomass.psc", "twomass.xsc", "twomass.atlas", "TAP_SCHEMA.columns"}
     for each in examples:
         assert each.get("resource") == f"#{each.get('id')}"
         for name in ("name", "query"):

@@ -94,7 +94,8 @@ def test_exactly_maxrec_is_no_overflow(tap: TAPService) -> None:
 def test_tables(tap: TAPService) -> None:
     tables = {table.name: table for table in tap.tables}
     assert set(tables) == {
-        *(f"twomass.{name}" for name in ("psc", "xsc", "fp_psc", "fp_xsc")),
+        *(f"twomass.{name}" for name in ("psc", "xsc", "fp_psc", "fp_xsc", "atlas", "quicklook", "stamps")),
+        "ivoa.obscore",
         *(f"tap_schema.{name}" for name in ("schemas", "tables", "columns", "keys", "key_columns")),
     }
     psc = tables["twomass.psc"]

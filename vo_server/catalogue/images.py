@@ -86,6 +86,7 @@ class Images:
     `product`, `subtype`, `calibration`, `facility` and `instrument` are ObsCore's (1.1, sections 4.1 and 4.2); `title`
     is a text with columns in braces; `band`, `resolution` (arcsec) and `position_error` name columns. A collection
     without a column of the band has all its bands in each image. `caution` is said wherever an image is offered.
+    `projection` is that of the images whose rows come from a table instead of files.
     `reach` is how far (degrees) an image may reach from its centre, None where the file does not say.
     """
 
@@ -99,6 +100,7 @@ class Images:
     media_type: str = "image/fits"
     subtype: str | None = None
     caution: str | None = None
+    projection: str | None = None
     band: str | None = None
     resolution: str | None = None
     time: Time | None = None

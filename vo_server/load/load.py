@@ -32,6 +32,7 @@ from vo_server.engines.store import Generation, Store
 from vo_server.errors import LoadFault
 from vo_server.load.database import ROW_GROUP, file
 from vo_server.load.files import files as files_named
+from vo_server.load.inventory.complete import completed
 from vo_server.load.pieces import Checked, Piece, checked
 from vo_server.load.rejects import OnError, Rejects
 from vo_server.load.rules import Rule, rules
@@ -175,7 +176,9 @@ class _Work:
         return self.generation.scratch(f"{number:05}.run")
 
     def _read_into(self, spool: Spool, source: Source, pool: ThreadPoolExecutor) -> None:
-        check = partial(_checked, rules=rules(self.publication), position=self.position)
+        images = self.publication.images
+        complete = _as_it_is if images is None else partial(completed, images)
+        check = partial(_checked, rules=rules(self.publication), position=self.position, complete=complete)
         at_work: deque[tuple[str, Future[Checked]]] = deque()
         folder = self.generation.store.folder(self.publication.id)
         for piece in source.pieces(self.publication, folder, self.warnings.append):
@@ -248,8 +251,15 @@ def _row_groups(rows: int, most: int) -> int:
     return min(max(round(rows / ROW_GROUP), 1), most) * ROW_GROUP
 
 
-def _checked(piece: Piece, rules: Sequence[Rule], position: Position | None) -> Checked:
+def _as_it_is(table: pa.Table) -> pa.Table:
+    return table
+
+
+def _checked(
+    piece: Piece, rules: Sequence[Rule], position: Position | None, complete: Callable[[pa.Table], pa.Table]
+) -> Checked:
     found = checked(piece, rules)
+    found = replace(found, table=complete(found.table))
     if position is None:
         return found
     for name, reach in position.reaches:

@@ -496,11 +496,39 @@ def test_folders_that_will_not_do(walked: Walked, plates: Publication, tmp_path:
         load(no_images, Walk(root, [root]), Store(tmp_path / "data"))
 
 
-def test_a_table_of_rows_instead_of_a_walk(plates: Publication, tmp_path: Path) -> None:
-    """The release's own tables of its images load as any table does, columns by their names."""
+KEYWORDS = "NAXIS1 NAXIS2 CRVAL1 CRVAL2 CRPIX1 CRPIX2 CDELT1 CDELT2 CROTA2"
+
+
+def test_a_table_of_rows_instead_of_a_walk(shared: Path, tmp_path: Path) -> None:
+    """A table of the headers of real images, loaded as any table is, gives the footprints that their files give."""
+    atlas = load_catalogue([builtin_schemas() / "catalogues"]).publication("atlas")
+    store, images = Store(tmp_path), shared / "data" / "images"
+
+    def rows() -> list[dict[str, Any]]:
+        with duckdb.connect(str(store.current("atlas")), read_only=True) as connection:
+            return connection.sql("SELECT * FROM rows ORDER BY image").to_arrow_table().to_pylist()
+
+    load(atlas, Walk(str(images), [str(images)]), store, on_error="skip")
+    walked, lines = rows(), ["ra,dec,band,ordate,hemisphere,scanno,coadd,fname," + KEYWORDS.lower().replace(" ", ",")]
+    for row in walked:
+        with fits.open(images / row["path"]) as units:
+            told = [row[n] for n in ("ra", "dec", "band", "date", "hemis", "scan", "coadd", "path")]
+            lines.append(",".join(map(str, [*told, *(units[0].header[k] for k in KEYWORDS.split())])))
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    assert load(atlas, [tmp_path / "rows.csv"], store).rows == 10
+    for mine, theirs in zip(rows(), walked, strict=True):
+        assert mine["image"] == theirs["image"] and mine["media_type"] == "image/fits"
+        assert mine["footprint"] == pytest.approx(theirs["footprint"], abs=1e-9)
+        assert mine["fov"] == theirs["fov"] and mine["magzp"] is None
+
+
+def test_a_table_without_footprints_or_wcs(plates: Publication, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("plate,ra,dec,number,path\nV-0001,1.5,2.5,1,a/b.fits\n")
-    assert load(plates, [file], Store(tmp_path / "data")).rows == 1
+    with pytest.raises(
+        LoadFault, match=r"no footprint, and its catalogue file names no projection .the row is plate V"
+    ):
+        load(plates, [file], Store(tmp_path / "data"))
 
 
 # ------------------------------------------------------------ real images
