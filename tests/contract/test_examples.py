@@ -114,7 +114,7 @@ def test_pyvo_runs_them(server: Any) -> None:
     texts = [query["QUERY"] for query in queries]
     assert len(texts) == 14
     plain = [query for query, text in zip(queries, texts, strict=True) if "TAP_UPLOAD" not in text]
-    assert len(plain) == 11
+    assert len(plain) == 13
     assert all(len(query.execute().to_table()) >= 3 for query in plain)
 
 
