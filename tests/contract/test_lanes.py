@@ -67,7 +67,7 @@ def test_past_the_bound_it_says_so(narrow: Any, full: Any, format: str, holds: s
 def test_short_ones_do_not_wait(narrow: Any, full: Any) -> None:
     for _ in range(20):
         assert httpx.get(narrow.url + CONE, timeout=PATIENT).text.startswith("ra,dec,designation,dist")
-        assert httpx.get(narrow.url + SCHEMA, timeout=PATIENT).text.split() == ["n", "9"]
+        assert httpx.get(narrow.url + SCHEMA, timeout=PATIENT).text.split() == ["n", "13"]
     limited = path("SELECT TOP 3 ra FROM psc", RESPONSEFORMAT="csv")
     assert len(httpx.get(narrow.url + limited, timeout=PATIENT).text.split()) == 4
     assert state(narrow) == (1, 2)
