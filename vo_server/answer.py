@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from vo_server.adql import query as q
+from vo_server.adql.imagery import Host, opened
 from vo_server.adql.parse import parse
 from vo_server.adql.plan import expected, plan, work
 from vo_server.adql.resolve import Meaning, resolve
@@ -38,6 +39,14 @@ def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset()
     Raises QueryFault with the place and a hint.
     """
     return resolve(parse(text, strict), catalogue, text, lacks)
+
+
+def asked(meant: Meaning, catalogue: Catalogue, engine: Engine, host: Host) -> Meaning:
+    """The same with the inventories of images in the place of ivoa.obscore; `host` serves them.
+
+    Raises UsageFault where none is loaded.
+    """
+    return replace(meant, query=opened(meant.query, catalogue, engine.rows, host))
 
 
 @dataclass(frozen=True, slots=True)

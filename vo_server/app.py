@@ -26,6 +26,7 @@ from vo_server import __version__
 from vo_server.adql.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.obscore import with_obscore
 from vo_server.catalogue.stamps import Stamps
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
 from vo_server.engines import Opening, open_engine
@@ -57,7 +58,7 @@ THREADS = 64
 def catalogue_of(settings: Settings) -> Catalogue:
     """What is published: the built-in catalogue files and those of the operator's folders."""
     further = [Path(folder) for folder in settings.schemas.split(":") if folder]
-    return load_catalogue([builtin_schemas() / "catalogues", *further])
+    return with_obscore(load_catalogue([builtin_schemas() / "catalogues", *further]))
 
 
 def engine_of(settings: Settings, catalogue: Catalogue) -> Engine:

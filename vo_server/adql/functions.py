@@ -376,6 +376,21 @@ STRICTLY_NEAR = Function(
 )
 """What a comparison of DISTANCE with a radius becomes; users do not write these."""
 
+
+def _stc_s(shape: Geometry) -> Element:
+    said: Element = spherical.fixed(f"{shape.kind.upper()} ICRS ")
+    return said.concat(spherical.Numbered(shape.numbers))
+
+
+STC_S = Function(
+    "STC_S",
+    (GEOMETRY,),
+    _always(types.REGION, ucd="pos.outline"),
+    _stc_s,
+    "A polygon or a circle as a region in words.",
+)
+"""What s_region of ObsCore is made by; users do not write it."""
+
 _NUMBER = _always(types.BIGINT)
 CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.Cell, "The HEALPix cell of a position.", cover.cell)
 ANCESTOR = Function(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from vo_server.adql import query as q
+from vo_server.adql.functions import STC_S
 from vo_server.model import types
 from vo_server.model.column import Column, Position
 
@@ -41,8 +42,33 @@ def positions(source: q.Source) -> Iterator[tuple[str, Position]]:
             place = next(shown(leaf.query), None)
             if place is not None:
                 labels = leaf.query.labels
-                reaches = () if isinstance(leaf.query, q.Combined) else place.reaches
-                yield name, Position(labels[place.ra], labels[place.dec], reaches=reaches)
+                yield name, Position(labels[place.ra], labels[place.dec], reaches=_common(leaf.query, place))
+
+
+def _common(query: q.Query, place: Shown) -> tuple[tuple[str, float], ...]:
+    """How far the regions of a query reach about a position, in all branches of a UNION that have the position: the
+    others are not bounded by it."""
+    if isinstance(query, q.Select):
+        return place.reaches
+    beside = [_by_number(b, s) for b in _branches(query) for s in of_outputs(b) if s.outputs == place.outputs]
+    shared = set(beside[0]).intersection(*beside)
+    return tuple((query.labels[n], max(reaches[n] for reaches in beside)) for n in sorted(shared))
+
+
+def _branches(query: q.Query) -> Iterator[q.Select]:
+    """The SELECTs of a UNION that `shown` looks into."""
+    if query.top is not None or query.offset:
+        return
+    if isinstance(query, q.Combined):
+        yield from _branches(query.left)
+        yield from _branches(query.right)
+    else:
+        yield query
+
+
+def _by_number(query: q.Select, place: Shown) -> dict[int, float]:
+    numbers = {label: n for n, label in enumerate(query.labels)}
+    return {numbers[label]: reach for label, reach in place.reaches}
 
 
 class Shown(NamedTuple):
@@ -84,10 +110,15 @@ def of_outputs(query: q.Select) -> Iterator[Shown]:
 
 
 def _reaches(query: q.Select, name: str, place: Position) -> tuple[tuple[str, float], ...]:
-    """The outputs that are regions of known reach about a position."""
+    """The outputs that are regions of known reach about a position, in words or in numbers."""
     known = dict(place.reaches)
-    fields = [(o.label, o.value) for o in query.outputs if known and isinstance(o.value, q.Field)]
+    shapes = [(o.label, _unworded(o.value)) for o in query.outputs] if known else []
+    fields = [(label, shape) for label, shape in shapes if isinstance(shape, q.Field)]
     return tuple((label, known[f.name]) for label, f in fields if f.source == name and f.name in known)
+
+
+def _unworded(value: q.Value) -> q.Value:
+    return value.arguments[0] if isinstance(value, q.Apply) and value.function is STC_S else value
 
 
 def grouped(query: q.Select, name: str, place: Position) -> bool:

@@ -52,14 +52,20 @@ def plan(query: q.Query, rows: Rows = lambda _: None) -> q.Query:
 
 
 def expected(query: q.Query, rows: Rows) -> int | None:
-    """About how many rows a planned query of one table reads, by the part of the sky that its index ranges cover.
+    """About how many rows a planned query of one table, or of a UNION of some, reads, by the part of the sky that its
+    index ranges cover.
 
-    None where this tells nothing: no ranges, several tables, a table of unknown size.
+    None where this tells nothing: no ranges, tables that are joined, a table of unknown size.
     """
-    if not isinstance(query, q.Select) or not isinstance(query.source, q.Scan):
+    if isinstance(query, q.Combined):
+        sides = [expected(side, rows) for side in (query.left, query.right)]
+        return None if None in sides else sum(side or 0 for side in sides)
+    if isinstance(query.source, q.Derived):
+        return expected(query.source.query, rows)
+    if not isinstance(query.source, q.Scan):
         return None
     total = rows(query.source.table)
-    covers = [w for w in (query.where.operands if isinstance(query.where, q.And) else ()) if isinstance(w, q.Within)]
+    covers = [w for w in _operands(query.where) if isinstance(w, q.Within)]
     if total is None or not covers:
         return None
     ends = [
@@ -74,12 +80,23 @@ def work(query: q.Query, rows: Rows, asked: int) -> float:
     At the worst it looks at every combination of the rows of its tables; infinite where their size is not known.
     """
     tables = [n.table for n in q.parts(query) if isinstance(n, q.Scan)]
-    few = expected(query, rows) if len(tables) == 1 else None
+    few = expected(query, rows) if len(tables) == _united(query) else None
     if few is not None:
         return few
     counts = [rows(table) for table in tables]
     most = prod(inf if count is None else count for count in counts)
     return min(most, asked) if _as_they_come(query) else most
+
+
+def _united(query: q.Query) -> int:
+    """The tables that a query reads one after another, those of sub-queries in conditions not counted."""
+    if isinstance(query, q.Combined):
+        return _united(query.left) + _united(query.right)
+    return _united(query.source.query) if isinstance(query.source, q.Derived) else int(isinstance(query.source, q.Scan))
+
+
+def _operands(condition: q.Condition | None) -> tuple[q.Condition, ...]:
+    return condition.operands if isinstance(condition, q.And) else () if condition is None else (condition,)
 
 
 def _as_they_come(query: q.Query) -> bool:

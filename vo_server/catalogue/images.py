@@ -83,8 +83,9 @@ class Lookup:
 class Images:
     """An image collection.
 
-    `product`, `subtype`, `calibration`, `facility` and `instrument` are ObsCore's (1.1, sections 4.1 and 4.2); `title`
-    is a text with columns in braces; `band`, `resolution` (arcsec) and `position_error` name columns. A collection
+    `product`, `subtype`, `calibration`, `observable` (o_ucd), `facility` and `instrument` are ObsCore's (1.1, sections
+    4.1 and 4.2); `title` and `observation` (obs_id, the identifier where there is none) are texts with columns in
+    braces; `band`, `resolution` (arcsec) and `position_error` name columns. A collection
     without a column of the band has all its bands in each image. `caution` is said wherever an image is offered.
     `projection` is that of the images whose rows come from a table instead of files.
     `reach` is how far (degrees) an image may reach from its centre, None where the file does not say.
@@ -101,6 +102,8 @@ class Images:
     subtype: str | None = None
     caution: str | None = None
     projection: str | None = None
+    observable: str | None = None
+    observation: str | None = None
     band: str | None = None
     resolution: str | None = None
     time: Time | None = None
@@ -245,11 +248,24 @@ def _check(section: Section, table: Table, images: Images) -> None:
         name = getattr(images, key)
         if name is not None:
             _known(section, table, key, [name])
-    texts = [images.title, *(f.said for f in images.fills if f.source == "text")]
+    texts = [images.title, images.observation or "", *(f.said for f in images.fills if f.source == "text")]
     _known(section, table, "title", [name for text in texts for name in fields_of(section, text)])
+    for said in filter(None, (images.title, images.observation)):
+        _check_specs(section, table, said)
     for source, said in (("file", "path"), ("sky", "footprint")):
         if images.filled("file" if source == "file" else "sky", said) is None:
             raise section.fault(f"no column has the {said}: write fill.<column> = {{ {source} = {said!r} }}")
+
+
+SPECS = {"time": r"(%[Yymd]|[^%])+", "integer": r"0[1-9]"}
+"""How a column may be written in a title, by the family of its type: databases write titles, too."""
+
+
+def _check_specs(section: Section, table: Table, text: str) -> None:
+    for _, name, spec, _ in Formatter().parse(text):
+        if name is not None and spec and not re.fullmatch(SPECS.get(table.column(name).type.family, ""), spec):
+            hint = "dates may have %Y, %y, %m, %d, whole numbers zeros before them as in 03"
+            raise section.fault(f"{text!r}: {{{name}:{spec}}} cannot be written so; {hint}")
 
 
 def fields_of(section: Section, text: str) -> list[str]:

@@ -8,7 +8,8 @@ from contextlib import closing
 
 from rich.console import Console
 
-from vo_server.answer import meaning
+from vo_server.adql.imagery import Host
+from vo_server.answer import asked, meaning
 from vo_server.app import catalogue_of, engine_of
 from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.commands.command import Command, explained, strictly
@@ -45,7 +46,8 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     catalogue = with_tap_schema(catalogue_of(settings))
     with closing(engine_of(settings, catalogue)) as engine:
         try:
-            meant = meaning(text, catalogue, engine.lacks(), settings.strict)
+            host = Host(settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}")
+            meant = asked(meaning(text, catalogue, engine.lacks(), settings.strict), catalogue, engine, host)
             maxrec = min(settings.maxrec, settings.maxrec_hard)
             done = explain(Inquiry(text, meant, engine, maxrec, settings.timeout))
         except Fault as fault:  # of the query, while the command was understood

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
+from vo_server.adql.imagery import Host
 from vo_server.catalogue.catalogue import Origin, Publication
 from vo_server.model.column import Table
 from vo_server.model.result import Info
@@ -68,3 +69,8 @@ def _of(origin: Origin) -> Iterator[Info]:
     yield Info("rights", origin.rights or "")
     yield Info("rights_uri", origin.rights_url or "")
     yield Info("acknowledgement", origin.acknowledgement or "")
+
+
+def host_of(site: Site, base: str) -> Host:
+    """Who serves the images, under a base URL of the server."""
+    return Host(base, site.ivoid.removeprefix("ivo://").partition("/")[0])

@@ -12,10 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql.functions import FUNCTIONS
+from vo_server.adql.imagery import Host
 from vo_server.adql.query import tables
+from vo_server.adql.resolve import Meaning
 from vo_server.adql.udfs import RECORDS
-from vo_server.answer import Question, meaning
+from vo_server.answer import Question, asked, meaning
 from vo_server.catalogue.catalogue import UPLOADS
+from vo_server.catalogue.obscore import DATA_MODEL, collections
 from vo_server.documents.capability import (
     UPLOAD_HTTP,
     UPLOAD_HTTPS,
@@ -39,6 +42,7 @@ from vo_server.model.result import Info
 from vo_server.protocols import dali, examples, origin, uws
 from vo_server.protocols.account import account
 from vo_server.protocols.refuse import in_format
+from vo_server.protocols.origin import host_of
 from vo_server.protocols.respond import document, stream
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.uploads import Uploads, uploads
@@ -54,8 +58,9 @@ async def sync(request: Request, site: Site) -> Response:
     choice = dali.format_for(request, given, BINARY2)
     account(request).query, account(request).runid = given.one("QUERY"), given.one("RUNID")
     sent = await uploads(request, given, site)
-    asked = origin.asked(request, site)
-    question = await anyio.to_thread.run_sync(_question, site, given, sent, choice, asked)
+    where = origin.asked(request, site)
+    host = host_of(site, base_url(request, site.public_url))
+    question = await anyio.to_thread.run_sync(_question, site, given, sent, choice, where, host)
     question.timeout, question.late = site.timeout, _late(base_url(request, site.public_url) + SERVICE.path)
     return await stream(request, site, question, choice.content_type, f"result.{choice.format.extension}")
 
@@ -69,7 +74,8 @@ def task(site: Site, job: Job) -> Task:
     choice = choose(given.responseformat or job.format, None, BINARY2)
     kept = site.jobs.files.uploads(job.id)
     sent = Uploads(tuple(Table(UPLOADS, k.name, k.columns) for k in kept), {k.name: k.rows for k in kept})
-    question = _question(site, given, sent, choice, (Info("request", job.url),))
+    host = host_of(site, job.url.rpartition(f"{SERVICE.path}/async/")[0])
+    question = _question(site, given, sent, choice, (Info("request", job.url),), host)
     return Task(question, choice.content_type, f"{_file_name(job)}.{choice.format.extension}")
 
 
@@ -79,17 +85,24 @@ def _file_name(job: Job) -> str:
     return name or f"result_{job.created:%Y%m%dT%H%M%S}"
 
 
-def _question(site: Site, given: dali.Parameters, sent: Uploads, choice: Choice, asked: tuple[Info, ...]) -> Question:
-    """What is asked, whether it is answered at once or later; `asked` says where and when it was."""
+def _question(
+    site: Site, given: dali.Parameters, sent: Uploads, choice: Choice, where: tuple[Info, ...], host: Host
+) -> Question:
+    """What is asked, whether it is answered at once or later; `where` says where it was."""
     maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
     text = _query(given)
-    meant = meaning(text, sent.beside(site.catalogue), site.engine.lacks(), site.strict)
+    meant = _meant(text, sent, site, host)
     said = {"query": text} | {"upload": "; ".join(given.all("UPLOAD"))}
     infos = (
-        *origin.infos(site, STANDARD_ID, asked, tables(meant.query), said),
+        *origin.infos(site, STANDARD_ID, where, tables(meant.query), said),
         *(Info("warning", warning) for warning in meant.warnings),
     )
     return Question(meant.query, site.engine, choice.format, maxrec, title="result", infos=infos, uploads=sent.rows)
+
+
+def _meant(text: str, sent: Uploads, site: Site, host: Host) -> Meaning:
+    meant = meaning(text, sent.beside(site.catalogue), site.engine.lacks(), site.strict)
+    return asked(meant, site.catalogue, site.engine, host)
 
 
 async def explain(request: Request, site: Site) -> Response:
@@ -104,12 +117,12 @@ async def explain(request: Request, site: Site) -> Response:
     text = _query(given)
     account(request).query, account(request).runid = text, given.one("RUNID")
     sent = await uploads(request, given, site)
-    known = sent.beside(site.catalogue)
+    host = host_of(site, base_url(request, site.public_url))
 
     def work() -> bytes:
-        meant = meaning(text, known, site.engine.lacks(), site.strict)
-        asked = Inquiry(text, meant, site.engine, maxrec, site.timeout, sent.rows)
-        return WRITERS[choice.format](explained(asked))
+        meant = _meant(text, sent, site, host)
+        inquiry = Inquiry(text, meant, site.engine, maxrec, site.timeout, sent.rows)
+        return WRITERS[choice.format](explained(inquiry))
 
     body = await anyio.to_thread.run_sync(work)
     return document(request, body, choice.content_type, {"Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode"})
@@ -163,9 +176,11 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         "type": (Feature("CAST"),),
         "offset": (Feature("OFFSET"),),
     }
+    models = (("ObsCore-1.1", DATA_MODEL),) if collections(site.catalogue) else ()
     details = TableAccess(
         languages=(adql(features),),
         formats=tuple(OutputFormat(f.media_type, names, f.ivoa_id) for f, names in announced(BINARY2)),
+        models=models,
         retention=Limits(default=site.jobs.retention.default, hard=site.jobs.retention.hard),
         duration=Limits(default=site.jobs.execution.default, hard=site.jobs.execution.hard),
         upload_methods=_upload_methods(site),

@@ -1,0 +1,221 @@
+"""ivoa.obscore as a query: the inventories of the image collections in the columns of ObsCore 1.1, one after another.
+
+What a column is to ObsCore follows from what the catalogue file says of the collection under [images]. The query takes
+the place of the table wherever it is asked, so that its rows are those of the inventories, found by their index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vo_server.adql import query as q
+from vo_server.adql.functions import STC_S
+from vo_server.adql.values import arithmetic, constant
+from vo_server.adql.wording import encoded, joined, quoted, text, worded
+from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.images import CLOCKS, Band, Images
+from vo_server.catalogue.obscore import collections, obscore
+from vo_server.errors import UsageFault
+from vo_server.model import types
+from vo_server.model.column import Column, Table
+
+Rows = Callable[[Table], int | None]
+
+DATALINK = "application/x-votable+xml;content=datalink"
+"""The media type of what access_url leads to (SIA 2.0 section 3.1.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where images are had: the server's base URL without a slash at its end, and the authority of its identifiers."""
+
+    base: str
+    authority: str = ""
+
+    def prefix(self, publication: Publication) -> str:
+        """What the identifiers of a collection's data sets begin with; that of the image follows."""
+        return f"ivo://{self.authority or 'unregistered'}/~?{publication.id}/"
+
+    def links(self) -> str:
+        """What the URLs of the links begin with; the identifier of the data set follows."""
+        return f"{self.base}/datalink/links?ID="
+
+
+def opened(query: q.Query, catalogue: Catalogue, rows: Rows, host: Host) -> q.Query:
+    """The query with the inventories in the place of ivoa.obscore.
+
+    `rows` tells how many rows a table has, None where it is not loaded. Raises UsageFault where no collection is.
+    """
+    _, table = obscore()
+
+    def change(node: Any) -> Any:
+        if not isinstance(node, q.Scan) or node.table != table:
+            return node
+        return q.Derived(node.name, union(loaded(catalogue, rows), host, node.name))
+
+    made: q.Query = q.mapped(query, change)
+    return made
+
+
+def loaded(catalogue: Catalogue, rows: Rows) -> tuple[Publication, ...]:
+    """The collections whose inventories are loaded.
+
+    Raises UsageFault where none is.
+    """
+    found = tuple(p for p in collections(catalogue) if rows(p.table) is not None)
+    if not found:
+        raise UsageFault("ivoa.obscore is published here, but no collection of images has been loaded yet")
+    return found
+
+
+def union(among: Iterable[Publication], host: Host, name: str, where: Mapping[str, Where] | None = None) -> q.Query:
+    """The images of some collections in the columns of ObsCore; of a collection that `where` has, those alone for which
+    its condition holds."""
+    _, table = obscore()
+    first, *others = (_select(p, host, f"{name}_{p.id}", (where or {}).get(p.id)) for p in among)
+    made: q.Query = first
+    for other in others:
+        made = q.Combined("UNION", True, made, other, table.columns)
+    return made
+
+
+Where = Callable[[str], q.Condition]
+"""A condition on the inventory, for its name in the query."""
+
+
+def _select(publication: Publication, host: Host, name: str, where: Where | None) -> q.Select:
+    _, table = obscore()
+    assert publication.images is not None
+    values = Row(publication.images, publication, name).obscore(host)
+    outputs = tuple(q.Output(c.name, _as(values.get(c.name), c)) for c in table.columns)
+    return q.Select(outputs, q.Scan(name, publication.table), None if where is None else where(name))
+
+
+def _as(value: q.Value | None, column: Column) -> q.Value:
+    """The value as that column."""
+    if value is None:
+        return q.Constant(None, column)
+    return replace(value, column=column) if value.column.type is column.type else q.Cast(value, column)
+
+
+# ----------------------------------------------------------- what a row says
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What an image of a collection is, by the columns of its inventory, which is the source of this name."""
+
+    images: Images
+    publication: Publication
+    source: str
+
+    def field(self, name: str) -> q.Field:
+        """A column of the inventory."""
+        return q.Field(self.source, name, self.publication.table.column(name))
+
+    def filled(self, source: Any, said: str) -> q.Field | None:
+        """The column that holds this of a file; None where none does."""
+        name = self.images.filled(source, said)
+        return None if name is None else self.field(name)
+
+    @property
+    def identifier(self) -> q.Field:
+        """The name of the image."""
+        assert self.publication.table.identifier is not None  # no images without it
+        return self.field(self.publication.table.identifier)
+
+    @property
+    def title(self) -> q.Value:
+        """The title of the image."""
+        return self.worded(self.images.title)
+
+    def worded(self, template: str) -> q.Value:
+        """A text with columns in braces."""
+        return worded(template, self.field)
+
+    def of_band(self, value: Callable[[Band], float], over_all: Callable[[Iterable[float]], float]) -> q.Value:
+        """A number of the band of the image; of all bands together, where it has all of them."""
+        if self.images.band is None:
+            return constant(over_all(map(value, self.images.bands)))
+        band = self.field(self.images.band)
+        return _by(band, {b.name: constant(value(b)) for b in self.images.bands})
+
+    def times(self, factor: float, days: float) -> q.Value | None:
+        """The middle of the observation and so many times half of it, as a number of days."""
+        time = self.images.time
+        if time is None:
+            return None
+        shift = CLOCKS["jd"] - factor * time.span / 2 / 86400
+        return arithmetic("-", self.field(time.column), constant(shift + days))
+
+    def obscore(self, host: Host) -> dict[str, q.Value | None]:
+        """Its values in ObsCore by the names of the columns; those that are not there are not known."""
+        images, table = self.images, self.publication.table
+        assert table.position is not None  # no images without it
+        links = host.links() + encoded(host.prefix(self.publication))
+        did = joined([text(host.prefix(self.publication)), self.identifier])
+        bands = 1 if images.band else len(images.bands)
+        return {
+            "dataproduct_type": text(images.product),
+            "calib_level": _whole(images.calibration),
+            "obs_collection": text(images.collection),
+            "obs_id": self.worded(images.observation) if images.observation else self.identifier,
+            "obs_publisher_did": did,
+            "access_url": joined([text(links), quoted(self.identifier)]),
+            "access_format": text(DATALINK),
+            "access_estsize": _kilobytes(self.filled("file", "size")),
+            "s_ra": self.field(table.position.ra),
+            "s_dec": self.field(table.position.dec),
+            "s_fov": self.filled("sky", "fov"),
+            "s_region": _region(self.filled("sky", "footprint")),
+            "s_resolution": self.field(images.resolution) if images.resolution else None,
+            "s_xel1": self.filled("header", "NAXIS1"),
+            "s_xel2": self.filled("header", "NAXIS2"),
+            "t_min": self.times(-1, 0),
+            "t_max": self.times(1, 0),
+            "t_exptime": constant(images.time.exposure) if images.time else None,
+            "t_resolution": constant(images.time.span) if images.time else None,
+            "t_xel": _whole(1),
+            "em_min": self.of_band(lambda b: b.low, min),
+            "em_max": self.of_band(lambda b: b.high, max),
+            "em_res_power": self.of_band(lambda b: b.reference / (b.high - b.low), min),
+            "em_xel": _whole(bands),
+            "o_ucd": text(images.observable) if images.observable else None,
+            "facility_name": text(images.facility),
+            "instrument_name": text(images.instrument),
+            "dataproduct_subtype": text(images.subtype) if images.subtype else None,
+            "obs_title": self.title,
+            "bib_reference": text(self.publication.origin.bibcode) if self.publication.origin.bibcode else None,
+            "s_pixel_scale": _arcsec(self.filled("header", "CDELT2")),
+        }
+
+
+# --------------------------------------------------------------- its pieces
+
+
+def _whole(number: int) -> q.Constant:
+    return q.Constant(number, Column("", types.INTEGER))
+
+
+def _by(field: q.Value, values: Mapping[str, q.Value]) -> q.Value:
+    """The value that goes with a text."""
+    branches = tuple((q.Compare("=", field, text(name)), value) for name, value in values.items())
+    return q.Case(branches, None, next(iter(values.values())).column)
+
+
+def _region(polygon: q.Field | None) -> q.Value | None:
+    return None if polygon is None else q.Apply(STC_S, (polygon,), STC_S.result((polygon,)))
+
+
+def _kilobytes(size: q.Field | None) -> q.Value | None:
+    """Thousands of bytes; one begun is one."""
+    if size is None:
+        return None
+    long = Column("", types.BIGINT)
+    return arithmetic("/", arithmetic("+", size, q.Constant(999, long)), q.Constant(1000, long))
+
+
+def _arcsec(degrees: q.Field | None) -> q.Value | None:
+    return None if degrees is None else arithmetic("*", degrees, constant(3600.0))
