@@ -28,6 +28,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.obscore import with_obscore
 from vo_server.catalogue.stamps import Stamps
+from vo_server.catalogue.obscore import collections, with_obscore
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
 from vo_server.engines import Opening, open_engine
 from vo_server.engines.database import Limits
@@ -38,14 +39,14 @@ from vo_server.jobs.files import Files
 from vo_server.jobs.store import Store
 from vo_server.jobs.watch import Watch
 from vo_server.jobs.worker import Room, Work, Worker
-from vo_server.protocols import cone, coverage, dali, examples, metrics, registry, tap, vosi
+from vo_server.protocols import cone, coverage, dali, examples, metrics, registry, sia2, tap, vosi
 from vo_server.protocols.account import Accounts, account
 from vo_server.protocols.lanes import Lanes
 from vo_server.protocols.records import Office
 from vo_server.protocols.refuse import as_text, plainly
 from vo_server.protocols.service import Refusal, Resource, Service, Site
 from vo_server.protocols.urls import asked_url, base_url
-from vo_server.settings import Settings
+from vo_server.settings import Settings, image_root
 from vo_server.web import pages
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ def site_of(settings: Settings) -> Site:
         public_url=settings.public_url,
         software=SOFTWARE,
         strict=settings.strict,
+        roots={p.id: image_root(settings, p.id) for p in collections(catalogue)},
         upload_limit=settings.upload_limit,
         upload_hosts=tuple(settings.upload_hosts.lower().split()),
         lanes=Lanes(settings.queries, settings.queue, settings.timeout),
@@ -121,7 +123,7 @@ def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
 def create_app(settings: Settings) -> Starlette:
     """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
     site = site_of(settings)
-    told = (tap.SERVICE, *cone.services(site.catalogue))
+    told = (tap.SERVICE, *cone.services(site.catalogue), *sia2.services(site.catalogue))
     registered = registry.service(Office(told, site.authority), Stamps(settings.data / "registry.json"))
     services = (*told, registered, coverage.SERVICE)
     app = Starlette(

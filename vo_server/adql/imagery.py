@@ -6,7 +6,7 @@ the place of the table wherever it is asked, so that its rows are those of the i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,19 @@ class Host:
     base: str
     authority: str = ""
 
+    def image(self, publication: Publication, did: str) -> str | None:
+        """The name of the image of a collection that has this identifier; None where it is not of the collection.
+
+        The authority is the same in every case (IVOA Identifiers 2.0 section 2.2).
+        """
+        prefix = self.prefix(publication)
+        mine = did[: len(prefix)].lower() == prefix.lower() and len(did) > len(prefix)
+        return did[len(prefix) :] if mine else None
+
+    def file(self, publication: Publication) -> str:
+        """What the URLs of a collection's files begin with; the name of the image follows."""
+        return f"{self.base}/images/{publication.id}/"
+
     def prefix(self, publication: Publication) -> str:
         """What the identifiers of a collection's data sets begin with; that of the image follows."""
         return f"ivo://{self.authority or 'unregistered'}/~?{publication.id}/"
@@ -49,11 +62,14 @@ def opened(query: q.Query, catalogue: Catalogue, rows: Rows, host: Host) -> q.Qu
     `rows` tells how many rows a table has, None where it is not loaded. Raises UsageFault where no collection is.
     """
     _, table = obscore()
+    if table not in q.tables(query):
+        return query
+    branches = [Branch(p) for p in loaded(catalogue, rows)]
 
     def change(node: Any) -> Any:
         if not isinstance(node, q.Scan) or node.table != table:
             return node
-        return q.Derived(node.name, union(loaded(catalogue, rows), host, node.name))
+        return q.Derived(node.name, union(branches, host, node.name))
 
     made: q.Query = q.mapped(query, change)
     return made
@@ -70,27 +86,34 @@ def loaded(catalogue: Catalogue, rows: Rows) -> tuple[Publication, ...]:
     return found
 
 
-def union(among: Iterable[Publication], host: Host, name: str, where: Mapping[str, Where] | None = None) -> q.Query:
-    """The images of some collections in the columns of ObsCore; of a collection that `where` has, those alone for which
-    its condition holds."""
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The images of a collection for which a condition on its inventory holds, all where there is none.
+
+    `direct` leads to the file itself and not to what is known of it.
+    """
+
+    publication: Publication
+    where: Callable[[Row], q.Condition] | None = None
+    direct: bool = False
+
+
+def union(branches: Sequence[Branch], host: Host, name: str) -> q.Query:
+    """Images of several collections, one at least, in the columns of ObsCore."""
     _, table = obscore()
-    first, *others = (_select(p, host, f"{name}_{p.id}", (where or {}).get(p.id)) for p in among)
+    first, *others = (_select(b, host, f"{name}_{n}") for n, b in enumerate(branches))
     made: q.Query = first
     for other in others:
         made = q.Combined("UNION", True, made, other, table.columns)
     return made
 
 
-Where = Callable[[str], q.Condition]
-"""A condition on the inventory, for its name in the query."""
-
-
-def _select(publication: Publication, host: Host, name: str, where: Where | None) -> q.Select:
+def _select(branch: Branch, host: Host, name: str) -> q.Select:
     _, table = obscore()
-    assert publication.images is not None
-    values = Row(publication.images, publication, name).obscore(host)
+    row = Row(branch.publication, name)
+    values = row.obscore(host) | (row.direct(host) if branch.direct else {})
     outputs = tuple(q.Output(c.name, _as(values.get(c.name), c)) for c in table.columns)
-    return q.Select(outputs, q.Scan(name, publication.table), None if where is None else where(name))
+    return q.Select(outputs, row.scan, None if branch.where is None else branch.where(row))
 
 
 def _as(value: q.Value | None, column: Column) -> q.Value:
@@ -107,9 +130,19 @@ def _as(value: q.Value | None, column: Column) -> q.Value:
 class Row:
     """What an image of a collection is, by the columns of its inventory, which is the source of this name."""
 
-    images: Images
     publication: Publication
     source: str
+
+    @property
+    def images(self) -> Images:
+        """What is said of the collection."""
+        assert self.publication.images is not None
+        return self.publication.images
+
+    @property
+    def scan(self) -> q.Scan:
+        """The inventory as a source."""
+        return q.Scan(self.source, self.publication.table)
 
     def field(self, name: str) -> q.Field:
         """A column of the inventory."""
@@ -149,6 +182,14 @@ class Row:
             return None
         shift = CLOCKS["jd"] - factor * time.span / 2 / 86400
         return arithmetic("-", self.field(time.column), constant(shift + days))
+
+    def url(self, host: Host) -> q.Value:
+        """Where its file is had."""
+        return joined([text(host.file(self.publication)), quoted(self.identifier)])
+
+    def direct(self, host: Host) -> dict[str, q.Value | None]:
+        """What of ObsCore is another thing where it leads to the file."""
+        return {"access_url": self.url(host), "access_format": text(self.images.media_type)}
 
     def obscore(self, host: Host) -> dict[str, q.Value | None]:
         """Its values in ObsCore by the names of the columns; those that are not there are not known."""

@@ -50,6 +50,11 @@ class Parameters:
             raise MultiValuedParamFault(f"{name.upper()} may be given once, not {len(values)} times")
         return values[0] if values and values[0] != "" else None
 
+    def without(self, *names: str) -> Parameters:
+        """The same without some, as FORMAT where it means something else."""
+        gone = {name.lower() for name in names}
+        return Parameters(tuple(pair for pair in self.given if pair[0].lower() not in gone), self.files)
+
     def number(self, name: str, low: float, high: float, unit: str) -> float:
         """The value of a number that must be given, its bounds included.
 

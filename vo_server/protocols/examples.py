@@ -53,7 +53,7 @@ def offered(site: Site) -> tuple[web.Shown, ...]:
     return tuple(
         web.Shown(example, tuple(map(qualified, asked)))
         for example, asked in known
-        if all(site.engine.rows(table) is not None for table in asked) and (site.upload_limit or not example.uploads)
+        if all(site.rows(table) is not None for table in asked) and (site.upload_limit or not example.uploads)
     )
 
 

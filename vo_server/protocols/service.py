@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue
+from vo_server.catalogue.obscore import collections, obscore
 from vo_server.documents.capability import Capability
 from vo_server.engines.engine import Engine
 from vo_server.errors import Fault
 from vo_server.jobs.desk import Desk
 from vo_server.metrics import Metrics
+from vo_server.model.column import Table
 from vo_server.protocols.lanes import Lanes
 
 
@@ -32,6 +34,8 @@ class Site:
 
     `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
     may be fetched from. `lanes` say which queries run and which wait, `metrics` count.
+
+    `roots` are the folders or URLs below which the files of the image collections lie, by the ids of these.
     """
 
     catalogue: Catalogue
@@ -53,6 +57,15 @@ class Site:
     upload_hosts: tuple[str, ...] = ()
     lanes: Lanes = field(default_factory=Lanes)
     metrics: Metrics = field(default_factory=Metrics)
+    roots: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self, table: Table) -> int | None:
+        """How many rows a table has, ivoa.obscore those of all inventories; None where none is loaded."""
+        if table != obscore()[1]:
+            return self.engine.rows(table)
+        counts = [self.engine.rows(p.table) for p in collections(self.catalogue)]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known else None
 
 
 Endpoint = Callable[[Request, Site], Awaitable[Response]]

@@ -111,7 +111,7 @@ def counted(site: Site, catalogue: Catalogue) -> Catalogue:
 
 def _rows(catalogue: Catalogue, site: Site) -> tuple[int | None, ...]:
     """How many rows of each table are loaded now."""
-    return tuple(site.engine.rows(table) for table in catalogue.tables)
+    return tuple(site.rows(table) for table in catalogue.tables)
 
 
 def _counted(catalogue: Catalogue, rows: tuple[int | None, ...]) -> Catalogue:

@@ -1,0 +1,226 @@
+"""SIA 2.0: the images of all collections by what ObsCore says of them.
+
+A search is a query to ivoa.obscore, built here by hand, and walks the same road as one in ADQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.adql import query as q
+from vo_server.adql.imagery import DATALINK, Branch, Host, Row, loaded, union
+from vo_server.adql.wording import text
+from vo_server.answer import Question
+from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.images import PRODUCTS
+from vo_server.catalogue.obscore import collections, obscore
+from vo_server.catalogue.similar import similar
+from vo_server.documents.capability import Capability, Interface, Param
+from vo_server.errors import Fault, UsageFault
+from vo_server.formats import TABLEDATA
+from vo_server.protocols import dali, origin, wants
+from vo_server.protocols.refuse import in_format
+from vo_server.protocols.respond import stream
+from vo_server.protocols.service import Resource, Service, Site
+from vo_server.protocols.urls import base_url
+
+STANDARD_ID = "ivo://ivoa.net/std/SIA#query-2.0"
+SOURCE = "images"
+"""The name of ivoa.obscore in the query."""
+
+
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """One, where there are image collections."""
+    return (SERVICE,) if collections(catalogue) else ()
+
+
+async def query(request: Request, site: Site) -> Response:
+    """The images for which every parameter that is given holds; of its values one must (section 2.1)."""
+    given = await dali.parameters(request)
+    choice = dali.format_for(request, given.without("FORMAT"), TABLEDATA)
+    host = origin.host_of(site, base_url(request, site.public_url))
+
+    def asked() -> Question:
+        made = search(given, loaded(site.catalogue, site.engine.rows), host)
+        return Question(
+            made,
+            site.engine,
+            choice.format,
+            given.maxrec(site.maxrec, site.maxrec_hard),
+            site.timeout,
+            title="Images",
+            description=obscore()[1].description,
+            infos=origin.infos(site, STANDARD_ID, origin.asked(request, site), q.tables(made), {}),
+        )
+
+    question = await anyio.to_thread.run_sync(asked)
+    return await stream(request, site, question, choice.content_type, f"images.{choice.format.extension}")
+
+
+def search(given: dali.Parameters, known: Sequence[Publication], host: Host) -> q.Query:
+    """What the parameters ask for, of these collections.
+
+    Raises UsageFault for a value that is none of its parameter.
+    """
+    conditions = [
+        wants.either([wanted.condition(wanted.name, value) for value in values])
+        for wanted in WANTED
+        if (values := _values(given, wanted.name))
+    ]
+    named = _values(given, "COLLECTION")
+    _check_collections(named, known)
+    if named:
+        conditions.append(wants.among(column("obs_collection"), named))
+    branches = _branches(known, _values(given, "ID"), _values(given, "FORMAT"), host)
+    _, table = obscore()
+    outputs = tuple(q.Output(c.name, q.Field(SOURCE, c.name, c)) for c in table.columns)
+    where = q.And(tuple(conditions)) if conditions else None
+    top = None if branches else 0
+    return q.Select(outputs, q.Derived(SOURCE, union(branches or [Branch(known[0])], host, SOURCE)), where, top=top)
+
+
+def column(name: str) -> q.Field:
+    """A column of ObsCore in the query."""
+    return q.Field(SOURCE, name, obscore()[1].column(name))
+
+
+def _values(given: dali.Parameters, name: str) -> list[str]:
+    return [value.strip() for value in given.all(name) if value.strip()]
+
+
+def _check_collections(named: Sequence[str], known: Sequence[Publication]) -> None:
+    there = [p.images.collection for p in known if p.images is not None]
+    for name in named:
+        if name not in there:
+            hint = similar(name, there)
+            raise UsageFault(f"there is no collection {name!r} here; known are {', '.join(there)}", hint=hint)
+
+
+def _branches(known: Sequence[Publication], ids: Sequence[str], formats: Sequence[str], host: Host) -> list[Branch]:
+    """The collections that can have what is asked for: of identifiers, those with their prefix; of media types, those
+    whose files, or whose links to them, are of one. Who asks for the type of the files is led to these."""
+    found = []
+    for publication in known:
+        assert publication.images is not None
+        where = _by_id(publication, ids, host) if ids else None
+        if ids and where is None:
+            continue
+        if not formats or DATALINK in formats:
+            found.append(Branch(publication, where))
+        if publication.images.media_type in formats:
+            found.append(Branch(publication, where, direct=True))
+    return found
+
+
+def _by_id(publication: Publication, ids: Sequence[str], host: Host) -> Callable[[Row], q.Condition] | None:
+    names = [name for id in ids if (name := host.image(publication, id)) is not None]
+    return (lambda row: wants.among(row.identifier, names)) if names else None
+
+
+# --------------------------------------------------------------- parameters
+
+Condition = Callable[[str, str], q.Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A parameter, and the condition that one of its values is, for its name and the value."""
+
+    name: str
+    condition: Condition
+    description: str
+    unit: str | None = None
+    ucd: str | None = None
+    datatype: Literal["string", "real", "integer"] = "string"
+
+
+def _place(name: str, said: str) -> q.Condition:
+    return wants.overlapping(column("s_region"), wants.place(name, said))
+
+
+def _interval(low: str, high: str, unit: str) -> Condition:
+    return lambda name, said: wants.within(column(low), column(high), wants.interval(name, said, unit))
+
+
+def _text(of: str) -> Condition:
+    return lambda _, said: wants.among(column(of), [said])
+
+
+def _product(name: str, said: str) -> q.Condition:
+    if said not in PRODUCTS:
+        raise UsageFault(f"{name} is {said!r}, which is neither {' nor '.join(PRODUCTS)}")
+    return wants.among(column("dataproduct_type"), [said])
+
+
+def _level(name: str, said: str) -> q.Condition:
+    if said not in ("0", "1", "2", "3", "4"):
+        raise UsageFault(f"{name} is {said!r}, which is no whole number from 0 to 4")
+    level = column("calib_level")
+    return q.Compare("=", level, q.Constant(int(said), level.column))
+
+
+def _polarisation(name: str, said: str) -> q.Condition:
+    if said not in wants.POLARISATIONS:
+        raise UsageFault(f"{name} is {said!r}, which is none of {', '.join(wants.POLARISATIONS)}")
+    return q.Like(column("pol_states"), text(f"%/{said}/%"))
+
+
+WANTED = (
+    Wanted("POS", _place, "CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat ..., ICRS: it meets the image", "deg", "pos.outline;obs.field"),
+    Wanted("BAND", _interval("em_min", "em_max", " in m"), "Wavelength, or two, in vacuum", "m", "em.wl"),
+    Wanted("TIME", _interval("t_min", "t_max", " as MJD"), "Time, or two, as MJD", "d", "time.interval"),
+    Wanted("POL", _polarisation, "Polarisation", ucd="meta.code;phys.polarization"),
+    Wanted("FOV", _interval("s_fov", "s_fov", " in degrees"), "Diameter of the image", "deg", "phys.angSize;instr.fov"),
+    Wanted("SPATRES", _interval("s_resolution", "s_resolution", " in arcsec"), "Width of a star", "arcsec", "pos.angResolution"),
+    Wanted("SPECRP", _interval("em_res_power", "em_res_power", ""), "Wavelength over the width of the band", ucd="spect.resolution"),
+    Wanted("EXPTIME", _interval("t_exptime", "t_exptime", " in s"), "Time of exposure", "s", "time.duration;obs.exposure"),
+    Wanted("TIMERES", _interval("t_resolution", "t_resolution", " in s"), "Resolution in time", "s", "time.resolution"),
+    Wanted("FACILITY", _text("facility_name"), "Observatory or survey", ucd="meta.id;instr.tel"),
+    Wanted("INSTRUMENT", _text("instrument_name"), "Instrument", ucd="meta.id;instr"),
+    Wanted("DPTYPE", _product, "image or cube", ucd="meta.code.class"),
+    Wanted("CALIB", _level, "Level of calibration, 0 to 4", ucd="meta.code;obs.calib", datatype="integer"),
+    Wanted("TARGET", _text("target_name"), "Name of the object that was aimed at", ucd="meta.id;src"),
+)  # fmt: skip
+_FURTHER = (
+    Param("COLLECTION", "string", "Name of the collection", ucd="meta.id"),
+    Param("ID", "string", "Identifier of the data set, obs_publisher_did", ucd="meta.ref.ivoid"),
+    Param("FORMAT", "string", "Media type of what access_url leads to; that of the files leads to these", ucd="meta.code.mime"),
+    Param("MAXREC", "integer", "Rows at the most"),
+    Param("RESPONSEFORMAT", "string", "Format of the answer"),
+)  # fmt: skip
+
+
+def refuse(request: Request, site: Site, fault: Fault) -> Response:
+    """A fault in the form of the format that was asked for (section 3.2)."""
+    return in_format(request, fault, TABLEDATA)
+
+
+def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
+    """The capability of the search (section 2.3)."""
+    params = (*(Param(w.name, w.datatype, w.description, w.unit, w.ucd) for w in WANTED), *_FURTHER)
+    interface = Interface(
+        f"{base}/query",
+        use="base",
+        role="std",
+        version="2.0",
+        query_types=("GET", "POST"),
+        result_type="application/x-votable+xml",
+        params=params,
+    )
+    return (Capability(STANDARD_ID, (interface,)),)
+
+
+SERVICE = Service(
+    name="sia2",
+    path="/sia2",
+    resources=(Resource("/query", query, ("GET", "POST")),),
+    refuse=refuse,
+    capabilities=capabilities,
+    catalogue=lambda site: site.catalogue,
+)
