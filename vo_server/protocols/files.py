@@ -37,18 +37,18 @@ async def file(
         "Cache-Control": _KEPT,
         **(more or {}),
     }
-    if _known(request.headers.get("if-none-match", ""), headers["ETag"]):
+    if known(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
-    _heed_only_ranges(request)
+    heed_only_ranges(request)
     return FileResponse(path, headers=headers, media_type=media_type, stat_result=stat)
 
 
-def _known(said: str, etag: str) -> bool:
+def known(said: str, etag: str) -> bool:
     """Does the client have it? Tags are compared weakly (section 13.1.2)."""
     return said.strip() == "*" or etag in _TAG.findall(said)
 
 
-def _heed_only_ranges(request: Request) -> None:
+def heed_only_ranges(request: Request) -> None:
     """Who asks for a part in words that are not understood gets the whole (section 14.2), where starlette refuses."""
     said = request.headers.get("range", "")
     backwards = any(int(first) > int(last) for first, last in re.findall(r"(\d{1,19})-(\d{1,19})", said))

@@ -21,6 +21,7 @@ from vo_server.errors import BusyFault, CancelledFault
 from vo_server.protocols.account import account
 from vo_server.protocols.lanes import Turn
 from vo_server.protocols.service import Site
+from vo_server.protocols.stored import accepts_gzip
 from vo_server.protocols.urls import client_address
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ async def stream(request: Request, site: Site, question: Question, media_type: s
         "Content-Disposition": f'inline; filename="{filename}"',
         "Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode",
     }
-    packed = _accepts_gzip(request)
+    packed = accepts_gzip(request)
     if packed:
         headers["Content-Encoding"] = "gzip"
     begun = await _begun(request, site, question, packed)
@@ -178,11 +179,6 @@ class _Stream(StreamingResponse):
             log.info("the client went away")
 
 
-def _accepts_gzip(request: Request) -> bool:
-    words = (w.partition(";") for w in request.headers.get("accept-encoding", "").split(","))
-    return any(name.strip() in ("gzip", "x-gzip") and q.replace(" ", "") != "q=0" for name, _, q in words)
-
-
 def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Level 1: the answers are long and made quickly. The first piece is flushed, so that it leaves at once, and so is
     what came before a fault."""
@@ -205,7 +201,7 @@ def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def document(request: Request, body: bytes, media_type: str, headers: dict[str, str] | None = None) -> Response:
     """A whole document, compressed when asked."""
     more = {"Content-Type": media_type, "Vary": "Accept-Encoding", **(headers or {})}
-    if _accepts_gzip(request) and len(body) > 1_000:
+    if accepts_gzip(request) and len(body) > 1_000:
         body = b"".join(_gzipped([body]))
         more["Content-Encoding"] = "gzip"
     return Response(body, headers=more)

@@ -1,0 +1,89 @@
+"""The files of the image collections, /images/COLLECTION/IMAGE, by the inventory alone: what a client names is looked up
+there, and the inventory says which file it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.adql import query as q
+from vo_server.adql.imagery import Row
+from vo_server.answer import prepared
+from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.obscore import collections
+from vo_server.errors import NotFoundFault
+from vo_server.protocols import wants
+from vo_server.protocols.refuse import plainly
+from vo_server.protocols.service import Resource, Service, Site
+from vo_server.protocols.stored import GZIP, Stored
+
+MOST = 10_000
+"""Rows of the inventory that are looked up at once."""
+
+
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """One, where there are image collections."""
+    return (SERVICE,) if collections(catalogue) else ()
+
+
+async def image(request: Request, site: Site) -> Response:
+    """The file of an image.
+
+    Raises NotFoundFault for a collection, an image or a file that is not there.
+    """
+    publication = _collection(request.path_params["collection"], site)
+    name: str = request.path_params["image"]
+
+    def found() -> Response:
+        row = Row(publication, "image")
+        path = row.filled("file", "path")
+        assert path is not None  # no collection without it
+        known = looked_up(site, row, (path,), wants.among(row.identifier, [name]))
+        if not known:
+            raise NotFoundFault(f"there is no image {name!r} in {publication.id}")
+        file = str(known[0][0])
+        headers = {
+            "Content-Type": row.images.media_type,
+            "Content-Disposition": f'attachment; filename="{_file_name(file)}"',
+            "Cache-Control": "public, max-age=3600",
+        }
+        return Stored(site.roots[publication.id], file).answer(request, headers)
+
+    return await anyio.to_thread.run_sync(found)
+
+
+def _collection(id: str, site: Site) -> Publication:
+    known = {p.id: p for p in collections(site.catalogue)}
+    if id not in known:
+        raise NotFoundFault(f"there is no image collection {id!r}", hint=f"there are {', '.join(known)}")
+    if site.engine.rows(known[id].table) is None:
+        raise NotFoundFault(f"the images of {id} have not been loaded yet")
+    return known[id]
+
+
+def _file_name(path: str) -> str:
+    """What a browser saves it as: it is unpacked by then."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", path.rpartition("/")[2].removesuffix(GZIP))
+
+
+def looked_up(site: Site, row: Row, values: Sequence[q.Value], where: q.Condition) -> list[tuple[Any, ...]]:
+    """These values of the images of an inventory for which a condition holds, by the road of all queries."""
+    outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(values))
+    made = prepared(q.Select(outputs, row.scan, where), site.engine, MOST)
+    batches = site.engine.run(made.statement, made.slots, timeout=site.timeout, brief=made.brief).batches()
+    return [each for batch in batches for each in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
+
+
+SERVICE = Service(
+    name="images",
+    path="/images",
+    resources=(Resource("/{collection}/{image}", image),),
+    refuse=plainly,
+    capabilities=lambda site, base: (),
+    catalogue=lambda site: site.catalogue,
+)
