@@ -39,7 +39,7 @@ from vo_server.jobs.files import Files
 from vo_server.jobs.store import Store
 from vo_server.jobs.watch import Watch
 from vo_server.jobs.worker import Room, Work, Worker
-from vo_server.protocols import cone, coverage, dali, examples, images, metrics, registry, sia2, tap, vosi
+from vo_server.protocols import cone, coverage, dali, datalink, examples, images, metrics, registry, sia2, tap, vosi
 from vo_server.protocols.account import Accounts, account
 from vo_server.protocols.lanes import Lanes
 from vo_server.protocols.records import Office
@@ -123,7 +123,7 @@ def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
 def create_app(settings: Settings) -> Starlette:
     """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
     site = site_of(settings)
-    told = (tap.SERVICE, *cone.services(site.catalogue), *sia2.services(site.catalogue), *images.services(site.catalogue))
+    told = (tap.SERVICE, *cone.services(site.catalogue), *_of_images(site.catalogue))
     registered = registry.service(Office(told, site.authority), Stamps(settings.data / "registry.json"))
     services = (*told, registered, coverage.SERVICE)
     app = Starlette(
@@ -144,6 +144,11 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False  # its redirects do not know the URL that the client sees
     return app
+
+
+def _of_images(catalogue: Catalogue) -> tuple[Service, ...]:
+    protocols = (sia2, datalink, images)
+    return tuple(service for protocol in protocols for service in protocol.services(catalogue))
 
 
 def _spill(settings: Settings) -> Path:

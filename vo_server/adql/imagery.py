@@ -164,6 +164,16 @@ class Row:
         """The title of the image."""
         return self.worded(self.images.title)
 
+    @property
+    def observation(self) -> q.Value:
+        """The name of the observation."""
+        return self.worded(self.images.observation) if self.images.observation else self.identifier
+
+    @property
+    def size(self) -> q.Value:
+        """The bytes of the file; NULL where they are not kept."""
+        return self.filled("file", "size") or q.Constant(None, Column("", types.BIGINT))
+
     def worded(self, template: str) -> q.Value:
         """A text with columns in braces."""
         return worded(template, self.field)
@@ -202,7 +212,7 @@ class Row:
             "dataproduct_type": text(images.product),
             "calib_level": _whole(images.calibration),
             "obs_collection": text(images.collection),
-            "obs_id": self.worded(images.observation) if images.observation else self.identifier,
+            "obs_id": self.observation,
             "obs_publisher_did": did,
             "access_url": joined([text(links), quoted(self.identifier)]),
             "access_format": text(DATALINK),

@@ -1,0 +1,217 @@
+"""DataLink 1.1: what is had of an image: its file, the same place in other bands, and what is to be read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+
+import anyio
+import pyarrow as pa
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.adql import query as q
+from vo_server.adql.functions import NEAR, POINT
+from vo_server.adql.imagery import DATALINK, Host, Row, loaded
+from vo_server.adql.values import constant
+from vo_server.adql.wording import encoded, text
+from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.load import builtin_schemas, load_standard
+from vo_server.catalogue.obscore import collections
+from vo_server.documents.capability import Capability, Interface, Param
+from vo_server.errors import Fault, NotFoundFault, UsageFault
+from vo_server.formats import TABLEDATA, Choice, choose
+from vo_server.model.column import Table
+from vo_server.model.result import Info, Result
+from vo_server.protocols import dali, origin, wants
+from vo_server.protocols.images import looked_up
+from vo_server.protocols.refuse import in_format
+from vo_server.protocols.respond import document
+from vo_server.protocols.service import Resource, Service, Site
+from vo_server.protocols.urls import base_url
+
+STANDARD_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
+
+MOST = 200
+"""Identifiers that are answered at once; the first ones of more."""
+
+NEARBY = 1 / 3600
+"""Degrees between the centres of images of one observation, at the most."""
+
+
+@cache
+def _table() -> Table:
+    _, (table,) = load_standard(builtin_schemas() / "standard" / "datalink.toml")
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A row of the answer, its fields the columns."""
+
+    ID: str
+    access_url: str | None = None
+    service_def: str | None = None
+    error_message: str | None = None
+    description: str | None = None
+    semantics: str = "#this"
+    content_type: str | None = None
+    content_length: int | None = None
+    content_qualifier: str | None = None
+    local_semantics: str | None = None
+
+
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """One, where there are image collections."""
+    return (SERVICE,) if collections(catalogue) else ()
+
+
+async def links(request: Request, site: Site) -> Response:
+    """The links of each data set that is asked for, one after another; without an ID there are none (section 2.1)."""
+    given = await dali.parameters(request)
+    choice = _choice(request, given)
+    host = origin.host_of(site, base_url(request, site.public_url))
+    ids = list(dict.fromkeys(id.strip() for id in given.all("ID") if id.strip()))
+
+    def made() -> bytes:
+        known = loaded(site.catalogue, site.engine.rows) if ids else ()
+        rows = [link for id in ids[:MOST] for link in _of(id, known, site, host)]
+        infos = origin.infos(site, STANDARD_ID, origin.asked(request, site), (), {})
+        result = Result(_table().columns, iter([_batch(rows)]), "Links", _table().description, infos)
+        result.overflow = len(ids) > MOST
+        return b"".join(TABLEDATA.write(result))
+
+    return document(request, await anyio.to_thread.run_sync(made), choice.content_type)
+
+
+def _choice(request: Request, given: dali.Parameters) -> Choice:
+    """A VOTable, which is all that there is, under the name that was asked for or under its own (section 3.3)."""
+    request.state.choice = Choice(TABLEDATA, DATALINK)
+    asked = given.one("RESPONSEFORMAT")
+    if asked is None or asked.lower().replace(" ", "") in ("votable", DATALINK):
+        return Choice(TABLEDATA, DATALINK)
+    return choose(asked, None, TABLEDATA, (TABLEDATA,))
+
+
+def _batch(rows: Sequence[Link]) -> pa.RecordBatch:
+    columns = _table().columns
+    assert [c.name for c in columns] == [f.name for f in fields(Link)]
+    arrays = [pa.array([getattr(row, c.name) for row in rows], c.type.arrow) for c in columns]
+    return pa.record_batch(arrays, names=[c.name for c in columns])
+
+
+# ------------------------------------------------------------ what is had
+
+
+def _of(id: str, known: Sequence[Publication], site: Site, host: Host) -> Iterator[Link]:
+    """The links of one data set; a row that says why there are none, where there are none (section 3.4)."""
+    try:
+        yield from _found(id, known, site, host)
+    except Fault as fault:
+        yield Link(id, error_message=f"{fault.word}: {fault}")
+
+
+def _found(id: str, known: Sequence[Publication], site: Site, host: Host) -> Iterator[Link]:
+    if not id.lower().startswith("ivo://"):
+        raise UsageFault(f"{id[:80]!r} is no identifier of a data set", hint="obs_publisher_did of ivoa.obscore is one")
+    for publication in known:
+        name = host.image(publication, id)
+        if name is not None:
+            yield from _links(id, name, publication, site, host)
+            return
+    raise NotFoundFault("there is no such data set here")
+
+
+def _links(id: str, name: str, publication: Publication, site: Site, host: Host) -> Iterator[Link]:
+    row = Row(publication, "image")
+    position = publication.table.position
+    assert position is not None  # no images without it
+    values = (row.title, row.size, row.field(position.ra), row.field(position.dec), row.observation)
+    known = looked_up(site, row, values, wants.among(row.identifier, [name]))
+    if not known:
+        raise NotFoundFault("there is no such data set here")
+    title, length, ra, dec, observation = known[0]
+    images = row.images
+    caution = f" {images.caution}" if images.caution else ""
+    yield Link(
+        id,
+        host.file(publication) + encoded(name),
+        description=f"{title}.{caution}",
+        content_type=images.media_type,
+        content_length=length,
+        content_qualifier=f"#{images.product}",
+    )
+    for other in loaded(site.catalogue, site.engine.rows):
+        yield from _siblings(id, (publication.id, name), Row(other, "sibling"), (ra, dec, observation), site, host)
+    yield from _documents(id, publication)
+
+
+def _siblings(
+    id: str, own: tuple[str, str], row: Row, of: tuple[float, float, str], site: Site, host: Host
+) -> Iterator[Link]:
+    """The images of the same observation, in other bands or of other collections."""
+    ra, dec, observation = of
+    publication = row.publication
+    position = publication.table.position
+    assert position is not None  # no images without it
+    if row.images.observation is None:
+        return
+    pairs = (row.field(position.ra), row.field(position.dec)), (constant(ra), constant(dec))
+    centres = tuple(q.Apply(POINT, pair, POINT.result(pair)) for pair in pairs)
+    near = q.Holds(q.Apply(NEAR, (*centres, constant(NEARBY)), NEAR.result(())))
+    same = q.Compare("=", row.observation, text(observation))
+    for name, title, length in sorted(looked_up(site, row, (row.identifier, row.title, row.size), q.And((near, same)))):
+        if (publication.id, name) != own:
+            yield Link(
+                id,
+                host.file(publication) + encoded(name),
+                description=title,
+                semantics="#coderived",
+                content_type=row.images.media_type,
+                content_length=length,
+                content_qualifier=f"#{row.images.product}",
+                local_semantics="sibling",
+            )
+
+
+def _documents(id: str, publication: Publication) -> Iterator[Link]:
+    """What is to be read: of the collection, and before its numbers are trusted."""
+    said = [(publication.origin.title, publication.origin.reference_url)]
+    said += [(note.text, note.url) for note in publication.notes]
+    for what, url in said:
+        if url:
+            yield Link(id, url, description=what, semantics="#documentation", content_type="text/html")
+
+
+def refuse(request: Request, site: Site, fault: Fault) -> Response:
+    """A fault of the whole service: a VOTable (section 3.4)."""
+    return in_format(request, fault, TABLEDATA)
+
+
+def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
+    """The capability of the links (section 2.2)."""
+    params = (
+        Param("ID", "string", "Identifier of a data set, obs_publisher_did of ObsCore; may be repeated", ucd="meta.id;meta.main"),
+        Param("RESPONSEFORMAT", "string", "votable, the only one"),
+    )  # fmt: skip
+    interface = Interface(
+        f"{base}/links",
+        use="base",
+        role="std",
+        version="1.1",
+        query_types=("GET", "POST"),
+        result_type=DATALINK,
+        params=params,
+    )
+    return (Capability(STANDARD_ID, (interface,)),)
+
+
+SERVICE = Service(
+    name="datalink",
+    path="/datalink",
+    resources=(Resource("/links", links, ("GET", "POST")),),
+    refuse=refuse,
+    capabilities=capabilities,
+    catalogue=lambda site: site.catalogue,
+)
