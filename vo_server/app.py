@@ -39,7 +39,7 @@ from vo_server.jobs.files import Files
 from vo_server.jobs.store import Store
 from vo_server.jobs.watch import Watch
 from vo_server.jobs.worker import Room, Work, Worker
-from vo_server.protocols import cone, coverage, dali, datalink, examples, images, metrics, registry, sia2, tap, vosi
+from vo_server.protocols import cone, coverage, dali, datalink, examples, images, metrics, registry, sia1, sia2, tap, vosi
 from vo_server.protocols.account import Accounts, account
 from vo_server.protocols.lanes import Lanes
 from vo_server.protocols.records import Office
@@ -147,7 +147,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def _of_images(catalogue: Catalogue) -> tuple[Service, ...]:
-    protocols = (sia2, datalink, images)
+    protocols = (sia1, sia2, datalink, images)
     return tuple(service for protocol in protocols for service in protocol.services(catalogue))
 
 

@@ -389,7 +389,14 @@ STC_S = Function(
     _stc_s,
     "A polygon or a circle as a region in words.",
 )
-"""What s_region of ObsCore is made by; users do not write it."""
+LIST = Function(
+    "LIST",
+    (Parameter("value", "any", many=True),),
+    lambda arguments: Column("", types.named(f"{arguments[0].column.type} ARRAY")),
+    lambda *values: spherical.Listed(*values),
+    "Values of one type as an array.",
+)
+"""What s_region of ObsCore is made by, and arrays of SIA 1; users do not write them."""
 
 _NUMBER = _always(types.BIGINT)
 CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.Cell, "The HEALPix cell of a position.", cover.cell)

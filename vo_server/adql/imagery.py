@@ -160,6 +160,20 @@ class Row:
         return self.field(self.publication.table.identifier)
 
     @property
+    def position(self) -> tuple[q.Field, q.Field]:
+        """Right ascension and declination of the centre."""
+        position = self.publication.table.position
+        assert position is not None  # no images without it
+        return self.field(position.ra), self.field(position.dec)
+
+    @property
+    def footprint(self) -> q.Field:
+        """The outline."""
+        found = self.filled("sky", "footprint")
+        assert found is not None  # no images without it
+        return found
+
+    @property
     def title(self) -> q.Value:
         """The title of the image."""
         return self.worded(self.images.title)
@@ -203,8 +217,8 @@ class Row:
 
     def obscore(self, host: Host) -> dict[str, q.Value | None]:
         """Its values in ObsCore by the names of the columns; those that are not there are not known."""
-        images, table = self.images, self.publication.table
-        assert table.position is not None  # no images without it
+        images = self.images
+        ra, dec = self.position
         links = host.links() + encoded(host.prefix(self.publication))
         did = joined([text(host.prefix(self.publication)), self.identifier])
         bands = 1 if images.band else len(images.bands)
@@ -217,10 +231,10 @@ class Row:
             "access_url": joined([text(links), quoted(self.identifier)]),
             "access_format": text(DATALINK),
             "access_estsize": _kilobytes(self.filled("file", "size")),
-            "s_ra": self.field(table.position.ra),
-            "s_dec": self.field(table.position.dec),
+            "s_ra": ra,
+            "s_dec": dec,
             "s_fov": self.filled("sky", "fov"),
-            "s_region": _region(self.filled("sky", "footprint")),
+            "s_region": _region(self.footprint),
             "s_resolution": self.field(images.resolution) if images.resolution else None,
             "s_xel1": self.filled("header", "NAXIS1"),
             "s_xel2": self.filled("header", "NAXIS2"),
@@ -256,8 +270,8 @@ def _by(field: q.Value, values: Mapping[str, q.Value]) -> q.Value:
     return q.Case(branches, None, next(iter(values.values())).column)
 
 
-def _region(polygon: q.Field | None) -> q.Value | None:
-    return None if polygon is None else q.Apply(STC_S, (polygon,), STC_S.result((polygon,)))
+def _region(polygon: q.Field) -> q.Value:
+    return q.Apply(STC_S, (polygon,), STC_S.result((polygon,)))
 
 
 def _kilobytes(size: q.Field | None) -> q.Value | None:

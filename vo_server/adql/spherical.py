@@ -157,6 +157,17 @@ class MocTest(FunctionElement[bool]):
     inherit_cache = True
 
 
+class Listed(FunctionElement[Any]):
+    """Values as an array, which all engines say alike."""
+
+    inherit_cache = True
+
+
+@compiles(Listed)
+def _listed(clause: Listed, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"ARRAY[{', '.join(compiler.process(c, **kw) for c in clause.clauses)}]"
+
+
 class Cell(FunctionElement[int]):
     """Cell(lon, lat, order): the HEALPix number (nested) of the cell in which a position lies."""
 

@@ -41,6 +41,11 @@ def worded(template: str, field: Callable[[str], q.Field]) -> q.Value:
     return joined(found)
 
 
+def columns_of(template: str) -> list[str]:
+    """The columns in its braces."""
+    return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+
+
 def _formatted(field: q.Field, spec: str) -> q.Value:
     if not spec:
         return q.Cast(field, _TEXT)

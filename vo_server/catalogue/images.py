@@ -85,7 +85,8 @@ class Images:
 
     `product`, `subtype`, `calibration`, `observable` (o_ucd), `facility` and `instrument` are ObsCore's (1.1, sections
     4.1 and 4.2); `title` and `observation` (obs_id, the identifier where there is none) are texts with columns in
-    braces; `band`, `resolution` (arcsec) and `position_error` name columns. A collection
+    braces; `projection` is that of the coordinates (CTYPE);
+    `datasets` are what other services call the collection (ds); `band`, `resolution` (arcsec) and `position_error` name columns. A collection
     without a column of the band has all its bands in each image. `caution` is said wherever an image is offered.
     `projection` is that of the images whose rows come from a table instead of files.
     `reach` is how far (degrees) an image may reach from its centre, None where the file does not say.
@@ -99,6 +100,7 @@ class Images:
     instrument: str
     bands: tuple[Band, ...]
     media_type: str = "image/fits"
+    projection: str = "SIN"
     subtype: str | None = None
     caution: str | None = None
     projection: str | None = None
@@ -107,6 +109,7 @@ class Images:
     band: str | None = None
     resolution: str | None = None
     time: Time | None = None
+    datasets: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     fills: tuple[Fill, ...] = ()
     lookups: tuple[Lookup, ...] = ()

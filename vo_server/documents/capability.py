@@ -194,6 +194,35 @@ class ConeSearch(Details):
             add_known(entry, verb=test.verb, catalog=test.catalog, extras=test.extras)
 
 
+@dataclass(frozen=True, slots=True)
+class ImageAccess(Details):
+    """SIA 1.0 (SimpleDALRegExt 1.1 section 3.2): the largest region in degrees, and the centre of one that finds
+    something."""
+
+    xsi_type: ClassVar[str] = "sia:SimpleImageAccess"
+
+    service_type: Literal["Atlas", "Cutout", "Mosaic", "Pointed"]
+    max_region: tuple[float, float]
+    max_records: int | None = None
+    test: tuple[float, float] | None = None
+
+    @override
+    def write(self, capability: Element) -> None:
+        add(capability, "imageServiceType", self.service_type)
+        _write_pair(capability, "maxQueryRegionSize", self.max_region)
+        add_known(capability, maxRecords=self.max_records)
+        if self.test is not None:
+            entry = add(capability, "testQuery")
+            _write_pair(entry, "pos", self.test)
+            _write_pair(entry, "size", (0.1, 0.1))
+
+
+def _write_pair(parent: Element, name: str, pair: tuple[float, float]) -> None:
+    entry = add(parent, name)
+    add(entry, "long", pair[0])
+    add(entry, "lat", pair[1])
+
+
 def add_capability(parent: Element, capability: Capability) -> None:
     """A capability as a child: of VOSI's list or of a registry record."""
     kind = None if capability.details is None else capability.details.xsi_type

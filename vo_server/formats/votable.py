@@ -21,7 +21,7 @@ from vo_server.formats.format import Format
 from vo_server.formats.markup import attributes, text
 from vo_server.formats.tabledata import TableData
 from vo_server.model.column import Column
-from vo_server.model.result import Info, Result
+from vo_server.model.result import Info, Input, Result
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +100,22 @@ def _footer(status: Info | None) -> bytes:
 
 
 def _header(result: Result, marked: bool) -> bytes:
-    infos = "".join(map(_info, (OK, *result.infos)))
+    infos = "".join((*map(_info, (OK, *result.infos)), *map(_param, result.inputs)))
     begin = f'{BEGIN}{_description(result.title)}<RESOURCE type="results">\n{infos}'
     return begin.encode() + _table(result.columns, result.description, marked)
 
 
 def _info(info: Info) -> str:
     return f"<INFO{attributes(name=info.name, ucd=info.ucd, value=info.value)}>{text(info.text or '')}</INFO>\n"
+
+
+def _param(given: Input) -> str:
+    said = attributes(
+        name=given.name, datatype="char", arraysize="*", unit=given.unit, ucd=given.ucd, value=given.value
+    )
+    options = "".join(f"<OPTION{attributes(value=option)}/>" for option in given.options)
+    values = f"<VALUES>{options}</VALUES>\n" if options else ""
+    return f"<PARAM{said}>\n{_description(given.description)}{values}</PARAM>\n"
 
 
 def _description(said: str | None) -> str:

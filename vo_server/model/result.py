@@ -23,6 +23,18 @@ class Info:
     ucd: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A text that the service takes as a parameter: becomes a PARAM of a VOTable that describes it."""
+
+    name: str
+    description: str
+    value: str = ""
+    unit: str | None = None
+    ucd: str | None = None
+    options: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Result:
     """Columns and their rows.
@@ -37,6 +49,7 @@ class Result:
     title: str | None = None
     description: str | None = None
     infos: tuple[Info, ...] = ()
+    inputs: tuple[Input, ...] = ()
     overflow: bool = field(default=False, init=False)
     failure: Exception | None = field(default=None, init=False)
 

@@ -23,7 +23,7 @@ from vo_server.documents.capability import Capability, Interface, Param
 from vo_server.errors import Fault, NotFoundFault, UsageFault
 from vo_server.formats import TABLEDATA, Choice, choose
 from vo_server.model.column import Table
-from vo_server.model.result import Info, Result
+from vo_server.model.result import Result
 from vo_server.protocols import dali, origin, wants
 from vo_server.protocols.images import looked_up
 from vo_server.protocols.refuse import in_format
@@ -125,9 +125,7 @@ def _found(id: str, known: Sequence[Publication], site: Site, host: Host) -> Ite
 
 def _links(id: str, name: str, publication: Publication, site: Site, host: Host) -> Iterator[Link]:
     row = Row(publication, "image")
-    position = publication.table.position
-    assert position is not None  # no images without it
-    values = (row.title, row.size, row.field(position.ra), row.field(position.dec), row.observation)
+    values = (row.title, row.size, *row.position, row.observation)
     known = looked_up(site, row, values, wants.among(row.identifier, [name]))
     if not known:
         raise NotFoundFault("there is no such data set here")
@@ -153,11 +151,9 @@ def _siblings(
     """The images of the same observation, in other bands or of other collections."""
     ra, dec, observation = of
     publication = row.publication
-    position = publication.table.position
-    assert position is not None  # no images without it
     if row.images.observation is None:
         return
-    pairs = (row.field(position.ra), row.field(position.dec)), (constant(ra), constant(dec))
+    pairs = row.position, (constant(ra), constant(dec))
     centres = tuple(q.Apply(POINT, pair, POINT.result(pair)) for pair in pairs)
     near = q.Holds(q.Apply(NEAR, (*centres, constant(NEARBY)), NEAR.result(())))
     same = q.Compare("=", row.observation, text(observation))

@@ -71,10 +71,12 @@ def _file_name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", "_", path.rpartition("/")[2].removesuffix(GZIP))
 
 
-def looked_up(site: Site, row: Row, values: Sequence[q.Value], where: q.Condition) -> list[tuple[Any, ...]]:
+def looked_up(
+    site: Site, row: Row, values: Sequence[q.Value], where: q.Condition | None, most: int = MOST
+) -> list[tuple[Any, ...]]:
     """These values of the images of an inventory for which a condition holds, by the road of all queries."""
     outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(values))
-    made = prepared(q.Select(outputs, row.scan, where), site.engine, MOST)
+    made = prepared(q.Select(outputs, row.scan, where, top=most), site.engine, most)
     batches = site.engine.run(made.statement, made.slots, timeout=site.timeout, brief=made.brief).batches()
     return [each for batch in batches for each in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
 

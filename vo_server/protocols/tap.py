@@ -41,8 +41,8 @@ from vo_server.model.job import Job
 from vo_server.model.result import Info
 from vo_server.protocols import dali, examples, origin, uws
 from vo_server.protocols.account import account
-from vo_server.protocols.refuse import in_format
 from vo_server.protocols.origin import host_of
+from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document, stream
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.uploads import Uploads, uploads
