@@ -13,7 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engines.conftest import ENGINES, World
+from vo_server import answer
+from vo_server.adql import query as q
+from vo_server.adql.imagery import Host, Row
+from vo_server.answer import prepared
 from vo_server.catalogue.load import load_catalogue
+from vo_server.catalogue.obscore import with_obscore
 from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.engines.sky_postgres import WITHOUT_PGSPHERE
 from vo_server.engines.store import Store
@@ -21,6 +26,8 @@ from vo_server.load.database import file
 from vo_server.load.inventory.walk import Walk
 from vo_server.load.load import load
 from vo_server.load.postgres import database as postgres_sink
+from vo_server.protocols import sia1, sia2
+from vo_server.protocols.dali import Parameters
 
 FRAMES = """
 id = "frames"
@@ -230,3 +237,135 @@ def test_the_images_of_a_field(frames: Frames, place: tuple[float, float], side:
     check(frames.frames(f"1 = INTERSECTS(footprint, POLYGON({numbers}))"), apart, 1e-6)
     check(frames.frames(f"1 = CONTAINS(footprint, POLYGON({numbers}))"), theirs.min(axis=(0, 2)), 1e-6)
     check(frames.frames(f"1 = CONTAINS(POLYGON({numbers}), footprint)"), ours.min(axis=(1, 2)), 1e-6)
+
+
+# --------------------------------------------------------------- by the protocols
+
+HASTIER = settings(HASTY, max_examples=10)
+
+
+def box(ra: float, dec: float, width: float, height: float) -> np.ndarray:
+    """The corners of a region of SIA 1.0, counterclockwise: a rectangle in the plane that touches the sphere."""
+    point = vector(ra, dec)
+    a, d = np.radians(ra), np.radians(dec)
+    east = np.array([-np.sin(a), np.cos(a), 0.0])
+    north = np.array([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)])
+    x, y = (np.tan(np.radians(side) / 2) for side in (width, height))
+    corners = np.array([point + i * x * east + j * y * north for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
+    return np.asarray(corners / np.linalg.norm(corners, axis=1, keepdims=True))
+
+
+def asked(frames: Frames, query: q.Query, column: int) -> list[Any]:
+    """A column of the answer to a query that a protocol has built."""
+    made = prepared(query, frames.world.engine, 10_000)
+    batches = frames.world.engine.run(made.statement, made.slots, brief=made.brief).batches()
+    return [value for batch in batches for value in batch.column(column).to_pylist()]
+
+
+def searched(frames: Frames, **parameters: str) -> set[int]:
+    """The frames that SIA 1.0 finds."""
+    publication = frames.world.catalogue.publication("frames")
+    outputs = (q.Output("frame", Row(publication, sia1.SOURCE).identifier),)
+    query = sia1.image_query(publication, outputs, Parameters(tuple(parameters.items())), ["ALL"])
+    found = asked(frames, query, 0)
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+def found_by_obscore(frames: Frames, *parameters: tuple[str, str]) -> set[int]:
+    """The frames that SIA 2.0 finds."""
+    publication = frames.world.catalogue.publication("frames")
+    query = sia2.search(Parameters(parameters), [publication], Host("http://example.org"))
+    names = [c.name for c in query.columns]
+    return {int(did.rpartition("/")[2]) for did in asked(frames, query, names.index("obs_publisher_did"))}
+
+
+@HASTIER
+@given(place, st.sampled_from([1e-3, 0.05, 0.2, 0.7]), st.sampled_from([1e-3, 0.1, 0.4, 1.2]))
+def test_the_four_ways_of_sia(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:
+    ra, dec = place
+    said = {"POS": f"{ra!r},{dec!r}", "SIZE": f"{width},{height}"}
+    point, field = vector(ra, dec), box(ra, dec, width, height)
+    ours = np.degrees(inward(frames.corners, field))
+    theirs = np.degrees(inward(field[None], frames.corners.reshape(-1, 3))[0]).reshape(4, -1, 4)
+    near = np.where(frames.centres @ point > 0, np.inf, -1)
+    apart = np.minimum(np.minimum(ours.max(axis=2).min(axis=1), theirs.max(axis=2).min(axis=0)), near)
+    centre = np.degrees(inward(frames.corners, point[None])[:, :, 0].min(axis=1))
+    check(searched(frames, **said), apart, 1e-6)
+    check(searched(frames, INTERSECT="OVERLAPS", **said), apart, 1e-6)
+    check(searched(frames, INTERSECT="COVERS", **said), ours.min(axis=(1, 2)), 1e-6)
+    check(searched(frames, INTERSECT="ENCLOSED", **said), theirs.min(axis=(0, 2)), 1e-6)
+    check(searched(frames, INTERSECT="CENTER", **said), centre, 1e-6)
+    check(searched(frames, POS=said["POS"], SIZE="0"), centre, 1e-6)
+    assert searched(frames, POS=said["POS"], SIZE="0", INTERSECT="ENCLOSED") == set()
+    numbers = " ".join(repr(float(x)) for v in field for x in degrees(v))
+    check(found_by_obscore(frames, ("POS", f"POLYGON {numbers}")), apart, 1e-6)
+
+
+@HASTIER
+@given(place, st.sampled_from([1e-4, 0.08, 0.5]))
+def test_circles_and_places_of_sia_2(frames: Frames, place: tuple[float, float], radius: float) -> None:
+    ra, dec = place
+    point = vector(ra, dec)
+    depth = np.degrees(inward(frames.corners, point[None])[:, :, 0].min(axis=1))
+    edge = to_edges(frames.corners, point)
+    circle = ("POS", f"CIRCLE {ra!r} {dec!r} {radius}")
+    found = found_by_obscore(frames, circle)
+    check(found, radius + np.where(depth >= 0, edge, -edge), 1e-6)
+    elsewhere = ("POS", "CIRCLE 300 10 0.01")
+    assert found_by_obscore(frames, circle, elsewhere) == found
+    assert found_by_obscore(frames, elsewhere) == set()
+    assert found_by_obscore(frames, circle, ("BAND", "5.5e-7")) == found
+    assert found_by_obscore(frames, circle, ("BAND", "7e-7 +Inf")) == set()
+
+
+def degrees(v: np.ndarray) -> tuple[float, float]:
+    return float(np.degrees(np.arctan2(v[1], v[0])) % 360), float(np.degrees(np.arctan2(v[2], np.hypot(v[0], v[1]))))
+
+
+def grid(corners: np.ndarray) -> np.ndarray:
+    """Places all over each frame, its border too, 0.008 degrees apart: shape (n, 1369, 3)."""
+    x, y = (share.reshape(-1)[:, None, None] for share in np.meshgrid(np.linspace(0, 1, 37), np.linspace(0, 1, 37)))
+    a, b, c, d = (corners[:, n] for n in range(4))
+    made = (1 - x) * (1 - y) * a + x * (1 - y) * b + x * y * c + (1 - x) * y * d
+    return np.asarray((made / np.linalg.norm(made, axis=-1, keepdims=True)).transpose(1, 0, 2))
+
+
+@HASTIER
+@given(place, st.sampled_from([0.05, 0.5, 40.0, 359.0]), st.sampled_from([0.05, 0.6]))
+def test_ranges_of_sia_2(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:
+    """A frame is found if a place in it is in the range, and not if none is in a range that is a little larger."""
+    ra, dec = place
+    low, high = max(dec - height / 2, -90.0), min(dec + height / 2, 90.0)
+    west, east = (ra - width / 2) % 360, (ra + width / 2) % 360
+    found = found_by_obscore(frames, ("POS", f"RANGE {west!r} {east!r} {low!r} {high!r}"))
+    places = grid(frames.corners)
+    lon, lat = np.degrees(np.arctan2(places[..., 1], places[..., 0])), np.degrees(np.arcsin(places[..., 2]))
+    away = np.abs((lon - ra + 180) % 360 - 180) - width / 2
+
+    def inside(by: float) -> set[int]:
+        margin = by / np.maximum(np.cos(np.radians(lat)), 1e-9)
+        hit = (lat >= low - by) & (lat <= high + by) & (away <= np.minimum(margin, 180))
+        return set(np.flatnonzero(hit.any(axis=1)))
+
+    assert inside(-1e-6) <= found <= inside(0.02)
+
+
+def test_open_ranges(frames: Frames) -> None:
+    everything = set(range(len(frames.corners)))
+    assert found_by_obscore(frames, ("POS", "RANGE -Inf +Inf -Inf +Inf")) == everything
+    north = found_by_obscore(frames, ("POS", "RANGE 0 360 -0.0 +Inf"))
+    assert north == set(np.flatnonzero((grid(frames.corners)[..., 2] >= 0).any(axis=1)))
+    assert found_by_obscore(frames) == everything
+
+
+def test_obscore_reads_of_the_index_what_it_must(frames: Frames) -> None:
+    """A condition on the region bounds the index of the inventory behind it."""
+    text = "SELECT obs_id FROM ivoa.obscore WHERE 1 = INTERSECTS(s_region, CIRCLE(10, 20, 0.01))"
+    catalogue = with_obscore(frames.world.catalogue)
+    meant = answer.asked(answer.meaning(text, catalogue), catalogue, frames.world.engine, Host("http://example.org"))
+    made = prepared(meant.query, frames.world.engine, 100)
+    assert made.expected == 0
+    assert made.light
+    found = {int(row) for row in asked(frames, meant.query, 0)}
+    assert found == frames.frames("1 = INTERSECTS(footprint, CIRCLE(10, 20, 0.01))") != set()

@@ -160,6 +160,13 @@ class Row:
         return self.field(self.publication.table.identifier)
 
     @property
+    def name(self) -> q.Value:
+        """The same as a text, which identifiers and URLs are made from."""
+        identifier = self.identifier
+        is_text = identifier.column.type.family == "text"
+        return identifier if is_text else q.Cast(identifier, Column("", types.VARCHAR))
+
+    @property
     def position(self) -> tuple[q.Field, q.Field]:
         """Right ascension and declination of the centre."""
         position = self.publication.table.position
@@ -181,7 +188,7 @@ class Row:
     @property
     def observation(self) -> q.Value:
         """The name of the observation."""
-        return self.worded(self.images.observation) if self.images.observation else self.identifier
+        return self.worded(self.images.observation) if self.images.observation else self.name
 
     @property
     def size(self) -> q.Value:
@@ -209,7 +216,7 @@ class Row:
 
     def url(self, host: Host) -> q.Value:
         """Where its file is had."""
-        return joined([text(host.file(self.publication)), quoted(self.identifier)])
+        return joined([text(host.file(self.publication)), quoted(self.name)])
 
     def direct(self, host: Host) -> dict[str, q.Value | None]:
         """What of ObsCore is another thing where it leads to the file."""
@@ -220,7 +227,7 @@ class Row:
         images = self.images
         ra, dec = self.position
         links = host.links() + encoded(host.prefix(self.publication))
-        did = joined([text(host.prefix(self.publication)), self.identifier])
+        did = joined([text(host.prefix(self.publication)), self.name])
         bands = 1 if images.band else len(images.bands)
         return {
             "dataproduct_type": text(images.product),
@@ -228,7 +235,7 @@ class Row:
             "obs_collection": text(images.collection),
             "obs_id": self.observation,
             "obs_publisher_did": did,
-            "access_url": joined([text(links), quoted(self.identifier)]),
+            "access_url": joined([text(links), quoted(self.name)]),
             "access_format": text(DATALINK),
             "access_estsize": _kilobytes(self.filled("file", "size")),
             "s_ra": ra,

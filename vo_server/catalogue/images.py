@@ -85,11 +85,11 @@ class Images:
 
     `product`, `subtype`, `calibration`, `observable` (o_ucd), `facility` and `instrument` are ObsCore's (1.1, sections
     4.1 and 4.2); `title` and `observation` (obs_id, the identifier where there is none) are texts with columns in
-    braces; `projection` is that of the coordinates (CTYPE);
-    `datasets` are what other services call the collection (ds); `band`, `resolution` (arcsec) and `position_error` name columns. A collection
-    without a column of the band has all its bands in each image. `caution` is said wherever an image is offered.
-    `projection` is that of the images whose rows come from a table instead of files.
-    `reach` is how far (degrees) an image may reach from its centre, None where the file does not say.
+    braces; `projection` is that of the coordinates (CTYPE), for SIA and for rows that come from a table instead of
+    files; `datasets` are what other services call the collection (ds); `band`, `resolution` (arcsec) and
+    `position_error` name columns. A collection without a column of the band has all its bands in each image. `caution`
+    is said wherever an image is offered. `reach` is how far (degrees) an image may reach from its centre, None where
+    the file does not say.
     """
 
     collection: str
@@ -100,7 +100,6 @@ class Images:
     instrument: str
     bands: tuple[Band, ...]
     media_type: str = "image/fits"
-    projection: str = "SIN"
     subtype: str | None = None
     caution: str | None = None
     projection: str | None = None

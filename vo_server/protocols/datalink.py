@@ -19,7 +19,7 @@ from vo_server.adql.wording import encoded, text
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.load import builtin_schemas, load_standard
 from vo_server.catalogue.obscore import collections
-from vo_server.documents.capability import Capability, Interface, Param
+from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import Fault, NotFoundFault, UsageFault
 from vo_server.formats import TABLEDATA, Choice, choose
 from vo_server.model.column import Table
@@ -126,7 +126,7 @@ def _found(id: str, known: Sequence[Publication], site: Site, host: Host) -> Ite
 def _links(id: str, name: str, publication: Publication, site: Site, host: Host) -> Iterator[Link]:
     row = Row(publication, "image")
     values = (row.title, row.size, *row.position, row.observation)
-    known = looked_up(site, row, values, wants.among(row.identifier, [name]))
+    known = looked_up(site, row, values, wants.among(row.name, [name]))
     if not known:
         raise NotFoundFault("there is no such data set here")
     title, length, ra, dec, observation = known[0]
@@ -157,7 +157,7 @@ def _siblings(
     centres = tuple(q.Apply(POINT, pair, POINT.result(pair)) for pair in pairs)
     near = q.Holds(q.Apply(NEAR, (*centres, constant(NEARBY)), NEAR.result(())))
     same = q.Compare("=", row.observation, text(observation))
-    for name, title, length in sorted(looked_up(site, row, (row.identifier, row.title, row.size), q.And((near, same)))):
+    for name, title, length in sorted(looked_up(site, row, (row.name, row.title, row.size), q.And((near, same)))):
         if (publication.id, name) != own:
             yield Link(
                 id,
@@ -187,18 +187,13 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
     """The capability of the links (section 2.2)."""
-    params = (
-        Param("ID", "string", "Identifier of a data set, obs_publisher_did of ObsCore; may be repeated", ucd="meta.id;meta.main"),
-        Param("RESPONSEFORMAT", "string", "votable, the only one"),
-    )  # fmt: skip
     interface = Interface(
         f"{base}/links",
         use="base",
         role="std",
         version="1.1",
-        query_types=("GET", "POST"),
+        query_types=("GET",),
         result_type=DATALINK,
-        params=params,
     )
     return (Capability(STANDARD_ID, (interface,)),)
 

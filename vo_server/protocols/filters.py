@@ -1,5 +1,5 @@
-"""By what else images of a collection are looked for than by their place: night, scan, band, name, under the names that
-the catalogue file knows for the columns, those of the services of 2MASS at IRSA among them (ds, band, hem, date, ...)."""
+"""By what else images of a collection are looked for than by their place: night, scan, band, name, under all names that
+the catalogue file knows for the columns, those of the services of 2MASS at IRSA among them (ds, band, hem, date)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The files of the image collections, /images/COLLECTION/IMAGE, by the inventory alone: what a client names is looked up
-there, and the inventory says which file it is."""
+"""The files of the image collections, /images/COLLECTION/IMAGE, by the inventory alone: what a client names is looked
+up there, and the inventory says which file it is."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def image(request: Request, site: Site) -> Response:
         row = Row(publication, "image")
         path = row.filled("file", "path")
         assert path is not None  # no collection without it
-        known = looked_up(site, row, (path,), wants.among(row.identifier, [name]))
+        known = looked_up(site, row, (path,), wants.among(row.name, [name]))
         if not known:
             raise NotFoundFault(f"there is no image {name!r} in {publication.id}")
         file = str(known[0][0])

@@ -147,8 +147,8 @@ def _pair(given: dali.Parameters, name: str, such: str, alone: bool) -> tuple[fl
 def _met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: Shape) -> q.Condition:
     """How an image goes with the region."""
     mode = (given.one("INTERSECT") or "OVERLAPS").upper()
-    image, there = row.footprint, q.Constant(regions.worded_all([region]), Column("", types.REGION))
-    middle = _point(constant(centre[0]), constant(centre[1]))
+    image, middle = row.footprint, _point(constant(centre[0]), constant(centre[1]))
+    there = middle if region[0] == "point" else q.Constant(regions.worded_all([region]), Column("", types.REGION))
     pairs: dict[str, tuple[Function, q.Value, q.Value]] = {
         "COVERS": (CONTAINS, there, image),
         "ENCLOSED": (CONTAINS, image, there),
@@ -224,13 +224,13 @@ def inputs(publication: Publication) -> tuple[Input, ...]:
     assert publication.images is not None
     formats = ("ALL", "METADATA", publication.images.media_type)
     return (
-        Input("INPUT:POS", "Right ascension and declination of the centre, ICRS: 266.4,-29.0", unit="deg", ucd="pos.eq"),
+        Input("INPUT:POS", "Right ascension and declination of the centre, ICRS", unit="deg", ucd="pos.eq"),
         Input("INPUT:SIZE", "Width and, after a comma, height of the region", value="0.1", unit="deg"),
         Input("INPUT:FORMAT", "Media types of the images", value="ALL", options=formats),
         Input("INPUT:INTERSECT", "How images go with the region", value="OVERLAPS", options=MODES),
         Input("INPUT:VERB", "How many columns", value="2", options=("0", "1", "2", "3")),
         *(Input(f"INPUT:{name.upper()}", said) for name, said in Filters(publication).described()),
-    )  # fmt: skip
+    )
 
 
 def capabilities(publication: Publication, site: Site, base: str) -> tuple[Capability, ...]:

@@ -6,8 +6,6 @@ A search is a query to ivoa.obscore, built here by hand, and walks the same road
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import anyio
 from starlette.requests import Request
@@ -21,7 +19,7 @@ from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.images import PRODUCTS
 from vo_server.catalogue.obscore import collections, obscore
 from vo_server.catalogue.similar import similar
-from vo_server.documents.capability import Capability, Interface, Param
+from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import Fault, UsageFault
 from vo_server.formats import TABLEDATA
 from vo_server.protocols import dali, origin, wants
@@ -69,9 +67,9 @@ def search(given: dali.Parameters, known: Sequence[Publication], host: Host) -> 
     Raises UsageFault for a value that is none of its parameter.
     """
     conditions = [
-        wants.either([wanted.condition(wanted.name, value) for value in values])
-        for wanted in WANTED
-        if (values := _values(given, wanted.name))
+        wants.either([condition(name, value) for value in values])
+        for name, condition in WANTED.items()
+        if (values := _values(given, name))
     ]
     named = _values(given, "COLLECTION")
     _check_collections(named, known)
@@ -120,24 +118,12 @@ def _branches(known: Sequence[Publication], ids: Sequence[str], formats: Sequenc
 
 def _by_id(publication: Publication, ids: Sequence[str], host: Host) -> Callable[[Row], q.Condition] | None:
     names = [name for id in ids if (name := host.image(publication, id)) is not None]
-    return (lambda row: wants.among(row.identifier, names)) if names else None
+    return (lambda row: wants.among(row.name, names)) if names else None
 
 
 # --------------------------------------------------------------- parameters
 
 Condition = Callable[[str, str], q.Condition]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A parameter, and the condition that one of its values is, for its name and the value."""
-
-    name: str
-    condition: Condition
-    description: str
-    unit: str | None = None
-    ucd: str | None = None
-    datatype: Literal["string", "real", "integer"] = "string"
 
 
 def _place(name: str, said: str) -> q.Condition:
@@ -171,29 +157,24 @@ def _polarisation(name: str, said: str) -> q.Condition:
     return q.Like(column("pol_states"), text(f"%/{said}/%"))
 
 
-WANTED = (
-    Wanted("POS", _place, "CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat ..., ICRS: it meets the image", "deg", "pos.outline;obs.field"),
-    Wanted("BAND", _interval("em_min", "em_max", " in m"), "Wavelength, or two, in vacuum", "m", "em.wl"),
-    Wanted("TIME", _interval("t_min", "t_max", " as MJD"), "Time, or two, as MJD", "d", "time.interval"),
-    Wanted("POL", _polarisation, "Polarisation", ucd="meta.code;phys.polarization"),
-    Wanted("FOV", _interval("s_fov", "s_fov", " in degrees"), "Diameter of the image", "deg", "phys.angSize;instr.fov"),
-    Wanted("SPATRES", _interval("s_resolution", "s_resolution", " in arcsec"), "Width of a star", "arcsec", "pos.angResolution"),
-    Wanted("SPECRP", _interval("em_res_power", "em_res_power", ""), "Wavelength over the width of the band", ucd="spect.resolution"),
-    Wanted("EXPTIME", _interval("t_exptime", "t_exptime", " in s"), "Time of exposure", "s", "time.duration;obs.exposure"),
-    Wanted("TIMERES", _interval("t_resolution", "t_resolution", " in s"), "Resolution in time", "s", "time.resolution"),
-    Wanted("FACILITY", _text("facility_name"), "Observatory or survey", ucd="meta.id;instr.tel"),
-    Wanted("INSTRUMENT", _text("instrument_name"), "Instrument", ucd="meta.id;instr"),
-    Wanted("DPTYPE", _product, "image or cube", ucd="meta.code.class"),
-    Wanted("CALIB", _level, "Level of calibration, 0 to 4", ucd="meta.code;obs.calib", datatype="integer"),
-    Wanted("TARGET", _text("target_name"), "Name of the object that was aimed at", ucd="meta.id;src"),
-)  # fmt: skip
-_FURTHER = (
-    Param("COLLECTION", "string", "Name of the collection", ucd="meta.id"),
-    Param("ID", "string", "Identifier of the data set, obs_publisher_did", ucd="meta.ref.ivoid"),
-    Param("FORMAT", "string", "Media type of what access_url leads to; that of the files leads to these", ucd="meta.code.mime"),
-    Param("MAXREC", "integer", "Rows at the most"),
-    Param("RESPONSEFORMAT", "string", "Format of the answer"),
-)  # fmt: skip
+WANTED: dict[str, Condition] = {
+    "POS": _place,
+    "BAND": _interval("em_min", "em_max", " in m"),
+    "TIME": _interval("t_min", "t_max", " as MJD"),
+    "POL": _polarisation,
+    "FOV": _interval("s_fov", "s_fov", " in degrees"),
+    "SPATRES": _interval("s_resolution", "s_resolution", " in arcsec"),
+    "SPECRP": _interval("em_res_power", "em_res_power", ""),
+    "EXPTIME": _interval("t_exptime", "t_exptime", " in s"),
+    "TIMERES": _interval("t_resolution", "t_resolution", " in s"),
+    "FACILITY": _text("facility_name"),
+    "INSTRUMENT": _text("instrument_name"),
+    "DPTYPE": _product,
+    "CALIB": _level,
+    "TARGET": _text("target_name"),
+}
+"""The condition that a value of each parameter is, for its name and the value. COLLECTION, ID and FORMAT say which
+inventories are asked, too."""
 
 
 def refuse(request: Request, site: Site, fault: Fault) -> Response:
@@ -202,16 +183,14 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
-    """The capability of the search (section 2.3)."""
-    params = (*(Param(w.name, w.datatype, w.description, w.unit, w.ucd) for w in WANTED), *_FURTHER)
+    """The capability of the search (section 2.3), without parameters and POST, at which pyvo would complain."""
     interface = Interface(
         f"{base}/query",
         use="base",
         role="std",
         version="2.0",
-        query_types=("GET", "POST"),
+        query_types=("GET",),
         result_type="application/x-votable+xml",
-        params=params,
     )
     return (Capability(STANDARD_ID, (interface,)),)
 

@@ -42,7 +42,7 @@ def values(row: Row, host: Host) -> dict[str, q.Value]:
         "mjd": row.times(0, 0),
         "frame": text("ICRS"),
         "equinox": constant(2000.0),
-        "proj": text(images.projection),
+        "proj": text(images.projection) if images.projection else None,
         "crpix": _list(row, ("CRPIX1", "CRPIX2"), _DOUBLE),
         "crval": _list(row, ("CRVAL1", "CRVAL2"), _DOUBLE),
         "cd": _matrix(row),

@@ -5,6 +5,7 @@ The sides along a parallel are no great circles: they are followed by short ones
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -32,7 +33,7 @@ def between(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[Shape, 
     if width == 0 or lat1 == lat2:
         raise BadShape("a range must have an area")
     ends = np.linspace(lon1, lon1 + width, ceil(width / SLICE) + 1)
-    return tuple(_slice(a, b, lat1, lat2) for a, b in zip(ends[:-1], ends[1:], strict=True))
+    return tuple(_slice(a, b, lat1, lat2) for a, b in pairwise(ends))
 
 
 def _slice(lon1: float, lon2: float, lat1: float, lat2: float) -> Shape:
