@@ -267,11 +267,11 @@ def test_pyvo_sia2(server: Any) -> None:
     assert len(found) == 1
     assert found[0].access_format == "application/x-votable+xml;content=datalink"
     (links,) = found.iter_datalinks()
-    this = next(links.bysemantics("#this"))
+    (this,) = (link for link in links if link["semantics"] == "#this")  # bysemantics asks the internet
     assert this.content_type == "image/fits"
     with fits.open(io.BytesIO(httpx.get(this.access_url).content)) as held:
         assert held[0].header["FILTER"] == "k"
-    assert len(list(links.bysemantics("#coderived"))) == 2
+    assert [link["semantics"] for link in links].count("#coderived") == 2
 
 
 # ------------------------------------------------------------------- ObsCore
@@ -292,8 +292,9 @@ def test_the_columns_of_obscore(ask: Any, votable: Any, shared: Path) -> None:
 
 def test_obscore_agrees_with_the_inventory(ask: Any) -> None:
     joined = ask(
-        "SELECT o.s_fov - a.fov AS d, o.access_estsize, a.f_size, o.t_min, o.t_max, a.jdate, o.obs_title, a.band, o.s_ra"
-        " FROM ivoa.obscore AS o JOIN twomass.atlas AS a ON o.obs_publisher_did = 'ivo://unregistered/~?atlas/' || a.image"
+        "SELECT o.s_fov - a.fov AS d, o.access_estsize, a.f_size, o.t_min, o.t_max, a.jdate, o.obs_title, a.band"
+        " FROM ivoa.obscore AS o JOIN twomass.atlas AS a"
+        " ON o.obs_publisher_did = 'ivo://unregistered/~?atlas/' || a.image"
         " WHERE AREA(o.s_region) BETWEEN 0.999 * AREA(a.footprint) AND 1.001 * AREA(a.footprint)",
         RESPONSEFORMAT="csv",
     )

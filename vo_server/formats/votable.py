@@ -110,9 +110,9 @@ def _info(info: Info) -> str:
 
 
 def _param(given: Input) -> str:
-    said = attributes(
-        name=given.name, datatype="char", arraysize="*", unit=given.unit, ucd=given.ucd, value=given.value
-    )
+    (id,) = identifiers([given.name])
+    kind = {"ID": id, "name": given.name, "datatype": "char", "arraysize": "*"}
+    said = attributes(**kind, unit=given.unit, ucd=given.ucd, value=given.value)
     options = "".join(f"<OPTION{attributes(value=option)}/>" for option in given.options)
     values = f"<VALUES>{options}</VALUES>\n" if options else ""
     return f"<PARAM{said}>\n{_description(given.description)}{values}</PARAM>\n"
