@@ -432,7 +432,7 @@ def test_the_sample_of_sia1_finds_something(client: httpx.Client) -> None:
 ANSWERS = {
     "SIA 1": ("sia1/atlas", {**PLACE, "VERB": "3"}),
     "SIA 1 of cubes": ("sia1/stamps", {"POS": "129.1,19.7", "SIZE": "2", "VERB": "3"}),
-    "SIA 1 in BINARY2": ("sia1/atlas", {**PLACE, "RESPONSEFORMAT": "votable/b2"}),
+    "SIA 1 in BINARY2": ("sia1/atlas", {**PLACE, "VERB": "1", "RESPONSEFORMAT": "votable/b2"}),
     "metadata of SIA 1": ("sia1/atlas", {"FORMAT": "METADATA"}),
     "mistake in SIA 1": ("sia1/atlas", {"POS": "x"}),
     "SIA 2": ("sia2/query", {"POS": CIRCLE}),
