@@ -26,9 +26,8 @@ from vo_server import __version__
 from vo_server.adql.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.catalogue.obscore import with_obscore
-from vo_server.catalogue.stamps import Stamps
 from vo_server.catalogue.obscore import collections, with_obscore
+from vo_server.catalogue.stamps import Stamps
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
 from vo_server.engines import Opening, open_engine
 from vo_server.engines.database import Limits
@@ -39,7 +38,20 @@ from vo_server.jobs.files import Files
 from vo_server.jobs.store import Store
 from vo_server.jobs.watch import Watch
 from vo_server.jobs.worker import Room, Work, Worker
-from vo_server.protocols import cone, coverage, dali, datalink, examples, images, metrics, registry, sia1, sia2, tap, vosi
+from vo_server.protocols import (
+    cone,
+    coverage,
+    dali,
+    datalink,
+    examples,
+    images,
+    metrics,
+    registry,
+    sia1,
+    sia2,
+    tap,
+    vosi,
+)
 from vo_server.protocols.account import Accounts, account
 from vo_server.protocols.lanes import Lanes
 from vo_server.protocols.records import Office

@@ -86,6 +86,4 @@ SERVICE = Service(
     path="/images",
     resources=(Resource("/{collection}/{image}", image),),
     refuse=plainly,
-    capabilities=lambda site, base: (),
-    catalogue=lambda site: site.catalogue,
 )

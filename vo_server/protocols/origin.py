@@ -73,4 +73,4 @@ def _of(origin: Origin) -> Iterator[Info]:
 
 def host_of(site: Site, base: str) -> Host:
     """Who serves the images, under a base URL of the server."""
-    return Host(base, site.ivoid.removeprefix("ivo://").partition("/")[0])
+    return Host(base, site.authority)
