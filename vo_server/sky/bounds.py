@@ -1,6 +1,7 @@
 """Parts of the sky between two longitudes and two latitudes (DALI 1.2 section 3.3: range), as polygons.
 
-The sides along a parallel are no great circles: they are followed by short ones, which leave it by 0.05 arcsec at most.
+The sides along a parallel are no great circles: they are followed by short ones, which leave it by 0.05 arcsec at most
+where the range is no wider than 10 degrees, and by 1.5 arcsec where it is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 from vo_server.sky.shapes import BadShape, Shape
 
 STEP = 0.1
-"""Degrees between the vertices along a parallel."""
+"""Degrees between the vertices along a parallel, of which a side has no more than MOST."""
+
+MOST = 100
 
 SLICE, TALL = 60.0, 30.0
 """Degrees of longitude that a polygon has at most, and of latitude between its vertices: it is the smaller of two parts
@@ -51,5 +54,5 @@ def _along(lon1: float, lon2: float, lat: float) -> list[tuple[float, float]]:
     """The vertices of a side; at a pole it is a point, on the equator a great circle."""
     if abs(lat) == 90:
         return [(lon1, lat)]
-    count = 1 if lat == 0 else ceil(abs(lon2 - lon1) / STEP)
+    count = 1 if lat == 0 else min(ceil(abs(lon2 - lon1) / STEP), MOST)
     return [(float(lon), lat) for lon in np.linspace(lon1, lon2, count + 1)]
