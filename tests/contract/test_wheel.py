@@ -52,4 +52,4 @@ def test_what_is_unpacked_runs_without_the_checkout(wheel: Path, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     where, tables = done.stdout.splitlines()
     assert where.startswith(str(tmp_path))
-    assert tables.split()[:2] == ["twomass.psc", "twomass.xsc"]
+    assert {"twomass.psc", "twomass.xsc"} <= set(tables.split())

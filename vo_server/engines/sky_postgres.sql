@@ -497,7 +497,7 @@ BEGIN
             END IF;
             name := word;
             numbers := '{}';
-        ELSIF word ~ '^[-+]?(\d+\.?\d*|\.\d+)(E[-+]?\d{1,2})?$' THEN
+        ELSIF word ~ '^[-+]?(\d+\.?\d*|\.\d+)(E[-+]?\d{1,2}|E-[12]\d\d)?$' THEN
             IF name IS NULL THEN
                 RETURN NULL;
             END IF;

@@ -20,7 +20,7 @@ MOST = 100
 
 SLICE, TALL = 60.0, 30.0
 """Degrees of longitude that a polygon has at most, and of latitude between its vertices: it is the smaller of two parts
-of the sky."""
+of the sky. Nor does it reach from far south to far north, as what holds both poles lies in no hemisphere."""
 
 
 def between(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[Shape, ...]:
@@ -36,7 +36,8 @@ def between(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[Shape, 
     if width == 0 or lat1 == lat2:
         raise BadShape("a range must have an area")
     ends = np.linspace(lon1, lon1 + width, ceil(width / SLICE) + 1)
-    return tuple(_slice(a, b, lat1, lat2) for a, b in pairwise(ends))
+    heights = (lat1, lat2) if lat2 - lat1 <= 90 else (lat1, 0.0, lat2)
+    return tuple(_slice(a, b, low, high) for a, b in pairwise(ends) for low, high in pairwise(heights))
 
 
 def _slice(lon1: float, lon2: float, lat1: float, lat2: float) -> Shape:
