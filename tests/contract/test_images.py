@@ -294,7 +294,7 @@ def test_obscore_agrees_with_the_inventory(ask: Any) -> None:
     joined = ask(
         "SELECT o.s_fov - a.fov AS d, o.access_estsize, a.f_size, o.t_min, o.t_max, a.jdate, o.obs_title, a.band"
         " FROM ivoa.obscore AS o JOIN twomass.atlas AS a"
-        " ON o.obs_publisher_did = 'ivo://unregistered/~?atlas/' || a.image"
+        " ON o.obs_publisher_did = 'ivo://unregistered.invalid/~?atlas/' || a.image"
         " WHERE AREA(o.s_region) BETWEEN 0.999 * AREA(a.footprint) AND 1.001 * AREA(a.footprint)",
         RESPONSEFORMAT="csv",
     )
@@ -334,8 +334,13 @@ def links(client: httpx.Client, votable: Any, *ids: str) -> Any:
 def test_links(client: httpx.Client, votable: Any) -> None:
     first, *_ = sia2(client, ("COLLECTION", ATLAS), ("POS", CIRCLE), ("BAND", "2.159e-6"))
     did = first["obs_publisher_did"]
-    table = links(client, votable, "nothing", did, "ivo://unregistered/~?atlas/none", "ivo://elsewhere/x")
-    assert list(dict.fromkeys(table["ID"])) == ["nothing", did, "ivo://unregistered/~?atlas/none", "ivo://elsewhere/x"]
+    table = links(client, votable, "nothing", did, "ivo://unregistered.invalid/~?atlas/none", "ivo://elsewhere/x")
+    assert list(dict.fromkeys(table["ID"])) == [
+        "nothing",
+        did,
+        "ivo://unregistered.invalid/~?atlas/none",
+        "ivo://elsewhere/x",
+    ]
     errors = {row["ID"]: row["error_message"] for row in table if row["error_message"]}
     assert [e.partition(":")[0] for e in errors.values()] == ["UsageFault", "NotFoundFault", "NotFoundFault"]
     mine = [row for row in table if row["ID"] == did]

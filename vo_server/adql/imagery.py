@@ -14,7 +14,7 @@ from vo_server.adql import query as q
 from vo_server.adql.functions import STC_S
 from vo_server.adql.values import arithmetic, constant
 from vo_server.adql.wording import encoded, joined, quoted, text, worded
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Publication
 from vo_server.catalogue.images import CLOCKS, Band, Images
 from vo_server.catalogue.obscore import collections, obscore
 from vo_server.errors import UsageFault
@@ -49,7 +49,7 @@ class Host:
 
     def prefix(self, publication: Publication) -> str:
         """What the identifiers of a collection's data sets begin with; that of the image follows."""
-        return f"ivo://{self.authority or 'unregistered'}/~?{publication.id}/"
+        return f"ivo://{self.authority or UNREGISTERED}/~?{publication.id}/"
 
     def links(self) -> str:
         """What the URLs of the links begin with; the identifier of the data set follows."""

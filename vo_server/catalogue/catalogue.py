@@ -13,6 +13,10 @@ from difflib import get_close_matches
 from vo_server.catalogue.images import Images
 from vo_server.model.column import Table
 
+UNREGISTERED = "unregistered.invalid"
+"""The authority of a server that has none. Nobody can own it (RFC 6761 section 6.4), and its records are inactive: they
+can be harvested and looked at, and no registry that keeps to the rules shows them."""
+
 UPLOADS = "TAP_UPLOAD"
 """The schema of tables that come with a query (TAP 1.1 section 2.7.6)."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
-from vo_server.catalogue.catalogue import Catalogue, Origin, Publication
+from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Origin, Publication
 from vo_server.catalogue.load import SHORT_NAME
 from vo_server.documents.capability import Capability, Interface
 from vo_server.documents.voresource import (
@@ -36,10 +36,6 @@ from vo_server.sky import footprint
 
 PATH = "/oai"
 HARVEST_ID = "ivo://ivoa.net/std/Registry"
-UNREGISTERED = "unregistered.invalid"
-"""The authority of a server that has none. Nobody can own it (RFC 6761 section 6.4), and its records are inactive: they
-can be harvested and looked at, and no registry that keeps to the rules shows them."""
-
 AUXILIARY = {
     "ivo://ivoa.net/std/TAP": "ivo://ivoa.net/std/TAP#aux",
     "ivo://ivoa.net/std/SIA#query-2.0": "ivo://ivoa.net/std/SIA#query-aux-2.0",

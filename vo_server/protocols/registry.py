@@ -16,6 +16,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from vo_server.catalogue.catalogue import UNREGISTERED
 from vo_server.catalogue.stamps import Stamp, Stamps
 from vo_server.documents import oai
 from vo_server.documents.elements import MEDIA_TYPE, Element, serialised
@@ -24,7 +25,7 @@ from vo_server.documents.voresource import Resource as Record
 from vo_server.errors import Fault, UsageFault
 from vo_server.protocols import dali, harvesting
 from vo_server.protocols.harvesting import Refused, arguments
-from vo_server.protocols.records import PATH, UNREGISTERED, Held, Office, harvest, held, records
+from vo_server.protocols.records import PATH, Held, Office, harvest, held, records
 from vo_server.protocols.refuse import as_text
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Resource, Service, Site
