@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import re
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -47,17 +45,8 @@ def http(server: Any) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def untidy() -> Iterator[None]:
-    """What pyvo leaves open is found here, and not in a test of another file."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-@pytest.fixture
-def tap(server: Any, untidy: None) -> TAPService:
+@pytest.fixture(scope="module")
+def tap(server: Any) -> TAPService:
     return TAPService(f"{server.url}/tap")
 
 
@@ -599,7 +588,7 @@ def test_stilts_takes_up_a_job(http: httpx.Client, stilts: Callable[..., str]) -
     assert http.get(job).status_code == 404
 
 
-def test_over_postgresql(sky: Path, serving: Any, postgresql: str, untidy: None) -> None:
+def test_over_postgresql(sky: Path, serving: Any, postgresql: str) -> None:
     """Two servers share the jobs: what one takes in, the worker of the other runs."""
     pytest.importorskip("psycopg")
     with (
