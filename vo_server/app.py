@@ -29,7 +29,7 @@ from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.obscore import collections, with_obscore
 from vo_server.catalogue.stamps import Stamps
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
-from vo_server.engines import Opening, open_engine
+from vo_server.engines import Opening, kind_of, open_engine
 from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
@@ -113,7 +113,7 @@ def site_of(settings: Settings) -> Site:
         roots={p.id: image_root(settings, p.id) for p in collections(catalogue)},
         upload_limit=settings.upload_limit,
         upload_hosts=tuple(settings.upload_hosts.lower().split()),
-        lanes=Lanes(settings.queries, settings.queue, settings.timeout),
+        lanes=Lanes(kind_of(settings.engine).at_once, settings.queries, settings.queue, settings.timeout),
     )
 
 

@@ -1,4 +1,4 @@
-"""Other processes of this machine."""
+"""Processes and processors of this machine."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def alive(pid: int) -> bool:
             os.kill(pid, 0)
         return True
     return False
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

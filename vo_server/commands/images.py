@@ -16,7 +16,7 @@ from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.engines.engine import Engine
 from vo_server.load.inventory.headers import Told
 from vo_server.load.inventory.walk import Walk
-from vo_server.load.load import processors
+from vo_server.processes import processors
 from vo_server.settings import Settings, image_root
 
 ALL = 1 << 40

@@ -15,8 +15,9 @@ from vo_server.engines.engine import Engine
 from vo_server.engines.postgres import PostgresEngine
 from vo_server.engines.store import Store
 from vo_server.errors import UsageFault
+from vo_server.processes import processors
 
-__all__ = ["ENGINES", "Kind", "Opening", "open_engine", "scheme"]
+__all__ = ["ENGINES", "Kind", "Opening", "kind_of", "open_engine", "scheme"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,12 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """An engine that can be chosen; the embedded one goes by the empty scheme."""
+    """An engine that can be chosen; the embedded one goes by the empty scheme. `at_once` is how many short queries of
+    one process it answers at a time: more than that and each only takes longer."""
 
     schemes: tuple[str, ...]
     open: Callable[[Opening], Engine]
+    at_once: int
 
 
 def _duckdb(given: Opening) -> Engine:
@@ -48,8 +51,8 @@ def _postgres(given: Opening) -> Engine:
 
 
 ENGINES = (
-    Kind(("",), _duckdb),
-    Kind(("postgresql", "postgres"), _postgres),
+    Kind(("",), _duckdb, max(2, processors())),
+    Kind(("postgresql", "postgres"), _postgres, max(8, 2 * processors())),
 )
 
 
@@ -58,11 +61,19 @@ def open_engine(given: Opening) -> Engine:
 
     Raises UsageFault for one that is not known.
     """
+    return kind_of(given.url).open(given)
+
+
+def kind_of(url: str) -> Kind:
+    """The kind of engine that a URL names.
+
+    Raises UsageFault for one that is not known.
+    """
     for kind in ENGINES:
-        if scheme(given.url) in kind.schemes:
-            return kind.open(given)
+        if scheme(url) in kind.schemes:
+            return kind
     known = ", ".join(f"{s}://" for kind in ENGINES for s in kind.schemes if s)
-    raise UsageFault(f"no engine for {scheme(given.url)}", hint=f"leave it empty for the embedded one, or give {known}")
+    raise UsageFault(f"no engine for {scheme(url)}", hint=f"leave it empty for the embedded one, or give {known}")
 
 
 def scheme(url: str) -> str:

@@ -77,19 +77,20 @@ class DuckDBEngine(Engine):
             sweep(self._limits.spill)
         self._lock = threading.Lock()
         self._database: Database | None = None
+        self._seen = (0, 0)
         self._ids = {t.qualified: p.id for p in catalogue.publications for t in (p.table,)}
 
     # -------------------------------------------------------- the files
 
     def _open(self) -> Database:
         """The database over the generations that serve now."""
-        files = self._current()
-        database = self._database
-        if database is not None and database.files == files:
+        database, changed = self._database, self._store.changed()
+        if database is not None and changed == self._seen:
             return database
         with self._lock:
-            if self._database is None or self._database.files != files:
+            if self._database is None or self._database.files != self._current():
                 self._database = self._made()
+            self._seen = changed
             return self._database
 
     def _current(self) -> dict[str, Path]:

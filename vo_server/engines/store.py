@@ -1,5 +1,6 @@
 """Where the embedded engine keeps its files, and how a load takes the place of the one before.
 
+    DATA/catalogues/changed                   made anew whenever another file begins to serve
     DATA/catalogues/<id>/current              the name of the file that serves
     DATA/catalogues/<id>/<generation>.duckdb  table `rows`: the published columns and the hidden index, sorted by it,
                                               and table `meta`: what is known of them, in one row
@@ -42,6 +43,19 @@ class Store:
         except FileNotFoundError:
             return None
         return self.folder(id) / name
+
+    @property
+    def mark(self) -> Path:
+        """The file by which `changed` knows."""
+        return self.data / "catalogues" / "changed"
+
+    def changed(self) -> tuple[int, int]:
+        """Other than before if anything has been loaded since: so that one look tells of all catalogues."""
+        try:
+            found = self.mark.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
 
     @contextmanager
     def writing(self, id: str) -> Iterator[Generation]:
@@ -90,13 +104,14 @@ class Generation:
     def publish(self) -> None:
         """Make this the generation that serves: durable first, then visible, in one rename."""
         _sync(self.path)
-        pointer = self.scratch("pointer")
-        with pointer.open("w", encoding="utf-8") as out:
-            out.write(self.name)
-            out.flush()
-            os.fsync(out.fileno())
-        pointer.replace(self.store.folder(self.id) / "current")
-        _sync(self.store.folder(self.id))
+        for pointer in (self.store.folder(self.id) / "current", self.store.mark):
+            made = self.scratch("pointer")
+            with made.open("w", encoding="utf-8") as out:
+                out.write(self.name)
+                out.flush()
+                os.fsync(out.fileno())
+            made.replace(pointer)
+            _sync(pointer.parent)
 
 
 def _generation_name() -> str:

@@ -11,7 +11,6 @@ blocks; then two or three ranges and the database's own. The scratch files lie b
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +39,7 @@ from vo_server.load.runs import Run, Spool, ahead, merged, regrouped
 from vo_server.load.sink import Earlier, Sink, Target
 from vo_server.load.source import Source
 from vo_server.model.column import Position
+from vo_server.processes import processors
 from vo_server.sky import cover, regions, shapes
 from vo_server.sky.footprint import Footprint
 
@@ -122,11 +122,6 @@ def _told(data: Path) -> Iterator[None]:
 
 def _nobody(progress: Progress) -> None:
     pass
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(slots=True)

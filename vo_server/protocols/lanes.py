@@ -7,7 +7,6 @@ thread nor a cursor. All of this happens in the event loop of one process.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from vo_server.errors import BusyFault
 TOO_LONG = 1.0
 """Seconds after which a query that was taken for little work counts among the long ones."""
 
-SLOW = 2.0
+SLOW = 0.5
 """Seconds after which a client that does not take what there is gives up its place; its query rests meanwhile."""
 
 SHORTEST, LONGEST = 5, 600
@@ -169,10 +168,9 @@ class Turn:
 class Lanes:
     """The two lanes of a process."""
 
-    def __init__(self, queries: int = 4, queue: int = 100, patience: float = 300.0) -> None:
-        """`queries` long ones run at once, of which half may be one client's; `queue` wait in each lane, for
-        `patience` seconds at the most."""
-        short = max(8, 2 * (os.cpu_count() or 1))
+    def __init__(self, short: int, queries: int = 4, queue: int = 100, patience: float = 300.0) -> None:
+        """So many `short` ones, and `queries` long ones run at once, and of these half may be one client's; `queue`
+        wait in each lane, for `patience` seconds at the most."""
         self.short = Lane("short", short, short, queue, patience)
         self.long = Lane("long", queries, max(1, queries // 2), queue, patience)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,7 +56,7 @@ class Site:
     strict: bool = False
     upload_limit: int = 0
     upload_hosts: tuple[str, ...] = ()
-    lanes: Lanes = field(default_factory=Lanes)
+    lanes: Lanes = field(default_factory=partial(Lanes, 2))
     metrics: Metrics = field(default_factory=Metrics)
     roots: Mapping[str, str] = field(default_factory=dict)
 

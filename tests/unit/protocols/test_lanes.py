@@ -156,7 +156,7 @@ async def test_nobody_waits_for_ever() -> None:
 
 @looped
 async def test_what_is_little_work_does_not_wait_for_long_queries() -> None:
-    both = Lanes(1, 5, 60)
+    both = Lanes(2, 1, 5, 60)
     long = await both.turn("a", light=False)
     short = await both.turn("b", light=True)
     assert (both.short.running, both.long.running) == (1, 1)
@@ -175,7 +175,7 @@ async def _until(true: Callable[[], bool]) -> None:
 @looped
 async def test_what_takes_longer_than_thought_counts_among_the_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "TOO_LONG", 0.001)
-    both = Lanes(1, 5, 60)
+    both = Lanes(2, 1, 5, 60)
     turn = await both.turn("a", light=True)
     await _until(lambda: both.long.running == 1)
     assert both.short.running == 0
@@ -190,7 +190,7 @@ async def test_what_takes_longer_than_thought_counts_among_the_long(monkeypatch:
 @looped
 async def test_a_slow_reader_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "SLOW", 0.001)
-    both = Lanes(1, 5, 60)
+    both = Lanes(2, 1, 5, 60)
     turn: Turn = await both.turn("a", light=False)
     with turn.offering():
         await _until(lambda: both.long.running == 0)
