@@ -135,9 +135,9 @@ def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
 def create_app(settings: Settings) -> Starlette:
     """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
     site = site_of(settings)
-    told = (tap.SERVICE, *cone.services(site.catalogue), *_of_images(site.catalogue))
-    registered = registry.service(Office(told, site.authority), Stamps(settings.data / "registry.json"))
-    services = (*told, registered, coverage.SERVICE)
+    asked = (tap.SERVICE, *cone.services(site.catalogue), *_of_images(site.catalogue))
+    registered = registry.service(Office(asked, site.authority), Stamps(settings.data / "registry.json"))
+    services = (*asked, registered, coverage.SERVICE)
     app = Starlette(
         routes=[
             *_routes(services, site),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -30,7 +31,11 @@ XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 DC = "{http://purl.org/dc/elements/1.1/}"
 BOTH = ("ivo_vor", "oai_dc")
 DEMO = "ivo://unregistered.invalid"
-IMAGES = ("data/atlas", "data/quicklook", "data/stamps")
+COLLECTIONS = ("atlas", "quicklook", "stamps")
+KEYS = {
+    *("registry", "org", "tap", "data/psc", "data/xsc", "cone/psc", "cone/xsc", "sia2", "datalink"),
+    *(f"{kind}/{id}" for kind in ("data", "sia1") for id in COLLECTIONS),
+}
 
 
 def ask(client: httpx.Client, **arguments: str) -> etree._Element:
@@ -178,13 +183,7 @@ def test_a_form_that_is_none(client: httpx.Client, documents: etree.XMLSchema) -
 def test_every_record_alone_and_in_the_list(client: httpx.Client, documents: etree.XMLSchema, prefix: str) -> None:
     pages = harvest(client, documents, "ListRecords", metadataPrefix=prefix)
     listed = [record for _, page in pages for record in page]
-    assert {r.findtext(f"{OAI}header/{OAI}identifier") for r in listed} == {
-        DEMO,
-        *(
-            f"{DEMO}/{key}"
-            for key in ("registry", "org", "tap", "data/psc", "data/xsc", "cone/psc", "cone/xsc", *IMAGES)
-        ),
-    }
+    assert {r.findtext(f"{OAI}header/{OAI}identifier") for r in listed} >= {DEMO, *(f"{DEMO}/{key}" for key in KEYS)}
     for record in listed:
         id = record.findtext(f"{OAI}header/{OAI}identifier")
         alone = ask(client, verb="GetRecord", metadataPrefix=prefix, identifier=id.upper())
@@ -243,10 +242,10 @@ def test_a_registry_without_an_authority_is_for_nobody(client: httpx.Client) -> 
 
 
 def test_capabilities_are_those_of_the_services(client: httpx.Client) -> None:
-    for path in ("tap", "cone/psc", "cone/xsc"):
-        record = records(client)[f"{DEMO}/{path}"]
-        assert record.get(XSI_TYPE) == "vs:CatalogService"
-        said = etree.fromstring(client.get(f"/{path}/capabilities").content)
+    services = {id: r for id, r in records(client).items() if r.get(XSI_TYPE) == "vs:CatalogService"}
+    assert {*services} >= {f"{DEMO}/{key}" for key in KEYS if key.partition("/")[0] not in ("registry", "org", "data")}
+    for id, record in services.items():
+        said = etree.fromstring(client.get(f"{id.removeprefix(DEMO)}/capabilities").content)
         assert [_plain(c) for c in record.findall("capability")] == [_plain(c) for c in said]
         assert record.find(".//securityMethod") is None
 
@@ -258,8 +257,17 @@ def _plain(element: etree._Element) -> Any:
 
 def test_tables_are_those_of_the_service(client: httpx.Client) -> None:
     found = records(client)
-    whole = etree.fromstring(client.get("/tap/tables").content)
-    assert [_plain(s) for s in found[f"{DEMO}/tap"].find("tableset")] == [_plain(s) for s in whole]
+    for key, names in (
+        ("tap", {"twomass.psc", "twomass.atlas", "ivoa.obscore"}),
+        ("cone/psc", {"twomass.psc"}),
+        ("sia1/atlas", {"twomass.atlas"}),
+        ("sia2", {"ivoa.obscore"}),
+    ):
+        whole = etree.fromstring(client.get(f"/{key}/tables").content)
+        assert [_plain(s) for s in found[f"{DEMO}/{key}"].find("tableset")] == [_plain(s) for s in whole]
+        told = {name.text for name in whole.iterfind("schema/table/name")}
+        assert (told >= names) if key == "tap" else (told == names)
+    assert (found[f"{DEMO}/datalink"].find("tableset"), client.get("/datalink/tables").status_code) == (None, 404)
     names = [t.text for t in found[f"{DEMO}/data/psc"].iterfind("tableset/schema/table/name")]
     assert names == ["twomass.psc", "twomass.fp_psc"]
     assert found[f"{DEMO}/data/psc"].findtext("tableset/schema/table/nrows") == "20000"
@@ -278,11 +286,83 @@ def test_relationships_lead_somewhere_and_back(client: httpx.Client) -> None:
     assert lead == {(b, back[word], a) for a, word, b in lead}
     assert (f"{DEMO}/data/psc", "IsServedBy", f"{DEMO}/tap") in lead
     assert (f"{DEMO}/cone/psc", "IsServiceFor", f"{DEMO}/data/psc") in lead
-    tap = str(client.base_url).rstrip("/") + "/tap"
-    for id in ("psc", "xsc"):
-        (aux,) = found[f"{DEMO}/data/{id}"].findall("capability")
-        assert (aux.get("standardID"), aux.get(XSI_TYPE)) == ("ivo://ivoa.net/std/TAP#aux", None)
-        assert (aux.find("interface").get("role"), aux.findtext("interface/accessURL")) == ("std", tap)
+    for id in COLLECTIONS:
+        served = {b for a, word, b in lead if (a, word) == (f"{DEMO}/data/{id}", "IsServedBy")}
+        assert served >= {f"{DEMO}/{key}" for key in ("tap", "sia2", "datalink", f"sia1/{id}")}
+    assert {a for a, _, b in lead if b == f"{DEMO}/sia2"} == {f"{DEMO}/data/{id}" for id in COLLECTIONS}
+
+
+def test_auxiliary_capabilities(client: httpx.Client) -> None:
+    """Discovering Data Collections Within Services, section 4: those of the services for several collections."""
+    found, base = records(client), str(client.base_url).rstrip("/")
+    tap = ("ivo://ivoa.net/std/TAP#aux", "1.1", f"{base}/tap")
+    sia = ("ivo://ivoa.net/std/SIA#query-aux-2.0", "2.0", f"{base}/sia2/query")
+    for id in ("psc", "xsc", *COLLECTIONS):
+        capabilities = found[f"{DEMO}/data/{id}"].findall("capability")
+        assert {c.get(XSI_TYPE) for c in capabilities} == {None}
+        assert {c.find("interface").get("role") for c in capabilities} == {"std"}
+        told = [
+            (c.get("standardID"), c.find("interface").get("version"), c.findtext("interface/accessURL"))
+            for c in capabilities
+        ]
+        assert told == ([tap, sia] if id in COLLECTIONS else [tap])
+
+
+def test_image_services(client: httpx.Client) -> None:
+    """What clients find them by: the standard, the type of the capability, a name that is not too long."""
+    found = records(client)
+    for id, short in zip(COLLECTIONS, ("2MASS Atlas", "2MASS Quicklook", "2MASS Stamps"), strict=True):
+        assert (found[f"{DEMO}/data/{id}"].findtext("shortName"), _types(found[f"{DEMO}/data/{id}"])) == (
+            short,
+            ["Archive"],
+        )
+        record = found[f"{DEMO}/sia1/{id}"]
+        assert record.findtext("title") == f"{found[f'{DEMO}/data/{id}'].findtext('title')}: Simple Image Access"
+        assert len(record.findtext("shortName")) <= 16
+        assert record.findtext("shortName").endswith(" SIA1")
+        (sia,) = (c for c in record.findall("capability") if c.get("standardID") == "ivo://ivoa.net/std/SIA")
+        assert (sia.get(XSI_TYPE), sia.find("interface").get("role")) == ("sia:SimpleImageAccess", "std")
+        pos = sia.find("testQuery/pos")
+        test = {"POS": f"{pos.findtext('long')},{pos.findtext('lat')}", "SIZE": "0.1", "RESPONSEFORMAT": "csv"}
+        assert len(client.get(f"/sia1/{id}", params=test).text.splitlines()) > 1
+    for key, standard in (("sia2", "SIA#query-2.0"), ("datalink", "DataLink#links-1.1")):
+        record = found[f"{DEMO}/{key}"]
+        assert f"ivo://ivoa.net/std/{standard}" in [c.get("standardID") for c in record.findall("capability")]
+        assert _types(record) == ["Archive"]
+        assert {s.text for s in record.iterfind("content/subject")} >= {"infrared-astronomy", "sky-surveys"}
+    (tap,) = (c for c in found[f"{DEMO}/tap"].findall("capability") if c.get("standardID") == "ivo://ivoa.net/std/TAP")
+    (model,) = tap.findall("dataModel")
+    assert (model.get("ivo-id"), model.text) == ("ivo://ivoa.net/std/ObsCore#core-1.1", "ObsCore-1.1")
+
+
+def _types(record: etree._Element) -> list[str]:
+    return [word.text for word in record.iterfind("content/type")]
+
+
+def test_what_services_cover_is_what_their_collections_do(client: httpx.Client) -> None:
+    found = records(client)
+    for key, ids in (("sia2", COLLECTIONS), ("datalink", COLLECTIONS), ("tap", (*COLLECTIONS, "psc", "xsc"))):
+        whole = MOC.from_string(found[f"{DEMO}/{key}"].findtext("coverage/spatial"))
+        for id in ids:
+            part = MOC.from_string(found[f"{DEMO}/data/{id}"].findtext("coverage/spatial"))
+            assert whole.intersection(part) == part
+        words = [(e.tag, e.text) for e in found[f"{DEMO}/{key}"].find("coverage")]
+        assert words[1:] == [("temporal", "50606 51956"), ("spectral", "8.161e-20 1.863e-19"), ("waveband", "Infrared")]
+        assert found[f"{DEMO}/{key}"].find("rights").get("rightsURI").startswith("https://")
+
+
+def test_subjects_and_types_are_of_the_vocabularies(client: httpx.Client, shared: Path) -> None:
+    """The UAT (http://www.ivoa.net/rdf/uat) and the IVOA's content types and levels, relationships and date roles."""
+    words = {}
+    for name in ("content_type", "content_level", "relationship_type", "date_role"):
+        lines = (shared / "standards" / "vocab" / f"voresource-{name}.csv").read_text().splitlines()
+        words[name] = {line.partition(";")[0] for line in lines}
+    for record in records(client).values():
+        assert {t.text for t in record.iterfind("content/type")} <= words["content_type"]
+        assert {t.text for t in record.iterfind("content/contentLevel")} <= words["content_level"]
+        assert {t.text for t in record.iter("relationshipType")} <= words["relationship_type"]
+        assert {d.get("role") for d in record.iterfind("curation/date")} <= words["date_role"]
+        assert all(re.fullmatch("[a-z]+(-[a-z0-9]+)*", s.text) for s in record.iterfind("content/subject"))
 
 
 def test_a_collection(client: httpx.Client) -> None:
@@ -294,8 +374,9 @@ def test_a_collection(client: httpx.Client) -> None:
     source = record.find("content/source")
     assert (source.get("format"), source.text) == ("bibcode", "2006AJ....131.1163S")
     assert record.find("rights").get("rightsURI").startswith("https://")
-    # by hand: J from 1.066 to 1.404 um, h c = 1.98645e-25 J m; 1997-06-07 is MJD 50606, 2001-02-16 is 51956
-    assert record.findtext("coverage/spectral") == "1.415e-19 1.863e-19"
+    # by hand: J begins at 1.066 um, K ends at 2.434, h c = 1.98645e-25 J m
+    # 1997-06-07 is MJD 50606, 2001-02-16 is 51956
+    assert [e.text for e in record.iterfind("coverage/spectral")] == ["8.161e-20 1.863e-19"]
     assert record.findtext("coverage/temporal") == "50606 51956"
     assert record.findtext("coverage/waveband") == "Infrared"
 

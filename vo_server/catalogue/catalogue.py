@@ -181,6 +181,10 @@ class Catalogue:
         schemas = self.schemas if schema is None else (*self.schemas, schema)
         return Catalogue(schemas, (*self.tables, *tables), self.publications)
 
+    def part(self, tables: Iterable[Table]) -> Catalogue:
+        """A catalogue of these tables alone."""
+        return Catalogue(self.schemas, tuple(tables), self.publications)
+
     def publication(self, id: str) -> Publication:
         """The publication of this id.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import ClassVar, Literal, Protocol
 
 from lxml import etree
@@ -22,6 +22,7 @@ from vo_server.documents.tables import add_schemas
 
 RI = "http://www.ivoa.net/xml/RegistryInterface/v1.0"
 Status = Literal["active", "inactive"]
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +150,18 @@ class Harvest(Details):
 JOULE_UM = 1.98644586e-19
 """The energy of a photon of 1 um (J): h c."""
 
-MJD_DAY = date(1858, 11, 17)
-
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Where, when and in which light (VODataService 1.2 section 3.2).
 
-    `spatial` is a MOC in ASCII, `times` are first and last days, `wavelengths` in um; `footprint` is the URL of the map
-    in full.
+    `spatial` is a MOC in ASCII, `times` in MJD, `wavelengths` in um; `footprint` is the URL of the map in full. Spans
+    that overlap become one.
     """
 
     spatial: str | None = None
-    times: tuple[tuple[date, date], ...] = ()
-    wavelengths: tuple[tuple[float, float], ...] = ()
+    times: tuple[Span, ...] = ()
+    wavelengths: tuple[Span, ...] = ()
     footprint: str | None = None
     wavebands: tuple[str, ...] = ()
 
@@ -170,16 +169,26 @@ class Coverage:
         """The element, unless there is nothing in it."""
         entry = etree.Element("coverage")
         add_known(entry, spatial=self.spatial)
-        for first, last in self.times:
-            add(entry, "temporal", f"{(first - MJD_DAY).days} {(last - MJD_DAY).days + 1}")
-        for low, high in self.wavelengths:
-            add(entry, "spectral", f"{JOULE_UM / high:.4g} {JOULE_UM / low:.4g}")
+        for low, high in _joined(self.times):
+            add(entry, "temporal", f"{low:.10g} {high:.10g}")
+        for low, high in _joined([(JOULE_UM / high, JOULE_UM / low) for low, high in self.wavelengths]):
+            add(entry, "spectral", f"{low:.4g} {high:.4g}")
         if self.footprint is not None:
             add(entry, "footprint", self.footprint, ivo_id="ivo://ivoa.net/std/moc")
         for word in self.wavebands:
             add(entry, "waveband", word)
         if len(entry):
             resource.append(entry)
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """What the spans cover, in their order and apart from one another."""
+    made: list[Span] = []
+    for low, high in sorted(spans):
+        if made and low <= made[-1][1]:
+            low, high = made[-1][0], max(made.pop()[1], high)
+        made.append((low, high))
+    return made
 
 
 @dataclass(frozen=True, slots=True)

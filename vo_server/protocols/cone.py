@@ -34,17 +34,18 @@ MEDIA_TYPE = "text/xml"
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """A cone search for each publication that describes one."""
-    return tuple(_service(p, p.cone) for p in catalogue.publications if p.cone is not None)
+    return tuple(_service(p, p.cone, catalogue) for p in catalogue.publications if p.cone is not None)
 
 
-def _service(publication: Publication, cone: Cone) -> Service:
+def _service(publication: Publication, cone: Cone, catalogue: Catalogue) -> Service:
+    searched = catalogue.part([publication.table])
     return Service(
         name=f"cone-{publication.id}",
         path=f"/cone/{publication.id}",
         resources=(Resource("", partial(search, publication, cone), ("GET", "POST")),),
         refuse=refuse,
         capabilities=partial(capabilities, cone),
-        catalogue=lambda site: site.catalogue,
+        catalogue=lambda _: searched,
         label="Cone search",
         publication=publication.id,
     )

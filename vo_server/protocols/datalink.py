@@ -204,5 +204,6 @@ SERVICE = Service(
     resources=(Resource("/links", links, ("GET", "POST")),),
     refuse=refuse,
     capabilities=capabilities,
-    catalogue=lambda site: site.catalogue,
+    label="DataLink",
+    of_images=True,
 )

@@ -72,11 +72,16 @@ def _file_name(path: str) -> str:
 
 
 def looked_up(
-    site: Site, row: Row, values: Sequence[q.Value], where: q.Condition | None, most: int = MOST
+    site: Site,
+    row: Row,
+    values: Sequence[q.Value],
+    where: q.Condition | None,
+    most: int = MOST,
+    order: tuple[q.Order, ...] = (),
 ) -> list[tuple[Any, ...]]:
     """These values of the images of an inventory for which a condition holds, by the road of all queries."""
     outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(values))
-    made = prepared(q.Select(outputs, row.scan, where, top=most), site.engine, most)
+    made = prepared(q.Select(outputs, row.scan, where, order_by=order, top=most), site.engine, most)
     batches = site.engine.run(made.statement, made.slots, timeout=site.timeout, brief=made.brief).batches()
     return [each for batch in batches for each in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
 

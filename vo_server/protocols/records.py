@@ -116,13 +116,16 @@ class _Maker:
     def all(self) -> Iterator[Resource]:
         """Every record."""
         yield from (self._registry(), self._authority(), self._organisation())
-        collections = [(p, h) for h in self.loaded for p in (self.site.catalogue.publication(h.id),)]
-        for service in self._shared():
-            yield self._service(service, [p for p, _ in collections])
+        collections = [(self.site.catalogue.publication(h.id), h) for h in self.loaded]
+        for service in self._told():
+            served = [(p, h) for p, h in collections if service.serves(p)]
+            if not service.publication and (served or not service.of_images):
+                yield self._service(service, served)
         for publication, found in collections:
             yield self._collection(publication, found)
-            for service in self._own(publication):
-                yield self._service_of(service, publication, found)
+            for service in self._told():
+                if service.publication == publication.id:
+                    yield self._service_of(service, publication, found)
 
     # ---------------------------------------------------- the server itself
 
@@ -187,20 +190,20 @@ class _Maker:
 
     # ------------------------------------------------------------- services
 
-    def _shared(self) -> list[Service]:
-        return [s for s in self.office.services if s.label and not s.publication]
+    def _told(self) -> list[Service]:
+        return [s for s in self.office.services if s.label]
 
-    def _own(self, publication: Publication) -> list[Service]:
-        return [s for s in self.office.services if s.label and s.publication == publication.id]
+    def _serving(self, publication: Publication) -> list[Service]:
+        """Those for a collection, first the ones that are for others, too."""
+        return sorted((s for s in self._told() if s.serves(publication)), key=lambda s: bool(s.publication))
 
     def _capabilities(self, service: Service) -> tuple[Capability, ...]:
         return vosi.announced(service, self.site, self.base + service.path)
 
-    def _service(self, service: Service, publications: list[Publication]) -> Resource:
-        """A service for all collections."""
+    def _service(self, service: Service, collections: list[tuple[Publication, Held]]) -> Resource:
+        """A service for several collections: what it covers is what they do together."""
+        publications = [p for p, _ in collections]
         subjects = dict.fromkeys(s for p in publications for s in p.subjects)
-        wavebands = dict.fromkeys(w for p in publications for w in p.bounds.wavebands)
-        tables = service.catalogue(self.site) if service.catalogue is not None else Catalogue((), ())
         return Resource(
             self._id(service),
             f"{self.site.title}: {service.label}",
@@ -210,13 +213,16 @@ class _Maker:
                 tuple(subjects) or (SUBJECT,),
                 f"{service.label} for: {'; '.join(p.origin.title for p in publications) or 'nothing yet'}.",
                 f"{self.base}/",
-                types=("Catalog",),
+                types=tuple(dict.fromkeys(_type(p) for p in publications)) or ("Catalog",),
                 relationships=self._for([Name(p.origin.title, self.office.collection(p)) for p in publications]),
             ),
             CatalogService(
                 self._capabilities(service),
-                vosi.counted(self.site, tables),
-                coverage=Coverage(wavebands=tuple(wavebands)),
+                self._asked(service),
+                rights=tuple(dict.fromkeys(r for p in publications for r in _rights(p.origin))),
+                facilities=tuple(dict.fromkeys(f for p in publications for f in p.origin.facilities)),
+                instruments=tuple(dict.fromkeys(i for p in publications for i in p.origin.instruments)),
+                coverage=_together(collections),
             ),
         )
 
@@ -236,7 +242,7 @@ class _Maker:
             ),
             kind=CatalogService(
                 self._capabilities(service),
-                self._tables(publication, views=False),
+                self._asked(service),
                 rights=whole.kind.rights,
                 facilities=whole.kind.facilities,
                 instruments=whole.kind.instruments,
@@ -256,7 +262,7 @@ class _Maker:
     def _collection(self, publication: Publication, found: Held) -> Resource:
         origin = publication.origin
         description = publication.description or publication.table.description or origin.title
-        services = [*self._shared(), *self._own(publication)]
+        services = self._serving(publication)
         served = tuple(Name(f"{self.site.title}: {s.label}", self._id(s)) for s in services)
         url = origin.reference_url or ""
         return Resource(
@@ -269,16 +275,19 @@ class _Maker:
                 description.strip(),
                 url if url.startswith(("http://", "https://")) else f"{self.base}/",
                 source=origin.bibcode,
-                types=("Catalog",),
+                types=(_type(publication),),
                 relationships=(Relationship("IsServedBy", served),) if served else (),
             ),
             CatalogResource(
-                tuple(c for s in self._shared() for c in self._auxiliary(s)),
-                self._tables(publication),
+                tuple(c for s in services for c in self._auxiliary(s)),
+                vosi.counted(self.site, self.site.catalogue.part(publication.tables)),
                 rights=_rights(origin),
                 facilities=origin.facilities,
                 instruments=origin.instruments,
-                coverage=self._coverage(publication, found),
+                coverage=replace(
+                    _coverage(publication, found),
+                    footprint=coverage.url(self.base, publication.id) if found.coverage else None,
+                ),
             ),
             alternates=(f"doi:{origin.doi}",) if origin.doi else (),
         )
@@ -289,19 +298,45 @@ class _Maker:
             if capability.standard_id in AUXILIARY:
                 yield Capability(AUXILIARY[capability.standard_id], capability.interfaces)
 
-    def _tables(self, publication: Publication, views: bool = True) -> Catalogue:
-        tables = publication.tables if views else (publication.table,)
-        return vosi.counted(self.site, Catalogue(self.site.catalogue.schemas, tables))
+    def _asked(self, service: Service) -> Catalogue:
+        """The tables of a service."""
+        served = service.catalogue(self.site) if service.catalogue is not None else Catalogue((), ())
+        return vosi.counted(self.site, served)
 
-    def _coverage(self, publication: Publication, found: Held) -> Coverage:
-        bounds = publication.bounds
-        return Coverage(
-            footprint.shortened(found.coverage, MOC_LENGTH) if found.coverage else None,
-            bounds.times,
-            bounds.wavelengths,
-            coverage.url(self.base, publication.id) if found.coverage else None,
-            bounds.wavebands,
-        )
+
+def _type(publication: Publication) -> str:
+    """The word of the vocabulary of content types for it."""
+    return "Catalog" if publication.images is None else "Archive"
+
+
+def _coverage(publication: Publication, found: Held) -> Coverage:
+    bounds = publication.bounds
+    return Coverage(
+        footprint.shortened(found.coverage, MOC_LENGTH) if found.coverage else None,
+        tuple((_mjd(first), _mjd(last) + 1) for first, last in bounds.times),
+        bounds.wavelengths,
+        wavebands=bounds.wavebands,
+    )
+
+
+_MJD_0 = date(1858, 11, 17)
+
+
+def _mjd(day: date) -> int:
+    """The modified Julian date of the beginning of a day."""
+    return (day - _MJD_0).days
+
+
+def _together(collections: list[tuple[Publication, Held]]) -> Coverage:
+    """What several collections cover."""
+    each = [_coverage(p, found) for p, found in collections]
+    maps = [found.coverage for _, found in collections if found.coverage]
+    return Coverage(
+        footprint.shortened(footprint.joined(maps), MOC_LENGTH) if maps else None,
+        tuple(span for c in each for span in c.times),
+        tuple(span for c in each for span in c.wavelengths),
+        wavebands=tuple(dict.fromkeys(word for c in each for word in c.wavebands)),
+    )
 
 
 def _short(title: str, service: Service) -> str:

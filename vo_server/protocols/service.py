@@ -10,7 +10,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.catalogue.catalogue import Catalogue
+from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.obscore import collections, obscore
 from vo_server.documents.capability import Capability
 from vo_server.engines.engine import Engine
@@ -93,7 +93,7 @@ class Service:
     what it serves, None for one without tables.
 
     `label` is what people call it, in the registry; one without is not told of there. `publication` is the id of the
-    one that it is for, empty for all.
+    one that it is for, empty for several: all of them or, with `of_images`, the image collections.
     """
 
     name: str
@@ -104,3 +104,10 @@ class Service:
     catalogue: Callable[[Site], Catalogue] | None = None
     label: str = ""
     publication: str = ""
+    of_images: bool = False
+
+    def serves(self, publication: Publication) -> bool:
+        """Is it for this publication, alone or among others?"""
+        if self.publication:
+            return self.publication == publication.id
+        return publication.images is not None or not self.of_images

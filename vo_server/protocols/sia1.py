@@ -48,16 +48,20 @@ LEAST = 1e-7
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """A search for each image collection."""
-    return tuple(
-        Service(
-            name=f"sia1-{p.id}",
-            path=f"/sia1/{p.id}",
-            resources=(Resource("", partial(search, p), ("GET", "POST")),),
-            refuse=refuse,
-            capabilities=partial(capabilities, p),
-            catalogue=lambda site: site.catalogue,
-        )
-        for p in collections(catalogue)
+    return tuple(_service(p, catalogue) for p in collections(catalogue))
+
+
+def _service(publication: Publication, catalogue: Catalogue) -> Service:
+    searched = catalogue.part([publication.table])
+    return Service(
+        name=f"sia1-{publication.id}",
+        path=f"/sia1/{publication.id}",
+        resources=(Resource("", partial(search, publication), ("GET", "POST")),),
+        refuse=refuse,
+        capabilities=partial(capabilities, publication),
+        catalogue=lambda _: searched,
+        label="Simple Image Access",
+        publication=publication.id,
     )
 
 
@@ -253,11 +257,11 @@ def capabilities(publication: Publication, site: Site, base: str) -> tuple[Capab
 
 
 def _sample(publication: Publication, site: Site) -> tuple[float, float] | None:
-    """A place that an image shows."""
+    """A place that an image shows, the same each time: the registry dates its records by what they say."""
     if not site.engine.rows(publication.table):
         return None
     row = Row(publication, SOURCE)
-    found = looked_up(site, row, row.position, None, most=1)
+    found = looked_up(site, row, row.position, None, most=1, order=(q.Order(row.identifier),))
     return (float(found[0][0]), float(found[0][1])) if found else None
 
 

@@ -6,6 +6,7 @@ A search is a query to ivoa.obscore, built here by hand, and walks the same road
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import anyio
 from starlette.requests import Request
@@ -35,7 +36,10 @@ SOURCE = "images"
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are image collections."""
-    return (SERVICE,) if collections(catalogue) else ()
+    if not collections(catalogue):
+        return ()
+    searched = catalogue.part([obscore()[1]])
+    return (replace(SERVICE, catalogue=lambda _: searched),)
 
 
 async def query(request: Request, site: Site) -> Response:
@@ -201,5 +205,6 @@ SERVICE = Service(
     resources=(Resource("/query", query, ("GET", "POST")),),
     refuse=refuse,
     capabilities=capabilities,
-    catalogue=lambda site: site.catalogue,
+    label="Simple Image Access 2",
+    of_images=True,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
+from functools import reduce
 
 import mocpy
 import numpy as np
@@ -65,6 +67,12 @@ def shortened(text: str, length: int) -> str:
         if len(short) <= length:
             return short
     return mocs.text(_widened(ranges, 0), 0)
+
+
+def joined(texts: Sequence[str]) -> str:
+    """The map of all that several maps in ASCII cover, of the finest of their orders."""
+    read = [mocs.read(text) for text in texts]
+    return mocs.text(reduce(cover.join, (ranges for _, ranges in read)), max(order for order, _ in read))
 
 
 def _widened(ranges: Ranges, order: int) -> Ranges:
