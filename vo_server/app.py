@@ -36,8 +36,10 @@ from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
 from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files
 from vo_server.jobs.store import Store
+from vo_server.jobs.sweep import Room
+from vo_server.jobs.task import Work
 from vo_server.jobs.watch import Watch
-from vo_server.jobs.worker import Room, Work, Worker
+from vo_server.jobs.worker import Worker
 from vo_server.protocols import (
     cone,
     coverage,

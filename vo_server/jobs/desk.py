@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from vo_server.errors import BusyFault
 from vo_server.jobs.files import Files
-from vo_server.jobs.store import Store, now
+from vo_server.jobs.store import Store
+from vo_server.jobs.table import now
 from vo_server.jobs.watch import Watch
 from vo_server.model.job import Job, Phase
 

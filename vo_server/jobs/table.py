@@ -35,6 +35,13 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+
+def now() -> datetime:
+    """The instant, to the millisecond: what documents say of it is all of it."""
+    at = datetime.now(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
 METADATA = sa.MetaData()
 JOBS = sa.Table(
     "jobs",
@@ -98,6 +105,11 @@ def as_job(row: sa.Row[Any]) -> Job:
     said["failure"] = Failure(**json.loads(said["failure"])) if said["failure"] else None
     said["made"] = Made(**json.loads(said["made"])) if said["made"] else None
     return Job(**said)
+
+
+def done(link: sa.Connection, statement: sa.Update | sa.Delete) -> bool:
+    """Was there the one row that a statement would change?"""
+    return link.execute(statement).rowcount == 1
 
 
 def database(url: str) -> sa.Engine:

@@ -35,7 +35,7 @@ from vo_server.errors import Fault, UsageFault
 from vo_server.explain import WRITERS, Inquiry
 from vo_server.explain import explain as explained
 from vo_server.formats import BINARY2, HTML, JSON, Choice, announced, choose
-from vo_server.jobs.worker import Task
+from vo_server.jobs.task import Task
 from vo_server.model.column import Table
 from vo_server.model.job import Job
 from vo_server.model.result import Info

@@ -22,9 +22,11 @@ import pyarrow as pa
 
 from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files, Kept
-from vo_server.jobs.store import Store, now
+from vo_server.jobs.store import Store
+from vo_server.jobs.table import now
+from vo_server.jobs.task import Task
 from vo_server.jobs.watch import Watch
-from vo_server.jobs.worker import Task, Worker
+from vo_server.jobs.worker import Worker
 from vo_server.model.column import Column
 from vo_server.model.job import Job, Phase
 from vo_server.model.types import INTEGER

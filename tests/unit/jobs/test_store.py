@@ -13,7 +13,9 @@ import pytest
 
 from vo_server.errors import BusyFault, UsageFault
 from vo_server.jobs.desk import Desk
-from vo_server.jobs.store import ATTEMPTS, Store, now
+from vo_server.jobs.leases import ATTEMPTS
+from vo_server.jobs.store import Store
+from vo_server.jobs.table import now
 from vo_server.model.job import ACTIVE, Failure, Job, Made, Phase
 
 Make = Callable[..., Job]

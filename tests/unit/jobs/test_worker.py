@@ -15,8 +15,10 @@ import pytest
 from vo_server.errors import CancelledFault, Fault, QueryFault
 from vo_server.jobs.desk import Desk
 from vo_server.jobs.files import Kept
-from vo_server.jobs.store import now
-from vo_server.jobs.worker import Room, Task, Worker
+from vo_server.jobs.sweep import Room
+from vo_server.jobs.table import now
+from vo_server.jobs.task import Task
+from vo_server.jobs.worker import Worker
 from vo_server.model.column import Column
 from vo_server.model.job import Job, Phase
 from vo_server.model.types import DOUBLE, INTEGER, TYPES
