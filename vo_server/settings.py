@@ -67,7 +67,9 @@ class Settings:
         "", "hosts, separated by blanks, that uploads may be fetched from; a private address must be listed itself",
         like=r"[^/,;]*", such="hosts or host:port, separated by blanks",
     )  # fmt: skip
-    job_workers: int = _row(1, "processes that run jobs, started by serve; 0 where they are started otherwise", low=0)
+    job_workers: int = _row(
+        2, "processes that run jobs, half of them at most for one client, started by serve; 0 where others do", low=0
+    )
     jobs: str = _row(
         "", "the URL of a PostgreSQL database that keeps the jobs of several servers; a file if empty",
         like=r"|(postgresql|postgres|sqlite)://\S+", such="a URL such as postgresql://USER@HOST/NAME",

@@ -20,9 +20,9 @@ LONG = "SELECT COUNT(*) FROM psc AS a, psc AS b, psc AS c WHERE a.j_m < b.k_m AN
 """Takes hours."""
 
 
-def create(server: Any, query: str = SHORT, **more: str) -> str:
-    form = {"LANG": "ADQL", "PHASE": "RUN", "QUERY": query, "RESPONSEFORMAT": "csv"} | more
-    answer = httpx.post(f"{server.url}/tap/async", data=form)
+def create(server: Any, query: str = SHORT, client: str = "198.51.100.99") -> str:
+    form = {"LANG": "ADQL", "PHASE": "RUN", "QUERY": query, "RESPONSEFORMAT": "csv"}
+    answer = httpx.post(f"{server.url}/tap/async", data=form, headers={"X-Forwarded-For": client})
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
 
@@ -77,6 +77,20 @@ def test_a_worker_that_is_killed_is_started_again(sky: Path, serving: Any) -> No
         assert "ended without a word, 2 times" in failed.findtext(f"{UWS}errorSummary/{UWS}message")
         until(behind, "COMPLETED")
         assert len(httpx.get(f"{behind}/results/result").text.splitlines()) == 5
+
+
+def test_a_long_job_holds_up_no_other(sky: Path, serving: Any) -> None:
+    """Two workers, and a client who leaves two jobs of hours: the jobs of others run beside the first of them."""
+    with serving(sky, VO_SERVER_JOB_WORKERS="2") as server:
+        wait_for(lambda: len(workers(server)) == 2)
+        first, second = create(server, LONG), create(server, LONG)
+        until(first, "EXECUTING")
+        for n in range(3):
+            until(create(server, client=f"198.51.100.{n}"), "COMPLETED")
+        found = until(second, "QUEUED")
+        assert found.findtext(f"{UWS}jobInfo/position") == "1"
+        httpx.post(f"{first}/phase", data={"PHASE": "ABORT"})
+        until(second, "EXECUTING")
 
 
 def test_a_server_that_is_killed_has_kept_all_that_it_accepted(sky: Path, serving: Any, tmp_path: Path) -> None:

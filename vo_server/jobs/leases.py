@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from vo_server.jobs.table import FIELDS, JOBS, as_job, done, now, spelled
+from vo_server.jobs.table import FIELDS, JOBS, WORKERS, as_job, done, now, spelled
 from vo_server.jobs.transactions import Transactions
-from vo_server.jobs.turns import TURNS
+from vo_server.jobs.turns import next_turn
 from vo_server.model.job import Failure, Job, Made, Phase, before
 
 ATTEMPTS = 2
@@ -23,17 +23,33 @@ ATTEMPTS = 2
 class Leases(Transactions):
     """The store as a worker sees it."""
 
-    def take(self, worker: str, lease: float) -> Job | None:
-        """The job whose turn it is, as this worker's for so many seconds.
+    def arrive(self, worker: str, lease: float) -> None:
+        """Say that there is this worker, for so many seconds; those that have not said so again are forgotten."""
+        at = now()
+        until = at + timedelta(seconds=lease)
+        with self._writing() as link:
+            link.execute(WORKERS.delete().where(WORKERS.c.until < at))
+            if not done(link, WORKERS.update().where(WORKERS.c.name == worker).values(until=until)):
+                link.execute(WORKERS.insert().values(name=worker, until=until))
 
-        First comes who has been served least lately, and of one party's jobs the eldest.
-        """
+    def leave(self, worker: str) -> None:
+        """This worker is no more."""
+        with self._writing() as link:
+            link.execute(WORKERS.delete().where(WORKERS.c.name == worker))
+
+    def workers(self) -> int:
+        """How many workers there are."""
         with self._reading() as link:
-            if link.execute(TURNS.limit(1)).first() is None:
+            return _workers(link)
+
+    def take(self, worker: str, lease: float) -> Job | None:
+        """The job whose turn it is (turns.py), as this worker's for so many seconds."""
+        with self._reading() as link:
+            if link.execute(next_turn(_workers(link))).first() is None:
                 return None
         at = now()
         with self._changing() as link:
-            chosen = link.execute(TURNS.limit(1)).first()
+            chosen = link.execute(next_turn(_workers(link))).first()
             if chosen is None:
                 return None
             taken = (
@@ -81,6 +97,7 @@ class Leases(Transactions):
 
     def release(self, worker: str) -> int:
         """The worker of this name has died: its job is queued again, or has failed if that was its last attempt."""
+        self.leave(worker)
         return self._reclaim(JOBS.c.worker == worker)
 
     def reclaim(self) -> int:
@@ -98,6 +115,11 @@ class Leases(Transactions):
             spent = JOBS.update().where(lost, JOBS.c.attempts >= ATTEMPTS)
             n = link.execute(spent.values(worker=None, lease=None, **failed)).rowcount
             return n + link.execute(JOBS.update().where(lost).values(**_again())).rowcount
+
+
+def _workers(link: sa.Connection) -> int:
+    asked = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.until >= now())
+    return int(link.execute(asked).scalar_one())
 
 
 def _again() -> dict[str, Any]:

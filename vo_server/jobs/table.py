@@ -75,6 +75,11 @@ CHANGES = sa.Table(
 )
 """One row, whose number goes up."""
 
+WORKERS = sa.Table(
+    "job_workers", METADATA, sa.Column("name", sa.String(64), primary_key=True), sa.Column("until", Instant)
+)
+"""The workers that there are, each until it has not said so for a while."""
+
 FIELDS = tuple(c for c in JOBS.c if c.name not in ("size", "worker", "lease"))
 """The columns that a Job has."""
 

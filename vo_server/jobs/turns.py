@@ -1,4 +1,8 @@
-"""Whose turn it is: first comes who has been served least lately, and of one party's jobs the eldest."""
+"""Whose turn it is: first comes who has been served least lately, and of one party's jobs the eldest.
+
+No party has more than half of the workers at a time, though no other waits: a job may run for a day and is not taken
+from its worker again, so who comes later would find no place.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,14 @@ def _turns() -> sa.Select[Any]:
 
 
 TURNS = _turns()
-"""The ids and parties of the jobs that wait, first the one whose turn it is."""
+"""The ids and parties of the jobs that wait, in the order of their turns."""
+
+
+def next_turn(workers: int) -> sa.Select[Any]:
+    """The first of them that may run now, of so many workers."""
+    other = JOBS.alias()
+    running = sa.select(sa.func.count()).where(other.c.party == JOBS.c.party, other.c.phase == Phase.EXECUTING)
+    return TURNS.where(running.scalar_subquery() < max(1, workers // 2)).limit(1)
 
 
 def position(job: Job, waiting: Sequence[tuple[str, str]]) -> int:

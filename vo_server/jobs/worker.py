@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from vo_server.errors import BusyFault
 from vo_server.jobs.files import Files
@@ -80,11 +81,22 @@ class Worker:
             turn, thread = self._turn
             turn.stop("ending")
             thread.join()
+        with suppress(BusyFault):
+            self._store.leave(self.name)
 
     def _look(self) -> None:
-        if self._turn is not None:
-            self._watch(self._turn[0])
-            return
+        turn = self._turn[0] if self._turn else None
+        if turn is not None:
+            turn.look()
+        if self._often("here", self._lease / 3):
+            self._store.arrive(self.name, self._lease)
+        if turn is not None:
+            self._watch(turn)
+        else:
+            self._seek()
+
+    def _seek(self) -> None:
+        """Is there a job to take?"""
         again = self._swept()
         seen = self._changes()
         if seen == self._seen and not again:
@@ -111,8 +123,7 @@ class Worker:
             self._wake.set()
 
     def _watch(self, turn: Turn) -> None:
-        """Does the job under way go on?"""
-        turn.look()
+        """Is the job under way still ours?"""
         if self._often("beat", BEAT) and not turn.beat():
             turn.stop("lost")
         self._swept()

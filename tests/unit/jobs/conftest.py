@@ -64,7 +64,7 @@ def make(desk: Desk) -> Make:
     """Adds a job: `make(queued=True, party="a")`."""
 
     def make(queued: bool = False, **changes: object) -> Job:
-        job = desk.new("test").but(party="p", **changes)
+        job = desk.new("test").but(**{"party": "p"} | changes)
         if queued:
             job = job.but(phase=Phase.QUEUED, queued=job.created)
         desk.store.add(job)

@@ -83,8 +83,45 @@ def test_turns_go_round_and_positions_tell_them(desk: Desk, make: Make) -> None:
     assert sorted(positions.values()) == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2)])
+def test_one_party_has_half_of_the_workers_at_most(desk: Desk, make: Make, workers: int, most: int) -> None:
+    """Rounded down, and one where there is one: whether others wait or come later, they find a place."""
+    names = [f"w{n}" for n in range(workers)]
+    desk.store.arrive("gone", -1)
+    for name in names:
+        desk.store.arrive(name, 60)
+        desk.store.arrive(name, 60)
+    assert desk.store.workers() == workers
+    greedy = [make(queued=True, party="a").id for _ in range(workers)]
+    assert taken(desk.store, names) == greedy[:most]
+    others = [make(queued=True, party=f"b{n}").id for n in range(workers - most)]
+    assert taken(desk.store, names[most:]) == others
+    assert desk.store.complete(greedy[0], names[0], MADE)
+    assert taken(desk.store, names[:1]) == greedy[most : most + 1]
+
+
+def taken(store: Store, names: list[str]) -> list[str]:
+    """The jobs that workers of these names get."""
+    return [job.id for name in names if (job := store.take(name, 60))]
+
+
+def test_a_worker_that_has_left_counts_no_more(desk: Desk, make: Make) -> None:
+    for name in "wxyz":
+        desk.store.arrive(name, 60)
+    for _ in range(3):
+        make(queued=True)
+    assert desk.store.take("w", 60)
+    for name in "yz":
+        desk.store.leave(name)
+    assert desk.store.workers() == 2
+    assert desk.store.take("x", 60) is None
+    desk.store.arrive("y", 60)
+    desk.store.arrive("z", 60)
+    assert desk.store.take("x", 60)
+
+
 def test_a_job_is_taken_by_one(desk: Desk, make: Make) -> None:
-    ids = {make(queued=True).id for _ in range(20)}
+    ids = {make(queued=True, party=f"p{n}").id for n in range(20)}
     taken: list[str] = []
 
     def take(name: str) -> None:
@@ -154,10 +191,13 @@ def test_a_job_that_is_given_back_has_not_been_begun(desk: Desk, make: Make) -> 
 
 
 def test_the_jobs_of_a_worker_that_died(desk: Desk, make: Make) -> None:
-    mine, other = make(queued=True), make(queued=True)
+    mine, other = make(queued=True), make(queued=True, party="q")
+    desk.store.arrive("dead", 60)
     desk.store.take("dead", 60)
     desk.store.take("alive", 60)
+    assert desk.store.workers() == 1
     assert desk.store.release("dead") == 1
+    assert desk.store.workers() == 0
     assert desk.store.phases([mine.id, other.id]) == {mine.id: Phase.QUEUED, other.id: Phase.EXECUTING}
     assert desk.store.counts() == {Phase.QUEUED: 1, Phase.EXECUTING: 1}
 
