@@ -29,6 +29,7 @@ from vo_server import __version__
 from vo_server.catalogue.catalogue import Publication
 from vo_server.engines.store import Generation, Store
 from vo_server.errors import LoadFault
+from vo_server.load import reach
 from vo_server.load.database import ROW_GROUP, file
 from vo_server.load.files import files as files_named
 from vo_server.load.inventory.complete import completed
@@ -40,7 +41,7 @@ from vo_server.load.sink import Earlier, Sink, Target
 from vo_server.load.source import Source
 from vo_server.model.column import Position
 from vo_server.processes import processors
-from vo_server.sky import cover, regions, shapes
+from vo_server.sky import cover
 from vo_server.sky.footprint import Footprint
 
 GIB = 1 << 30
@@ -257,32 +258,8 @@ def _checked(
     found = replace(found, table=complete(found.table))
     if position is None:
         return found
-    for name, reach in position.reaches:
-        _check_reach(found.table, position, name, reach)
+    reach.check(found.table, position)
     return replace(found, table=_indexed(found.table, position))
-
-
-def _check_reach(table: pa.Table, position: Position, name: str, reach: float) -> None:
-    """Raises LoadFault where a region lies farther out than the catalogue says: queries would not find it."""
-    rows = zip(*(table[column].to_pylist() for column in (name, position.ra, position.dec)), strict=True)
-    farthest = max((_farthest(region, ra, dec) for region, ra, dec in rows if region is not None), default=0.0)
-    if farthest > reach + _TOUCH:
-        raise LoadFault(
-            f"a region in {name} reaches {farthest:.9g} degrees from its row's position",
-            hint=f"the catalogue says {reach:g} at most: write reaches = {{ {name} = ... }}",
-        )
-
-
-_TOUCH = 1e-8
-
-
-def _farthest(region: str | list[float], ra: float, dec: float) -> float:
-    """How far a region reaches from a position, degrees; what is none is nowhere."""
-    try:
-        numbers = regions.outline(region) if isinstance(region, str) else tuple(region)
-        return shapes.farthest(("region", numbers), ra, dec)
-    except shapes.BadShape:
-        return 0.0
 
 
 def _indexed(table: pa.Table, position: Position) -> pa.Table:
