@@ -51,6 +51,7 @@ from vo_server.protocols import (
     registry,
     sia1,
     sia2,
+    soda,
     tap,
     vosi,
 )
@@ -161,7 +162,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def _of_images(catalogue: Catalogue) -> tuple[Service, ...]:
-    protocols = (sia1, sia2, datalink, images)
+    protocols = (sia1, sia2, datalink, soda, images)
     return tuple(service for protocol in protocols for service in protocol.services(catalogue))
 
 

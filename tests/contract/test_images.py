@@ -418,12 +418,16 @@ def test_no_such_file(client: httpx.Client, path: str) -> None:
 # ----------------------------------------------------------------- documents
 
 
-@pytest.mark.parametrize("service", ["sia1/atlas", "sia1/quicklook", "sia1/stamps", "sia2", "datalink"])
+@pytest.mark.parametrize("service", ["sia1/atlas", "sia1/quicklook", "sia1/stamps", "sia2", "datalink", "soda"])
 def test_capabilities(client: httpx.Client, documents: etree.XMLSchema, service: str) -> None:
     answer = client.get(f"/{service}/capabilities")
     read = etree.fromstring(answer.content)
     documents.assertValid(read)
-    ids = {"sia1": "ivo://ivoa.net/std/SIA", "sia2": "ivo://ivoa.net/std/SIA#query-2.0"}
+    ids = {
+        "sia1": "ivo://ivoa.net/std/SIA",
+        "sia2": "ivo://ivoa.net/std/SIA#query-2.0",
+        "soda": "ivo://ivoa.net/std/SODA#sync-1.0",
+    }
     wanted = ids.get(service.partition("/")[0], "ivo://ivoa.net/std/DataLink#links-1.1")
     assert wanted in [c.get("standardID") for c in read.iter("capability")]
 

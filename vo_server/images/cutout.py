@@ -13,11 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 from astropy.io.fits import Header
 
+from vo_server import __version__
 from vo_server.errors import TooLargeFault
 from vo_server.images import bands
 from vo_server.images.image import BLOCK, MOST, Image, Pixels
 from vo_server.images.window import Window, about, window
 from vo_server.sky.shapes import Shape
+
+_ROOM = 66
+"""Characters of a card that a text and its comment may have."""
 
 _ALTERNATES = ("", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -118,12 +122,13 @@ def _pick(header: Header, count: int, planes: Sequence[int]) -> None:
 
 def _provenance(header: Header, found: Window, planes: Sequence[int] | None, source: str) -> None:
     if source:
-        header["CUTFROM"] = (_ascii(source), "Image that this was cut from")
+        said = "Image that this was cut from"
+        header["CUTFROM"] = (_ascii(source), said if len(source) + len(said) < _ROOM else "")
     header["CUTSECT"] = (found.section, "Its pixels, counted from 1")
     if planes is not None:
         header["CUTPLANE"] = (",".join(str(n + 1) for n in planes), "Its planes, counted from 1")
-    header.add_history("Cut out by vo_server without a change of pixels. What the header says")
-    header.add_history("otherwise, it says of the whole image.")
+    header.add_history(f"Cut out by vo_server/{__version__} without a change of pixels.")
+    header.add_history("What the header says otherwise, it says of the whole image.")
 
 
 def _ascii(text: str) -> str:

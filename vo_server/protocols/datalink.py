@@ -20,12 +20,12 @@ from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.load import builtin_schemas, load_standard
 from vo_server.catalogue.obscore import collections
 from vo_server.documents.capability import Capability, Interface
-from vo_server.errors import Fault, NotFoundFault, UsageFault
+from vo_server.errors import Fault, NotFoundFault
 from vo_server.formats import TABLEDATA, Choice, choose
 from vo_server.model.column import Table
 from vo_server.model.result import Result
 from vo_server.protocols import dali, origin, wants
-from vo_server.protocols.images import looked_up
+from vo_server.protocols.images import looked_up, owner
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Resource, Service, Site
@@ -113,14 +113,8 @@ def _of(id: str, known: Sequence[Publication], site: Site, host: Host) -> Iterat
 
 
 def _found(id: str, known: Sequence[Publication], site: Site, host: Host) -> Iterator[Link]:
-    if not id.lower().startswith("ivo://"):
-        raise UsageFault(f"{id[:80]!r} is no identifier of a data set", hint="obs_publisher_did of ivoa.obscore is one")
-    for publication in known:
-        name = host.image(publication, id)
-        if name is not None:
-            yield from _links(id, name, publication, site, host)
-            return
-    raise NotFoundFault("there is no such data set here")
+    publication, name = owner(id, known, host)
+    yield from _links(id, name, publication, site, host)
 
 
 def _links(id: str, name: str, publication: Publication, site: Site, host: Host) -> Iterator[Link]:

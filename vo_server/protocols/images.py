@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql import query as q
-from vo_server.adql.imagery import Row
+from vo_server.adql.imagery import Host, Row
 from vo_server.answer import prepared
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.obscore import collections
-from vo_server.errors import NotFoundFault
+from vo_server.errors import NotFoundFault, UsageFault
 from vo_server.protocols import wants
 from vo_server.protocols.refuse import plainly
 from vo_server.protocols.service import Resource, Service, Site
@@ -64,6 +64,20 @@ def _collection(id: str, site: Site) -> Publication:
     if site.engine.rows(known[id].table) is None:
         raise NotFoundFault(f"the images of {id} have not been loaded yet")
     return known[id]
+
+
+def owner(id: str, known: Sequence[Publication], host: Host) -> tuple[Publication, str]:
+    """The collection of the image that has this identifier (obs_publisher_did), and what it is called there.
+
+    Raises UsageFault for what is no identifier, NotFoundFault where it is of no collection.
+    """
+    if not id.lower().startswith("ivo://"):
+        raise UsageFault(f"{id[:80]!r} is no identifier of a data set", hint="obs_publisher_did of ivoa.obscore is one")
+    for publication in known:
+        name = host.image(publication, id)
+        if name is not None:
+            return publication, name
+    raise NotFoundFault("there is no such data set here")
 
 
 def _file_name(path: str) -> str:

@@ -21,36 +21,48 @@ _NUMBERS = {"CIRCLE": 3, "RANGE": 4, "POLYGON": 0}
 
 
 def place(name: str, said: str) -> tuple[Shape, ...]:
-    """The shapes of which CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat ... is the union,
-    in degrees.
+    """The shapes of which a region is the union, each within a hemisphere where the region is a RANGE; see `region`."""
+    shape = region(name, said)
+    return bounds.between(*shape[1]) if shape[0] == "range" else (shape,)
+
+
+def region(name: str, said: str) -> Shape:
+    """What CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat ... describes, in degrees.
 
     Raises UsageFault for what is none.
     """
-    kind, *words = said.split() or [""]
-    kind = kind.upper()
-    if kind not in _NUMBERS:
+    kind, *numbers = said.split(maxsplit=1) or [""]
+    if kind.upper() not in _NUMBERS:
         hint = "it is CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat lon lat ..."
         raise UsageFault(f"{name} is {said[:80]!r}, which is no place", hint=hint)
-    numbers = [number(name, word) for word in words]
+    return shape(name, kind.upper(), " ".join(numbers))
+
+
+def shape(name: str, kind: str, said: str) -> Shape:
+    """The numbers of a CIRCLE, a RANGE or a POLYGON as that.
+
+    Raises UsageFault where they are none.
+    """
+    numbers = tuple(number(name, word) for word in said.split())
     if len(numbers) != (_NUMBERS[kind] or len(numbers)):
         raise UsageFault(f"{name}: a {kind} has {_NUMBERS[kind]} numbers, not {len(numbers)}")
     try:
         if kind == "RANGE":
-            return _range(*numbers)
-        shape = kind.lower(), tuple(numbers)
-        check(*shape)
+            return "range", _closed(*numbers)
+        check(kind.lower(), numbers)
         if kind == "CIRCLE" and not 0 <= numbers[2] <= 180:
             raise BadShape("the radius of a circle is 0 to 180 degrees")
-        return (shape,)
+        return kind.lower(), numbers
     except BadShape as error:
-        raise UsageFault(f"{name} is {said[:80]!r}: {error}") from None
+        raise UsageFault(f"{name} is {said.strip()[:80]!r}: {error}") from None
 
 
-def _range(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[Shape, ...]:
+def _closed(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[float, float, float, float]:
     """A range whose ends may be open; one of all longitudes and latitudes is the whole sky."""
     lon1, lat1 = (0.0 if lon1 == -math.inf else lon1), max(lat1, -90.0)
     lon2, lat2 = (360.0 if lon2 == math.inf else lon2), min(lat2, 90.0)
-    return bounds.between(lon1, lon2, lat1, lat2)
+    bounds.between(lon1, lon2, lat1, lat2)
+    return lon1, lon2, lat1, lat2
 
 
 def overlapping(region: q.Value, shapes: Sequence[Shape]) -> q.Condition:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 
 from tests.atlas import atlas_header, atlas_pixels
 from vo_server.errors import ImageFault
-from vo_server.images import files, image, preview, quicklook
+from vo_server.images import cutout, files, image, preview, quicklook
 
 
 def test_it_comes_back_as_16_bits_near_the_values(atlas: Path) -> None:
@@ -51,6 +52,21 @@ def test_it_has_a_picture_and_bright_stars_fit_into_16_bits() -> None:
     with fits.open(io.BytesIO(quicklook.restore(packed))) as hdus:
         assert hdus[0].data[60, 50] == pytest.approx(80_000, rel=1e-3)
     assert preview.gray((packed, 0))[1:4] == b"PNG"
+
+
+def test_a_part_of_it_is_plain_fits(atlas: Path) -> None:
+    with image.opened(str(atlas)) as opened:
+        packed = quicklook.compress(opened)
+    with fits.open(io.BytesIO(packed)) as hdus:
+        whole, wcs = hdus[1].data.copy(), WCS(hdus[1].header)
+    place = wcs.pixel_to_world(40, 60)
+    found = cutout.cut(image.of(files.Held(packed)), ("circle", (place.ra.deg, place.dec.deg, 10 / 3600)))
+    with fits.open(io.BytesIO(found)) as hdus:
+        hdus.verify("exception")
+        same = Cutout2D(whole, (40, 60), hdus[0].data.shape, wcs=wcs)
+        np.testing.assert_array_equal(hdus[0].data, same.data)
+        assert hdus[0].header["QLOOK"] is True
+        assert WCS(hdus[0].header).pixel_to_world(3, 4).separation(same.wcs.pixel_to_world(3, 4)).arcsec < 1e-6
 
 
 def test_a_cube_has_none() -> None:
