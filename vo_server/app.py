@@ -48,6 +48,7 @@ from vo_server.protocols import (
     examples,
     images,
     metrics,
+    preview,
     registry,
     sia1,
     sia2,
@@ -162,7 +163,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def _of_images(catalogue: Catalogue) -> tuple[Service, ...]:
-    protocols = (sia1, sia2, datalink, soda, images)
+    protocols = (sia1, sia2, datalink, soda, preview, images)
     return tuple(service for protocol in protocols for service in protocol.services(catalogue))
 
 

@@ -47,6 +47,10 @@ class Host:
         """What the URLs of a collection's files begin with; the name of the image follows."""
         return f"{self.base}/images/{publication.id}/"
 
+    def preview(self, publication: Publication) -> str:
+        """What the URLs of a collection's pictures begin with; the name of the image follows, and how it is wanted."""
+        return f"{self.base}/preview?ID={publication.id}/"
+
     def prefix(self, publication: Publication) -> str:
         """What the identifiers of a collection's data sets begin with; that of the image follows."""
         return f"ivo://{self.authority or UNREGISTERED}/~?{publication.id}/"

@@ -11,11 +11,8 @@ import pyarrow as pa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.adql import query as q
-from vo_server.adql.functions import NEAR, POINT
 from vo_server.adql.imagery import DATALINK, Host, Row, loaded
-from vo_server.adql.values import constant
-from vo_server.adql.wording import encoded, text
+from vo_server.adql.wording import encoded
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.load import builtin_schemas, load_standard
 from vo_server.catalogue.obscore import collections
@@ -25,7 +22,7 @@ from vo_server.formats import TABLEDATA, Choice, choose
 from vo_server.model.column import Table
 from vo_server.model.result import Result
 from vo_server.protocols import dali, origin, wants
-from vo_server.protocols.images import looked_up, owner
+from vo_server.protocols.images import looked_up, owner, together
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Resource, Service, Site
@@ -35,9 +32,6 @@ STANDARD_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
 
 MOST = 200
 """Identifiers that are answered at once; the first ones of more."""
-
-NEARBY = 1 / 3600
-"""Degrees between the centres of images of one observation, at the most."""
 
 
 @cache
@@ -143,15 +137,10 @@ def _siblings(
     id: str, own: tuple[str, str], row: Row, of: tuple[float, float, str], site: Site, host: Host
 ) -> Iterator[Link]:
     """The images of the same observation, in other bands or of other collections."""
-    ra, dec, observation = of
     publication = row.publication
     if row.images.observation is None:
         return
-    pairs = row.position, (constant(ra), constant(dec))
-    centres = tuple(q.Apply(POINT, pair, POINT.result(pair)) for pair in pairs)
-    near = q.Holds(q.Apply(NEAR, (*centres, constant(NEARBY)), NEAR.result(())))
-    same = q.Compare("=", row.observation, text(observation))
-    for name, title, length in sorted(looked_up(site, row, (row.name, row.title, row.size), q.And((near, same)))):
+    for name, title, length in sorted(looked_up(site, row, (row.name, row.title, row.size), together(row, *of))):
         if (publication.id, name) != own:
             yield Link(
                 id,

@@ -51,7 +51,7 @@ class Filters:
         for name, column in self.names().items():
             said = [v.strip() for value in given.all(name) for v in value.split(",") if v.strip()]
             if images is not None and column.name == images.band:
-                said = [] if any(v.upper() in ALL for v in said) else [self._band(v) for v in said]
+                said = [] if any(v.upper() in ALL for v in said) else [self.band(v) for v in said]
             if said:
                 yield q.In(row.field(column.name), tuple(_value(name, v, column) for v in said))
 
@@ -65,8 +65,11 @@ class Filters:
         assert images is not None
         return (*images.datasets, self.publication.id)
 
-    def _band(self, said: str) -> str:
-        """A band as the inventory has it: k and Ks are K."""
+    def band(self, said: str) -> str:
+        """A band as the inventory has it: k and Ks are K.
+
+        Raises UsageFault for one that is not there.
+        """
         assert self.publication.images is not None
         known = {b.name.upper(): b.name for b in self.publication.images.bands}
         found = known.get(said.upper()) or known.get(said.upper().removesuffix("S"))

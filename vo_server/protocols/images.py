@@ -12,7 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql import query as q
+from vo_server.adql.functions import NEAR, POINT
 from vo_server.adql.imagery import Host, Row
+from vo_server.adql.values import constant
+from vo_server.adql.wording import text
 from vo_server.answer import prepared
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.obscore import collections
@@ -25,6 +28,9 @@ from vo_server.protocols.stored import GZIP, Stored
 MOST = 10_000
 """Rows of the inventory that are looked up at once."""
 
+NEARBY = 1 / 3600
+"""Degrees between the centres of images of one observation, at the most."""
+
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are image collections."""
@@ -36,7 +42,7 @@ async def image(request: Request, site: Site) -> Response:
 
     Raises NotFoundFault for a collection, an image or a file that is not there.
     """
-    publication = _collection(request.path_params["collection"], site)
+    publication = collection(request.path_params["collection"], site)
     name: str = request.path_params["image"]
 
     def found() -> Response:
@@ -57,7 +63,11 @@ async def image(request: Request, site: Site) -> Response:
     return await anyio.to_thread.run_sync(found)
 
 
-def _collection(id: str, site: Site) -> Publication:
+def collection(id: str, site: Site) -> Publication:
+    """The collection of this id.
+
+    Raises NotFoundFault where it is not there, or not loaded yet.
+    """
     known = {p.id: p for p in collections(site.catalogue)}
     if id not in known:
         raise NotFoundFault(f"there is no image collection {id!r}", hint=f"there are {', '.join(known)}")
@@ -98,6 +108,14 @@ def looked_up(
     made = prepared(q.Select(outputs, row.scan, where, order_by=order, top=most), site.engine, most)
     batches = site.engine.run(made.statement, made.slots, timeout=site.timeout, brief=made.brief).batches()
     return [each for batch in batches for each in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
+
+
+def together(row: Row, ra: float, dec: float, observation: str) -> q.Condition:
+    """An image is of this observation, whose centre lies there, in one band or another."""
+    pairs = row.position, (constant(ra), constant(dec))
+    centres = tuple(q.Apply(POINT, pair, POINT.result(pair)) for pair in pairs)
+    near = q.Holds(q.Apply(NEAR, (*centres, constant(NEARBY)), NEAR.result(())))
+    return q.And((near, q.Compare("=", row.observation, text(observation))))
 
 
 SERVICE = Service(

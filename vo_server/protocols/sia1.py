@@ -103,12 +103,12 @@ def image_query(
     row = Row(publication, SOURCE)
     filters = Filters(publication)
     conditions = list(filters.conditions(given, row))
-    place = _region(given, needed=not conditions)
+    place = placed(given, needed=not conditions)
     order: tuple[q.Order, ...] = ()
     if place is not None:
         centre, region = place
         conditions.append(_met(given, row, centre, region))
-        order = (q.Order(_distance(row, centre)),)
+        order = (q.Order(distance(row, centre)),)
     none = not _offered(publication, formats) or not filters.has_dataset(given)
     where = q.And(tuple(conditions))
     return q.Select(outputs, row.scan, where, order_by=order, top=0 if none else None)
@@ -120,8 +120,11 @@ SOURCE = "images"
 # ------------------------------------------------------------------ places
 
 
-def _region(given: dali.Parameters, needed: bool) -> tuple[tuple[float, float], Shape] | None:
-    """The centre and the region that POS and SIZE describe; None where neither is there and `needed` does not hold."""
+def placed(given: dali.Parameters, needed: bool) -> tuple[tuple[float, float], Shape] | None:
+    """The centre and the region that POS and SIZE describe; None where neither is there and `needed` does not hold.
+
+    Raises UsageFault.
+    """
     if given.one("POS") is None and not needed:
         return None
     ra, dec = _pair(given, "POS", "266.4,-29.0, right ascension and declination in degrees", alone=False)
@@ -151,7 +154,7 @@ def _pair(given: dali.Parameters, name: str, such: str, alone: bool) -> tuple[fl
 def _met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: Shape) -> q.Condition:
     """How an image goes with the region."""
     mode = (given.one("INTERSECT") or "OVERLAPS").upper()
-    image, middle = row.footprint, _point(constant(centre[0]), constant(centre[1]))
+    image, middle = row.footprint, point(constant(centre[0]), constant(centre[1]))
     there = middle if region[0] == "point" else q.Constant(regions.worded_all([region]), Column("", types.REGION))
     pairs: dict[str, tuple[Function, q.Value, q.Value]] = {
         "COVERS": (CONTAINS, there, image),
@@ -165,12 +168,14 @@ def _met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: 
     return q.Holds(q.Apply(function, tuple(arguments), function.result(())))
 
 
-def _point(lon: q.Value, lat: q.Value) -> q.Value:
+def point(lon: q.Value, lat: q.Value) -> q.Value:
+    """A position as a value."""
     return q.Apply(POINT, (lon, lat), POINT.result((lon, lat)))
 
 
-def _distance(row: Row, centre: tuple[float, float]) -> q.Value:
-    pair = _point(*row.position), _point(constant(centre[0]), constant(centre[1]))
+def distance(row: Row, centre: tuple[float, float]) -> q.Value:
+    """How far the centre of an image is, in degrees."""
+    pair = point(*row.position), point(constant(centre[0]), constant(centre[1]))
     return q.Apply(DISTANCE, pair, DISTANCE.result(pair))
 
 

@@ -1,0 +1,181 @@
+"""Pictures by HTTP: of an image, of a part of it, of a place; in grey and in colour."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from PIL import Image as Pillow
+
+from vo_server.protocols.preview import Kept
+from vo_server.settings import Settings, image_root
+
+
+def shown(answer: httpx.Response) -> Pillow.Image:
+    assert answer.status_code == 200, answer.text
+    return Pillow.open(io.BytesIO(answer.content))
+
+
+@pytest.fixture(scope="module")
+def images(ask: Any) -> list[dict[str, str]]:
+    answer = ask("SELECT image, band, path, ra, dec FROM twomass.atlas ORDER BY image", RESPONSEFORMAT="csv")
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+@pytest.fixture(scope="module")
+def star(ask: Any) -> tuple[float, float]:
+    """The brightest star that lies well within an image."""
+    query = (
+        "SELECT TOP 1 p.ra, p.dec FROM psc AS p JOIN twomass.atlas AS a ON a.coadd_key = p.coadd_key"
+        " WHERE a.band = 'K' AND ABS(p.dec - a.dec) < 0.1 AND DISTANCE(p.ra, a.dec, a.ra, a.dec) < 0.05 ORDER BY p.k_m"
+    )
+    (row,) = csv.DictReader(io.StringIO(ask(query, RESPONSEFORMAT="csv").text))
+    return float(row["ra"]), float(row["dec"])
+
+
+def test_a_grey_picture_by_name(client: httpx.Client, images: list[dict[str, str]]) -> None:
+    for image in images[:2]:
+        answer = client.get("/preview", params={"ID": f"atlas/{image['image']}"})
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert answer.headers["content-disposition"] == f'inline; filename="{image["image"]}.jpg"'
+        assert int(answer.headers["content-length"]) == len(answer.content)
+        picture = shown(answer)
+        assert (picture.format, picture.mode, picture.size) == ("JPEG", "L", (256, 512))
+        did = f"ivo://unregistered.invalid/~?atlas/{image['image']}"
+        assert client.get("/preview", params={"ID": did}).content == answer.content
+
+
+def test_the_pixels_are_those_of_the_file(client: httpx.Client, sky: Path, images: list[dict[str, str]]) -> None:
+    """The brightest pixels of the file, which astropy reads, are the brightest of the picture, south below."""
+    image = images[0]
+    values = fits.getdata(Path(image_root(Settings(data=sky), "atlas")) / image["path"])
+    given = {"ID": f"atlas/{image['image']}", "PIXELS": "1024", "FORMAT": "png"}
+    picture = np.asarray(shown(client.get("/preview", params=given)))[::-1]
+    assert picture.shape == values.shape
+    row, column = np.unravel_index(np.nanargmax(values), values.shape)
+    assert picture[row, column] == 255
+    bright, faint = values > np.nanpercentile(values, 99.9), values < np.nanpercentile(values, 20)
+    assert picture[bright].min() > picture[faint].max()
+
+
+@pytest.mark.parametrize("stretch", ["asinh", "zscale"])
+def test_a_star_lies_where_the_catalogue_says(client: httpx.Client, star: tuple[float, float], stretch: str) -> None:
+    ra, dec = star
+    given = {"POS": f"{ra},{dec}", "SIZE": str(41 / 3600), "PIXELS": "42", "BAND": "K", "FORMAT": "png"}
+    picture = np.asarray(shown(client.get("/preview", params={**given, "STRETCH": stretch})), float)
+    row, column = np.argwhere(picture == 255).mean(0)
+    assert abs(row - picture.shape[0] / 2) <= 2
+    assert abs(column - picture.shape[1] / 2) <= 2
+    assert np.median(picture) < 150
+
+
+def test_colour_of_a_place_and_of_an_image(client: httpx.Client, images: list[dict[str, str]], star: Any) -> None:
+    """Each of the three images gives the same picture, and so does the place."""
+    seen = [i for i in images if i["band"] == "K" and abs(float(i["dec"]) - star[1]) < 0.1]
+    (k,) = [i for i in seen if abs(float(i["ra"]) - star[0]) < 0.07]
+    ids = [f"atlas/a{band}{k['image'][2:]}" for band in "JHK"]
+    made = {client.get("/preview", params={"ID": id, "BAND": "jhk"}).content for id in ids}
+    assert len(made) == 1
+    (one,) = made
+    assert Pillow.open(io.BytesIO(one)).mode == "RGB"
+    place = client.get("/preview", params={"POS": f"{k['ra']},{k['dec']}"})
+    assert place.content == one
+    assert client.get("/preview", params={"POS": f"{k['ra']},{k['dec']}", "COLLECTION": "atlas"}).content == one
+    grey = client.get("/preview", params={"ID": f"atlas/aJ{k['image'][2:]}", "BAND": "K"})
+    assert grey.content == client.get("/preview", params={"ID": f"atlas/{k['image']}"}).content
+
+
+def test_a_place_beyond_the_image_is_cut_at_its_edge(client: httpx.Client, sky: Path, images: Any) -> None:
+    """As many pixels as astropy counts between the place and the edge."""
+    image = images[0]
+    header = fits.getheader(Path(image_root(Settings(data=sky), "atlas")) / image["path"])
+    ((ra, dec),) = WCS(header).wcs_pix2world([[10, 512]], 0)
+    given = {"ID": f"atlas/{image['image']}", "POS": f"{ra},{dec}", "SIZE": f"{101 / 3600}", "PIXELS": "101"}
+    width, height = shown(client.get("/preview", params=given)).size
+    assert 100 <= height <= 102
+    assert 59 <= width <= 62
+
+
+def test_a_cube_has_all_bands(client: httpx.Client) -> None:
+    (row,) = csv.DictReader(io.StringIO(client.get("/sia1/stamps?POS=129.1,19.7&SIZE=2&RESPONSEFORMAT=csv").text))
+    id = row["download"].partition("/images/")[2]
+    colour = client.get("/preview", params={"ID": id, "PIXELS": "82"})
+    assert (shown(colour).mode, shown(colour).size) == ("RGB", (82, 82))
+    planes = {client.get("/preview", params={"ID": id, "BAND": band}).content for band in "JHK"}
+    assert len(planes) == 3
+
+
+def test_what_is_known_is_not_sent_again(client: httpx.Client, images: list[dict[str, str]]) -> None:
+    given = {"ID": f"atlas/{images[3]['image']}", "PIXELS": "100"}
+    first = client.get("/preview", params=given)
+    assert first.headers["cache-control"] == "public, max-age=3600"
+    again = client.get("/preview", params=given, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert client.get("/preview", params=given).content == first.content
+    head = client.head("/preview", params=given)
+    assert (head.content, head.headers["etag"]) == (b"", first.headers["etag"])
+    for more in (
+        {"PIXELS": "101"},
+        {"FORMAT": "png"},
+        {"STRETCH": "zscale"},
+        {"BAND": "JHK"},
+        {"ID": f"atlas/{images[4]['image']}"},
+    ):
+        other = client.get("/preview", params=given | more)
+        assert other.headers["etag"] != first.headers["etag"]
+        assert other.content != first.content
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "words"),
+    [
+        ({}, 400, "neither ID nor POS"),
+        ({"SIZE": "0.1"}, 400, "neither ID nor POS"),
+        ({"ID": "atlas/x"}, 404, "no image 'x' in atlas"),
+        ({"ID": "atlas"}, 404, "no image '' in atlas"),
+        ({"ID": "nothing/x"}, 404, "there are atlas, quicklook, stamps"),
+        ({"ID": "/etc/passwd"}, 404, "no image collection ''"),
+        ({"ID": "atlas/../../catalogues/atlas.duckdb"}, 404, "no image"),
+        ({"ID": "ivo://elsewhere/~?nothing/x"}, 404, "no image collection 'nothing'"),
+        ({"ID": "atlas/x", "SIZE": "0.1"}, 400, "SIZE is there without POS"),
+        ({"ID": "atlas/x", "COLLECTION": "atlas"}, 400, "COLLECTION goes with POS"),
+        ({"ID": "atlas/x", "BAND": "L"}, 400, "J, H, K, and JHK for colour"),
+        ({"POS": "1,1"}, 404, "no image of this place"),
+        ({"POS": "1,1", "COLLECTION": "nothing"}, 404, "no image collection"),
+        ({"POS": "1"}, 400, "POS is '1'"),
+        ({"POS": "1,95"}, 400, "not on the sky"),
+        ({"POS": "129.04,19.68", "SIZE": "x"}, 400, "SIZE has 'x'"),
+        ({"POS": "129.04,19.68", "PIXELS": "0"}, 400, "1 to "),
+        ({"POS": "129.04,19.68", "PIXELS": "1e3"}, 400, "not a whole number"),
+        ({"POS": "129.04,19.68", "PIXELS": "1000000"}, 400, "1 to "),
+        ({"POS": "129.04,19.68", "FORMAT": "gif"}, 400, "none of jpeg, png"),
+        ({"POS": "129.04,19.68", "STRETCH": "log"}, 400, "none of asinh, zscale"),
+    ],
+)
+def test_mistakes(client: httpx.Client, given: dict[str, str], status: int, words: str) -> None:
+    answer = client.get("/preview", params=given)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
+    assert words in answer.text
+
+
+def test_a_part_that_the_image_does_not_have(client: httpx.Client, images: list[dict[str, str]]) -> None:
+    answer = client.get("/preview", params={"ID": f"atlas/{images[0]['image']}", "POS": "10,10", "SIZE": "0.1"})
+    assert (answer.status_code, "nothing of this region" in answer.text) == (404, True)
+
+
+def test_pictures_are_kept_up_to_a_limit() -> None:
+    kept = Kept(limit=100)
+    for n in range(4):
+        kept.keep(str(n), bytes([n]) * 30)
+        assert kept.find("0") == bytes(30)
+    assert kept.find("1") is None, "the one that was not asked for went"
+    assert kept.find("3") == bytes([3]) * 30
+    kept.keep("large", bytes(101))
+    assert kept.find("large") is None

@@ -1,0 +1,179 @@
+"""Pictures of images at /preview: one band in grey, three in colour, of an image or of a place.
+
+ID        COLLECTION/IMAGE, or the identifier of the data set, which ends with it; or else
+POS, SIZE a place and the region about it, as in SIA 1.0; with an ID the part of the image that is shown
+COLLECTION of places: the collection that is asked, the first that has an image if none is told
+BAND      a band, or all of them in one word, as JHK, for colour
+PIXELS    the longer side of the picture
+STRETCH   asinh or zscale, of pictures in grey
+FORMAT    jpeg or png
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from hashlib import blake2b
+from threading import Lock
+from typing import Literal, TypeVar
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.catalogue.obscore import collections
+from vo_server.errors import NoPixelsFault, NotFoundFault, UsageFault
+from vo_server.images import files, image, preview
+from vo_server.protocols import dali, layers
+from vo_server.protocols.files import known
+from vo_server.protocols.refuse import plainly
+from vo_server.protocols.service import Resource, Service, Site
+from vo_server.protocols.sia1 import placed
+from vo_server.protocols.urls import client_address
+from vo_server.sky.shapes import Shape
+
+PIXELS = 512
+"""The longer side where nothing else is asked for."""
+
+KEPT = 32 << 20
+"""Bytes of pictures that are kept in memory."""
+
+_MADE = b"1"
+"""To be changed when the same request gives another picture, so that nobody believes that he has it."""
+
+T = TypeVar("T")
+
+_FORMATS: Mapping[str, Literal["png", "jpeg"]] = {
+    "jpeg": "jpeg",
+    "png": "png",
+    "jpg": "jpeg",
+    "image/jpeg": "jpeg",
+    "image/png": "png",
+}
+_STRETCHES: Mapping[str, Literal["asinh", "zscale"]] = {"asinh": "asinh", "zscale": "zscale"}
+
+
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """One, where there are image collections."""
+    if not collections(catalogue):
+        return ()
+    return (Service("preview", "/preview", (Resource("", partial(picture, Kept())),), plainly),)
+
+
+class Kept:
+    """Pictures that were made, those that were asked for last."""
+
+    def __init__(self, limit: int = KEPT) -> None:
+        """`limit` in bytes."""
+        self._limit = limit
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+        self._lock = Lock()
+
+    def find(self, key: str) -> bytes | None:
+        """The picture of this key; None where it is not kept."""
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+            return self._held.get(key)
+
+    def keep(self, key: str, made: bytes) -> None:
+        """Keep a picture, in the place of those that nobody asked for longest."""
+        with self._lock:
+            if key in self._held or len(made) > self._limit:
+                return
+            self._held[key] = made
+            self._size += len(made)
+            while self._size > self._limit:
+                _, gone = self._held.popitem(last=False)
+                self._size -= len(gone)
+
+
+async def picture(kept: Kept, request: Request, site: Site) -> Response:
+    """The picture that is asked for.
+
+    Raises UsageFault for what is no picture, NotFoundFault where there is none.
+    """
+    given = await dali.parameters(request)
+    look = _look(given)
+    found, region, etag = await anyio.to_thread.run_sync(_found, given, look, site)
+    headers = {
+        "ETag": f'"{etag}"',
+        "Cache-Control": "public, max-age=3600",
+        "Content-Type": f"image/{look.format}",
+        "Content-Disposition": f'inline; filename="{found.name}.{"jpg" if look.format == "jpeg" else "png"}"',
+    }
+    if known(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
+    made = kept.find(etag)
+    if made is None:
+        turn = await site.lanes.turn(client_address(request), light=True)
+        try:
+            made = await anyio.to_thread.run_sync(drawn, found, region, look)
+        finally:
+            turn.end()
+        kept.keep(etag, made)
+    return Response(made, headers=headers)
+
+
+def drawn(found: layers.Layers, region: Shape | None, look: preview.Look) -> bytes:
+    """The picture of layers, or of what a region has of them.
+
+    Raises NotFoundFault where that is nothing.
+    """
+    with ExitStack() as stack:
+        opened = {where: stack.enter_context(image.opened(where)) for where in dict(found.files)}
+        planes = [(opened[where], plane) for where, plane in found.files]
+        try:
+            return preview.colour(planes, region, look) if len(planes) > 1 else preview.gray(planes[0], region, look)
+        except NoPixelsFault as fault:
+            raise NotFoundFault(str(fault)) from None
+
+
+def _found(given: dali.Parameters, look: preview.Look, site: Site) -> tuple[layers.Layers, Shape | None, str]:
+    """What the picture is made of, the region of which it is, and its ETag."""
+    id, band = given.one("ID"), given.one("BAND")
+    if id is None and given.one("POS") is None:
+        raise UsageFault("neither ID nor POS is there", hint="such as ID=atlas/IMAGE or POS=266.4,-29.0&SIZE=0.1")
+    if id is not None and given.one("COLLECTION"):
+        raise UsageFault("COLLECTION goes with POS", hint="an ID names its collection")
+    place = _place(given)
+    region = place[1] if place is not None and given.one("SIZE") else None
+    if id is not None:
+        found = layers.of_image(id, band, site)
+    else:
+        assert place is not None
+        found = layers.of_place(*place, given.one("COLLECTION"), band, site)
+    return found, region, _etag(found, region, look)
+
+
+def _place(given: dali.Parameters) -> tuple[tuple[float, float], Shape] | None:
+    if given.one("SIZE") is None:
+        return placed(dali.Parameters((*given.without("SIZE").given, ("SIZE", "0"))), needed=False)
+    if given.one("POS") is None:
+        raise UsageFault("SIZE is there without POS", hint="PIXELS is how large the picture is")
+    return placed(given, needed=True)
+
+
+def _etag(found: layers.Layers, region: Shape | None, look: preview.Look) -> str:
+    """By the files, which planes of them and how: the same as long as none of them changes."""
+    said = [(files.facts(where).etag, plane) for where, plane in found.files]
+    return blake2b(_MADE + repr((said, region, look)).encode(), digest_size=12).hexdigest()
+
+
+def _look(given: dali.Parameters) -> preview.Look:
+    said = given.one("PIXELS") or str(PIXELS)
+    if not (said.isascii() and said.isdecimal() and len(said) < 10):
+        raise UsageFault(f"PIXELS is {said!r}, which is not a whole number")
+    return preview.Look(int(said), _one_of(given, "FORMAT", _FORMATS), _one_of(given, "STRETCH", _STRETCHES))
+
+
+def _one_of(given: dali.Parameters, name: str, known: Mapping[str, T]) -> T:
+    """The value of a parameter, the first that is known where there is none."""
+    said = (given.one(name) or next(iter(known))).lower()
+    if said not in known:
+        raise UsageFault(f"{name} is {said[:80]!r}, which is none of {', '.join(known)}")
+    return known[said]
