@@ -19,6 +19,7 @@ import pyvo
 from astropy.io import fits
 from astropy.wcs import WCS
 from lxml import etree
+from PIL import Image as Pillow
 from pyvo.dal import DALQueryError
 
 from vo_server.settings import Settings, image_root
@@ -353,6 +354,26 @@ def test_links(client: httpx.Client, votable: Any) -> None:
     assert len(siblings) >= 2
     assert all(row["local_semantics"] == "sibling" for row in siblings)
     assert any(row["semantics"] == "#documentation" for row in mine)
+
+
+@pytest.mark.parametrize(
+    ("of", "modes"), [((("COLLECTION", ATLAS), ("BAND", "2.159e-6")), ["L", "RGB"]), ((("DPTYPE", "cube"),), ["RGB"])]
+)
+def test_links_to_pictures(
+    client: httpx.Client, votable: Any, of: tuple[tuple[str, str], ...], modes: list[str]
+) -> None:
+    """One in grey and one in colour where there are both, and a small one; each is what is said of it."""
+    did = sia2(client, *of)[0]["obs_publisher_did"]
+    table = links(client, votable, did)
+    pictures = {kind: [row for row in table if row["semantics"] == kind] for kind in ("#preview", "#thumbnail")}
+    seen = {}
+    for kind, found in pictures.items():
+        answers = [client.get(row["access_url"]) for row in found]
+        assert [a.headers["content-type"] for a in answers] == [row["content_type"] for row in found]
+        seen[kind] = [Pillow.open(io.BytesIO(a.content)) for a in answers]
+    assert [picture.mode for picture in seen["#preview"]] == modes
+    (thumbnail,) = seen["#thumbnail"]
+    assert max(thumbnail.size) == 128
 
 
 def test_cautions_are_said(client: httpx.Client, votable: Any) -> None:

@@ -1,4 +1,4 @@
-"""DataLink 1.1: what is had of an image: its file, the same place in other bands, and what is to be read of it."""
+"""DataLink 1.1: what is had of an image: its file, pictures, the same place in other bands, and what is to be read."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from vo_server.catalogue.obscore import collections
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import Fault, NotFoundFault
 from vo_server.formats import TABLEDATA, Choice, choose
+from vo_server.images.preview import THUMBNAIL
 from vo_server.model.column import Table
 from vo_server.model.result import Result
 from vo_server.protocols import dali, origin, wants
 from vo_server.protocols.images import looked_up, owner, together
+from vo_server.protocols.layers import COLOURS, colour
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Resource, Service, Site
@@ -114,10 +116,10 @@ def _found(id: str, known: Sequence[Publication], site: Site, host: Host) -> Ite
 def _links(id: str, name: str, publication: Publication, site: Site, host: Host) -> Iterator[Link]:
     row = Row(publication, "image")
     values = (row.title, row.size, *row.position, row.observation)
-    known = looked_up(site, row, values, wants.among(row.name, [name]))
-    if not known:
+    found = looked_up(site, row, values, wants.among(row.name, [name]))
+    if not found:
         raise NotFoundFault("there is no such data set here")
-    title, length, ra, dec, observation = known[0]
+    title, length, ra, dec, observation = found[0]
     images = row.images
     caution = f" {images.caution}" if images.caution else ""
     yield Link(
@@ -128,9 +130,27 @@ def _links(id: str, name: str, publication: Publication, site: Site, host: Host)
         content_length=length,
         content_qualifier=f"#{images.product}",
     )
-    for other in loaded(site.catalogue, site.engine.rows):
-        yield from _siblings(id, (publication.id, name), Row(other, "sibling"), (ra, dec, observation), site, host)
+    mine, of = (publication.id, name), (ra, dec, observation)
+    known = loaded(site.catalogue, site.engine.rows)
+    siblings = {p.id: list(_siblings(id, mine, Row(p, "sibling"), of, site, host)) for p in known}
+    complete = images.band is None or len(siblings[publication.id]) + 1 == COLOURS
+    yield from _pictures(id, name, publication, host, complete)
+    for mates in siblings.values():
+        yield from mates
     yield from _documents(id, publication)
+
+
+def _pictures(id: str, name: str, publication: Publication, host: Host, complete: bool) -> Iterator[Link]:
+    """What it looks like; `complete` tells whether all bands are there."""
+    images = publication.images
+    assert images is not None
+    url = host.preview(publication) + encoded(name)
+    every = colour(images) if complete else None
+    kinds = [("Picture", "", "#preview")] if images.band or every is None else []
+    kinds += [(f"Picture in colour from {every}", f"&BAND={every}", "#preview")] if every is not None else []
+    kinds += [("Thumbnail", f"&PIXELS={THUMBNAIL}", "#thumbnail")]
+    for said, how, semantics in kinds:
+        yield Link(id, url + how, description=said, semantics=semantics, content_type="image/jpeg")
 
 
 def _siblings(
