@@ -266,7 +266,7 @@ def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
         rows = await anyio.to_thread.run_sync(lambda: {t.qualified: site.engine.rows(t) for t in tables})
         shown = bool(await anyio.to_thread.run_sync(examples.offered, site))
         mapped = await anyio.to_thread.run_sync(
-            lambda: frozenset(t.qualified for t in tables if site.engine.coverage(t) is not None)
+            lambda: frozenset(t.qualified for t in tables if (f := site.engine.facts(t)) and f.coverage is not None)
         )
         base = base_url(request, site.public_url)
         return HTMLResponse(pages.front(base, site.title, site.catalogue, rows, shown, mapped))

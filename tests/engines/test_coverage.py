@@ -31,16 +31,16 @@ def test_the_map_is_that_of_the_rows(world: World, name: str) -> None:
     rows = getattr(world, name)
     table = next(t for t in world.catalogue.tables if t.name == name)
     ra, dec = (np.array(rows[c]) * u.deg for c in ("ra", "dec"))
-    assert MOC.from_string(world.engine.coverage(table)) == MOC.from_lonlat(ra, dec, max_norder=6)
+    assert MOC.from_string(world.engine.facts(table).coverage) == MOC.from_lonlat(ra, dec, max_norder=6)
 
 
 def test_a_view_lies_where_its_table_does(world: World) -> None:
-    found = {t.qualified: world.engine.coverage(t) for t in world.catalogue.tables}
+    found = {t.qualified: world.engine.facts(t) for t in world.catalogue.tables}
     assert found["sky.fp_stars"] == found["sky.stars"]
 
 
 def test_what_has_no_position_has_no_map(world: World) -> None:
-    assert {world.engine.coverage(t) for t in world.catalogue.tables if t.schema == "tap_schema"} == {None}
+    assert {world.engine.facts(t) for t in world.catalogue.tables if t.schema == "tap_schema"} == {None}
 
 
 PLAIN = """
@@ -89,17 +89,17 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tupl
 
 def test_rows_without_a_position(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
     engine, table, _ = filled()
-    assert (engine.rows(table), engine.coverage(table)) == (3, None)
+    assert (engine.rows(table), engine.facts(table).coverage) == (3, None)
 
 
 def test_rows_that_an_earlier_version_has_loaded(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
     engine, table, place = filled('position = { ra = "ra", dec = "dec" }')
     if place.startswith("postgresql"):
-        assert engine.coverage(table) is not None
+        assert engine.facts(table).coverage is not None
         link = Link(place, {})
         link.tell(f"ALTER TABLE {current(link)['plain'].schema}.meta DROP COLUMN coverage")
         link.close()
     else:
         with duckdb.connect(place) as file:
             file.execute("ALTER TABLE meta DROP COLUMN coverage")
-    assert (engine.rows(table), engine.coverage(table)) == (3, None)
+    assert (engine.rows(table), engine.facts(table).coverage) == (3, None)

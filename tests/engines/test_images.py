@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mocpy import MOC
 
 from tests.engines.conftest import ENGINES, World
 from vo_server import answer
@@ -174,6 +176,26 @@ def test_the_footprint_is_about_the_centre(frames: Frames) -> None:
     areas = np.array(frames.world.values("SELECT AREA(footprint) FROM obs.frames ORDER BY frame"))
     pixels = np.array([h["NAXIS1"] * h["NAXIS2"] for h in frame_headers()]) / 3600**2
     assert areas == pytest.approx(pixels, rel=1e-4)
+
+
+def test_the_map_is_of_the_footprints_and_not_of_the_centres(frames: Frames) -> None:
+    """Every place in a frame is covered; what is covered is no farther from one than a cell of order 10 is wide."""
+    facts = frames.world.engine.facts(frames.world.catalogue.publication("frames").table)
+    moc = MOC.from_string(facts.coverage)
+    rng = np.random.default_rng(8)
+    near = frames.centres[rng.integers(0, len(frames.centres), 20_000)] + rng.normal(0, np.radians(0.2), (20_000, 3))
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    lon, lat = np.degrees(np.arctan2(near[:, 1], near[:, 0])) % 360, np.degrees(np.arcsin(near[:, 2]))
+    depth = np.degrees(inward(frames.corners, near).min(axis=1).max(axis=0))
+    covered = moc.contains_lonlat(lon * u.deg, lat * u.deg)
+    assert (depth > 0).sum() > 3_000
+    assert covered[depth > 1e-9].all()
+    assert (depth[covered] > -0.115).all()
+    assert 0 < (covered & (depth < 0)).sum() < 6_000
+    ra, dec = (np.array(frames.world.values(f"SELECT {name} FROM obs.frames")) * u.deg for name in ("ra", "dec"))
+    centres = MOC.from_lonlat(ra, dec, max_norder=10)
+    assert moc.sky_fraction > 3 * centres.sky_fraction
+    assert (facts.times, facts.bands) == ((), ())
 
 
 place = st.sampled_from(CENTRES).flatmap(

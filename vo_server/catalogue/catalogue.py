@@ -54,11 +54,15 @@ class Bounds:
     """When and in which light the data were taken (VODataService 1.2 section 3.2); where, the rows themselves say.
 
     `wavebands` are words of the IVOA's vocabulary of messengers, `times` first and last days, `wavelengths` in um.
+    `time` is a column that says when a row was observed, in days of `clock` if it is a number: then the rows say that,
+    too.
     """
 
     wavebands: tuple[str, ...] = ()
     times: tuple[tuple[date, date], ...] = ()
     wavelengths: tuple[tuple[float, float], ...] = ()
+    time: str | None = None
+    clock: str = "jd"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from vo_server.catalogue.catalogue import (
     Publication,
     Schema,
 )
-from vo_server.catalogue.images import check_lookups, read_images
+from vo_server.catalogue.images import CLOCKS, check_lookups, read_images
 from vo_server.catalogue.reader import RAW, Section, open_section
 from vo_server.errors import CatalogueFault
 from vo_server.model.column import Column, Key, Position, Table
@@ -102,7 +102,7 @@ def _publication(section: Section) -> tuple[Publication, Schema, Section]:
         checks=tuple(_check(row, table) for row in section.rows("checks")),
         cone=_cone(section.section("cone"), table) if "cone" in section.values else None,
         images=read_images(section.section("images"), table) if "images" in section.values else None,
-        bounds=_bounds(section.section("coverage", {})),
+        bounds=_bounds(section.section("coverage", {}), table),
         examples=tuple(_example(row) for row in section.rows("examples")),
         subjects=section.take("subjects", tuple[str, ...], ()),
         description=section.take("description", str, None),
@@ -283,8 +283,14 @@ WAVEBANDS = ("Radio", "Millimeter", "Infrared", "Optical", "UV", "EUV", "X-ray",
 """The terms of the vocabulary http://www.ivoa.net/rdf/messenger, but for Photon, which says nothing."""
 
 
-def _bounds(section: Section) -> Bounds:
+def _bounds(section: Section, table: Table) -> Bounds:
     bounds = section.record(Bounds)
+    if bounds.time is not None:
+        _known(section, table, "time", [bounds.time])
+        if table.column(bounds.time).type.family not in ("real", "time"):
+            raise section.fault(f"'time': {bounds.time!r} must be REAL, DOUBLE PRECISION, DATE or TIMESTAMP")
+    if bounds.clock not in CLOCKS:
+        raise section.fault(f"unknown 'clock' {bounds.clock!r}; known are {', '.join(CLOCKS)}", bounds.clock, CLOCKS)
     for word in bounds.wavebands:
         if word not in WAVEBANDS:
             raise section.fault(f"unknown waveband {word!r}; known are {', '.join(WAVEBANDS)}", word, WAVEBANDS)

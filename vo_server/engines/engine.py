@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import isfinite
 from typing import Any, Protocol
 
@@ -65,6 +67,28 @@ class Explained:
     plan: Step
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of loaded rows: since when they are there, where on the sky they lie as a MOC in ASCII, when they
+    were observed (spans of MJD) and in which bands. What a load did not look at is not known."""
+
+    loaded_at: datetime | None = None
+    coverage: str | None = None
+    times: tuple[tuple[float, float], ...] = ()
+    bands: tuple[str, ...] = ()
+
+
+def facts_of(row: Mapping[str, Any]) -> Facts:
+    """What a load has written down, by its columns; one of an earlier version has fewer."""
+    at, extent = row.get("loaded_at"), json.loads(row.get("extent") or "{}")
+    return Facts(
+        datetime.fromisoformat(at) if at else None,
+        row.get("coverage") or None,
+        tuple((low, high) for low, high in extent.get("times", ())),
+        tuple(extent.get("bands", ())),
+    )
+
+
 class Engine(Protocol):
     """A database that can say the sky. All methods may be called from several threads at once."""
 
@@ -110,9 +134,8 @@ class Engine(Protocol):
     def memory(self) -> int | None:
         """How many bytes of memory it holds in this process; None where that is not known here."""
 
-    def coverage(self, table: Table) -> str | None:
-        """Where its rows lie on the sky, as a MOC in ASCII; None where they have no position, are not loaded, or were
-        loaded by a version that did not look."""
+    def facts(self, table: Table) -> Facts | None:
+        """What is known of its rows; None where it is not loaded."""
 
     def ready(self) -> str | None:
         """None if the engine answers; else what is wrong, for the availability note."""

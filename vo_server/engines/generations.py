@@ -12,10 +12,12 @@ kept under a digest of what they are, so servers of several versions and catalog
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -60,18 +62,19 @@ def current(link: Link) -> dict[str, Generation]:
     return {id: Generation(schema, rows) for id, schema, rows in zip(*(c.to_pylist() for c in found), strict=True)}
 
 
-def coverage(link: Link, id: str) -> str | None:
-    """Where the rows of a catalogue lie, as a MOC in ASCII; None where that is not known."""
+def facts(link: Link, id: str) -> dict[str, Any] | None:
+    """What is known of the rows of a catalogue, as its load wrote it down; None where nothing is loaded. Tries again
+    when a load drops the generation between the look at its name and its use."""
     serving = current(link).get(id)
     while serving is not None:
         try:
-            return link.ask(f"SELECT coverage FROM {quoted(serving.schema)}.meta").column(0)[0].as_py() or None
+            text = link.ask(f"SELECT row_to_json(m)::text FROM {quoted(serving.schema)}.meta AS m").column(0)[0].as_py()
         except Error as error:
-            if state(error) not in _UNDEFINED:
+            before, serving = serving, current(link).get(id)
+            if state(error) not in _UNDEFINED or serving == before:
                 raise
-        before, serving = serving, current(link).get(id)
-        if serving == before:  # it is there, and an earlier version has made it
-            return None
+        else:
+            return dict(json.loads(text))
     return None
 
 

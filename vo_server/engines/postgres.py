@@ -26,7 +26,7 @@ from vo_server.adql.udfs import UNPLACED
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import generations, sky_postgres
 from vo_server.engines.deadlines import Patience
-from vo_server.engines.engine import Compiled, Engine, Explained, Run, Step, compiled
+from vo_server.engines.engine import Compiled, Engine, Explained, Facts, Run, Step, compiled, facts_of
 from vo_server.engines.generations import LOADER, Generation
 from vo_server.engines.links import Error, Link, Links, definition, quoted, state
 from vo_server.errors import BusyFault, EngineFault, Fault, UsageFault
@@ -187,15 +187,16 @@ class PostgresEngine(Engine):
         return None
 
     @override
-    def coverage(self, table: Table) -> str | None:
+    def facts(self, table: Table) -> Facts | None:
         id = self._ids.get(table.qualified)
         if id is None:
             return None
         try:
             with self._prepared().links.one() as link:
-                return generations.coverage(link, id)
+                found = generations.facts(link, id)
         except Error as error:
-            raise _fault(error, "SELECT coverage", ()) from error
+            raise _fault(error, "SELECT facts", ()) from error
+        return None if found is None else facts_of(found)
 
     @override
     def ready(self) -> str | None:

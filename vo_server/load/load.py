@@ -31,6 +31,7 @@ from vo_server.engines.store import Generation, Store
 from vo_server.errors import LoadFault
 from vo_server.load import reach
 from vo_server.load.database import ROW_GROUP, file
+from vo_server.load.extent import Extent
 from vo_server.load.files import files as files_named
 from vo_server.load.inventory.complete import completed
 from vo_server.load.pieces import Checked, Piece, checked
@@ -42,7 +43,6 @@ from vo_server.load.source import Source
 from vo_server.model.column import Position
 from vo_server.processes import processors
 from vo_server.sky import cover
-from vo_server.sky.footprint import Footprint
 
 GIB = 1 << 30
 
@@ -139,7 +139,10 @@ class _Work:
     rows: int = 0
     bytes: int = 0
     warnings: list[str] = field(default_factory=list)
-    footprint: Footprint = field(default_factory=Footprint)
+    extent: Extent = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.extent = Extent(self.publication, self.threads)
 
     @property
     def key(self) -> str | None:
@@ -215,10 +218,9 @@ class _Work:
         return merged([*before, *runs], self.key, rows)
 
     def _seen(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables, looked at for where their rows lie."""
+        """The same tables, looked at for what their rows cover."""
         for table in tables:
-            if self.key is not None:
-                self.footprint.add(table[self.key].to_numpy())
+            self.extent.add(table)
             yield table
 
     def _writing(self, total: int) -> Callable[[int], None]:
@@ -238,7 +240,7 @@ class _Work:
             "loaded_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "files": [*(earlier.files if earlier else ()), *names],
             "version": __version__,
-            "coverage": "" if self.key is None else self.footprint.text(),
+            **self.extent.facts(),
         }
 
 

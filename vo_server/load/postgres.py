@@ -161,13 +161,14 @@ class _Filling(Filling):
             "\n".join(files),
             facts["version"],
             facts["coverage"],
+            facts["extent"],
         )
         columns = ", ".join(f"{name} {type}" for name, type in FACTS.items())
-        self.link.tell(f"CREATE TABLE {self.schema}.meta (rows bigint, {columns}, coverage text)")
+        self.link.tell(f"CREATE TABLE {self.schema}.meta (rows bigint, {columns}, coverage text, extent text)")
         self.link.tell(
             f"INSERT INTO {self.schema}.meta"
-            " SELECT $1::bigint, $2::bigint, $3::text, string_to_array($4::text, chr(10)),"
-            f" $5::text, {', '.join(bounds)}, $6::text FROM {self._qualified(self.publication.table)} LIMIT 1",
+            " SELECT $1::bigint, $2::bigint, $3::text, string_to_array($4::text, chr(10)), $5::text,"
+            f" {', '.join(bounds)}, $6::text, $7::text FROM {self._qualified(self.publication.table)} LIMIT 1",
             values,
         )
         self.link.tell(f"GRANT USAGE ON SCHEMA {self.schema} TO PUBLIC")

@@ -50,10 +50,10 @@ async def coverage(request: Request, site: Site) -> Response:
         known = ", ".join(f".{f.extension}" for f in FORMS)
         ids = ", ".join(p.id for p in site.catalogue.publications)
         raise NotFoundFault(f"there is nothing at {request.url.path}", hint=f"one of {ids} with one of {known}")
-    text = await anyio.to_thread.run_sync(site.engine.coverage, table)
-    if text is None:
+    facts = await anyio.to_thread.run_sync(site.engine.facts, table)
+    if facts is None or facts.coverage is None:
         raise NotFoundFault(f"the coverage of {table.qualified} is not known", hint="it is made when rows are loaded")
-    body = await anyio.to_thread.run_sync(_made, form, text)
+    body = await anyio.to_thread.run_sync(_made, form, facts.coverage)
     mark = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     headers = {
         "ETag": mark,

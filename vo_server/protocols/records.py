@@ -29,6 +29,7 @@ from vo_server.documents.voresource import (
     Resource,
     Status,
 )
+from vo_server.engines.engine import Facts
 from vo_server.protocols import coverage, vosi
 from vo_server.protocols.origin import collection
 from vo_server.protocols.service import Service, Site
@@ -81,18 +82,22 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is loaded of a publication: how many rows, and where they lie."""
+    """What is loaded of a publication: how many rows, and what is known of them."""
 
     id: str
     rows: int
-    coverage: str | None
+    facts: Facts
 
 
 def held(site: Site) -> tuple[Held, ...]:
     """What is loaded now; asks the database."""
     tables = ((p.id, p.table) for p in site.catalogue.publications)
     counted = ((id, table, site.engine.rows(table)) for id, table in tables)
-    return tuple(Held(id, rows, site.engine.coverage(table)) for id, table, rows in counted if rows is not None)
+    return tuple(
+        Held(id, rows, replace(site.engine.facts(table) or Facts(), loaded_at=None))
+        for id, table, rows in counted
+        if rows is not None
+    )
 
 
 def harvest(office: Office, base: str) -> Capability:
@@ -286,7 +291,7 @@ class _Maker:
                 instruments=origin.instruments,
                 coverage=replace(
                     _coverage(publication, found),
-                    footprint=coverage.url(self.base, publication.id) if found.coverage else None,
+                    footprint=coverage.url(self.base, publication.id) if found.facts.coverage else None,
                 ),
             ),
             alternates=(f"doi:{origin.doi}",) if origin.doi else (),
@@ -310,13 +315,23 @@ def _type(publication: Publication) -> str:
 
 
 def _coverage(publication: Publication, found: Held) -> Coverage:
-    bounds = publication.bounds
+    """As the rows say it; as the catalogue file does where they do not."""
+    bounds, facts = publication.bounds, found.facts
     return Coverage(
-        footprint.shortened(found.coverage, MOC_LENGTH) if found.coverage else None,
-        tuple((_mjd(first), _mjd(last) + 1) for first, last in bounds.times),
-        bounds.wavelengths,
+        footprint.shortened(facts.coverage, MOC_LENGTH) if facts.coverage else None,
+        facts.times or tuple((_mjd(first), _mjd(last) + 1) for first, last in bounds.times),
+        _wavelengths(publication, facts) or bounds.wavelengths,
         wavebands=bounds.wavebands,
     )
+
+
+def _wavelengths(publication: Publication, facts: Facts) -> tuple[tuple[float, float], ...]:
+    """Those of the bands in which there are images, in um."""
+    images = publication.images
+    if images is None:
+        return ()
+    there = images.bands if images.band is None else [b for name in facts.bands for b in images.bands_of(name)]
+    return tuple((band.low * 1e6, band.high * 1e6) for band in there)
 
 
 _MJD_0 = date(1858, 11, 17)
@@ -330,7 +345,7 @@ def _mjd(day: date) -> int:
 def _together(collections: list[tuple[Publication, Held]]) -> Coverage:
     """What several collections cover."""
     each = [_coverage(p, found) for p, found in collections]
-    maps = [found.coverage for _, found in collections if found.coverage]
+    maps = [found.facts.coverage for _, found in collections if found.facts.coverage]
     return Coverage(
         footprint.shortened(footprint.joined(maps), MOC_LENGTH) if maps else None,
         tuple(span for c in each for span in c.times),

@@ -1,11 +1,14 @@
-"""Where the rows of a table lie: a map of the cells that hold any (MOC 2.0), made from their numbers in order 29."""
+"""Where the rows of a table lie: a map of the cells that hold any (MOC 2.0), made from their numbers in order 29; of
+images, of the cells that their outlines meet.
+"""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
+from itertools import groupby
 
 import mocpy
 import numpy as np
@@ -13,6 +16,7 @@ import numpy.typing as npt
 
 from vo_server.sky import cover, mocs
 from vo_server.sky.cover import ORDER, SKY, Ranges
+from vo_server.sky.vectors import Floats
 
 FINEST, COARSEST, USUAL = 10, 4, 6
 """Cells of 3.4 arcmin, of 3.7 degrees, and of 55 arcmin, which registries ask for (VODataService 1.2 section 3.2)."""
@@ -46,6 +50,59 @@ class Footprint:
                 return _map(cells, order)
             cells, counts = _counted(cells >> 2, counts)
         return _map(usual, USUAL)
+
+
+class Outlines:
+    """The cells that outlines on the sky meet."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+        self._found = mocpy.MOC.new_empty(FINEST)
+
+    def add(self, numbers: Numbers, outlines: Iterable[Floats | None]) -> None:
+        """Take these: polygons as numbers in a row, degrees, and the cells of order 29 of their rows. What is no
+        polygon lies in the cell of its row."""
+        drawn, lost = set[bytes](), []
+        for number, values in zip(numbers, outlines, strict=True):
+            if values is not None and _drawable(values):
+                drawn.add(values.tobytes())
+            else:
+                lost.append(number)
+        self._join(lost)
+        for _, alike in groupby(sorted(drawn, key=len), len):
+            polygons = [np.frombuffer(each) for each in alike]
+            for first in range(0, len(polygons), _AT_ONCE):
+                self._draw(polygons[first : first + _AT_ONCE])
+
+    def _join(self, numbers: Sequence[int]) -> None:
+        if numbers:
+            cells = np.unique(np.array(numbers, dtype=np.uint64) >> np.uint64(2 * (ORDER - FINEST)))
+            orders = np.full(len(cells), FINEST, dtype=np.uint8)
+            self._found = self._found.union(mocpy.MOC.from_healpix_cells(cells, orders, FINEST))
+
+    def _draw(self, polygons: Sequence[Floats]) -> None:
+        """Polygons of as many vertices each."""
+        corners = [part for each in polygons for part in (each[::2] % 360 % 360, each[1::2].copy())]
+        maps = mocpy.MOC.from_polygons(corners, max_depth=FINEST, n_threads=self._threads)
+        self._found = self._found.union(*maps)
+
+    def text(self) -> str:
+        """The map in ASCII."""
+        return mocs.text(self._found.to_depth29_ranges.astype(np.int64), FINEST)
+
+
+_AT_ONCE = 4_096
+"""Outlines that are looked at together."""
+
+
+def _drawable(values: Floats) -> bool:
+    """May these be the vertices of a polygon? Others end the process that draws them."""
+    return (
+        len(values) >= 6
+        and len(values) % 2 == 0
+        and bool(np.isfinite(values).all())
+        and bool((abs(values[1::2]) <= 90).all())
+    )
 
 
 def _counted(ascending: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:

@@ -10,8 +10,9 @@ import pytest
 from astropy.io import fits
 from mocpy import MOC
 
-from vo_server.sky import cover, footprint
-from vo_server.sky.footprint import Footprint
+from tests.engines.conftest import ring
+from vo_server.sky import cover, footprint, mocs
+from vo_server.sky.footprint import Footprint, Outlines
 
 
 def sky(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -75,3 +76,63 @@ def test_a_short_map_covers_the_long_one() -> None:
         assert len(short) <= length
         assert footprint.holds(short, ra, dec).all()
     assert footprint.shortened(text, 100_000) == text
+
+
+# ------------------------------------------------------------------ outlines
+
+
+def drawn(polygons: list[list[float] | None], ra: np.ndarray, dec: np.ndarray) -> str:
+    made, numbers = Outlines(), cover.index(ra, dec)
+    for rows in np.array_split(np.arange(len(polygons)), 3):
+        made.add(numbers[rows], [None if polygons[n] is None else np.array(polygons[n]) for n in rows])
+    return made.text()
+
+
+def test_outlines_are_the_cells_that_they_meet() -> None:
+    """Of every size and shape, at the poles and at RA 0 too: as the exact test says, cell by cell."""
+    rng = np.random.default_rng(5)
+    ra, dec = sky(60, seed=4)
+    ra[:6], dec[:6] = (0, 0, 359.99, 45, 123, 0), (90, -90, 10, 41.81, 89.9, 0)
+    sizes = np.radians(10 ** rng.uniform(-3, 0, 60))
+    polygons = [ring(ra[n], dec[n], sizes[n], 3 + n % 4) for n in range(60)]
+    order, found = mocs.read(drawn(polygons, ra, dec))
+    wanted = mocs.NOTHING
+    for polygon in polygons:
+        wanted = cover.join(wanted, mocs.of(10, ("polygon", tuple(polygon))))
+    assert order == 10
+    assert np.array_equal(found, wanted)
+
+
+def test_many_images_of_one_place_are_one_place() -> None:
+    ra, dec = np.full(9_000, 10.0), np.full(9_000, 20.0)
+    assert drawn([ring(10, 20, 0.003)] * 9_000, ra, dec) == drawn([ring(10, 20, 0.003)], ra[:1], dec[:1])
+
+
+@pytest.mark.parametrize(
+    "polygon",
+    [
+        *(None, [], [1.0, 2.0], [1.0, 2.0, 3.0, 4.0, 5.0]),
+        *([1.0, float("nan"), 2.0, 2.0, 3.0, 3.0], [float("inf"), 1.0, 2.0, 2.0, 3.0, 3.0]),
+        [1.0, 90.5, 2.0, 89.0, 3.0, 89.0],
+    ],
+)
+def test_what_is_no_outline_lies_where_its_row_does(polygon: list[float] | None) -> None:
+    text = drawn([polygon, ring(200, 0, 0.002)], np.array([100.0, 200.0]), np.array([-30.0, 0.0]))
+    assert footprint.holds(text, np.array([100.0, 200.0, 101.0, 2.0]), np.array([-30.0, 0, 0, 2])).tolist() == [
+        *(True, True, False, False)
+    ]
+
+
+def test_right_ascensions_are_taken_round() -> None:
+    """Also one so little below zero that the remainder of 360 is 360."""
+    about = [-0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -1e-17, 0.5]
+    there = [359.5, -0.5, 360.5, -0.5, 0.5, 0.5, 360.0, 0.5]
+    one = np.array([0.0])
+    assert drawn([about], one, one) == drawn([there], one, one)
+
+
+def test_maps_are_joined() -> None:
+    texts = ["3/1-4", "5/4000 4002", "2/100"]
+    wanted = MOC.from_string(texts[0]).union(*map(MOC.from_string, texts[1:]))
+    assert MOC.from_string(footprint.joined(texts)) == wanted
+    assert footprint.joined(texts[:1]) == texts[0]

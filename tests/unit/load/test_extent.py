@@ -1,0 +1,115 @@
+"""What a load learns of its rows: when they were observed and in which bands; where, the tests of the sky say."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from astropy.time import Time
+
+from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.errors import CatalogueFault
+from vo_server.load.extent import Extent, spans
+
+ROWS = """
+id = "rows"
+[schema]
+name = "mine"
+[table]
+name = "rows"
+[columns.seen]
+type = "{type}"
+description = "When."
+[coverage]
+time = "seen"
+{more}
+[origin]
+title = "Rows"
+publisher = "Nobody"
+"""
+
+
+def told(tmp_path: Path, type: str, values: list[Any], arrow: pa.DataType, more: str = "") -> Any:
+    (tmp_path / "rows.toml").write_text(ROWS.format(type=type, more=more))
+    extent = Extent(load_catalogue([tmp_path]).publication("rows"))
+    for half in (values[::2], values[1::2]):
+        extent.add(pa.table({"seen": pa.array(half, arrow)}))
+    return extent.facts()
+
+
+DAYS = ["1997-06-07T12:00:00", "1997-06-08T00:00:00", "2001-02-15T23:59:59"]
+SPANS = [[50606, 50608], [51955, 51956]]
+
+
+def test_times_in_every_type(tmp_path: Path) -> None:
+    """The days are those of astropy."""
+    jd, mjd = Time(DAYS).jd.tolist(), Time(DAYS).mjd.tolist()
+    dates = [dt.date.fromisoformat(day[:10]) for day in DAYS]
+    moments = [dt.datetime.fromisoformat(day) for day in DAYS]
+    for type, values, arrow, more in (
+        ("DOUBLE PRECISION", [*jd, None, float("nan")], pa.float64(), ""),
+        ("DOUBLE PRECISION", [*mjd, None], pa.float64(), 'clock = "mjd"'),
+        ("DATE", [*dates, None], pa.date32(), ""),
+        ("TIMESTAMP", [None, *moments], pa.timestamp("us"), ""),
+    ):
+        facts = told(tmp_path, type, values, arrow, more)
+        assert facts["coverage"] == ""
+        assert json.loads(facts["extent"]) == {"times": SPANS, "bands": []}
+
+
+def test_no_times_are_no_spans(tmp_path: Path) -> None:
+    assert json.loads(told(tmp_path, "DATE", [None, None], pa.date32())["extent"])["times"] == []
+
+
+@pytest.mark.parametrize(
+    ("type", "more", "said"),
+    [
+        ("VARCHAR(8)", "", "'time': 'seen' must be REAL, DOUBLE PRECISION, DATE or TIMESTAMP"),
+        ("DATE", 'clock = "hour"', "unknown 'clock' 'hour'"),
+    ],
+)
+def test_a_time_that_is_none(tmp_path: Path, type: str, more: str, said: str) -> None:
+    with pytest.raises(CatalogueFault, match=said):
+        told(tmp_path, type, [], pa.date32(), more)
+
+
+def test_a_month_without_observations_parts_two_spans() -> None:
+    assert spans(np.array([10, 11, 42, 74, 200])) == [(10, 43), (74, 75), (200, 201)]
+
+
+def test_of_many_gaps_the_widest_count() -> None:
+    """Seasons of 40 days, apart by 40 to 139 days."""
+    starts = np.cumsum([80 + n for n in range(100)])
+    days = np.unique(np.concatenate([np.arange(start, start + 40) for start in starts]))
+    found = spans(days)
+    assert len(found) == 20
+    gaps = [b[0] - a[1] for a, b in pairwise(found)]
+    assert min(gaps) > max(120, *(40 + n for n in range(80)))
+    assert all(any(a <= day < b for a, b in found) for day in days)
+
+
+def test_images_begin_and_end_on_their_days() -> None:
+    """An Atlas image takes 26 s: one whose middle is 10 s after midnight began on the day before."""
+    publication = load_catalogue([builtin_schemas() / "catalogues"]).publication("atlas")
+    extent = Extent(publication)
+    midnight = 2_451_000.5  # MJD 51000
+    square = [10.0, 10.0, 10.1, 10.0, 10.1, 10.1, 10.0, 10.1]
+    extent.add(
+        pa.table(
+            {
+                "jdate": pa.array([midnight + 10 / 86400, None, midnight + 40.5]),
+                "band": ["J", "K", "J"],
+                "footprint": pa.array([square] * 3, pa.list_(pa.float64())),
+                publication.table.position.healpix: pa.array([5, 6, 7], pa.int64()),
+            }
+        )
+    )
+    facts = extent.facts()
+    assert json.loads(facts["extent"]) == {"times": [[50999, 51001], [51040, 51041]], "bands": ["J", "K"]}
+    assert facts["coverage"].startswith("10/")
