@@ -21,7 +21,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.engine import Engine, Run
 from vo_server.errors import CancelledFault, TimeoutFault
 from vo_server.formats.format import Format
-from vo_server.model.result import Info, Result
+from vo_server.model.result import Descriptor, Info, Result
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,7 @@ class Question:
     title: str | None = None
     description: str | None = None
     infos: tuple[Info, ...] = ()
+    descriptors: tuple[Descriptor, ...] = ()
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
     late: str | None = None
     _made: Prepared | None = field(default=None, init=False)
@@ -148,7 +149,14 @@ class Question:
 
         Raises what the engine raises before them. MAXREC 0 asks for the metadata alone: no query is run.
         """
-        result = Result(self.query.columns, self._batches(), self.title, self.description, self.infos)
+        result = Result(
+            self.query.columns,
+            self._batches(),
+            self.title,
+            self.description,
+            self.infos,
+            descriptors=self.descriptors,
+        )
         self._result = result.limited(self.maxrec)
         self._result.batches = self._counted(self._result.batches)
         return Answer(self.format.write(self._result), self.stop)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+import astropy.units as u
 import httpx
 import numpy as np
 import pytest
+import pyvo
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import Cutout2D
@@ -16,10 +22,10 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
+from pyvo.dal import DALServiceError
+from pyvo.dal.adhoc import SodaQuery
 
 from tests.contract.test_images import ATLAS, sia2
-
-CAUTION = "not for photometry"
 
 
 def pairs(client: httpx.Client, collection: str, *further: tuple[str, str]) -> list[tuple[str, str]]:
@@ -240,3 +246,147 @@ def test_the_middle_of_a_cutout_is_the_place(client: httpx.Client, k_image: tupl
     found = cut(client, did, CIRCLE=f"{ra} {dec} {20 / 3600}")
     middle = WCS(found.header).pixel_to_world(*(np.array(found.data.shape[::-1]) - 1) / 2)
     assert middle.separation(SkyCoord(ra, dec, unit="deg", frame=middle.frame)).arcsec < 1.0
+
+
+# --------------------------------------------------------------- descriptors
+
+
+def described(client: httpx.Client, votable: Any, *ids: str) -> list[Any]:
+    """The descriptors beside the links of data sets, which are as they must be."""
+    answer = client.post("/datalink/links", data={"ID": list(ids)})
+    return [r for r in votable(answer.content).resources if r.utype == "adhoc:service"]
+
+
+def inputs(service: Any) -> dict[str, Any]:
+    (group,) = service.groups
+    assert group.name == "inputParams"
+    return {p.name: p for p in group.entries}
+
+
+def test_the_parameters_are_those_of_the_standard(
+    client: httpx.Client, shared: Path, votable: Any, k_image: tuple[str, fits.Header, Any]
+) -> None:
+    standard = json.loads((shared / "standards" / "tables" / "soda_params.json").read_text(encoding="utf-8"))["params"]
+    wanted = {p["name"]: p for p in standard}
+    for service in described(client, votable, k_image[0]):
+        said = inputs(service)
+        assert {"ID", "POS", "CIRCLE", "POLYGON", "BAND"} <= set(said)
+        for name in set(said) & set(wanted):
+            told = said[name]
+            unit = str(told.unit) if told.unit else None
+            found = (told.datatype, told.arraysize, told.xtype, unit, told.ucd)
+            assert found == tuple(wanted[name][k] for k in ("datatype", "arraysize", "xtype", "unit", "ucd")), name
+
+
+def test_the_ranges_are_those_of_the_image(
+    client: httpx.Client, votable: Any, k_image: tuple[str, fits.Header, Any]
+) -> None:
+    did, header, _ = k_image
+    for service in described(client, votable, did):
+        said = inputs(service)
+        assert said["ID"].value == did
+        assert said["ID"].ref is None
+        ra, dec, radius = said["CIRCLE"].values.max
+        x, y = header["NAXIS1"] - 0.5, header["NAXIS2"] - 0.5
+        corners = SkyCoord(WCS(header).wcs_pix2world([[-0.5, -0.5], [x, -0.5], [x, y], [-0.5, y]], 0), unit="deg")
+        assert SkyCoord(ra, dec, unit="deg").separation(corners).deg.max() == pytest.approx(radius, abs=1e-5)
+        outline = said["POLYGON"].values.max.reshape(-1, 2)
+        there = SkyCoord(outline, unit="deg")
+        assert all(there.separation(corner).arcsec.min() < 0.1 for corner in corners)
+        assert (float(said["BAND"].values.min), float(said["BAND"].values.max)) == (1.884e-6, 2.434e-6)
+        sent = {"ID": did, "POLYGON": " ".join(map(str, outline.ravel())), "BAND": "1.884e-6 2.434e-6"}
+        assert client.head("/soda/sync", params=sent).status_code == 200
+
+
+def test_descriptors_of_several_images(client: httpx.Client, votable: Any) -> None:
+    ids = [did for did, _ in pairs(client, ATLAS)[:3]]
+    services = described(client, votable, *ids, "ivo://elsewhere/x")
+    assert all(inputs(service)["ID"].ref == "ID" for service in services)
+    table = votable(client.post("/datalink/links", data={"ID": ids}).content).get_first_table().to_table()
+    named = {row["service_def"]: row["ID"] for row in table if row["semantics"] == "#cutout"}
+    assert set(named) == {service.ID for service in services}
+    assert sorted(set(named.values())) == sorted(ids)
+
+
+def test_a_caution_goes_with_the_cutouts(client: httpx.Client, votable: Any) -> None:
+    (did, _), *_ = pairs(client, "2MASS All-Sky Quicklook")
+    table = votable(client.get("/datalink/links", params={"ID": did}).content).get_first_table().to_table()
+    said = [row["description"] for row in table if row["semantics"] in ("#this", "#cutout")]
+    assert len(said) > 1
+    assert all("not for photometry" in each for each in said)
+
+
+@pytest.mark.parametrize("name", ["obs_publisher_did", "which"])
+def test_tables_of_obscore_lead_to_the_links(client: httpx.Client, ask: Any, votable: Any, name: str) -> None:
+    answer = ask(f"SELECT TOP 2 obs_id, obs_publisher_did AS {name} FROM ivoa.obscore")
+    (_, service) = votable(answer.content).resources
+    assert inputs(service)["ID"].ref == name
+    assert {p.name: p.value for p in service.params}["standardID"] == "ivo://ivoa.net/std/DataLink#links-1.1"
+    sent = {"QUERY": f"SELECT COUNT(*) FROM TAP_UPLOAD.t WHERE {name} IS NOT NULL", "UPLOAD": "t,param:f"}
+    again = client.post("/tap/sync", data=sent | {"LANG": "ADQL", "RESPONSEFORMAT": "csv"}, files={"f": answer.content})
+    assert again.text.split()[1] == "2"
+
+
+def test_tables_without_identifiers_have_no_links(ask: Any, votable: Any) -> None:
+    (alone,) = votable(ask("SELECT TOP 2 obs_id FROM ivoa.obscore").content).resources
+    assert alone.type == "results"
+
+
+# -------------------------------------------------------------------- clients
+
+PLACE = (129.04 * u.deg, 19.68 * u.deg, 0.004 * u.deg)
+
+
+def shown(stream: Any) -> fits.PrimaryHDU:
+    return fits.open(io.BytesIO(stream.read()))[0]
+
+
+def test_pyvo_cuts_what_sia_found(server: Any) -> None:
+    found = pyvo.dal.SIA2Service(f"{server.url}/sia2").search(pos=(129.04, 19.68, 0.01), collection=ATLAS)
+    assert len(found) == 3
+    for record in found:
+        cut_out = shown(record.processed(circle=PLACE))
+        assert cut_out.header["CUTFROM"] == record["obs_publisher_did"]
+        assert 28 <= min(cut_out.data.shape) <= 30
+    seen = []
+    for links in found.iter_datalinks():
+        for link in links:
+            if link.semantics == "#cutout":
+                seen.append(link.id)
+                by_row = shown(link.processed(circle=PLACE, band=(1e-6, 3e-6) * u.m))
+                assert by_row.header["CUTFROM"] == link.id
+                assert 28 <= min(by_row.data.shape) <= 30
+    assert set(seen) == set(found["obs_publisher_did"])
+
+
+def test_pyvo_cuts_what_tap_found(server: Any) -> None:
+    query = f"SELECT obs_publisher_did, access_url, access_format FROM ivoa.obscore WHERE obs_collection = '{ATLAS}'"
+    found = pyvo.dal.TAPService(f"{server.url}/tap").search(query, maxrec=1)
+    whole = shown(found[0].processed(range=(0, 360, -90, 90) * u.deg))
+    assert whole.data.shape in ((1024, 512), (698, 512))
+    triangle = (129.0, 19.0, 129.3, 19.0, 129.1, 20.0) * u.deg
+    assert shown(found[0].processed(polygon=triangle)).header["CUTFROM"] == found[0]["obs_publisher_did"]
+
+
+def test_a_query_of_pyvo(server: Any, k_image: tuple[str, fits.Header, Any]) -> None:
+    """Its own class; polygons of descriptors must have a multiple of three numbers with it."""
+    did, header, pixels = k_image
+    url = f"{server.url}/soda/sync"
+    ra, dec = (float(n) for n in WCS(header).pixel_to_world_values(200, 300))
+    corners = (ra, dec, ra + 0.01, dec, ra + 0.01, dec + 0.01, ra, dec + 0.01) * u.deg
+    query = SodaQuery(url, polygon=corners, band=(1.3e14, 1.5e14) * u.Hz, ID=did)
+    agrees(shown(query.execute_stream()), header, pixels)
+    query = SodaQuery(url, polygon=(0, 0, 1, 1, 1, 0, 0, 1) * u.deg, ID=did)
+    query.execute_stream()
+    with pytest.raises(DALServiceError, match=r"UsageError: POLYGON is .* cross"):
+        query.raise_if_error()
+
+
+@pytest.mark.stilts
+def test_stilts_reads_the_descriptors(
+    server: Any, stilts: Callable[..., str], k_image: tuple[str, fits.Header, Any]
+) -> None:
+    said = stilts("datalinklint", f"votable={server.url}/datalink/links?ID={quote(k_image[0])}")
+    complaints = [line for line in said.splitlines() if re.match("[EWF]-(?!SMCO)", line)]
+    assert complaints == []
+    assert re.search(r"Service descriptor soda-sync, 6 input params", said)

@@ -18,3 +18,8 @@ def attributes(**values: str | None) -> str:
     """Attributes with a blank before each; those that are None are left out."""
     said = ((name, value) for name, value in values.items() if value is not None)
     return "".join(f" {name}={quoteattr(_ILLEGAL.sub('', value))}" for name, value in said)
+
+
+def description(said: str | None) -> str:
+    """The element of a VOTable that describes the one around it; nothing where nothing is said."""
+    return f"<DESCRIPTION>{text(said)}</DESCRIPTION>\n" if said else ""

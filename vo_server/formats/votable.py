@@ -18,17 +18,18 @@ from vo_server.errors import Fault
 from vo_server.formats.arrays import gather
 from vo_server.formats.binary2 import Binary, marker
 from vo_server.formats.format import Format
-from vo_server.formats.markup import attributes, text
+from vo_server.formats.inputs import param, service
+from vo_server.formats.markup import attributes, description, text
 from vo_server.formats.tabledata import TableData
 from vo_server.model.column import Column
-from vo_server.model.result import Info, Input, Result
+from vo_server.model.result import Info, Result
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/x-votable+xml"
 
 BEGIN = '<?xml version="1.0" encoding="UTF-8"?>\n<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">\n'
-END = "</RESOURCE>\n</VOTABLE>\n"
+END = "</VOTABLE>\n"
 
 FRAME = "ICRS"
 """The ID of the COOSYS that positions refer to."""
@@ -63,13 +64,13 @@ def _body(result: Result, encoder: Encoder, end: bytes) -> Iterator[bytes]:
         result.failure, status = error, failed(error)
     else:
         status = overflow(rows) if result.overflow else None
-    yield encoder.finish() + end + _footer(status)
+    yield encoder.finish() + end + _footer(result, status)
 
 
 def described(result: Result, rows: int | None = None) -> str:
     """The document without its rows, for formats whose files carry it along; with `rows` the end is known."""
     status = overflow(rows) if rows is not None and result.overflow else None
-    return (_header(result, marked=False) + b"</TABLE>\n" + _footer(status)).decode()
+    return (_header(result, marked=False) + b"</TABLE>\n" + _footer(result, status)).decode()
 
 
 def failed(error: Exception) -> Info:
@@ -95,13 +96,17 @@ def _tags(element: str) -> tuple[bytes, bytes]:
     return f"<DATA>\n<{element}>{stream}\n".encode(), f"{end}</{element}>\n</DATA>\n</TABLE>\n".encode()
 
 
-def _footer(status: Info | None) -> bytes:
-    return ((_info(status) if status else "") + END).encode()
+def _footer(result: Result, status: Info | None) -> bytes:
+    names = [c.name for c in result.columns]
+    ids = dict(zip(names[::-1], identifiers(names)[::-1], strict=True)) if result.descriptors else {}
+    services = "".join(service(each, ids) for each in result.descriptors)
+    return f"{_info(status) if status else ''}</RESOURCE>\n{services}{END}".encode()
 
 
 def _header(result: Result, marked: bool) -> bytes:
-    infos = "".join((*map(_info, (OK, *result.infos)), *map(_param, result.inputs)))
-    begin = f'{BEGIN}{_description(result.title)}<RESOURCE type="results">\n{infos}'
+    inputs = (param(given, {}, identifiers([given.name])[0]) for given in result.inputs)
+    infos = "".join((*map(_info, (OK, *result.infos)), *inputs))
+    begin = f'{BEGIN}{description(result.title)}<RESOURCE type="results">\n{infos}'
     return begin.encode() + _table(result.columns, result.description, marked)
 
 
@@ -109,27 +114,14 @@ def _info(info: Info) -> str:
     return f"<INFO{attributes(name=info.name, ucd=info.ucd, value=info.value)}>{text(info.text or '')}</INFO>\n"
 
 
-def _param(given: Input) -> str:
-    (id,) = identifiers([given.name])
-    kind = {"ID": id, "name": given.name, "datatype": "char", "arraysize": "*"}
-    said = attributes(**kind, unit=given.unit, ucd=given.ucd, value=given.value)
-    options = "".join(f"<OPTION{attributes(value=option)}/>" for option in given.options)
-    values = f"<VALUES>{options}</VALUES>\n" if options else ""
-    return f"<PARAM{said}>\n{_description(given.description)}{values}</PARAM>\n"
-
-
-def _description(said: str | None) -> str:
-    return f"<DESCRIPTION>{text(said)}</DESCRIPTION>\n" if said else ""
-
-
 @lru_cache(maxsize=256)
-def _table(columns: tuple[Column, ...], description: str | None, marked: bool) -> bytes:
+def _table(columns: tuple[Column, ...], said: str | None, marked: bool) -> bytes:
     """The start of the TABLE and what it refers to; the same columns are asked for again and again."""
     positions = any(map(_positional, columns))
     frame = f'<COOSYS ID="{FRAME}" system="ICRS"/>\n' if positions else ""
     ids = identifiers(c.name for c in columns)
     fields = "".join(_field(c, id, marked) for c, id in zip(columns, ids, strict=True))
-    return f'{frame}<TABLE name="result">\n{_description(description)}{fields}'.encode()
+    return f'{frame}<TABLE name="result">\n{description(said)}{fields}'.encode()
 
 
 def _positional(column: Column) -> bool:
@@ -151,7 +143,7 @@ def _field(column: Column, id: str, marked: bool) -> str:
     )
     mark = marker(column) if marked else None
     values = f'<VALUES null="{mark}"/>\n' if mark is not None else ""
-    return f"<FIELD{said}>\n{_description(column.description)}{values}</FIELD>\n"
+    return f"<FIELD{said}>\n{description(column.description)}{values}</FIELD>\n"
 
 
 def identifiers(names: Iterable[str]) -> list[str]:
@@ -171,7 +163,7 @@ def identifiers(names: Iterable[str]) -> list[str]:
 def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
     """An error document: the infos stand before the RESOURCE, where cone search wants its own."""
     said = "".join(map(_info, infos))
-    return f'{BEGIN}{said}<RESOURCE type="results">\n{_info(_error(fault))}{END}'.encode()
+    return f'{BEGIN}{said}<RESOURCE type="results">\n{_info(_error(fault))}</RESOURCE>\n{END}'.encode()
 
 
 def _format(name: str, short: str, key: str, encoder: Open, marked: bool = False) -> Format:

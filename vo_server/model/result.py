@@ -25,7 +25,11 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A text that the service takes as a parameter: becomes a PARAM of a VOTable that describes it."""
+    """A parameter of a service: becomes a PARAM of a VOTable that describes it.
+
+    It is a text if `datatype` and its like do not say otherwise. `low`, `high` and `options` are what its values may
+    be. `ref` names the column that has its values.
+    """
 
     name: str
     description: str
@@ -33,6 +37,26 @@ class Input:
     unit: str | None = None
     ucd: str | None = None
     options: tuple[str, ...] = ()
+    datatype: str = "char"
+    arraysize: str = "*"
+    xtype: str | None = None
+    low: str | None = None
+    high: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A service that goes with the rows: becomes a RESOURCE beside them (DataLink 1.1 section 4), under an `id` that no
+    other has. `standard_id` is that of what the service does, `content_type` the media type of what it answers."""
+
+    id: str
+    name: str
+    description: str
+    access_url: str
+    standard_id: str
+    content_type: str
+    inputs: tuple[Input, ...]
 
 
 @dataclass(slots=True)
@@ -50,6 +74,7 @@ class Result:
     description: str | None = None
     infos: tuple[Info, ...] = ()
     inputs: tuple[Input, ...] = ()
+    descriptors: tuple[Descriptor, ...] = ()
     overflow: bool = field(default=False, init=False)
     failure: Exception | None = field(default=None, init=False)
 

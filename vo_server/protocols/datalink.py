@@ -21,16 +21,15 @@ from vo_server.errors import Fault, NotFoundFault
 from vo_server.formats import TABLEDATA, Choice, choose
 from vo_server.images.preview import THUMBNAIL
 from vo_server.model.column import Table
-from vo_server.model.result import Result
-from vo_server.protocols import dali, origin, wants
+from vo_server.model.result import Descriptor, Result
+from vo_server.protocols import dali, descriptors, origin, wants
+from vo_server.protocols.descriptors import LINKS_ID, Reach
 from vo_server.protocols.images import looked_up, owner, together
 from vo_server.protocols.layers import COLOURS, colour
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.urls import base_url
-
-STANDARD_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
 
 MOST = 200
 """Identifiers that are answered at once; the first ones of more."""
@@ -72,9 +71,13 @@ async def links(request: Request, site: Site) -> Response:
 
     def made() -> bytes:
         known = loaded(site.catalogue, site.engine.rows) if ids else ()
-        rows = [link for id in ids[:MOST] for link in _of(id, known, site, host)]
-        infos = origin.infos(site, STANDARD_ID, origin.asked(request, site), (), {})
-        result = Result(_table().columns, iter([_batch(rows)]), "Links", _table().description, infos)
+        numbers = (None,) if len(ids) == 1 else range(1, MOST + 1)
+        said = [part for id, number in zip(ids, numbers, strict=False) for part in _of(id, number, known, site, host)]
+        rows = [part for part in said if isinstance(part, Link)]
+        services = tuple(part for part in said if isinstance(part, Descriptor))
+        infos = origin.infos(site, LINKS_ID, origin.asked(request, site), (), {})
+        batches = iter([_batch(rows)])
+        result = Result(_table().columns, batches, "Links", _table().description, infos, descriptors=services)
         result.overflow = len(ids) > MOST
         return b"".join(TABLEDATA.write(result))
 
@@ -100,26 +103,29 @@ def _batch(rows: Sequence[Link]) -> pa.RecordBatch:
 # ------------------------------------------------------------ what is had
 
 
-def _of(id: str, known: Sequence[Publication], site: Site, host: Host) -> Iterator[Link]:
-    """The links of one data set; a row that says why there are none, where there are none (section 3.4)."""
+Parts = Iterator[Link | Descriptor]
+"""Rows, and the descriptors of services that they name."""
+
+
+def _of(id: str, number: int | None, known: Sequence[Publication], site: Site, host: Host) -> Parts:
+    """The links of one data set; a row that says why there are none, where there are none (section 3.4).
+
+    `number` is that of the data set where there are several.
+    """
     try:
-        yield from _found(id, known, site, host)
+        yield from _found(id, number, known, site, host)
     except Fault as fault:
         yield Link(id, error_message=f"{fault.word}: {fault}")
 
 
-def _found(id: str, known: Sequence[Publication], site: Site, host: Host) -> Iterator[Link]:
+def _found(id: str, number: int | None, known: Sequence[Publication], site: Site, host: Host) -> Parts:
     publication, name = owner(id, known, host)
-    yield from _links(id, name, publication, site, host)
-
-
-def _links(id: str, name: str, publication: Publication, site: Site, host: Host) -> Iterator[Link]:
     row = Row(publication, "image")
-    values = (row.title, row.size, *row.position, row.observation)
+    values = (row.title, row.size, *row.position, row.observation, *descriptors.reaching(row))
     found = looked_up(site, row, values, wants.among(row.name, [name]))
     if not found:
         raise NotFoundFault("there is no such data set here")
-    title, length, ra, dec, observation = found[0]
+    title, length, ra, dec, observation, *reach = found[0]
     images = row.images
     caution = f" {images.caution}" if images.caution else ""
     yield Link(
@@ -130,8 +136,8 @@ def _links(id: str, name: str, publication: Publication, site: Site, host: Host)
         content_length=length,
         content_qualifier=f"#{images.product}",
     )
+    yield from _cutouts(descriptors.reach(id, ra, dec, *reach), host, number, caution)
     mine, of = (publication.id, name), (ra, dec, observation)
-    known = loaded(site.catalogue, site.engine.rows)
     siblings = {p.id: list(_siblings(id, mine, Row(p, "sibling"), of, site, host)) for p in known}
     complete = images.band is None or len(siblings[publication.id]) + 1 == COLOURS
     yield from _pictures(id, name, publication, host, complete)
@@ -151,6 +157,21 @@ def _pictures(id: str, name: str, publication: Publication, host: Host, complete
     kinds += [("Thumbnail", f"&PIXELS={THUMBNAIL}", "#thumbnail")]
     for said, how, semantics in kinds:
         yield Link(id, url + how, description=said, semantics=semantics, content_type="image/jpeg")
+
+
+def _cutouts(reach: Reach, host: Host, number: int | None, caution: str) -> Parts:
+    """Services that cut the image."""
+    for service in descriptors.soda(reach, host, number):
+        said = f"{service.description}, by circle, polygon or range and by wavelength.{caution}"
+        yield Link(
+            reach.id,
+            service_def=service.id,
+            description=said,
+            semantics="#cutout",
+            content_type=service.content_type,
+            local_semantics="cutout",
+        )
+        yield service
 
 
 def _siblings(
@@ -198,7 +219,7 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         query_types=("GET",),
         result_type=DATALINK,
     )
-    return (Capability(STANDARD_ID, (interface,)),)
+    return (Capability(LINKS_ID, (interface,)),)
 
 
 SERVICE = Service(

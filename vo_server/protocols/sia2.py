@@ -23,7 +23,7 @@ from vo_server.catalogue.similar import similar
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import Fault, UsageFault
 from vo_server.formats import TABLEDATA
-from vo_server.protocols import dali, origin, wants
+from vo_server.protocols import dali, descriptors, origin, wants
 from vo_server.protocols.refuse import in_format
 from vo_server.protocols.respond import stream
 from vo_server.protocols.service import Resource, Service, Site
@@ -59,6 +59,7 @@ async def query(request: Request, site: Site) -> Response:
             title="Images",
             description=obscore()[1].description,
             infos=origin.infos(site, STANDARD_ID, origin.asked(request, site), q.tables(made), {}),
+            descriptors=descriptors.links(made.columns, host),
         )
 
     question = await anyio.to_thread.run_sync(asked)

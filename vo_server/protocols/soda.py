@@ -12,11 +12,10 @@ from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import BusyFault, Fault, MultiValuedParamFault, NoPixelsFault, UsageFault
 from vo_server.protocols import cutouts, dali, origin
 from vo_server.protocols.account import identified
+from vo_server.protocols.descriptors import SYNC_ID
 from vo_server.protocols.refuse import headers_of
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.urls import base_url
-
-SYNC_ID = "ivo://ivoa.net/std/SODA#sync-1.0"
 
 _WORDS: tuple[tuple[type[Fault], str], ...] = (
     (MultiValuedParamFault, "MultiValuedParamNotSupported"),

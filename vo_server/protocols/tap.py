@@ -39,7 +39,7 @@ from vo_server.jobs.task import Task
 from vo_server.model.column import Table
 from vo_server.model.job import Job
 from vo_server.model.result import Info
-from vo_server.protocols import dali, examples, origin, uws
+from vo_server.protocols import dali, descriptors, examples, origin, uws
 from vo_server.protocols.account import account
 from vo_server.protocols.origin import host_of
 from vo_server.protocols.refuse import in_format
@@ -97,7 +97,16 @@ def _question(
         *origin.infos(site, STANDARD_ID, where, tables(meant.query), said),
         *(Info("warning", warning) for warning in meant.warnings),
     )
-    return Question(meant.query, site.engine, choice.format, maxrec, title="result", infos=infos, uploads=sent.rows)
+    return Question(
+        meant.query,
+        site.engine,
+        choice.format,
+        maxrec,
+        title="result",
+        infos=infos,
+        descriptors=descriptors.links(meant.query.columns, host),
+        uploads=sent.rows,
+    )
 
 
 def _meant(text: str, sent: Uploads, site: Site, host: Host) -> Meaning:
