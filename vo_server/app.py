@@ -68,6 +68,9 @@ from vo_server.web import pages
 log = logging.getLogger(__name__)
 
 SOFTWARE = f"vo_server/{__version__}"
+JOBS = (tap.JOBS,)
+"""The kinds of jobs."""
+
 THREADS = 64
 """Threads of a process for what is asked of it: queries, parsing, uploads, the making of answers."""
 
@@ -128,7 +131,7 @@ def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
     _warm(site)
     site.jobs.store.prepare()
     room = Room(settings.results_limit, settings.results_limit)
-    work: dict[str, Work] = {tap.SERVICE.name: partial(tap.task, site)}
+    work: dict[str, Work] = {place.service: partial(place.task, site) for place in JOBS}
     try:
         yield Worker(name, site.jobs.store, site.jobs.files, work, room=room)
     finally:

@@ -195,7 +195,7 @@ def test_a_job_is_destroyed_at_its_time(http: httpx.Client) -> None:
         ("GET", "/{job}?WAIT=soon", None, 400, "neither a whole number"),
         ("GET", "/{job}?WAIT=5&PHASE=WALKING", None, 400, "no phase"),
         ("GET", "/{job}/nothing", None, 404, "nothing at"),
-        ("GET", "/{job}/results/other", None, 404, "nothing at"),
+        ("GET", "/{job}/results/other", None, 404, "has no result"),
         ("GET", "/{job}/results/result", None, 404, "the job is PENDING, and has no result"),
         ("GET", "?PHASE=WALKING", None, 400, "no phase"),
         ("GET", "?LAST=0", None, 400, "LAST is"),

@@ -58,7 +58,7 @@ def job(one: Job, url: str, parts: Iterable[str] = (), position: int | None = No
             hasDetail=True,
         )
         _add(summary, "message", one.failure.message)
-    overflow = True if one.made is not None and one.made.overflow else None
+    overflow = True if any(made.overflow for made in one.made) else None
     known = {"position": position, "progress": one.progress, "rows": one.rows, "overflow": overflow}
     _add_info(document, known | {"attempts": _again(one)})
     return serialised(document)
@@ -98,10 +98,10 @@ def _fill_parameters(element: Element, one: Job, url: str, parts: Iterable[str])
 
 
 def _fill_results(element: Element, one: Job, url: str) -> None:
-    if one.made is not None and one.phase is Phase.COMPLETED:
-        attributes: dict[str, Value] = {"id": "result", "size": one.made.size, "mime-type": one.made.media_type}
+    for made in one.made if one.phase is Phase.COMPLETED else ():
+        attributes: dict[str, Value] = {"id": made.id, "size": made.size, "mime-type": made.media_type}
         result = _add(element, "result", "", **attributes)
-        result.set(f"{{{XLINK}}}href", f"{url}/results/result")
+        result.set(f"{{{XLINK}}}href", f"{url}/results/{made.id}")
 
 
 def _add_info(document: Element, values: Mapping[str, Value]) -> None:

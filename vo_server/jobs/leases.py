@@ -69,15 +69,17 @@ class Leases(Transactions):
             row = link.execute(taken).first()
         return None if row is None else as_job(row)
 
-    def beat(self, id: str, worker: str, lease: float, progress: float | None, rows: int) -> bool:
+    def beat(self, id: str, worker: str, lease: float, progress: float | None, rows: int | None) -> bool:
         """Say that a job is still worked at; False where it is not this worker's any more."""
         until = now() + timedelta(seconds=lease)
         with self._writing() as link:
             return done(link, _own(id, worker).values(lease=until, progress=progress, rows=rows))
 
-    def complete(self, id: str, worker: str, made: Made) -> bool:
-        """The result is on the disk, whole."""
-        said = {"made": made, "size": made.size, "rows": made.rows, "progress": 1.0}
+    def complete(self, id: str, worker: str, made: tuple[Made, ...]) -> bool:
+        """The results are on the disk, whole."""
+        rows = [each.rows for each in made if each.rows is not None]
+        size = sum(each.size for each in made)
+        said = {"made": made, "size": size, "rows": sum(rows) if rows else None, "progress": 1.0}
         return self._finish(id, worker, Phase.COMPLETED, said)
 
     def fail(self, id: str, worker: str, failure: Failure, phase: Phase = Phase.ERROR) -> bool:

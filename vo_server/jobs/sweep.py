@@ -50,4 +50,4 @@ class Sweep:
             if job is None:
                 yield id
             elif job.phase not in ACTIVE:
-                self._files.clear(id, [job.made.file] if job.made else [])
+                self._files.clear(id, [made.file for made in job.made])

@@ -92,9 +92,10 @@ def as_row(job: Job) -> dict[str, Any]:
 def spelled(values: dict[str, Any]) -> dict[str, Any]:
     """Values with their records as JSON: what clients sent is in it escaped, for no text of PostgreSQL holds a NUL."""
     said = dict(values)
-    for name in ("failure", "made"):
-        if said.get(name) is not None:
-            said[name] = json.dumps(asdict(said[name]))
+    if said.get("failure") is not None:
+        said["failure"] = json.dumps(asdict(said["failure"]))
+    if "made" in said:
+        said["made"] = json.dumps([asdict(made) for made in said["made"]]) if said["made"] else None
     for name in ("parameters", "url"):
         if name in said:
             said[name] = json.dumps(said[name])
@@ -108,8 +109,14 @@ def as_job(row: sa.Row[Any]) -> Job:
     said["parameters"] = tuple((name, value) for name, value in json.loads(said["parameters"]))
     said["url"] = json.loads(said["url"])
     said["failure"] = Failure(**json.loads(said["failure"])) if said["failure"] else None
-    said["made"] = Made(**json.loads(said["made"])) if said["made"] else None
+    said["made"] = _made(said["made"])
     return Job(**said)
+
+
+def _made(text: str | None) -> tuple[Made, ...]:
+    """The results of a job; a table that is older than jobs with several of them has one, not in a list."""
+    said = json.loads(text or "[]")
+    return tuple(Made(**each) for each in (said if isinstance(said, list) else [said]))
 
 
 def done(link: sa.Connection, statement: sa.Update | sa.Delete) -> bool:

@@ -1,6 +1,6 @@
-"""A job while it is run: in a thread, from its parameters to its result or to the reason why there is none.
+"""A job while it is run: in a thread, from its parameters to its results or to the reason why there is none.
 
-Whatever the moment at which the process is killed: the row says EXECUTING until the result is on the disk, whole.
+Whatever the moment at which the process is killed: the row says EXECUTING until the results are on the disk, whole.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from vo_server.errors import BusyFault, EngineFault, Fault, TimeoutFault
 from vo_server.jobs.files import Files
 from vo_server.jobs.leases import Leases
-from vo_server.jobs.task import Answering, Task, Work
+from vo_server.jobs.task import Output, Task, Work
 from vo_server.model.job import Failure, Job, Made, Phase
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Turn:
     def __init__(
         self, job: Job, worker: str, store: Leases, files: Files, work: Mapping[str, Work], *, lease: float, most: int
     ) -> None:
-        """`lease` is the seconds for which the job is the worker's, `most` the bytes that its result may have."""
+        """`lease` is the seconds for which the job is the worker's, `most` the bytes that its results may have."""
         self.job = job
         self.stopped: str | None = None
         self._worker = worker
@@ -47,7 +47,7 @@ class Turn:
         if self.stopped is None:
             self.stopped = why
             if self._task is not None:
-                self._task.question.stop()
+                self._task.stop()
 
     def look(self) -> None:
         """Stop it if it has run for too long, or if its lease has ended."""
@@ -60,8 +60,7 @@ class Turn:
     def beat(self) -> bool:
         """Say that it is still worked at; False where it is not this worker's any more."""
         at = time.monotonic()
-        question = self._task.question if self._task else None
-        progress, rows = (question.progress(), question.rows) if question else (None, 0)
+        progress, rows = (self._task.progress(), self._task.rows) if self._task else (None, None)
         ours = self._store.beat(self.job.id, self._worker, self._lease, progress, rows)
         if ours:
             self._until = at + self._lease
@@ -75,23 +74,34 @@ class Turn:
         try:
             self._files.clear(job.id, ())
             made = self._made()
-            if not self._surely(lambda: self._store.complete(job.id, self._worker, made)):
-                self._files.drop(job.id, made.file)
+            if not self._surely(lambda: self._store.complete(job.id, self._worker, tuple(made))):
+                self._drop(made)
         except Exception as error:  # noqa: BLE001 - the border
             self._broken_off(error)
 
-    def _made(self) -> Made:
+    def _made(self) -> list[Made]:
         self._task = task = self._work[self.job.service](self.job)
-        question = task.question
         if self.stopped:
-            question.stop()
+            task.stop()
+        made: list[Made] = []
         try:
-            written = self._files.write(self.job.id, _whole(question), self._most)
+            for output in task.outputs():
+                made.append(self._written(task, output, self._most - sum(m.size for m in made)))
+        except BaseException:
+            self._drop(made)
+            raise
         finally:
-            question.stop()
-        return Made(
-            written.file, task.media_type, task.name, written.size, written.etag, question.rows, question.overflow
-        )
+            task.stop()
+        return made
+
+    def _written(self, task: Task, output: Output, most: int) -> Made:
+        file = self._files.write(self.job.id, output.pieces, most)
+        kind, name, id = output.media_type, output.name, output.id
+        return Made(file.file, kind, name, file.size, file.etag, task.rows, task.overflow, id)
+
+    def _drop(self, made: Iterable[Made]) -> None:
+        for each in made:
+            self._files.drop(self.job.id, each.file)
 
     def _broken_off(self, error: Exception) -> None:
         id, worker = self.job.id, self._worker
@@ -117,16 +127,6 @@ class Turn:
                 if time.monotonic() > self._until:
                     return False
                 time.sleep(0.2)
-
-
-def _whole(question: Answering) -> Iterable[bytes]:
-    """All pieces of an answer.
-
-    Raises what broke it off, also where the format has said so in words and ended in good order.
-    """
-    yield from question.answer()
-    if question.failure is not None:
-        raise question.failure
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -54,16 +54,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A result: a file in the job's folder, and how it is sent. `size` in bytes; `rows` that it holds, `overflow` if
-    some were left out."""
+    """A result: a file in the job's folder, and how it is sent. `size` in bytes; `rows` that it holds, None for what
+    has none, `overflow` if some were left out. `id` is what it is called among the results of its job."""
 
     file: str
     media_type: str
     name: str
     size: int
     etag: str
-    rows: int
+    rows: int | None
     overflow: bool = False
+    id: str = "result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Job:
     progress: float | None = None
     rows: int | None = None
     failure: Failure | None = None
-    made: Made | None = None
+    made: tuple[Made, ...] = ()
 
     def all(self, name: str) -> list[str]:
         """All values of a parameter; names are compared without case."""

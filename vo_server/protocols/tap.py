@@ -35,7 +35,7 @@ from vo_server.errors import Fault, UsageFault
 from vo_server.explain import WRITERS, Inquiry
 from vo_server.explain import explain as explained
 from vo_server.formats import BINARY2, HTML, JSON, Choice, announced, choose
-from vo_server.jobs.task import Task
+from vo_server.jobs.task import Answer
 from vo_server.model.column import Table
 from vo_server.model.job import Job
 from vo_server.model.result import Info
@@ -65,7 +65,7 @@ async def sync(request: Request, site: Site) -> Response:
     return await stream(request, site, question, choice.content_type, f"result.{choice.format.extension}")
 
 
-def task(site: Site, job: Job) -> Task:
+def task(site: Site, job: Job) -> Answer:
     """What a job does: the same as a query that is answered at once, with the limit of time that jobs have.
 
     Raises the fault that its parameters are (TAP 1.1 section 2.7: they are judged when it runs).
@@ -76,7 +76,7 @@ def task(site: Site, job: Job) -> Task:
     sent = Uploads(tuple(Table(UPLOADS, k.name, k.columns) for k in kept), {k.name: k.rows for k in kept})
     host = host_of(site, job.url.rpartition(f"{SERVICE.path}/async/")[0])
     question = _question(site, given, sent, choice, (Info("request", job.url),), host)
-    return Task(question, choice.content_type, f"{_file_name(job)}.{choice.format.extension}")
+    return Answer(question, choice.content_type, f"{_file_name(job)}.{choice.format.extension}")
 
 
 def _file_name(job: Job) -> str:
@@ -220,13 +220,21 @@ def _upload_methods(site: Site) -> tuple[str, ...]:
     return (UPLOAD_INLINE, UPLOAD_HTTP, *((UPLOAD_HTTPS,) if secure else ()))
 
 
+JOBS = uws.Place(
+    service="tap",
+    path="/tap/async",
+    task=task,
+    fault=lambda fault: (BINARY2.fault(fault, ()), BINARY2.fault_type),
+    uploads=True,
+)
+
 SERVICE = Service(
     name="tap",
     path="/tap",
     resources=(
         Resource("/sync", sync, ("GET", "POST")),
         Resource("/explain", explain, ("GET", "POST")),
-        *uws.resources(uws.Place("tap", "/tap/async"), "/async"),
+        *uws.resources(JOBS, "/async"),
         examples.RESOURCE,
     ),
     refuse=refuse,

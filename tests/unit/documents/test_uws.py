@@ -23,7 +23,7 @@ JOBS = {
     "with parameters": PENDING.but(parameters=PARAMETERS),
     "queued": PENDING.but(phase=Phase.QUEUED, queued=AT),
     "executing": PENDING.but(phase=Phase.EXECUTING, started=AT, progress=0.25, rows=10, attempts=2),
-    "completed": PENDING.but(phase=Phase.COMPLETED, started=AT, ended=AT, made=MADE, rows=3, progress=1.0),
+    "completed": PENDING.but(phase=Phase.COMPLETED, started=AT, ended=AT, made=(MADE,), rows=3, progress=1.0),
     "failed": PENDING.but(phase=Phase.ERROR, started=AT, ended=AT, failure=Failure("QUERY", "a\x02 <b>\n  ^")),
     "aborted": PENDING.but(phase=Phase.ABORTED, ended=AT, failure=Failure("BUSY", "late", transient=True)),
 }

@@ -24,7 +24,7 @@ from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files, Kept
 from vo_server.jobs.store import Store
 from vo_server.jobs.table import now
-from vo_server.jobs.task import Task
+from vo_server.jobs.task import Answer
 from vo_server.jobs.watch import Watch
 from vo_server.jobs.worker import Worker
 from vo_server.model.column import Column
@@ -58,10 +58,10 @@ def desk(folder: Path, url: str) -> Desk:
     return Desk(store, Files(folder), Watch(store), Span(60, 60), Span(600, 600))
 
 
-def task(place: Desk, job: Job) -> Task:
+def task(place: Desk, job: Job) -> Answer:
     (kept,) = place.files.uploads(job.id)
     assert kept == ROWS
-    return Task(Pieces(), "text/plain", "result.txt")
+    return Answer(Pieces(), "text/plain", "result.txt")
 
 
 def worker(place: Desk, name: str) -> Worker:
@@ -151,15 +151,15 @@ def recovered(folder: Path, url: str, id: str) -> dict[str, Any]:
         until_done(worker(place, "next"), place, id)
     after = place.store.get(id)
     files = sorted(path.name for path in (folder / id).glob("*"))
-    result = place.files.path(id, after.made.file).read_bytes() if after and after.made else b""
+    result = place.files.path(id, after.made[0].file).read_bytes() if after and after.made else b""
     told = {
         "before": before and before.phase,
         "after": after and after.phase,
         "attempts": after and after.attempts,
-        "whole": result == b"".join(PIECES) and after is not None and after.made is not None
-        and after.made.size == len(result),
+        "whole": result == b"".join(PIECES) and after is not None and len(after.made) == 1
+        and after.made[0].size == len(result),
         "files": [name.rpartition(".")[2] for name in files],
-        "same": before is None or before.made is None or before.made == (after and after.made),
+        "same": before is None or not before.made or before.made == (after and after.made),
     }  # fmt: skip
     place.store.delete(id)
     place.files.remove(id)

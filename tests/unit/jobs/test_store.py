@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from vo_server.errors import BusyFault, UsageFault
 from vo_server.jobs.desk import Desk
 from vo_server.jobs.leases import ATTEMPTS
 from vo_server.jobs.store import Store
-from vo_server.jobs.table import now
+from vo_server.jobs.table import JOBS, database, now
 from vo_server.model.job import ACTIVE, Failure, Job, Made, Phase
 
 Make = Callable[..., Job]
@@ -77,7 +79,7 @@ def test_turns_go_round_and_positions_tell_them(desk: Desk, make: Make) -> None:
     order = []
     while (job := desk.store.take("w", 10)) is not None:
         order.append(names[job.id])
-        assert desk.store.complete(job.id, "w", MADE)
+        assert desk.store.complete(job.id, "w", (MADE,))
     assert order == ["a1", "b1", "c1", "a2", "c2", "a3"]
     assert sorted(positions, key=lambda name: positions[name]) == order
     assert sorted(positions.values()) == [1, 2, 3, 4, 5, 6]
@@ -96,7 +98,7 @@ def test_one_party_has_half_of_the_workers_at_most(desk: Desk, make: Make, worke
     assert taken(desk.store, names) == greedy[:most]
     others = [make(queued=True, party=f"b{n}").id for n in range(workers - most)]
     assert taken(desk.store, names[most:]) == others
-    assert desk.store.complete(greedy[0], names[0], MADE)
+    assert desk.store.complete(greedy[0], names[0], (MADE,))
     assert taken(desk.store, names[:1]) == greedy[most : most + 1]
 
 
@@ -140,14 +142,14 @@ def test_a_job_is_taken_by_one(desk: Desk, make: Make) -> None:
 def test_what_is_not_ones_own_cannot_be_ended(desk: Desk, make: Make) -> None:
     job = make(queued=True)
     desk.store.take("mine", 10)
-    assert not desk.store.complete(job.id, "other", MADE)
+    assert not desk.store.complete(job.id, "other", (MADE,))
     assert not desk.store.fail(job.id, "other", Failure("X", "no"))
     assert not desk.store.beat(job.id, "other", 10, None, 0)
-    assert desk.store.complete(job.id, "mine", MADE)
-    assert not desk.store.complete(job.id, "mine", MADE)
+    assert desk.store.complete(job.id, "mine", (MADE,))
+    assert not desk.store.complete(job.id, "mine", (MADE,))
     done = desk.store.get(job.id)
     assert done is not None
-    assert (done.phase, done.made, done.rows) == (Phase.COMPLETED, MADE, 7)
+    assert (done.phase, done.made, done.rows) == (Phase.COMPLETED, (MADE,), 7)
     assert not desk.store.abort(job.id)
     assert not desk.store.queue(job.id)
 
@@ -162,7 +164,7 @@ def test_what_has_not_ended_can_be_aborted(desk: Desk, make: Make, phase: Phase)
     assert aborted is not None
     assert aborted.phase is Phase.ABORTED
     assert aborted.ended is not None
-    assert not desk.store.complete(job.id, "w", MADE)
+    assert not desk.store.complete(job.id, "w", (MADE,))
 
 
 def test_a_job_whose_lease_ends_is_queued_again_and_then_has_failed(desk: Desk, make: Make) -> None:
@@ -207,7 +209,7 @@ def test_the_eldest_results_go_first(desk: Desk, make: Make) -> None:
     for _ in range(4):
         ids.append(make(queued=True).id)
         desk.store.take("w", 10)
-        desk.store.complete(ids[-1], "w", MADE)
+        desk.store.complete(ids[-1], "w", (MADE,))
     assert desk.store.total() == 400
     assert list(desk.store.eldest(400)) == []
     assert list(desk.store.eldest(250)) == ids[:2]
@@ -233,6 +235,16 @@ def test_a_store_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         other.rollback()
     assert not store.queue("x")
     store.close()
+
+
+def test_a_result_that_was_kept_when_jobs_had_but_one(desk: Desk, make: Make, url: str, tmp_path: Path) -> None:
+    job = make(phase=Phase.COMPLETED, made=(MADE,))
+    old = json.dumps({name: value for name, value in asdict(MADE).items() if name != "id"})
+    engine = database(url or f"sqlite:///{tmp_path / 'jobs' / 'jobs.sqlite'}")
+    with engine.begin() as link:
+        assert link.execute(JOBS.update().where(JOBS.c.id == job.id).values(made=old)).rowcount == 1
+    engine.dispose()
+    assert desk.store.get(job.id) == job
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

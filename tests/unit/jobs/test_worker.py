@@ -12,12 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from vo_server.errors import CancelledFault, Fault, QueryFault
+from vo_server.errors import BusyFault, CancelledFault, Fault, QueryFault
 from vo_server.jobs.desk import Desk
 from vo_server.jobs.files import Kept
 from vo_server.jobs.sweep import Room
 from vo_server.jobs.table import now
-from vo_server.jobs.task import Task
+from vo_server.jobs.task import Answer, Output, Task
 from vo_server.jobs.worker import Worker
 from vo_server.model.column import Column
 from vo_server.model.job import Job, Phase
@@ -64,17 +64,43 @@ def url() -> str:
     return ""
 
 
+class Several(Task):
+    """Results in this order; one that is a fault breaks the job off."""
+
+    rows = None
+    overflow = False
+
+    def __init__(self, *results: bytes | Fault) -> None:
+        self.results = results
+
+    def outputs(self) -> Iterator[Output]:
+        for n, result in enumerate(self.results):
+            if isinstance(result, Fault):
+                raise result
+            yield Output(f"part{n}", f"text/x{n}", f"p{n}.txt", [result])
+
+    def stop(self) -> None:
+        pass
+
+    def progress(self) -> float | None:
+        return None
+
+
 class Running:
     """A worker in a thread; the questions are those of one job after the other, the last that of all further ones."""
 
-    def __init__(self, desk: Desk, *questions: Question | Fault, room: Room | None = None, lease: float = 5) -> None:
+    def __init__(
+        self, desk: Desk, *questions: Question | Several | Fault, room: Room | None = None, lease: float = 5
+    ) -> None:
         asked = list(questions)
 
         def work(job: Job) -> Task:
             question = asked.pop(0) if len(asked) > 1 else asked[0]
             if isinstance(question, Fault):
                 raise question
-            return Task(question, "text/plain", "result.txt")
+            if isinstance(question, Several):
+                return question
+            return Answer(question, "text/plain", "result.txt")
 
         self.desk = desk
         self.worker = Worker("w", desk.store, desk.files, {"test": work}, room=room, lease=lease)
@@ -115,14 +141,38 @@ def test_a_result(desk: Desk, make: Make) -> None:
     job = make(queued=True)
     with Running(desk, Question(b"one ", b"two")) as running:
         done = running.until(job, Phase.COMPLETED)
-    assert done.made is not None
-    assert (done.made.size, done.made.rows, done.made.media_type, done.made.name) == (7, 5, "text/plain", "result.txt")
+    (made,) = done.made
+    assert (made.size, made.rows, made.media_type, made.name) == (7, 5, "text/plain", "result.txt")
     (file,) = folder(desk, job)
-    assert file == desk.files.path(job.id, done.made.file)
+    assert file == desk.files.path(job.id, made.file)
     assert file.read_bytes() == b"one two"
     assert done.started is not None
     assert done.ended is not None
     assert done.created <= done.started <= done.ended
+
+
+def test_several_results(desk: Desk, make: Make) -> None:
+    job = make(queued=True)
+    with Running(desk, Several(b"one", b"", b"three")) as running:
+        done = running.until(job, Phase.COMPLETED)
+    told = [(made.id, made.media_type, made.name, made.size) for made in done.made]
+    assert told == [
+        ("part0", "text/x0", "p0.txt", 3),
+        ("part1", "text/x1", "p1.txt", 0),
+        ("part2", "text/x2", "p2.txt", 5),
+    ]
+    assert [desk.files.path(job.id, made.file).read_bytes() for made in done.made] == [b"one", b"", b"three"]
+    assert done.rows is None
+    assert desk.store.total() == 8
+
+
+@pytest.mark.parametrize("results", [(b"one", BusyFault("later")), (b"one", b"two two")])
+def test_of_several_results_all_or_none_are_kept(desk: Desk, make: Make, results: tuple[bytes | Fault, ...]) -> None:
+    job = make(queued=True)
+    with Running(desk, Several(*results), room=Room(most=9)) as running:
+        failed = running.until(job, Phase.ERROR)
+    assert failed.made == ()
+    assert folder(desk, job) == []
 
 
 def test_progress_is_told_while_it_runs(desk: Desk, make: Make) -> None:
@@ -160,7 +210,7 @@ def test_a_failure(desk: Desk, make: Make, question: Question | Fault, code: str
     assert (failed.failure.code, failed.failure.transient) == (code, transient)
     assert said in failed.failure.message
     assert "secret" not in failed.failure.message
-    assert failed.made is None
+    assert failed.made == ()
     assert folder(desk, job) == []
 
 
@@ -186,7 +236,7 @@ def test_an_abort_stops_the_query(desk: Desk, make: Make) -> None:
         assert question.go_on.wait(1)
     aborted = desk.store.get(job.id)
     assert aborted is not None
-    assert (aborted.phase, aborted.made) == (Phase.ABORTED, None)
+    assert (aborted.phase, aborted.made) == (Phase.ABORTED, ())
     assert folder(desk, job) == []
 
 
@@ -224,7 +274,7 @@ def test_a_worker_that_ends_gives_its_job_back(desk: Desk, make: Make, orphaned:
     assert (again.phase, again.attempts) == (Phase.QUEUED, 0)
     assert folder(desk, job) == []
     with Running(desk, Question(b"one")) as running:
-        assert running.until(job, Phase.COMPLETED).made is not None
+        assert running.until(job, Phase.COMPLETED).made
 
 
 def test_a_worker_that_cannot_say_that_it_lives_stops(desk: Desk, make: Make, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _TREE = (
     ("/{id}/parameters", parameters.parameters, ("GET", "POST")),
     ("/{id}/parameters/{name}", parameters.parameter, ("GET", "PUT")),
     ("/{id}/results", results.results, ("GET",)),
-    ("/{id}/results/result", results.result, ("GET",)),
+    ("/{id}/results/{result}", results.result, ("GET",)),
 )
 
 

@@ -65,7 +65,7 @@ def _last(given: Parameters) -> int | None:
 
 async def _create(place: Place, request: Request, site: Site) -> Response:
     """A new job; with PHASE=RUN it is queued at once (UWS 1.1 section 2.2.3.1)."""
-    given = await dali.parameters(request, site.upload_limit)
+    given = await dali.parameters(request, site.upload_limit if place.uploads else 0)
     cookie = _cookie(request) or secrets.token_urlsafe(24)
     job = _with_times(site.jobs.new(place.service), given, site).but(
         parameters=said(given),
@@ -77,7 +77,7 @@ async def _create(place: Place, request: Request, site: Site) -> Response:
     if _wants_run(given):
         await site.jobs.watch.ask(site.jobs.room)
         job = job.but(phase=Phase.QUEUED, queued=job.created)
-    await site.jobs.watch.ask(_keep, site, job, await sent(request, given, site))
+    await site.jobs.watch.ask(_keep, site, job, await sent(place, request, given, site))
     answer = see(place.url(request, site, job.id))
     _set(answer, cookie, place.url(request, site), site.jobs.retention.hard)
     return answer

@@ -48,11 +48,13 @@ def bounded(pairs: Iterable[tuple[str, str]]) -> Pairs:
     return kept
 
 
-async def sent(request: Request, given: Parameters, site: Site) -> list[Kept]:
-    """The tables that came with a request, read.
+async def sent(place: Place, request: Request, given: Parameters, site: Site) -> list[Kept]:
+    """The tables that came with a request, read; none where jobs take none.
 
     Raises UsageFault and TooLargeFault, with the name of the one that is wrong.
     """
+    if not place.uploads:
+        return []
     found = await uploads(request, given, site)
     return [Kept(table.name, table.columns, found.rows[table.name]) for table in found.tables]
 
@@ -69,8 +71,8 @@ async def parameters(place: Place, request: Request, site: Site) -> Response:
     url = place.url(request, site, job.id)
     if request.method != "POST":
         return container(request, uws.parameters(job, url, parts(job)))
-    given = await dali.parameters(request, site.upload_limit)
-    await _replace(job, site, said(given), await sent(request, given, site))
+    given = await dali.parameters(request, site.upload_limit if place.uploads else 0)
+    await _replace(job, site, said(given), await sent(place, request, given, site))
     return see(url)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -11,7 +11,8 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from vo_server.errors import NotFoundFault, PhaseFault, UsageFault
+from vo_server.errors import Fault, NotFoundFault, PhaseFault, UsageFault
+from vo_server.jobs.task import Task
 from vo_server.model.job import Job, Phase
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Site
@@ -27,10 +28,17 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|\+00:0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The job list of a service: its name, and where the list is below the server's URL."""
+    """The job list of a service: its name, and where the list is below the server's URL.
+
+    `task` is what one of its jobs does; `fault` tells why one failed, as a document and its media type. Tables may be
+    sent along where `uploads` says so.
+    """
 
     service: str
     path: str
+    task: Callable[[Site, Job], Task]
+    fault: Callable[[Fault], tuple[bytes, str]]
+    uploads: bool = False
 
     def url(self, request: Request, site: Site, id: str = "") -> str:
         """The URL of the list or of a job, as the client sees it."""
