@@ -68,7 +68,7 @@ from vo_server.web import pages
 log = logging.getLogger(__name__)
 
 SOFTWARE = f"vo_server/{__version__}"
-JOBS = (tap.JOBS,)
+JOBS = (tap.JOBS, soda.JOBS)
 """The kinds of jobs."""
 
 THREADS = 64

@@ -303,7 +303,7 @@ def test_descriptors_of_several_images(client: httpx.Client, votable: Any) -> No
     services = described(client, votable, *ids, "ivo://elsewhere/x")
     assert all(inputs(service)["ID"].ref == "ID" for service in services)
     table = votable(client.post("/datalink/links", data={"ID": ids}).content).get_first_table().to_table()
-    named = {row["service_def"]: row["ID"] for row in table if row["semantics"] == "#cutout"}
+    named = {row["service_def"]: row["ID"] for row in table if row["semantics"] in ("#cutout", "#proc")}
     assert set(named) == {service.ID for service in services}
     assert sorted(set(named.values())) == sorted(ids)
 
@@ -311,7 +311,7 @@ def test_descriptors_of_several_images(client: httpx.Client, votable: Any) -> No
 def test_a_caution_goes_with_the_cutouts(client: httpx.Client, votable: Any) -> None:
     (did, _), *_ = pairs(client, "2MASS All-Sky Quicklook")
     table = votable(client.get("/datalink/links", params={"ID": did}).content).get_first_table().to_table()
-    said = [row["description"] for row in table if row["semantics"] in ("#this", "#cutout")]
+    said = [row["description"] for row in table if row["semantics"] in ("#this", "#cutout", "#proc")]
     assert len(said) > 1
     assert all("not for photometry" in each for each in said)
 
@@ -389,4 +389,4 @@ def test_stilts_reads_the_descriptors(
     said = stilts("datalinklint", f"votable={server.url}/datalink/links?ID={quote(k_image[0])}")
     complaints = [line for line in said.splitlines() if re.match("[EWF]-(?!SMCO)", line)]
     assert complaints == []
-    assert re.search(r"Service descriptor soda-sync, 6 input params", said)
+    assert all(re.search(rf"Service descriptor soda-{way}, 6 input params", said) for way in ("sync", "async"))

@@ -23,7 +23,7 @@ from vo_server.images.preview import THUMBNAIL
 from vo_server.model.column import Table
 from vo_server.model.result import Descriptor, Result
 from vo_server.protocols import dali, descriptors, origin, wants
-from vo_server.protocols.descriptors import LINKS_ID, Reach
+from vo_server.protocols.descriptors import LINKS_ID, SYNC_ID, Reach
 from vo_server.protocols.images import looked_up, owner, together
 from vo_server.protocols.layers import COLOURS, colour
 from vo_server.protocols.refuse import in_format
@@ -160,14 +160,14 @@ def _pictures(id: str, name: str, publication: Publication, host: Host, complete
 
 
 def _cutouts(reach: Reach, host: Host, number: int | None, caution: str) -> Parts:
-    """Services that cut the image."""
+    """Services that cut the image; a client that wants a cutout finds the one that gives it at once."""
     for service in descriptors.soda(reach, host, number):
         said = f"{service.description}, by circle, polygon or range and by wavelength.{caution}"
         yield Link(
             reach.id,
             service_def=service.id,
             description=said,
-            semantics="#cutout",
+            semantics="#cutout" if service.standard_id == SYNC_ID else "#proc",
             content_type=service.content_type,
             local_semantics="cutout",
         )

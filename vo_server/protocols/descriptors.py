@@ -14,6 +14,7 @@ from vo_server.protocols import cutouts
 
 LINKS_ID = "ivo://ivoa.net/std/DataLink#links-1.1"
 SYNC_ID = "ivo://ivoa.net/std/SODA#sync-1.0"
+ASYNC_ID = "ivo://ivoa.net/std/SODA#async-1.0"
 
 _DID = "obscore:Curation.PublisherDID"
 """The utype of a column of identifiers, whatever a query calls it."""
@@ -123,4 +124,7 @@ class Way:
     answers: str
 
 
-WAYS = (Way("soda-sync", "Cutout", "A part of the image, at once", "/soda/sync", SYNC_ID, cutouts.FORMATS[0]),)
+WAYS = (
+    Way("soda-sync", "Cutout", "A part of the image, at once", "/soda/sync", SYNC_ID, cutouts.FORMATS[0]),
+    Way("soda-async", "Cutout job", "Parts of the image, by a job of UWS", "/soda/async", ASYNC_ID, "text/xml"),
+)

@@ -1,21 +1,41 @@
-"""SODA 1.0: parts of images, one at once at /soda/sync."""
+"""SODA 1.0: parts of images, one at once at /soda/sync, many by a job at /soda/async."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from typing_extensions import override
 
+from vo_server.adql.imagery import Host
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.obscore import collections
 from vo_server.documents.capability import Capability, Interface
-from vo_server.errors import BusyFault, Fault, MultiValuedParamFault, NoPixelsFault, UsageFault
-from vo_server.protocols import cutouts, dali, origin
+from vo_server.errors import (
+    BusyFault,
+    CancelledFault,
+    Fault,
+    ImageFault,
+    MultiValuedParamFault,
+    NoPixelsFault,
+    UsageFault,
+)
+from vo_server.jobs.task import Output, Task
+from vo_server.model.job import Job
+from vo_server.protocols import cutouts, dali, uws
 from vo_server.protocols.account import identified
-from vo_server.protocols.descriptors import SYNC_ID
+from vo_server.protocols.descriptors import ASYNC_ID, SYNC_ID
+from vo_server.protocols.origin import host_of
 from vo_server.protocols.refuse import headers_of
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.urls import base_url
+
+TEXT = "text/plain; charset=utf-8"
+MOST = 1_000
+"""Cutouts that a job may ask for."""
 
 _WORDS: tuple[tuple[type[Fault], str], ...] = (
     (MultiValuedParamFault, "MultiValuedParamNotSupported"),
@@ -36,7 +56,7 @@ async def sync(request: Request, site: Site) -> Response:
     given = await dali.parameters(request)
     form = cutouts.form(given)
     wish = _single(given)
-    host = origin.host_of(site, base_url(request, site.public_url))
+    host = host_of(site, base_url(request, site.public_url))
     cut = await anyio.to_thread.run_sync(cutouts.made, wish, form, site, host)
     headers = {
         "Content-Type": cut.media_type,
@@ -60,6 +80,64 @@ def _single(given: dali.Parameters) -> cutouts.Wish:
     return wish
 
 
+@dataclass(slots=True)
+class Cutting(Task):
+    """The cutouts of a job: all combinations of what was asked for, and for those that have none a text that says why
+    (section 6)."""
+
+    wishes: cutouts.Wishes
+    form: cutouts.Form
+    site: Site
+    host: Host
+    done: int = field(default=0, init=False)
+    stopped: bool = field(default=False, init=False)
+
+    @property
+    @override
+    def rows(self) -> None:
+        return None
+
+    @property
+    @override
+    def overflow(self) -> bool:
+        return False
+
+    @override
+    def outputs(self) -> Iterator[Output]:
+        for number, wish in enumerate(self.wishes.each(), 1):
+            if self.stopped:
+                raise CancelledFault("the job was stopped")
+            yield self._output(f"cutout{number}", wish)
+            self.done = number
+
+    def _output(self, id: str, wish: cutouts.Wish) -> Output:
+        try:
+            cut = cutouts.made(wish, self.form, self.site, self.host)
+        except (UsageFault, ImageFault) as fault:
+            return Output(id, TEXT, f"{id}.txt", [f"{said(fault)}\n".encode()])
+        return Output(id, cut.media_type, f"{id}_{cut.name}", [cut.data])
+
+    @override
+    def stop(self) -> None:
+        self.stopped = True
+
+    @override
+    def progress(self) -> float:
+        return self.done / self.wishes.count
+
+
+def task(site: Site, job: Job) -> Cutting:
+    """What a job does.
+
+    Raises UsageFault where its parameters are wrong, whichever image they are for, or ask for too much.
+    """
+    given = dali.Parameters(job.parameters)
+    asked = cutouts.wishes(given)
+    if asked.count > MOST:
+        raise UsageFault(f"the job asks for {asked.count:,} cutouts, where {MOST:,} are the limit", hint="make several")
+    return Cutting(asked, cutouts.form(given), site, host_of(site, job.url.rpartition(f"{JOBS.path}/")[0]))
+
+
 def said(fault: Fault) -> str:
     """A fault in the words of SODA."""
     word = next(word for kind, word in _WORDS if isinstance(fault, kind))
@@ -75,15 +153,23 @@ def refuse(request: Request, site: Site, fault: Fault) -> Response:
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
-    """How cutouts are had at once (section 2.2)."""
-    interface = Interface(f"{base}/sync", role="std", version="1.0")
-    return (Capability(SYNC_ID, (interface,)),)
+    """How cutouts are had (section 2.2)."""
+    ways = ((SYNC_ID, "sync"), (ASYNC_ID, "async"))
+    return tuple(Capability(id, (Interface(f"{base}/{way}", role="std", version="1.0"),)) for id, way in ways)
+
+
+JOBS = uws.Place(
+    service="soda",
+    path="/soda/async",
+    task=task,
+    fault=lambda fault: (f"{said(fault)}\n".encode(), TEXT),
+)
 
 
 SERVICE = Service(
     name="soda",
     path="/soda",
-    resources=(Resource("/sync", sync, ("GET", "POST")),),
+    resources=(Resource("/sync", sync, ("GET", "POST")), *uws.resources(JOBS, "/async")),
     refuse=refuse,
     capabilities=capabilities,
     catalogue=lambda site: site.catalogue,
