@@ -7,13 +7,13 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import Progress
 
 from vo_server.app import catalogue_of
 from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.commands import quicklook, stamps
 from vo_server.commands.catalogues import loaded, publication, source
 from vo_server.commands.command import Command, address, count
 from vo_server.commands.images import walk
@@ -27,6 +27,7 @@ from vo_server.load.sinks import sink
 from vo_server.settings import Settings, image_root
 
 DEMO_ROWS = 500_000
+IMAGES = ("atlas", "quicklook", "stamps")
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make a synthetic sky, unless there is something to serve, and serve it."""
     catalogue = catalogue_of(settings)
-    wanted = [publication(catalogue, id) for id in ("psc", "xsc", *(["atlas"] if _draws(settings) else []))]
+    wanted = [publication(catalogue, id) for id in ("psc", "xsc", *(IMAGES if _draws(settings) else ()))]
     there = loaded(settings, catalogue)
     missing = [p for p in wanted if p.id not in there]
     with nullcontext() if parsed.no_serve else listen(settings) as listening:
@@ -58,7 +59,7 @@ def _workshop(settings: Settings) -> Path:
 
 def _draws(settings: Settings) -> bool:
     """Are images made? Not where the operator says that his own lie."""
-    return image_root(settings, "atlas") == image_root(replace(settings, image_roots=""), "atlas")
+    return not any(f"{id}=" in settings.image_roots for id in IMAGES)
 
 
 def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogue: Catalogue) -> None:
@@ -73,6 +74,8 @@ def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogu
             for each in wanted:
                 mine = [f for f in files if f.name.startswith(each.id)]
                 source = mine if each.images is None else _drawn(each, rows, settings, catalogue)
+                if source is None:
+                    continue
                 seen = watch(shown, each.table.qualified)
                 done = load(each, source, Store(settings.data), sink=sink(settings.engine), progress=seen)
                 say_loaded(each, done)
@@ -82,13 +85,19 @@ def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogu
     folder.rmdir()
 
 
-def _drawn(images: Publication, rows: int, settings: Settings, catalogue: Catalogue) -> Walk:
-    """The images of the sky, which stay where they are written."""
+def _drawn(images: Publication, rows: int, settings: Settings, catalogue: Catalogue) -> Walk | None:
+    """The images of the sky, which stay where they are written; None where there are none, as of few galaxies."""
     from vo_server.load import sample  # noqa: PLC0415 - as above
 
     root = Path(image_root(settings, images.id))
-    sample.write_images(root, rows)
-    return walk(images, [], settings, catalogue)
+    match images.id:
+        case "atlas":
+            sample.write_images(root, rows)
+        case "quicklook":
+            quicklook.make(settings)
+        case _:
+            stamps.make(settings)
+    return walk(images, [], settings, catalogue) if root.exists() else None
 
 
 def _making(shown: Progress, rows: int) -> Callable[[int], None]:

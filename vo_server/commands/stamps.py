@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from vo_server.answer import meaning, prepared
-from vo_server.app import catalogue_of, engine_of
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.app import catalogue_of
+from vo_server.commands.asking import Asking, Row
 from vo_server.commands.command import Command
-from vo_server.commands.terminal import bar, say
-from vo_server.errors import Fault, UsageFault
+from vo_server.commands.making import Outcome, Report, folder, made, reported
+from vo_server.commands.terminal import say
+from vo_server.errors import ImageFault
 from vo_server.images import files, image, stamp
 from vo_server.images.stamp import Coadd, Galaxy, Stars
+from vo_server.load.load import processors
+from vo_server.load.workers import in_order
 from vo_server.settings import Settings, image_root
 
 _EXAMPLES = """examples:
@@ -28,19 +28,21 @@ _EXAMPLES = """examples:
   vo-server stamps --where 'k_m_k20fe < 10'    of some; columns of the XSC, in ADQL
   vo-server load stamps                        then their inventory
 
-The files are written below DATA/images/stamps under the names of the release.
-What is there already stays: a run that was broken off goes on where it was."""
+The files are written below DATA/images/stamps (see image_roots) under the names
+of the release. What is there already stays: a run that was broken off goes on
+where it was."""
 
 _AROUND = 60.0
 """Arcseconds about a stamp whose stars are looked at, too: their light reaches in, and they give the profile."""
 
-_ALL = 1 << 40
+_CHUNK = 16
+"""Stamps that a process makes at a time."""
 
-Key = tuple[Any, ...]
-"""Night, hemisphere, scan and image number of a coadd."""
+_COADD = '"date", hemis, scan, coadd'
+_BANDS = ("J", "H", "K")
 
-Ask = Callable[[str], Iterator[dict[str, Any]]]
-"""The rows of a query, one by one."""
+Key = tuple[object, ...]
+"""The values of _COADD."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,85 +52,87 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make postage stamps."""
-    folder, atlas = image_root(settings, "stamps"), image_root(settings, "atlas")
-    if "://" in folder:
-        raise UsageFault(f"stamps cannot be written to {folder}", hint="image_roots may give a folder of the disk")
-    catalogue = with_tap_schema(catalogue_of(settings))
-    engine = engine_of(settings, catalogue)
+    report = make(settings, parsed.where, parsed.again, processors())
+    if report.left:
+        say(f"{report.left:,} sources have no Atlas images of their coadd in all three bands")
+    return report.code
 
-    def ask(text: str) -> Iterator[dict[str, Any]]:
-        made = prepared(meaning(text, catalogue).query, engine, _ALL)
-        for batch in engine.run(made.statement, made.slots).batches():
-            yield from pa.Table.from_batches([batch]).to_pylist()
 
+def make(settings: Settings, where: str | None = None, again: bool = False, processes: int = 1) -> Report:
+    """The stamps of the sources for which a condition in ADQL holds and whose own coadd is there in all three bands: a
+    stamp is named after it.
+
+    Raises QueryFault for what is no condition, UsageFault where the files cannot be written.
+    """
+    into = folder(image_root(settings, "stamps"), "stamps")
     try:
-        return _made(list(ask(_sources(parsed.where))), Path(folder), ask, atlas, parsed.again)
+        asking = _asking(settings)
+        wanted = list(asking.rows(_sources(where)))
+        ((total,),) = asking.rows(f"SELECT COUNT(*) FROM twomass.xsc{_where(where)}")
+        chunks = [wanted[n : n + _CHUNK] for n in range(0, len(wanted), _CHUNK)]
+        done = in_order(partial(_made, settings, into, again), chunks, processes)
+        report = reported("stamps", (outcome for chunk in done for outcome in chunk), settings.data, len(wanted))
     finally:
-        engine.close()
+        _closed(settings)
+    report.left = total - len(wanted)
+    return report
 
 
-def _made(rows: list[dict[str, Any]], folder: Path, ask: Ask, atlas: str, again: bool) -> int:
-    made = there = without = 0
-    faults: list[str] = []
-    with bar() as shown:
-        for row in shown.track(rows, description="stamps"):
-            file = folder / stamp.file_name(f"{row['date']:%y%m%d}", row["hemis"], row["scan"], row["coadd"], row["id"])
-            if file.exists() and not again:
-                there += 1
-                continue
-            try:
-                data = _stamp(row, ask, atlas)
-            except Fault as fault:
-                faults.append(f"{row['designation']}: {fault}")
-                continue
-            if data is None:
-                without += 1
-                continue
-            _write(file, data)
-            made += 1
-    say(f"stamps: {made:,} made, {there:,} were there, {without:,} sources have no Atlas images of their coadd")
-    for said in faults[:20]:
-        say(f"  {said}", "red")
-    if faults:
-        say(f"{len(faults):,} could not be made", "red")
-    return 3 if faults else 0
+@lru_cache(maxsize=1)
+def _asking(settings: Settings) -> Asking:
+    """What a process asks as long as it makes stamps."""
+    return Asking(settings, catalogue_of(settings))
 
 
-def _write(file: Path, data: bytes) -> None:
-    """A file that is whole as soon as it is there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_bytes(data)
-    part.replace(file)
+def _closed(settings: Settings) -> None:
+    if _asking.cache_info().currsize:
+        _asking(settings).close()
+        _asking.cache_clear()
+
+
+def _where(condition: str | None) -> str:
+    return f" WHERE {condition}" if condition else ""
 
 
 def _sources(where: str | None) -> str:
-    wanted = 'designation, ra, dec, r_k20fe, sup_ba, sup_phi, im_nx, ext_key, "date", hemis, scan, coadd, id'
-    return f"SELECT {wanted} FROM twomass.xsc" + (f" WHERE {where}" if where else "")
+    """Sources in the order of the scans, so that images are read that were read just before."""
+    wanted = f"designation, ra, dec, r_k20fe, sup_ba, sup_phi, im_nx, ext_key, id, {_COADD}"
+    whole = f"SELECT {_COADD} FROM twomass.atlas GROUP BY {_COADD} HAVING COUNT(DISTINCT band) = {len(_BANDS)}"
+    return (
+        f"SELECT {wanted} FROM (SELECT {wanted} FROM twomass.xsc{_where(where)}) AS source"
+        f" JOIN ({whole}) AS coadds USING ({_COADD}) ORDER BY {_COADD}, id"
+    )
 
 
-def _stamp(row: dict[str, Any], ask: Ask, atlas: str) -> bytes | None:
-    """The stamp of a row of the XSC, of its own coadd and, beyond its edges, of those that have most of the rest.
+def _made(settings: Settings, into: Path, again: bool, chunk: Sequence[Row]) -> list[Outcome]:
+    """What runs in the processes."""
+    return [_one(settings, into, again, row) for row in chunk]
 
-    None where its own coadd is not there in all three bands: a stamp is named after it.
-    """
-    galaxy = Galaxy(
-        row["designation"], row["ra"], row["dec"], _or(row["r_k20fe"], 5.0), _or(row["sup_ba"], 1.0),
-        _or(row["sup_phi"], 90.0), row["im_nx"], row["ext_key"],
-    )  # fmt: skip
+
+def _one(settings: Settings, into: Path, again: bool, row: Row) -> Outcome:
+    designation, ra, dec, radius, ratio, angle, side, key, number, *own = row
+    galaxy = Galaxy(designation, ra, dec, _or(radius, 5.0), _or(ratio, 1.0), _or(angle, 90.0), side, key)
+    night, hemis, scan, coadd = own
+    file = into / stamp.file_name(f"{night:%y%m%d}", hemis, scan, coadd, number)
+
+    def cut() -> tuple[bytes, int]:
+        return _stamp(galaxy, tuple(own), _asking(settings), image_root(settings, "atlas")), 0
+
+    return made(designation, file, again, cut)
+
+
+def _stamp(galaxy: Galaxy, own: Key, asking: Asking, atlas: str) -> bytes:
+    """The stamp of a galaxy, of its own coadd and, beyond its edges, of those that have most of the rest."""
     reach = stamp.side(galaxy) / 3600 / 2**0.5
     place = f"{galaxy.ra!r}, {galaxy.dec!r}"
+    stars = _stars(list(asking.rows(_points(place, reach + _AROUND / 3600))))
     with ExitStack() as stack:
-        found = dict(_coadds(ask(_images(place, reach)), atlas, stack))
-        own = found.pop(_key(row), None)
-        if own is None:
-            return None
-        coadds = [own, *sorted(found.values(), key=lambda coadd: -stamp.coverage(coadd[0], galaxy))]
-        return stamp.stamp(coadds, galaxy, _stars(list(ask(_points(place, reach + _AROUND / 3600)))))
-
-
-def _key(row: dict[str, Any]) -> Key:
-    return row["date"], row["hemis"], row["scan"], row["coadd"]
+        found = dict(_coadds(asking.rows(_images(place, reach)), atlas, stack))
+        if own not in found:
+            raise ImageFault("its coadd does not show it")
+        first = found.pop(own)
+        others = sorted(found.values(), key=lambda coadd: -stamp.coverage(coadd[0], galaxy))
+        return stamp.stamp([first, *others], galaxy, stars)
 
 
 def _or(value: float | None, otherwise: float) -> float:
@@ -137,9 +141,8 @@ def _or(value: float | None, otherwise: float) -> float:
 
 def _images(place: str, reach: float) -> str:
     return (
-        'SELECT "date", hemis, scan, coadd, band, path FROM twomass.atlas'
-        f" WHERE 1 = INTERSECTS(CIRCLE({place}, {reach!r}), footprint)"
-        ' ORDER BY "date", hemis, scan, coadd, band'
+        f"SELECT {_COADD}, band, path FROM twomass.atlas"
+        f" WHERE 1 = INTERSECTS(CIRCLE({place}, {reach!r}), footprint) ORDER BY {_COADD}, band"
     )
 
 
@@ -148,24 +151,18 @@ def _points(place: str, reach: float) -> str:
     return f"SELECT ra, dec, j_m, h_m, k_m FROM twomass.psc WHERE {near}"
 
 
-def _coadds(rows: Iterator[dict[str, Any]], atlas: str, stack: ExitStack) -> Iterator[tuple[Key, Coadd]]:
+def _coadds(rows: Iterable[Row], atlas: str, stack: ExitStack) -> Iterator[tuple[Key, Coadd]]:
     """Those of which all three bands are there, open until the stack is left."""
-    for key, group in groupby(rows, key=_key):
-        paths = {row["band"]: row["path"] for row in group}
-        if {"J", "H", "K"} <= set(paths):
-            opened = partial(_opened, stack, atlas)
-            yield key, (opened(paths["J"]), opened(paths["H"]), opened(paths["K"]))
+    for key, group in groupby(rows, key=lambda row: row[:4]):
+        paths = {band: path for *_, band, path in group}
+        if set(_BANDS) <= set(paths):
+            j, h, k = (stack.enter_context(image.opened(files.below(atlas, paths[band]))) for band in _BANDS)
+            yield key, (j, h, k)
 
 
-def _opened(stack: ExitStack, atlas: str, path: str) -> image.Image:
-    return stack.enter_context(image.opened(files.below(atlas, path)))
-
-
-def _stars(rows: list[dict[str, Any]]) -> Stars:
-    def column(name: str) -> Any:
-        return np.array([np.nan if row[name] is None else row[name] for row in rows], dtype=float)
-
-    return Stars(column("ra"), column("dec"), np.stack([column(n) for n in ("j_m", "h_m", "k_m")], axis=1))
+def _stars(rows: Sequence[Row]) -> Stars:
+    found = np.array(rows, dtype=float).reshape(-1, 5)
+    return Stars(found[:, 0], found[:, 1], found[:, 2:])
 
 
 STAMPS = Command("stamps", "make postage stamps of extended sources", _run, _arguments, _EXAMPLES)

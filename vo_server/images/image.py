@@ -61,6 +61,12 @@ class Image:
         """
         return Sky(self.header)
 
+    @property
+    def plain(self) -> int:
+        """The bytes that its pixels have where they are not compressed."""
+        planes, rows, columns = self.shape
+        return planes * rows * columns * abs(int(self.header["BITPIX"])) // 8
+
     def stored(self, rows: Range, columns: Range, planes: Sequence[int] | None = None) -> Pixels:
         """The pixels of a window as they are stored, big-endian; all planes where none are named.
 

@@ -4,15 +4,10 @@ at a time."""
 from __future__ import annotations
 
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 from vo_server.catalogue.catalogue import Publication
@@ -20,15 +15,13 @@ from vo_server.catalogue.images import Images
 from vo_server.errors import LoadFault
 from vo_server.load.inputs import Meter
 from vo_server.load.inventory.headers import Headers, Read, Told, carried
-from vo_server.load.inventory.listing import Listed, listing
+from vo_server.load.inventory.listing import listing
 from vo_server.load.inventory.notes import digest, read_noted
 from vo_server.load.shape import Warn
+from vo_server.load.workers import in_order
 
 CHUNK = 512
 """Files that a process reads at a time."""
-
-_Reading = Callable[[Sequence[Listed]], tuple[list[Read], bool]]
-_Submit = Callable[[Sequence[Listed]], "Future[tuple[list[Read], bool]]"]
 
 
 @dataclass(slots=True)
@@ -94,44 +87,11 @@ class Walk:
     def _chunks(self, images: Images, notes: Path) -> Iterator[list[Read]]:
         """What is known of each file, in the order of the listing."""
         files = listing(self.root, self.folders)
-        at_work: deque[Future[tuple[list[Read], bool]]] = deque()
-        with _processes(self.processes, partial(read_noted, images, self.root, notes)) as submit:
-            while chunk := list(islice(files, self.chunk)):
-                at_work.append(submit(chunk))
-                if len(at_work) > 2 * self.processes:
-                    yield self._taken(at_work.popleft())
-            while at_work:
-                yield self._taken(at_work.popleft())
-
-    def _taken(self, reading: Future[tuple[list[Read], bool]]) -> list[Read]:
+        chunks = iter(lambda: list(islice(files, self.chunk)), [])
+        read = partial(read_noted, images, self.root, notes)
         try:
-            found, noted = reading.result()
-        except BrokenProcessPool:
-            hint = "the same command goes on where this one stopped"
-            raise LoadFault("a process that read headers was killed", hint=hint) from None
+            for found, noted in in_order(read, chunks, self.processes):
+                self.resumed += len(found) * noted
+                yield found
         except OSError as error:
             raise LoadFault(f"{error.filename or self.root}: {error.strerror or error}") from error
-        self.resumed += len(found) * noted
-        return found
-
-
-@contextmanager
-def _processes(count: int, read: _Reading) -> Iterator[_Submit]:
-    """Reads chunks in so many processes; the first one here, so that for a few files none need begin."""
-    begun = False
-
-    def submit(chunk: Sequence[Listed]) -> Future[tuple[list[Read], bool]]:
-        nonlocal begun
-        if begun and count > 1:
-            return pool.submit(read, chunk)
-        begun = True
-        done: Future[tuple[list[Read], bool]] = Future()
-        done.set_result(read(chunk))
-        return done
-
-    # Forking would copy the locks of the loader's threads.
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
-    try:
-        yield submit
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -31,8 +31,8 @@ REACH = 0.45
 EDGE = 0.2
 """How far the field reaches beyond those centres, degrees: more than half of an image."""
 
-MOST = 0.01
-"""Share of all rows that the field may have."""
+MOST, MOST_GALAXIES = 0.01, 0.05
+"""Share of all rows that the field may have. There are few galaxies, and some of them ought to be on the images."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,11 @@ def is_field(sky: Cells) -> Bools:
     return np.asarray(beside & (sky.north > low) & (sky.south < high))
 
 
-def denser(share: Floats, field: Bools, rows: int, release: int) -> Floats:
-    """The shares of cells in ``rows`` rows when those of the field have as many as in the ``release``."""
+def denser(share: Floats, field: Bools, rows: int, release: int, most: float) -> Floats:
+    """The shares of cells in ``rows`` rows when those of the field have as many as in the ``release``, and
+    ``most`` of all at the most."""
     held = float(share[field].sum())
-    wanted = min(release * held / max(rows, 1), max(MOST, held))
+    wanted = min(release * held / max(rows, 1), max(most, held))
     made = share * ((1 - wanted) / (1 - held))
     made[field] = share[field] * (wanted / held)
     return made

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from vo_server.load.sample.field import denser, is_field
+from vo_server.load.sample.field import MOST, MOST_GALAXIES, denser, is_field
 from vo_server.load.sample.galaxies import Shapes, draw_shapes
 from vo_server.load.sample.sky import PSC_ROWS, XSC_ROWS, Cells, cells, scatter
 from vo_server.load.sample.survey import TILES, ZONES, Floats, Ints, ranks, survey
@@ -129,12 +129,12 @@ class Plan:
 
     @cached_property
     def stars(self) -> Ints:
-        share = denser(self.sky.stars, is_field(self.sky), self.psc_rows, PSC_ROWS)
+        share = denser(self.sky.stars, is_field(self.sky), self.psc_rows, PSC_ROWS, MOST)
         return self.stream(3).multinomial(self.psc_rows - int(self.paired.sum()), share)
 
     @cached_property
     def _galaxies(self) -> Floats:
-        return denser(self.sky.galaxies, is_field(self.sky), self.xsc_rows, XSC_ROWS)
+        return denser(self.sky.galaxies, is_field(self.sky), self.xsc_rows, XSC_ROWS, MOST_GALAXIES)
 
     @cached_property
     def strip_rows(self) -> Ints:

@@ -1,0 +1,42 @@
+"""Work handed out to processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from vo_server.errors import LoadFault
+from vo_server.load.workers import in_order
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_made_comes_in_the_order_of_the_tasks(count: int) -> None:
+    assert list(in_order(eval, (f"{n}**2" for n in range(9)), count)) == [n**2 for n in range(9)]
+    assert list(in_order(eval, [], count)) == []
+
+
+def test_tasks_are_taken_as_they_are_needed() -> None:
+    taken = []
+
+    def tasks() -> Iterator[str]:
+        for n in range(100):
+            taken.append(n)
+            yield str(n)
+
+    done = in_order(eval, tasks(), 2)
+    assert [next(done), next(done)] == [0, 1]
+    assert len(taken) < 10
+    done.close()
+
+
+def test_a_fault_comes_out() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(in_order(eval, ["1", "2", "1/0", "3"], 2))
+
+
+def test_a_process_that_is_killed_is_told() -> None:
+    done = in_order(eval, ["1", "__import__('os').kill(__import__('os').getpid(), 9)", "2"], 2)
+    assert next(done) == 1
+    with pytest.raises(LoadFault, match="a process was killed"):
+        list(done)

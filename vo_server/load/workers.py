@@ -1,0 +1,47 @@
+"""Work on many files in processes."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+from typing import TypeVar
+
+from vo_server.errors import LoadFault
+
+_Task = TypeVar("_Task")
+_Done = TypeVar("_Done")
+
+
+def in_order(work: Callable[[_Task], _Done], tasks: Iterable[_Task], count: int) -> Iterator[_Done]:
+    """What `work` makes of each task, in their order, by so many processes.
+
+    The first task is done here while the processes begin, so that for a single one none need begin; all of them are
+    where `count` is 1. Raises LoadFault where a process was killed.
+    """
+    waiting = iter(tasks)
+    first = next(waiting, None)
+    if first is None:
+        return
+    if count == 1:
+        yield work(first)
+        yield from map(work, waiting)
+        return
+    at_work: deque[Future[_Done]] = deque()
+    # Forking would copy the locks of this process's threads. Ctrl-C is for this process, which then ends the others.
+    pool = ProcessPoolExecutor(count, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    try:
+        at_work.extend(pool.submit(work, task) for task in islice(waiting, 2 * count))
+        yield work(first)
+        while at_work:
+            done = at_work.popleft()
+            at_work.extend(pool.submit(work, task) for task in islice(waiting, 1))
+            yield done.result()
+    except BrokenProcessPool:
+        raise LoadFault("a process was killed", hint="the same command goes on where this one stopped") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
