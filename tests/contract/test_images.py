@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -76,7 +77,7 @@ def test_the_columns_of_sia1(client: httpx.Client, shared: Path, votable: Any, c
 
 
 def test_what_sia1_says_is_what_the_file_says(client: httpx.Client) -> None:
-    found = sia1(client, VERB="3", **PLACE)
+    found = sia1(client, VERB="3", FORMAT="image/fits", **PLACE)
     assert sorted(row["band"] for row in found) == ["H", "J", "K"]
     for row in found:
         with fits.open(io.BytesIO(client.get(urlsplit(row["download"]).path).content)) as held:
@@ -101,10 +102,6 @@ def test_what_sia1_says_is_what_the_file_says(client: httpx.Client) -> None:
         ({"ds": "asky"}, 3),
         ({"ds": "sx"}, 0),
         ({"hem": "s"}, 0),
-        ({"FORMAT": "image/fits"}, 3),
-        ({"FORMAT": "image/jpeg,image/fits"}, 3),
-        ({"FORMAT": "GRAPHIC"}, 0),
-        ({"FORMAT": "GRAPHIC-jpeg,png"}, 0),
         ({"INTERSECT": "covers"}, 3),
         ({"INTERSECT": "ENCLOSED"}, 0),
         ({"SIZE": "0"}, 3),
@@ -113,19 +110,65 @@ def test_what_sia1_says_is_what_the_file_says(client: httpx.Client) -> None:
     ],
 )
 def test_the_parameters_of_sia1(client: httpx.Client, given: dict[str, str], count: int) -> None:
-    assert len(sia1(client, **(PLACE | given))) == count
+    assert len(sia1(client, FORMAT="image/fits", **(PLACE | given))) == count
+
+
+FITS, JPEG, PNG = "image/fits", "image/jpeg", "image/png"
+
+
+@pytest.mark.parametrize(
+    ("format", "kinds"),
+    [
+        (None, [FITS, JPEG, PNG]),
+        ("all", [FITS, JPEG, PNG]),
+        ("image/fits", [FITS]),
+        ("IMAGE/JPEG", [JPEG]),
+        ("image/png, image/fits", [FITS, PNG]),
+        ("GRAPHIC", [JPEG]),
+        ("graphic-all", [JPEG, PNG]),
+        ("GRAPHIC-PNG", [PNG]),
+        ("GRAPHIC-png,jpeg", [PNG]),
+        ("GRAPHIC-gif,png,jpeg", [PNG]),
+        ("image/fits,GRAPHIC-jpeg,png", [FITS, JPEG]),
+        ("GRAPHIC-gif", []),
+        ("text/html", []),
+    ],
+)
+def test_the_formats_of_sia1(client: httpx.Client, format: str | None, kinds: list[str]) -> None:
+    """A row for each format, those of an image one after another; each URL gives what its row says."""
+    given = PLACE if format is None else {**PLACE, "FORMAT": format}
+    found = sia1(client, **given)
+    assert [row["format"] for row in found] == kinds * 3
+    names = [row["name"] for row in found]
+    assert [n for n, _ in itertools.groupby(names)] == sorted(set(names))
+    for row in found[: len(kinds)]:
+        answer = client.get(row["download"])
+        assert answer.headers["content-type"] == row["format"]
+        if row["format"] != FITS:
+            picture = Pillow.open(io.BytesIO(answer.content))
+            assert f"{picture.width} {picture.height}" == row["naxis"]
+            assert (row["pixflags"], row["filesize"], row["crpix"]) == ("FV", "", "")
+
+
+def test_the_nearest_image_comes_first_in_all_formats(client: httpx.Client) -> None:
+    found = sia1(client, POS="129.04,19.68", SIZE="1")
+    there = [(float(row["center_ra"]), float(row["center_dec"])) for row in found]
+    far = np.hypot([(ra - 129.04) * np.cos(np.radians(19.68)) for ra, _ in there], [dec - 19.68 for _, dec in there])
+    assert len(found) == 54
+    assert (np.diff(far) > -1e-6).all()
+    assert found[:9] == sia1(client, POS="129.04,19.68", SIZE="1", MAXREC="9")[:9]
 
 
 def test_images_by_night_and_scan(client: httpx.Client) -> None:
     """What the services of 2MASS are asked by, without a place."""
-    (one,) = sia1(client, VERB="3", band="H", SIZE="0", POS="129.04,19.68")
+    (one,) = sia1(client, VERB="3", band="H", SIZE="0", POS="129.04,19.68", FORMAT="image/fits")
     said = {
         "xdate": f"{one['date'][2:4]}{one['date'][5:7]}{one['date'][8:]}",
         "scan": one["scan"],
         "coadd": one["coadd"],
     }
     assert {row["name"] for row in sia1(client, hem=one["hemis"], **said)} > {one["name"]}
-    assert [row["name"] for row in sia1(client, image=one["image"])] == [one["name"]]
+    assert [row["name"] for row in sia1(client, image=one["image"], FORMAT="GRAPHIC")] == [one["name"]]
     assert sia1(client, **(said | {"xdate": "990101"})) == []
 
 
@@ -161,6 +204,16 @@ def test_metadata(client: httpx.Client, votable: Any) -> None:
     assert {"INPUT:POS", "INPUT:SIZE", "INPUT:FORMAT", "INPUT:INTERSECT", "INPUT:BAND"} <= names
     assert len(resource.tables[0].array) == 0
     assert "VOX:Image_AccessReference" in {f.ucd for f in resource.tables[0].fields}
+
+
+def test_pyvo_finds_pictures(server: Any, tmp_path: Path) -> None:
+    service = pyvo.dal.SIAService(f"{server.url}/sia1/atlas?")
+    found = service.search(pos=(129.04, 19.68), size=0.01, format="graphic")
+    assert [record.format for record in found] == [JPEG] * 3
+    found[0].cachedataset(filename=str(tmp_path / "picture"))
+    with Pillow.open(tmp_path / "picture") as picture:
+        assert (picture.format, picture.size) == ("JPEG", (512, 1024))
+    assert {r.format for r in service.search(pos=(129.04, 19.68), size=0.01, format="image/png")} == {PNG}
 
 
 def test_pyvo_sia(server: Any, tmp_path: Path) -> None:
@@ -463,6 +516,7 @@ ANSWERS = {
     "SIA 1": ("sia1/atlas", {**PLACE, "VERB": "3"}),
     "SIA 1 of cubes": ("sia1/stamps", {"POS": "129.1,19.7", "SIZE": "2", "VERB": "3"}),
     "SIA 1 in BINARY2": ("sia1/atlas", {**PLACE, "VERB": "1", "RESPONSEFORMAT": "votable/b2"}),
+    "SIA 1 of pictures": ("sia1/atlas", {**PLACE, "FORMAT": "GRAPHIC-ALL"}),
     "metadata of SIA 1": ("sia1/atlas", {"FORMAT": "METADATA"}),
     "mistake in SIA 1": ("sia1/atlas", {"POS": "x"}),
     "SIA 2": ("sia2/query", {"POS": CIRCLE}),

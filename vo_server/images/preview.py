@@ -30,6 +30,7 @@ Layer = tuple[Image, int]
 LARGEST = 4096
 """Pixels that a side of a picture may have."""
 
+PREVIEW = 512
 THUMBNAIL = 128
 
 _QUALITY = 90
@@ -49,7 +50,8 @@ _WHITE = (20.9, 20.4, 20.28)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a picture is wanted: `size` is its longer side in pixels, as many as the image has where there is none.
+    """How a picture is wanted: `size` is its longer side in pixels; where there is none, as many as the image has, and
+    LARGEST at the most.
 
     Raises UsageFault for a size that is not possible.
     """
@@ -103,7 +105,8 @@ def _values(layer: Layer, found: Window, size: int | None) -> Floats:
     there = np.isfinite(values)
     if not there.any():
         raise NoPixelsFault("the image has no values in this region")
-    if size is None or size >= max(values.shape):
+    size = min(size or LARGEST, max(values.shape))
+    if size == max(values.shape):
         return np.where(there, values, np.nan)
     rows, columns = (max(1, round(n * size / max(values.shape))) for n in values.shape)
     share = _shrunk(there.astype(np.float32), rows, columns)

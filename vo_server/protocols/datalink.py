@@ -19,7 +19,7 @@ from vo_server.catalogue.obscore import collections
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import Fault, NotFoundFault
 from vo_server.formats import TABLEDATA, Choice, choose
-from vo_server.images.preview import THUMBNAIL
+from vo_server.images.preview import PREVIEW, THUMBNAIL
 from vo_server.model.column import Table
 from vo_server.model.result import Descriptor, Result
 from vo_server.protocols import dali, descriptors, origin, wants
@@ -152,8 +152,9 @@ def _pictures(id: str, name: str, publication: Publication, host: Host, complete
     assert images is not None
     url = host.preview(publication) + encoded(name)
     every = colour(images) if complete else None
-    kinds = [("Picture", "", "#preview")] if images.band or every is None else []
-    kinds += [(f"Picture in colour from {every}", f"&BAND={every}", "#preview")] if every is not None else []
+    large = f"&PIXELS={PREVIEW}"
+    kinds = [("Picture", large, "#preview")] if images.band or every is None else []
+    kinds += [(f"Picture in colour from {every}", f"&BAND={every}{large}", "#preview")] if every is not None else []
     kinds += [("Thumbnail", f"&PIXELS={THUMBNAIL}", "#thumbnail")]
     for said, how, semantics in kinds:
         yield Link(id, url + how, description=said, semantics=semantics, content_type="image/jpeg")

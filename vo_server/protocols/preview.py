@@ -35,9 +35,6 @@ from vo_server.protocols.sia1 import placed
 from vo_server.protocols.urls import client_address
 from vo_server.sky.shapes import Shape
 
-PIXELS = 512
-"""The longer side where nothing else is asked for."""
-
 KEPT = 32 << 20
 """Bytes of pictures that are kept in memory."""
 
@@ -165,10 +162,11 @@ def _etag(found: layers.Layers, region: Shape | None, look: preview.Look) -> str
 
 
 def _look(given: dali.Parameters) -> preview.Look:
-    said = given.one("PIXELS") or str(PIXELS)
-    if not (said.isascii() and said.isdecimal() and len(said) < 10):
+    said = given.one("PIXELS")
+    if said is not None and not (said.isascii() and said.isdecimal() and len(said) < 10):
         raise UsageFault(f"PIXELS is {said!r}, which is not a whole number")
-    return preview.Look(int(said), _one_of(given, "FORMAT", _FORMATS), _one_of(given, "STRETCH", _STRETCHES))
+    size = None if said is None else int(said)
+    return preview.Look(size, _one_of(given, "FORMAT", _FORMATS), _one_of(given, "STRETCH", _STRETCHES))
 
 
 def _one_of(given: dali.Parameters, name: str, known: Mapping[str, T]) -> T:

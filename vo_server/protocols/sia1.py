@@ -6,6 +6,7 @@ A search is a query to the inventory, built here by hand, and walks the same roa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from starlette.requests import Request
@@ -32,7 +33,7 @@ from vo_server.protocols.refuse import headers_of, in_format
 from vo_server.protocols.respond import document, stream
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.urls import base_url
-from vo_server.protocols.voximage import table, values
+from vo_server.protocols.voximage import pictured, table, values
 from vo_server.sky import regions, shapes
 from vo_server.sky.shapes import Shape
 
@@ -74,14 +75,13 @@ async def search(publication: Publication, request: Request, site: Site) -> Resp
     host = origin.host_of(site, base_url(request, site.public_url))
     title = publication.table.title or publication.table.name
     infos = origin.infos(site, STANDARD_ID, origin.asked(request, site), (publication.table,), {})
-    outputs = _outputs(publication, given, host)
     formats = _formats(given)
     if "METADATA" in formats:
-        columns = tuple(o.column for o in outputs)
+        columns = tuple(o.column for o in _outputs(publication, given, host))
         told = Result(columns, iter(()), title, publication.table.description, infos, inputs(publication))
         return document(request, b"".join(choice.format.write(told)), media_type)
     question = Question(
-        image_query(publication, outputs, given, formats),
+        image_query(publication, given, host, formats),
         site.engine,
         choice.format,
         given.maxrec(site.maxrec, site.maxrec_hard),
@@ -93,10 +93,8 @@ async def search(publication: Publication, request: Request, site: Site) -> Resp
     return await stream(request, site, question, media_type, f"{publication.id}.{choice.format.extension}")
 
 
-def image_query(
-    publication: Publication, outputs: tuple[q.Output, ...], given: dali.Parameters, formats: Sequence[str]
-) -> q.Select:
-    """The images that the parameters ask for.
+def image_query(publication: Publication, given: dali.Parameters, host: Host, formats: Sequence[str]) -> q.Select:
+    """The images that the parameters ask for, a row for each format in which they are wanted and had.
 
     Raises UsageFault where they ask for nothing that can be answered.
     """
@@ -104,15 +102,40 @@ def image_query(
     filters = Filters(publication)
     conditions = list(filters.conditions(given, row))
     place = placed(given, needed=not conditions)
-    order: tuple[q.Order, ...] = ()
+    far: q.Value = constant(0.0)
     if place is not None:
         centre, region = place
         conditions.append(_met(given, row, centre, region))
-        order = (q.Order(distance(row, centre)),)
-    none = not _offered(publication, formats) or not filters.has_dataset(given)
-    where = q.And(tuple(conditions))
-    return q.Select(outputs, row.scan, where, order_by=order, top=0 if none else None)
+        far = distance(row, centre)
+    wanted = [kind for kind in offered(publication) if {"ALL", kind} & set(formats)]
+    none = not wanted or not filters.has_dataset(given)
+    selects = [
+        q.Select(_outputs(publication, given, host, kind), row.scan, q.And(tuple(conditions)))
+        for kind in wanted or offered(publication)[:1]
+    ]
+    if len(selects) == 1:
+        order = (q.Order(far),) if place is not None else ()
+        return replace(selects[0], order_by=order, top=0 if none else None)
+    return replace(_together(selects, far), top=0 if none else None)
 
+
+def _together(selects: Sequence[q.Select], far: q.Value) -> q.Select:
+    """The rows of all of them, the nearest image first, and those of an image in their order."""
+    made: q.Query | None = None
+    for n, select in enumerate(selects):
+        kept = q.Output(_FAR, far), q.Output(_RANK, q.Constant(n, Column("", types.INTEGER)))
+        ranked = replace(select, outputs=(*select.outputs, *kept))
+        made = ranked if made is None else q.Combined("UNION", True, made, ranked, ranked.columns)
+    assert made is not None
+    fields = {o.label: q.Field(FOUND, o.label, o.column) for o in ranked.outputs}
+    order = tuple(q.Order(fields[label]) for label in (_FAR, "name", _RANK))
+    outputs = tuple(q.Output(o.label, fields[o.label]) for o in selects[0].outputs)
+    return q.Select(outputs, q.Derived(FOUND, made), order_by=order)
+
+
+_FAR, _RANK = "_far", "_rank"
+FOUND = "found"
+"""The name, in the query, of what was found in several formats."""
 
 SOURCE = "images"
 """The name of the inventory in the query."""
@@ -181,43 +204,52 @@ def distance(row: Row, centre: tuple[float, float]) -> q.Value:
 
 # ----------------------------------------------------------------- formats
 
-GRAPHICS = ("image/jpeg", "image/png", "image/gif")
+PICTURES = ("image/jpeg", "image/png")
+
+
+def offered(publication: Publication) -> tuple[str, ...]:
+    """The formats in which images are had: their files, and pictures of them."""
+    assert publication.images is not None
+    return (publication.images.media_type, *PICTURES)
 
 
 def _formats(given: dali.Parameters) -> list[str]:
-    """The media types of images that are asked for, METADATA among them (section 4.1.3); GRAPHIC are pictures."""
+    """The media types of images that are asked for, ALL and METADATA among them (section 4.1.3). GRAPHIC is a picture
+    of any kind, GRAPHIC-ALL of all kinds, and GRAPHIC-png,jpeg the first of these that there is."""
     found: list[str] = []
+    preferred: list[str] | None = None
     for word in (given.one("FORMAT") or "ALL").split(","):
         name = word.strip()
-        upper = name.upper()
-        if upper in ("ALL", "METADATA"):
-            found.append(upper)
-        elif upper.startswith("GRAPHIC"):
-            found += GRAPHICS
+        first, dash, kind = name.upper().partition("-")
+        if first == "GRAPHIC":
+            preferred = [kind.lower()] if dash and kind != "ALL" else None
+            found += PICTURES if kind == "ALL" else () if dash else PICTURES[:1]
+        elif name.upper() in ("ALL", "METADATA"):
+            found.append(name.upper())
         elif "/" in name:
             found.append(name.lower())
-        elif not found or found[-1] not in GRAPHICS:  # GRAPHIC-jpeg,png is one word
+        elif preferred is not None:
+            preferred.append(name.lower())
+        else:
             raise UsageFault(f"FORMAT has {name!r}", hint="ALL, GRAPHIC, METADATA or media types, as in image/fits")
-    return found
-
-
-def _offered(publication: Publication, formats: Sequence[str]) -> bool:
-    assert publication.images is not None
-    return bool({"ALL", publication.images.media_type} & set(formats))
+    kinds = (f"image/{kind}" for kind in preferred or ())
+    return [*found, *[kind for kind in kinds if kind in PICTURES][:1]]
 
 
 # ----------------------------------------------------------------- columns
 
 
-def _outputs(publication: Publication, given: dali.Parameters, host: Host) -> tuple[q.Output, ...]:
-    """The columns of a verbosity: those of the standard that must be there, all of them, and with these the main or all
-    columns of the inventory."""
+def _outputs(
+    publication: Publication, given: dali.Parameters, host: Host, kind: str | None = None
+) -> tuple[q.Output, ...]:
+    """The columns of a verbosity, of the files or of pictures of a kind: those of the standard that must be there, all
+    of them, and with these the main or all columns of the inventory."""
     text = given.one("VERB") or "2"
     if text not in ("0", "1", "2", "3"):
         raise UsageFault(f"VERB is {text!r}, which is not 0, 1, 2 or 3")
     verb = int(text)
     row = Row(publication, SOURCE)
-    made = values(row, host)
+    made = values(row, host) if kind not in PICTURES else pictured(row, host, kind)
     standard = [c for c in table().columns if verb > 0 or c.principal]
     outputs = [q.Output(c.name, made[c.name]) for c in standard]
     taken = {c.name.lower() for c in table().columns}
@@ -231,7 +263,7 @@ def _outputs(publication: Publication, given: dali.Parameters, host: Host) -> tu
 def inputs(publication: Publication) -> tuple[Input, ...]:
     """The parameters, as FORMAT=METADATA tells them (section 7.1)."""
     assert publication.images is not None
-    formats = ("ALL", "METADATA", publication.images.media_type)
+    formats = ("ALL", "GRAPHIC", "GRAPHIC-ALL", "METADATA", *offered(publication))
     return (
         Input("INPUT:POS", "Right ascension and declination of the centre, ICRS", unit="deg", ucd="pos.eq"),
         Input("INPUT:SIZE", "Width and, after a comma, height of the region", value="0.1", unit="deg"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -10,7 +10,7 @@ from vo_server.adql import query as q
 from vo_server.adql.functions import COALESCE, FUNCTIONS, LIST, OPERATORS
 from vo_server.adql.imagery import Host, Row
 from vo_server.adql.values import constant
-from vo_server.adql.wording import text
+from vo_server.adql.wording import joined, quoted, text
 from vo_server.catalogue.load import builtin_schemas, load_standard
 from vo_server.model import types
 from vo_server.model.column import Column, Table
@@ -26,10 +26,30 @@ def table() -> Table:
 
 
 def values(row: Row, host: Host) -> dict[str, q.Value]:
-    """The value of each column by its name."""
+    """The value of each column by its name, of the files."""
+    return _typed(_values(row, host))
+
+
+def pictured(row: Row, host: Host, media_type: str) -> dict[str, q.Value]:
+    """The same of pictures that have the pixels of the images, of which the coordinates are not told: a picture may be
+    turned, and its rows are counted from the top."""
+    how = text(f"&FORMAT={media_type.partition('/')[2]}")
+    other: dict[str, q.Value | None] = {
+        "download": joined([text(host.preview(row.publication)), quoted(row.name), how]),
+        "format": text(media_type),
+        "pixflags": text("FV"),
+    }
+    return _typed(_values(row, host) | other | dict.fromkeys(("crpix", "crval", "cd", "filesize")))
+
+
+def _typed(made: Mapping[str, q.Value | None]) -> dict[str, q.Value]:
+    return {c.name: _as(made[c.name], c) for c in table().columns}
+
+
+def _values(row: Row, host: Host) -> dict[str, q.Value | None]:
     images = row.images
     ra, dec = row.position
-    made: dict[str, q.Value | None] = {
+    return {
         "name": row.title,
         "download": row.url(host),
         "center_ra": ra,
@@ -54,7 +74,6 @@ def values(row: Row, host: Host) -> dict[str, q.Value]:
         "pixflags": text("CV" if images.caution else "CZ"),
         "filesize": row.size,
     }
-    return {c.name: _as(made[c.name], c) for c in table().columns}
 
 
 def _as(value: q.Value | None, column: Column) -> q.Value:
