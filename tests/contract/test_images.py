@@ -255,6 +255,8 @@ def test_pyvo_sia(server: Any, tmp_path: Path) -> None:
         ([("COLLECTION", ATLAS), ("EXPTIME", "7.8"), ("TIMERES", "1 100"), ("SPECRP", "3 4")], 18),
         ([("COLLECTION", ATLAS), ("FORMAT", "image/fits")], 18),
         ([("COLLECTION", ATLAS), ("FORMAT", "application/x-votable+xml;content=datalink")], 18),
+        ([("COLLECTION", ATLAS), ("FORMAT", "image/jpeg")], 18),
+        ([("COLLECTION", ATLAS), ("FORMAT", "image/png"), ("FORMAT", "image/fits")], 36),
         ([("FORMAT", "text/html")], 0),
         ([("ID", "ivo://elsewhere/~?atlas/x")], 0),
     ],
@@ -273,6 +275,9 @@ def test_one_image_by_its_identifier(client: httpx.Client) -> None:
     assert direct["access_format"] == "image/fits"
     assert client.head(urlsplit(direct["access_url"]).path).headers["content-type"] == "image/fits"
     assert sia2(client, ("ID", did + "x")) == []
+    (picture,) = sia2(client, ("ID", did), ("FORMAT", "image/png"))
+    assert (picture["access_format"], picture["access_estsize"]) == ("image/png", "")
+    assert Pillow.open(io.BytesIO(client.get(picture["access_url"]).content)).format == "PNG"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ Rows = Callable[[Table], int | None]
 DATALINK = "application/x-votable+xml;content=datalink"
 """The media type of what access_url leads to (SIA 2.0 section 3.1.3)."""
 
+PICTURES = ("image/jpeg", "image/png")
+"""The media types of pictures of images."""
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -94,12 +97,12 @@ def loaded(catalogue: Catalogue, rows: Rows) -> tuple[Publication, ...]:
 class Branch:
     """The images of a collection for which a condition on its inventory holds, all where there is none.
 
-    `direct` leads to the file itself and not to what is known of it.
+    With the media type of the files, or of pictures, they lead to these and not to what is known of the images.
     """
 
     publication: Publication
     where: Callable[[Row], q.Condition] | None = None
-    direct: bool = False
+    media_type: str = DATALINK
 
 
 def union(branches: Sequence[Branch], host: Host, name: str) -> q.Query:
@@ -115,7 +118,7 @@ def union(branches: Sequence[Branch], host: Host, name: str) -> q.Query:
 def _select(branch: Branch, host: Host, name: str) -> q.Select:
     _, table = obscore()
     row = Row(branch.publication, name)
-    values = row.obscore(host) | (row.direct(host) if branch.direct else {})
+    values = row.obscore(host) | row.direct(host, branch.media_type)
     outputs = tuple(q.Output(c.name, _as(values.get(c.name), c)) for c in table.columns)
     return q.Select(outputs, row.scan, None if branch.where is None else branch.where(row))
 
@@ -222,9 +225,20 @@ class Row:
         """Where its file is had."""
         return joined([text(host.file(self.publication)), quoted(self.name)])
 
-    def direct(self, host: Host) -> dict[str, q.Value | None]:
-        """What of ObsCore is another thing where it leads to the file."""
-        return {"access_url": self.url(host), "access_format": text(self.images.media_type)}
+    def picture(self, host: Host, media_type: str) -> q.Value:
+        """Where a picture of it is had, with as many pixels."""
+        how = text(f"&FORMAT={media_type.partition('/')[2]}")
+        return joined([text(host.preview(self.publication)), quoted(self.name), how])
+
+    def direct(self, host: Host, media_type: str) -> dict[str, q.Value | None]:
+        """What of ObsCore is another thing where it leads to the file, or to a picture."""
+        if media_type == DATALINK:
+            return {}
+        if media_type in PICTURES:
+            said: dict[str, q.Value | None] = {"access_url": self.picture(host, media_type), "access_estsize": None}
+        else:
+            said = {"access_url": self.url(host)}
+        return said | {"access_format": text(media_type)}
 
     def obscore(self, host: Host) -> dict[str, q.Value | None]:
         """Its values in ObsCore by the names of the columns; those that are not there are not known."""

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from vo_server.adql import query as q
 from vo_server.adql.functions import CONTAINS, DISTANCE, INTERSECTS, POINT, Function
-from vo_server.adql.imagery import Host, Row
+from vo_server.adql.imagery import PICTURES, Host, Row
 from vo_server.adql.values import constant
 from vo_server.answer import Question
 from vo_server.catalogue.catalogue import Catalogue, Publication
@@ -203,8 +203,6 @@ def distance(row: Row, centre: tuple[float, float]) -> q.Value:
 
 
 # ----------------------------------------------------------------- formats
-
-PICTURES = ("image/jpeg", "image/png")
 
 
 def offered(publication: Publication) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql import query as q
-from vo_server.adql.imagery import DATALINK, Branch, Host, Row, loaded, union
+from vo_server.adql.imagery import DATALINK, PICTURES, Branch, Host, Row, loaded, union
 from vo_server.adql.wording import text
 from vo_server.answer import Question
 from vo_server.catalogue.catalogue import Catalogue, Publication
@@ -107,7 +107,8 @@ def _check_collections(named: Sequence[str], known: Sequence[Publication]) -> No
 
 def _branches(known: Sequence[Publication], ids: Sequence[str], formats: Sequence[str], host: Host) -> list[Branch]:
     """The collections that can have what is asked for: of identifiers, those with their prefix; of media types, those
-    whose files, or whose links to them, are of one. Who asks for the type of the files is led to these."""
+    whose files, or whose links to them, are of one. Who asks for the type of the files, or for one of pictures, is led
+    to these."""
     found = []
     for publication in known:
         assert publication.images is not None
@@ -116,8 +117,9 @@ def _branches(known: Sequence[Publication], ids: Sequence[str], formats: Sequenc
             continue
         if not formats or DATALINK in formats:
             found.append(Branch(publication, where))
-        if publication.images.media_type in formats:
-            found.append(Branch(publication, where, direct=True))
+        for kind in (publication.images.media_type, *PICTURES):
+            if kind in formats:
+                found.append(Branch(publication, where, kind))
     return found
 
 

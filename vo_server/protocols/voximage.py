@@ -10,7 +10,7 @@ from vo_server.adql import query as q
 from vo_server.adql.functions import COALESCE, FUNCTIONS, LIST, OPERATORS
 from vo_server.adql.imagery import Host, Row
 from vo_server.adql.values import constant
-from vo_server.adql.wording import joined, quoted, text
+from vo_server.adql.wording import text
 from vo_server.catalogue.load import builtin_schemas, load_standard
 from vo_server.model import types
 from vo_server.model.column import Column, Table
@@ -33,9 +33,8 @@ def values(row: Row, host: Host) -> dict[str, q.Value]:
 def pictured(row: Row, host: Host, media_type: str) -> dict[str, q.Value]:
     """The same of pictures that have the pixels of the images, of which the coordinates are not told: a picture may be
     turned, and its rows are counted from the top."""
-    how = text(f"&FORMAT={media_type.partition('/')[2]}")
     other: dict[str, q.Value | None] = {
-        "download": joined([text(host.preview(row.publication)), quoted(row.name), how]),
+        "download": row.picture(host, media_type),
         "format": text(media_type),
         "pixflags": text("FV"),
     }
