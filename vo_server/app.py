@@ -46,6 +46,7 @@ from vo_server.protocols import (
     dali,
     datalink,
     examples,
+    gallery,
     images,
     metrics,
     preview,
@@ -166,7 +167,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def _of_images(catalogue: Catalogue) -> tuple[Service, ...]:
-    protocols = (sia1, sia2, datalink, soda, preview, images)
+    protocols = (sia1, sia2, datalink, soda, preview, gallery, images)
     return tuple(service for protocol in protocols for service in protocol.services(catalogue))
 
 

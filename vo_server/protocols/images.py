@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -105,7 +106,12 @@ def looked_up(
 ) -> list[tuple[Any, ...]]:
     """These values of the images of an inventory for which a condition holds, by the road of all queries."""
     outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(values))
-    made = prepared(q.Select(outputs, row.scan, where, order_by=order, top=most), site.engine, most)
+    return answered(site, q.Select(outputs, row.scan, where, order_by=order), most)
+
+
+def answered(site: Site, query: q.Select, most: int) -> list[tuple[Any, ...]]:
+    """The rows of a query, so many at the most."""
+    made = prepared(replace(query, top=most), site.engine, most)
     batches = site.engine.run(made.statement, made.slots, timeout=site.timeout, brief=made.brief).batches()
     return [each for batch in batches for each in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
 

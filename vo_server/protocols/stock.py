@@ -1,0 +1,60 @@
+"""What there is of the images of each collection, told by its inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from vo_server.adql import query as q
+from vo_server.adql.imagery import Row
+from vo_server.adql.wording import text
+from vo_server.catalogue.catalogue import Publication
+from vo_server.model import types
+from vo_server.model.column import Column
+from vo_server.protocols.images import answered, looked_up
+from vo_server.protocols.service import Site
+from vo_server.web.images import Stock
+
+_JD = 2_400_000.5
+_DAY = date(1858, 11, 17)
+"""That of MJD 0, which is this Julian date."""
+
+_MOST = 100
+"""Bands of a collection that are told."""
+
+
+def stocked(publication: Publication, site: Site, base: str) -> Stock:
+    """What there is of a collection, on a server with this URL."""
+    row = Row(publication, "image")
+    band = row.field(row.images.band) if row.images.band else None
+    outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(_values(row, band)))
+    found = answered(site, q.Select(outputs, row.scan, group_by=() if band is None else (band,)), _MOST)
+    order = [b.name for b in row.images.bands]
+    found.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
+    times = [time for *_, first, last in found for time in (first, last) if time is not None]
+    covered = site.engine.coverage(publication.table) is not None
+    some = looked_up(site, row, row.position, None, most=1)
+    return Stock(
+        publication.id,
+        publication.table.title or publication.table.name,
+        tuple((str(band), count) for band, count, *_ in found),
+        sum(int(size or 0) for _, _, size, *_ in found),
+        (_night(min(times)), _night(max(times))) if times else None,
+        row.images.caution,
+        f"{base}/coverage/{publication.id}.svg" if covered else None,
+        f"{base}/images?POS={some[0][0]:.5f},{some[0][1]:.5f}&COLLECTION={publication.id}" if some else None,
+    )
+
+
+def _values(row: Row, band: q.Field | None) -> Iterator[q.Value]:
+    """The band, how many images, their bytes, when the first and the last were taken."""
+    time = row.field(row.images.time.column) if row.images.time else q.Constant(None, Column("", types.DOUBLE))
+    yield band or text("")
+    yield q.Aggregate("COUNT", None, False, Column("", types.BIGINT))
+    yield q.Aggregate("SUM", row.size, False, Column("", types.BIGINT))
+    yield q.Aggregate("MIN", time, False, time.column)
+    yield q.Aggregate("MAX", time, False, time.column)
+
+
+def _night(jd: float) -> date:
+    return _DAY + timedelta(days=int(jd - _JD))
