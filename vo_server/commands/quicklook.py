@@ -14,8 +14,8 @@ from vo_server.commands.making import Outcome, Report, folder, made, reported
 from vo_server.commands.terminal import say
 from vo_server.images import files, image, quicklook
 from vo_server.load.inventory.listing import Listed, listing
-from vo_server.load.load import processors
 from vo_server.load.workers import in_order
+from vo_server.processes import processors
 from vo_server.settings import Settings, image_root
 
 _EXAMPLES = """examples:

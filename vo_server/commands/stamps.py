@@ -19,8 +19,8 @@ from vo_server.commands.terminal import say
 from vo_server.errors import ImageFault
 from vo_server.images import files, image, stamp
 from vo_server.images.stamp import Coadd, Galaxy, Stars
-from vo_server.load.load import processors
 from vo_server.load.workers import in_order
+from vo_server.processes import processors
 from vo_server.settings import Settings, image_root
 
 _EXAMPLES = """examples:

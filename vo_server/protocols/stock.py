@@ -32,7 +32,8 @@ def stocked(publication: Publication, site: Site, base: str) -> Stock:
     order = [b.name for b in row.images.bands]
     found.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
     times = [time for *_, first, last in found for time in (first, last) if time is not None]
-    covered = site.engine.coverage(publication.table) is not None
+    facts = site.engine.facts(publication.table)
+    covered = facts is not None and facts.coverage is not None
     some = looked_up(site, row, row.position, None, most=1)
     return Stock(
         publication.id,
