@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -58,6 +57,7 @@ from vo_server.protocols import (
     vosi,
 )
 from vo_server.protocols.account import Accounts, account
+from vo_server.protocols.health import Health
 from vo_server.protocols.lanes import Lanes
 from vo_server.protocols.records import Office
 from vo_server.protocols.refuse import as_text, plainly
@@ -91,7 +91,7 @@ def engine_of(settings: Settings, catalogue: Catalogue) -> Engine:
 
 def desk_of(settings: Settings) -> Desk:
     """Where jobs are kept; its tables are made when they are needed."""
-    folder = Path(settings.job_results) if settings.job_results else settings.data / "jobs"
+    folder = _results(settings)
     store = Store(settings.jobs, folder)
     execution = Span(min(settings.execution, settings.execution_hard), settings.execution_hard)
     retention = Span(min(settings.retention, settings.retention_hard), settings.retention_hard)
@@ -102,11 +102,14 @@ def site_of(settings: Settings) -> Site:
     """What the endpoints and the jobs work with."""
     catalogue = with_tap_schema(catalogue_of(settings))
     engine = engine_of(settings, catalogue)
+    desk = desk_of(settings)
+    health = Health(engine, catalogue.publications, desk.store, settings.data, _written(settings))
     return Site(
         catalogue=catalogue,
         engine=engine,
-        jobs=desk_of(settings),
-        started=datetime.now(UTC).replace(microsecond=0),
+        jobs=desk,
+        health=health,
+        started=health.since,
         maxrec=settings.maxrec,
         maxrec_hard=settings.maxrec_hard,
         timeout=settings.timeout,
@@ -130,6 +133,10 @@ def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
     """What runs the jobs of all services in a process of its own."""
     site = site_of(settings)
     _warm(site)
+    wrong = site.engine.ready()
+    if wrong:
+        log.error("%s", wrong)
+    _settle()
     site.jobs.store.prepare()
     room = Room(settings.results_limit, settings.results_limit)
     work: dict[str, Work] = {place.service: partial(place.task, site) for place in JOBS}
@@ -175,11 +182,25 @@ def _spill(settings: Settings) -> Path:
     return Path(settings.spill) if settings.spill else settings.data / "spill"
 
 
+def _results(settings: Settings) -> Path:
+    return Path(settings.job_results) if settings.job_results else settings.data / "jobs"
+
+
+def _written(settings: Settings) -> dict[str, Path]:
+    """Where there must be room while the server runs."""
+    spill = {} if settings.engine else {"what does not fit into memory": _spill(settings)}
+    return {"the results of jobs": _results(settings), **spill}
+
+
 def _lifespan(site: Site) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         await anyio.to_thread.run_sync(_warm, site)
+        found = await site.health.state()  # opens the files; a database that hangs is not waited for
+        if not found.available:
+            log.error("%s", "; ".join(found.notes[:1]))
+        _settle()
         with _told_at_the_signal(site.jobs.watch.end):
             async with anyio.create_task_group() as group:
                 group.start_soon(metrics.sampled, site)
@@ -216,15 +237,15 @@ def _told_at_the_signal(stops: Callable[[], None]) -> Iterator[None]:
 
 
 def _warm(site: Site) -> None:
-    """Open the files and build the parser before the first client comes."""
-    wrong = site.engine.ready()
-    if wrong:
-        log.error("%s", wrong)
+    """Build what takes long before the first client comes."""
     try:
         site.jobs.store.prepare()
     except Fault as fault:
         log.error("%s", fault)
     parse("SELECT TOP 1 * FROM tap_schema.tables")
+
+
+def _settle() -> None:
     gc.collect()
     gc.freeze()  # what is there by now stays: collections need not look at it again
 

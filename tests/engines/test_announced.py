@@ -18,6 +18,7 @@ from vo_server.errors import QueryFault
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.protocols import tap
+from vo_server.protocols.health import Health
 from vo_server.protocols.service import Site
 from vo_server.settings import Settings
 
@@ -97,10 +98,13 @@ def uploading(world: Any) -> Callable[[str], list[Any]]:
 @pytest.fixture(scope="module")
 def announced(world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The forms of the features of each kind, as they stand in the capabilities."""
+    data = tmp_path_factory.mktemp("jobs")
+    jobs = desk_of(Settings(data=data))
     site = Site(
         catalogue=world.catalogue,
         engine=world.engine,
-        jobs=desk_of(Settings(data=tmp_path_factory.mktemp("jobs"))),
+        jobs=jobs,
+        health=Health(world.engine, (), jobs.store, data, {}),
         started=datetime.now(UTC),
         maxrec=10,
         maxrec_hard=10,

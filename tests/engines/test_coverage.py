@@ -95,11 +95,14 @@ def test_rows_without_a_position(filled: Callable[..., tuple[Engine, Table, str]
 def test_rows_that_an_earlier_version_has_loaded(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
     engine, table, place = filled('position = { ra = "ra", dec = "dec" }')
     if place.startswith("postgresql"):
-        assert engine.facts(table).coverage is not None
         link = Link(place, {})
-        link.tell(f"ALTER TABLE {current(link)['plain'].schema}.meta DROP COLUMN coverage")
+        for name in ("coverage", "extent"):
+            link.tell(f"ALTER TABLE {current(link)['plain'].schema}.meta DROP COLUMN {name}")
         link.close()
     else:
         with duckdb.connect(place) as file:
-            file.execute("ALTER TABLE meta DROP COLUMN coverage")
-    assert (engine.rows(table), engine.facts(table).coverage) == (3, None)
+            for name in ("coverage", "extent"):
+                file.execute(f"ALTER TABLE meta DROP COLUMN {name}")
+    facts = engine.facts(table)
+    assert (engine.rows(table), facts.coverage, facts.times) == (3, None, ())
+    assert facts.loaded_at is not None

@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import sky_duckdb
-from vo_server.engines.store import ROWS
+from vo_server.engines.engine import Facts, facts_of
+from vo_server.engines.store import META, ROWS
 from vo_server.errors import UsageFault
 from vo_server.model.column import Table
 from vo_server.processes import alive
@@ -38,12 +39,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Both lanes over certain files, and how many rows each file has."""
+    """Both lanes over certain files, how many rows each file has, and what is known of them."""
 
     files: Mapping[str, Path]
     short: duckdb.DuckDBPyConnection
     long: duckdb.DuckDBPyConnection
     rows: Mapping[str, int]
+    facts: Mapping[str, Facts]
 
     def cursor(self, brief: bool) -> duckdb.DuckDBPyConnection:
         """A connection of one's own to the lane for such an answer; that of a long one can say how far it has come."""
@@ -74,7 +76,8 @@ def attach(files: Mapping[str, Path], catalogue: Catalogue, static: Mapping[str,
     memory = _bytes(limits.memory)
     short = _lane(files, catalogue, static, _config(memory // 4, 1, limits.spill))
     long = _lane(files, catalogue, static, _config(memory - memory // 4, limits.threads, limits.spill))
-    return Database(dict(files), short, long, {id: _count(short, id) for id in files})
+    rows = {id: _count(short, id) for id in files}
+    return Database(dict(files), short, long, rows, {id: _facts(short, id) for id in files})
 
 
 def _config(memory: int, threads: int | None, spill: Path | None) -> dict[str, Any]:
@@ -117,6 +120,12 @@ def _lane(
 def _count(connection: duckdb.DuckDBPyConnection, id: str) -> int:
     found = connection.execute(f"SELECT count(*) FROM {quote(alias(id))}.{ROWS}").fetchone()
     return int(found[0]) if found else 0
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, id: str) -> Facts:
+    found = connection.execute(f"SELECT * FROM {quote(alias(id))}.{META}")
+    names = [column[0] for column in found.description]
+    return facts_of(dict(zip(names, found.fetchone() or (), strict=True)))
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:

@@ -29,8 +29,8 @@ from vo_server.adql.udfs import UNPLACED
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
 from vo_server.engines.deadlines import Patience
-from vo_server.engines.engine import Compiled, Engine, Explained, Facts, Run, Step, compiled, facts_of
-from vo_server.engines.store import META, ROWS, Store
+from vo_server.engines.engine import Compiled, Engine, Explained, Facts, Run, Step, compiled
+from vo_server.engines.store import ROWS, Store
 from vo_server.errors import EngineFault, Fault, UsageFault
 from vo_server.logs import personal
 from vo_server.model.column import Table
@@ -184,12 +184,7 @@ class DuckDBEngine(Engine):
     @override
     def facts(self, table: Table) -> Facts | None:
         id = self._ids.get(table.base or table.qualified)
-        database = self._open()
-        if id is None or id not in database.files:
-            return None
-        with database.cursor(brief=True) as cursor:
-            rows = cursor.sql(f"SELECT * FROM {quote(alias(id))}.{META}").to_arrow_reader(1).read_all()
-        return facts_of(rows.to_pylist()[0])
+        return None if id is None else self._open().facts.get(id)
 
     @override
     def ready(self) -> str | None:

@@ -62,20 +62,15 @@ def current(link: Link) -> dict[str, Generation]:
     return {id: Generation(schema, rows) for id, schema, rows in zip(*(c.to_pylist() for c in found), strict=True)}
 
 
-def facts(link: Link, id: str) -> dict[str, Any] | None:
-    """What is known of the rows of a catalogue, as its load wrote it down; None where nothing is loaded. Tries again
-    when a load drops the generation between the look at its name and its use."""
-    serving = current(link).get(id)
-    while serving is not None:
-        try:
-            text = link.ask(f"SELECT row_to_json(m)::text FROM {quoted(serving.schema)}.meta AS m").column(0)[0].as_py()
-        except Error as error:
-            before, serving = serving, current(link).get(id)
-            if state(error) not in _UNDEFINED or serving == before:
-                raise
-        else:
-            return dict(json.loads(text))
-    return None
+def meta(link: Link, schema: str) -> dict[str, Any] | None:
+    """What is known of the rows of a generation, as its load wrote it down; None where it has been dropped."""
+    try:
+        found = link.ask(f"SELECT row_to_json(m)::text FROM {quoted(schema)}.meta AS m")
+    except Error as error:
+        if state(error) not in _UNDEFINED:
+            raise
+        return None
+    return dict(json.loads(found.column(0)[0].as_py()))
 
 
 def found_home(link: Link) -> None:

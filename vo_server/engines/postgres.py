@@ -71,6 +71,7 @@ class PostgresEngine(Engine):
         self._ids = {t.qualified: p.id for p in catalogue.publications for t in p.tables}
         self._marks = {p.id: f"mark_{secrets.token_hex(8)}" for p in catalogue.publications}
         self._loaded: set[str] = set()
+        self._facts: dict[str, Facts] = {}
         self._lock = threading.Lock()
         self._home: _Home | None = None
 
@@ -189,14 +190,25 @@ class PostgresEngine(Engine):
     @override
     def facts(self, table: Table) -> Facts | None:
         id = self._ids.get(table.qualified)
-        if id is None:
-            return None
+        for _ in range(3):  # a load may drop a generation between the look at its name and its use
+            serving = None if id is None else self._current().get(id)
+            if serving is None:
+                return None
+            found = self._facts.get(serving.schema) or self._asked(serving.schema)
+            if found is not None:
+                return found
+        return Facts()
+
+    def _asked(self, schema: str) -> Facts | None:
+        """What is known of a generation, which never changes; None where it has been dropped."""
         try:
             with self._prepared().links.one() as link:
-                found = generations.facts(link, id)
+                found = generations.meta(link, schema)
         except Error as error:
-            raise _fault(error, "SELECT facts", ()) from error
-        return None if found is None else facts_of(found)
+            raise _fault(error, "SELECT meta", ()) from error
+        if found is None:
+            return None
+        return self._facts.setdefault(schema, facts_of(found))
 
     @override
     def ready(self) -> str | None:

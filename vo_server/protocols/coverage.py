@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +12,7 @@ from starlette.responses import Response
 
 from vo_server.errors import NotFoundFault
 from vo_server.protocols.refuse import plainly
-from vo_server.protocols.respond import document
+from vo_server.protocols.respond import kept
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.sky import footprint
 from vo_server.web import skymap
@@ -54,15 +53,8 @@ async def coverage(request: Request, site: Site) -> Response:
     if facts is None or facts.coverage is None:
         raise NotFoundFault(f"the coverage of {table.qualified} is not known", hint="it is made when rows are loaded")
     body = await anyio.to_thread.run_sync(_made, form, facts.coverage)
-    mark = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    headers = {
-        "ETag": mark,
-        "Cache-Control": "no-cache",
-        "Content-Disposition": f'inline; filename="{id}.{extension}"',
-    }
-    if mark in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return document(request, body, form.media_type, headers)
+    headers = {"Content-Disposition": f'inline; filename="{id}.{extension}"'}
+    return kept(request, body, form.media_type, facts.loaded_at, headers)
 
 
 @lru_cache(maxsize=64)

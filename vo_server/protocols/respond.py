@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TypeVar
 
 import anyio
@@ -19,6 +22,7 @@ from typing_extensions import override
 from vo_server.answer import Question
 from vo_server.errors import BusyFault, CancelledFault
 from vo_server.protocols.account import account
+from vo_server.protocols.files import known
 from vo_server.protocols.lanes import Turn
 from vo_server.protocols.service import Site
 from vo_server.protocols.stored import accepts_gzip
@@ -196,6 +200,34 @@ def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield packer.flush(zlib.Z_SYNC_FLUSH)
         raise
     yield packer.flush()
+
+
+def kept(
+    request: Request,
+    body: bytes,
+    media_type: str,
+    changed: datetime | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A document that a client may keep, if it asks each time whether it is still the same; then it is not sent again.
+    `changed` is when it was another one at the latest."""
+    mark = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    more = {"ETag": f"W/{mark}", "Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})}
+    if changed is not None:
+        more["Last-Modified"] = format_datetime(changed.astimezone(UTC), usegmt=True)
+    if _unchanged(request, mark, changed):
+        return Response(status_code=304, headers=more)
+    return document(request, body, media_type, more)
+
+
+def _unchanged(request: Request, mark: str, changed: datetime | None) -> bool:
+    """Does the client have it? A tag counts for more than an instant (RFC 9110 section 13.1.3)."""
+    tags, since = (request.headers.get(name) for name in ("if-none-match", "if-modified-since"))
+    if tags is not None or since is None or changed is None:
+        return known(tags or "", mark)
+    with suppress(ValueError):
+        return changed <= parsedate_to_datetime(since)
+    return False
 
 
 def document(request: Request, body: bytes, media_type: str, headers: dict[str, str] | None = None) -> Response:

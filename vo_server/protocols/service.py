@@ -18,6 +18,7 @@ from vo_server.errors import Fault
 from vo_server.jobs.desk import Desk
 from vo_server.metrics import Metrics
 from vo_server.model.column import Table
+from vo_server.protocols.health import Health
 from vo_server.protocols.lanes import Lanes
 
 
@@ -30,8 +31,8 @@ class Site:
 
     `strict` takes the standard's ADQL alone.
 
-    `jobs` is where jobs are taken in. `authority` is that of the registry, in lower case, empty without one; `ivoid` is
-    what another registry calls the service.
+    `jobs` is where jobs are taken in, `health` what availability tells. `authority` is that of the registry, in lower
+    case, empty without one; `ivoid` is what another registry calls the service.
 
     `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
     may be fetched from. `lanes` say which queries run and which wait, `metrics` count.
@@ -42,6 +43,7 @@ class Site:
     catalogue: Catalogue
     engine: Engine
     jobs: Desk
+    health: Health
     started: datetime
     maxrec: int
     maxrec_hard: int

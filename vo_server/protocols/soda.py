@@ -172,5 +172,6 @@ SERVICE = Service(
     resources=(Resource("/sync", sync, ("GET", "POST")), *uws.resources(JOBS, "/async")),
     refuse=refuse,
     capabilities=capabilities,
-    catalogue=lambda site: site.catalogue,
+    label="Cutouts (SODA)",
+    of_images=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from email.utils import format_datetime
+from datetime import datetime
 from functools import lru_cache, partial
 
 import anyio
@@ -17,7 +17,7 @@ from vo_server.documents import vosi
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import NotFoundFault, UsageFault
 from vo_server.protocols.dali import parameters
-from vo_server.protocols.respond import document
+from vo_server.protocols.respond import document, kept
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.urls import base_url
 
@@ -42,11 +42,22 @@ def resources(service: Service) -> tuple[Resource, ...]:
 
 
 async def capabilities(service: Service, request: Request, site: Site) -> Response:
-    """What a service can do (VOSI 1.1 section 4); it changes when the server starts."""
+    """What a service can do (VOSI 1.1 section 4); it changes when the server starts or something is loaded."""
     base = base_url(request, site.public_url) + service.path
-    headers = {"Last-Modified": format_datetime(site.started, usegmt=True)}
-    said = await anyio.to_thread.run_sync(announced, service, site, base)
-    return document(request, vosi.capabilities(said), XML, headers)
+    loaded = await anyio.to_thread.run_sync(_loaded, site)
+    return kept(request, await anyio.to_thread.run_sync(_capabilities, service, site, base, loaded), XML, max(loaded))
+
+
+@lru_cache(maxsize=64)
+def _capabilities(service: Service, site: Site, base: str, loaded: tuple[datetime, ...]) -> bytes:
+    """The document, made once for what is loaded: the database is asked for what some services tell."""
+    return vosi.capabilities(announced(service, site, base))
+
+
+def _loaded(site: Site) -> tuple[datetime, ...]:
+    """When the server was started, and each publication loaded."""
+    facts = (site.engine.facts(p.table) for p in site.catalogue.publications)
+    return site.started, *(f.loaded_at or site.started for f in facts if f is not None)
 
 
 def announced(service: Service, site: Site, base: str) -> tuple[Capability, ...]:
@@ -65,16 +76,9 @@ def own(base: str, tables: bool) -> tuple[Capability, ...]:
 
 
 async def availability(request: Request, site: Site) -> Response:
-    """Whether queries can be answered now: the database is asked (VOSI 1.1 section 5)."""
-    wrong = await anyio.to_thread.run_sync(site.engine.ready)
-    missing = [] if wrong else await anyio.to_thread.run_sync(_not_loaded, site)
-    notes = (wrong,) if wrong else tuple(f"{name} has not been loaded" for name in missing)
-    state = vosi.Availability(wrong is None, site.started, notes=notes)
-    return document(request, vosi.availability(state), XML)
-
-
-def _not_loaded(site: Site) -> list[str]:
-    return [p.table.qualified for p in site.catalogue.publications if site.engine.rows(p.table) is None]
+    """Whether queries can be answered now (VOSI 1.1 section 5)."""
+    body = vosi.availability(await site.health.state())
+    return document(request, body, XML, {"Cache-Control": "no-store"})
 
 
 async def tables(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
@@ -84,7 +88,8 @@ async def tables(served: Callable[[Site], Catalogue], request: Request, site: Si
         raise UsageFault(f"detail is {detail!r}, which is neither min nor max")
     catalogue = served(site)
     rows = await anyio.to_thread.run_sync(_rows, catalogue, site)
-    return document(request, _tableset(catalogue, rows, detail == "max"), XML)
+    loaded = await anyio.to_thread.run_sync(_loaded, site)
+    return kept(request, _tableset(catalogue, rows, detail == "max"), XML, max(loaded))
 
 
 @lru_cache(maxsize=16)
@@ -99,7 +104,8 @@ async def table(served: Callable[[Site], Catalogue], request: Request, site: Sit
     catalogue = await anyio.to_thread.run_sync(counted, site, served(site))
     for each in catalogue.tables:
         if wanted in (each.qualified, qualified(each)):
-            return document(request, vosi.table(each, catalogue), XML)
+            loaded = await anyio.to_thread.run_sync(_loaded, site)
+            return kept(request, vosi.table(each, catalogue), XML, max(loaded))
     close = catalogue.similar(wanted)
     raise NotFoundFault(f"no table {wanted}", hint=f"did you mean {' or '.join(close)}?" if close else None)
 

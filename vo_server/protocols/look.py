@@ -1,0 +1,53 @@
+"""A look at something that may never answer: one at a time, kept for a while, and not waited for without end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+import anyio
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Look(Generic[T]):
+    """Belongs to one event loop."""
+
+    def __init__(self, question: Callable[[], T], patience: float, kept: float = 1.0) -> None:
+        """`kept` is for how many seconds an answer is good, `patience` how many one is waited for; what comes later is
+        the answer to who asks then."""
+        self._question, self._patience, self._kept = question, patience, kept
+        self._begun = 0.0
+        self._found: Future[T | None] | None = None
+
+    async def answer(self) -> T | None:
+        """What the question gives; None where that has not come in time, or the question failed."""
+        found = self._found
+        if found is None or (found.done() and time.monotonic() - self._begun >= self._kept):
+            found = self._asked()
+        if not found.done():
+            with anyio.move_on_after(max(self._begun + self._patience - time.monotonic(), 0)):
+                await asyncio.wait([asyncio.wrap_future(found)])
+        return found.result() if found.done() else None
+
+    def _asked(self) -> Future[T | None]:
+        """The question, in a thread that keeps no process from ending."""
+        found: Future[T | None] = Future()
+        self._begun, self._found = time.monotonic(), found
+
+        def ask() -> None:
+            try:
+                found.set_result(self._question())
+            except Exception:  # the thread's border: there is nobody else to hear of it
+                log.exception("a look failed")
+                found.set_result(None)
+
+        threading.Thread(target=ask, name="look", daemon=True).start()
+        return found
