@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from vo_server.__main__ import main
 from vo_server.app import create_app
 from vo_server.engines.store import Store
+from vo_server.protocols.downtime import Downtime, planned
 from vo_server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +25,7 @@ def _blocks(language: str) -> list[str]:
 def test_the_worked_example_of_a_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("stars").mkdir()
-    (toml,), (csv,) = _blocks("toml"), _blocks("csv")
+    (toml,), (csv,) = [block for block in _blocks("toml") if block.startswith("id = ")], _blocks("csv")
     Path("stars/bright.toml").write_text(toml)
     Path("bright.csv").write_text(csv)
     lines = [line.split() for block in _blocks("sh") for line in block.splitlines() if "--schemas stars" in line]
@@ -33,6 +35,14 @@ def test_the_worked_example_of_a_catalogue(tmp_path: Path, monkeypatch: pytest.M
     assert Store(Path("data")).current("bright") is not None
     app = create_app(Settings(schemas="stars"))
     assert "/cone/bright" in [getattr(route, "path", None) for route in app.routes]
+
+
+def test_the_example_of_planned_downtime(tmp_path: Path) -> None:
+    (example,) = [block for block in _blocks("toml") if block.startswith("down_at = ")]
+    (tmp_path / "downtime.toml").write_text(example)
+    assert planned(tmp_path) == Downtime(
+        datetime(2026, 12, 1, 8, tzinfo=UTC), datetime(2026, 12, 1, 12, tzinfo=UTC), "The data move to new disks."
+    )
 
 
 def test_the_files_that_it_names_are_there() -> None:
