@@ -615,7 +615,7 @@ def test_dates_bound_a_list_at_both_ends(full: httpx.Client) -> None:
     assert codes(ask(full, verb="ListIdentifiers", metadataPrefix="ivo_vor", since=late)) == ["noRecordsMatch"]
 
 
-def _set_back(place: Place) -> None:
+def set_back(place: Place) -> None:
     """As if all that was dated until now were a year old."""
     file = place.settings.data / "registry.json"
     rows = json.loads(file.read_text())
@@ -637,13 +637,13 @@ def test_dates_move_with_what_records_say_and_not_otherwise(tmp_path: Path, list
         place.write(id)
         place.load(id)
     place.stamps()
-    _set_back(place)
+    set_back(place)
     assert changed(place) == set()  # another start
     place.load("one")
     assert changed(place) == set()  # the same rows again
     place.load("one", "a,10,10\nb,20,20\nc,200,-20\n")
     assert changed(place) == {"data/one", "cone/one", "tap"}  # other rows: their number and their coverage
-    _set_back(place)
+    set_back(place)
     place.write("two", "Other stars")
     assert changed(place) == {"data/two", "cone/two"}
 
@@ -654,7 +654,7 @@ def test_what_is_gone_is_told_as_deleted(tmp_path: Path, listening: Any, documen
         place.write(id)
         place.load(id)
     place.stamps()
-    _set_back(place)
+    set_back(place)
     shutil.rmtree(Store(place.settings.data).folder("two"))
     gone = {"ivo://org.example/data/two", "ivo://org.example/cone/two"}
     with place.served() as client:
