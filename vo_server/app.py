@@ -51,6 +51,7 @@ from vo_server.protocols import (
     preview,
     registry,
     sia1,
+    sia1cutout,
     sia2,
     soda,
     tap,
@@ -174,7 +175,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def _of_images(catalogue: Catalogue) -> tuple[Service, ...]:
-    protocols = (sia1, sia2, datalink, soda, preview, gallery, images)
+    protocols = (sia1, sia1cutout, sia2, datalink, soda, preview, gallery, images)
     return tuple(service for protocol in protocols for service in protocol.services(catalogue))
 
 

@@ -197,7 +197,7 @@ class ConeSearch(Details):
 @dataclass(frozen=True, slots=True)
 class ImageAccess(Details):
     """SIA 1.0 (SimpleDALRegExt 1.1 section 3.2): the largest region in degrees, and the centre of one that finds
-    something."""
+    something; of images that are made as they are asked for, the most degrees and pixels of a side."""
 
     xsi_type: ClassVar[str] = "sia:SimpleImageAccess"
 
@@ -205,12 +205,16 @@ class ImageAccess(Details):
     max_region: tuple[float, float]
     max_records: int | None = None
     test: tuple[float, float] | None = None
+    max_extent: tuple[float, float] | None = None
+    max_size: int | None = None
 
     @override
     def write(self, capability: Element) -> None:
         add(capability, "imageServiceType", self.service_type)
         _write_pair(capability, "maxQueryRegionSize", self.max_region)
-        add_known(capability, maxRecords=self.max_records)
+        if self.max_extent is not None:
+            _write_pair(capability, "maxImageExtent", self.max_extent)
+        add_known(capability, maxImageSize=self.max_size, maxRecords=self.max_records)
         if self.test is not None:
             entry = add(capability, "testQuery")
             _write_pair(entry, "pos", self.test)

@@ -14,7 +14,7 @@ from vo_server.adql import query as q
 from vo_server.adql.imagery import Host, Row, loaded
 from vo_server.errors import ImageFault, NoPixelsFault, NotFoundFault, UsageFault
 from vo_server.images import bands, cutout, files, preview
-from vo_server.images.image import Image, opened
+from vo_server.images.image import Image, of, opened
 from vo_server.protocols import wants
 from vo_server.protocols.dali import Parameters
 from vo_server.protocols.images import looked_up, near, owner
@@ -152,30 +152,61 @@ def form(given: Parameters) -> Form:
 # ---------------------------------------------------------------- cutting
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An open image, its identifier, its name as that of a file, and its wavelengths where they are known."""
+
+    image: Image
+    id: str
+    stem: str
+    low: float | None
+    high: float | None
+
+    def saved(self, data: bytes, wanted: Form) -> Cutout:
+        """A cutout of it."""
+        return Cutout(data, wanted.media_type, f"{self.stem}_cut.{wanted.extension}")
+
+
 def made(wish: Wish, wanted: Form, site: Site, host: Host) -> Cutout:
     """A cutout.
 
     Raises NotFoundFault where there is no such image, NoPixelsFault where it has nothing of what is wished,
     TooLargeFault for too many pixels, ImageFault where its file cannot be read.
     """
-    publication, name = owner(wish.id, loaded(site.catalogue, site.engine.rows), host)
+    with _image(wish.id, wish.region, site, host) as found:
+        band = wish.band
+        if band is not None and found.image.shape[0] == 1 and found.low is not None and found.high is not None:
+            if not (found.low <= band[1] and band[0] <= found.high):
+                raise NoPixelsFault("the image has no light of these wavelengths")
+            band = None  # what the inventory says, the header need not
+        return found.saved(wanted.make(found.image, wish.region, band, found.id), wanted)
+
+
+def exact(id: str, place: tuple[float, float], size: tuple[int, int], wanted: Form, site: Site, host: Host) -> Cutout:
+    """A cutout of so many columns and rows about a place in degrees, with nothing where the image has nothing; see
+    `made`."""
+    with _image(id, ("point", place), site, host) as found:
+        data = cutout.exact(found.image, *place, *size, found.id)
+        if wanted.make is not _fits:
+            data = wanted.make(of(files.Held(data)), None, None, found.id)
+        return found.saved(data, wanted)
+
+
+@contextmanager
+def _image(id: str, region: Shape | None, site: Site, host: Host) -> Iterator[_Found]:
+    """The image of this identifier, of which something near a region is wished."""
+    publication, name = owner(id, loaded(site.catalogue, site.engine.rows), host)
     row = Row(publication, "image")
     path = row.filled("file", "path")
     assert path is not None  # no collection without it
     limits = row.of_band(lambda b: b.low, min), row.of_band(lambda b: b.high, max)
-    file, low, high = _found(site, row, (path, *limits), name, wish.region)
-    with _opened(files.below(site.roots[publication.id], str(file))) as image:
-        band = wish.band
-        if band is not None and image.shape[0] == 1 and low is not None:  # what the inventory says, headers need not
-            if not (low <= band[1] and band[0] <= high):
-                raise NoPixelsFault("the image has no light of these wavelengths")
-            band = None
-        data = wanted.make(image, wish.region, band, host.prefix(publication) + name)
+    file, low, high = _looked_up(site, row, (path, *limits), name, region)
     stem = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
-    return Cutout(data, wanted.media_type, f"{stem}_cut.{wanted.extension}")
+    with _opened(files.below(site.roots[publication.id], str(file))) as image:
+        yield _Found(image, host.prefix(publication) + name, stem, low, high)
 
 
-def _found(site: Site, row: Row, values: tuple[q.Value, ...], name: str, region: Shape | None) -> tuple[Any, ...]:
+def _looked_up(site: Site, row: Row, values: tuple[q.Value, ...], name: str, region: Shape | None) -> tuple[Any, ...]:
     """These values of the image of this name, looked for near the region first, which is quicker in a large inventory.
 
     Raises NotFoundFault.

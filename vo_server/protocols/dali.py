@@ -55,6 +55,10 @@ class Parameters:
         gone = {name.lower() for name in names}
         return Parameters(tuple(pair for pair in self.given if pair[0].lower() not in gone), self.files)
 
+    def with_default(self, name: str, value: str) -> Parameters:
+        """The same with a value for a parameter that is not there."""
+        return self if self.all(name) else Parameters((*self.given, (name, value)), self.files)
+
     def number(self, name: str, low: float, high: float, unit: str) -> float:
         """The value of a number that must be given, its bounds included.
 

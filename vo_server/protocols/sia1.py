@@ -75,7 +75,7 @@ async def search(publication: Publication, request: Request, site: Site) -> Resp
     host = origin.host_of(site, base_url(request, site.public_url))
     title = publication.table.title or publication.table.name
     infos = origin.infos(site, STANDARD_ID, origin.asked(request, site), (publication.table,), {})
-    formats = _formats(given)
+    formats = formats_of(given)
     if "METADATA" in formats:
         columns = tuple(o.column for o in _outputs(publication, given, host))
         told = Result(columns, iter(()), title, publication.table.description, infos, inputs(publication))
@@ -105,7 +105,7 @@ def image_query(publication: Publication, given: dali.Parameters, host: Host, fo
     far: q.Value = constant(0.0)
     if place is not None:
         centre, region = place
-        conditions.append(_met(given, row, centre, region))
+        conditions.append(met(given, row, centre, region))
         far = distance(row, centre)
     wanted = [kind for kind in offered(publication) if {"ALL", kind} & set(formats)]
     none = not wanted or not filters.has_dataset(given)
@@ -174,8 +174,11 @@ def _pair(given: dali.Parameters, name: str, such: str, alone: bool) -> tuple[fl
     return numbers[0], numbers[1]
 
 
-def _met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: Shape) -> q.Condition:
-    """How an image goes with the region."""
+def met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: Shape) -> q.Condition:
+    """How an image goes with the region.
+
+    Raises UsageFault for an INTERSECT that is none.
+    """
     mode = (given.one("INTERSECT") or "OVERLAPS").upper()
     image, middle = row.footprint, point(constant(centre[0]), constant(centre[1]))
     there = middle if region[0] == "point" else q.Constant(regions.worded_all([region]), Column("", types.REGION))
@@ -211,9 +214,12 @@ def offered(publication: Publication) -> tuple[str, ...]:
     return (publication.images.media_type, *PICTURES)
 
 
-def _formats(given: dali.Parameters) -> list[str]:
+def formats_of(given: dali.Parameters) -> list[str]:
     """The media types of images that are asked for, ALL and METADATA among them (section 4.1.3). GRAPHIC is a picture
-    of any kind, GRAPHIC-ALL of all kinds, and GRAPHIC-png,jpeg the first of these that there is."""
+    of any kind, GRAPHIC-ALL of all kinds, and GRAPHIC-png,jpeg the first of these that there is.
+
+    Raises UsageFault for what is none of this.
+    """
     found: list[str] = []
     preferred: list[str] | None = None
     for word in (given.one("FORMAT") or "ALL").split(","):
@@ -284,14 +290,14 @@ def capabilities(publication: Publication, site: Site, base: str) -> tuple[Capab
         Param("RESPONSEFORMAT", "string", "Format of the answer"),
         *(Param(name.upper(), "string", said, std=False) for name, said in Filters(publication).described()),
     )
-    details = ImageAccess("Atlas", (LARGEST, LARGEST), site.maxrec_hard, _sample(publication, site))
+    details = ImageAccess("Atlas", (LARGEST, LARGEST), site.maxrec_hard, sample(publication, site))
     interface = Interface(
         f"{base}?", use="base", role="std", query_types=("GET",), result_type=MEDIA_TYPE, params=params
     )
     return (Capability(STANDARD_ID, (interface,), details),)
 
 
-def _sample(publication: Publication, site: Site) -> tuple[float, float] | None:
+def sample(publication: Publication, site: Site) -> tuple[float, float] | None:
     """A place that an image shows, the same each time: the registry dates its records by what they say."""
     if not site.engine.rows(publication.table):
         return None

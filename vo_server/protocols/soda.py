@@ -57,7 +57,11 @@ async def sync(request: Request, site: Site) -> Response:
     form = cutouts.form(given)
     wish = _single(given)
     host = host_of(site, base_url(request, site.public_url))
-    cut = await anyio.to_thread.run_sync(cutouts.made, wish, form, site, host)
+    return sent(await anyio.to_thread.run_sync(cutouts.made, wish, form, site, host))
+
+
+def sent(cut: cutouts.Cutout) -> Response:
+    """A cutout as an answer."""
     headers = {
         "Content-Type": cut.media_type,
         "Content-Disposition": f'attachment; filename="{cut.name}"',

@@ -1,0 +1,225 @@
+"""SIA 1.0 in cutout mode: images of just the size that is asked for, against astropy's Cutout2D and WCS."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+import pyvo
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.nddata import Cutout2D
+from astropy.wcs import WCS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from PIL import Image as Pillow
+
+from tests.contract.test_images import rows, told, words
+
+PLACE = {"POS": "129.04,19.68", "SIZE": "0.05,0.02"}
+
+
+def cutouts(client: httpx.Client, **params: str) -> list[dict[str, str]]:
+    return rows(client.get("/sia1/cutout", params={"RESPONSEFORMAT": "csv", "FORMAT": "image/fits", **params}))
+
+
+def fetched(client: httpx.Client, url: str) -> bytes:
+    parts = urlsplit(url)
+    answer = client.get(f"{parts.path}?{parts.query}")
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def numbers(text: str) -> Any:
+    return np.array(text.split(), float)
+
+
+@pytest.fixture(scope="module")
+def whole(client: httpx.Client) -> tuple[str, fits.Header, Any]:
+    """An Atlas image in Ks: its name, header and pixels."""
+    (row,) = rows(
+        client.get("/sia1/atlas", params={**PLACE, "band": "k", "FORMAT": "image/fits", "RESPONSEFORMAT": "csv"})
+    )
+    with fits.open(io.BytesIO(fetched(client, row["download"]))) as held:
+        return row["download"].rpartition("/")[2], held[0].header.copy(), held[0].data.copy()
+
+
+@pytest.mark.parametrize("verb", ["0", "1", "2", "3"])
+def test_the_columns_are_those_of_sia1(client: httpx.Client, shared: Path, votable: Any, verb: str) -> None:
+    answer = client.get("/sia1/cutout", params={**PLACE, "VERB": verb})
+    assert answer.headers["content-type"] == "text/xml"
+    table = votable(answer.content, ucd1=True).get_first_table()
+    assert len(table.array) > 0
+    wanted = words(shared)
+    needed = {ucd for ucd, c in wanted.items() if c["level"] == "must" or (verb != "0" and c["level"] == "should")}
+    assert needed <= {f.ucd for f in table.fields} <= set(wanted)
+    for field in table.fields:
+        assert (field.datatype, field.arraysize) == tuple(wanted[field.ucd][k] for k in ("datatype", "arraysize"))
+
+
+def test_what_is_said_is_what_is_had(client: httpx.Client) -> None:
+    found = cutouts(client, **PLACE, ds="asky")
+    assert sorted(row["band"] for row in found) == ["H", "J", "K"]
+    for row in found:
+        with fits.open(io.BytesIO(fetched(client, row["download"]))) as held:
+            held.verify("exception")
+            header, wcs = held[0].header, WCS(held[0].header)
+        assert row["naxis"] == f"{header['NAXIS1']} {header['NAXIS2']}" == "180 72"
+        assert row["format"] == "image/fits"
+        assert numbers(row["crpix"]) == pytest.approx(wcs.wcs.crpix)
+        assert numbers(row["crval"]) == pytest.approx(wcs.wcs.crval, abs=1e-9)
+        assert numbers(row["cd"]).reshape(2, 2) == pytest.approx(wcs.pixel_scale_matrix, abs=1e-12)
+        centre = SkyCoord(float(row["center_ra"]), float(row["center_dec"]), unit="deg", frame="fk5")
+        assert centre.separation(wcs.pixel_to_world(89.5, 35.5)).arcsec < 0.01
+        assert centre.separation(SkyCoord(129.04, 19.68, unit="deg", frame="fk5")).arcsec < 0.8
+        assert header["FILTER"] == row["band"].lower()
+        assert "Cut out" in str(header["HISTORY"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(x=st.floats(-60, 570), y=st.floats(-60, 1080), wide=st.integers(1, 150), high=st.integers(1, 150))
+def test_a_cutout_is_cutout2d(
+    client: httpx.Client, whole: tuple[str, fits.Header, Any], x: float, y: float, wide: int, high: int
+) -> None:
+    name, header, pixels = whole
+    ra, dec = (float(n) for n in WCS(header).pixel_to_world_values(x, y))
+    found = cutouts(client, POS=f"{ra},{dec}", SIZE="0.3", NAXIS=f"{wide},{high}", image=name)
+    try:
+        same = Cutout2D(pixels, (x, y), (high, wide), wcs=WCS(header), mode="partial", fill_value=np.nan)
+    except ValueError:
+        assert found == []
+        return
+    (row,) = found
+    with fits.open(io.BytesIO(fetched(client, row["download"]))) as held:
+        got, wcs = held[0].data, WCS(held[0].header)
+    moved = np.subtract(wcs.wcs.crpix, same.wcs.wcs.crpix)
+    assert np.abs(moved).max() < 1.001  # where a place is just between two pixels
+    if not moved.round(3).any():
+        np.testing.assert_array_equal(got, same.data)
+    assert row["naxis"] == f"{wide} {high}"
+    assert numbers(row["crpix"]) == pytest.approx(wcs.wcs.crpix, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("params", "naxis"),
+    [
+        ({"SIZE": "0.01"}, "36 36"),
+        ({"SIZE": "0"}, "300 300"),
+        ({"SIZE": "0.01,0.1"}, "36 360"),
+        ({"SIZE": "1e-9"}, "1 1"),
+        ({"SIZE": "0.01", "NAXIS": "7"}, "7 7"),
+        ({"NAXIS": "4096,1"}, "4096 1"),
+        ({"SIZE": "0.4", "PROJ": "TAN", "CFRAME": "GAL", "ROTANG": "10"}, "1440 1440"),
+    ],
+)
+def test_sizes(client: httpx.Client, params: dict[str, str], naxis: str) -> None:
+    found = cutouts(client, POS=PLACE["POS"], band="J", ds="asky", **params)
+    assert {row["naxis"] for row in found} == {naxis}
+    with fits.open(io.BytesIO(fetched(client, found[0]["download"]))) as held:
+        assert held[0].data.shape == tuple(int(n) for n in reversed(naxis.split()))
+
+
+def test_pictures(client: httpx.Client) -> None:
+    found = cutouts(client, **PLACE, FORMAT="GRAPHIC-ALL", band="J", ds="asky")
+    assert [row["format"] for row in found] == ["image/jpeg", "image/png"]
+    for row in found:
+        assert row["crpix"] == ""
+        with Pillow.open(io.BytesIO(fetched(client, row["download"]))) as picture:
+            assert (picture.size, picture.get_format_mimetype()) == ((180, 72), row["format"])
+
+
+def test_what_is_found(client: httpx.Client) -> None:
+    assert len(cutouts(client, **PLACE, FORMAT="ALL", ds="asky")) == 9
+    assert len(cutouts(client, **PLACE, ds="quicklook")) == len(cutouts(client, **PLACE)) - 3
+    assert cutouts(client, **PLACE, ds="sx") == []
+    assert cutouts(client, POS="1,1", SIZE="0.1") == []
+    assert cutouts(client, **PLACE, INTERSECT="ENCLOSED") == []
+    assert len(cutouts(client, POS=PLACE["POS"], SIZE="0.01", INTERSECT="COVERS", ds="asky")) == 3
+    answer = client.get("/sia1/cutout", params={**PLACE, "MAXREC": "2"})
+    assert b'value="OVERFLOW"' in answer.content
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({}, "POS is missing"),
+        ({"POS": "1,2"}, "SIZE is missing"),
+        ({"POS": "x,2", "SIZE": "1"}, "'x', which is not a number"),
+        ({"POS": "1,2", "SIZE": "-1"}, "SIZE is -1"),
+        ({"POS": PLACE["POS"], "SIZE": "2"}, "4,096 pixels at most"),
+        ({"POS": "1,2", "NAXIS": "5000"}, "4,096 pixels at most"),
+        ({"POS": "1,2", "NAXIS": "0"}, "NAXIS is '0'"),
+        ({"POS": "1,2", "NAXIS": "1,2,3"}, "NAXIS is '1,2,3'"),
+        ({"POS": "1,2", "SIZE": "1", "INTERSECT": "x"}, "INTERSECT is 'X'"),
+        ({"POS": "1,2", "SIZE": "1", "FORMAT": "tiff"}, "FORMAT has 'tiff'"),
+        ({"POS": "1,2", "SIZE": "1", "VERB": "7"}, "VERB is '7'"),
+        ({"POS": "1,2", "SIZE": "1", "band": "L"}, "there are J, H, K"),
+    ],
+)
+def test_mistakes(client: httpx.Client, votable: Any, params: dict[str, str], words: str) -> None:
+    answer = client.get("/sia1/cutout", params=params)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml")
+    votable(answer.content)
+    assert words in told(answer)
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "words"),
+    [
+        ({"ID": ""}, 400, "ID, POS and NAXIS must be given"),
+        ({"NAXIS": "x"}, 400, "NAXIS is 'x'"),
+        ({"POS": "1"}, 400, "POS is '1'"),
+        ({"ID": "ivo://a/b"}, 404, "no such data set"),
+        ({"RESPONSEFORMAT": "gif"}, 400, "RESPONSEFORMAT 'gif'"),
+        ({"POS": "1,2"}, 204, ""),
+        ({"POS": "309.04,-19.68"}, 204, ""),
+    ],
+)
+def test_mistakes_in_the_url_of_a_cutout(
+    client: httpx.Client, whole: tuple[str, fits.Header, Any], params: dict[str, str], status: int, words: str
+) -> None:
+    url = {"ID": f"ivo://unregistered.invalid/~?atlas/{whole[0]}", "POS": PLACE["POS"], "NAXIS": "9,9"} | params
+    answer = client.get("/sia1/cutout/image", params=url)
+    assert answer.status_code == status
+    assert words in answer.text
+    assert status == 204 or answer.text.startswith("UsageError")
+
+
+def test_metadata(client: httpx.Client, votable: Any) -> None:
+    (resource,) = votable(client.get("/sia1/cutout?FORMAT=METADATA").content, ucd1=True).resources
+    assert {"INPUT:POS", "INPUT:SIZE", "INPUT:FORMAT", "INPUT:NAXIS"} <= {p.name for p in resource.params}
+    assert len(resource.tables[0].array) == 0
+
+
+def test_capabilities(client: httpx.Client, documents: etree.XMLSchema) -> None:
+    read = etree.fromstring(client.get("/sia1/cutout/capabilities").content)
+    documents.assertValid(read)
+    assert read.findtext(".//imageServiceType") == "Cutout"
+    pos, size = ([read.findtext(f".//testQuery/{what}/{axis}") for axis in ("long", "lat")] for what in ("pos", "size"))
+    assert cutouts(client, POS=",".join(map(str, pos)), SIZE=",".join(map(str, size)))
+
+
+def test_pyvo(server: Any, tmp_path: Path) -> None:
+    found = pyvo.dal.SIAService(f"{server.url}/sia1/cutout?").search(
+        pos=(129.04, 19.68), size=0.02, format="image/fits"
+    )
+    assert len(found) >= 3
+    assert found[0].format == "image/fits"
+    found[0].cachedataset(filename=str(tmp_path / "cutout.fits"))
+    with fits.open(tmp_path / "cutout.fits") as held:
+        assert held[0].data.shape == (72, 72)
+
+
+@pytest.mark.stilts
+def test_votlint(client: httpx.Client, stilts: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "answer.vot").write_bytes(client.get("/sia1/cutout", params=PLACE).content)
+    said = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
+    assert [line for line in said if not re.search("FIELD implies single character", line)] == []
