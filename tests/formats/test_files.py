@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
-from lxml import etree
+from lxml import etree, html
 
 from vo_server.errors import TimeoutFault, UsageFault
 from vo_server.formats import ARROW, FITS, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TEXT, Format
@@ -165,6 +165,18 @@ def test_a_broken_json_is_none() -> None:
 def test_a_page_says_what_went_wrong() -> None:
     page = b"".join(HTML.write(Result(NUMBER, broken())))
     assert b'class="status bad"' in page
+
+
+def test_urls_on_a_page_can_be_followed() -> None:
+    """Where the column says that they are URLs, and they are of the web; nothing breaks out of a link."""
+    columns = (Column("access_url", VARCHAR, ucd="meta.ref.url"), Column("other", VARCHAR, ucd="meta.note"))
+    url = "https://a.example/b?c=d&e=%22"
+    bad = ("javascript:alert(1)", 'https://a/"onclick="x', "https://a/ b", "ftp://a/b", None)
+    page = html.fromstring(written(HTML, columns, (url, url), *((each, each) for each in bad)))
+    links = page.iterfind(".//tbody//a")
+    assert [(a.get("href"), a.text, list(a.keys())) for a in links] == [(url, url, ["href"])]
+    cells = [td.text_content() for td in page.iterfind(".//tbody/tr/td[1]")]
+    assert cells == [url, *(each or "" for each in bad)]
 
 
 def test_a_page_holds_the_first_rows() -> None:

@@ -10,10 +10,11 @@ from html import escape
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vo_server.errors import Fault
 from vo_server.formats.arrays import blocks, conform, gather
-from vo_server.formats.cells import each, joined, spelled
+from vo_server.formats.cells import each, joined, literal, spelled
 from vo_server.formats.format import Format
 from vo_server.formats.tabledata import escaped
 from vo_server.formats.text import WORDS
@@ -92,13 +93,25 @@ def _counted(rows: int) -> str:
 
 
 def _rows(block: pa.RecordBatch, columns: tuple[Column, ...]) -> bytes:
-    cells = each(conform(block, columns), columns, _cells)
+    texts = zip(each(conform(block, columns), columns, _cells), columns, strict=True)
+    cells = [_linked(text) if column.ucd in _URLS else text for text, column in texts]
     return joined(cells, "<tr><td>", "<td>", "\n")
 
 
 def _cells(array: pa.Array, column: Column) -> pa.Array:
     text = spelled(array, column, WORDS)
     return escaped(text) if column.type.family == "text" else text
+
+
+_URLS = ("meta.ref.url", "VOX:Image_AccessReference")
+"""UCDs of what may be followed."""
+
+
+def _linked(text: pa.Array) -> pa.Array:
+    """URLs as links; whatever else stands there stays as it is."""
+    begin, middle = literal('<a href="'), literal('">')
+    links = pc.binary_join_element_wise(begin, text, middle, text, literal("</a>"), literal(""))
+    return pc.if_else(pc.match_substring_regex(text, r'^https?://[^\s"<>]+$'), links, text)
 
 
 def _head(columns: tuple[Column, ...]) -> str:

@@ -29,7 +29,7 @@ def front(
 <p>A Virtual Observatory service: point TOPCAT, Aladin, STILTS or pyvo at the URLs below.</p>
 <h2>Tables</h2>
 <table><tr><th>Table</th><th class="number">Rows</th><th>What it is</th></tr>{shown}</table>
-<h2>TAP</h2>
+{_images(catalogue, base, rows)}<h2>TAP</h2>
 <p>Base URL <code>{escape(base)}/tap</code>: {_links(base, examples)}</p>
 <form action="{escape(base)}/tap/sync" method="get">
 <p><textarea name="QUERY" rows="5" aria-label="ADQL query">{escape(_example(catalogue))}</textarea></p>
@@ -50,6 +50,8 @@ print(tap.run_sync("{escape(_short(catalogue))}").to_table())</pre>"""
 
 
 _STYLE = """
+input { font: inherit; padding: .1rem .4rem; border: 1px solid var(--line); border-radius: 4px; background: var(--box);
+  color: inherit; max-width: 100%; }
 .map { display: block; width: 15rem; max-width: 100%; margin: .4rem 0 .1rem; }
 """
 
@@ -57,6 +59,24 @@ _STYLE = """
 def _links(base: str, examples: bool) -> str:
     names = (*(("examples",) if examples else ()), "capabilities", "tables", "availability")
     return ", ".join(f'<a href="{escape(base)}/tap/{name}">{name}</a>' for name in names)
+
+
+def _images(catalogue: Catalogue, base: str, rows: dict[str, int | None]) -> str:
+    """Where images are found, if there are any."""
+    there = [p for p in catalogue.publications if p.images is not None and rows.get(p.table.qualified) is not None]
+    if not there:
+        return ""
+    url = escape(base)
+    services = ", ".join(f"<code>{url}/sia1/{escape(p.id)}?</code>" for p in there)
+    return f"""<h2>Images</h2>
+<form action="{url}/images" method="get">
+<p><label>Place <input name="POS" size="30" placeholder="129.04, 19.68 or 8 36 9.6 +19 40 48"
+required="required"/></label> <label>Size <input name="SIZE" size="6" value="0.1"/> degrees</label>
+<button>Find images</button>
+<a href="{url}/images">What there is</a></p>
+</form>
+<p>SIA 1.0: {services}<br/>SIA 2.0: <code>{url}/sia2/query</code>; in TAP: <code>ivoa.obscore</code></p>
+"""
 
 
 def _publication(publication: Publication, base: str, rows: int | None, mapped: bool) -> str:

@@ -51,6 +51,16 @@ def test_the_form_asks_tap(catalogue: Catalogue) -> None:
     }
 
 
+def test_images_have_a_form_where_there_are_any(catalogue: Catalogue) -> None:
+    page = html.fromstring(pages.front(BASE, "Sky", catalogue, {"twomass.atlas": 18, "twomass.stamps": None}))
+    form = page.forms[0]
+    assert (form.action, form.method, dict(form.fields)) == (f"{BASE}/images", "GET", {"POS": None, "SIZE": "0.1"})
+    said = [code.text for code in page.iter("code")]
+    assert f"{BASE}/sia1/atlas?" in said
+    assert f"{BASE}/sia1/stamps?" not in said
+    assert "/images" not in pages.front(BASE, "Sky", catalogue, {})
+
+
 def test_no_catalogue_at_all(catalogue: Catalogue) -> None:
     page = pages.front(BASE, "Sky", replace(catalogue, publications=()), {})
     assert "SELECT TOP 10 * FROM TAP_SCHEMA.tables" in page
