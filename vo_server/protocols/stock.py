@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from vo_server.adql import query as q
 from vo_server.adql.imagery import Row
 from vo_server.adql.wording import text
 from vo_server.catalogue.catalogue import Publication
+from vo_server.engines.engine import Facts
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.protocols.images import answered, looked_up
@@ -25,25 +28,46 @@ _MOST = 100
 
 def stocked(publication: Publication, site: Site, base: str) -> Stock:
     """What there is of a collection, on a server with this URL."""
-    row = Row(publication, "image")
+    facts = site.engine.facts(publication.table)
+    counted = _counted(site, publication.id, facts, site.engine.rows(publication.table))
+    place = ",".join(f"{degrees:.5f}" for degrees in counted.place)
+    return Stock(
+        publication.id,
+        publication.table.title or publication.table.name,
+        counted.images,
+        counted.size,
+        counted.nights,
+        Row(publication, "image").images.caution,
+        f"{base}/coverage/{publication.id}.svg" if facts is not None and facts.coverage is not None else None,
+        f"{base}/images?POS={place}&COLLECTION={publication.id}" if place else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What an inventory tells: images by band, bytes, first and last night, and where one of the images is."""
+
+    images: tuple[tuple[str, int], ...]
+    size: int
+    nights: tuple[date, date] | None
+    place: tuple[float, ...]
+
+
+@lru_cache(maxsize=64)
+def _counted(site: Site, id: str, facts: Facts | None, rows: int | None) -> _Counted:
+    """All rows are looked at, once for what is loaded: `facts` and `rows` change with it."""
+    row = Row(site.catalogue.publication(id), "image")
     band = row.field(row.images.band) if row.images.band else None
     outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(_values(row, band)))
     found = answered(site, q.Select(outputs, row.scan, group_by=() if band is None else (band,)), _MOST)
     order = [b.name for b in row.images.bands]
     found.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
     times = [time for *_, first, last in found for time in (first, last) if time is not None]
-    facts = site.engine.facts(publication.table)
-    covered = facts is not None and facts.coverage is not None
-    some = looked_up(site, row, row.position, None, most=1)
-    return Stock(
-        publication.id,
-        publication.table.title or publication.table.name,
+    return _Counted(
         tuple((str(band), count) for band, count, *_ in found),
         sum(int(size or 0) for _, _, size, *_ in found),
         (_night(min(times)), _night(max(times))) if times else None,
-        row.images.caution,
-        f"{base}/coverage/{publication.id}.svg" if covered else None,
-        f"{base}/images?POS={some[0][0]:.5f},{some[0][1]:.5f}&COLLECTION={publication.id}" if some else None,
+        next(iter(looked_up(site, row, row.position, None, most=1)), ()),
     )
 
 
