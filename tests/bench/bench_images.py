@@ -35,7 +35,7 @@ from vo_server.engines.store import Store
 from vo_server.load.inventory.headers import read_all
 from vo_server.load.inventory.listing import listing
 from vo_server.load.inventory.walk import Walk
-from vo_server.load.load import load, processors
+from vo_server.load.load import load
 from vo_server.load.sample.field import Coadd, coadd
 from vo_server.load.sample.header import Conditions, cards, native_path
 from vo_server.load.sample.survey import (
@@ -48,6 +48,7 @@ from vo_server.load.sample.survey import (
     TILES,
     survey,
 )
+from vo_server.processes import processors
 
 SEEN = Conditions(90.0, 0.6, 20.9, 1.05, 0.01, 1.1)
 LEVELS = np.linspace(88, 95, 9)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
@@ -16,6 +19,7 @@ from astropy.wcs import WCS
 from scipy.ndimage import maximum_filter
 
 from tests.atlas import atlas_header
+from tests.conftest import Listening
 from vo_server.__main__ import main
 from vo_server.app import catalogue_of
 from vo_server.commands import quicklook as command
@@ -130,6 +134,39 @@ def test_stamps_show_their_galaxies(demo: Path, ask: Asking) -> None:
         row, column = round(float(y)), round(float(x))
         middle = cube[:3, row - 2 : row + 3, column - 2 : column + 3].mean(axis=(1, 2))
         assert (middle > 3 * np.array([header[f"{band}SKYSIG"] for band in "JHK"])).all()
+
+
+def test_quicklook_images_are_served_as_plain_fits(demo: Path, ask: Asking, listening: Listening) -> None:
+    ((name, path, columns, rows),) = ask.rows("SELECT TOP 1 image, path, naxis1, naxis2 FROM quicklook ORDER BY image")
+    with image.opened(str(demo / "images" / "quicklook" / path)) as opened:
+        expected, values = restore(opened), opened.whole()[0]
+    with listening(Settings(data=demo)) as url, httpx.Client(base_url=url) as client:
+        answer = client.get(f"/images/quicklook/{name}")
+        assert answer.content == expected
+        assert answer.headers["content-type"] == "image/fits"
+        assert answer.headers["content-disposition"].endswith('.fits"')
+        with fits.open(io.BytesIO(answer.content)) as units:
+            assert (units[0].header["NAXIS1"], units[0].header["NAXIS2"]) == (columns, rows)
+            assert units[0].header["BITPIX"] == 16
+            step = units[0].header["BSCALE"]
+            assert np.abs(units[0].data - values).max() <= 0.5 * step + 1e-3
+        part = client.get(f"/images/quicklook/{name}", headers={"Range": "bytes=2880-5759"})
+        assert (part.status_code, part.content) == (206, expected[2880:5760])
+        assert part.headers["content-range"] == f"bytes 2880-5759/{len(expected)}"
+        same = client.get(f"/images/quicklook/{name}", headers={"If-None-Match": answer.headers["etag"]})
+        assert same.status_code == 304
+        head = client.head(f"/images/quicklook/{name}")
+        assert int(head.headers["content-length"]) == len(expected)
+        row, *_ = csv.DictReader(
+            client.get(
+                "/sia1/quicklook", params={"POS": "129.1,19.6", "MAXREC": 1, "RESPONSEFORMAT": "csv"}
+            ).text.split("\n")
+        )
+        assert int(row["filesize"]) == 2 * columns * rows
+        (stored,) = (demo / "images" / "quicklook").rglob(Path(path).name)
+        gone = stored.rename(stored.with_suffix(".away"))
+        assert client.get(f"/images/quicklook/{name}").status_code == 404
+        gone.rename(stored)
 
 
 # ------------------------------------------------------------ vo-server quicklook

@@ -199,8 +199,18 @@ class Row:
 
     @property
     def size(self) -> q.Value:
-        """The bytes of the file; NULL where they are not kept."""
-        return self.filled("file", "size") or q.Constant(None, Column("", types.BIGINT))
+        """The bytes of the file as it is served; NULL where they are not kept."""
+        kept = None if self.images.restored else self.filled("file", "size")
+        return kept or q.Constant(None, Column("", types.BIGINT))
+
+    @property
+    def estimate(self) -> q.Value:
+        """About how many bytes the file has: those of the pixels of one that is restored."""
+        sides = [self.filled("header", name) for name in ("NAXIS1", "NAXIS2")]
+        if not self.images.restored or None in sides:
+            return self.size
+        wide, high = (q.Cast(side, Column("", types.BIGINT)) for side in sides if side is not None)
+        return arithmetic("*", arithmetic("*", wide, high), q.Constant(2, Column("", types.BIGINT)))
 
     def worded(self, template: str) -> q.Value:
         """A text with columns in braces."""
@@ -255,7 +265,7 @@ class Row:
             "obs_publisher_did": did,
             "access_url": joined([text(links), quoted(self.name)]),
             "access_format": text(DATALINK),
-            "access_estsize": _kilobytes(self.filled("file", "size")),
+            "access_estsize": _kilobytes(self.estimate),
             "s_ra": ra,
             "s_dec": dec,
             "s_fov": self.filled("sky", "fov"),
@@ -299,10 +309,8 @@ def _region(polygon: q.Field) -> q.Value:
     return q.Apply(STC_S, (polygon,), STC_S.result((polygon,)))
 
 
-def _kilobytes(size: q.Field | None) -> q.Value | None:
+def _kilobytes(size: q.Value) -> q.Value:
     """Thousands of bytes; one begun is one."""
-    if size is None:
-        return None
     long = Column("", types.BIGINT)
     return arithmetic("/", arithmetic("+", size, q.Constant(999, long)), q.Constant(1000, long))
 

@@ -88,8 +88,8 @@ class Images:
     braces; `projection` is that of the coordinates (CTYPE), for SIA and for rows that come from a table instead of
     files; `datasets` are what other services call the collection (ds); `band`, `resolution` (arcsec) and
     `position_error` name columns. A collection without a column of the band has all its bands in each image. `caution`
-    is said wherever an image is offered. `reach` is how far (degrees) an image may reach from its centre, None where
-    the file does not say.
+    is said wherever an image is offered. `restored` images are kept in a compressed form (.fz) and served as plain FITS
+    of 16 bits. `reach` is how far (degrees) an image may reach from its centre, None where the file does not say.
     """
 
     collection: str
@@ -102,6 +102,7 @@ class Images:
     media_type: str = "image/fits"
     subtype: str | None = None
     caution: str | None = None
+    restored: bool = False
     projection: str | None = None
     observable: str | None = None
     observation: str | None = None

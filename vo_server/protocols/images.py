@@ -24,7 +24,7 @@ from vo_server.errors import NotFoundFault, UsageFault
 from vo_server.protocols import wants
 from vo_server.protocols.refuse import plainly
 from vo_server.protocols.service import Resource, Service, Site
-from vo_server.protocols.stored import GZIP, Stored
+from vo_server.protocols.stored import GZIP, PACKED, Stored
 
 MOST = 10_000
 """Rows of the inventory that are looked up at once."""
@@ -59,7 +59,10 @@ async def image(request: Request, site: Site) -> Response:
             "Content-Disposition": f'attachment; filename="{_file_name(file)}"',
             "Cache-Control": "public, max-age=3600",
         }
-        return Stored(site.roots[publication.id], file).answer(request, headers)
+        stored = Stored(site.roots[publication.id], file)
+        if row.images.restored and file.endswith(PACKED):
+            return stored.restored(request, headers)
+        return stored.answer(request, headers)
 
     return await anyio.to_thread.run_sync(found)
 
@@ -93,7 +96,7 @@ def owner(id: str, known: Sequence[Publication], host: Host) -> tuple[Publicatio
 
 def _file_name(path: str) -> str:
     """What a browser saves it as: it is unpacked by then."""
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", path.rpartition("/")[2].removesuffix(GZIP))
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", path.rpartition("/")[2].removesuffix(GZIP).removesuffix(PACKED))
 
 
 def looked_up(

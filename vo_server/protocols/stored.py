@@ -15,14 +15,16 @@ from fsspec.implementations.local import LocalFileSystem
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from vo_server.errors import NotFoundFault
+from vo_server.errors import ImageFault, NotFoundFault
+from vo_server.images import files, image
+from vo_server.images.quicklook import restore
 from vo_server.load.inventory.listing import opened
 from vo_server.protocols.files import heed_only_ranges, known
 
 PIECE = 256 * 1024
 """Bytes that are read of a remote file at a time."""
 
-GZIP = ".gz"
+GZIP, PACKED = ".gz", ".fz"
 
 
 def on_disk(request: Request, path: Path, headers: Mapping[str, str]) -> Response:
@@ -51,6 +53,30 @@ class Stored:
             return self._packed(request, headers) if self.path.endswith(GZIP) else self._plain(request, headers)
         except (FileNotFoundError, IsADirectoryError):
             raise NotFoundFault("the file of this image is not where the inventory says that it is") from None
+
+    def restored(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """A Quicklook image as plain FITS, under such headers.
+
+        Raises NotFoundFault where it is not there, or does not lie below the root, ImageFault where it is damaged.
+        """
+        try:
+            where = files.below(self.root, self.path)
+            etag = files.facts(where).etag
+        except ImageFault as fault:
+            raise NotFoundFault(fault.message) from None
+        more = {**headers, "ETag": f'"{etag}-restored"', "Accept-Ranges": "bytes"}
+        if not _changed(request, more["ETag"]):
+            return Response(status_code=304, headers={"ETag": more["ETag"]})
+        with image.opened(where) as opened:
+            data = restore(opened)
+        part = _part(request, len(data), more["ETag"])
+        if part is None:
+            return Response(status_code=416, headers={"Content-Range": f"bytes */{len(data)}"})
+        first, last = part
+        whole = (first, last) == (0, len(data) - 1)
+        if not whole:
+            more["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+        return Response(data[first : last + 1], status_code=200 if whole else 206, headers=more)
 
     def _packed(self, request: Request, headers: Mapping[str, str]) -> Response:
         if accepts_gzip(request):

@@ -71,7 +71,7 @@ def _values(row: Row, host: Host) -> dict[str, q.Value | None]:
         "bhi": row.of_band(lambda b: b.high, max),
         "blo": row.of_band(lambda b: b.low, min),
         "pixflags": text("CV" if images.caution else "CZ"),
-        "filesize": row.size,
+        "filesize": row.estimate,
     }
 
 
