@@ -159,7 +159,7 @@ def test_quicklook_images_are_served_as_plain_fits(demo: Path, ask: Asking, list
         assert int(head.headers["content-length"]) == len(expected)
         row, *_ = csv.DictReader(
             client.get(
-                "/sia1/quicklook", params={"POS": "129.1,19.6", "MAXREC": 1, "RESPONSEFORMAT": "csv"}
+                "/sia1/quicklook", params={"POS": "129.1,19.6", "SIZE": "0", "VERB": 3, "RESPONSEFORMAT": "csv"}
             ).text.split("\n")
         )
         assert int(row["filesize"]) == 2 * columns * rows
