@@ -1,15 +1,18 @@
 """How fast headers come in, and how fast an inventory of the whole survey answers.
 
     python tests/bench/bench_images.py [--files 4000] [--rows 4121439] [--folder DIR] [--queries 200]
+    python tests/bench/bench_images.py --files 500 --rows 100000 --queries 50     a quick look
 
 Files are made with the headers of synthetic Atlas images, gzipped as the release's are. The inventory has the survey's
-own geometry: 59,731 scans of 23 images in three bands. Both are kept in the folder for the next time.
+own geometry: 59,731 scans of 23 images in three bands. Both are kept in the folder for the next time. It is asked in
+the process and, as clients do, through HTTP by SIA 1 and SIA 2; CPU is that of the processes that work.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import os
 import shutil
 import statistics
 import tempfile
@@ -20,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from bench_http import Client, Process, serving
 
 from vo_server.adql.parse import parse
 from vo_server.adql.plan import plan
@@ -61,7 +65,9 @@ def main() -> None:
     catalogue = load_catalogue([builtin_schemas() / "catalogues"])
     walk_headers(catalogue, made_files(folder / f"files-{options.files}", options.files), folder)
     if options.rows:
-        ask(catalogue, made_inventory(catalogue, folder, options.rows), options.queries)
+        store = made_inventory(catalogue, folder, options.rows)
+        ask(catalogue, store, options.queries)
+        ask_by_http(store, options.queries)
 
 
 def arguments() -> argparse.Namespace:
@@ -104,11 +110,16 @@ def walk_headers(catalogue: Catalogue, home: Path, folder: Path) -> None:
     for processes in sorted({1, processors()}):
         data = folder / "data-files"
         shutil.rmtree(data, ignore_errors=True)
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), processor_time()
         loaded = load(atlas, Walk(str(home), [str(home)], processes=processes), Store(data))
-        wall = time.perf_counter() - begun
+        wall, cpu = time.perf_counter() - begun, processor_time() - cpu
         named = f"load, {processes} process{'es' if processes > 1 else ''}"
-        print(f"{named:22} {loaded.rows / wall:8,.0f}/s   from the listing to rows that serve")
+        print(f"{named:22} {loaded.rows / wall:8,.0f}/s   {cpu:5.1f} s of CPU in {wall:5.1f} s, to rows that serve")
+
+
+def processor_time() -> float:
+    """Seconds of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def made_inventory(catalogue: Catalogue, folder: Path, rows: int) -> Store:
@@ -119,9 +130,10 @@ def made_inventory(catalogue: Catalogue, folder: Path, rows: int) -> Store:
             tiles = -(-rows // 69)
             for first in range(0, tiles, 2000):
                 writer.write_table(inventory(first, min(first + 2000, tiles)))
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), processor_time()
         loaded = load(catalogue.publication("atlas"), [file], store)
-        print(f"inventory loaded       {loaded.rows / (time.perf_counter() - begun):8,.0f} rows/s")
+        wall, cpu = time.perf_counter() - begun, processor_time() - cpu
+        print(f"inventory loaded       {loaded.rows / wall:8,.0f} rows/s, {loaded.rows / cpu:,.0f} for a second of CPU")
     path = store.current("atlas")
     assert path is not None
     print(f"                       {path.stat().st_size / rows:8,.0f} bytes a row")
@@ -182,9 +194,7 @@ def ask(catalogue: Catalogue, store: Store, count: int) -> None:
     whole = with_tap_schema(catalogue)
     static = {f"tap_schema.{name}": rows for name, rows in describe(whole).items()}
     engine = DuckDBEngine(store, whole, static=static, limits=Limits("2GB", threads=1))
-    rng = np.random.default_rng(1)
-    places = zip(rng.uniform(0, 360, count), np.degrees(np.arcsin(rng.uniform(-1, 1, count))), strict=True)
-    asked = [(float(ra), float(dec)) for ra, dec in places]
+    asked = places(count)
     for name, condition in QUERIES.items():
         times, rows = [], 0
         for n, (ra, dec) in enumerate([*asked[:5], *asked]):
@@ -194,10 +204,44 @@ def ask(catalogue: Catalogue, store: Store, count: int) -> None:
             )
             if n >= 5:
                 times.append(1e3 * (time.perf_counter() - begun))
-        times.sort()
-        middle, late = statistics.median(times), times[int(0.95 * count)]
-        print(f"{name:28} median {middle:7.1f} ms, p95 {late:7.1f} ms, {rows / (count + 5):6.1f} rows")
+        say(name, times, rows / (count + 5))
     engine.close()
+
+
+def places(count: int) -> list[tuple[float, float]]:
+    """Some of the whole sky, degrees."""
+    rng = np.random.default_rng(1)
+    ra, dec = rng.uniform(0, 360, count), np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
+    return [(float(a), float(d)) for a, d in zip(ra, dec, strict=True)]
+
+
+def say(name: str, times: list[float], rows: float, more: str = "") -> None:
+    times.sort()
+    middle, late = statistics.median(times), times[int(0.95 * len(times))]
+    print(f"{name:28} median {middle:7.1f} ms, p95 {late:7.1f} ms, {rows:6.1f} rows{more}")
+
+
+REQUESTS = {
+    "SIA 1, images of a place": "/sia1/atlas?POS={ra},{dec}&SIZE=0",
+    "SIA 1, 1 deg": "/sia1/atlas?POS={ra},{dec}&SIZE=1",
+    "SIA 1, 1 deg, one band": "/sia1/atlas?POS={ra},{dec}&SIZE=1&band=K",
+    "SIA 2, images of a place": "/sia2/query?POS=CIRCLE+{ra}+{dec}+0.0003",
+    "SIA 2, 1 deg": "/sia2/query?POS=CIRCLE+{ra}+{dec}+0.5",
+    "SIA 2, 1 deg, one band": "/sia2/query?POS=CIRCLE+{ra}+{dec}+0.5&BAND=2.15e-6",
+}
+
+
+def ask_by_http(store: Store, count: int) -> None:
+    with serving(store.data, 1, 0) as (url, pid):
+        client, server = Client(url), Process(pid)
+        for name, path in REQUESTS.items():
+            for ra, dec in places(5):
+                client.get(path.format(ra=ra, dec=dec))
+            before = server.cpu()
+            answers = [client.get(path.format(ra=ra, dec=dec)) for ra, dec in places(count)]
+            cpu = 1e3 * (server.cpu() - before) / count
+            rows = sum(a.content.count(b"<TR>") for a in answers) / count
+            say(name, [1e3 * a.last for a in answers], rows, f", CPU {cpu:6.1f} ms")
 
 
 def _answer(engine: Engine, catalogue: Catalogue, text: str) -> int:

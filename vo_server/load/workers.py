@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context
+from types import ModuleType
 from typing import TypeVar
 
 from vo_server.errors import LoadFault
@@ -34,14 +37,31 @@ def in_order(work: Callable[[_Task], _Done], tasks: Iterable[_Task], count: int)
     at_work: deque[Future[_Done]] = deque()
     # Forking would copy the locks of this process's threads. Ctrl-C is for this process, which then ends the others.
     pool = ProcessPoolExecutor(count, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+
+    def begin(tasks: Iterable[_Task]) -> None:
+        for task in tasks:
+            with _no_main():
+                at_work.append(pool.submit(work, task))
+
     try:
-        at_work.extend(pool.submit(work, task) for task in islice(waiting, 2 * count))
+        begin(islice(waiting, 2 * count))
         yield work(first)
         while at_work:
             done = at_work.popleft()
-            at_work.extend(pool.submit(work, task) for task in islice(waiting, 1))
+            begin(islice(waiting, 1))
             yield done.result()
     except BrokenProcessPool:
         raise LoadFault("a process was killed", hint="the same command goes on where this one stopped") from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """A process that begins here does not import the main module, which is the command line with all of the server: it
+    would take three times as long."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
