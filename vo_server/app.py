@@ -26,11 +26,13 @@ from vo_server.adql.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.obscore import collections, with_obscore
+from vo_server.catalogue.similar import similar
 from vo_server.catalogue.stamps import Stamps
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
 from vo_server.engines import Opening, kind_of, open_engine
 from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
+from vo_server.engines.store import published_in
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
 from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files
@@ -39,6 +41,9 @@ from vo_server.jobs.sweep import Room
 from vo_server.jobs.task import Work
 from vo_server.jobs.watch import Watch
 from vo_server.jobs.worker import Worker
+from vo_server.model.column import Table
+from vo_server.model.statistics import Statistic
+from vo_server.model.statistics import shown as statistics_of
 from vo_server.protocols import (
     cone,
     coverage,
@@ -65,7 +70,7 @@ from vo_server.protocols.refuse import as_text, plainly
 from vo_server.protocols.service import Refusal, Resource, Service, Site
 from vo_server.protocols.urls import asked_url, base_url
 from vo_server.settings import Settings, image_root
-from vo_server.web import pages
+from vo_server.web import pages, tables
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +83,11 @@ THREADS = 64
 
 
 def catalogue_of(settings: Settings) -> Catalogue:
-    """What is published: the built-in catalogue files and those of the operator's folders."""
+    """What is published: the built-in catalogue files, those of the operator's folders, and those beside the data."""
     further = [Path(folder) for folder in settings.schemas.split(":") if folder]
-    return with_obscore(load_catalogue([builtin_schemas() / "catalogues", *further]))
+    own = published_in(settings.data)
+    beside = [own] if own.is_dir() and own.resolve() not in {folder.resolve() for folder in further} else []
+    return with_obscore(load_catalogue([builtin_schemas() / "catalogues", *further, *beside]))
 
 
 def engine_of(settings: Settings, catalogue: Catalogue) -> Engine:
@@ -159,6 +166,7 @@ def create_app(settings: Settings) -> Starlette:
             *_routes(services, site),
             Route("/", _page(site)),
             Route("/tap", _page(site)),
+            Route("/table/{name}", _table(site)),
             Route("/metrics", partial(metrics.metrics, site=site, readers=settings.metrics)),
         ],
         middleware=[
@@ -298,6 +306,34 @@ def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
         return HTMLResponse(pages.front(base, site.title, site.catalogue, rows, shown, mapped))
 
     return page
+
+
+def _table(site: Site) -> Callable[[Request], Awaitable[Response]]:
+    async def page(request: Request) -> Response:
+        account(request).service = "page"
+        name = request.path_params["name"]
+        published = [t for p in site.catalogue.publications for t in p.tables]
+        table = next((t for t in published if t.qualified.lower() == name.lower()), None)
+        if table is None:
+            return as_text(
+                request, NotFoundFault(f"there is no table {name} here", hint=similar(name, _names(published)))
+            )
+        base = base_url(request, site.public_url)
+        made = await anyio.to_thread.run_sync(
+            lambda: tables.page(base, table, site.engine.rows(table), _statistics(site, table))
+        )
+        return HTMLResponse(made)
+
+    return page
+
+
+def _statistics(site: Site, table: Table) -> dict[str, Statistic]:
+    facts = site.engine.facts(table)
+    return {} if facts is None else statistics_of(table, facts.statistics)
+
+
+def _names(published: list[Table]) -> list[str]:
+    return [table.qualified for table in published]
 
 
 def _no_such_page(site: Site) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -104,12 +104,14 @@ class Files:
 
     `columns` are (name in the files, name of the published column).
     `also` are further names under which other sources of the same rows carry a column.
+    `number` is a column that the files do not have: the rows are counted in it, from 1, as they are loaded.
     """
 
     columns: tuple[tuple[str, str], ...]
     delimiter: str = "|"
     null: str = "\\N"
     also: dict[str, str] = field(default_factory=dict)
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

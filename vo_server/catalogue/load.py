@@ -31,6 +31,7 @@ from vo_server.model.column import Column, Key, Position, Table
 from vo_server.model.types import CHAR, MOC, TYPES, Type, named, of_xtype
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_SHAPE = re.compile(r"([1-9][0-9]*x)*([1-9][0-9]*|\*)")
 _TYPE = re.compile(r"([A-Za-z][A-Za-z ]*[A-Za-z])\s*(?:\(\s*([1-9][0-9]*|\*)\s*\))?")
 
 
@@ -159,6 +160,9 @@ def _columns(section: Section, *, std: bool) -> tuple[tuple[Column, ...], dict[s
 def _column(name: str, section: Section, *, std: bool) -> Column:
     kind, length = _type(section)
     xtype = section.take("xtype", str, None)
+    shape = section.take("arraysize", str, None)
+    if shape is not None and not (kind.family == "array" and _SHAPE.fullmatch(shape)):
+        raise section.fault(f"'arraysize' is that of an array, such as 3, 2x3 or *, and is {shape!r} of a {kind}")
     column = Column(
         name,
         of_xtype(kind, xtype),
@@ -171,6 +175,7 @@ def _column(name: str, section: Section, *, std: bool) -> Column:
         indexed=section.take("indexed", bool, False),
         principal=section.take("principal", bool, False),
         std=section.take("std", bool, std),
+        shape=shape,
         label=xtype,
     )
     section.done()
@@ -241,13 +246,18 @@ def _files_of(section: Section, table: Table, also: dict[str, str]) -> Files:
     order = section.take("columns", tuple[str, ...], tuple(published.get(c.name, c.name) for c in table.columns))
     columns = tuple((name, rename.get(name, name)) for name in order)
     delimiter, null = section.take("delimiter", RAW, "|"), section.take("null", RAW, r"\N")
+    number = section.take("number", str, None)
     section.done()
     _known(section, table, "rename", rename.values())
     _known(section, table, "columns", [name for _, name in columns])
     _distinct("column of the files", [(section, name) for name, _ in columns])
     if len(delimiter) != 1:
         raise section.fault(f"'delimiter' must be one character, and is {delimiter!r}")
-    return Files(columns, delimiter, null, also)
+    if number is not None:
+        _known(section, table, "number", [number])
+        if table.column(number).type.family != "integer":
+            raise section.fault(f"'number': {number!r} must be a whole number")
+    return Files(columns, delimiter, null, also, number)
 
 
 def _cone(section: Section, table: Table) -> Cone:

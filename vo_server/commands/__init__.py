@@ -8,6 +8,7 @@ from vo_server.commands.check import CHECK
 from vo_server.commands.command import Command
 from vo_server.commands.demo import DEMO
 from vo_server.commands.load import LOAD
+from vo_server.commands.publish import PUBLISH
 from vo_server.commands.quicklook import QUICKLOOK
 from vo_server.commands.serve import SERVE
 from vo_server.commands.stamps import STAMPS
@@ -15,4 +16,4 @@ from vo_server.commands.worker import WORKER
 
 __all__ = ["COMMANDS", "Command"]
 
-COMMANDS: tuple[Command, ...] = (DEMO, LOAD, QUICKLOOK, STAMPS, SERVE, WORKER, CHECK, EXPLAIN, CHECK_QUERIES)
+COMMANDS: tuple[Command, ...] = (DEMO, PUBLISH, LOAD, QUICKLOOK, STAMPS, SERVE, WORKER, CHECK, EXPLAIN, CHECK_QUERIES)

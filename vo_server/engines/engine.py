@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from vo_server.adql.translate import Statement
 from vo_server.model.column import Table
+from vo_server.model.statistics import Statistic, from_json
 
 
 class Run(Protocol):
@@ -70,12 +71,14 @@ class Explained:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of loaded rows: since when they are there, where on the sky they lie as a MOC in ASCII, when they
-    were observed (spans of MJD) and in which bands. What a load did not look at is not known."""
+    were observed (spans of MJD) and in which bands, and of their values column by column, under the names of the table
+    and not of a view. What a load did not look at is not known."""
 
     loaded_at: datetime | None = None
     coverage: str | None = None
     times: tuple[tuple[float, float], ...] = ()
     bands: tuple[str, ...] = ()
+    statistics: Mapping[str, Statistic] = field(default_factory=dict)
 
 
 def facts_of(row: Mapping[str, Any]) -> Facts:
@@ -86,6 +89,7 @@ def facts_of(row: Mapping[str, Any]) -> Facts:
         row.get("coverage") or None,
         tuple((low, high) for low, high in extent.get("times", ())),
         tuple(extent.get("bands", ())),
+        from_json(row.get("statistics")),
     )
 
 

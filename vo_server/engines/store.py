@@ -1,5 +1,6 @@
 """Where the embedded engine keeps its files, and how a load takes the place of the one before.
 
+    DATA/catalogues/*.toml                    catalogue files that `vo-server publish` has written
     DATA/catalogues/changed                   made anew whenever another file begins to serve
     DATA/catalogues/<id>/current              the name of the file that serves
     DATA/catalogues/<id>/<generation>.duckdb  table `rows`: the published columns and the hidden index, sorted by it,
@@ -26,6 +27,11 @@ from vo_server.errors import LoadFault
 ROWS, META = "rows", "meta"
 
 
+def published_in(data: Path) -> Path:
+    """The folder of a data directory with those of the catalogues and with the catalogue files that lie beside them."""
+    return data / "catalogues"
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """The generations of every catalogue under one data directory."""
@@ -34,7 +40,7 @@ class Store:
 
     def folder(self, id: str) -> Path:
         """The folder of a catalogue."""
-        return self.data / "catalogues" / id
+        return published_in(self.data) / id
 
     def current(self, id: str) -> Path | None:
         """The file that serves a catalogue; None where nothing has been loaded."""
@@ -47,7 +53,7 @@ class Store:
     @property
     def mark(self) -> Path:
         """The file by which `changed` knows."""
-        return self.data / "catalogues" / "changed"
+        return published_in(self.data) / "changed"
 
     def changed(self) -> tuple[int, int]:
         """Other than before if anything has been loaded since: so that one look tells of all catalogues."""

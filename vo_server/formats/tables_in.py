@@ -184,11 +184,17 @@ def fits(data: memoryview) -> Columns:
         table = next((hdu for hdu in file if isinstance(hdu, astropy_fits.BinTableHDU)), None)
         if table is None:
             raise UsageFault("the FITS file has no binary table")
-        made = [_fits_column(table, n) for n in range(len(table.columns))]
+        for n in range(len(table.columns)):
+            check_heap(table, n)
+        made = [fits_column(table, n, table.data) for n in range(len(table.columns))]
     return tuple(c for c, _ in made), [pa.chunked_array([a], a.type) for _, a in made]
 
 
-def _fits_column(table: Any, n: int) -> tuple[Column, pa.Array]:
+def fits_column(table: Any, n: int, rows: Any, timed: bool = True) -> tuple[Column, pa.Array]:
+    """A column of a binary table, and its values in some of the rows; `timed` makes times of texts that all are some.
+
+    Raises UsageFault for a column that is not taken.
+    """
     header, name = table.header, table.columns[n].name
     said = {key: header.get(f"{word}{n + 1}") for key, word in _SAID.items()}
     found = _FORM.match(header[f"TFORM{n + 1}"])
@@ -197,14 +203,14 @@ def _fits_column(table: Any, n: int) -> tuple[Column, pa.Array]:
     if found[2] in "CM" or found[3] in ("C", "M"):
         raise UsageFault(f"the column {name} holds complex numbers, which are not taken here", hint=COMPLEX)
     count = int(found[1] or 1)
-    if found[2] in "PQ":
-        _check_heap(table, n)
-    values = table.data.field(n)
+    values = rows.field(n)
     if found[2] == "A" or found[3] == "A":
-        return _fits_texts(name, values, count, said)
+        return _fits_texts(name, values, count, said, timed)
     if found[2] in "PQ":
         return _fits_lists(name, values, found[3] or "", said)
     kind = _OF[found[2]]
+    if kind is types.BOOLEAN:  # astropy makes truths of the letters of a part of the rows, and a missing one is false
+        values = rows.view(np.ndarray)[rows.dtype.names[n]].reshape(values.shape)
     if values.ndim == 1:
         return _fits_scalars(name, values, kind, said, header.get(f"TNULL{n + 1}"))
     shape = "x".join(str(side) for side in values.shape[:0:-1])
@@ -213,8 +219,13 @@ def _fits_column(table: Any, n: int) -> tuple[Column, pa.Array]:
     )
 
 
-def _check_heap(table: Any, n: int) -> None:
-    """Do the rows speak of more values than the heap can hold? They may all point to the same ones."""
+def check_heap(table: Any, n: int) -> None:
+    """Do the rows speak of more values than the heap can hold? They may all point to the same ones.
+
+    Raises UsageFault where they do.
+    """
+    if not re.match(r"\s*\d*[PQ]", table.header[f"TFORM{n + 1}"]):
+        return
     rows = table.data.view(np.ndarray)
     counts = rows[rows.dtype.names[n]].reshape(-1, 2)[:, 0].astype(np.int64)
     if (counts < 0).any() or counts.sum() > table.header.get("PCOUNT", 0):
@@ -224,10 +235,10 @@ def _check_heap(table: Any, n: int) -> None:
 _SAID = {"unit": "TUNIT", "ucd": "TUCD", "utype": "TUTYP", "label": "TXTYP", "description": "TCOMM"}
 
 
-def _fits_texts(name: str, values: Any, count: int, said: dict[str, Any]) -> tuple[Column, pa.Array]:
+def _fits_texts(name: str, values: Any, count: int, said: dict[str, Any], timed: bool) -> tuple[Column, pa.Array]:
     texts = pa.array([str(v if isinstance(v, str) else "".join(v)).rstrip() or None for v in values], pa.string())
     field = Field(name, "char", "*", said.get("label"))
-    if field.is_time:
+    if field.is_time and timed:
         return timely(Column(name, types.VARCHAR, **said), texts)
     return field.column.but(**said, length=count if count > 1 else None), texts
 
@@ -253,5 +264,5 @@ def _fits_lists(name: str, values: Any, letter: str, said: dict[str, Any]) -> tu
     if (shape := SHAPES.get((kind.votable, said.get("label")))) is not None:
         said, kind = said | {"label": None, "shape": None}, shape
     if of is types.BOOLEAN:
-        return Column(name, kind, **said), pa.array([[c in (b"T", 84) for c in v] for v in values], kind.arrow)
+        return Column(name, kind, **said), pa.array([[c in (b"T", 84, True) for c in v] for v in values], kind.arrow)
     return Column(name, kind, **said), pa.array([np.asarray(v).tolist() for v in values], kind.arrow)

@@ -34,7 +34,7 @@ def parsed(texts: pa.Array, field: Field) -> tuple[Column, pa.Array]:
     texts = pc.utf8_trim_whitespace(texts)
     if field.sides:
         return column, _lists(texts, field, column)
-    missing = pc.is_in(texts, pa.array(["", *([field.null.strip()] if field.null else [])]))
+    missing = pc.is_in(texts, pa.array(["", "null", *([field.null.strip()] if field.null else [])]))  # IRSA wrote null
     texts = pc.if_else(missing, pa.scalar(None, pa.string()), texts)
     return column, scalars(texts, column.type.arrow, field.name)
 

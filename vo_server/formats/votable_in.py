@@ -30,9 +30,12 @@ Columns = tuple[tuple[Column, ...], list[pa.ChunkedArray]]
 
 @dataclass(slots=True)
 class Seen:
-    """What of the first table is there; `fits` is a file that its FITS element holds."""
+    """What of a table is there: its fields and rows, its descriptions by element, the INFOs before it by name."""
 
     fields: list[Field] = field(default_factory=list)
+    name: str | None = None
+    descriptions: dict[str, str] = field(default_factory=dict)
+    infos: dict[str, str] = field(default_factory=dict)
     cells: list[list[str]] = field(default_factory=list)
     serialisation: str | None = None
     stream: list[str] = field(default_factory=list)
@@ -45,8 +48,16 @@ def read_votable(data: memoryview) -> tuple[Columns | None, bytes]:
 
     Raises UsageFault for what is no VOTable, and for one that this reader does not take.
     """
+    return read_told(data)[:2]
+
+
+def read_told(data: memoryview, *, filled: bool = False) -> tuple[Columns | None, bytes, Seen]:
+    """The same, and what the document says of the table; with `filled` it is the first table that has rows, if one has.
+
+    Raises UsageFault.
+    """
     with_rows = _past(data)
-    reader = _Reader()
+    reader = _Reader(filled)
     if with_rows is None:
         reader.feed(data)
     else:
@@ -55,13 +66,16 @@ def read_votable(data: memoryview) -> tuple[Columns | None, bytes]:
         if reader.path[-1:] == ["TABLEDATA"] and not reader.seen.done and not reader.seen.cells:
             try:
                 made = _quickly(data[start:end], reader.seen.fields)
-                reader.feed(data[end:])
-                return made, b""
+                if not filled or len(made[1][0]):
+                    seen, reader.seen = reader.seen, Seen(done=True)
+                    reader.feed(data[end:])
+                    return made, b"", seen
             except rows.Unusual:
                 pass
-        reader = _Reader()
+        reader = _Reader(filled)
         reader.feed(data)
-    return _made(reader.seen)
+    seen = reader.seen if reader.seen.fields or reader.empty is None else reader.empty
+    return *_made(seen), seen
 
 
 def _past(data: memoryview) -> tuple[int, int] | None:
@@ -118,10 +132,15 @@ def _decoded(seen: Seen) -> bytes:
 
 
 class _Reader:
-    """Follows the elements of a document; what is not about the first table's rows and columns it passes by."""
+    """Follows the elements of a document; what is not about the first table's rows and columns it passes by.
 
-    def __init__(self) -> None:
+    With `filled` a table without rows is passed by too, and the first such is `empty`.
+    """
+
+    def __init__(self, filled: bool = False) -> None:
         self.seen = Seen()
+        self.empty: Seen | None = None
+        self._filled = filled
         self.path: list[str] = []
         self._text: list[str] | None = None
         self._row: list[str] = []
@@ -170,8 +189,12 @@ class _Reader:
                 self.seen.fields.append(_field(attributes, len(self.seen.fields) + 1))
             case "VALUES" if self.path[-2:-1] == ["FIELD"] and "null" in attributes:
                 self.seen.fields[-1] = replace(self.seen.fields[-1], null=attributes["null"])
-            case "DESCRIPTION" if self.path[-2:-1] == ["FIELD"]:
+            case "DESCRIPTION" if self.path[-2] in _DESCRIBED:
                 self._text = []
+            case "TABLE":
+                self.seen.name = attributes.get("name") or attributes.get("ID")
+            case "INFO" if "name" in attributes:
+                self.seen.infos.setdefault(attributes["name"], attributes.get("value", ""))
             case "TABLEDATA" | "BINARY" | "BINARY2" | "FITS":
                 self.seen.serialisation = name
             case "STREAM":
@@ -196,22 +219,38 @@ class _Reader:
                 self._text = None
             case "TR":
                 self._take_row()
-            case "DESCRIPTION" if self.path[-1:] == ["FIELD"]:
-                said = " ".join("".join(self._text or ()).split())
-                self.seen.fields[-1] = replace(self.seen.fields[-1], description=said or None)
+            case "DESCRIPTION" if self.path[-1:] and self.path[-1] in _DESCRIBED:
+                self._describe(self.path[-1], " ".join("".join(self._text or ()).split()))
                 self._text = None
             case "STREAM":
                 self._text = None
             case "TABLE":
-                self.seen.done = True
+                self._end_table()
             case _:
                 pass
+
+    def _describe(self, element: str, said: str) -> None:
+        if element == "FIELD":
+            self.seen.fields[-1] = replace(self.seen.fields[-1], description=said or None)
+        elif said:
+            self.seen.descriptions[element] = said
+
+    def _end_table(self) -> None:
+        self.seen.done = not self._filled or bool(self.seen.cells or any(s.strip() for s in self.seen.stream))
+        if not self.seen.done:
+            before = self.seen
+            self.empty = self.empty or before
+            self.seen = Seen(descriptions=dict(before.descriptions), infos=dict(before.infos))
 
     def _take_row(self) -> None:
         if len(self._row) != len(self.seen.fields):
             row, declared = len(self.seen.cells) + 1, len(self.seen.fields)
             raise UsageFault(f"row {row} of the table has {len(self._row)} cells, where {declared} FIELDs are declared")
         self.seen.cells.append(self._row)
+
+
+_DESCRIBED = ("FIELD", "TABLE", "RESOURCE", "VOTABLE")
+"""Elements whose DESCRIPTION is of use."""
 
 
 def _field(said: dict[str, str], number: int) -> Field:

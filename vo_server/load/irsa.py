@@ -32,6 +32,7 @@ class Layout:
     """How the lines of a file are made: for each field the published column that it fills, or None.
 
     `restored` asks for the leading zeros that other programs take off flags: digits in a CHAR(n) are filled up to n.
+    `blank` says that an empty text in quotes is a missing value, too.
     """
 
     columns: tuple[Column, ...]
@@ -40,6 +41,7 @@ class Layout:
     nulls: tuple[str, ...]
     quoted: bool = False
     restored: bool = False
+    blank: bool = False
 
     @property
     def carried(self) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ class Layout:
             include_missing_columns=True,
             null_values=list(self.nulls),
             strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
+            quoted_strings_can_be_null=self.blank,
         )
 
     def _dressed(self, table: pa.Table) -> pa.Table:
@@ -81,7 +83,8 @@ class Layout:
 
     def _dress(self, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
         if _is_list(column):
-            return pc.ascii_split_whitespace(pc.ascii_trim_whitespace(values)).cast(column.type.arrow)
+            plain = pc.ascii_trim_whitespace(pc.replace_substring_regex(values, r"[\[\],\s]+", " "))
+            return pc.ascii_split_whitespace(plain).cast(column.type.arrow)
         return self._text(column, values) if column.type.family == "text" else values
 
     def _text(self, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -90,7 +93,7 @@ class Layout:
 
 
 def _is_list(column: Column) -> bool:
-    """Are its values numbers with blanks between them, as those of a geometry are?"""
+    """Are its values numbers with blanks or commas between them, as those of a geometry are?"""
     return bool(pa.types.is_list(column.type.arrow))
 
 

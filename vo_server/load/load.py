@@ -40,7 +40,9 @@ from vo_server.load.rules import Rule, rules
 from vo_server.load.runs import Run, Spool, ahead, merged, regrouped
 from vo_server.load.sink import Earlier, Sink, Target
 from vo_server.load.source import Source
+from vo_server.load.statistics import Tallies
 from vo_server.model.column import Position
+from vo_server.model.statistics import to_json
 from vo_server.processes import processors
 from vo_server.sky import cover
 
@@ -105,6 +107,7 @@ def load(
             publication, generation, target, rejects, memory_limit, threads or processors(), progress or _nobody
         )
         with _told(store.data), target.earlier(work.schema, work.key) if append else nullcontext() as earlier:
+            work.before = earlier.rows if earlier else 0
             runs = work.read(source)
             total = work.write(runs, earlier, source.names)
         target.publish()
@@ -136,13 +139,16 @@ class _Work:
     memory: int
     threads: int
     watch: Watch
+    before: int = 0
     rows: int = 0
     bytes: int = 0
     warnings: list[str] = field(default_factory=list)
     extent: Extent = field(init=False)
+    tallies: Tallies = field(init=False)
 
     def __post_init__(self) -> None:
         self.extent = Extent(self.publication, self.threads)
+        self.tallies = Tallies(self.publication.table.columns)
 
     @property
     def key(self) -> str | None:
@@ -190,11 +196,21 @@ class _Work:
     def _take(self, file: str, done: Future[Checked], spool: Spool, source: Source) -> None:
         found = done.result()
         self.rejects.take(found.bad)
-        spool.add(found.table)
+        spool.add(self._numbered(found.table))
         self.rows += found.table.num_rows
         self.bytes += found.table.nbytes
         gauge = source.gauge
         self.watch(Progress("reading", self.rows, None, gauge.read, gauge.total, file))
+
+    def _numbered(self, table: pa.Table) -> pa.Table:
+        """The rows with their numbers, where the files have none and the catalogue asks for them."""
+        number = self.publication.files.number
+        if number is None:
+            return table
+        first = self.before + self.rows + 1
+        kind = self.publication.table.column(number).type.arrow
+        numbers = pa.array(range(first, first + table.num_rows), kind)
+        return table.set_column(table.column_names.index(number), number, numbers)
 
     def write(self, runs: Sequence[Run], earlier: Earlier | None, names: Sequence[str]) -> int:
         """The new generation's database; how many rows it has."""
@@ -218,9 +234,10 @@ class _Work:
         return merged([*before, *runs], self.key, rows)
 
     def _seen(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables, looked at for what their rows cover."""
+        """The same tables, looked at for what their rows cover and which values they have."""
         for table in tables:
             self.extent.add(table)
+            self.tallies.add(table)
             yield table
 
     def _writing(self, total: int) -> Callable[[int], None]:
@@ -241,6 +258,7 @@ class _Work:
             "files": [*(earlier.files if earlier else ()), *names],
             "version": __version__,
             **self.extent.facts(),
+            "statistics": to_json(self.tallies.statistics),
         }
 
 

@@ -162,13 +162,16 @@ class _Filling(Filling):
             facts["version"],
             facts["coverage"],
             facts["extent"],
+            facts["statistics"],
         )
         columns = ", ".join(f"{name} {type}" for name, type in FACTS.items())
-        self.link.tell(f"CREATE TABLE {self.schema}.meta (rows bigint, {columns}, coverage text, extent text)")
+        texts = "coverage text, extent text, statistics text"
+        self.link.tell(f"CREATE TABLE {self.schema}.meta (rows bigint, {columns}, {texts})")
         self.link.tell(
             f"INSERT INTO {self.schema}.meta"
             " SELECT $1::bigint, $2::bigint, $3::text, string_to_array($4::text, chr(10)), $5::text,"
-            f" {', '.join(bounds)}, $6::text, $7::text FROM {self._qualified(self.publication.table)} LIMIT 1",
+            f" {', '.join(bounds)}, $6::text, $7::text, $8::text"
+            f" FROM {self._qualified(self.publication.table)} LIMIT 1",
             values,
         )
         self.link.tell(f"GRANT USAGE ON SCHEMA {self.schema} TO PUBLIC")

@@ -15,10 +15,11 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The published columns, every name (in lower case) that means one, and the release's own layout."""
+    """The published columns, every name that means one, exactly and in lower case, and the release's own layout."""
 
     table: str
     columns: tuple[Column, ...]
+    exact: dict[str, str]
     names: dict[str, str]
     bulk: Layout
     position: tuple[str, ...]
@@ -53,7 +54,7 @@ class Shape:
 
     def _chosen(self, fields: Sequence[str]) -> tuple[str | None, ...]:
         keys = [_key(field) for field in fields]
-        meant = [self.names.get(key) for key in keys]
+        meant = [self.exact.get(f.strip()) or self.names.get(key) for f, key in zip(fields, keys, strict=True)]
         best: dict[str, int] = {}
         for place, (key, name) in enumerate(zip(keys, meant, strict=True)):
             if name is not None and (name not in best or key == name.lower() != keys[best[name]]):
@@ -70,8 +71,9 @@ def _key(field: str) -> str:
 def shape(publication: Publication) -> Shape:
     """The shape of a publication's rows."""
     files, table = publication.files, publication.table
-    names = {other.lower(): name for other, name in (*files.also.items(), *files.columns)}
+    exact = dict((*files.also.items(), *files.columns))
+    names = {other.lower(): name for other, name in exact.items()}
     names |= {c.name.lower(): c.name for c in table.columns}
     bulk = Layout(table.columns, tuple(name for _, name in files.columns), files.delimiter, (files.null,))
     position = () if table.position is None else (table.position.ra, table.position.dec)
-    return Shape(table.qualified, table.columns, names, bulk, position)
+    return Shape(table.qualified, table.columns, exact | {c.name: c.name for c in table.columns}, names, bulk, position)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.web.frame import framed
+from vo_server.web.tables import address
 
 
 def front(
@@ -82,7 +83,8 @@ required="required"/></label> <label>Size <input name="SIZE" size="6" value="0.1
 def _publication(publication: Publication, base: str, rows: int | None, mapped: bool) -> str:
     count = "not loaded" if rows is None else f"{rows:,}"
     return (
-        f'<tr><td><code>{escape(publication.table.qualified)}</code></td><td class="number">{count}</td>'
+        f'<tr><td><a href="{escape(address(base, publication.table))}">'
+        f'<code>{escape(publication.table.qualified)}</code></a></td><td class="number">{count}</td>'
         f"<td>{escape(publication.table.title or '')}{_cone(publication, base)}"
         f"{_map(publication, base) if mapped else ''}{_notes(publication)}</td></tr>"
     )

@@ -1,0 +1,96 @@
+"""What names of columns mean, and the words of UCD1 in those of UCD1+ 1.5: lists, no code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UCD1 = {
+    "POS_EQ_RA_MAIN": "pos.eq.ra;meta.main", "POS_EQ_DEC_MAIN": "pos.eq.dec;meta.main", "ID_MAIN": "meta.id;meta.main",
+    "POS_EQ_RA": "pos.eq.ra", "POS_EQ_DEC": "pos.eq.dec", "POS_GAL_LON": "pos.galactic.lon",
+    "POS_GAL_LAT": "pos.galactic.lat", "POS_EQ_PMRA": "pos.pm;pos.eq.ra", "POS_EQ_PMDEC": "pos.pm;pos.eq.dec",
+    "POS_PARLX_TRIG": "pos.parallax.trig", "REDSHIFT_HC": "src.redshift", "VELOC_HC": "spect.dopplerVeloc",
+    "ID_IDENTIFIER": "meta.id", "ID_NUMBER": "meta.id", "RECORD": "meta.record", "ERROR": "stat.error",
+    "CODE_QUALITY": "meta.code.qual", "CODE_MISC": "meta.code", "TIME_DATE": "time.epoch", "TIME_EPOCH": "time.epoch",
+    "PHOT_JHN_J": "phot.mag;em.IR.J", "PHOT_JHN_H": "phot.mag;em.IR.H", "PHOT_JHN_K": "phot.mag;em.IR.K",
+    "PHOT_JHN_U": "phot.mag;em.opt.U", "PHOT_JHN_B": "phot.mag;em.opt.B", "PHOT_JHN_V": "phot.mag;em.opt.V",
+    "PHOT_JHN_R": "phot.mag;em.opt.R", "PHOT_JHN_I": "phot.mag;em.opt.I", "PHOT_MAG_OPTICAL": "phot.mag;em.opt",
+    "REMARKS": "meta.note", "NUMBER": "meta.number", "CLASS_OBJECT": "src.class", "SPECT_TYPE_MK": "src.spType",
+}  # fmt: skip
+"""Words of UCD1 and what took their place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a name may mean: its UCD, in words, and the units of such values; "" is for none."""
+
+    name: str
+    ucd: str
+    words: str
+    units: tuple[str, ...] = ()
+    family: str = "number"
+
+
+_ANGLE = ("deg", "rad", "arcsec", "arcmin", "mas", "")
+_MOTION = ("mas/yr", "arcsec/yr", "deg/yr", "mas.yr**-1", "")
+_TIME = ("d", "yr", "s", "")
+MEANINGS = (
+    Meaning(r"pm_?ra.*|pm_?r\.?a|mu_?(ra|alpha).*", "pos.pm;pos.eq.ra", "Proper motion in right ascension", _MOTION),
+    Meaning(r"pm_?de.*|mu_?(de|delta).*", "pos.pm;pos.eq.dec", "Proper motion in declination", _MOTION),
+    Meaning(r"pm|mu|proper_?motion", "pos.pm", "Proper motion", _MOTION[:-1]),
+    Meaning(r"parallax|plx", "pos.parallax.trig", "Parallax", ("mas", "arcsec", "")),
+    Meaning(r"_*r\.?a(_.*|j\d+|deg|2000|mean)?|(mean|.*_)ra|right_?ascension|alpha(_.*)?", "pos.eq.ra",
+            "Right ascension", ("deg", "")),
+    Meaning(r"_*dec?l?(_.*|j\d+|deg|2000|mean)?|(mean|.*_)dec|declination|delta(_.*)?", "pos.eq.dec",
+            "Declination", ("deg", "")),
+    Meaning(r"g(al)?_?lon.*|gal_?l|lii?", "pos.galactic.lon", "Galactic longitude", ("deg",)),
+    Meaning(r"g(al)?_?lat.*|gal_?b|bii?", "pos.galactic.lat", "Galactic latitude", ("deg",)),
+    Meaning(r"g(al)?_?lon.*", "pos.galactic.lon", "Galactic longitude", ("",)),
+    Meaning(r"g(al)?_?lat.*", "pos.galactic.lat", "Galactic latitude", ("",)),
+    Meaning(r"e(cl)?_?lon.*", "pos.ecliptic.lon", "Ecliptic longitude", ("deg", "")),
+    Meaning(r"e(cl)?_?lat.*", "pos.ecliptic.lat", "Ecliptic latitude", ("deg", "")),
+    Meaning(r"z_?phot?(o|_.*)?|phot_?z|photo_?z", "src.redshift.phot", "Photometric redshift", ("",)),
+    Meaning(r"z|z_?spec|spec_?z|redshift|z_?best", "src.redshift", "Redshift", ("",)),
+    Meaning(r"h?rv|radial_?velocity|v_?rad|v_?hel(io)?|cz", "spect.dopplerVeloc",
+            "Radial velocity", ("km/s", "m/s", "")),
+    Meaning(r"t_?eff.*", "phys.temperature.effective", "Effective temperature", ("K", "")),
+    Meaning(r"log_?g.*", "phys.gravity", "Logarithm of the surface gravity", ("", "cm/s**2", "cm.s**-2", "dex")),
+    Meaning(r"fe_?h|\[?fe/h\]?|feh|mh|m_h|metallicity", "phys.abund.Fe", "Metallicity", ("", "dex")),
+    Meaning(r"(r_?)?dist(ance)?.*", "pos.distance", "Distance", ("pc", "kpc", "Mpc")),
+    Meaning(r"ang_?dist|sep(aration)?|r", "pos.angDistance", "Angular distance", ("arcsec", "arcmin", "mas")),
+    Meaning(r"e_?b_?v|e\(?b-v\)?", "phot.color.excess", "Colour excess E(B-V)", ("mag", "")),
+    Meaning(r"s_?n_?r?|snr(_.*)?|.*_snr?", "stat.snr", "Signal-to-noise ratio", ("",)),
+    Meaning(r"(.*_)?mass", "phys.mass", "Mass", ("solMass", "kg", "g", "")),
+    Meaning(r"(.*_)?radius|r_?star", "phys.size.radius", "Radius", ("solRad", "km", "m")),
+    Meaning(r"(.*_)?lum(inosity)?", "phys.luminosity", "Luminosity", ("solLum", "W", "erg/s")),
+    Meaning(r"p\.?a\.?|pos(ition)?_?ang(le)?|theta(_.*)?|err_?ang", "pos.posAng", "Position angle", ("deg", "")),
+    Meaning(r"err_?maj|(.*_)?a_?err", "phys.angSize.smajAxis;pos.errorEllipse",
+            "Semi-major axis of the error ellipse", _ANGLE),
+    Meaning(r"err_?min", "phys.angSize.sminAxis;pos.errorEllipse", "Semi-minor axis of the error ellipse", _ANGLE),
+    Meaning(r"ellipticity|ell", "src.ellipticity", "Ellipticity", ("",)),
+    Meaning(r"period|p", "time.period", "Period", _TIME[:-1]),
+    Meaning(r"h?mjd(_.*)?|(.*_)mjd|h?b?jd|julian_?date|epoch|t_?obs", "time.epoch", "Time", _TIME),
+    Meaning(r"(obs_?)?date(_?obs)?|(obs_?)?time|.*_date|epoch|timestamp", "time.epoch", "Time", ("",), "time"),
+    Meaning(r"age", "time.age", "Age", ("yr", "Myr", "Gyr")),
+    Meaning(r"exp_?time|exposure(_time)?", "time.duration;obs.exposure", "Exposure time", ("s", "")),
+    Meaning(r"n_?obs|num_?obs|n_?det(ections)?|n", "meta.number", "Number", ("",), "integer"),
+    Meaning(r"(.*_)?(flag|flg|quality|qual)s?(_.*)?|[a-z]?q?fl(a?)g", "meta.code.qual", "Flag", ("",), "any"),
+    Meaning(r"recno|row_?(id|number|no)|record", "meta.record", "Number of the row", ("",), "integer"),
+    Meaning(r"(.*_)?(id|ids|identifier|designation|objid|sourceid|source_?name|(main_)?name|object|objname|star|target)(_.*)?"
+            r"|(hip|hd|tyc|kic|tic|ngc|2mass|gaia.*|sdss|c_2mass)", "meta.id", "Identifier", ("",), "any"),
+    Meaning(r"(obj|object|source|src)?_?(class|type)", "src.class", "Class of the object", ("",), "any"),
+    Meaning(r"sp(ectral)?_?type|sptype", "src.spType", "Spectral type", ("",), "text"),
+    Meaning(r"bibcode", "meta.bib.bibcode", "Bibcode", ("",), "text"),
+    Meaning(r"(.*_)?(url|link)", "meta.ref.url", "Link", ("",), "text"),
+    Meaning(r"(.*_)?(comments?|notes?|remarks?)", "meta.note", "Note", ("",), "text"),
+    Meaning(r"s_region|footprint", "pos.outline;obs.field", "Region on the sky", ("",), "any"),
+)  # fmt: skip
+"""What names mean, the first that fits."""
+
+BANDS = {
+    "u": "em.opt.U", "b": "em.opt.B", "v": "em.opt.V", "g": "em.opt.B", "r": "em.opt.R", "i": "em.opt.I",
+    "z": "em.opt.I", "bt": "em.opt.B", "vt": "em.opt.V", "bp": "em.opt.B", "rp": "em.opt.R", "phot_g_mean": "em.opt",
+    "phot_bp_mean": "em.opt.B", "phot_rp_mean": "em.opt.R", "j": "em.IR.J", "h": "em.IR.H", "k": "em.IR.K",
+    "ks": "em.IR.K", "w1": "em.IR.3-4um", "w2": "em.IR.4-8um", "w3": "em.IR.8-15um", "w4": "em.IR.15-30um",
+    "fuv": "em.UV.100-200nm", "nuv": "em.UV.200-300nm",
+}  # fmt: skip
+"""Bands of photometry, in lower case."""
