@@ -19,6 +19,8 @@ from vo_server.model.column import Column
 
 TRUTHS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 UNKNOWN = ("", "?")
+_MISSING = ("", "null", "-")
+"""Texts that are no numbers: IRSA has written the latter two."""
 
 
 def parsed(texts: pa.Array, field: Field) -> tuple[Column, pa.Array]:
@@ -34,7 +36,7 @@ def parsed(texts: pa.Array, field: Field) -> tuple[Column, pa.Array]:
     texts = pc.utf8_trim_whitespace(texts)
     if field.sides:
         return column, _lists(texts, field, column)
-    missing = pc.is_in(texts, pa.array(["", "null", *([field.null.strip()] if field.null else [])]))  # IRSA wrote null
+    missing = pc.is_in(texts, pa.array([*_MISSING, *([field.null.strip()] if field.null else [])]))
     texts = pc.if_else(missing, pa.scalar(None, pa.string()), texts)
     return column, scalars(texts, column.type.arrow, field.name)
 

@@ -136,6 +136,8 @@ def _column(profile: Profile, name: str, placed: bool, identifies: bool) -> Draf
     if placed and unit.value is None:
         unit = Guess("deg", "by its name and values")
     ucd, words = _ucd(profile, unit.value, placed or identifies)
+    if unit == Guess(None) and (ucd.value or "").startswith("phot.mag"):
+        unit = Guess("mag", "it is thought a magnitude")
     return DraftColumn(
         name,
         column.name,
@@ -154,7 +156,7 @@ def _column(profile: Profile, name: str, placed: bool, identifies: bool) -> Draf
 
 def _type(profile: Profile, placed: bool) -> Guess[str]:
     column = profile.column
-    why = "all values are such" if profile.guessed else None
+    why = "as all values are" if profile.guessed else None
     if placed and column.type.family == "integer":
         return Guess("DOUBLE PRECISION", "a position has decimals")
     if column.type.family != "text" or column.type.geometric or column.type is types.CLOB:

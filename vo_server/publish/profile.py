@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from tempfile import gettempdir
 
 import duckdb
 import pyarrow as pa
@@ -23,6 +24,7 @@ from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.model.statistics import Statistic
 from vo_server.model.types import Type
+from vo_server.publish.ucds import guessed, understood
 
 MISSING = ("-", "--", "---", "N/A", "n/a", "NA", "None", "none", "...", "....", "*", "?", "masked")
 """Texts among numbers that stand for a missing one."""
@@ -57,6 +59,8 @@ class Loose:
             if made is not None:
                 self.seen = True
                 return made
+            if not self.kinds:
+                break
             if self._is_null_among_numbers(texts):
                 texts = _without(texts, str(self.null))
             else:
@@ -207,7 +211,7 @@ def described(path: str) -> Described:
         told = (input.name, found.name, found.description, dict(found.said))
     if not rows:
         raise LoadFault(f"{told[0]} has no rows")
-    unique = _unique(path, [c.column.name for c in looking if _may_identify(c)], rows)
+    unique = _unique(path, _likely([c for c in looking if _may_identify(c, rows)]), rows)
     columns = tuple(_profile(c, c.column.name in unique) for c in looking)
     return Described(told[0], rows, columns, *told[1:], first=first)
 
@@ -255,22 +259,33 @@ def _narrowed(kind: Type, seen: Statistic) -> Type:
 # ------------------------------------------------------------- what tells rows apart
 
 
-_LIKELY = ("id", "name", "designation", "objname", "object", "source", "star", "number", "no", "recno", "index", "key")
 _MOST = 4
+"""Columns that are looked at for whether they tell rows apart."""
 
 
-def _may_identify(seen: _Looking) -> bool:
-    return not seen.texts.nulls and not seen.broken and seen.kind.family in ("integer", "text")
+def _likely(columns: Sequence[_Looking]) -> list[str]:
+    """The columns that are the likeliest to name a row: those that say so, those called so, then the first."""
+
+    def rank(seen: _Looking) -> int:
+        said = understood(seen.column.ucd)[0] or guessed(seen.column.name, seen.column.unit, seen.kind)[0] or ""
+        return 0 if said == "meta.id;meta.main" else 1 if said.startswith("meta.id") else 2
+
+    return [c.column.name for c in sorted(columns, key=rank)][:_MOST]
+
+
+def _may_identify(seen: _Looking, rows: int) -> bool:
+    """May its values all differ? Not if they are few."""
+    few = seen.texts.values is not None and len(seen.texts.values) < rows
+    return not seen.texts.nulls and not seen.broken and not few and seen.kind.family in ("integer", "text")
 
 
 def _unique(path: str, names: Sequence[str], rows: int) -> set[str]:
-    """Which of these columns, of the likeliest of them, has another value in each row."""
-    likely = sorted(names, key=lambda n: (not any(word in n.lower() for word in _LIKELY), names.index(n)))[:_MOST]
-    if not likely:
+    """Which of these columns have another value in each row."""
+    if not names:
         return set()
     with opened(path, meter([path])) as input, readable(input), reader(input)(input) as found:
-        counts = _counted(found, likely)
-    return {name for name, count in zip(likely, counts, strict=True) if count == rows}
+        counts = _counted(found, names)
+    return {name for name, count in zip(names, counts, strict=True) if count == rows}
 
 
 def _counted(found: Found, names: Sequence[str]) -> Sequence[int]:
@@ -286,7 +301,7 @@ def _counted(found: Found, names: Sequence[str]) -> Sequence[int]:
     if first is None:
         return [0] * len(names)
     rows = pa.RecordBatchReader.from_batches(first.schema, _chained(first, stream))
-    with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
+    with duckdb.connect(config={"memory_limit": "512MB", "temp_directory": gettempdir()}) as connection:
         connection.register("rows", rows)
         columns = ", ".join(f"count(DISTINCT {p})" for p in places)
         (row,) = connection.execute(f"SELECT {columns} FROM rows").fetchall()  # noqa: S608 - names of our own

@@ -44,8 +44,8 @@ def written(draft: Draft, names: Names) -> str:
 def _head(draft: Draft, names: Names) -> Iterator[str]:
     yield f"# Written by `vo-server publish` from {_plain(draft.file)}, {draft.rows:,} rows, to be finished."
     yield "# What the file does not say is a guess, and is marked so: correct it and take the mark away. The head of"
-    yield "# schemas/catalogues/psc.toml lists all keys of such a file; `vo-server check` reads it. If names "
-    yield f"# or types change, load the rows again, `vo-server load {names.id} FILE`, and after any change restart the server."
+    yield "# schemas/catalogues/psc.toml lists all keys of such a file; `vo-server check` reads it. If names or"
+    yield f"# types change, load the rows again, `vo-server load {names.id} FILE`; after any change restart the server."
     yield ""
     yield _line("id", names.id)
     yield _line("description", draft.description)
