@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
 
 from vo_server.model import types
 from vo_server.model.column import Column
@@ -40,6 +39,14 @@ class DraftColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """The column that tells when a row was observed: dates, or days of a clock, "jd" or "mjd"."""
+
+    column: str
+    days: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A catalogue file to be. `place` says which columns are the position, in their published names, or why none is;
     `identifier` which one names a row. `said` are keywords of the file."""
@@ -55,7 +62,7 @@ class Draft:
     title: Guess[str]
     description: Guess[str]
     wavebands: tuple[str, ...]
-    times: Guess[tuple[date, date]] | None
+    clock: Clock | None
     said: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -86,7 +93,7 @@ def drafted(found: Described, name: str, title: str | None) -> Draft:
         title=Guess(title) if title else Guess(said_title) if said_title else Guess(name, "after the file's name"),
         description=_described(found, title or said_title),
         wavebands=_wavebands(columns),
-        times=_times(found.columns),
+        clock=_clock(found.columns, shown),
         said=found.said,
     )
 
@@ -283,19 +290,19 @@ def _wavebands(columns: Sequence[DraftColumn]) -> tuple[str, ...]:
     return tuple(band for stem, band in _WAVEBANDS if any(word.startswith(stem) for word in words))
 
 
-def _times(columns: Sequence[Profile]) -> Guess[tuple[date, date]] | None:
-    """The days of the observations, by the first column of times."""
+def _clock(columns: Sequence[Profile], shown: Mapping[str, str]) -> Clock | None:
+    """The column that tells when a row was observed: the first whose name says so, and whose values are such times."""
     for profile in columns:
-        ends = [_day(profile, end) for end in (profile.statistic.low, profile.statistic.high)]
-        if ends[0] and ends[1] and not re.search(r"birth|release|creat|modif|update|publi", profile.column.name, re.I):
-            return Guess((ends[0], ends[1]), f"the ends of {profile.column.name}")
+        kind, name = profile.column.type, profile.column.name
+        if kind.family == "time" and not re.search(r"birth|release|creat|modif|update|publi", name, re.I):
+            return Clock(shown[name], None)
+        for clock, (pattern, low, high) in _CLOCKS.items():
+            ends = (profile.statistic.low, profile.statistic.high)
+            inside = all(isinstance(end, float) and low < end < high for end in ends)
+            if kind.family == "real" and re.search(pattern, name, re.I) and inside:
+                return Clock(shown[name], clock)
     return None
 
 
-def _day(profile: Profile, end: object) -> date | None:
-    if profile.column.type.family == "time" and isinstance(end, str):
-        return datetime.fromisoformat(end).date()
-    if not isinstance(end, int | float) or not re.search(r"mjd|(^|_|[bh])jd($|_)|jdate", profile.column.name, re.I):
-        return None
-    days = float(end) - (2_400_000.5 if end > 2_400_000 else 0)
-    return date(1858, 11, 17) + timedelta(int(days)) if 15_000 < days < 80_000 else None
+_CLOCKS = {"mjd": (r"mjd", 15_000, 80_000), "jd": (r"(^|[_bh]|measure)jd($|_)|jdate|julian", 2_415_000, 2_480_000)}
+"""Names of columns with days of a clock, and between which values these lie from 1900 to 2078."""

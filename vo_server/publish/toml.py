@@ -116,14 +116,15 @@ def _cone(draft: Draft) -> Iterator[str]:
 
 
 def _coverage(draft: Draft) -> Iterator[str]:
-    if not draft.wavebands and draft.times is None:
+    if not draft.wavebands and draft.clock is None:
         return
     yield "[coverage]"
     if draft.wavebands:
         yield f"wavebands = [{', '.join(map(_text, draft.wavebands))}]{_mark('by the UCDs')}"
-    if draft.times is not None:
-        first, last = draft.times.value
-        yield f"times = [[{first.isoformat()}, {last.isoformat()}]]{_mark(draft.times.why)}"
+    if draft.clock is not None:
+        yield _line("time", Guess(draft.clock.column, "by its name and values"))
+        if draft.clock.days is not None:
+            yield _line("clock", draft.clock.days)
 
 
 _ORIGIN = {
