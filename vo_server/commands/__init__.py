@@ -7,6 +7,7 @@ from vo_server.commands.adql_check import CHECK_QUERIES
 from vo_server.commands.check import CHECK
 from vo_server.commands.command import Command
 from vo_server.commands.demo import DEMO
+from vo_server.commands.listing import CATALOGUES
 from vo_server.commands.load import LOAD
 from vo_server.commands.publish import PUBLISH
 from vo_server.commands.quicklook import QUICKLOOK
@@ -16,4 +17,16 @@ from vo_server.commands.worker import WORKER
 
 __all__ = ["COMMANDS", "Command"]
 
-COMMANDS: tuple[Command, ...] = (DEMO, PUBLISH, LOAD, QUICKLOOK, STAMPS, SERVE, WORKER, CHECK, EXPLAIN, CHECK_QUERIES)
+COMMANDS: tuple[Command, ...] = (
+    DEMO,
+    PUBLISH,
+    LOAD,
+    QUICKLOOK,
+    STAMPS,
+    SERVE,
+    WORKER,
+    CATALOGUES,
+    CHECK,
+    EXPLAIN,
+    CHECK_QUERIES,
+)

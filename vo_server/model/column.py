@@ -59,6 +59,12 @@ class Column:
         return str(self.length) if self.type is CHAR else f"{self.length}*"
 
     @property
+    def spelt(self) -> str:
+        """The type as ADQL calls it, with the length of a text and the size of an array."""
+        size = self.length if self.type.family == "text" else self.shape
+        return f"{self.type.name}({size})" if size else self.type.name
+
+    @property
     def xtype(self) -> str | None:
         """The DALI xtype."""
         return self.label or self.type.xtype

@@ -80,7 +80,11 @@ def drafted(found: Described, name: str, title: str | None) -> Draft:
         identifier = Guess(number, "no column that could name a row has another value in each: the rows are counted")
     else:
         identifier = replace(identifier, value=shown[identifier.value])
-    said_title = found.said.get("title") or (found.name if found.name and " " in found.name else None)
+    said_title = (
+        found.said.get("title")
+        or found.said.get("database")
+        or (found.name if found.name and " " in found.name else None)
+    )
     return Draft(
         file=found.file,
         rows=found.rows,

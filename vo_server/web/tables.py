@@ -40,7 +40,7 @@ def _column(column: Column, names_rows: bool, known: Statistic | None) -> str:
     marks = [word for word, holds in (("names the row", names_rows), ("indexed", column.indexed)) if holds]
     note = f'<br/><span class="small">{", ".join(marks)}</span>' if marks else ""
     cells = (
-        escape(_type(column)),
+        escape(column.spelt),
         escape(column.unit or ""),
         escape(column.ucd or ""),
         escape(column.description or ""),
@@ -51,9 +51,3 @@ def _column(column: Column, names_rows: bool, known: Statistic | None) -> str:
         f"<tr><td><code>{escape(quoted(column.name))}</code>{note}</td>{''.join(f'<td>{c}</td>' for c in cells)}"
         f'<td>{values}</td><td class="number">{missing}</td></tr>'
     )
-
-
-def _type(column: Column) -> str:
-    """As ADQL calls it, with the length of a text and the size of an array."""
-    size = column.length if column.type.family == "text" else column.shape
-    return f"{column.type.name}({size})" if size else column.type.name
