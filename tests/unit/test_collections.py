@@ -23,7 +23,7 @@ from tests.conftest import Listening
 from vo_server.__main__ import main
 from vo_server.app import catalogue_of
 from vo_server.commands import quicklook as command
-from vo_server.commands import stamps
+from vo_server.commands import stamping
 from vo_server.commands.asking import Asking
 from vo_server.images import files, image
 from vo_server.images.quicklook import restore
@@ -260,11 +260,11 @@ def cubes(data: Path) -> dict[str, bytes]:
 
 def test_several_processes_make_the_same_stamps(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cubes(copied)
-    monkeypatch.setattr(stamps, "_CHUNK", 1)
-    report = stamps.make(Settings(data=copied), again=True, processes=2)
+    monkeypatch.setattr(stamping, "_CHUNK", 1)
+    report = stamping.make(Settings(data=copied), again=True, processes=2)
     assert (report.made, report.there, report.refused) == (len(before), 0, 0)
     assert cubes(copied) == before
-    assert stamps.make(Settings(data=copied), processes=2).there == len(before)
+    assert stamping.make(Settings(data=copied), processes=2).there == len(before)
 
 
 def test_stamps_that_cannot_be_made_are_listed(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from vo_server.app import catalogue_of
 from vo_server.catalogue.catalogue import Catalogue, Publication
-from vo_server.commands import quicklook, stamps
+from vo_server.commands import quicklook
 from vo_server.commands.catalogues import loaded, publication, source
 from vo_server.commands.command import Command, address, count
 from vo_server.commands.images import walk
@@ -87,7 +87,8 @@ def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogu
 
 def _drawn(images: Publication, rows: int, settings: Settings, catalogue: Catalogue) -> Walk | None:
     """The images of the sky, which stay where they are written; None where there are none, as of few galaxies."""
-    from vo_server.load import sample  # noqa: PLC0415 - as above
+    from vo_server.commands import stamping  # noqa: PLC0415 - as above
+    from vo_server.load import sample  # noqa: PLC0415
 
     root = Path(image_root(settings, images.id))
     match images.id:
@@ -96,7 +97,7 @@ def _drawn(images: Publication, rows: int, settings: Settings, catalogue: Catalo
         case "quicklook":
             quicklook.make(settings)
         case _:
-            stamps.make(settings)
+            stamping.make(settings)
     return walk(images, [], settings, catalogue) if root.exists() else None
 
 

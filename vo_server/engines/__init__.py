@@ -12,7 +12,6 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Limits
 from vo_server.engines.duckdb import DuckDBEngine
 from vo_server.engines.engine import Engine
-from vo_server.engines.postgres import PostgresEngine
 from vo_server.engines.store import Store
 from vo_server.errors import UsageFault
 from vo_server.processes import processors
@@ -47,6 +46,8 @@ def _duckdb(given: Opening) -> Engine:
 
 
 def _postgres(given: Opening) -> Engine:
+    from vo_server.engines.postgres import PostgresEngine  # noqa: PLC0415 - 17 MB that sites with DuckDB do without
+
     return PostgresEngine(given.url, given.catalogue, static=given.static)
 
 

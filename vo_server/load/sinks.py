@@ -6,13 +6,20 @@ from collections.abc import Callable
 
 from vo_server.engines import scheme
 from vo_server.errors import UsageFault
-from vo_server.load import database, postgres
+from vo_server.load import database
 from vo_server.load.sink import Sink
+
+
+def _postgres(url: str) -> Sink:
+    from vo_server.load import postgres  # noqa: PLC0415 - as in engines: 17 MB that sites with DuckDB do without
+
+    return postgres.database(url)
+
 
 SINKS: dict[str, Callable[[str], Sink]] = {
     "": lambda _: database.file,
-    "postgresql": postgres.database,
-    "postgres": postgres.database,
+    "postgresql": _postgres,
+    "postgres": _postgres,
 }
 
 
