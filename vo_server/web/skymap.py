@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vo_server.sky import footprint, frames
+from vo_server.sky import cover, footprint, frames, mocs, vectors
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,19 +23,37 @@ FINER = 2
 
 COLOUR = (98, 158, 219)
 
+RING, RING_DEGREES = 7, 3.0
+"""The radius of a ring in pixels, and in degrees what it holds at the most: one is 0.6 degrees."""
+
+SEEN = 4
+"""A cell of this order, 6 pixels wide, can be seen without a ring."""
+
+MOST_RINGS, MOST_CELLS = 30, 20_000
+SKY = float(4 * np.pi * np.degrees(1.0) ** 2)
+"""Square degrees."""
+
 _STYLE = """
 .sky { fill: #eef1f5; } .net { fill: none; stroke: #47525e; stroke-width: .6; opacity: .4; }
 .milky { fill: none; stroke: #c8641b; stroke-width: 1.4; stroke-dasharray: 5 4; }
 .rim { fill: none; stroke: #8a94a0; } text { font: 11px system-ui, sans-serif; fill: #57606a; }
+.ring { fill: none; stroke: #0b5cad; stroke-width: 1.6; } .dot { fill: #0b5cad; }
 .hour { fill: #1b1f24; stroke: #fff; stroke-width: 2.5; stroke-opacity: .6; paint-order: stroke; }
-@media (prefers-color-scheme: dark) { .sky { fill: #2b333b; } text { fill: #9aa4ad; } .hour { fill: #1b1f24; } }
+@media (prefers-color-scheme: dark) {
+  .sky { fill: #2b333b; } text { fill: #9aa4ad; } .hour { fill: #1b1f24; }
+  .ring { stroke: #7db7f0; } .dot { fill: #7db7f0; }
+}
 """
 
 
 def svg(text: str) -> str:
-    """The picture of a map in ASCII: its cells, a net of 30 degrees and the plane of the Milky Way."""
-    part = footprint.part(text)
-    said = f"{100 * part:.3g}% of the sky" if part < 0.9995 else "the whole sky"
+    """The picture of a map in ASCII: its cells, a net of 30 degrees and the plane of the Milky Way. What is too small
+    to be seen has a ring about it."""
+    said = _said(footprint.part(text))
+    marks = (("ring", RING), ("dot", 1.2))
+    rings = "".join(
+        f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{r}"/>' for x, y in _rings(text) for name, r in marks
+    )
     net = "".join(f'<path class="net" d="{_path(*line)}"/>' for line in _net())
     milky = "".join(f'<path class="milky" d="{_path(lon, lat)}"/>' for lon, lat in _galactic())
     hours = "".join(_label(_place(-ra, 0.0), 0, 13, f"{ra // 15 % 24}h", "hour") for ra in range(-150, 180, 60))
@@ -48,13 +66,48 @@ def svg(text: str) -> str:
 <style>{_STYLE}</style>
 <ellipse class="sky" cx="{WIDTH / 2}" cy="{HEIGHT / 2}" rx="{WIDTH / 2}" ry="{HEIGHT / 2}"/>
 <image width="{WIDTH}" height="{HEIGHT}" href="data:image/png;base64,{image}"/>
-{net}
+{net}{rings}
 {milky}
 <ellipse class="rim" cx="{WIDTH / 2}" cy="{HEIGHT / 2}" rx="{WIDTH / 2}" ry="{HEIGHT / 2}"/>
 {hours}{heights}
 <text x="{WIDTH / 2}" y="{HEIGHT + 24}" text-anchor="middle">{said}, ICRS; dashed: the plane of the Milky Way</text>
 </svg>
 """
+
+
+def _said(part: float) -> str:
+    """How much of the sky, for people."""
+    if part < 0.001:
+        return f"{part * SKY:.2g} square degrees"
+    return f"{100 * part:.3g}% of the sky" if part < 0.9995 else "the whole sky"
+
+
+# ------------------------------------------------------------------ rings
+
+
+def _rings(text: str) -> list[tuple[float, float]]:
+    """The middles of the small patches in the picture; of none where there are many."""
+    cells = mocs.cells_of(mocs.read(text)[1])
+    if sum(len(numbers) for _, numbers in cells) > MOST_CELLS:
+        return []
+    places = [vectors.unit(*cover.centres(numbers, order)) for order, numbers in cells if order > SEEN]
+    seen = any(order <= SEEN for order, _ in cells)
+    patches = [] if seen or not places else _patches(np.concatenate(places))
+    lon, lat = vectors.lonlat(np.array([each.mean(axis=0) for each in patches]).reshape(-1, 3))
+    return [_place(180 - (ra + 180) % 360, dec) for ra, dec in zip(lon.tolist(), lat.tolist(), strict=True)]
+
+
+def _patches(places: Floats) -> list[Floats]:
+    """Positions, (n, 3), in groups that a ring holds; none where these are many, or lie side by side."""
+    patches: list[Floats] = []
+    reach = np.cos(np.radians(RING_DEGREES))
+    while len(places):
+        near = places @ places[0] > reach
+        patches.append(places[near])
+        places = places[~near]
+        if len(patches) > MOST_RINGS:
+            return []
+    return patches
 
 
 # ------------------------------------------------------------- projection
