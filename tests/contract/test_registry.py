@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -354,6 +353,14 @@ def test_what_services_cover_is_what_their_collections_do(client: httpx.Client) 
         assert found[f"{DEMO}/{key}"].find("rights").get("rightsURI").startswith("https://")
 
 
+TERMS = {
+    *("astronomy-databases", "broad-band-photometry", "galaxies", "galaxy-photometry", "infrared-astronomy"),
+    *("infrared-photometry", "sky-surveys", "stellar-photometry"),
+}
+"""Those terms of the Unified Astronomy Thesaurus that were looked up there (concepts 83, 184, 573, 611, 786, 792, 1464,
+1620), as the IVOA spells them."""
+
+
 def test_subjects_and_types_are_of_the_vocabularies(client: httpx.Client, shared: Path) -> None:
     """The UAT (http://www.ivoa.net/rdf/uat) and the IVOA's content types and levels, relationships and date roles."""
     words = {}
@@ -365,7 +372,7 @@ def test_subjects_and_types_are_of_the_vocabularies(client: httpx.Client, shared
         assert {t.text for t in record.iterfind("content/contentLevel")} <= words["content_level"]
         assert {t.text for t in record.iter("relationshipType")} <= words["relationship_type"]
         assert {d.get("role") for d in record.iterfind("curation/date")} <= words["date_role"]
-        assert all(re.fullmatch("[a-z]+(-[a-z0-9]+)*", s.text) for s in record.iterfind("content/subject"))
+        assert {s.text for s in record.iterfind("content/subject")} <= TERMS
 
 
 def test_a_collection(client: httpx.Client) -> None:
