@@ -78,7 +78,7 @@ class Facts:
     coverage: str | None = None
     times: tuple[tuple[float, float], ...] = ()
     bands: tuple[str, ...] = ()
-    statistics: Mapping[str, Statistic] = field(default_factory=dict)
+    statistics: Mapping[str, Statistic] = field(default_factory=dict, hash=False)
 
 
 def facts_of(row: Mapping[str, Any]) -> Facts:

@@ -163,7 +163,7 @@ _PARAMS = (
 
 def capabilities(cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
     """The cone search capability (SimpleDALRegExt 1.1 section 3.1)."""
-    details = ConeSearch(True, cone.max_sr, site.maxrec_hard, SampleCone(*cone.test, verb=None))
+    details = ConeSearch(True, cone.max_sr, site.maxrec_hard or None, SampleCone(*cone.test, verb=None))
     interface = Interface(
         f"{base}?", use="base", role="std", query_types=("GET",), result_type=MEDIA_TYPE, params=_PARAMS
     )

@@ -290,7 +290,7 @@ def capabilities(publication: Publication, site: Site, base: str) -> tuple[Capab
         Param("RESPONSEFORMAT", "string", "Format of the answer"),
         *(Param(name.upper(), "string", said, std=False) for name, said in Filters(publication).described()),
     )
-    details = ImageAccess("Atlas", (LARGEST, LARGEST), site.maxrec_hard, sample(publication, site))
+    details = ImageAccess("Atlas", (LARGEST, LARGEST), site.maxrec_hard or None, sample(publication, site))
     interface = Interface(
         f"{base}?", use="base", role="std", query_types=("GET",), result_type=MEDIA_TYPE, params=params
     )
