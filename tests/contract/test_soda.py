@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,13 @@ from PIL import Image as Pillow
 from pyvo.dal import DALServiceError
 from pyvo.dal.adhoc import SodaQuery
 
+from tests.conftest import Listening
 from tests.contract.test_images import ATLAS, sia2
+from vo_server.app import catalogue_of
+from vo_server.commands.images import walk
+from vo_server.engines.store import Store
+from vo_server.load.load import load
+from vo_server.settings import Settings
 
 
 def pairs(client: httpx.Client, collection: str, *further: tuple[str, str]) -> list[tuple[str, str]]:
@@ -390,3 +397,37 @@ def test_stilts_reads_the_descriptors(
     complaints = [line for line in said.splitlines() if re.match("[EWF]-(?!SMCO)", line)]
     assert complaints == []
     assert all(re.search(rf"Service descriptor soda-{way}, 6 input params", said) for way in ("sync", "async"))
+
+
+# ---------------------------------------------------------------- real images
+
+
+def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -> None:
+    """Those of NGC 309 and M 17; and what is said where a file is not there any more, or damaged."""
+    root = tmp_path / "images" / "atlas"
+    root.mkdir(parents=True)
+    files = sorted(f for f in (shared / "data" / "images").glob("*_asky_*.fits.gz") if re.match("ngc|m17", f.name))
+    for file in files:
+        shutil.copy(file, root)
+    own = Settings(data=tmp_path)
+    atlas = catalogue_of(own).publication("atlas")
+    load(atlas, walk(atlas, [], own, catalogue_of(own)), Store(tmp_path))
+    random = np.random.default_rng(1)
+    with listening(own) as url, httpx.Client(base_url=url, timeout=60) as client:
+        known = pairs(client, ATLAS)
+        assert len(known) == len(files) >= 9
+        for did, path in known:
+            with fits.open(io.BytesIO(client.get(path).content)) as held:
+                header, pixels = held[0].header, held[0].data
+            for x, y, arcsec in random.uniform((20, 20, 5), (490, 650, 90), (3, 3)):
+                ra, dec = WCS(header).pixel_to_world_values(x, y)
+                agrees(cut(client, did, CIRCLE=f"{ra} {dec} {arcsec / 3600}"), header, pixels)
+        gone, damaged, *_ = [did for did, _ in known]
+        next(root.glob(f"*{gone.rpartition('/')[2]}*")).unlink()
+        file = next(root.glob(f"*{damaged.rpartition('/')[2]}*"))
+        file.write_bytes(file.read_bytes()[:5000])
+        answers = [client.get("/soda/sync", params={"ID": did}) for did in (gone, damaged)]
+        assert [answer.status_code for answer in answers] == [404, 500]
+        assert answers[0].text.startswith("UsageError: the file of this image is not where the inventory says")
+        assert answers[1].text.startswith("Error: the file of this image")
+        assert str(tmp_path) not in answers[0].text + answers[1].text

@@ -8,6 +8,7 @@ ROTANG, PROJ, EQUINOX) say nothing here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,7 +34,7 @@ from vo_server.protocols.filters import Filters
 from vo_server.protocols.images import looked_up
 from vo_server.protocols.respond import document
 from vo_server.protocols.service import Resource, Service, Site
-from vo_server.protocols.urls import base_url
+from vo_server.protocols.urls import base_url, client_address
 from vo_server.protocols.voximage import table, values
 
 PATH = "/sia1/cutout"
@@ -84,7 +85,11 @@ async def search(request: Request, site: Site) -> Response:
         result = Result(columns, batches, "Cutouts", "Parts of images about a place", infos, inputs)
         return b"".join(choice.format.write(result if metadata else result.limited(maxrec)))
 
-    return document(request, await anyio.to_thread.run_sync(made), media_type)
+    turn = await site.lanes.turn(client_address(request), light=True)
+    try:
+        return document(request, await anyio.to_thread.run_sync(made), media_type)
+    finally:
+        turn.end()
 
 
 def _columns(given: dali.Parameters) -> tuple[Column, ...]:
@@ -198,7 +203,7 @@ async def image(request: Request, site: Site) -> Response:
     placed = sia1.placed(given.with_default("SIZE", "0"), needed=True)
     assert placed is not None
     host = origin.host_of(site, base_url(request, site.public_url))
-    return soda.sent(await anyio.to_thread.run_sync(cutouts.exact, id, placed[0], size, form, site, host))
+    return await soda.answered(partial(cutouts.exact, id, placed[0], size, form, site, host), request, site)
 
 
 # -------------------------------------------------------------- description

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 from starlette.requests import Request
@@ -31,7 +32,7 @@ from vo_server.protocols.descriptors import ASYNC_ID, SYNC_ID
 from vo_server.protocols.origin import host_of
 from vo_server.protocols.refuse import headers_of
 from vo_server.protocols.service import Resource, Service, Site
-from vo_server.protocols.urls import base_url
+from vo_server.protocols.urls import base_url, client_address
 
 TEXT = "text/plain; charset=utf-8"
 MOST = 1_000
@@ -57,11 +58,19 @@ async def sync(request: Request, site: Site) -> Response:
     form = cutouts.form(given)
     wish = _single(given)
     host = host_of(site, base_url(request, site.public_url))
-    return sent(await anyio.to_thread.run_sync(cutouts.made, wish, form, site, host))
+    return await answered(partial(cutouts.made, wish, form, site, host), request, site)
 
 
-def sent(cut: cutouts.Cutout) -> Response:
-    """A cutout as an answer."""
+async def answered(work: Callable[[], cutouts.Cutout], request: Request, site: Site) -> Response:
+    """A cutout that is made when its turn has come.
+
+    Raises what the work raises, and BusyFault.
+    """
+    turn = await site.lanes.turn(client_address(request), light=True)
+    try:
+        cut = await anyio.to_thread.run_sync(work)
+    finally:
+        turn.end()
     headers = {
         "Content-Type": cut.media_type,
         "Content-Disposition": f'attachment; filename="{cut.name}"',

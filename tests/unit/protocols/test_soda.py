@@ -1,0 +1,63 @@
+"""The words of SODA's errors (SODA 1.0 section 5.2), and jobs that are stopped."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from vo_server.adql.imagery import Host
+from vo_server.errors import (
+    BusyFault,
+    CancelledFault,
+    EngineFault,
+    Fault,
+    ImageFault,
+    MultiValuedParamFault,
+    NoPixelsFault,
+    NotFoundFault,
+    TooLargeFault,
+    UsageFault,
+)
+from vo_server.protocols import cutouts, soda
+from vo_server.protocols.dali import Parameters
+
+
+@pytest.mark.parametrize(
+    ("fault", "word"),
+    [
+        (UsageFault("x"), "UsageError"),
+        (NotFoundFault("x"), "UsageError"),
+        (NoPixelsFault("x"), "UsageError"),
+        (TooLargeFault("x"), "UsageError"),
+        (MultiValuedParamFault("x"), "MultiValuedParamNotSupported"),
+        (BusyFault("x"), "ServiceUnavailable"),
+        (ImageFault("x"), "Error"),
+        (EngineFault("x"), "Error"),
+    ],
+)
+def test_the_words_of_the_standard(fault: Fault, word: str) -> None:
+    assert soda.said(fault) == f"{word}: x"
+
+
+def test_wishes_are_all_combinations_in_their_order() -> None:
+    pairs = (("ID", "a"), ("id", "b"), ("BAND", "1 2"), ("band", "3 4"), ("POS", "CIRCLE 1 2 3"), ("ID", "a"))
+    found = cutouts.wishes(Parameters(pairs))
+    circle = ("circle", (1.0, 2.0, 3.0))
+    assert list(found.each()) == [cutouts.Wish(i, circle, b) for i in "ab" for b in ((1.0, 2.0), (3.0, 4.0))]
+    assert found.count == 4
+    assert list(cutouts.wishes(Parameters((("ID", "a"),))).each()) == [cutouts.Wish("a")]
+
+
+def test_a_job_that_is_stopped_makes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = cutouts.wishes(Parameters((("ID", "a"), ("ID", "b"), ("ID", "c"))))
+    monkeypatch.setattr(cutouts, "made", lambda wish, *_: cutouts.Cutout(wish.id.encode(), "image/fits", "x.fits"))
+    task = soda.Cutting(asked, cutouts.form(Parameters(())), cast(Any, None), Host("http://x"))
+    outputs = task.outputs()
+    assert next(outputs).pieces == [b"a"]
+    assert task.progress() == 0
+    assert next(outputs).pieces == [b"b"]
+    assert task.progress() == pytest.approx(1 / 3)
+    task.stop()
+    with pytest.raises(CancelledFault):
+        next(outputs)
