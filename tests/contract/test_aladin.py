@@ -1,0 +1,191 @@
+"""Aladin Desktop finds an image by SIA, loads it and lays a cone search over it: the sources lie on the stars.
+
+Aladin 12 does not begin before it has asked its home for a dictionary of services and a list of surveys. Here a
+stand-in answers, whose dictionary has our services alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image as Pillow
+
+PATIENCE = 120.0
+ZOOM = 8
+"""Pixels of the picture to one of the image, which has 1 arcsec."""
+
+SERVICE = """%ActionName        {name}
+%Description       {name}
+%Aladin.Label      {name}
+%Aladin.LabelPlane {name}
+%Aladin.Protocol   {protocol}
+%DistribDomain     ALADIN
+%Owner             CDS'aladin
+%Url               {url}
+%Param.Description $1=Right Ascension
+%Param.Description $2=Declination
+%Param.Description $3=Size
+%Param.DataType    $1=Target(RAd)
+%Param.DataType    $2=Target(DEd)
+%Param.DataType    $3=Field({field})
+%Param.Value       $3=6 arcmin
+%ResultDataType    Mime({kind})
+
+"""
+
+SURVEY = b"""ID                   = nothing/P/nothing
+obs_title            = nothing
+dataproduct_type     = image
+hips_service_url     = http://127.0.0.1:9/nothing
+hips_order           = 3
+hips_frame           = equatorial
+hips_tile_format     = jpeg
+
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _there() -> None:
+    for command in ("aladin", "Xvfb"):
+        if shutil.which(command) is None:
+            pytest.skip(f"there is no {command} command")
+
+
+@contextmanager
+def standing_in(dictionary: str) -> Iterator[int]:
+    """A proxy in the place of Aladin's home, and its port."""
+
+    class Home(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.body()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def body(self) -> bytes:
+            if "nph-glu" in self.path:
+                if "Z:ALADIN" in self.path:
+                    return dictionary.encode()
+                name = self.path.partition("?")[2].partition("&")[0]
+                return f"%A {name}\n%U {'$1' if name == 'Http' else f'http://{name}.invalid/query?$1'}\n\n".encode()
+            return gzip.compress(SURVEY) if "get=record" in self.path else b"# nothing\n"
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    home = ThreadingHTTPServer(("127.0.0.1", 0), Home)
+    thread = threading.Thread(target=home.serve_forever)
+    thread.start()
+    try:
+        yield home.server_port
+    finally:
+        home.shutdown()
+        thread.join()
+        home.server_close()
+
+
+@contextmanager
+def screen() -> Iterator[str]:
+    """A display."""
+    command = ["Xvfb", "-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "1000x800x24"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f":{process.stdout.readline().strip()}"
+        finally:
+            process.terminate()
+
+
+Run = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def aladin(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs a script, which knows our services as Images (of the band K) and Sources; what Aladin said."""
+    base = str(client.base_url).rstrip("/")
+    images = f"{base}/sia1/atlas?POS=$1,$2&SIZE=$3&FORMAT=image/fits&band=K"
+    dictionary = SERVICE.format(name="Images", protocol="SIAPv1", url=images, field="SQRd", kind="sia/xml")
+    sources = f"{base}/cone/psc?RA=$1&DEC=$2&SR=$3"
+    dictionary += SERVICE.format(name="Sources", protocol="CONESEARCH", url=sources, field="RADIUSd", kind="text/xml")
+    home = tmp_path_factory.mktemp("aladin")
+    with standing_in(dictionary) as port, screen() as display:
+        options = {
+            "user.home": home,
+            "http.proxyHost": "127.0.0.1",
+            "http.proxyPort": port,
+            "http.nonProxyHosts": "127.*",
+        }
+        told = " ".join(f"-D{name}={value}" for name, value in options.items())
+        environment = os.environ | {"DISPLAY": display, "HOME": str(home), "JAVA_TOOL_OPTIONS": told}
+
+        def run(script: str) -> str:
+            command = ["aladin", "-nobanner", "-nogui", "-trace"]
+            done = subprocess.run(
+                command,
+                input=script,
+                env=environment,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=PATIENCE,
+            )
+            return done.stdout + done.stderr
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def star(ask: Any) -> tuple[float, float]:
+    """The brightest star that lies well within an image."""
+    query = (
+        "SELECT TOP 1 p.ra, p.dec FROM psc AS p JOIN twomass.atlas AS a ON a.coadd_key = p.coadd_key"
+        " WHERE a.band = 'K' AND ABS(p.dec - a.dec) < 0.1 AND DISTANCE(p.ra, a.dec, a.ra, a.dec) < 0.05 ORDER BY p.k_m"
+    )
+    (row,) = csv.DictReader(io.StringIO(ask(query, RESPONSEFORMAT="csv").text))
+    return float(row["ra"]), float(row["dec"])
+
+
+def middle(mask: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64] | None = None) -> npt.NDArray[np.float64]:
+    """The mean row and column of the pixels of a picture that are within 40 of its middle."""
+    rows, columns = np.mgrid[: mask.shape[0], : mask.shape[1]]
+    near = mask & (np.hypot(rows - mask.shape[0] / 2, columns - mask.shape[1] / 2) < 40)
+    assert near.any()
+    places = np.stack([rows[near], columns[near]], axis=1)
+    return np.average(places, axis=0, weights=None if weight is None else weight[near])
+
+
+def test_the_sources_lie_on_the_stars(aladin: Run, star: tuple[float, float], tmp_path: Path) -> None:
+    place = f"{star[0]} {star[1]:+}"
+    bare, laid = tmp_path / "bare.png", tmp_path / "laid.png"
+    said = aladin(
+        f"get Images {place} 1arcmin\nsync\n{place}\nzoom {ZOOM}x\nsave {bare}\n"
+        f"get Sources {place} 2arcmin\nsync\nsave {laid}\nquit\n"
+    )
+    assert bare.exists(), said
+    assert laid.exists(), said
+    with Pillow.open(bare) as without, Pillow.open(laid) as found:
+        before, after = (np.asarray(each.convert("RGB"), float) for each in (without, found))
+    light = before.mean(axis=2)
+    shining = light > (np.median(light) + light.max()) / 2
+    red = (after[..., 0] - after[..., 1] > 60) & (before[..., 0] - before[..., 1] < 30)
+    assert np.hypot(*(middle(shining, light) - middle(red))) < 0.5 * ZOOM
