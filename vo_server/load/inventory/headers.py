@@ -40,6 +40,8 @@ def _read(images: Images, root: str, listed: Listed) -> Read:
     try:
         with system.open(f"{home}/{listed.path}", "rb", block_size=_HEAD) as stream:
             header = read_header(stream)
+            if listed.size is None:  # a web server's list of files does not tell it
+                listed = replace(listed, size=getattr(stream, "size", None))
         return Read(listed, row(images, listed, header))
     except Refused as refused:
         return Read(listed, None, str(refused))

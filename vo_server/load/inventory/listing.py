@@ -50,7 +50,7 @@ def listing(root: str, folders: Sequence[str]) -> Iterator[Listed]:
     system, home = opened(root)
     for folder in folders:
         start = within(root, folder)
-        if system.isfile(start):
+        if _FITS.search(start) and system.isfile(start):  # a web server takes its lists of files for files, too
             yield _listed(system.info(start), home)
             continue
         if not system.isdir(start):

@@ -1,0 +1,197 @@
+"""Image collections that lie at a URL: walked, found, fetched and cut, with no more bytes than are needed."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import httpx
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from tests.conftest import PSC_ROWS, Listening
+from vo_server.app import catalogue_of
+from vo_server.commands.images import walk
+from vo_server.engines.store import Store
+from vo_server.load import sample
+from vo_server.load.load import load
+from vo_server.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Atlas images of the synthetic sky; the first three are not gzipped."""
+    folder = tmp_path_factory.mktemp("atlas")
+    for path in sample.write_images(folder, PSC_ROWS)[:3]:
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    return folder
+
+
+@dataclass
+class Sent:
+    """What a web server was asked for: the path, the range, the bytes that went."""
+
+    log: list[tuple[str, str, int]] = field(default_factory=list)
+    walked: int = 0
+
+    def bytes(self) -> int:
+        """All that was sent since the last time."""
+        done = sum(size for *_, size in self.log)
+        self.log.clear()
+        return done
+
+
+class Web(SimpleHTTPRequestHandler):
+    """A plain web server of a folder with lists of files, and ranges."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, *args: Any, sent: Sent, **more: Any) -> None:
+        self.sent = sent
+        super().__init__(*args, **more)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def send_head(self) -> Any:
+        path = Path(self.translate_path(self.path))
+        if path.is_dir() or not path.exists():
+            return super().send_head()
+        data, asked = path.read_bytes(), self.headers.get("Range", "")
+        first, last = (asked.removeprefix("bytes=") or "0-").split("-")
+        part = data[int(first) : int(last) + 1 if last else None]
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Last-Modified", self.date_time_string(path.stat().st_mtime))
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        if self.command == "GET":
+            self.sent.log.append((self.path, asked, len(part)))
+        return io.BytesIO(part)
+
+
+@pytest.fixture(scope="module")
+def web(images: Path) -> Iterator[tuple[str, Sent]]:
+    pytest.importorskip("aiohttp", reason="fsspec reads http with aiohttp")
+    sent = Sent()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Web, directory=str(images), sent=sent)) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", sent
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def memory(images: Path) -> Iterator[tuple[str, Sent]]:
+    store = fsspec.filesystem("memory")
+    store.put(str(images), "/remote", recursive=True)
+    yield "memory://remote", Sent()
+    store.rm("/remote", recursive=True)
+
+
+@pytest.fixture(scope="module", params=["web", "memory"])
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, listening: Listening
+) -> Iterator[tuple[httpx.Client, Sent]]:
+    """A server of the images at a URL, which were loaded from there."""
+    root, sent = request.getfixturevalue(request.param)
+    settings = Settings(data=tmp_path_factory.mktemp("remote"), image_roots=f"atlas={root}")
+    catalogue = catalogue_of(settings)
+    atlas = catalogue.publication("atlas")
+    folder = walk(atlas, [f"{root}/980128n/s009"], settings, catalogue)
+    assert load(atlas, folder, Store(settings.data)).rows == 9
+    done = load(atlas, walk(atlas, [], settings, catalogue), Store(settings.data))
+    assert (done.rows, done.rejected) == (18, 0)
+    sent.walked = sent.bytes()
+    with listening(settings) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield client, sent
+
+
+Ask = Callable[[str], list[list[str]]]
+
+
+@pytest.fixture
+def ask(served: tuple[httpx.Client, Sent]) -> Ask:
+    def asked(text: str) -> list[list[str]]:
+        answer = served[0].get("/tap/sync", params={"LANG": "ADQL", "QUERY": text, "RESPONSEFORMAT": "csv"})
+        return [line.split(",") for line in answer.text.splitlines()[1:]]
+
+    return asked
+
+
+def test_a_walk_reads_headers_and_no_pixels(served: tuple[httpx.Client, Sent], images: Path, ask: Ask) -> None:
+    found = {path: int(size) for path, size in ask("SELECT path, f_size FROM atlas")}
+    assert found == {str(p.relative_to(images)): p.stat().st_size for p in images.rglob("*.fits*")}
+    if served[1].walked:
+        assert served[1].walked < 27 * 3 * (1 << 15)  # 27 headers in pieces of 32 kB, of files of 1 to 2 MB
+
+
+def test_files_come_whole_and_in_parts(served: tuple[httpx.Client, Sent], images: Path, ask: Ask) -> None:
+    client, sent = served
+    for like in ("%.fits", "%.gz"):
+        (name, path), *_ = ask(f"SELECT TOP 1 image, path FROM atlas WHERE path LIKE '{like}' ORDER BY image")
+        kept = (images / path).read_bytes()
+        plain = gzip.decompress(kept) if like == "%.gz" else kept
+        answer = client.get(f"/images/atlas/{name}")
+        assert answer.content == plain
+        sent.bytes()
+        with client.stream("GET", f"/images/atlas/{name}", headers={"Range": "bytes=5760-8639"}) as part:
+            assert part.status_code == 206
+            assert b"".join(part.iter_raw()) == kept[5760:8640]
+        assert sent.bytes() < 300_000
+        tag = answer.headers["etag"]
+        assert client.get(f"/images/atlas/{name}", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_cutouts_read_what_they_need(served: tuple[httpx.Client, Sent], images: Path, ask: Ask) -> None:
+    client, sent = served
+    (name, path, ra, dec), *_ = ask("SELECT TOP 1 image, path, ra, dec FROM atlas WHERE path LIKE '%.fits'")
+    ((did,),) = ask(f"SELECT obs_publisher_did FROM ivoa.obscore WHERE obs_publisher_did LIKE '%{name}'")
+    sent.bytes()
+    answer = client.get("/soda/sync", params={"ID": did, "CIRCLE": f"{ra} {dec} {20 / 3600}"})
+    assert answer.status_code == 200, answer.text
+    if sent.log:
+        assert sent.bytes() < 300_000 < (images / path).stat().st_size / 6
+    with fits.open(io.BytesIO(answer.content)) as cut, fits.open(images / path) as whole:
+        first = whole[0].header["CRPIX2"] - cut[0].header["CRPIX2"], whole[0].header["CRPIX1"] - cut[0].header["CRPIX1"]
+        row, column = (round(n) for n in first)
+        rows, columns = cut[0].data.shape
+        assert 39 <= rows <= 43 and 39 <= columns <= 43
+        same = whole[0].data[row : row + rows, column : column + columns]
+        np.testing.assert_array_equal(cut[0].data, same)
+
+
+def test_a_file_that_is_gone_is_told(served: tuple[httpx.Client, Sent], images: Path, ask: Ask) -> None:
+    client, _ = served
+    (name, path), *_ = ask("SELECT TOP 1 image, path FROM atlas WHERE path LIKE '%.fits' ORDER BY image DESC")
+    ((did,),) = ask(f"SELECT obs_publisher_did FROM ivoa.obscore WHERE obs_publisher_did LIKE '%{name}'")
+    store = fsspec.filesystem("memory")
+    data = (images / path).read_bytes()
+    (images / path).unlink()
+    held = store.exists(f"/remote/{path}")
+    if held:
+        store.rm(f"/remote/{path}")
+    try:
+        gone = client.get(f"/images/atlas/{name}")
+        assert gone.status_code == 404
+        assert "not where the inventory says" in gone.text
+        cut = client.get("/soda/sync", params={"ID": did})
+        assert cut.status_code >= 400 and "127.0.0.1" not in cut.text
+    finally:
+        (images / path).write_bytes(data)
+        if held:
+            store.pipe(f"/remote/{path}", data)
