@@ -83,12 +83,13 @@ THREADS = 64
 """Threads of a process for what is asked of it: queries, parsing, uploads, the making of answers."""
 
 
-def catalogue_of(settings: Settings) -> Catalogue:
-    """What is published: the built-in catalogue files, those of the operator's folders, and those beside the data."""
+def catalogue_of(settings: Settings, shipped: bool = True) -> Catalogue:
+    """What is published: the `shipped` catalogue files, those of the operator's folders, and those beside the data."""
     further = [Path(folder) for folder in settings.schemas.split(":") if folder]
     own = published_in(settings.data)
     beside = [own] if own.is_dir() and own.resolve() not in {folder.resolve() for folder in further} else []
-    return with_obscore(load_catalogue([builtin_schemas() / "catalogues", *further, *beside]))
+    before = [builtin_schemas() / "catalogues"] if shipped else []
+    return with_obscore(load_catalogue([*before, *further, *beside]))
 
 
 def engine_of(settings: Settings, catalogue: Catalogue) -> Engine:
@@ -107,10 +108,26 @@ def desk_of(settings: Settings) -> Desk:
     return Desk(store, Files(folder), Watch(store), execution, retention, settings.job_queue)
 
 
-def site_of(settings: Settings) -> Site:
-    """What the endpoints and the jobs work with."""
+def _served(settings: Settings) -> tuple[Catalogue, Engine]:
+    """What is served, and from where: without the catalogues that came with the server where none of these is loaded,
+    but another one is."""
     catalogue = with_tap_schema(catalogue_of(settings))
     engine = engine_of(settings, catalogue)
+    shipped = {p.id for p in load_catalogue([builtin_schemas() / "catalogues"]).publications}
+    try:
+        loaded = {p.id for p in catalogue.publications if engine.rows(p.table) is not None}
+        own = None if loaded & shipped or not loaded else with_tap_schema(catalogue_of(settings, shipped=False))
+    except Fault:  # another one refers to a table of theirs; or all will be told when asked
+        own = None
+    if own is None:
+        return catalogue, engine
+    engine.close()
+    return own, engine_of(settings, own)
+
+
+def site_of(settings: Settings) -> Site:
+    """What the endpoints and the jobs work with."""
+    catalogue, engine = _served(settings)
     desk = desk_of(settings)
     health = Health(engine, catalogue.publications, desk.store, settings.data, _written(settings))
     return Site(

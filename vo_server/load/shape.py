@@ -54,7 +54,8 @@ class Shape:
 
     def _chosen(self, fields: Sequence[str]) -> tuple[str | None, ...]:
         keys = [_key(field) for field in fields]
-        meant = [self.exact.get(f.strip()) or self.names.get(key) for f, key in zip(fields, keys, strict=True)]
+        named = [self.exact.get(field) or self.exact.get(field.strip()) for field in fields]
+        meant = [name or self.names.get(key) for name, key in zip(named, keys, strict=True)]
         best: dict[str, int] = {}
         for place, (key, name) in enumerate(zip(keys, meant, strict=True)):
             if name is not None and (name not in best or key == name.lower() != keys[best[name]]):

@@ -133,33 +133,38 @@ def _test(found: Described, position: Sequence[str]) -> tuple[float, float] | No
 
 
 def _columns(found: Described, position: Sequence[str], identifier: str | None) -> tuple[DraftColumn, ...]:
-    names = named(c.column.name for c in found.columns)
+    names = named([c.column.name for c in found.columns])
+    mains = dict(zip(position, ("pos.eq.ra", "pos.eq.dec"), strict=False))
+    if identifier is not None:
+        mains[identifier] = "meta.id"
     return tuple(
-        _column(profile, name, profile.column.name in position, profile.column.name == identifier)
+        _column(profile, name, mains.get(profile.column.name))
         for profile, name in zip(found.columns, names, strict=True)
     )
 
 
-def _column(profile: Profile, name: str, placed: bool, identifies: bool) -> DraftColumn:
+def _column(profile: Profile, name: str, is_main: str | None) -> DraftColumn:
+    """The column; `is_main` is its UCD where it is the table's right ascension, declination or identifier."""
     column = profile.column
+    placed = (is_main or "").startswith("pos")
     unit = Guess(*mended(column.unit))
     kind = _type(profile, placed)
     if placed and unit.value is None:
         unit = Guess("deg", "by its name and values")
-    ucd, words = _ucd(profile, unit.value, placed or identifies)
+    ucd, words = _ucd(column, name, unit.value, is_main)
     if unit == Guess(None) and (ucd.value or "").startswith("phot.mag"):
         unit = Guess("mag", "it is thought a magnitude")
     return DraftColumn(
         name,
         column.name,
         kind,
-        Guess(column.description) if column.description else _words(column, words),
+        _description((column.description or "").strip(), name, words),
         unit,
         ucd,
         utype=column.utype,
         xtype=column.label,
         arraysize=column.shape if column.type.family == "array" else None,
-        nullable=not (placed or identifies),
+        nullable=is_main is None,
         indexed=placed,
         remark=_remark(profile, name),
     )
@@ -183,23 +188,23 @@ def _type(profile: Profile, placed: bool) -> Guess[str]:
     return Guess(f"CHAR({longest})" if fixed else f"VARCHAR({longest})", why if profile.odd is not None else None)
 
 
-def _ucd(profile: Profile, unit: str | None, is_main: bool) -> tuple[Guess[str | None], str | None]:
+def _ucd(column: Column, name: str, unit: str | None, is_main: str | None) -> tuple[Guess[str | None], str | None]:
     """The UCD, and in words what the column is thought to be."""
-    column = profile.column
     said, why = understood(column.ucd)
-    found, words = guessed(column.name, unit, column.type)
+    found, words = guessed(name, unit, column.type)
     if said is None and found is not None:
         said, why = found, f"by its name{' and unit' if unit else ''}" + (f"; {why}" if why else "")
-    kept = main(said, is_main and said is not None and not said.startswith("stat.error"))
-    if is_main and kept is None:
-        kept, why = "meta.id;meta.main", "it names the rows"
+    if is_main is not None and not (said or "").startswith(is_main):
+        why = "it names the rows" if is_main == "meta.id" else "by its name and values"
+        return Guess(f"{is_main};meta.main", why), words
+    kept = main(said, is_main is not None)
     if kept != said and why is None:
         why = f"the file says {said!r}, and one column of a kind is the main one"
     return Guess(kept, why), words
 
 
-def _words(column: Column, words: str | None) -> Guess[str]:
-    return Guess(words or column.name, "nothing in the file says what it is")
+def _description(said: str, name: str, words: str | None) -> Guess[str]:
+    return Guess(said) if said else Guess(words or name, "nothing in the file says what it is")
 
 
 def _remark(profile: Profile, name: str) -> str | None:

@@ -58,7 +58,7 @@ MEANINGS = (
     Meaning(r"(r_?)?dist(ance)?.*", "pos.distance", "Distance", ("pc", "kpc", "Mpc")),
     Meaning(r"ang_?dist|sep(aration)?|r", "pos.angDistance", "Angular distance", ("arcsec", "arcmin", "mas")),
     Meaning(r"e_?b_?v|e\(?b-v\)?", "phot.color.excess", "Colour excess E(B-V)", ("mag", "")),
-    Meaning(r"s_?n_?r?|snr(_.*)?|.*_snr?", "stat.snr", "Signal-to-noise ratio", ("",)),
+    Meaning(r"s_?n_?r?|.*_snr?", "stat.snr", "Signal-to-noise ratio", ("",)),
     Meaning(r"(.*_)?mass", "phys.mass", "Mass", ("solMass", "kg", "g", "")),
     Meaning(r"(.*_)?radius|r_?star", "phys.size.radius", "Radius", ("solRad", "km", "m")),
     Meaning(r"(.*_)?lum(inosity)?", "phys.luminosity", "Luminosity", ("solLum", "W", "erg/s")),

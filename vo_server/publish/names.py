@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from vo_server.catalogue.names import regular
 from vo_server.model.words import RESERVED
@@ -20,19 +20,20 @@ LONGEST = 60
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?(\w+)")
 
 
-def named(names: Iterable[str]) -> list[str]:
-    """The names of columns that are called so in a file, in their order; no two differ in case alone."""
+def named(names: Sequence[str]) -> list[str]:
+    """The names of columns that are called so in a file, in their order; no two differ in case alone.
+
+    What is a good name already is kept before others become one like it.
+    """
+    made: dict[int, str] = {}
     taken: set[str] = set()
-    made = []
-    for name in names:
-        plain = plainly(name)
-        best, number = plain, 1
-        while best.lower() in taken:
-            number += 1
-            best = f"{plain}_{number}"
+    firsts = {name.lower(): place for place, name in reversed(list(enumerate(names))) if plainly(name) == name}
+    for place in sorted(range(len(names)), key=lambda n: firsts.get(names[n].lower()) != n):
+        plain = plainly(names[place])
+        best = next(n for n in (plain, *(f"{plain}_{i}" for i in range(2, 10_000))) if n.lower() not in taken)
         taken.add(best.lower())
-        made.append(best)
-    return made
+        made[place] = best
+    return [made[place] for place in range(len(names))]
 
 
 def plainly(name: str) -> str:

@@ -94,7 +94,7 @@ def _column(column: DraftColumn) -> Iterator[str]:
         if holds:
             yield f"{flag} = true"
     if column.source and column.source != column.name:
-        yield f"also = [{_text(column.source)}]"
+        yield f"also = [{_exactly(column.source)}]"
 
 
 def _files(draft: Draft) -> Iterator[str]:
@@ -180,8 +180,13 @@ def _plain(text: str) -> str:
 
 
 def _text(text: str) -> str:
+    """A text in one line."""
+    return _exactly(_plain(text))
+
+
+def _exactly(text: str) -> str:
     """A basic string of TOML: that of JSON, but for DEL, which TOML wants escaped."""
-    return json.dumps(_plain(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _key(name: str) -> str:

@@ -45,15 +45,19 @@ _PER_WAVE = re.compile(r".*(erg|W|J).*(cm|m)\*\*.?2.*(Hz|Angstrom|um|nm).*")
 
 def guessed(name: str, unit: str | None, kind: Type) -> tuple[str | None, str | None]:
     """The UCD of a column by its name, unit and type, and what it is in words; None where these say nothing."""
-    return _meant(name, unit, kind) or _error(name, unit, kind) or _photometry(name, unit, kind) or (None, None)
+    known = _error(name, unit, kind) or _meant(name, unit, kind)
+    if known is None and kind.numeric and any(pattern.fullmatch(name) for pattern in _ERROR):
+        return "stat.error", None
+    return known or _photometry(name, unit, kind) or (None, None)
 
 
-def _error(name: str, unit: str | None, kind: Type) -> tuple[str, str | None] | None:
+def _error(name: str, unit: str | None, kind: Type) -> tuple[str, str] | None:
     """An error is called after what it is the error of."""
     for pattern in _ERROR if kind.numeric else ():
         if (inner := pattern.fullmatch(name)) and (base := next(filter(None, inner.groups()), None)):
             of = _meant(base, None, kind, measured=True) or _photometry(base, "mag" if unit == "mag" else None, kind)
-            return (f"stat.error;{of[0]}", f"Error of: {of[1]}") if of is not None else ("stat.error", None)
+            if of is not None and valid(f"stat.error;{of[0]}"):
+                return f"stat.error;{of[0]}", f"Error of: {of[1]}"
     return None
 
 

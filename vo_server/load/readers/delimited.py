@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -120,6 +121,8 @@ def delimited(input: Input) -> Iterator[Found]:
         )
         reading = pa_csv.ReadOptions(column_names=list(top.names), block_size=_BLOCK)
         cutting = pa_csv.ParseOptions(delimiter=top.delimiter, invalid_row_handler=lambda _: "skip")
+        if not cast(io.BufferedReader, input.stream).peek(1):
+            return
         for batch in pa_csv.open_csv(input.stream, reading, cutting, options):
             yield pa.table(batch)
 

@@ -1,0 +1,357 @@
+"""What is found out of a file's values, and what becomes of it: positions, types, identifiers, nulls."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.io import fits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vo_server.__main__ import main
+from vo_server.app import catalogue_of
+from vo_server.catalogue.catalogue import Publication
+from vo_server.publish.draft import Draft, drafted
+from vo_server.publish.position import Nowhere, Place
+from vo_server.publish.profile import described
+from vo_server.settings import Settings
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
+    """Runs a command in an empty folder: its exit code, and what it said on its two streams."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("VO_SERVER_")]:
+        monkeypatch.delenv(name)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def csv(text: str) -> Draft:
+    Path("t.csv").write_text(text)
+    return drafted(described("t.csv"), "t", None)
+
+
+def parquet(**columns: Any) -> Draft:
+    units = {name: values[1] for name, values in columns.items() if isinstance(values, tuple)}
+    arrays = {name: pa.array(values[0] if isinstance(values, tuple) else values) for name, values in columns.items()}
+    fields = [pa.field(n, a.type, metadata={"unit": units[n]} if n in units else None) for n, a in arrays.items()]
+    pq.write_table(pa.table(list(arrays.values()), schema=pa.schema(fields)), "t.parquet")
+    return drafted(described("t.parquet"), "t", None)
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def types(draft: Draft) -> dict[str, str]:
+    return {c.name: c.type.value for c in draft.columns}
+
+
+# -------------------------------------------------------------- positions
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec"),
+    [
+        ("ra", "dec"),
+        ("RA", "DEC"),
+        ("ra", "decl"),
+        ("RAJ2000", "DEJ2000"),
+        ("_RAJ2000", "_DEJ2000"),
+        ("RA_ICRS", "DE_ICRS"),
+        ("RAdeg", "DEdeg"),
+        ("ALPHA_J2000", "DELTA_J2000"),
+        ("coord_ra", "coord_dec"),
+        ("s_ra", "s_dec"),
+        ("Right Ascension", "Declination"),
+        ("raMean", "decMean"),
+    ],
+)
+def test_the_spellings_of_a_position(ra: str, dec: str) -> None:
+    draft = parquet(**{"n": [1, 2], ra: [10.5, 350.0], dec: [-89.0, 20.5]})
+    shown = {c.source: c.name for c in draft.columns}
+    assert isinstance(draft.place, Place)
+    assert (draft.place.ra, draft.place.dec) == (shown[ra], shown[dec])
+    by_name = {c.name: c for c in draft.columns}
+    assert (by_name[shown[ra]].unit.value, by_name[shown[ra]].ucd.value) == ("deg", "pos.eq.ra;meta.main")
+    assert draft.test == (10.5, -89.0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        (
+            {"ra": ["10:20:30.1"], "dec": ["-20:10:05"]},
+            "ra is text, as sexagesimal values are: add a column of degrees",
+        ),
+        ({"ra": ([0.5], "rad"), "dec": ([0.1], "rad")}, "ra is in 'rad': add a column of degrees"),
+        ({"ra": ([5.5], "h"), "dec": ([0.1], "deg")}, "ra is in 'h': add a column of degrees"),
+        ({"ra": [-10.5], "dec": [0.1]}, "ra goes from -10.5 to -10.5, where 0 to 360 degrees are possible"),
+        ({"ra": [10.5], "dec": [90.1]}, "dec goes from 90.1 to 90.1, where -90 to 90 degrees are possible"),
+        ({"ra1950": [1.0], "ra": [1.0], "x": [2.0]}, "no two columns have names, UCDs and values of right"),
+        ({"l": [1.0], "b": [2.0]}, "l and b are galactic: add columns of right ascension and declination"),
+        ({"GLON": [1.0], "GLAT": [2.0], "m": [3.0]}, "GLON and GLAT are galactic"),
+        ({"elon": [1.0], "elat": [2.0]}, "elon and elat are ecliptic"),
+        ({"x": [1.0], "y": [2.0]}, "no two columns have names, UCDs and values of right ascension and declination"),
+    ],
+)
+def test_why_there_is_no_position(columns: dict[str, Any], why: str) -> None:
+    draft = parquet(**columns)
+    assert isinstance(draft.place, Nowhere)
+    assert draft.place.why.startswith(why)
+    assert draft.test is None
+
+
+def test_hours_are_suspected() -> None:
+    draft = parquet(n=[1, 2, 3], ra=[0.5, 12.0, 23.9], dec=[1.0, 2.0, 3.0])
+    assert isinstance(draft.place, Place)
+    assert draft.place.why.endswith("is it in hours?")
+
+
+def test_whole_numbers_of_a_position_become_doubles() -> None:
+    assert types(csv("id,ra,dec\n1,10,20\n2,11,21\n")) == {
+        "id": "INTEGER",
+        "ra": "DOUBLE PRECISION",
+        "dec": "DOUBLE PRECISION",
+    }
+
+
+# ------------------------------------------------------------------ types
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ("1 2 3", "INTEGER"),
+        ("1 2 3000000000", "BIGINT"),
+        ("1 2.5 3", "DOUBLE PRECISION"),
+        ("1 null 3", "INTEGER"),
+        ("1e3 NaN 3", "DOUBLE PRECISION"),
+        ("007 012 100", "VARCHAR(*)"),
+        ("1 x 3", "VARCHAR(*)"),
+        ("10000000000000000000 1 2", "VARCHAR(*)"),
+        ("2020-01-01 2021-12-31 2022-02-28", "DATE"),
+        ("2020-01-01T10:00:00 2021-12-31T00:00:00.5 2022-02-28T01:02:03", "TIMESTAMP"),
+        ("true false true", "BOOLEAN"),
+        ("null null null", "VARCHAR(*)"),
+        ("ä ö ü", "UNICODE"),
+        ("1 2020-01-01 2", "VARCHAR(*)"),
+    ],
+)
+def test_the_type_that_all_values_are_of(values: str, kind: str) -> None:
+    rows = [f"{n},{n + 0.5},{v}" for n, v in enumerate(values.split())]
+    assert types(csv("\n".join(["ra,dec,it", *rows])))["it"] == kind
+
+
+def test_a_type_that_changes_late_in_the_file() -> None:
+    """The file is read in pieces of some megabytes: the odd value lies in a later one than the others."""
+    many = "".join(f"{n},10.5,{n % 90},0\n" for n in range(500_000))
+    made = types(csv(f"id,ra,dec,it\n{many}500000,1.5,2.5,late\n"))
+    assert made == {"id": "INTEGER", "ra": "DOUBLE PRECISION", "dec": "DOUBLE PRECISION", "it": "VARCHAR(*)"}
+
+
+@pytest.mark.parametrize("null", ["-", "--", "N/A", "None"])
+def test_a_text_for_missing_numbers(run: Run, null: str) -> None:
+    draft = csv(f"id,ra,dec,mag\n1,10,20,5.5\n2,11,21,{null}\n")
+    assert types(draft)["mag"] == "DOUBLE PRECISION"
+    assert draft.null is not None
+    assert draft.null.value == null
+    assert run("publish", "t.csv", "--name", "t")[0] == 0
+    assert "missing" in run("catalogues", "t")[1].splitlines()[0]
+    assert run("catalogues", "t")[1].splitlines()[4].split()[-2:] == ["5.5", "1"]
+
+
+def test_why_numbers_are_texts() -> None:
+    draft = csv("id,ra,dec,mag\n1,10,20,5.5\n2,11,21,5.5:\n")
+    (mag,) = (c for c in draft.columns if c.name == "mag")
+    assert mag.type.why == "not a number, as '5.5:' is none"
+
+
+# ------------------------------------------------------- names of the rows
+
+
+def test_the_column_that_names_a_row() -> None:
+    draft = parquet(ra=[1.0, 2.0], dec=[1.0, 2.0], flag=["a", "b"], name=["x", "y"], source_id=[7, 8])
+    assert draft.identifier is not None
+    assert (draft.identifier.value, draft.number) == ("source_id", None)
+
+
+@pytest.mark.parametrize("names", [["x", "x"], ["x", None]])
+def test_rows_are_counted_where_nothing_names_them(names: list[str | None]) -> None:
+    draft = parquet(ra=[1.0, 2.0], dec=[1.0, 2.0], name=names, recno=[1.5, 1.5])
+    assert draft.identifier is not None
+    assert (draft.identifier.value, draft.number) == ("recno_2", "recno_2")
+
+
+def test_counted_rows_are_numbered_in_the_order_of_the_file(run: Run) -> None:
+    rng = np.random.default_rng(1)
+    ra, dec = rng.uniform(0, 360, 50_000), rng.uniform(-90, 90, 50_000)
+    pq.write_table(pa.table({"ra": ra, "dec": dec}), "t.parquet")
+    assert run("publish", "t.parquet")[0] == 0
+    assert run("load", "t", "t.parquet", "--append")[0] == 0
+    _, out, _ = run("catalogues", "t")
+    assert out.splitlines()[1].split() == ["recno", "BIGINT", "meta.id;meta.main", "1", "to", "100000", "0"]
+
+
+# ------------------------------------------------------------ the command
+
+
+def published(id: str) -> Publication:
+    return catalogue_of(Settings()).publication(id)
+
+
+STARS = "name,ra,dec,v_mag\nSirius,101.287155,-16.716116,-1.46\nCanopus,95.987958,-52.695661,-0.74\n"
+
+
+def test_a_dry_run_writes_nothing(run: Run) -> None:
+    Path("stars.csv").write_text(STARS)
+    code, out, _ = run("publish", "stars.csv", "--dry-run", "--title", 'Some "bright" stars')
+    assert code == 0
+    assert 'title = "Some \\"bright\\" stars"\n' in out
+    assert not list(Path().glob("data/**/*.toml"))
+
+
+def test_the_file_is_put_where_catalogue_files_lie(run: Run, tmp_path: Path) -> None:
+    Path("stars.csv").write_text(STARS)
+    Path("mine").mkdir()
+    code, _, said = run("publish", "stars.csv", "--schemas", "mine", "--no-load")
+    assert code == 0
+    assert "mine/stars.toml: 4 columns" in said
+    assert Path("mine/stars.toml").exists()
+    assert not Path("data/catalogues/stars").exists()
+
+
+def test_what_is_there_is_not_replaced_by_mistake(run: Run) -> None:
+    Path("stars.csv").write_text(STARS)
+    assert run("publish", "stars.csv")[0] == 0
+    before = Path("data/catalogues/stars.toml").read_text()
+    code, _, said = run("publish", "stars.csv", "--title", "Other")
+    assert (code, Path("data/catalogues/stars.toml").read_text()) == (2, before)
+    assert "stars.toml is there already (--force writes it anew" in said
+    assert run("publish", "stars.csv", "--title", "Other", "--force")[0] == 0
+    assert published("stars").table.title == "Other"
+
+
+def test_an_earlier_one_stays_when_the_file_cannot_be_read(run: Run) -> None:
+    Path("stars.csv").write_text(STARS)
+    assert run("publish", "stars.csv")[0] == 0
+    before = sorted(p.name for p in Path("data/catalogues").iterdir())
+    Path("stars.csv").write_text("")
+    assert run("publish", "stars.csv", "--force")[0] == 1
+    assert sorted(p.name for p in Path("data/catalogues").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("psc", "there is a table twomass.psc called psc already (--name takes another)"),
+        ("my stars", "a table cannot be called 'my stars' in queries"),
+        ("select", "a table cannot be called 'select' in queries"),
+    ],
+)
+def test_names_that_cannot_be(run: Run, name: str, said: str) -> None:
+    Path("stars.csv").write_text(STARS)
+    code, _, told = run("publish", "stars.csv", "--name", name)
+    assert code == 2
+    assert said in told
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "empty.csv": (b"", "empty.csv is empty"),
+    "norows.csv": (b"ra,dec\n", "norows.csv has no rows"),
+    "nonames.csv": (b"1.5,2.5\n3,4\n", "line 1 of nonames.csv has no names of columns (put a line of names before"),
+    "image.fits": (b"", "image.fits is a FITS file without a table"),
+    "cut.parquet": (b"PAR1 and no more", "cut.parquet is damaged or not of its kind"),
+    "cut.vot": (b"<?xml version='1.0'?><VOTABLE><RESOURCE><TABLE>", "cut.vot: the VOTable is not well-formed XML"),
+    "cut.csv.gz": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "cut.csv.gz is truncated"),
+    "noise": (bytes(range(256)), "but binary data"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_told_in_one_line(run: Run, name: str) -> None:
+    content, said = BAD[name]
+    if name == "image.fits":
+        fits.PrimaryHDU(np.zeros((2, 2))).writeto(name)
+    else:
+        Path(name).write_bytes(content)
+    code, out, told = run("publish", name, "--name", "t")
+    assert (code, out, len(told.splitlines())) == (1, "", 1)
+    assert told.startswith("vo-server: ")
+    assert said in told
+    assert not list(Path().glob("data/catalogues/t*"))
+
+
+def test_a_bad_row_is_named_and_may_be_skipped(run: Run) -> None:
+    Path("stars.csv").write_text(STARS + "Vega,,38.78,0.03\n")
+    code, _, said = run("publish", "stars.csv")
+    assert code == 1
+    assert "stars.csv, line 4, column ra: empty, but may not be null" in said
+    assert "correct data/catalogues/stars.toml, then: vo-server load stars stars.csv" in said
+    code, _, said = run("publish", "stars.csv", "--force", "--on-error", "skip")
+    assert code == 3
+    assert "2 rows loaded" in said
+
+
+def test_without_a_position_it_is_published_and_said(run: Run) -> None:
+    Path("t.csv").write_text("id,l,b\n1,2.5,3.5\n2,3.5,4.5\n")
+    code, _, said = run("publish", "t.csv")
+    assert code == 0
+    assert "no position was found, and so there will be no cone search: l and b are galactic" in said
+    assert published("t").cone is None
+
+
+def test_complex_numbers_are_refused_with_a_reason(run: Run) -> None:
+    from astropy.table import Table
+
+    Table({"ra": [1.0], "dec": [2.0], "amp": [1 + 2j]}).write("t.fits")
+    code, _, said = run("publish", "t.fits")
+    assert code == 1
+    assert "the column amp holds complex numbers, which are not taken here (send their real and imaginary" in said
+
+
+# ------------------------------------------------ any file gives a good draft
+
+
+NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=1, max_size=6)
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(NAMES, WORDS, WORDS, st.booleans())
+def test_any_names_and_texts_make_a_file_that_is_read(
+    tmp_path: Path, names: list[str], unit: str, description: str, placed: bool
+) -> None:
+    """Whatever columns are called, and whatever is said of them, the catalogue reader has nothing to say."""
+    told = {"unit": unit, "description": description, "ucd": description}
+    plain = [n for n in dict.fromkeys(names) if n and "\0" not in n]
+    fields = [pa.field(n, pa.float64(), metadata=told) for n in plain]
+    if placed:
+        fields += [pa.field(n, pa.float64()) for n in ("ra", "dec") if n not in plain]
+    path = tmp_path / "t.parquet"
+    if not fields:
+        return
+    pq.write_table(pa.table([[1.5, 2.5]] * len(fields), schema=pa.schema(fields)), path)
+    data = tmp_path / "data"
+    assert main(["publish", str(path), "--data", str(data), "--force", "--title", unit or "t"]) == 0
+    table = catalogue_of(Settings(data=data)).publication("t").table
+    assert len(table.columns) - len(fields) in (0, 1)
