@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +16,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
+
+from vo_server.app import catalogue_of
+from vo_server.engines.store import Store
+from vo_server.load.load import load
+from vo_server.settings import Settings
 
 V = "{http://www.ivoa.net/xml/VOTable/v1.3}"
 HERE = {"RA": "266.4", "DEC": "-29", "SR": "4"}
@@ -227,3 +233,61 @@ def test_a_source_finds_itself(cone: Cone, ask: Any) -> None:
     for row in csv.DictReader(io.StringIO(ask(query, RESPONSEFORMAT="csv").text)):
         text = cone(RA=row["ra"], DEC=row["dec"], SR="2.8e-7", RESPONSEFORMAT="csv").text
         assert re.search(re.escape(row["designation"]), text)
+
+
+NUMBERED = """
+id = "numbered"
+description = "Stars that have numbers for names"
+[schema]
+name = "mine"
+[table]
+name = "numbered"
+identifier = "number"
+position = { ra = "ra", dec = "dec" }
+[columns.number]
+type = "INTEGER"
+nullable = false
+principal = true
+ucd = "meta.id;meta.main"
+description = "Number"
+[columns.ra]
+type = "DOUBLE PRECISION"
+nullable = false
+principal = true
+unit = "deg"
+ucd = "pos.eq.ra;meta.main"
+description = "Right ascension"
+[columns.dec]
+type = "DOUBLE PRECISION"
+nullable = false
+principal = true
+unit = "deg"
+ucd = "pos.eq.dec;meta.main"
+description = "Declination"
+[cone]
+test = TEST
+verb1 = ["number", "ra", "dec"]
+[origin]
+title = "Numbered stars"
+publisher = "Nobody"
+creators = ["Nobody"]
+"""
+
+
+@pytest.mark.parametrize(("said", "told"), [("[10, 20, 0.5]", (10, 20)), ("[200, -20, 0.5]", (10.1, 20.1))])
+def test_numbers_as_names_and_a_test_that_finds_something(
+    tmp_path: Path, listening: Any, said: str, told: tuple[float, float]
+) -> None:
+    """An identifier is a text in a cone search, and the test query of a file that finds nothing is not told."""
+    (tmp_path / "numbered.toml").write_text(NUMBERED.replace("TEST", said), encoding="utf-8")
+    (tmp_path / "rows.csv").write_text("number,ra,dec\n17,10.1,20.1\n", encoding="utf-8")
+    options = Settings(data=tmp_path / "data", schemas=str(tmp_path))
+    load(catalogue_of(options).publication("numbered"), [tmp_path / "rows.csv"], Store(options.data))
+    with listening(options) as url, httpx.Client(base_url=url) as client:
+        found = tree(client.get("/cone/numbered/capabilities")).find(".//testQuery")
+        sample = [float(found.findtext(name)) for name in ("ra", "dec", "sr")]
+        assert sample == [*told, 0.5]
+        answer = tree(client.get("/cone/numbered", params=dict(zip(("RA", "DEC", "SR"), sample, strict=True))))
+        (field,) = answer.iterfind(f".//{V}FIELD[@ucd='ID_MAIN']")
+        assert (field.get("name"), field.get("datatype"), field.get("arraysize")) == ("number", "char", "*")
+        assert [cell.text for cell in answer.iter(f"{V}TD")][:3] == ["17", "10.1", "20.1"]

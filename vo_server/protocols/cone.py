@@ -5,7 +5,9 @@ A cone search is a query like any other: it is built here, by hand, and walks th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache, partial
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +16,7 @@ from vo_server.adql import query as q
 from vo_server.adql.functions import CIRCLE, CONTAINS, DISTANCE, POINT, Function
 from vo_server.adql.scope import Labels
 from vo_server.adql.values import constant
-from vo_server.answer import Question
+from vo_server.answer import Question, prepared
 from vo_server.catalogue.catalogue import Catalogue, Cone, Publication
 from vo_server.documents.capability import Capability, ConeSearch, Interface, Param, SampleCone
 from vo_server.errors import Fault, UsageFault
@@ -30,6 +32,7 @@ from vo_server.protocols.service import Resource, Service, Site
 
 STANDARD_ID = "ivo://ivoa.net/std/ConeSearch"
 MEDIA_TYPE = "text/xml"
+_IDENTIFIER = "ID_MAIN"
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
@@ -44,7 +47,7 @@ def _service(publication: Publication, cone: Cone, catalogue: Catalogue) -> Serv
         path=f"/cone/{publication.id}",
         resources=(Resource("", partial(search, publication, cone), ("GET", "POST")),),
         refuse=refuse,
-        capabilities=partial(capabilities, cone),
+        capabilities=partial(capabilities, publication, cone),
         catalogue=lambda _: searched,
         label="Cone search",
         publication=publication.id,
@@ -93,7 +96,7 @@ def _main(table: Table) -> dict[str, str]:
     """The three columns that every answer must have, by the words that clients find them by (section 2.2)."""
     assert table.position is not None  # the catalogue does not load a cone search without one
     words = {table.position.ra: "POS_EQ_RA_MAIN", table.position.dec: "POS_EQ_DEC_MAIN"}
-    return words | ({table.identifier: "ID_MAIN"} if table.identifier else {})
+    return words | ({table.identifier: _IDENTIFIER} if table.identifier else {})
 
 
 def cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float, radius: float) -> q.Select:
@@ -121,7 +124,15 @@ def cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float,
 def _outputs(table: Table, columns: tuple[Column, ...]) -> tuple[q.Output, ...]:
     words = _main(table)
     said = (c.but(ucd=words.get(c.name, _no_rival(c.ucd))) for c in columns)
-    return tuple(q.Output(c.name, q.Field("t", c.name, c)) for c in said)
+    return tuple(q.Output(c.name, _value(c)) for c in said)
+
+
+def _value(column: Column) -> q.Value:
+    """A column of the table; what identifies a row is a text (section 2.2), and made one where it is a number."""
+    field = q.Field("t", column.name, column)
+    if column.ucd != _IDENTIFIER or column.type.family == "text":
+        return field
+    return q.Cast(field, column.but(type=types.VARCHAR, length=None))
 
 
 _DISTANCE = Column(
@@ -161,10 +172,33 @@ _PARAMS = (
 )
 
 
-def capabilities(cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
+def capabilities(publication: Publication, cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
     """The cone search capability (SimpleDALRegExt 1.1 section 3.1)."""
-    details = ConeSearch(True, cone.max_sr, site.maxrec_hard or None, SampleCone(*cone.test, verb=None))
+    sample = SampleCone(*_sample(site, publication.id, site.rows(publication.table)))
+    details = ConeSearch(True, cone.max_sr, site.maxrec_hard or None, sample)
     interface = Interface(
         f"{base}?", use="base", role="std", query_types=("GET",), result_type=MEDIA_TYPE, params=_PARAMS
     )
     return (Capability(STANDARD_ID, (interface,), details),)
+
+
+@lru_cache(maxsize=256)
+def _sample(site: Site, id: str, rows: int | None) -> tuple[float, float, float]:
+    """A cone that finds something among as many rows as there are now: the one that the catalogue file gives, or else
+    one of its size about the first row."""
+    publication = site.catalogue.publication(id)
+    cone, table = publication.cone, publication.table
+    assert cone is not None
+    assert table.position is not None
+    places = tuple(table.column(name) for name in (table.position.ra, table.position.dec))
+    if not rows or _first(site, cone_query(table, places, *cone.test)):
+        return cone.test
+    first = _first(site, q.Select(_outputs(table, places), q.Scan("t", table)))
+    return (float(first[0]), float(first[1]), cone.test[2] or 0.1)
+
+
+def _first(site: Site, query: q.Select) -> tuple[Any, ...]:
+    """The first row that a query finds, empty where there is none."""
+    made = prepared(replace(query, top=1), site.engine, 1)
+    batches = site.engine.run(made.statement, made.slots, timeout=site.timeout, brief=made.brief).batches()
+    return next((row for batch in batches for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)), ())
