@@ -19,6 +19,7 @@ from pathlib import Path
 import anyio
 
 from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.obscore import obscore
 from vo_server.documents.elements import said
 from vo_server.documents.vosi import Availability
 from vo_server.engines.engine import Engine
@@ -106,9 +107,17 @@ def database(engine: Engine, publications: tuple[Publication, ...]) -> Database:
     """Ask it, and how old what it holds is."""
     try:
         wrong = engine.ready()
-        return Database(wrong, () if wrong else tuple(_loaded(engine, p) for p in publications))
+        return Database(wrong, () if wrong else tuple(_held(engine, publications)))
     except Fault as fault:
         return Database(f"the database does not answer: {fault.message}")
+
+
+def _held(engine: Engine, publications: tuple[Publication, ...]) -> Iterator[str]:
+    """What there is of each publication, and of the table of all images, if there is none of them."""
+    yield from (_loaded(engine, p) for p in publications)
+    images = [p.table for p in publications if p.images is not None]
+    if images and all(engine.rows(table) is None for table in images):
+        yield f"{obscore()[1].qualified} has not been loaded"
 
 
 def _loaded(engine: Engine, publication: Publication) -> str:
