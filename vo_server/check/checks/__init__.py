@@ -1,0 +1,43 @@
+"""The checks, a room's each in a file; those that look at all answers come last."""
+
+from __future__ import annotations
+
+from vo_server.check.checks import (
+    capabilities,
+    cones,
+    documents,
+    examples,
+    formats,
+    functions,
+    http,
+    images,
+    jobs,
+    limits,
+    links,
+    metadata,
+    obscore,
+    registry,
+    tap_schema,
+    uploads,
+)
+from vo_server.check.finding import Check
+
+CHECKS: tuple[Check, ...] = (
+    *documents.CHECKS,
+    *capabilities.CHECKS,
+    *tap_schema.CHECKS,
+    *metadata.CHECKS,
+    *obscore.CHECKS,
+    *http.CHECKS,
+    *formats.CHECKS,
+    *limits.CHECKS,
+    *uploads.CHECKS,
+    *functions.CHECKS,
+    *jobs.CHECKS,
+    *examples.CHECKS,
+    *cones.CHECKS,
+    *images.CHECKS,
+    *registry.CHECKS,
+    *links.CHECKS,
+    *http.LAST,
+)

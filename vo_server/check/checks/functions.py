@@ -1,0 +1,205 @@
+"""The functions and the optional features that are announced, each executed, with the value that it should have."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from vo_server.check import votable
+from vo_server.check.finding import Check, Said
+from vo_server.check.probe import Probe
+
+FROM = "FROM TAP_SCHEMA.tables"
+Sample = tuple[str, Any]
+"""An expression, and its value; ANY where it may be what it likes."""
+
+ANY = object()
+
+_SQUARE = "POLYGON(10, 0, 11, 0, 11, 1, 10, 1)"
+GEOMETRY: dict[str, Sample] = {
+    "POINT": ("COORD2(POINT(10, 20))", 20.0),
+    "CIRCLE": ("CONTAINS(POINT(10, 20), CIRCLE(10, 20, 1))", 1),
+    "BOX": ("CONTAINS(POINT(10, 20), BOX(10, 20, 1, 1))", 1),
+    "POLYGON": (f"CONTAINS(POINT(12, 0.5), {_SQUARE})", 0),
+    "REGION": ("REGION('CIRCLE ICRS 10 20 1')", ANY),
+    "DISTANCE": ("DISTANCE(POINT(0, 0), POINT(0, 1))", 1.0),
+    "CONTAINS": ("CONTAINS(POINT(10, 22), CIRCLE(10, 20, 1))", 0),
+    "INTERSECTS": ("INTERSECTS(CIRCLE(10, 20, 1), CIRCLE(11.5, 20, 1))", 1),
+    "AREA": ("AREA(CIRCLE(10, 20, 1))", 2 * math.pi * (1 - math.cos(math.pi / 180)) * (180 / math.pi) ** 2),
+    "CENTROID": ("COORD1(CENTROID(CIRCLE(10, 20, 1)))", 10.0),
+    "COORD1": ("COORD1(POINT(10, 20))", 10.0),
+    "COORD2": ("COORD2(POINT(10, 20))", 20.0),
+    "COORDSYS": ("COORDSYS(POINT(10, 20))", ANY),
+}
+LANGUAGE: dict[str, Sample] = {
+    "LOWER": ("LOWER('AbC')", "abc"),
+    "UPPER": ("UPPER('AbC')", "ABC"),
+    "COALESCE": ("COALESCE(NULL, 'x')", "x"),
+    "CAST": ("CAST('12' AS INTEGER)", 12),
+}
+QUERIES: dict[str, tuple[str, int]] = {
+    "ILIKE": (f"SELECT table_name {FROM} WHERE table_name ILIKE 'TAP_SCHEMA.TABLES'", 1),
+    "WITH": (f"WITH t AS (SELECT table_name {FROM}) SELECT TOP 1 table_name FROM t", 1),
+    "UNION": (f"SELECT TOP 1 'a' AS x {FROM} UNION SELECT TOP 1 'a' AS x {FROM}", 1),
+    "EXCEPT": (f"SELECT 'a' AS x {FROM} EXCEPT SELECT 'a' AS x {FROM}", 0),
+    "INTERSECT": (f"SELECT 'a' AS x {FROM} INTERSECT SELECT 'b' AS x {FROM}", 0),
+    "OFFSET": (f"SELECT table_name {FROM} WHERE table_name = 'TAP_SCHEMA.tables' OFFSET 1", 0),
+}
+"""Features that are whole queries, and how many rows these have."""
+
+UDF: dict[tuple[str, int], Sample] = {
+    ("moc", 1): ("MOC('6/1-3')", ANY),
+    ("moc", 2): ("MOC(4, CIRCLE(10, 20, 1))", ANY),
+    ("ivo_healpix_index", 3): ("ivo_healpix_index(0, 1, 1)", 4),
+    ("ivo_healpix_index", 2): ("ivo_healpix_index(0, POINT(1, 1))", 4),
+    ("ivo_healpix_center", 2): ("COORD1(ivo_healpix_center(0, 6))", 180.0),
+    ("ivo_epoch_prop_pos", 8): ("COORD2(ivo_epoch_prop_pos(0, 0, 100, 0, 1000, 0, 2000, 2001))", 1 / 3600),
+    ("ivo_apply_pm", 5): ("COORD2(ivo_apply_pm(0, 0, 0, 0.01, 1))", 0.01),
+    ("ivo_geom_transform", 3): ("COORD1(ivo_geom_transform('ICRS', 'GALACTIC', POINT(266.40499, -28.93617)))", ANY),
+    ("ivo_to_jd", 1): ("ivo_to_jd('2000-01-02T12:00:00')", 2451546.0),
+    ("ivo_to_mjd", 1): ("ivo_to_mjd('2000-01-02T12:00:00')", 51545.5),
+    ("ivo_string_agg", 2): ("ivo_string_agg('a', '')", ANY),
+    ("ivo_nocasematch", 2): ("ivo_nocasematch('ABC', 'ab_')", 1),
+    ("ivo_hasword", 2): ("ivo_hasword('Miller time', 'TIME')", 1),
+    ("ivo_hashlist_has", 2): ("ivo_hashlist_has('a#b', 'B')", 1),
+    ("ivo_histogram", 4): ("ivo_histogram(1, 0, 10, 5)", ANY),
+    ("ivo_normal_random", 2): ("ivo_normal_random(0, 1)", ANY),
+    ("ivo_interval_overlaps", 4): ("ivo_interval_overlaps(0, 1, 1, 2)", 1),
+    ("ivo_interval_has", 3): ("ivo_interval_has(1, 0, 2)", 1),
+    ("ivo_hms_to_degrees", 1): ("ivo_hms_to_degrees('12:00:00')", 180.0),
+    ("ivo_dms_to_degrees", 1): ("ivo_dms_to_degrees('-42:30:00')", -42.5),
+}
+"""The IVOA's functions and those about it, by name and number of arguments."""
+
+ARGUMENTS = {
+    "INTEGER": "1", "BIGINT": "1", "SMALLINT": "1", "REAL": "1.0", "DOUBLE": "1.0", "DOUBLE PRECISION": "1.0",
+    "FLOAT": "1.0", "NUMERIC": "1", "TEXT": "'1'", "CHAR": "'1'", "VARCHAR": "'1'", "STRING": "'1'",
+    "POINT": "POINT(1, 1)", "CIRCLE": "CIRCLE(1, 1, 1)", "POLYGON": _SQUARE, "REGION": "CIRCLE(1, 1, 1)",
+    "GEOMETRY": "CIRCLE(1, 1, 1)", "TIMESTAMP": "'2000-01-01T00:00:00'",
+}  # fmt: skip
+"""An argument of each type, for functions that are not known here."""
+
+ABSENT = re.compile(
+    r"(?i)(no|unknown|undefined|unsupported|unresolved|not? .{0,20}(function|known|supported|exist|found|offered))"
+)
+"""How services say that they do not have a function."""
+
+
+def forms(probe: Probe) -> Iterator[tuple[str, str]]:
+    """The last word of the kind of each announced feature, and its form."""
+    for features in probe.access.findall("language/languageFeatures"):
+        kind = features.get("type", "").lower().rpartition("#features-")[2].removeprefix("adql-")
+        for form in features.findall("feature/form"):
+            yield kind, " ".join((form.text or "").split())
+
+
+def geometries(probe: Probe) -> Iterator[Said]:
+    for kind, form in forms(probe):
+        if kind == "adqlgeo":
+            if form.upper() not in GEOMETRY:
+                yield form, "it is no geometry function of ADQL"
+            else:
+                yield from _valued(probe, form, GEOMETRY[form.upper()])
+
+
+def features(probe: Probe) -> Iterator[Said]:
+    for kind, form in forms(probe):
+        if kind in ("udf", "adqlgeo"):
+            continue
+        if form.upper() in LANGUAGE:
+            yield from _valued(probe, form, LANGUAGE[form.upper()])
+        elif form.upper() in QUERIES:
+            yield from _counted(probe, form, *QUERIES[form.upper()])
+        elif form.upper() == "IN_UNIT":
+            yield from _in_unit(probe, form)
+
+
+def functions(probe: Probe) -> Iterator[Said]:
+    for kind, form in forms(probe):
+        if kind != "udf" or not (call := signature(form)):
+            continue
+        name, arguments = call
+        sample = UDF.get((name.lower(), len(arguments)))
+        if sample is not None:
+            yield from _valued(probe, form, sample)
+        elif all(argument in ARGUMENTS for argument in arguments):
+            yield from _there(probe, form, f"{name}({', '.join(ARGUMENTS[a] for a in arguments)})")
+
+
+def spelled(probe: Probe) -> Iterator[Said]:
+    for kind, form in forms(probe):
+        if kind == "udf" and signature(form) is None:
+            yield form, "it is not of the form name(argument TYPE, ...) -> TYPE"
+
+
+def signature(form: str) -> tuple[str, list[str]] | None:
+    """The name of a function and the types of its arguments."""
+    found = re.fullmatch(r"([A-Za-z_]\w*)\s*\(\s*(.*?)\s*\)\s*->\s*\S.*", form)
+    if found is None:
+        return None
+    arguments = [a.strip() for a in found[2].split(",")] if found[2] else []
+    if not all(re.fullmatch(r"\w+\s+\S.*", argument) for argument in arguments):
+        return None
+    return found[1], [re.sub(r" literal$", "", a.partition(" ")[2].strip()).upper() for a in arguments]
+
+
+def _valued(probe: Probe, form: str, sample: Sample) -> Iterator[Said]:
+    expression, expected = sample
+    answer = probe.query(f"SELECT TOP 1 {expression} AS x {FROM}")
+    if answer.status != 200 or votable.message(answer.body):
+        yield form, f"it is announced, but {expression} fails: {answer.gist}"
+        return
+    (given,) = votable.read(answer.body).rows[0]
+    if expected is not ANY and not _equal(given, expected):
+        yield form, f"{expression} is {given}, where {expected} is right"
+
+
+def _equal(given: Any, expected: Any) -> bool:
+    if isinstance(expected, float):
+        return isinstance(given, int | float) and math.isclose(given, expected, rel_tol=1e-4)
+    return bool(given == expected)
+
+
+def _counted(probe: Probe, form: str, query: str, rows: int) -> Iterator[Said]:
+    answer = probe.query(query)
+    if answer.status != 200 or votable.message(answer.body):
+        yield form, f"it is announced, but fails: {answer.gist}"
+    elif len(votable.read(answer.body).rows) != rows and form.upper() not in ("ILIKE", "OFFSET"):
+        yield form, f"{query} gives {len(votable.read(answer.body).rows)} rows, where {rows} are right"
+
+
+def _in_unit(probe: Probe, form: str) -> Iterator[Said]:
+    """Of the first column that is in degrees."""
+    for table in probe.filled:
+        for column in (c for c in table.columns if c.unit == "deg" and not c.arraysize):
+            answer = probe.query(
+                f"SELECT TOP 1 {column.name} AS d, IN_UNIT({column.name}, 'arcmin') AS m FROM {table.name}"
+            )
+            if answer.status != 200 or votable.message(answer.body):
+                yield form, f"it is announced, but fails: {answer.gist}"
+                return
+            for degrees, minutes in votable.read(answer.body).rows:
+                if degrees is not None and not math.isclose(degrees * 60, minutes, rel_tol=1e-5):
+                    yield form, f"{degrees} deg are {minutes} arcmin"
+            return
+
+
+def _there(probe: Probe, form: str, call: str) -> Iterator[Said]:
+    """A function that is not known here may refuse what it is given, but must be there."""
+    answer = probe.query(f"SELECT TOP 1 {call} AS x {FROM}")
+    fault = answer.gist if answer.status != 200 else votable.message(answer.body)
+    if fault and ABSENT.search(fault):
+        yield form, f"it is announced, but {call} fails: {fault}"
+
+
+_REGEXT = "TAPRegExt 1.0 section 2.4"
+CHECKS = (
+    Check(
+        "TAP-GEO-1", "error", "each announced geometry function is there and right", "ADQL 2.1 section 4.2", geometries
+    ),
+    Check("TAP-FEATURE-1", "error", "each announced feature of the language is there", "ADQL 2.1 section 4", features),
+    Check("TAP-UDF-1", "error", "each announced function is there and right", _REGEXT, functions),
+    Check("TAP-UDF-2", "error", "functions are announced by their signature", _REGEXT, spelled),
+)

@@ -1,0 +1,142 @@
+"""What columns are said to be: units, UCDs, utypes, datatypes, xtypes and names."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from functools import cache
+
+from astropy import units
+from astropy.io.votable.ucd import parse_ucd
+
+from vo_server.check.finding import Check, Said
+from vo_server.check.probe import Probe
+from vo_server.check.tables import Column
+
+DATATYPES = frozenset(
+    "boolean bit unsignedByte short int long char unicodeChar float double floatComplex doubleComplex".split()
+)
+_ARRAYSIZE = re.compile(r"([0-9]+x)*([0-9]+\*?|\*)")
+_UTYPE = re.compile(r"([A-Za-z_][\w.-]*:)?[A-Za-z_][\w.:-]*|ivo://\S+")
+_REGULAR = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_DELIMITED = re.compile(r'"([^"]|"")+"')
+
+_TEXT = ("char", "unicodeChar")
+_REAL = ("float", "double")
+_NUMBER = (*_REAL, "short", "int", "long", "unsignedByte")
+
+XTYPES: dict[str, tuple[tuple[str, ...], str]] = {
+    "timestamp": (_TEXT, r"\d+\*?|\*"),
+    "adql:TIMESTAMP": (_TEXT, r"\d+\*?|\*"),
+    "interval": (_NUMBER, r"2"),
+    "multiinterval": (_NUMBER, r"\*|2x(\d+|\*)|\d+\*?"),
+    "point": (_REAL, r"2"),
+    "circle": (_REAL, r"3"),
+    "range": (_REAL, r"4"),
+    "polygon": (_REAL, r"\*|\d+\*?"),
+    **dict.fromkeys(("region", "shape", "multishape", "moc", "hms", "dms", "uri", "uuid"), (_TEXT, r"\d+\*?|\*")),
+    **{f"adql:{name}": (_TEXT, r"\d+\*?|\*") for name in ("REGION", "POINT", "CIRCLE", "POLYGON", "CLOB", "VARCHAR")},
+    "json": (_TEXT, r"\d+\*?|\*"),
+}
+"""The xtypes of DALI 1.1 and 1.2 and of TAP 1.0, with the datatypes and the arraysizes that they go with."""
+
+
+def _columns(probe: Probe) -> Iterator[tuple[str, Column]]:
+    for table in probe.tap_schema:
+        for column in table.columns:
+            yield f"{table.name}.{column.name}", column
+
+
+@cache
+def unit_fault(unit: str) -> tuple[bool, str] | None:
+    """Whether a unit is wrong or only out of use, and why; None where it is neither.
+
+    % is a unit of VOUnits 1.1 (section 2.4) that astropy does not know.
+    """
+    if unit in ("", "%"):
+        return None
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            units.Unit(unit, format="vounit", parse_strict="raise")
+        except (ValueError, TypeError) as error:
+            return True, str(error).split("\n")[0][:160]
+    return (False, str(said[0].message).split("\n")[0][:160]) if said else None
+
+
+def bad_units(probe: Probe) -> Iterator[Said]:
+    for where, column in _columns(probe):
+        if (fault := unit_fault(column.unit)) and fault[0]:
+            yield where, f"the unit {column.unit!r} is none: {fault[1]}"
+
+
+def old_units(probe: Probe) -> Iterator[Said]:
+    for where, column in _columns(probe):
+        if (fault := unit_fault(column.unit)) and not fault[0]:
+            yield where, f"the unit {column.unit!r}: {fault[1]}"
+
+
+def ucd_fault(ucd: str) -> str | None:
+    """Why this is no UCD1+ of the IVOA's words."""
+    try:
+        parse_ucd(ucd, check_controlled_vocabulary=True, has_colon=True)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def ucds(probe: Probe) -> Iterator[Said]:
+    for where, column in _columns(probe):
+        if column.ucd and (fault := ucd_fault(column.ucd)):
+            yield where, f"the UCD {column.ucd!r} is none: {fault}"
+
+
+def utypes(probe: Probe) -> Iterator[Said]:
+    for where, column in _columns(probe):
+        if column.utype and not _UTYPE.fullmatch(column.utype):
+            yield where, f"the utype {column.utype!r} is no utype"
+
+
+def datatypes(probe: Probe) -> Iterator[Said]:
+    for where, column in _columns(probe):
+        if column.datatype not in DATATYPES:
+            yield where, f"the datatype {column.datatype or 'nothing'!r} is none of VOTable"
+        if column.arraysize and not _ARRAYSIZE.fullmatch(column.arraysize):
+            yield where, f"the arraysize {column.arraysize!r} is none of VOTable"
+        if column.arraysize == "1":
+            yield where, "the arraysize 1 is an array of one: leave it out"
+
+
+def xtypes(probe: Probe) -> Iterator[Said]:
+    for where, column in _columns(probe):
+        known = XTYPES.get(column.xtype) or XTYPES.get(column.xtype.lower())
+        if known is None:
+            if column.xtype and ":" not in column.xtype:
+                yield where, f"the xtype {column.xtype!r} is none of DALI"
+        elif column.datatype not in known[0] or not re.fullmatch(known[1], column.arraysize):
+            shape = f"{column.datatype}[{column.arraysize}]"
+            yield where, f"the xtype {column.xtype} does not go with {shape}"
+
+
+def names(probe: Probe) -> Iterator[Said]:
+    for table in probe.tap_schema:
+        for name in (*_parts(table.name), *(column.name for column in table.columns)):
+            if not _REGULAR.fullmatch(name) and not _DELIMITED.fullmatch(name):
+                yield table.name, f"{name} can only be written in quotes, and is told without"
+
+
+def _parts(name: str) -> list[str]:
+    return re.findall(r'"(?:[^"]|"")+"|[^."]+', name)
+
+
+_UNITS = "VOUnits 1.1 section 2"
+CHECKS = (
+    Check("META-UNIT-1", "error", "units are VOUnits", _UNITS, bad_units),
+    Check("META-UNIT-2", "warning", "units are not out of use", _UNITS, old_units),
+    Check("META-UCD-1", "error", "UCDs are UCD1+ of the IVOA's words", "UCD 1.23 section 3, UCD List 1.6", ucds),
+    Check("META-UTYPE-1", "warning", "utypes are some", "VOTable 1.4 section 4.6", utypes),
+    Check("META-TYPE-1", "error", "datatypes and arraysizes are VOTable's", "TAP 1.1 section 4.3", datatypes),
+    Check("META-XTYPE-1", "error", "xtypes go with their datatypes", "DALI 1.1 section 3.3", xtypes),
+    Check("META-NAME-1", "error", "names are told as they are written in a query", "TAP 1.1 section 4", names),
+)

@@ -1,0 +1,101 @@
+"""Uploads: each method that is announced is tried, and the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+from vo_server.check import votable
+from vo_server.check.checks.amounts import amount
+from vo_server.check.finding import Check, Said
+from vo_server.check.probe import Answer, Probe, Skipped
+
+METHODS = {"inline", "http", "https", "ftp"}
+TABLE = b"""<?xml version="1.0"?>
+<VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE><TABLE>
+<FIELD name="n" datatype="int"/><FIELD name="x" datatype="double"/><FIELD name="s" datatype="char" arraysize="*"/>
+<FIELD name="t" datatype="char" arraysize="*" xtype="timestamp"/>
+<DATA><TABLEDATA><TR><TD>1</TD><TD>0.5</TD><TD>a &lt; b</TD><TD>2000-01-01T00:00:00</TD></TR>
+<TR><TD>-7</TD><TD>1e300</TD><TD>c</TD><TD>1998-10-20T05:06:07</TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>
+"""
+ROWS = [(1, 0.5, "a < b", "2000-01-01T00:00:00"), (-7, 1e300, "c", "1998-10-20T05:06:07")]
+FIELDS = [("n", "int", ""), ("x", "double", ""), ("s", "char", ""), ("t", "char", "timestamp")]
+
+
+def announced(probe: Probe) -> set[str]:
+    """The last words of the ids of the methods."""
+    return {m.get("ivo-id", "").rpartition("upload-")[2] for m in probe.access.findall("uploadMethod")}
+
+
+def known(probe: Probe) -> Iterator[Said]:
+    where = f"{probe.tap}/capabilities"
+    methods = announced(probe)
+    for strange in sorted(methods - METHODS):
+        yield where, f"the upload method {strange!r} is none of TAPRegExt"
+    if methods and not {"inline", "http"} <= methods:
+        yield where, f"uploads are taken, so inline and http must be, and only {', '.join(sorted(methods))} is told of"
+
+
+def sent(probe: Probe, table: bytes) -> Answer:
+    """The answer to a query that gives an uploaded table back."""
+    form = {"LANG": "ADQL", "UPLOAD": "mine,param:file", "QUERY": "SELECT n, x, s, t FROM TAP_UPLOAD.mine ORDER BY x"}
+    files = {"file": ("mine.vot", table, "application/x-votable+xml")}
+    return probe.ask("POST", f"{probe.tap}/sync", data=form, files=files)
+
+
+def inline(probe: Probe) -> Iterator[Said]:
+    answer = sent(probe, TABLE)
+    if "inline" not in announced(probe):
+        if answer.status == 200 and not votable.message(answer.body):
+            yield "UPLOAD=mine,param:file", "it is not announced, but taken"
+        return
+    if answer.status != 200 or votable.message(answer.body):
+        yield "UPLOAD=mine,param:file", f"it is announced, but gives status {answer.status}: {answer.gist}"
+        return
+    table = votable.read(answer.body)
+    given = [(f["name"].lower(), f.get("datatype", ""), f.get("xtype", "")) for f in table.fields]
+    if given != FIELDS:
+        yield "UPLOAD=mine,param:file", f"the columns came back as {given}"
+    if [tuple(str(v) for v in row) for row in table.rows] != [tuple(str(v) for v in row) for row in ROWS]:
+        yield "UPLOAD=mine,param:file", f"the rows came back as {table.rows}"
+
+
+def by_url(probe: Probe) -> Iterator[Said]:
+    scheme = urlsplit(probe.tap).scheme
+    if scheme not in announced(probe):
+        raise Skipped(f"uploads by {scheme} are not announced")
+    if probe.inside:
+        raise Skipped("the service would have to ask itself through the network")
+    query = "SELECT TOP 2 table_name FROM TAP_SCHEMA.tables ORDER BY table_name"
+    url = f"{probe.tap}/sync?LANG=ADQL&QUERY={quote(query)}"
+    answer = probe.query("SELECT table_name FROM TAP_UPLOAD.mine ORDER BY table_name", ("UPLOAD", f"mine,{url}"))
+    if answer.status != 200 or votable.message(answer.body):
+        yield f"UPLOAD=mine,{url}", f"{scheme} is announced, but gives status {answer.status}: {answer.gist}"
+    elif votable.read(answer.body).rows != probe.rows(query).rows:
+        yield f"UPLOAD=mine,{url}", "other rows came back"
+
+
+def limit(probe: Probe) -> Iterator[Said]:
+    most = amount(probe, "uploadLimit", "hard") or amount(probe, "uploadLimit", "default")
+    if not most:
+        raise Skipped("no limit of uploads in bytes is announced")
+    if most > probe.bounds.upload:
+        raise Skipped(f"the limit of {most:,} bytes is more than is sent")
+    answer = sent(probe, TABLE + b" " * (most + 1 - len(TABLE)))
+    if answer.status == 200 and not votable.message(answer.body):
+        yield "uploadLimit", f"{most:,} bytes are the limit, and {most + 1:,} are taken"
+    elif answer.status != 413:
+        yield "uploadLimit", f"an upload of {most + 1:,} bytes gives status {answer.status}, not 413: {answer.gist}"
+    if most > 3 * len(TABLE):
+        answer = sent(probe, TABLE + b" " * (min(most, 1_000_000) - 2 * len(TABLE)))
+        if answer.status == 413:
+            yield "uploadLimit", f"{most:,} bytes are the limit, and less than that is refused: {answer.gist}"
+
+
+_REGEXT = "TAPRegExt 1.0 section 2.6"
+CHECKS = (
+    Check("TAP-UPLOAD-1", "error", "the announced methods go together", _REGEXT, known),
+    Check("TAP-UPLOAD-2", "error", "a table that is sent comes back as it was", "TAP 1.1 section 2.7.6", inline),
+    Check("TAP-UPLOAD-3", "error", "a table is fetched from a URL", _REGEXT, by_url),
+    Check("TAP-UPLOAD-4", "error", "the limit of uploads is kept, by 413", "TAPRegExt 1.0 section 2.7", limit),
+)

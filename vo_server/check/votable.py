@@ -1,0 +1,110 @@
+"""VOTables as a client reads them: what their header says, by the XML, and their cells, by astropy."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from astropy.io.votable import parse_single_table
+from lxml import etree
+
+
+class Unreadable(Exception):
+    """This is no VOTable, or has no table; the text says why."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first table of a document: `infos` of its resource are (name, value, text, after the table)."""
+
+    body: bytes
+    fields: tuple[Mapping[str, str], ...]
+    infos: tuple[tuple[str, str, str, bool], ...]
+    serialisation: str
+
+    @property
+    def names(self) -> list[str]:
+        return [field["name"] for field in self.fields]
+
+    @property
+    def statuses(self) -> list[tuple[str, bool]]:
+        """What QUERY_STATUS says, and whether it does so after the table."""
+        return [(value, after) for name, value, _, after in self.infos if name == "QUERY_STATUS"]
+
+    @property
+    def overflow(self) -> bool:
+        """Does it say that rows were cut off?"""
+        return any(value == "OVERFLOW" for value, _ in self.statuses)
+
+    @cached_property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The cells as Python has them; None for nulls.
+
+        Raises Unreadable where astropy cannot read them.
+        """
+        if not self.fields:
+            return []
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                array = parse_single_table(io.BytesIO(self.body), verify="ignore").array
+        except Exception as error:  # noqa: BLE001 - astropy has many ways to say that it cannot read
+            raise Unreadable(f"astropy cannot read it: {error}") from None
+        columns = [array[name].tolist() for name in array.dtype.names or ()]
+        return list(zip(*columns, strict=True))
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows by the names of the columns, in lower case."""
+        names = [name.lower().strip('"') for name in self.names]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+def read(body: bytes) -> Table:
+    """The first table of a document.
+
+    Raises Unreadable where there is none.
+    """
+    try:
+        root = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
+    except etree.XMLSyntaxError as error:
+        raise Unreadable(f"not well-formed: {error}") from None
+    table = next(root.iter("{*}TABLE"), None)
+    if etree.QName(root).localname != "VOTABLE" or table is None:
+        raise Unreadable(f"a document {etree.QName(root).localname} without a table")
+    fields = tuple({"name": "", **_plain(f.attrib), "id": f.get("ID", "")} for f in table.findall("{*}FIELD"))
+    around = list(table.getparent())
+    infos = tuple(
+        (i.get("name", ""), i.get("value", ""), i.text or "", around.index(i) > around.index(table))
+        for i in around
+        if isinstance(i.tag, str) and etree.QName(i).localname == "INFO"
+    )
+    data = table.find("{*}DATA")
+    inner = next(iter(data), None) if data is not None else None
+    return Table(body, fields, infos, etree.QName(inner).localname if inner is not None else "")
+
+
+def _plain(attributes: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in attributes.items()}
+
+
+def counted(body: bytes) -> tuple[int, bool]:
+    """How many rows a TABLEDATA has that is too long to be read, and whether it says that some were cut off."""
+    return body.count(b"<TR>"), b'value="OVERFLOW"' in body
+
+
+def message(body: bytes) -> str | None:
+    """What a document says is wrong, by QUERY_STATUS or by the INFO of cone searches; None where it says nothing."""
+    if b"<" not in body[:500] or b"INFO" not in body:
+        return None
+    try:
+        root = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
+    except etree.XMLSyntaxError:
+        return None
+    for info in root.iter("{*}INFO"):
+        if info.get("name") == "QUERY_STATUS" and info.get("value") == "ERROR":
+            return " ".join((info.text or "an error without words").split())
+    return None
