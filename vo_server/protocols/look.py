@@ -33,13 +33,16 @@ class Look(Generic[T]):
         if found is None or (found.done() and time.monotonic() - self._begun >= self._kept):
             found = self._asked()
         if not found.done():
+            waiting = asyncio.wrap_future(found)
             with anyio.move_on_after(max(self._begun + self._patience - time.monotonic(), 0)):
-                await asyncio.wait([asyncio.wrap_future(found)])
+                await asyncio.wait([waiting])
+            waiting.cancel()  # or an answer after the end of the loop would be told there
         return found.result() if found.done() else None
 
     def _asked(self) -> Future[T | None]:
         """The question, in a thread that keeps no process from ending."""
         found: Future[T | None] = Future()
+        found.set_running_or_notify_cancel()  # who waits no more does not take it from the others
         self._begun, self._found = time.monotonic(), found
 
         def ask() -> None:
