@@ -37,6 +37,7 @@ from vo_server.engines.store import published_in
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
 from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files
+from vo_server.jobs.shelf import Shelf, shelf
 from vo_server.jobs.store import Store
 from vo_server.jobs.sweep import Room
 from vo_server.jobs.task import Work
@@ -101,11 +102,11 @@ def engine_of(settings: Settings, catalogue: Catalogue) -> Engine:
 
 def desk_of(settings: Settings) -> Desk:
     """Where jobs are kept; its tables are made when they are needed."""
-    folder = _results(settings)
-    store = Store(settings.jobs, folder)
+    kept = _results(settings)
+    store = Store(settings.jobs, _beside(settings))
     execution = Span(min(settings.execution, settings.execution_hard), settings.execution_hard)
     retention = Span(min(settings.retention, settings.retention_hard), settings.retention_hard)
-    return Desk(store, Files(folder), Watch(store), execution, retention, settings.job_queue)
+    return Desk(store, Files(kept), Watch(store), execution, retention, settings.job_queue)
 
 
 def _served(settings: Settings) -> tuple[Catalogue, Engine]:
@@ -209,14 +210,20 @@ def _spill(settings: Settings) -> Path:
     return Path(settings.spill) if settings.spill else settings.data / "spill"
 
 
-def _results(settings: Settings) -> Path:
-    return Path(settings.job_results) if settings.job_results else settings.data / "jobs"
+def _results(settings: Settings) -> Shelf:
+    return shelf(settings.job_results or str(settings.data / "jobs"))
+
+
+def _beside(settings: Settings) -> Path:
+    """The folder of this machine where jobs are kept: that of their results, unless these are elsewhere."""
+    root = _results(settings).root
+    return settings.data / "jobs" if "://" in root else Path(root)
 
 
 def _written(settings: Settings) -> dict[str, Path]:
     """Where there must be room while the server runs."""
     spill = {} if settings.engine else {"what does not fit into memory": _spill(settings)}
-    return {"the results of jobs": _results(settings), **spill}
+    return {"the results of jobs": _beside(settings), **spill}
 
 
 def _lifespan(site: Site) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:

@@ -75,7 +75,10 @@ class Settings:
         like=r"|(postgresql|postgres|sqlite)://\S+", such="a URL such as postgresql://USER@HOST/NAME",
     )  # fmt: skip
     job_queue: int = _row(1_000, "jobs that may wait to be run; more are refused until there is room", low=1)
-    job_results: str = _row("", "the folder of what jobs were sent and of their results; beside the data if empty")
+    job_results: str = _row(
+        "",
+        "the folder of what jobs were sent and of their results, or a URL such as s3://a/b; beside the data if empty",
+    )
     execution: int = _row(3_600, "seconds that a job may run when its client asks for no other time", low=1)
     execution_hard: int = _row(86_400, "seconds that a job may run at the most", low=1, high=10**8)
     retention: int = _row(7 * 86_400, "seconds that a job is kept when its client asks for no other time", low=1)

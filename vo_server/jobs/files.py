@@ -2,30 +2,30 @@
 
     FOLDER/<job>/<name>.upload   a table that was sent, in Arrow's file format, with its columns in the metadata
     FOLDER/<job>/<token>.result  a result, whole; another attempt has another token
-    FOLDER/<job>/<token>.part    a result being written
+    FOLDER/<job>/<token>.part    a result being written to a disk
 
-A file has its name when it is whole and on the disk, and only then does a row speak of it.
+A file is whole and there to stay (shelf.py) before a row speaks of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+import logging
 import secrets
-import shutil
-import time
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import IO
 
 import pyarrow as pa
 
-from vo_server.errors import UsageFault
+from vo_server.errors import BusyFault, UsageFault
+from vo_server.jobs.shelf import FULL, PART, Shelf
 from vo_server.model.column import Column
 from vo_server.model.types import named
+
+log = logging.getLogger(__name__)
+
+UPLOAD, RESULT = ".upload", ".result"
 
 _TOLD = b"vo_server.upload"
 
@@ -54,31 +54,40 @@ class Written:
 class Files:
     """The folders of all jobs."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
 
-    def path(self, id: str, file: str) -> Path:
-        """Where a file of a job is."""
-        return self.folder / id / file
+    @property
+    def root(self) -> str:
+        """The folder or the URL below which they are."""
+        return self._shelf.root
 
     # -------------------------------------------------------------- uploads
 
     def keep(self, id: str, tables: Iterable[Kept]) -> None:
-        """Write the tables that came with a job; when this returns they are there to stay."""
-        for table in tables:
-            said = {"name": table.name, "columns": [_told(column) for column in table.columns]}
-            rows = table.rows.replace_schema_metadata({_TOLD: json.dumps(said).encode()})
-            with self._new(id, f"{table.name.lower()}.upload") as out, pa.ipc.new_file(out, rows.schema) as writer:
-                writer.write_table(rows)
+        """Write the tables that came with a job; when this returns they are there to stay.
+
+        Raises BusyFault where they cannot be written.
+        """
+        try:
+            for table in tables:
+                said = {"name": table.name, "columns": [_told(column) for column in table.columns]}
+                rows = table.rows.replace_schema_metadata({_TOLD: json.dumps(said).encode()})
+                name = f"{table.name.lower()}{UPLOAD}"
+                with self._shelf.new(id, name) as out, pa.ipc.new_file(out, rows.schema) as writer:
+                    writer.write_table(rows)
+        except OSError as error:
+            log.error("the upload of a job cannot be kept: %s", error)
+            why = "has no room left on its disk" if error.errno in FULL else "cannot keep files now"
+            raise BusyFault(f"the service {why}", hint="ask again later", after=60) from error
 
     def uploads(self, id: str) -> list[Kept]:
         """The tables that came with a job."""
-        found = sorted(self.folder.joinpath(id).glob("*.upload"))
-        return [self.upload(id, path.stem) for path in found]
+        return [self.upload(id, name.removesuffix(UPLOAD)) for name in sorted(self._uploads(id))]
 
     def upload(self, id: str, name: str) -> Kept:
-        """One of them. Its rows are mapped from the file, which may be removed meanwhile."""
-        with pa.memory_map(str(self.path(id, f"{name.lower()}.upload"))) as source:
+        """One of them. Its rows may be mapped from the file, which may be removed meanwhile."""
+        with self._shelf.read(id, f"{name.lower()}{UPLOAD}") as source:
             rows = pa.ipc.open_file(source).read_all()
         told = json.loads(rows.schema.metadata[_TOLD])
         columns = tuple(Column(**c | {"type": named(c["type"])}) for c in told["columns"])
@@ -86,7 +95,10 @@ class Files:
 
     def upload_bytes(self, id: str) -> int:
         """What the tables that came with a job have on the disk."""
-        return sum(path.stat().st_size for path in self.folder.joinpath(id).glob("*.upload"))
+        return sum(self._uploads(id).values())
+
+    def _uploads(self, id: str) -> dict[str, int]:
+        return {name: size for name, size in self._shelf.sizes(id).items() if name.endswith(UPLOAD)}
 
     # -------------------------------------------------------------- results
 
@@ -95,9 +107,9 @@ class Files:
 
         Raises UsageFault where it has more bytes than `most`, OSError where the disk fails; then nothing is left.
         """
-        name = f"{secrets.token_hex(8)}.result"
+        name = f"{secrets.token_hex(8)}{RESULT}"
         size, word = 0, hashlib.blake2b(digest_size=16)
-        with self._new(id, name) as out:
+        with self._shelf.new(id, name) as out:
             for piece in pieces:
                 size += len(piece)
                 if size > most:
@@ -111,54 +123,28 @@ class Files:
 
     def drop(self, id: str, file: str) -> None:
         """Remove a result that is nobody's, and the folder with it if the job has gone."""
-        self.path(id, file).unlink(missing_ok=True)
-        with suppress(OSError):
-            self.folder.joinpath(id).rmdir()
+        self._shelf.remove(id, file)
+        self._shelf.tidy(id)
 
     def remove(self, id: str) -> None:
         """Remove all that belongs to a job."""
-        shutil.rmtree(self.folder / id, ignore_errors=True)
+        self._shelf.destroy(id)
+
+    def tidy(self, id: str) -> None:
+        """Remove the folder of a job that has gone, if nothing is in it."""
+        self._shelf.tidy(id)
 
     def litter(self) -> list[str]:
         """The folders that have not changed for so long that no job is being made in them."""
-        if not self.folder.is_dir():
-            return []
-        late = time.time() - LITTER
-        return [entry.name for entry in os.scandir(self.folder) if entry.is_dir() and entry.stat().st_mtime < late]
+        return self._shelf.idle(LITTER)
 
     def clear(self, id: str, keep: Collection[str]) -> None:
         """Remove what attempts that were broken off have left in a job's folder."""
-        for path in self.folder.joinpath(id).glob("*"):
-            if path.suffix in (".part", ".result") and path.name not in keep:
-                path.unlink(missing_ok=True)
-
-    @contextmanager
-    def _new(self, id: str, name: str) -> Iterator[IO[bytes]]:
-        """A file that has its name when it is whole."""
-        folder = self.folder / id
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{secrets.token_hex(8)}.part"
-        try:
-            with part.open("wb") as out:
-                yield out
-                out.flush()
-                os.fsync(out.fileno())
-            part.replace(folder / name)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        _sync(folder)
-        _sync(self.folder)
+        for name in self._shelf.sizes(id):
+            if name.endswith((PART, RESULT)) and name not in keep:
+                self._shelf.remove(id, name)
 
 
 def _told(column: Column) -> dict[str, object]:
     said = {f.name: getattr(column, f.name) for f in fields(column)}
     return said | {"type": column.type.name}
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -5,15 +5,14 @@ Whatever the moment at which the process is killed: the row says EXECUTING until
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 
 from vo_server.errors import BusyFault, EngineFault, Fault, TimeoutFault
 from vo_server.jobs.files import Files
 from vo_server.jobs.leases import Leases
+from vo_server.jobs.shelf import FULL
 from vo_server.jobs.task import Output, Task, Work
 from vo_server.model.job import Failure, Job, Made, Phase
 
@@ -115,8 +114,7 @@ class Turn:
             failure = _failure(_told(error))
             self._surely(lambda: self._store.fail(id, worker, failure))
         else:  # it is somebody else's by now, or nobody's
-            with suppress(OSError):
-                self._files.folder.joinpath(id).rmdir()
+            self._files.tidy(id)
 
     def _surely(self, tell: Callable[[], bool]) -> bool:
         """Tell the store, again and again while it cannot be used and the job is ours."""
@@ -129,15 +127,12 @@ class Turn:
                 time.sleep(0.2)
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 def _told(error: Exception) -> Fault:
     """What is told of anything that goes wrong; what only the operator should know goes to the log."""
     if isinstance(error, Fault):
         return error
     log.error("a job failed", exc_info=error)
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in FULL:
         return BusyFault("the service has no room left on its disk for this result")
     if isinstance(error, OSError):
         return EngineFault(f"the result could not be written: {error.strerror or type(error).__name__}")

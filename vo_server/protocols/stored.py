@@ -97,7 +97,7 @@ class Stored:
             return on_disk(request, Path(path), headers)
         info = system.info(path)
         size = int(info["size"])
-        more = {**headers, "ETag": _etag(info), "Accept-Ranges": "bytes"}
+        more = {**headers, "ETag": headers.get("ETag") or _etag(info), "Accept-Ranges": "bytes"}
         if not _changed(request, more["ETag"]):
             return Response(status_code=304, headers={"ETag": more["ETag"]})
         part = _part(request, size, more["ETag"])

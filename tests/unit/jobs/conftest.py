@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files
+from vo_server.jobs.shelf import Folder
 from vo_server.jobs.store import Store
 from vo_server.jobs.watch import Watch
 from vo_server.model.job import Job, Phase
@@ -55,7 +56,7 @@ class schema:  # noqa: N801 - a context
 def desk(tmp_path: Path, url: str) -> Iterator[Desk]:
     store = Store(url, tmp_path / "jobs")
     store.prepare()
-    yield Desk(store, Files(tmp_path / "jobs"), Watch(store), Span(60, 600), Span(3600, 7200))
+    yield Desk(store, Files(Folder(tmp_path / "jobs")), Watch(store), Span(60, 600), Span(3600, 7200))
     store.close()
 
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files, Kept
+from vo_server.jobs.shelf import Folder
 from vo_server.jobs.store import Store
 from vo_server.jobs.table import now
 from vo_server.jobs.task import Answer
@@ -55,7 +56,7 @@ class Pieces:
 
 def desk(folder: Path, url: str) -> Desk:
     store = Store(url, folder)
-    return Desk(store, Files(folder), Watch(store), Span(60, 60), Span(600, 600))
+    return Desk(store, Files(Folder(folder)), Watch(store), Span(60, 60), Span(600, 600))
 
 
 def task(place: Desk, job: Job) -> Answer:
@@ -151,7 +152,7 @@ def recovered(folder: Path, url: str, id: str) -> dict[str, Any]:
         until_done(worker(place, "next"), place, id)
     after = place.store.get(id)
     files = sorted(path.name for path in (folder / id).glob("*"))
-    result = place.files.path(id, after.made[0].file).read_bytes() if after and after.made else b""
+    result = (folder / id / after.made[0].file).read_bytes() if after and after.made else b""
     told = {
         "before": before and before.phase,
         "after": after and after.phase,

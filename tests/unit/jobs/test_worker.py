@@ -128,7 +128,7 @@ class Running:
 
 
 def folder(desk: Desk, job: Job) -> list[Path]:
-    return sorted(desk.files.folder.joinpath(job.id).glob("*"))
+    return sorted(Path(desk.files.root, job.id).glob("*"))
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +144,7 @@ def test_a_result(desk: Desk, make: Make) -> None:
     (made,) = done.made
     assert (made.size, made.rows, made.media_type, made.name) == (7, 5, "text/plain", "result.txt")
     (file,) = folder(desk, job)
-    assert file == desk.files.path(job.id, made.file)
+    assert file == Path(desk.files.root, job.id, made.file)
     assert file.read_bytes() == b"one two"
     assert done.started is not None
     assert done.ended is not None
@@ -161,7 +161,7 @@ def test_several_results(desk: Desk, make: Make) -> None:
         ("part1", "text/x1", "p1.txt", 0),
         ("part2", "text/x2", "p2.txt", 5),
     ]
-    assert [desk.files.path(job.id, made.file).read_bytes() for made in done.made] == [b"one", b"", b"three"]
+    assert [Path(desk.files.root, job.id, made.file).read_bytes() for made in done.made] == [b"one", b"", b"three"]
     assert done.rows is None
     assert desk.store.total() == 8
 
@@ -218,7 +218,7 @@ def test_a_disk_that_fills_when_the_file_is_closed(desk: Desk, make: Make, monke
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("vo_server.jobs.files.os.fsync", full)
+    monkeypatch.setattr("vo_server.jobs.shelf.os.fsync", full)
     job = make(queued=True)
     with Running(desk, Question(b"one")) as running:
         failed = running.until(job, Phase.ERROR, Phase.COMPLETED)
@@ -248,7 +248,7 @@ def test_a_deletion_stops_the_query_and_leaves_nothing(desk: Desk, make: Make) -
         desk.store.delete(job.id)
         desk.files.remove(job.id)
         assert question.go_on.wait(1)
-    assert not desk.files.folder.joinpath(job.id).exists()
+    assert not Path(desk.files.root, job.id).exists()
 
 
 def test_a_job_that_runs_too_long_is_aborted_and_told_the_limit(desk: Desk, make: Make) -> None:
@@ -330,7 +330,7 @@ def test_a_job_is_destroyed_when_its_time_has_come(desk: Desk, make: Make) -> No
     job = make(destruction=now() - timedelta(seconds=1))
     desk.files.keep(job.id, [Kept("a", (Column("n", INTEGER),), pa.table({"n": [1]}))])
     with Running(desk, Question(b"one")):
-        while desk.files.folder.joinpath(job.id).exists():
+        while Path(desk.files.root, job.id).exists():
             pass
     assert desk.store.get(job.id) is None
 
@@ -344,7 +344,7 @@ def test_a_job_that_runs_is_destroyed_too_and_others_meanwhile(desk: Desk, make:
         for job in (other, runs):
             desk.store.amend(job.id, list(Phase), destruction=now() - timedelta(seconds=1))
         assert question.go_on.wait(20), "it was stopped"
-        while desk.files.folder.joinpath(runs.id).exists():
+        while Path(desk.files.root, runs.id).exists():
             pass
     assert question.stopped
     assert [desk.store.get(job.id) for job in (runs, other)] == [None, None]
@@ -356,9 +356,9 @@ def test_folders_of_no_job_are_swept(desk: Desk, make: Make, monkeypatch: pytest
         desk.files.keep(id, [Kept("a", (Column("n", INTEGER),), pa.table({"n": [1]}))])
     with Running(desk, Question(b"one")):
         threading.Event().wait(0.1)
-        assert desk.files.folder.joinpath("litter").exists(), "it may be that of a job being made"
+        assert Path(desk.files.root, "litter").exists(), "it may be that of a job being made"
         monkeypatch.setattr("vo_server.jobs.files.LITTER", -1.0)
-        while desk.files.folder.joinpath("litter").exists():
+        while Path(desk.files.root, "litter").exists():
             pass
     assert len(folder(desk, job)) == 1
 
@@ -371,7 +371,7 @@ def test_what_killed_attempts_have_left_of_a_job_that_failed_is_swept(
     for job in (failed, waiting):
         desk.files.keep(job.id, [Kept("a", (Column("n", INTEGER),), pa.table({"n": [1]}))])
         for name in ("x.part", "y.result"):
-            desk.files.path(job.id, name).write_bytes(b"half")
+            Path(desk.files.root, job.id, name).write_bytes(b"half")
     for _ in range(2):
         desk.store.take("dead", -1)
         desk.store.reclaim()

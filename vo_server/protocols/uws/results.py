@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.documents import uws
 from vo_server.errors import NotFoundFault, retold
 from vo_server.model.job import Phase
-from vo_server.protocols.files import file
 from vo_server.protocols.respond import STATUS, document
 from vo_server.protocols.service import Site
+from vo_server.protocols.stored import Stored
 from vo_server.protocols.uws.place import Place, container
 
 
@@ -29,9 +30,18 @@ async def result(place: Place, request: Request, site: Site) -> Response:
     made = next((made for made in job.made if made.id == id), None)
     if made is None:
         raise NotFoundFault(f"the job has no result {id!r}", hint="see its /results")
-    path = site.jobs.files.path(job.id, made.file)
-    more = {STATUS: "OVERFLOW"} if made.overflow else {}
-    return await file(request, path, made.media_type, made.name, made.etag, more)
+    headers = {
+        "Content-Type": made.media_type,
+        "Content-Disposition": f'attachment; filename="{made.name}"',
+        "ETag": f'"{made.etag}"',
+        "Cache-Control": "private, max-age=3600, immutable",
+        **({STATUS: "OVERFLOW"} if made.overflow else {}),
+    }
+    stored = Stored(site.jobs.files.root, f"{job.id}/{made.file}")
+    try:
+        return await anyio.to_thread.run_sync(stored.answer, request, headers)
+    except NotFoundFault:
+        raise NotFoundFault("the result has been removed") from None
 
 
 async def error(place: Place, request: Request, site: Site) -> Response:
