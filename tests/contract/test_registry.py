@@ -319,7 +319,7 @@ def test_image_services(client: httpx.Client) -> None:
         record = found[f"{DEMO}/sia1/{id}"]
         assert record.findtext("title") == f"{found[f'{DEMO}/data/{id}'].findtext('title')}: Simple Image Access"
         assert len(record.findtext("shortName")) <= 16
-        assert record.findtext("shortName").endswith(" SIA1")
+        assert record.findtext("shortName").endswith(f"{short.split()[-1]} SIA1")
         (sia,) = (c for c in record.findall("capability") if c.get("standardID") == "ivo://ivoa.net/std/SIA")
         assert (sia.get(XSI_TYPE), sia.find("interface").get("role")) == ("sia:SimpleImageAccess", "std")
         pos = sia.find("testQuery/pos")
@@ -333,6 +333,15 @@ def test_image_services(client: httpx.Client) -> None:
     (tap,) = (c for c in found[f"{DEMO}/tap"].findall("capability") if c.get("standardID") == "ivo://ivoa.net/std/TAP")
     (model,) = tap.findall("dataModel")
     assert (model.get("ivo-id"), model.text) == ("ivo://ivoa.net/std/ObsCore#core-1.1", "ObsCore-1.1")
+
+
+def test_short_names_tell_records_apart(client: httpx.Client) -> None:
+    """They are what lists of services show; 16 characters at the most (VOResource 1.2 section 3.1.1)."""
+    names = [
+        record.findtext("shortName") for record in records(client).values() if record.find("shortName") is not None
+    ]
+    assert len(names) == len({*names})
+    assert all(0 < len(name) <= 16 for name in names)
 
 
 def _types(record: etree._Element) -> list[str]:

@@ -355,11 +355,12 @@ def _together(collections: list[tuple[Publication, Held]]) -> Coverage:
 
 
 def _short(title: str, service: Service) -> str:
-    """A short name: as many words of a title as there is room for, and the service's."""
+    """A short name: as many of the last words of a title as there is room for, for they tell it from others, and the
+    service's."""
     name = service.name.partition("-")[0].upper()
     words = title.split()
     while words and len(" ".join(words)) > SHORT_NAME - 1 - len(name):
-        words.pop()
+        words.pop(0)
     return " ".join((*words, name))
 
 
