@@ -125,7 +125,7 @@ def _loaded(engine: Engine, publication: Publication) -> str:
     if rows is None:
         return f"{name} has not been loaded"
     since = f", loaded {said(facts.loaded_at)}" if facts is not None and facts.loaded_at is not None else ""
-    return f"{name} has {rows:,} rows{since}"
+    return f"{name} has {rows:,} {'row' if rows == 1 else 'rows'}{since}"
 
 
 def taken_in(jobs: Store) -> tuple[str, ...]:
