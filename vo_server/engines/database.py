@@ -62,6 +62,10 @@ class Database:
         self.long.close()
 
 
+_INDEXED = 512 << 20
+"""Bytes of memory that a lane must have to look rows up in an index, whose pages stay there once they have been read:
+200 MB where all images of the survey have been asked for by name. One with less reads the column."""
+
 _PROGRESS = {"enable_progress_bar": "true", "enable_progress_bar_print": "false", "progress_bar_time": "0"}
 """What makes a connection count how far its query has come, from its beginning and without showing it."""
 
@@ -88,6 +92,8 @@ def _config(memory: int, threads: int | None, spill: Path | None) -> dict[str, A
         "preserve_insertion_order": True,
         "error_on_division_by_zero": False,
     }
+    if memory < _INDEXED:
+        config |= {"index_scan_max_count": 0, "index_scan_percentage": 0.0}
     if spill is not None:
         config["temp_directory"] = str(spill / f"{os.getpid()}-{secrets.token_hex(4)}")
     if threads is not None:

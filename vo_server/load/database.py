@@ -33,14 +33,16 @@ ROW_GROUP = 122_880
 @contextmanager
 def file(publication: Publication, generation: Generation) -> Iterator[Target]:
     """The sink of the embedded engine: the generation's own file."""
-    yield File(generation)
+    yield File(generation, publication.table.identifier if publication.images is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
 class File(Target):
-    """A generation as a file of its own."""
+    """A generation as a file of its own. `named` is the column by which single rows are asked for: images by their
+    names."""
 
     generation: Generation
+    named: str | None = None
 
     @override
     def earlier(self, schema: pa.Schema, key: str | None) -> AbstractContextManager[Earlier | None]:
@@ -49,7 +51,7 @@ class File(Target):
 
     @override
     def filling(self, threads: int, memory: int) -> AbstractContextManager[Database]:
-        return database(self.generation.path, threads, memory)
+        return database(self.generation.path, threads, memory, self.named)
 
     @override
     def publish(self) -> None:
@@ -62,6 +64,7 @@ class Database:
 
     connection: duckdb.DuckDBPyConnection
     threads: int
+    named: str | None = None
 
     def write_rows(self, schema: pa.Schema, tables: Iterable[pa.Table], written: Callable[[int], None]) -> None:
         """The table of the rows, in order; `written` hears of each group that is in."""
@@ -74,6 +77,8 @@ class Database:
                     written(_commit(waiting.popleft()))
             while waiting:
                 written(_commit(waiting.popleft()))
+        if self.named is not None:
+            self.connection.execute(f"CREATE INDEX named ON {ROWS} ({quoted(self.named)})")
 
     def write_meta(self, facts: Mapping[str, object], position: Position | None) -> None:
         """The table `meta`, one row: these facts, and the bounds of the positions."""
@@ -94,8 +99,8 @@ class Database:
 
 
 @contextmanager
-def database(path: Path, threads: int, memory: int) -> Iterator[Database]:
-    """A new database file; closed, and compact, at the end.
+def database(path: Path, threads: int, memory: int, named: str | None = None) -> Iterator[Database]:
+    """A new database file; closed, and compact, at the end. See File for `named`.
 
     Raises LoadFault when it cannot be written.
     """
@@ -107,7 +112,7 @@ def database(path: Path, threads: int, memory: int) -> Iterator[Database]:
     try:
         with duckdb.connect(str(path), config=config) as connection:
             connection.execute("SET wal_autocheckpoint = '1TiB'")
-            yield Database(connection, threads)
+            yield Database(connection, threads, named)
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:
         raise LoadFault(f"the rows could not be written to {path}: {error}") from error

@@ -8,26 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
-from vo_server.adql import query as q
 from vo_server.adql.imagery import Host, Row, loaded
 from vo_server.errors import ImageFault, NoPixelsFault, NotFoundFault, UsageFault
 from vo_server.images import bands, cutout, files, preview
 from vo_server.images.image import Image, of, opened
 from vo_server.protocols import wants
 from vo_server.protocols.dali import Parameters
-from vo_server.protocols.images import looked_up, near, owner
+from vo_server.protocols.images import looked_up, owner
 from vo_server.protocols.service import Site
-from vo_server.sky.caps import cap
 from vo_server.sky.shapes import Shape
 
 REGIONS = ("POS", "CIRCLE", "POLYGON")
 """The parameters that say where; several of them are so many regions."""
-
-MANY, NEAR = 100_000, 5.0
-"""Images of which one is sooner found by name and place than by name alone; degrees, beyond which a region is no place.
-"""
 
 Band = tuple[float, float]
 Make = Callable[[Image, Shape | None, Band | None, str], bytes]
@@ -173,7 +167,7 @@ def made(wish: Wish, wanted: Form, site: Site, host: Host) -> Cutout:
     Raises NotFoundFault where there is no such image, NoPixelsFault where it has nothing of what is wished,
     TooLargeFault for too many pixels, ImageFault where its file cannot be read.
     """
-    with _image(wish.id, wish.region, site, host) as found:
+    with _image(wish.id, site, host) as found:
         band = wish.band
         if band is not None and found.image.shape[0] == 1 and found.low is not None and found.high is not None:
             if not (found.low <= band[1] and band[0] <= found.high):
@@ -185,7 +179,7 @@ def made(wish: Wish, wanted: Form, site: Site, host: Host) -> Cutout:
 def exact(id: str, place: tuple[float, float], size: tuple[int, int], wanted: Form, site: Site, host: Host) -> Cutout:
     """A cutout of so many columns and rows about a place in degrees, with nothing where the image has nothing; see
     `made`."""
-    with _image(id, ("point", place), site, host) as found:
+    with _image(id, site, host) as found:
         data = cutout.exact(found.image, *place, *size, found.id)
         if wanted.make is not _fits:
             data = wanted.make(of(files.Held(data)), None, None, found.id)
@@ -193,35 +187,20 @@ def exact(id: str, place: tuple[float, float], size: tuple[int, int], wanted: Fo
 
 
 @contextmanager
-def _image(id: str, region: Shape | None, site: Site, host: Host) -> Iterator[_Found]:
-    """The image of this identifier, of which something near a region is wished."""
+def _image(id: str, site: Site, host: Host) -> Iterator[_Found]:
+    """The image of this identifier."""
     publication, name = owner(id, loaded(site.catalogue, site.engine.rows), host)
     row = Row(publication, "image")
     path = row.filled("file", "path")
     assert path is not None  # no collection without it
     limits = row.of_band(lambda b: b.low, min), row.of_band(lambda b: b.high, max)
-    file, low, high = _looked_up(site, row, (path, *limits), name, region)
+    known = looked_up(site, row, (path, *limits), wants.among(row.name, [name]))
+    if not known:
+        raise NotFoundFault("there is no such data set here")
+    file, low, high = known[0]
     stem = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
     with _opened(files.below(site.roots[publication.id], str(file))) as image:
         yield _Found(image, host.prefix(publication) + name, stem, low, high)
-
-
-def _looked_up(site: Site, row: Row, values: tuple[q.Value, ...], name: str, region: Shape | None) -> tuple[Any, ...]:
-    """These values of the image of this name, looked for near the region first, which is quicker in a large inventory.
-
-    Raises NotFoundFault.
-    """
-    named = wants.among(row.name, [name])
-    tries: tuple[q.Condition, ...] = (named,)
-    many = (site.engine.rows(row.publication.table) or 0) > MANY
-    if many and region is not None and row.images.reach is not None:
-        ra, dec, radius = cap(region)
-        if radius < NEAR:
-            tries = q.And((near(row, ra, dec, radius + row.images.reach), named)), named
-    for where in tries:
-        if known := looked_up(site, row, values, where):
-            return known[0]
-    raise NotFoundFault("there is no such data set here")
 
 
 @contextmanager

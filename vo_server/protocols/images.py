@@ -121,14 +121,10 @@ def answered(site: Site, query: q.Select, most: int) -> list[tuple[Any, ...]]:
 
 def together(row: Row, ra: float, dec: float, observation: str) -> q.Condition:
     """An image is of this observation, whose centre lies there, in one band or another."""
-    return q.And((near(row, ra, dec, NEARBY), q.Compare("=", row.observation, text(observation))))
-
-
-def near(row: Row, ra: float, dec: float, radius: float) -> q.Condition:
-    """The centre of an image is so near to a place, in degrees."""
     pairs = row.position, (constant(ra), constant(dec))
     centres = tuple(q.Apply(POINT, pair, POINT.result(pair)) for pair in pairs)
-    return q.Holds(q.Apply(NEAR, (*centres, constant(radius)), NEAR.result(())))
+    near = q.Holds(q.Apply(NEAR, (*centres, constant(NEARBY)), NEAR.result(())))
+    return q.And((near, q.Compare("=", row.observation, text(observation))))
 
 
 SERVICE = Service(
