@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +289,8 @@ def searched(frames: Frames, **parameters: str) -> set[int]:
     """The frames that SIA 1.0 finds."""
     publication = frames.world.catalogue.publication("frames")
     outputs = (q.Output("frame", Row(publication, sia1.SOURCE).identifier),)
-    query = sia1.image_query(publication, outputs, Parameters(tuple(parameters.items())), ["ALL"])
+    query = sia1.image_query(publication, Parameters(tuple(parameters.items())), Host("http://x"), ["image/fits"])
+    query = replace(query, outputs=outputs)
     found = asked(frames, query, 0)
     assert len(found) == len(set(found))
     return set(found)
