@@ -15,11 +15,11 @@ from vo_server.adql import query as q
 from vo_server.adql.imagery import Host, opened
 from vo_server.adql.parse import parse
 from vo_server.adql.plan import expected, plan, work
-from vo_server.adql.resolve import Meaning, resolve
+from vo_server.adql.resolve import Meaning, lacking, resolve
 from vo_server.adql.translate import Statement, translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.engine import Engine, Run
-from vo_server.errors import CancelledFault, TimeoutFault
+from vo_server.errors import CancelledFault, TimeoutFault, UsageFault
 from vo_server.formats.format import Format
 from vo_server.model.result import Descriptor, Info, Result
 
@@ -73,7 +73,15 @@ def prepared(query: q.Query, engine: Engine, maxrec: int) -> Prepared:
     One row more than MAXREC is asked for: overflow is known, and only then said (TAP 1.1 section 2.7.4). But a long
     answer without an order has no limit: a database that is told to cut that gathers all rows before it gives the
     first, and they are cut as they come.
+
+    Raises UsageFault where the engine cannot say it, as regions where there is no pgSphere.
     """
+    missing = lacking(query, engine.lacks())
+    if missing:
+        raise UsageFault(
+            f"this service does not know regions: {min(missing)} is not offered",
+            hint="ask without a place, or tell its operator to install pgSphere",
+        )
     rows = maxrec + 1 if query.top is None else min(query.top, maxrec + 1)
     planned = plan(query, engine.rows)
     few = expected(planned, engine.rows)

@@ -15,7 +15,7 @@ from vo_server.adql import query as q
 from vo_server.adql import tree
 from vo_server.adql.expressions import Expressions
 from vo_server.adql.faults import Faults, together
-from vo_server.adql.functions import Function, common_type
+from vo_server.adql.functions import STC_S, Function, common_type
 from vo_server.adql.groups import alike, bare, here, ungrouped
 from vo_server.adql.scope import Labels, Scope
 from vo_server.adql.sources import Common, Sources
@@ -52,21 +52,26 @@ def resolve(node: tree.Query, catalogue: Catalogue, text: str = "", lacks: froze
 
 def _check_offered(query: q.Query, node: tree.Query, lacks: frozenset[str]) -> None:
     """Whatever it was written as (REGION, CAST), what comes of it must be offered."""
-    parts = (p for p in q.parts(query) if isinstance(p, q.Apply | q.Aggregate)) if lacks else ()
-    made = {name for part in parts if part.function is not None for name in _needed(part.function, part)}
-    if made & lacks:
+    made = lacking(query, lacks)
+    if made:
         calls = {getattr(c, "name", "CAST").upper(): c.place for c in _nodes(node, (tree.Call, tree.Cast))}
-        missing = min(made & lacks)
+        missing = min(made)
         words = (missing.partition("(")[0], *sorted(lacks), "REGION", "CAST")
         name = next((n for n in words if n.upper() in calls), "")
         said = missing if "(" in missing else name or missing
         raise QueryFault(f"{said} is not offered by this service", place=calls.get(name.upper()))
 
 
+def lacking(query: q.Query, lacks: frozenset[str]) -> frozenset[str]:
+    """Which of the functions and types that an engine lacks a query needs."""
+    parts = (p for p in q.parts(query) if isinstance(p, q.Apply | q.Aggregate)) if lacks else ()
+    return lacks & {name for part in parts if part.function is not None for name in _needed(part.function, part)}
+
+
 def _needed(function: Function, part: q.Apply | q.Aggregate) -> Iterator[str]:
-    """The function, and the types of the geometries that it works with."""
+    """The function, and the types of the geometries that it works with; their words are made of the bare numbers."""
     yield function.name
-    if isinstance(part, q.Apply) and function.parameters:
+    if isinstance(part, q.Apply) and function.parameters and function is not STC_S:
         for n, argument in enumerate(part.arguments):
             if function.parameter(n).kind == "geometry":
                 yield argument.column.type.name

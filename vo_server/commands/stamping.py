@@ -41,6 +41,7 @@ def make(settings: Settings, where: str | None = None, again: bool = False, proc
     into = folder(image_root(settings, "stamps"), "stamps")
     try:
         asking = _asking(settings)
+        list(asking.rows(_images("0, 0", 0.1)))  # a database that knows no regions says so here, and not of each stamp
         wanted = list(asking.rows(_sources(where)))
         ((total,),) = asking.rows(f"SELECT COUNT(*) FROM twomass.xsc{_where(where)}")
         chunks = [wanted[n : n + _CHUNK] for n in range(0, len(wanted), _CHUNK)]

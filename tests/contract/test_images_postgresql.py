@@ -1,0 +1,119 @@
+"""The image services over PostgreSQL: the answers that the embedded database gives, and without pgSphere a refusal."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.conftest import Listening
+from vo_server.__main__ import main
+from vo_server.engines import generations
+from vo_server.settings import Settings
+
+BY_PLACE = [
+    "/sia1/atlas?POS=129.1,19.6&SIZE=0",
+    "/sia1/atlas?POS=129.1,19.6&SIZE=0.1&FORMAT=image/fits",
+    "/sia1/atlas?POS=129.1,19.6&SIZE=1&INTERSECT=ENCLOSED&FORMAT=image/fits",
+    "/sia1/atlas?POS=129.1,19.6&SIZE=0.05&INTERSECT=COVERS&FORMAT=image/fits",
+    "/sia1/quicklook?POS=129.1,19.6&SIZE=0.2&INTERSECT=CENTER&band=K",
+    "/sia2/query?POS=CIRCLE+129.1+19.6+0.1",
+    "/sia2/query?POS=RANGE+129+129.2+19.5+19.7&POS=CIRCLE+10+10+1",
+    "/sia2/query?POS=POLYGON+129+19.5+129.2+19.5+129.2+19.7&BAND=2.15e-6",
+]
+OTHERWISE = [
+    "/sia1/atlas?band=K&date=980128&FORMAT=image/fits",
+    "/sia2/query?COLLECTION=2MASS+All-Sky+Atlas&BAND=1.2e-6&TIME=50841+50843",
+    "/sia2/query?FOV=0.3+0.4&SPATRES=1+5&EXPTIME=7+8",
+]
+FORMAT = "&RESPONSEFORMAT=csv&MAXREC=1000"
+
+
+@pytest.fixture(scope="module")
+def engines(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Settings]:
+    """The same small sky in both databases, with the same files."""
+    here, there = (tmp_path_factory.mktemp(name) for name in ("duckdb", "postgresql"))
+    assert main(["demo", "--no-serve", "--rows", "2000", "--data", str(here)]) == 0
+    shutil.copytree(here / "images", there / "images")
+    assert main(["demo", "--no-serve", "--rows", "2000", "--data", str(there), "--engine", postgresql]) == 0
+    return Settings(data=here), Settings(data=there, engine=postgresql)
+
+
+@pytest.fixture
+def both(engines: tuple[Settings, Settings], listening: Listening) -> Iterator[tuple[httpx.Client, httpx.Client]]:
+    with (
+        listening(engines[0]) as here,
+        listening(engines[1]) as there,
+        httpx.Client(base_url=here, timeout=60) as one,
+        httpx.Client(base_url=there, timeout=60) as other,
+    ):
+        yield one, other
+
+
+def rows(client: httpx.Client, url: str) -> list[dict[str, str]]:
+    answer = client.get(url + FORMAT)
+    assert answer.status_code == 200, answer.text
+    told = answer.text.replace(str(client.base_url).rstrip("/"), "")
+    return sorted(csv.DictReader(told.splitlines()), key=lambda row: sorted(row.items()))
+
+
+def same(a: str, b: str) -> bool:
+    """The same text, or the same numbers to the last digits."""
+    one, other = a.replace(",", " ").split(), b.replace(",", " ").split()
+    return len(one) == len(other) and all(x == y or _near(x, y) for x, y in zip(one, other, strict=True))
+
+
+def _near(a: str, b: str) -> bool:
+    try:
+        return float(a) == pytest.approx(float(b), rel=1e-12, abs=1e-12)
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("url", [*BY_PLACE, *OTHERWISE])
+def test_both_answer_the_same(both: tuple[httpx.Client, httpx.Client], url: str) -> None:
+    if generations_lack_pgsphere(both[1]):
+        pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
+    here, there = (rows(client, url) for client in both)
+    assert len(here) == len(there) and (here or "COVERS" in url)
+    for one, other in zip(here, there, strict=True):
+        assert one.keys() == other.keys()
+        assert [name for name in one if not same(one[name], other[name])] == []
+
+
+def generations_lack_pgsphere(client: httpx.Client) -> bool:
+    return "POLYGON" not in client.get("/tap/capabilities").text
+
+
+@pytest.mark.parametrize("url", [*BY_PLACE, "/preview?POS=129.1,19.6&SIZE=0.02", "/images/?pos=129.1,19.6&size=0.1"])
+def test_without_pgsphere_places_are_refused(
+    engines: tuple[Settings, Settings], listening: Listening, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr(generations, "_pgsphere", lambda link: None)
+    with listening(engines[1]) as base, httpx.Client(base_url=base, timeout=60, follow_redirects=True) as client:
+        answer = client.get(url)
+        assert answer.status_code in (200, 400)  # SIA 1.0 tells its errors with 200
+        assert answer.status_code == 400 or 'value="ERROR"' in answer.text
+        assert "this service does not know regions" in answer.text
+        assert "pgSphere" in answer.text
+
+
+@pytest.mark.parametrize("url", OTHERWISE)
+def test_without_pgsphere_all_else_is_found(
+    engines: tuple[Settings, Settings], listening: Listening, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr(generations, "_pgsphere", lambda link: None)
+    with listening(engines[1]) as base, httpx.Client(base_url=base, timeout=60) as client:
+        assert rows(client, url)
+
+
+def test_stamps_need_pgsphere(
+    engines: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(generations, "_pgsphere", lambda link: None)
+    settings = engines[1]
+    assert main(["stamps", "--again", "--data", str(settings.data), "--engine", settings.engine]) != 0
+    assert "does not know regions" in capsys.readouterr().err
