@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vo_server.catalogue.catalogue import Publication
 from vo_server.load.inputs import Meter, expand, meter, opened
+from vo_server.load.inventory.complete import as_said
 from vo_server.load.pieces import Piece
 from vo_server.load.recognise import pieces
 from vo_server.load.shape import Warn, shape
@@ -25,9 +26,13 @@ class Files:
         """Their names without folders."""
         return [Path(path).name for path in self.paths]
 
+    def said(self, publication: Publication) -> Publication:
+        """Of images headers speak otherwise."""
+        return as_said(publication)
+
     def pieces(self, publication: Publication, folder: Path, warn: Warn) -> Iterator[Piece]:
-        """Their rows."""
-        form = shape(publication)
+        """Their rows, as they are said."""
+        form = shape(self.said(publication))
         for path in self.paths:
             with opened(path, self.gauge) as input:
                 yield from pieces(input, form, warn)

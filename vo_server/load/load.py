@@ -33,7 +33,7 @@ from vo_server.load import reach
 from vo_server.load.database import ROW_GROUP, file
 from vo_server.load.extent import Extent
 from vo_server.load.files import files as files_named
-from vo_server.load.inventory.complete import completed
+from vo_server.load.inventory.complete import Complete
 from vo_server.load.pieces import Checked, Piece, checked
 from vo_server.load.rejects import OnError, Rejects
 from vo_server.load.rules import Rule, rules
@@ -181,9 +181,9 @@ class _Work:
         return self.generation.scratch(f"{number:05}.run")
 
     def _read_into(self, spool: Spool, source: Source, pool: ThreadPoolExecutor) -> None:
-        images = self.publication.images
-        complete = _as_it_is if images is None else partial(completed, images)
-        check = partial(_checked, rules=rules(self.publication), position=self.position, complete=complete)
+        images, said = self.publication.images, source.said(self.publication)
+        whole = _as_it_is if images is None or said is self.publication else Complete(self.publication, images)
+        check = partial(_checked, rules=rules(said), position=self.position, complete=whole)
         at_work: deque[tuple[str, Future[Checked]]] = deque()
         folder = self.generation.store.folder(self.publication.id)
         for piece in source.pieces(self.publication, folder, self.warnings.append):
@@ -267,15 +267,14 @@ def _row_groups(rows: int, most: int) -> int:
     return min(max(round(rows / ROW_GROUP), 1), most) * ROW_GROUP
 
 
-def _as_it_is(table: pa.Table) -> pa.Table:
-    return table
+def _as_it_is(found: Checked, file: str) -> Checked:
+    return found
 
 
 def _checked(
-    piece: Piece, rules: Sequence[Rule], position: Position | None, complete: Callable[[pa.Table], pa.Table]
+    piece: Piece, rules: Sequence[Rule], position: Position | None, complete: Callable[[Checked, str], Checked]
 ) -> Checked:
-    found = checked(piece, rules)
-    found = replace(found, table=complete(found.table))
+    found = complete(checked(piece, rules), piece.file)
     if position is None:
         return found
     reach.check(found.table, position)

@@ -57,11 +57,11 @@ class Piece(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A row that cannot be loaded, and why."""
+    """A row that cannot be loaded, and why; `number` is which of its `unit` it is."""
 
     file: str
     unit: str
-    number: int
+    number: int | str
     reason: str
     text: str
 
@@ -89,7 +89,7 @@ def checked(piece: Piece, rules: Sequence[Rule]) -> Checked:
     if table is not None:
         return Checked(table)
     bad = _culprits(piece, at_work)
-    table, complaint = _attempt(piece.without({b.number for b in bad}), at_work)
+    table, complaint = _attempt(piece.without({b.number for b in bad if isinstance(b.number, int)}), at_work)
     if table is None:
         raise LoadFault(f"{piece.file}: {complaint}")
     return Checked(table, bad)

@@ -23,6 +23,9 @@ class Source(Protocol):
     def gauge(self) -> Meter:
         """The bytes read so far."""
 
+    def said(self, publication: Publication) -> Publication:
+        """The publication as the rows speak of it: they are checked by this."""
+
     def pieces(self, publication: Publication, folder: Path, warn: Warn) -> Iterator[Piece]:
         """The rows. What must outlive a load that is broken off may be kept in folders of `folder`.
 

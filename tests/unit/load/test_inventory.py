@@ -524,11 +524,50 @@ def test_a_table_of_rows_instead_of_a_walk(shared: Path, tmp_path: Path) -> None
 
 def test_a_table_without_footprints_or_wcs(plates: Publication, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
-    file.write_text("plate,ra,dec,number,path\nV-0001,1.5,2.5,1,a/b.fits\n")
+    file.write_text("plate,ra,dec,number,path\nV-0001,1.5,2.5,1,a/plate1.fits\n")
     with pytest.raises(
-        LoadFault, match=r"no footprint, and its catalogue file names no projection .the row is plate V"
+        LoadFault, match=r"image a/plate1.fits: it has no footprint, and its catalogue file names no pro"
     ):
         load(plates, [file], Store(tmp_path / "data"))
+
+
+def test_a_table_of_headers(shared: Path, tmp_path: Path) -> None:
+    """An IPAC table whose columns are keywords of real headers, with the values that headers have, as IRSA's image
+    server gives it, is the same as the walk over the files."""
+    atlas = load_catalogue([builtin_schemas() / "catalogues"]).publication("atlas")
+    store, images = Store(tmp_path), shared / "data" / "images"
+
+    def rows() -> list[dict[str, Any]]:
+        with duckdb.connect(str(store.current("atlas")), read_only=True) as connection:
+            return connection.sql("SELECT * FROM rows ORDER BY image").to_arrow_table().to_pylist()
+
+    load(atlas, Walk(str(images), [str(images)]), store, on_error="skip")
+    walked = rows()
+    names = "fname ra dec ordate hemisphere scanno filter ut_date ut magzp skyval skysig seesh scandir amass_fc".split()
+    names += [*"strip_id positnid usyref calid daynum".split(), *KEYWORDS.lower().split()]
+    cells = []
+    for row in walked:
+        with fits.open(images / row["path"]) as units:
+            header = units[0].header
+        own = {"fname": row["path"], "ra": row["ra"], "dec": row["dec"], "hemisphere": row["hemis"]}
+        cells.append([str(own.get(name, header.get(name, "null"))) for name in names])
+    assert {line[6] for line in cells} == {"j", "h", "k"}
+    bad = [*cells[0]]
+    bad[0], bad[6] = "elsewhere/ji0010009.fits", "i"
+    cells.append(bad)
+    table = ["|" + "|".join(f"{name:44}" for name in names) + "|"]
+    table += [" " + " ".join(f"{cell:44}" for cell in line) + " " for line in cells]
+    (tmp_path / "headers.tbl").write_text("\n".join(table) + "\n")
+    done = load(atlas, [tmp_path / "headers.tbl"], store, on_error="skip")
+    assert (done.rows, done.rejected) == (10, 1)
+    assert done.rejects is not None
+    assert "image elsewhere/ji0010009.fits: FILTER is 'i', where one of j, h, k is needed" in done.rejects.read_text()
+    for mine, theirs in zip(rows(), walked, strict=True):
+        assert mine.pop("f_size") is None and theirs.pop("f_size")
+        for name, value in theirs.items():
+            near = pytest.approx(value, rel=1e-6, abs=1e-9) if isinstance(value, float) else value
+            near = pytest.approx(value, abs=1e-9) if isinstance(value, list) else near
+            assert mine[name] == near, name
 
 
 # ------------------------------------------------------------ real images

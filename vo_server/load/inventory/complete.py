@@ -1,48 +1,175 @@
-"""Rows of an inventory that come from a table instead of files: what follows from their WCS is worked out for them.
+"""Rows of an inventory that come from a table instead of files, as an archive has one of its images.
 
-An archive's own table of its images has the keywords of their headers as columns, and mostly no footprints.
+Its columns are the keywords of the headers, in any case and with the values that headers have (a band j, a night
+001022), or the published ones. What the table does not say is made as a walk makes it: from the keywords that are
+there, from the name of the file, and from the WCS.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 from astropy.io import fits
 
-from vo_server.catalogue.images import Images
-from vo_server.errors import LoadFault
-from vo_server.load.inventory.fill import Row, formatted
+from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.images import Fill, Images
+from vo_server.load.inventory.fill import Row, filled, formatted, groups, joined
 from vo_server.load.inventory.header import Header, Refused
 from vo_server.load.inventory.sky import place
+from vo_server.load.pieces import Bad, Checked
+from vo_server.model import types
+from vo_server.model.column import Column
 
 _WCS = ("NAXIS1", "NAXIS2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2", "CROTA2")
 
 
-def completed(images: Images, table: pa.Table) -> pa.Table:
-    """The rows with their footprints, and what else is filled by rules that ask no file.
+def as_said(publication: Publication) -> Publication:
+    """A collection as tables speak of it: columns that are written otherwise in headers are texts, and the keywords of
+    headers are names, too. Other publications are as they are."""
+    images, table = publication.images, publication.table
+    if images is None:
+        return publication
+    worded = {f.column for f in images.fills if _is_worded(f)}
+    texts = [replace(c, type=types.VARCHAR, length=None) if c.name in worded else c for c in table.columns]
+    keywords = _keywords(images)
+    more = [k for k, column in keywords.items() if column not in {c.name for c in table.columns}]
+    columns = (*texts, *(Column(keywords[k], types.VARCHAR) for k in more))
+    also = {keyword.lower(): column for keyword, column in keywords.items()} | publication.files.also
+    return replace(publication, table=replace(table, columns=columns), files=replace(publication.files, also=also))
 
-    Raises LoadFault where neither a footprint nor a WCS is there: no query for a place would find the image.
+
+def _is_worded(fill: Fill) -> bool:
+    return fill.source == "header" and (fill.kind in ("date", "time") or bool(fill.values))
+
+
+def _keywords(images: Images) -> dict[str, str]:
+    """The columns of a table that hold the keywords of headers: the published ones where they hold the very values."""
+    headers = [f for f in images.fills if f.source == "header"]
+    found = {f.said: f.column for f in reversed(headers) if _is_plain(f)}
+    return {k: found.get(k, k.lower()) for f in headers for k in f.said.split()}
+
+
+def _is_plain(fill: Fill) -> bool:
+    return " " not in fill.said and fill.clock is None and (fill.scale, fill.offset) == (1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Makes the rows of a table, as they are said, those of the inventory."""
+
+    publication: Publication
+    images: Images
+
+    def __call__(self, found: Checked, file: str) -> Checked:
+        """The same rows with all that follows; those of which nothing can be made are bad."""
+        table = found.table
+        columns = self.publication.table.columns
+        there = {name for name in table.column_names if table[name].null_count < table.num_rows}
+        known: dict[str, list[Any]] = {}
+        refused: dict[int, str] = {}
+        for fill in (f for f in self.images.fills if f.column in there and _is_worded(f)):
+            known[fill.column] = _read(fill, table[fill.column], refused)
+        self._make(table, there, known, refused)
+        arrays = [
+            pa.array(known[c.name], c.type.arrow) if c.name in known else _as(table[c.name], c.type.arrow)
+            for c in columns
+        ]
+        made = pa.table(arrays, names=[c.name for c in columns])
+        if not refused:
+            return Checked(made, found.bad)
+        paths = table[self._path].to_pylist()
+        bad = [Bad(file, "image", paths[n], f": {reason}", str(paths[n])) for n, reason in sorted(refused.items())]
+        good = pa.array([n for n in range(len(made)) if n not in refused], pa.int64())
+        return Checked(made.take(good), (*found.bad, *bad))
+
+    @property
+    def _path(self) -> str:
+        return self.images.filled("file", "path") or self.publication.table.columns[0].name
+
+    def _make(self, table: pa.Table, there: Set[str], known: dict[str, list[Any]], refused: dict[int, str]) -> None:
+        """Adds the columns that the table has not to those that are known, and the rows for which this fails."""
+        keywords = _keywords(self.images)
+        outlined = (self.images.filled("sky", "footprint") or "") in there
+        fills = [f for f in self.images.fills if f.column not in there and _can_be(f, there, keywords, outlined)]
+        if not fills:
+            return
+        made: dict[str, list[Any]] = {f.column: [] for f in fills}
+        for n, said in enumerate(table.to_pylist()):
+            row = said | {name: values[n] for name, values in known.items()}
+            try:
+                values = {} if n in refused else _row(self.images, fills, said, row, keywords, outlined)
+            except Refused as fault:
+                refused[n], values = str(fault), {}
+            for name, column in made.items():
+                column.append(values.get(name))
+        known |= made
+
+
+def _as(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    return values if values.type == kind else pa.nulls(len(values), kind)
+
+
+def _read(fill: Fill, column: pa.ChunkedArray, refused: dict[int, str]) -> list[Any]:
+    """The values that words mean; each word is read once."""
+    coded = column.combine_chunks().dictionary_encode()
+    meant: list[Any] = []
+    for word in coded.dictionary.to_pylist():
+        try:
+            meant.append(filled(fill, word.zfill(6) if fill.kind == "date" else word))
+        except Refused as fault:
+            meant.append(fault)
+    found = [None if index is None else meant[index] for index in coded.indices.to_pylist()]
+    refused.update((n, str(value)) for n, value in enumerate(found) if isinstance(value, Refused))
+    return [None if isinstance(value, Refused) else value for value in found]
+
+
+def _can_be(fill: Fill, there: Set[str], keywords: Mapping[str, str], outlined: bool) -> bool:
+    """Can a column be made of what is there?"""
+    match fill.source:
+        case "header":
+            return all(keywords[k] in there for k in fill.said.split())
+        case "file":
+            return False
+        case "sky":
+            return not outlined
+        case _:
+            return True
+
+
+def _row(
+    images: Images, fills: Sequence[Fill], said: Row, row: Row, keywords: Mapping[str, str], outlined: bool
+) -> Row:
+    """The values of columns for a row as the table says it, and as it is published.
+
+    Raises Refused.
     """
-    outline = images.filled("sky", "footprint")
-    if outline is None or not table[outline].null_count:
-        return table
-    rows = table.to_pylist()
-    for row in rows:
-        if row[outline] is None:
-            _complete(images, row)
-    return pa.Table.from_pylist(rows, schema=table.schema)
+    sky = {} if outlined else _place(images, said)
+    path = row.get(images.filled("file", "path") or "")
+    names = groups(images.names, str(path).rpartition("/")[2]) if any(f.source == "name" for f in fills) else {}
+    made: Row = {}
+    for fill in fills:
+        match fill.source:
+            case "header":
+                made[fill.column] = filled(fill, joined([said[keywords[k]] for k in fill.said.split()]))
+            case "sky":
+                made[fill.column] = sky.get(fill.said)
+            case "name":
+                made[fill.column] = filled(fill, names.get(fill.said))
+            case "text":
+                made[fill.column] = formatted(fill.said, row | made)
+            case _:
+                made[fill.column] = filled(fill, fill.said)
+    return made
 
 
-def _complete(images: Images, row: Row) -> None:
+def _place(images: Images, said: Row) -> dict[str, Any]:
     try:
-        sky = place(_header(images, row))
+        return place(_header(images, said))
     except Refused as refused:
-        raise LoadFault(f"an image has no footprint, and {refused}", hint=f"the row is {_told(row)}") from None
-    for fill in images.fills:
-        if row[fill.column] is None:
-            made: dict[str, Any] = {"sky": sky.get(fill.said), "text": formatted(fill.said, row), "value": fill.said}
-            row[fill.column] = made.get(fill.source)
+        raise Refused(f"it has no footprint, and {refused}") from None
 
 
 def _header(images: Images, row: Row) -> Header:
@@ -58,8 +185,3 @@ def _header(images: Images, row: Row) -> Header:
     cards["CTYPE1"], cards["CTYPE2"] = f"RA---{images.projection}", f"DEC--{images.projection}"
     text = cards.tostring(padding=False).encode("ascii")
     return Header(text, text)
-
-
-def _told(row: Row) -> str:
-    said = [f"{name} {value}" for name, value in row.items() if value is not None]
-    return ", ".join(said[:6])

@@ -32,16 +32,16 @@ def row(images: Images, listed: Listed, header: Header) -> Row:
         raise Refused(f"it reaches {sky['fov'] / 2:.3g} deg from its centre, where {images.reach:g} is the most")
     file = {"path": listed.path, "name": name, "size": listed.size}
     sources: dict[str, Callable[[str], object]] = {
-        "header": lambda said: _joined([header.value(keyword) for keyword in said.split()]),
+        "header": lambda said: joined([header.value(keyword) for keyword in said.split()]),
         "file": file.get,
         "sky": sky.get,
-        "name": _groups(images.names, name).get,
+        "name": groups(images.names, name).get,
         "value": lambda said: said,
     }
     made: Row = {}
     for fill in images.fills:
         made[fill.column] = (
-            formatted(fill.said, made) if fill.source == "text" else _value(fill, sources[fill.source](fill.said))
+            formatted(fill.said, made) if fill.source == "text" else filled(fill, sources[fill.source](fill.said))
         )
     return made
 
@@ -54,7 +54,11 @@ def formatted(text: str, values: Row) -> str | None:
         return None
 
 
-def _groups(patterns: tuple[str, ...], name: str) -> dict[str, str]:
+def groups(patterns: tuple[str, ...], name: str) -> dict[str, str]:
+    """What the patterns find in the name of a file.
+
+    Raises Refused where none fits.
+    """
     if not patterns:
         return {}
     match = next((m for p in patterns if (m := _compiled(p).search(name))), None)
@@ -68,20 +72,26 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def _joined(values: list[object]) -> object:
+def joined(values: list[object]) -> object:
     """The value of one keyword, or those of several as a date and a time."""
     if len(values) == 1:
         return values[0]
     return None if None in values else "T".join(str(v).strip() for v in values)
 
 
-def _value(fill: Fill, found: object) -> object:
+def filled(fill: Fill, found: object) -> object:
+    """What is published for a value as a header has it; one that is published already stays.
+
+    Raises Refused where it is not of its column's kind.
+    """
     if isinstance(found, str):
         found = found.strip()
     if found in (None, "") or (isinstance(found, float) and not math.isfinite(found)):
         return None
     if fill.values:
         known = dict(fill.values)
+        if str(found) in known.values():
+            return found
         if str(found) not in known:
             raise Refused(f"{fill.said} is {found!r}, where one of {', '.join(known)} is needed")
         found = known[str(found)]

@@ -45,6 +45,10 @@ class Walk:
         """The folders."""
         return list(self.folders)
 
+    def said(self, publication: Publication) -> Publication:
+        """As it is published."""
+        return publication
+
     def pieces(self, publication: Publication, folder: Path, warn: Warn) -> Iterator[Headers]:
         """Their rows.
 
