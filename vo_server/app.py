@@ -80,6 +80,9 @@ SOFTWARE = f"vo_server/{__version__}"
 JOBS = (tap.JOBS, soda.JOBS)
 """The kinds of jobs."""
 
+DATES = "registry.json"
+"""Where the dates of the registry's records are kept, beside the data."""
+
 THREADS = 64
 """Threads of a process for what is asked of it: queries, parsing, uploads, the making of answers."""
 
@@ -174,11 +177,14 @@ def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
         site.jobs.store.close()
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The server as an ASGI application; nothing is read at import, so that tests make as many as they like."""
+def create_app(settings: Settings, stamps: Path | None = None) -> Starlette:
+    """The server as an ASGI application; nothing is read at import, so that tests make as many as they like.
+
+    `stamps` is where the dates of the registry's records are kept, if not beside the data.
+    """
     site = site_of(settings)
     asked = (tap.SERVICE, *cone.services(site.catalogue), *_of_images(site.catalogue))
-    registered = registry.service(Office(asked, site.authority), Stamps(settings.data / "registry.json"))
+    registered = registry.service(Office(asked, site.authority), Stamps(stamps or settings.data / DATES))
     services = (*asked, registered, coverage.SERVICE)
     app = Starlette(
         routes=[

@@ -51,7 +51,7 @@ def altered(sky: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 
 def made(client: httpx.Client, known: Any, code: str, **more: Any) -> Report:
-    probe = Probe(client, HERE, _paths(catalogue_of(Settings())), known, **({"inside": True} | more))
+    probe = Probe(client, HERE, _paths(catalogue_of(Settings()).publications), known, **({"inside": True} | more))
     return check.run(probe, check.chosen([code]))
 
 
@@ -75,7 +75,17 @@ def test_nothing_is_found_in_process(sky: Path, xsd: Path) -> None:
     report = check_service(Settings(data=sky), xsd=str(xsd))
     assert report.findings == ()
     assert {code for code, _ in report.skipped} == ELSEWHERE | NETWORK | {"TAP-LIMIT-2"}
-    assert not (sky / "jobs").exists()
+
+
+def test_a_check_leaves_the_data_as_they_are(sky: Path, tmp_path: Path) -> None:
+    """The dates of records above all: with other settings than the server's these records would be others."""
+    (tmp_path / "catalogues").symlink_to(sky / "catalogues")
+    dates = tmp_path / "registry.json"
+    dates.write_text("{}")
+    report = check_service(Settings(data=tmp_path), check.chosen(["OAI-", "UWS-"]))
+    assert len(report.passed) > 10
+    assert dates.read_text() == "{}"
+    assert {file.name for file in tmp_path.iterdir()} <= {"catalogues", "registry.json", "spill"}
 
 
 def test_nothing_is_found_behind_a_proxy_and_half_loaded(real: Path, xsd: Path) -> None:

@@ -7,7 +7,7 @@ nothing that must come back through the network can be tried.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -39,9 +39,11 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a check may ask for: seconds for an answer, bytes of one, rows of one, bytes that are sent."""
+    """How much a check may ask for: seconds for an answer, bytes of one, rows of one, bytes that are sent; and how many
+    tables are queried one by one."""
 
     seconds: float = 60.0
+    tables: int = 300
     answer: int = 256_000_000
     rows: int = 1_100_000
     upload: int = 128_000_000
@@ -112,7 +114,8 @@ class Probe:
     """A service and what is known of it by now.
 
     `url` is that of a TAP service or of a server that has one; `paths` are where further services may be below the
-    server; `schemas` is None where there are no XML schemas. `elsewhere` follows links to other servers.
+    server; `schemas` is None where there are no XML schemas. `elsewhere` follows links to other servers. `about` are
+    the tables that are looked at, all if there are none.
     """
 
     client: httpx.Client
@@ -122,6 +125,7 @@ class Probe:
     bounds: Bounds = Bounds()
     inside: bool = False
     elsewhere: bool = False
+    about: Collection[str] = ()
     seen: list[Answer] = field(default_factory=list)
     _kept: dict[Any, Answer] = field(default_factory=dict)
 
@@ -268,12 +272,16 @@ class Probe:
     @cached_property
     def tables(self) -> tuple[Said, ...]:
         """What /tables says."""
-        return tables_of(self.tree(f"{self.tap}/tables"))
+        return self._about(tables_of(self.tree(f"{self.tap}/tables")))
 
     @cached_property
     def tap_schema(self) -> tuple[Said, ...]:
         """What TAP_SCHEMA says."""
-        return tap_schema_of(self.rows)
+        return self._about(tap_schema_of(self.rows))
+
+    def _about(self, tables: tuple[Said, ...]) -> tuple[Said, ...]:
+        wanted = {bare(name) for name in self.about}
+        return tuple(t for t in tables if not wanted or bare(t.name) in wanted)
 
     @cached_property
     def keys(self) -> Keys:
@@ -290,8 +298,8 @@ class Probe:
 
     @cached_property
     def filled(self) -> tuple[Said, ...]:
-        """The tables of TAP_SCHEMA that there should be rows in."""
-        return tuple(t for t in self.tap_schema if t.name not in self.unloaded)
+        """The tables of TAP_SCHEMA that there should be rows in, as many as may be queried one by one."""
+        return tuple(t for t in self.tap_schema if t.name not in self.unloaded)[: self.bounds.tables]
 
     def own(self, url: str) -> bool:
         """Is this URL of the server that is asked?"""

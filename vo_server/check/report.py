@@ -11,6 +11,9 @@ from typing import Any
 
 from vo_server.check.finding import Finding, Severity
 
+LONG = 150
+"""Characters of a place that are shown in a line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -46,7 +49,7 @@ class Report:
     def lines(self) -> Iterator[tuple[str, Finding]]:
         """A line a finding, the errors first."""
         for each in sorted(self.findings, key=lambda f: f.severity):
-            yield f"{each.code:16} {each.severity:8} {each.where}: {each.what} [{each.section}]", each
+            yield f"{each.code:16} {each.severity:8} {_short(each.where)}: {each.what} [{each.section}]", each
 
     def as_json(self) -> str:
         """All of it."""
@@ -74,6 +77,11 @@ class Report:
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         fresh.replace(path)
+
+
+def _short(where: str) -> str:
+    """A URL may be as long as a query: its middle is left out."""
+    return where if len(where) <= LONG else f"{where[: LONG * 2 // 3]} ... {where[-LONG // 3 :]}"
 
 
 def _some(count: int, word: str) -> str:

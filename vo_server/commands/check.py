@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,13 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 from starlette.applications import Starlette
-from starlette.types import ASGIApp
 
 from vo_server import check
-from vo_server.app import SOFTWARE, catalogue_of, create_app
-from vo_server.catalogue.catalogue import Catalogue
+from vo_server.app import DATES, SOFTWARE, catalogue_of, create_app
+from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.names import qualified
 from vo_server.check import Check, Probe, Report
+from vo_server.check.finding import Severity
 from vo_server.check.probe import NoAnswer
 from vo_server.check.schemas import Unusable, found, schemas
 from vo_server.commands.catalogues import loaded
@@ -83,37 +85,49 @@ def check_service(
     xsd: str | None = None,
     *,
     elsewhere: bool = False,
-    wrapped: ASGIApp | None = None,
-    app: Starlette | None = None,
+    about: Publication | None = None,
 ) -> Report:
     """What a server with these settings keeps of what it says, asked in this process and without a port.
 
-    `elsewhere` follows links to other servers. `app` is asked in the place of one that is made for it, and `wrapped` in
-    the place of that. Raises UsageFault for a folder `xsd` without schemas.
+    `elsewhere` follows links to other servers; `about` looks at one publication alone. Raises UsageFault for a folder
+    `xsd` without schemas.
     """
     url = settings.public_url.rstrip("/") or HERE
-    with _application(settings, app) as asked, inside(asked, url, wrapped) as client:
-        probe = Probe(
-            client, url, _paths(catalogue_of(settings)), _schemas(xsd, settings), inside=True, elsewhere=elsewhere
-        )
+    known = _schemas(xsd, settings)
+    tables = () if about is None else tuple(map(qualified, about.tables))
+    paths = _paths((about,) if about else catalogue_of(settings).publications)
+    with _application(settings) as app, inside(app, url) as client:
+        probe = Probe(client, url, paths, known, inside=True, elsewhere=elsewhere, about=tables)
         return _made(probe, checks)
 
 
+OF_A_TABLE = ("META-", "TS-TABLES-", "TS-SELECT-", "TS-ROWS-", "VOSI-TABLE-", "CONE-")
+"""The checks that look at one table at a time."""
+
+
+def say_checked(publication: Publication, settings: Settings) -> None:
+    """What is found wrong with what has just been loaded, a line each."""
+    report = check_service(settings, check.chosen(OF_A_TABLE), about=publication)
+    for line, finding in report.lines():
+        say(line, _STYLES[finding.severity])
+    say(f"vo-server check of {publication.table.qualified}: {report.summary}")
+
+
 @contextmanager
-def _application(settings: Settings, app: Starlette | None) -> Iterator[Starlette]:
-    """With jobs of its own, which nobody runs."""
-    if app is not None:
-        yield app
-        return
-    with tempfile.TemporaryDirectory(prefix="vo-server-check-") as jobs:
-        yield create_app(replace(settings, jobs="", job_results=jobs))
+def _application(settings: Settings) -> Iterator[Starlette]:
+    """With jobs and dates of its own: nobody runs the former, and the latter are those of a server that runs."""
+    with tempfile.TemporaryDirectory(prefix="vo-server-check-") as folder:
+        dates = settings.data / DATES
+        if dates.exists():
+            shutil.copy(dates, folder)
+        yield create_app(replace(settings, jobs="", job_results=f"{folder}/jobs"), Path(folder) / DATES)
 
 
 def _asked(url: str, settings: Settings, checks: Sequence[Check], parsed: argparse.Namespace) -> Report:
     if not url.startswith(("http://", "https://")):
         raise UsageFault(f"{url!r} is no URL of http or https")
     with httpx.Client(timeout=60, headers={"User-Agent": f"{SOFTWARE} (IVOA-validate)"}) as client:
-        paths = _paths(catalogue_of(settings))
+        paths = _paths(catalogue_of(settings).publications)
         probe = Probe(client, url, paths, _schemas(parsed.xsd, settings), elsewhere=parsed.links)
         return _made(probe, checks)
 
@@ -126,9 +140,9 @@ def _made(probe: Probe, checks: Sequence[Check]) -> Report:
             raise CheckFault(str(fault)) from None
 
 
-def _paths(catalogue: Catalogue) -> list[str]:
+def _paths(publications: Sequence[Publication]) -> list[str]:
     """Where a server of ours may have services beside TAP."""
-    ids = [p.id for p in catalogue.publications]
+    ids = [p.id for p in publications]
     return [*(f"{kind}/{id}" for kind in ("cone", "sia1") for id in ids), "sia2", "datalink", "soda", "oai"]
 
 
@@ -164,13 +178,16 @@ def _say_catalogues(catalogue: Catalogue, there: dict[str, str]) -> None:
         print(f"{publication.id}: {table.qualified}, {len(table.columns)} columns, {cone}, {state}")
 
 
+_STYLES: dict[Severity, str] = {"error": "red", "warning": "yellow"}
+
+
 def _say_report(report: Report, as_json: bool) -> None:
     if as_json:
         print(report.as_json())
         return
     page = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     for line, finding in report.lines():
-        page.print(line, style="red" if finding.severity == "error" else "yellow", markup=False)
+        page.print(line, style=_STYLES[finding.severity], markup=False)
     for why in dict.fromkeys(why for _, why in report.skipped):
         codes = ", ".join(code for code, reason in report.skipped if reason == why)
         page.print(f"not made: {codes}: {why}", style="dim", markup=False)
