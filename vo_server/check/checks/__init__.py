@@ -19,6 +19,7 @@ from vo_server.check.checks import (
     registry,
     tap_schema,
     uploads,
+    votables,
 )
 from vo_server.check.finding import Check
 
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     *examples.CHECKS,
     *cones.CHECKS,
     *images.CHECKS,
+    *votables.CHECKS,
     *registry.CHECKS,
     *links.CHECKS,
     *http.LAST,

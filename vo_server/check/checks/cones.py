@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Answer, Offer, Probe, parsed, table_of
+from vo_server.check.probe import Answer, Offer, Probe, Skipped, parsed, table_of
 
 STANDARD = "ivo://ivoa.net/std/ConeSearch"
 WORDS = {"ID_MAIN": ("char", "unicodeChar"), "POS_EQ_RA_MAIN": ("double",), "POS_EQ_DEC_MAIN": ("double",)}
@@ -53,15 +53,21 @@ def samples(probe: Probe) -> Iterator[Said]:
             yield answer.url, "the testQuery finds nothing"
 
 
-def _answers(probe: Probe) -> Iterator[Answer]:
-    for offer in _offered(probe):
+def answers(probe: Probe) -> Iterator[Answer]:
+    """What the test queries give; nothing where there is no cone search."""
+    try:
+        offers = list(_offered(probe))
+    except Skipped:
+        return
+    for offer in offers:
         answer = _asked(probe, offer)
         if answer is not None and answer.status == 200 and not _fault(answer.body):
             yield answer
 
 
 def columns(probe: Probe) -> Iterator[Said]:
-    for answer in _answers(probe):
+    probe.offered(STANDARD)
+    for answer in answers(probe):
         fields = table_of(answer).fields
         for word, datatypes in WORDS.items():
             found = [f for f in fields if f.get("ucd") == word]
@@ -72,7 +78,8 @@ def columns(probe: Probe) -> Iterator[Said]:
 
 
 def shape(probe: Probe) -> Iterator[Said]:
-    for answer in _answers(probe):
+    probe.offered(STANDARD)
+    for answer in answers(probe):
         root = parsed(answer.body)
         for name in ("RESOURCE", "TABLE"):
             if (count := len(list(root.iter(f"{{*}}{name}")))) != 1:

@@ -159,6 +159,21 @@ def columns2(probe: Probe) -> Iterator[Said]:
                     yield answer.url, f"the {what} of {name} is {field.get(what, '') or 'none'}, not {value}"
 
 
+def sample2(probe: Probe) -> Iterator[Said]:
+    """The first image of ivoa.obscore, by its place and by its identifier."""
+    rows = probe.rows(f"SELECT TOP 1 obs_publisher_did, s_ra, s_dec FROM {obscore(probe).name}").rows
+    for offer in _offered(probe, SIA2):
+        for did, ra, dec in rows:
+            for pair in (("POS", f"CIRCLE {ra} {dec} 0.001"), ("ID", did)):
+                answer = probe.get(offer.base, [pair, ("MAXREC", "10000")])
+                found = [row.get("obs_publisher_did") for row in table_of(answer.good()).dicts()]
+                if did not in found or (pair[0] == "ID" and len(found) != 1):
+                    yield (
+                        answer.url,
+                        f"{len(found)} images are found, and {did} is {'' if did in found else 'not '}there",
+                    )
+
+
 def mistakes2(probe: Probe) -> Iterator[Said]:
     for offer in _offered(probe, SIA2):
         answer = probe.get(offer.base, [("POS", "CIRCLE no numbers")])
@@ -262,6 +277,27 @@ def soda(probe: Probe) -> Iterator[Said]:
                 yield cut.url, f"a circle in the image gives status {cut.status}: {cut.gist}"
 
 
+def answers(probe: Probe) -> Iterator[Answer]:
+    """An answer of each service that finds images or tells of them, as far as they are there."""
+    for service in (_answers1, _answers2, lambda probe: (answer for answer, _ in _links(probe))):
+        try:
+            yield from service(probe)
+        except (Skipped, NoAnswer):
+            continue
+
+
+def _answers1(probe: Probe) -> Iterator[Answer]:
+    for offer in probe.offered(SIA1):
+        answer = _sample(probe, offer)
+        if answer is not None and answer.status == 200:
+            yield answer
+
+
+def _answers2(probe: Probe) -> Iterator[Answer]:
+    for offer in _offered(probe, SIA2):
+        yield probe.get(offer.base, [("MAXREC", "2")]).good()
+
+
 def quiet(probe: Probe) -> Iterator[Said]:
     """DataLink without an ID has no rows, and is no mistake."""
     for offer in _offered(probe, LINKS):
@@ -282,6 +318,7 @@ CHECKS = (
     Check("SIA1-ERROR-1", "error", "mistakes are told by QUERY_STATUS", f"{_SIA1} 4.3", mistakes1),
     Check("SIA1-ACCESS-1", "error", "images are where they are said, and what is said", f"{_SIA1} 4.2.4", access1),
     Check("SIA2-COLUMN-1", "error", "the columns are those of ObsCore", f"{_SIA2} 3.1", columns2),
+    Check("SIA2-TEST-1", "error", "an image is found by its place and its identifier", f"{_SIA2} 2.1", sample2),
     Check("SIA2-META-1", "error", "MAXREC=0 gives the columns", f"{_SIA2} 2.2", metadata2),
     Check("SIA2-ERROR-1", "error", "mistakes begin with the word of the standard", f"{_SIA2} 3.2", mistakes2),
     Check("LINK-ROW-1", "error", "links are one of three things, and mean something", f"{_LINK} 3.2", links),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
 from lxml import etree
+from mocpy import MOC
 
 from vo_server.check.checks.documents import invalid
 from vo_server.check.finding import Check, Said
@@ -184,6 +186,32 @@ def tables(probe: Probe) -> Iterator[Said]:
                 yield id, f"it tells of other columns of {name} than /tables does"
 
 
+def coverage(probe: Probe) -> Iterator[Said]:
+    """The map of a record is one, and that of its footprint lies in it."""
+    for id, resource in _records(probe):
+        for spatial in resource.findall("coverage/spatial"):
+            try:
+                told = MOC.from_string(spatial.text or "")
+            except Exception as error:  # noqa: BLE001 - mocpy tells it by OSError, or as it likes
+                yield id, f"its spatial coverage is no MOC: {' '.join(str(error).split())[:100]}"
+                continue
+            for url in resource.xpath("coverage/footprint/text()"):
+                answer = probe.get(url) if probe.own(url) else None
+                if answer is not None and (fault := _outside(answer, told)):
+                    yield id, f"its footprint {url} {fault}"
+
+
+def _outside(answer: Answer, told: MOC) -> str | None:
+    """Why a footprint is not what a record says; None where it is."""
+    if answer.status != 200:
+        return f"gives status {answer.status}"
+    try:
+        fine = MOC.from_fits(io.BytesIO(answer.body))
+    except Exception as error:  # noqa: BLE001 - of FITS and of mocpy
+        return f"is no MOC: {error}"
+    return None if told.intersection(fine) == fine else "has places that its spatial coverage has not"
+
+
 _OAI, _RI = "OAI-PMH 2.0 section", "Registry Interfaces 1.1 section"
 CHECKS = (
     Check("OAI-IDENTIFY-1", "error", "baseURL is where it was asked", f"{_OAI} 4.2", identify),
@@ -195,5 +223,8 @@ CHECKS = (
     Check("OAI-ID-2", "error", "records name what is there", "VOResource 1.2 section 3.1", related),
     Check("OAI-URL-1", "error", "records say where this server is", "VOResource 1.2 section 2.2.3", same_server),
     Check("OAI-URL-2", "error", "every URL of the records answers", "VOResource 1.2 section 2.2.3", services),
+    Check(
+        "OAI-MOC-1", "error", "coverages are MOCs, and hold their footprints", "VODataService 1.2 section 3.2", coverage
+    ),
     Check("OAI-TABLE-1", "error", "records tell of the tables that there are", "VODataService 1.2 section 3.4", tables),
 )
