@@ -220,11 +220,14 @@ def test_a_fault_at_the_command_line(
     """A server that says a wrong URL of itself: exit code 1."""
     settings = Settings(data=sky, job_results=str(tmp_path), public_url="http://127.0.0.1:9/elsewhere")
     with listening(settings) as url:
-        assert main(["check", url, "--only", "CAP-URL-1"]) == 1
-    out = capsys.readouterr().out
-    assert "CAP-URL-1        error    " in out
-    assert f"is said to be at http://127.0.0.1:9/elsewhere/tap, and was asked at {url}/tap" in out
-    assert out.splitlines()[-1].startswith(f"{url}: ")
+        assert main(["check", url, "--only", "CAP-URL-1,CAP-URL-3"]) == 1
+        *found, more, last = capsys.readouterr().out.splitlines()
+        assert main(["check", url, "--only", "CAP-URL-1", "--all"]) == 1
+        whole = capsys.readouterr().out.splitlines()[:-1]
+    assert [line[:25] for line in found] == ["CAP-URL-1        error   "] * 5
+    assert f"is said to be at http://127.0.0.1:9/elsewhere/tap, and was asked at {url}/tap" in found[0]
+    assert more == f"CAP-URL-1        and {len(whole) - 5} more, which --all shows"
+    assert last.startswith(f"{url}: {len(whole)} errors, 0 warnings in 2 checks (")
 
 
 def test_mistakes_at_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

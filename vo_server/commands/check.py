@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 from rich.console import Console
+from rich.text import Text
 from starlette.applications import Starlette
 
 from vo_server import check
@@ -20,7 +21,7 @@ from vo_server.app import DATES, SOFTWARE, catalogue_of, create_app
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.names import qualified
 from vo_server.check import Check, Probe, Report
-from vo_server.check.finding import Severity
+from vo_server.check.finding import Finding, Severity
 from vo_server.check.probe import NoAnswer
 from vo_server.check.schemas import Unusable, found, schemas
 from vo_server.commands.catalogues import loaded
@@ -32,6 +33,12 @@ from vo_server.settings import Settings
 
 HERE = "http://vo-server.invalid"
 """Where a service without a public URL thinks that it is, while it is asked in process."""
+
+FEW = 5
+"""Findings of a code that are shown: one reason may have many."""
+
+LONG = 150
+"""Characters of a place that are shown."""
 
 RECORD = "check.json"
 """What --record keeps beside the data."""
@@ -48,6 +55,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", metavar="CODES", help="the checks of these codes alone, or that begin so: TAP-,META-")
     parser.add_argument("--skip", metavar="CODES", help="not the checks of these codes, or that begin so")
     parser.add_argument("--list", action="store_true", help="list the checks and make none")
+    parser.add_argument("--all", action="store_true", help=f"all findings, and not only {FEW} of each code")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument(
         "--xsd", metavar="DIR", help="the IVOA's XML schemas; else looked for in xsd here or below data"
@@ -75,7 +83,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
         report = check_service(settings, checks, parsed.xsd, elsewhere=parsed.links)
     if parsed.record:
         report.record(settings.data / RECORD)
-    _say_report(report, parsed.json)
+    _say_report(report, parsed.json, parsed.all)
     return 1 if report.failed else 0
 
 
@@ -108,8 +116,8 @@ OF_A_TABLE = ("META-", "TS-TABLES-", "TS-SELECT-", "TS-ROWS-", "VOSI-TABLE-", "C
 def say_checked(publication: Publication, settings: Settings) -> None:
     """What is found wrong with what has just been loaded, a line each."""
     report = check_service(settings, check.chosen(OF_A_TABLE), about=publication)
-    for line, finding in report.lines():
-        say(line, _STYLES[finding.severity])
+    for finding in report.findings:
+        out.print(_line(finding), soft_wrap=True)
     say(f"vo-server check of {publication.table.qualified}: {report.summary}")
 
 
@@ -181,13 +189,31 @@ def _say_catalogues(catalogue: Catalogue, there: dict[str, str]) -> None:
 _STYLES: dict[Severity, str] = {"error": "red", "warning": "yellow"}
 
 
-def _say_report(report: Report, as_json: bool) -> None:
+def _line(finding: Finding) -> Text:
+    return Text.assemble(
+        (f"{finding.code:16} {finding.severity:8} ", _STYLES[finding.severity]),
+        (_short(finding.where), "bold"),
+        f": {finding.what} ",
+        (f"[{finding.section}]", "dim"),
+    )
+
+
+def _short(where: str) -> str:
+    """A URL may be as long as a query: its middle is left out."""
+    return where if len(where) <= LONG else f"{where[: LONG * 2 // 3]} ... {where[-LONG // 3 :]}"
+
+
+def _say_report(report: Report, as_json: bool, shown_all: bool) -> None:
     if as_json:
         print(report.as_json())
         return
     page = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    for line, finding in report.lines():
-        page.print(line, style=_STYLES[finding.severity], markup=False)
+    for findings in report.by_code():
+        most = len(findings) if shown_all else FEW
+        for finding in findings[:most]:
+            page.print(_line(finding))
+        if findings[most:]:
+            page.print(f"{findings[0].code:16} and {len(findings) - most} more, which --all shows", style="dim")
     for why in dict.fromkeys(why for _, why in report.skipped):
         codes = ", ".join(code for code, reason in report.skipped if reason == why)
         page.print(f"not made: {codes}: {why}", style="dim", markup=False)
