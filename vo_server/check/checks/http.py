@@ -108,9 +108,8 @@ def ranges(probe: Probe) -> Iterator[Said]:
 def marks(probe: Probe) -> Iterator[Said]:
     for url in files(probe):
         answer = probe.head(url)
-        for name in ("etag", "last-modified"):
-            if name not in answer.headers:
-                yield url, f"it has no {name}, so nobody can keep it"
+        if not {"etag", "last-modified"} & set(answer.headers):
+            yield url, "it has neither ETag nor Last-Modified, so nobody can keep it"
 
 
 _TRACE = re.compile(rb'Traceback \(most recent call last\)|  File "[^"]+", line \d+|\bat [\w.$]+\([\w]+\.java:\d+\)')
