@@ -7,15 +7,22 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import httpx
 import numpy as np
 import pytest
 import pyvo
 from astropy.table import Column, MaskedColumn, Table
+from lxml import etree
+from mocpy import MOC
 
 from tests.conftest import Listening
 from vo_server.__main__ import main
 from vo_server.app import catalogue_of
+from vo_server.engines.store import Store
+from vo_server.publish.ucds import valid
 from vo_server.settings import Settings
+from vo_server.sky.units import unit
 
 ROWS = 40
 ALL = ("fits", "vot", "b2.vot", "parquet", "ecsv", "comma.ecsv", "csv", "tsv", "tbl")
@@ -55,6 +62,14 @@ def write(table: Table, path: Path, form: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         table.write(path, **kinds[form])
+
+
+SITE = {
+    "authority": "org.example",
+    "publisher": "Example Observatory",
+    "contact": "vo@example.org",
+    "public_url": "http://127.0.0.1:8000",
+}
 
 
 def publish(path: Path, data: Path, *flags: str) -> int:
@@ -117,3 +132,72 @@ def test_what_a_file_says_of_its_columns_is_kept(tmp_path: Path, form: str) -> N
     assert table.column("spectrum").arraysize == "3"
     assert (table.position and (table.position.ra, table.position.dec)) == ("RAJ2000", "DEJ2000")
     assert table.identifier == "source_id"
+
+
+def test_it_is_found_everywhere(listening: Listening, tmp_path: Path, documents: Any, votable: Any) -> None:
+    """In TAP_SCHEMA and the tables, by cone search, as coverage, in the registry; and what came with the server is not
+    there, as none of it is loaded."""
+    path = tmp_path / "stars.fits"
+    write(stars(), path, "fits")
+    assert publish(path, tmp_path / "data") == 0
+    site = Settings(data=tmp_path / "data", **SITE)
+    with listening(site) as url, httpx.Client(base_url=url) as client:
+        found = votable(client.get("/tap/sync?LANG=ADQL&QUERY=SELECT+table_name+FROM+tap_schema.tables").content)
+        names = [str(n) for n in found.get_first_table().to_table()["table_name"]]
+        assert [n for n in names if not n.lower().startswith("tap_schema")] == ["published.stars"]
+        for place in ("/tap/tables", "/cone/stars/capabilities", "/tap/capabilities"):
+            documents.assertValid(etree.fromstring(client.get(place).content))
+        harvest = etree.fromstring(client.get("/oai?verb=ListRecords&metadataPrefix=ivo_vor").content)
+        documents.assertValid(harvest)
+        identifiers = [e.text for e in harvest.iter("identifier")]
+        assert any(i and i.endswith("/stars") for i in identifiers), identifiers
+        assert MOC.from_string(client.get("/coverage/stars.txt").text).sky_fraction > 0
+        ra, dec = stars()["RAJ2000"][7], stars()["DEJ2000"][7]
+        cone = pyvo.dal.SCSService(f"{url}/cone/stars?").search(pos=(ra, dec), radius=0.01)
+        assert [int(i) for i in cone["source_id"]] == [2**53 + 8]
+        votable(client.get(f"/cone/stars?RA={ra}&DEC={dec}&SR=0.01").content, True)
+        assert f"{2**53 + 1} to {2**53 + ROWS}" in client.get("/table/published.stars").text
+        assert client.get("/").text.count("/table/published.stars") == 1
+
+
+def test_into_postgresql(listening: Listening, tmp_path: Path, postgresql: str) -> None:
+    path = tmp_path / "stars.vot"
+    write(stars(), path, "b2.vot")
+    assert publish(path, tmp_path / "data", "--name", "stars_pg", "--engine", postgresql) == 0
+    with listening(Settings(data=tmp_path / "data", engine=postgresql)) as url:
+        tap = pyvo.dal.TAPService(f"{url}/tap")
+        got = columns(tap.run_sync("SELECT * FROM stars_pg ORDER BY source_id").to_table())
+    want = columns(stars())
+    want["size_"] = want.pop("size")
+    assert [n for n in want if not all(same(a, b) for a, b in zip(got[n], want[n], strict=True))] == []
+
+
+REAL = {
+    "psc/irsa_m31_2412rows.tbl.gz": (2412, "designation", "ra"),
+    "psc/irsa_m31_16rows.tbl": (16, "designation", "ra"),
+    "psc/vizier_II246_60col_scans56-58.vot.gz": (550, "c_2MASS", "RAJ2000"),
+    "psc/vizier_ngc1333_11904rows.csv.gz": (11904, "c_2MASS", "c_RAJ2000"),
+    "psc/vizier_pole_18rows.fits": (18, "c_2MASS", "RAJ2000"),
+    "psc/vizier_pole_J_K_1282rows.fit.gz": (1282, "recno", "RAJ2000"),
+    "psc/vizier2005_m31.tab": (139, "recno", "c_RAJ2000"),
+    "psc/cds_xmatch_11rows.csv": (11, "c_2MASS", "ra"),
+    "xsc/irsa_large_galaxy_atlas_656rows.tbl.gz": (656, "name", "ra"),
+    "xsc/vizier_VII233_virgo_3299rows.ecsv.gz": (3299, "recno", "RAJ2000"),
+    "services/irsa_nph_m31_18rows.xml": (18, "designation", "ra"),
+    "services/vizier_II246_scs_m31.xml": (1, "c_2MASS", "RAJ2000"),
+}
+"""Files that archives gave out over twenty years: rows, the column that names them, the right ascension."""
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_files_of_archives(shared: Path, tmp_path: Path, name: str) -> None:
+    rows, identifier, ra = REAL[name]
+    assert publish(shared / "data" / name, tmp_path, "--name", "old") == 0
+    table = catalogue_of(Settings(data=tmp_path)).publication("old").table
+    assert table.position is not None
+    assert (table.identifier, table.position.ra) == (identifier, ra)
+    with duckdb.connect(str(Store(tmp_path).current("old")), read_only=True) as file:
+        assert file.execute("SELECT count(*) FROM rows").fetchall() == [(rows,)]
+    for column in table.columns:
+        assert column.ucd is None or valid(column.ucd)
+        assert column.unit is None or unit(column.unit)
