@@ -12,7 +12,9 @@ from pathlib import Path
 
 from vo_server.app import catalogue_of
 from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.check import Report
 from vo_server.commands.catalogues import publication
+from vo_server.commands.check import check_service
 from vo_server.commands.command import Command
 from vo_server.commands.load import say_loaded
 from vo_server.commands.terminal import bar, say, watch
@@ -54,6 +56,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="write the catalogue file to standard output, nothing else"
     )
     parser.add_argument("--no-load", action="store_true", help="write the catalogue file, and load no rows")
+    parser.add_argument("--no-check", action="store_true", help="do not check the service afterwards")
     parser.add_argument("--force", action="store_true", help="replace a catalogue file that is there, and its rows")
     parser.add_argument(
         "--on-error", choices=("stop", "skip"), default="stop", help="what a bad row does (default: stop)"
@@ -73,8 +76,13 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
         print(text, end="")
         return 0
     wanted = _put(text, target, names[0], settings)
-    _say_written(draft, target, wanted)
-    return 0 if parsed.no_load else _load(wanted, path, target, parsed.on_error, settings)
+    _say_written(draft, target)
+    if parsed.no_load:
+        return 0
+    code = _load(wanted, path, target, parsed.on_error, settings)
+    if not parsed.no_check:
+        _say_checked(check_service(settings))
+    return code
 
 
 def _one(name: str) -> list[str]:
@@ -176,7 +184,14 @@ def _replace(target: Path, data: bytes) -> None:
     Path(file.name).rename(target)
 
 
-def _say_written(draft: Draft, target: Path, wanted: Publication) -> None:
+def _say_checked(report: Report) -> None:
+    """What was found in the service as it is now."""
+    for line, finding in report.lines():
+        say(line, "red" if finding.severity == "error" else "yellow")
+    say(f"checked: {report.summary} (vo-server check tells more)")
+
+
+def _say_written(draft: Draft, target: Path) -> None:
     guesses = target.read_text("utf-8").count("# guess: ")
     say(f"{target}: {len(draft.columns)} columns; {guesses} guesses are marked in it, please look at them")
     if isinstance(draft.place, Place):

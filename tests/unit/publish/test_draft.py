@@ -36,7 +36,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     before = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
+        code = main([*arguments, *(["--no-check"] if arguments[0] == "publish" else [])])
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -222,6 +222,12 @@ def published(id: str) -> Publication:
 STARS = "name,ra,dec,v_mag\nSirius,101.287155,-16.716116,-1.46\nCanopus,95.987958,-52.695661,-0.74\n"
 
 
+def test_the_service_is_checked_afterwards(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("stars.csv").write_text(STARS)
+    assert main(["publish", "stars.csv"]) == 0
+    assert "checked: no findings in" in capsys.readouterr().err
+
+
 def test_a_dry_run_writes_nothing(run: Run) -> None:
     Path("stars.csv").write_text(STARS)
     code, out, _ = run("publish", "stars.csv", "--dry-run", "--title", 'Some "bright" stars')
@@ -352,6 +358,7 @@ def test_any_names_and_texts_make_a_file_that_is_read(
         return
     pq.write_table(pa.table([[1.5, 2.5]] * len(fields), schema=pa.schema(fields)), path)
     data = tmp_path / "data"
-    assert main(["publish", str(path), "--data", str(data), "--force", "--title", unit or "t"]) == 0
+    flags = ["--data", str(data), "--force", "--no-check", "--title", unit or "t"]
+    assert main(["publish", str(path), *flags]) == 0
     table = catalogue_of(Settings(data=data)).publication("t").table
     assert len(table.columns) - len(fields) in (0, 1)
