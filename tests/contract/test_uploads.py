@@ -74,6 +74,31 @@ def test_queries(client: httpx.Client, query: str, expected: list[list[str]]) ->
     assert rows(send(client, query)) == expected
 
 
+CASES = b"n,N,n_2,Mag\n1,2,3,4\n5,6,7,8\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (ALL, [["1", "2", "3", "4"], ["5", "6", "7", "8"]]),
+        ('SELECT "N" AS b, "n" AS a, mag FROM TAP_UPLOAD.mine WHERE "N" > 2', [["6", "5", "8"]]),
+        ('SELECT m."N" FROM TAP_UPLOAD.mine AS m ORDER BY m."n" DESC', [["6"], ["2"]]),
+        ('SELECT "N", "n" FROM (SELECT * FROM TAP_UPLOAD.mine) AS m WHERE "n" = 1', [["2", "1"]]),
+    ],
+)
+def test_names_that_differ_in_case_alone(client: httpx.Client, query: str, expected: list[list[str]]) -> None:
+    assert rows(send(client, query, CASES)) == expected
+
+
+def test_names_that_differ_in_case_alone_come_back(client: httpx.Client) -> None:
+    table = parse(io.BytesIO(send(client, content=CASES, RESPONSEFORMAT="votable").content)).get_first_table()
+    assert [field.name for field in table.fields] == ["n", "N", "n_2", "Mag"]
+    refused = send(client, "SELECT n FROM TAP_UPLOAD.mine", CASES)
+    assert refused.status_code == 400
+    assert 'n could be "n" or "N"' in refused.text
+    assert "double quotes tell which" in refused.text
+
+
 def test_of_the_same_name_as_a_published_table(client: httpx.Client) -> None:
     assert rows(send(client, "SELECT COUNT(*) FROM psc", UPLOAD="psc,param:file")) == [["20000"]]
     assert rows(send(client, "SELECT COUNT(*) FROM TAP_UPLOAD.psc", UPLOAD="psc,param:file")) == [["2"]]

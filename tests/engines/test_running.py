@@ -250,6 +250,21 @@ def test_uploads_are_seen_by_their_query_alone(world: Any) -> None:
     assert mine.ask('SELECT u."Dec" FROM tap_upload.mine AS u WHERE u.n = 1', uploads=one) == [(20.0,)]
 
 
+def test_columns_of_uploads_that_differ_in_case_alone(world: Any) -> None:
+    columns = tuple(Column(name, types.INTEGER) for name in ("n", "N", "Mag", "n_2"))
+    called = {"N": "N_3"}
+    catalogue = world.catalogue.with_tables([Table("TAP_UPLOAD", "Mine", columns, source=called)])
+    mine = type(world)(catalogue, world.engine, world.store, world.stars, world.spots, world.folder)
+    rows = {"mine": pa.table({name: pa.array([k], pa.int32()) for k, name in enumerate(("n", "N_3", "Mag", "n_2"))})}
+    for text, found in (
+        ("SELECT * FROM TAP_UPLOAD.mine", (0, 1, 2, 3)),
+        ('SELECT "N", "n", mag FROM TAP_UPLOAD.mine', (1, 0, 2)),
+        ('SELECT t."N" + t."n" AS s FROM (SELECT * FROM TAP_UPLOAD.mine) AS t', (1,)),
+        ('SELECT a."N" FROM TAP_UPLOAD.mine AS a JOIN TAP_UPLOAD.mine AS b ON a."N" = b."n" + 1 ORDER BY a."N"', (1,)),
+    ):
+        assert mine.ask(text, uploads=rows) == [found]
+
+
 OF_TYPES: dict[str, list[Any]] = {
     "BOOLEAN": [True, None], "UNSIGNED BYTE": [255, None], "SMALLINT": [-7, None], "INTEGER": [2**31 - 1, None],
     "BIGINT": [2**62 + 1, None], "REAL": [0.5, None], "DOUBLE PRECISION": [0.1, float("inf")], "CHAR": ["ab", None],

@@ -252,7 +252,7 @@ def parquet_bomb() -> bytes:
         (lambda: votable("<TR><TD>1</TD><TD>\x01</TD></TR>"), "XML"),
         (lambda: votable().replace(b"<TD>a", b"<TD>\xff\xfe"), "character set|XML"),
         (lambda: votable("", fields='<FIELD name="n" datatype="floatComplex"/>'), "real and imaginary"),
-        (lambda: votable("", fields='<FIELD name="n" datatype="int"/><FIELD name="N" datatype="int"/>'), "two columns"),
+        (lambda: votable("", fields='<FIELD name="n" datatype="int"/><FIELD name="n" datatype="int"/>'), "two columns"),
         (lambda: binary(b"\0\0\0\1\0\0\0\5ab"), "within a row"),
         (lambda: binary(b"\0\0\0\1\xff\xff\xff\xff"), "within a row"),
         (lambda: binary(b"\0" * 5, '<FIELD name="n" datatype="int"/>'), "within a row"),

@@ -41,7 +41,8 @@ class Columns:
 @lru_cache(maxsize=256)
 def fields(source: str, table: Table) -> Columns:
     """The columns of a published table that goes by this name in a query."""
-    return Columns.of(Field(source, c.name, c) for c in table.columns)
+    called = {} if table.base else table.source
+    return Columns.of(Field(source, called.get(c.name, c.name), c) for c in table.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Scope:
         if not all(e.known for e in (entries if qualifier else self.block.entries)):
             raise AlreadyTold("a column of a table that is not known", place=node.place)
         if hits:
-            raise Ambiguous(_ambiguous(name.text, hits), place=node.place, hint="put the table's name before it")
+            raise _ambiguous(node, name.text, hits)
         if self.outer is not None and not entries:
             return self._beyond(node, self.outer)
         raise self._unknown(node, entries or self.block.entries)
@@ -227,9 +228,14 @@ def _nearest(name: tree.Name, known: list[str], elsewhere: list[str]) -> str | N
     return similar(name.text, known) or (quoted_column(name) if name.delimited else None)
 
 
-def _ambiguous(name: str, hits: Sequence[Value]) -> str:
+def _ambiguous(node: tree.ColumnName, name: str, hits: Sequence[Value]) -> Ambiguous:
     sources = sorted({h.source for h in hits if isinstance(h, Field)})
-    return f"{name} could be a column of {' or of '.join(sources)}"
+    spelled = {h.column.name for h in hits}
+    if len(sources) > 1 or len(spelled) < len(hits):
+        said = f"{name} could be a column of {' or of '.join(sources)}"
+        return Ambiguous(said, place=node.place, hint="put the table's name before it")
+    quoted = " or ".join(f'"{h.column.name}"' for h in hits)
+    return Ambiguous(f"{name} could be {quoted}", place=node.place, hint="double quotes tell which: case counts there")
 
 
 def dotted(names: Iterable[tree.Name]) -> str:

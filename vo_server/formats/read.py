@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import zlib
 from dataclasses import dataclass
+from itertools import count
 
 import pyarrow as pa
 
@@ -21,7 +22,8 @@ TAKEN = "VOTable, FITS, Parquet, Arrow, CSV or TSV"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A table that came in: what its columns are, and its rows under the columns' names."""
+    """A table that came in: what its columns are, and its rows, under the columns' names, or under others
+    where these differ in case alone."""
 
     columns: tuple[Column, ...]
     rows: pa.Table
@@ -82,10 +84,21 @@ def _gunzipped(data: memoryview, limit: int) -> bytes:
 def _upload(columns: tuple[Column, ...], arrays: list[pa.ChunkedArray]) -> Upload:
     seen: set[str] = set()
     for column in columns:
-        if column.name.lower() in seen:
-            said = f"two columns of the upload are called {column.name}"
-            raise UsageFault(said, hint="names must differ in more than case")
-        seen.add(column.name.lower())
+        if column.name in seen:
+            raise UsageFault(f"two columns of the upload are called {column.name}", hint="give one another name")
+        seen.add(column.name)
     if not columns:
         raise UsageFault("the upload has no columns")
-    return Upload(columns, pa.Table.from_arrays(arrays, names=[c.name for c in columns]))
+    return Upload(columns, pa.Table.from_arrays(arrays, names=_apart([c.name for c in columns])))
+
+
+def _apart(names: list[str]) -> list[str]:
+    """Names that differ in more than case, for databases that see no difference there: the later ones have a number."""
+    taken = {name.lower() for name in names}
+    found: list[str] = []
+    for n, name in enumerate(names):
+        if name.lower() in map(str.lower, names[:n]):
+            name = next(other for k in count(2) if (other := f"{name}_{k}").lower() not in taken)
+            taken.add(name.lower())
+        found.append(name)
+    return found

@@ -114,7 +114,9 @@ class Position:
 class Table:
     """A table that can be queried: `schema.name`, found by ADQL's rules for names.
 
-    A view names in `base` the table that it shows, and in `source` the column of that table behind each of its own.
+    A view names in `base` the table that it shows, and in `source` the column of that table behind each of its own. A
+    table has in `source` what its rows call a column where that is another name, as of uploads whose names differ in
+    case alone.
     """
 
     schema: str

@@ -17,7 +17,6 @@ from vo_server.adql.query import tables
 from vo_server.adql.resolve import Meaning
 from vo_server.adql.udfs import RECORDS
 from vo_server.answer import Question, asked, meaning
-from vo_server.catalogue.catalogue import UPLOADS
 from vo_server.catalogue.obscore import DATA_MODEL, collections
 from vo_server.documents.capability import (
     UPLOAD_HTTP,
@@ -36,7 +35,6 @@ from vo_server.explain import WRITERS, Inquiry
 from vo_server.explain import explain as explained
 from vo_server.formats import BINARY2, HTML, JSON, Choice, announced, choose
 from vo_server.jobs.task import Answer
-from vo_server.model.column import Table
 from vo_server.model.job import Job
 from vo_server.model.result import Info
 from vo_server.protocols import dali, descriptors, examples, origin, uws
@@ -73,7 +71,7 @@ def task(site: Site, job: Job) -> Answer:
     given = dali.Parameters(job.parameters)
     choice = choose(given.responseformat or job.format, None, BINARY2)
     kept = site.jobs.files.uploads(job.id)
-    sent = Uploads(tuple(Table(UPLOADS, k.name, k.columns) for k in kept), {k.name: k.rows for k in kept})
+    sent = Uploads.of((k.name, k.columns, k.rows) for k in kept)
     host = host_of(site, job.url.rpartition(f"{SERVICE.path}/async/")[0])
     question = _question(site, given, sent, choice, (Info("request", job.url),), host)
     return Answer(question, choice.content_type, f"{_file_name(job)}.{choice.format.extension}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from vo_server.catalogue.catalogue import UPLOADS, Catalogue, Schema
 from vo_server.errors import UsageFault
 from vo_server.formats.read import Upload, read
-from vo_server.model.column import Table
+from vo_server.model.column import Column, Table
 from vo_server.protocols.dali import Parameters
 from vo_server.protocols.fetch import MARK, Allowed, fetch, too_large
 from vo_server.protocols.service import Site
@@ -36,9 +36,20 @@ class Uploads:
     tables: tuple[Table, ...] = ()
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, sent: Iterable[tuple[str, tuple[Column, ...], pa.Table]]) -> Uploads:
+        """Those of such names, columns and rows, which may call their columns otherwise."""
+        sent = tuple(sent)
+        return cls(tuple(_table(*each) for each in sent), {name: rows for name, _, rows in sent})
+
     def beside(self, catalogue: Catalogue) -> Catalogue:
         """The catalogue with these tables."""
         return catalogue.with_tables(self.tables, SCHEMA) if self.tables else catalogue
+
+
+def _table(name: str, columns: tuple[Column, ...], rows: pa.Table) -> Table:
+    called = {c.name: n for c, n in zip(columns, rows.column_names, strict=True) if c.name != n}
+    return Table(SCHEMA.name, name, columns, nrows=rows.num_rows, source=called)
 
 
 def named(given: Parameters) -> dict[str, str]:
@@ -75,10 +86,7 @@ async def uploads(request: Request, given: Parameters, site: Site) -> Uploads:
         if size > site.upload_limit:
             raise too_large(size, site.upload_limit)
         made[name] = await anyio.to_thread.run_sync(_read, name, file, site.upload_limit)
-    tables = tuple(
-        Table(SCHEMA.name, name, upload.columns, nrows=upload.rows.num_rows) for name, upload in made.items()
-    )
-    return Uploads(tables, {name: upload.rows for name, upload in made.items()})
+    return Uploads.of((name, upload.columns, upload.rows) for name, upload in made.items())
 
 
 async def _file(request: Request, given: Parameters, site: Site, uri: str, before: int) -> IO[bytes]:
