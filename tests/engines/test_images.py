@@ -18,7 +18,7 @@ from mocpy import MOC
 from tests.engines.conftest import ENGINES, World
 from vo_server import answer
 from vo_server.adql import query as q
-from vo_server.adql.imagery import Host, Row
+from vo_server.adql.imagery import Host
 from vo_server.answer import prepared
 from vo_server.catalogue.load import load_catalogue
 from vo_server.catalogue.obscore import with_obscore
@@ -288,12 +288,18 @@ def asked(frames: Frames, query: q.Query, column: int) -> list[Any]:
 def searched(frames: Frames, **parameters: str) -> set[int]:
     """The frames that SIA 1.0 finds."""
     publication = frames.world.catalogue.publication("frames")
-    outputs = (q.Output("frame", Row(publication, sia1.SOURCE).identifier),)
-    query = sia1.image_query(publication, Parameters(tuple(parameters.items())), Host("http://x"), ["image/fits"])
-    query = replace(query, outputs=outputs)
-    found = asked(frames, query, 0)
+    given = Parameters(tuple(parameters.items()))
+    files, all = (sia1.image_query(publication, given, Host("http://x"), [said]) for said in ("image/fits", "ALL"))
+    found = [int(url.rpartition("/")[2]) for url in asked(frames, files, DOWNLOAD)]
     assert len(found) == len(set(found))
+    urls = [url.partition("&FORMAT=") for url in asked(frames, all, DOWNLOAD)]
+    assert [kind for _, _, kind in urls] == ["", "jpeg", "png"] * len(found), "a row each for the file and the pictures"
+    assert sorted(int(url.rpartition("/")[2]) for url, _, _ in urls) == sorted(found * 3)
     return set(found)
+
+
+DOWNLOAD = 1
+"""The column of SIA 1.0 in which the URL is."""
 
 
 def found_by_obscore(frames: Frames, *parameters: tuple[str, str]) -> set[int]:

@@ -398,6 +398,15 @@ LIST = Function(
 )
 """What s_region of ObsCore is made by, and arrays of SIA 1; users do not write them."""
 
+EACH = Function(
+    "EACH",
+    (Parameter("value", "any", many=True),),
+    lambda arguments: arguments[0].column,
+    lambda *values: sa.func.unnest(spherical.Listed(*values)),
+    "Values of one type, a row each.",
+)
+"""By which a row stands once for each of some values (query.Spread); users do not write it."""
+
 _NUMBER = _always(types.BIGINT)
 CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.Cell, "The HEALPix cell of a position.", cover.cell)
 ANCESTOR = Function(

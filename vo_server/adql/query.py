@@ -201,7 +201,7 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A source each of whose rows stands once for each of some HEALPix cells, if any.
+    """A source each of whose rows stands once for each of some HEALPix cells, or other values, if any.
 
     `cells` is made from columns of the source and gives the numbers of the cells; they are the further column `label`.
     """

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql import query as q
-from vo_server.adql.functions import CONTAINS, DISTANCE, INTERSECTS, POINT, Function
+from vo_server.adql.functions import CONTAINS, DISTANCE, EACH, INTERSECTS, POINT, Function
 from vo_server.adql.imagery import PICTURES, Host, Row
 from vo_server.adql.values import constant
 from vo_server.answer import Question
@@ -120,20 +120,28 @@ def image_query(publication: Publication, given: dali.Parameters, host: Host, fo
 
 
 def _together(selects: Sequence[q.Select], far: q.Value) -> q.Select:
-    """The rows of all of them, the nearest image first, and those of an image in their order."""
-    made: q.Query | None = None
-    for n, select in enumerate(selects):
-        kept = q.Output(_FAR, far), q.Output(_RANK, q.Constant(n, Column("", types.INTEGER)))
-        ranked = replace(select, outputs=(*select.outputs, *kept))
-        made = ranked if made is None else q.Combined("UNION", True, made, ranked, ranked.columns)
-    assert made is not None
-    fields = {o.label: q.Field(FOUND, o.label, o.column) for o in ranked.outputs}
-    order = tuple(q.Order(fields[label]) for label in (_FAR, "name", _RANK))
-    outputs = tuple(q.Output(o.label, fields[o.label]) for o in selects[0].outputs)
-    return q.Select(outputs, q.Derived(FOUND, made), order_by=order)
+    """The rows of all of them, the nearest image first, and those of an image in their order. The inventory is asked
+    once, and each image then stands once for each of them."""
+    kind = q.Field(FOUND, _KIND, _INTEGER)
+    numbers = tuple(q.Constant(n, _INTEGER) for n in range(len(selects)))
+    asked, told = [q.Output(_FAR, far)], list[q.Output]()
+    for alike in zip(*(s.outputs for s in selects), strict=True):
+        label, column = alike[0].label, alike[0].value.column
+        if all(each.value == alike[0].value for each in alike):
+            asked.append(alike[0])
+            told.append(q.Output(label, q.Field(FOUND, label, column)))
+        else:
+            asked += [q.Output(f"{label} {n.value}", each.value) for n, each in zip(numbers, alike, strict=True)]
+            cases = ((q.Compare("=", kind, n), q.Field(FOUND, f"{label} {n.value}", column)) for n in numbers)
+            told.append(q.Output(label, q.Case(tuple(cases), None, column)))
+    found = q.Derived(FOUND, replace(selects[0], outputs=tuple(asked)))
+    each = q.Spread(FOUND, found, q.Apply(EACH, numbers, _INTEGER), _KIND)
+    name = next(o.value for o in told if o.label == "name")
+    return q.Select(tuple(told), each, order_by=tuple(map(q.Order, (q.Field(FOUND, _FAR, far.column), name, kind))))
 
 
-_FAR, _RANK = "_far", "_rank"
+_FAR, _KIND = "_far", "_kind"
+_INTEGER = Column("", types.INTEGER)
 FOUND = "found"
 """The name, in the query, of what was found in several formats."""
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from vo_server.adql import query as q
 from vo_server.adql.imagery import Row
 from vo_server.adql.wording import text
 from vo_server.catalogue.catalogue import Publication
-from vo_server.engines.engine import Facts
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.protocols.images import answered, looked_up
@@ -29,7 +28,8 @@ _MOST = 100
 def stocked(publication: Publication, site: Site, base: str) -> Stock:
     """What there is of a collection, on a server with this URL."""
     facts = site.engine.facts(publication.table)
-    counted = _counted(site, publication.id, facts, site.engine.rows(publication.table))
+    loaded = facts.loaded_at if facts is not None else None
+    counted = _counted(site, publication.id, loaded, site.engine.rows(publication.table))
     place = ",".join(f"{degrees:.5f}" for degrees in counted.place)
     return Stock(
         publication.id,
@@ -54,8 +54,8 @@ class _Counted:
 
 
 @lru_cache(maxsize=64)
-def _counted(site: Site, id: str, facts: Facts | None, rows: int | None) -> _Counted:
-    """All rows are looked at, once for what is loaded: `facts` and `rows` change with it."""
+def _counted(site: Site, id: str, loaded: datetime | None, rows: int | None) -> _Counted:
+    """All rows are looked at, once for each load: `loaded`, its time, and `rows` change with it."""
     row = Row(site.catalogue.publication(id), "image")
     band = row.field(row.images.band) if row.images.band else None
     outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(_values(row, band)))
