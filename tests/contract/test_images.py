@@ -447,6 +447,10 @@ def test_no_id_and_too_many(client: httpx.Client, votable: Any) -> None:
     assert b'value="OVERFLOW"' in answer.content
     assert len(votable(answer.content).get_first_table().array) == 200
     assert client.get("/datalink/links?RESPONSEFORMAT=csv").status_code == 400
+    page = client.get("/datalink/links?ID=x", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert "UsageFault" in page.text
+    assert "RESPONSEFORMAT" not in page.text
     assert client.get("/datalink/links?RESPONSEFORMAT=text/xml").headers["content-type"] == "text/xml"
 
 

@@ -18,7 +18,7 @@ from vo_server.catalogue.load import builtin_schemas, load_standard
 from vo_server.catalogue.obscore import collections
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import Fault, NotFoundFault
-from vo_server.formats import TABLEDATA, Choice, choose
+from vo_server.formats import HTML, TABLEDATA, Choice, choose
 from vo_server.images.preview import PREVIEW, THUMBNAIL
 from vo_server.model.column import Table
 from vo_server.model.result import Descriptor, Result
@@ -75,22 +75,25 @@ async def links(request: Request, site: Site) -> Response:
         said = [part for id, number in zip(ids, numbers, strict=False) for part in _of(id, number, known, site, host)]
         rows = [part for part in said if isinstance(part, Link)]
         services = tuple(part for part in said if isinstance(part, Descriptor))
-        infos = origin.infos(site, LINKS_ID, origin.asked(request, site), (), {})
+        asked = origin.asked(request, site) if choice.format is TABLEDATA else ()  # a page would offer other formats
+        infos = origin.infos(site, LINKS_ID, asked, (), {})
         batches = iter([_batch(rows)])
         result = Result(_table().columns, batches, "Links", _table().description, infos, descriptors=services)
         result.overflow = len(ids) > MOST
-        return b"".join(TABLEDATA.write(result))
+        return b"".join(choice.format.write(result))
 
     return document(request, await anyio.to_thread.run_sync(made), choice.content_type)
 
 
 def _choice(request: Request, given: dali.Parameters) -> Choice:
-    """A VOTable, which is all that there is, under the name that was asked for or under its own (section 3.3)."""
+    """A VOTable, under the name that was asked for or under its own (section 3.3); a page for a person."""
     request.state.choice = Choice(TABLEDATA, DATALINK)
     asked = given.one("RESPONSEFORMAT")
+    if asked is None and dali.from_person(request):
+        return Choice(HTML, HTML.media_type)
     if asked is None or asked.lower().replace(" ", "") in ("votable", DATALINK):
         return Choice(TABLEDATA, DATALINK)
-    return choose(asked, None, TABLEDATA, (TABLEDATA,))
+    return choose(asked, None, TABLEDATA, (TABLEDATA, HTML))
 
 
 def _batch(rows: Sequence[Link]) -> pa.RecordBatch:
