@@ -12,8 +12,9 @@ from pathlib import Path
 
 from vo_server.app import catalogue_of
 from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.check import Report
 from vo_server.commands.catalogues import publication
-from vo_server.commands.check import say_checked
+from vo_server.commands.check import check_service
 from vo_server.commands.command import Command
 from vo_server.commands.load import say_loaded
 from vo_server.commands.terminal import bar, say, watch
@@ -80,7 +81,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
         return 0
     code = _load(wanted, path, target, parsed.on_error, settings)
     if not parsed.no_check:
-        say_checked(wanted, settings)
+        _say_checked(check_service(settings))
     return code
 
 
@@ -181,6 +182,13 @@ def _replace(target: Path, data: bytes) -> None:
         file.write(data)
     os.chmod(file.name, 0o644)
     Path(file.name).rename(target)
+
+
+def _say_checked(report: Report) -> None:
+    """What was found in the service as it is now."""
+    for line, finding in report.lines():
+        say(line, "red" if finding.severity == "error" else "yellow")
+    say(f"checked: {report.summary} (vo-server check tells more)")
 
 
 def _say_written(draft: Draft, target: Path) -> None:
