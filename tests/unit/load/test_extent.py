@@ -53,7 +53,7 @@ def test_times_in_every_type(tmp_path: Path) -> None:
     dates = [dt.date.fromisoformat(day[:10]) for day in DAYS]
     moments = [dt.datetime.fromisoformat(day) for day in DAYS]
     for type, values, arrow, more in (
-        ("DOUBLE PRECISION", [*jd, None, float("nan")], pa.float64(), ""),
+        ("DOUBLE PRECISION", [*jd, None, float("nan"), 1e300, -float("inf")], pa.float64(), ""),
         ("DOUBLE PRECISION", [*mjd, None], pa.float64(), 'clock = "mjd"'),
         ("DATE", [*dates, None], pa.date32(), ""),
         ("TIMESTAMP", [None, *moments], pa.timestamp("us"), ""),
