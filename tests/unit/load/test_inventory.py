@@ -29,7 +29,7 @@ from vo_server.load.inventory import notes
 from vo_server.load.inventory.fill import moment
 from vo_server.load.inventory.header import Header, Refused, read_header
 from vo_server.load.inventory.headers import Read, Told
-from vo_server.load.inventory.sky import place
+from vo_server.load.inventory.sky import place, places
 from vo_server.load.inventory.walk import Walk
 from vo_server.load.load import Loaded, load
 
@@ -494,6 +494,52 @@ def test_folders_that_will_not_do(walked: Walked, plates: Publication, tmp_path:
     no_images = replace(plates, images=None)
     with pytest.raises(LoadFault, match="is no collection of images"):
         load(no_images, Walk(root, [root]), Store(tmp_path / "data"))
+
+
+KINDS = ("SIN", "TAN", "ARC", "STG", "ZEA")
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.lists(
+        st.tuples(
+            st.one_of(st.floats(0, 360), st.sampled_from([0.0, 359.9999999, 360.0])),
+            st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, -89.95, 0.0, 89.99, 90.0])),
+            st.floats(-180, 180), st.integers(1, 1024), st.integers(1, 1024), st.floats(-600, 600),
+        ),
+        min_size=1, max_size=8,
+    ),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_many_places_at_once_are_those_of_each(kind: str, images: list[tuple[float, ...]]) -> None:
+    ra, dec, turn, width, height, pixel = (np.array(each, dtype=float) for each in zip(*images, strict=True))
+    step = np.full(len(ra), 1 / 3600)
+    wcs = {"CRVAL1": ra, "CRVAL2": dec, "CROTA2": turn, "NAXIS1": width, "NAXIS2": height, "CRPIX1": pixel}
+    wcs |= {"CRPIX2": 2 * pixel, "CDELT1": -step, "CDELT2": step}
+    made, good = places(kind, wcs)
+    assert good.all()
+    for n in range(len(ra)):
+        cards = fits.Header({"NAXIS": 2, **{k: v[n] for k, v in wcs.items()}, "EQUINOX": 2000.0})
+        cards["NAXIS1"], cards["NAXIS2"] = int(width[n]), int(height[n])
+        cards["CTYPE1"], cards["CTYPE2"] = f"RA---{kind}", f"DEC--{kind}"
+        text = cards.tostring(padding=False).encode()
+        alone = place(Header(text, text))
+        mine, theirs = np.reshape(made["footprint"][n], (-1, 2)), np.reshape(alone["footprint"], (-1, 2))
+        here, there = (SkyCoord(*pairs.T, unit="deg") for pairs in (mine, theirs))
+        assert here.separation(there).arcsec.max() < 1e-5
+        centres = (SkyCoord(sky["ra"], sky["dec"], unit="deg") for sky in ({k: v[n] for k, v in made.items()}, alone))
+        assert next(centres).separation(next(centres)).arcsec < 1e-5
+        assert made["fov"][n] == pytest.approx(alone["fov"], abs=1e-9)
+
+
+def test_what_lies_beyond_the_sphere_has_no_place() -> None:
+    numbers = {"CRVAL1": 10.0, "CRVAL2": 20.0, "CROTA2": 0.0, "NAXIS1": 100.0, "NAXIS2": 100.0, "CRPIX1": 50.5}
+    numbers |= {"CRPIX2": 50.5, "CDELT1": -1.0, "CDELT2": 1.0}
+    many = {k: np.array([v, v, v]) for k, v in numbers.items()}
+    many["CDELT1"] = np.array([-1.0, -2.0, np.nan])
+    assert places("SIN", many)[1].tolist() == [False, False, False]
+    many["CDELT2"], many["CDELT1"] = np.full(3, 0.01), np.array([-0.01, -2.0, np.nan])
+    assert places("SIN", many)[1].tolist() == [True, False, False]
 
 
 KEYWORDS = "NAXIS1 NAXIS2 CRVAL1 CRVAL2 CRPIX1 CRPIX2 CDELT1 CDELT2 CROTA2"

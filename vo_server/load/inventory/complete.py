@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from string import Formatter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from astropy.io import fits
 
 from vo_server.catalogue.catalogue import Publication
-from vo_server.catalogue.images import Fill, Images
+from vo_server.catalogue.images import SKY, Fill, Images
 from vo_server.load.inventory.fill import Row, filled, formatted, groups, joined
 from vo_server.load.inventory.header import Header, Refused
-from vo_server.load.inventory.sky import place
+from vo_server.load.inventory.sky import BEYOND, ZENITHAL, place, places
 from vo_server.load.pieces import Bad, Checked
 from vo_server.model import types
 from vo_server.model.column import Column
@@ -96,16 +98,28 @@ class Complete:
         fills = [f for f in self.images.fills if f.column not in there and _can_be(f, there, keywords, outlined)]
         if not fills:
             return
+        if not outlined:
+            sky, nowhere = _places(self.images, table)
+            known |= {f.column: sky[f.said] for f in fills if f.source == "sky"}
+            refused |= {n: f"it has no footprint, and {reason}" for n, reason in nowhere.items()}
+        fills = [f for f in fills if f.source != "sky"]
         made: dict[str, list[Any]] = {f.column: [] for f in fills}
-        for n, said in enumerate(table.to_pylist()):
+        for n, said in enumerate(table.select(_needed(fills, keywords, table, self._path)).to_pylist()):
             row = said | {name: values[n] for name, values in known.items()}
             try:
-                values = {} if n in refused else _row(self.images, fills, said, row, keywords, outlined)
+                values = {} if n in refused else _row(self.images, fills, said, row, keywords)
             except Refused as fault:
                 refused[n], values = str(fault), {}
             for name, column in made.items():
                 column.append(values.get(name))
         known |= made
+
+
+def _needed(fills: Sequence[Fill], keywords: Mapping[str, str], table: pa.Table, path: str) -> list[str]:
+    """The columns that others are made of."""
+    headers = {keywords[k] for f in fills if f.source == "header" for k in f.said.split()}
+    words = {name for f in fills if f.source == "text" for _, name, *_ in Formatter().parse(f.said) if name}
+    return [name for name in table.column_names if name in headers | words | {path}]
 
 
 def _as(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
@@ -139,14 +153,11 @@ def _can_be(fill: Fill, there: Set[str], keywords: Mapping[str, str], outlined: 
             return True
 
 
-def _row(
-    images: Images, fills: Sequence[Fill], said: Row, row: Row, keywords: Mapping[str, str], outlined: bool
-) -> Row:
+def _row(images: Images, fills: Sequence[Fill], said: Row, row: Row, keywords: Mapping[str, str]) -> Row:
     """The values of columns for a row as the table says it, and as it is published.
 
     Raises Refused.
     """
-    sky = {} if outlined else _place(images, said)
     path = row.get(images.filled("file", "path") or "")
     names = groups(images.names, str(path).rpartition("/")[2]) if any(f.source == "name" for f in fills) else {}
     made: Row = {}
@@ -154,8 +165,6 @@ def _row(
         match fill.source:
             case "header":
                 made[fill.column] = filled(fill, joined([said[keywords[k]] for k in fill.said.split()]))
-            case "sky":
-                made[fill.column] = sky.get(fill.said)
             case "name":
                 made[fill.column] = filled(fill, names.get(fill.said))
             case "text":
@@ -165,22 +174,45 @@ def _row(
     return made
 
 
-def _place(images: Images, said: Row) -> dict[str, Any]:
-    try:
-        return place(_header(images, said))
-    except Refused as refused:
-        raise Refused(f"it has no footprint, and {refused}") from None
-
-
-def _header(images: Images, row: Row) -> Header:
-    """The header that the columns tell of."""
-    if images.projection is None:
-        raise Refused("its catalogue file names no projection")
+def _places(images: Images, table: pa.Table) -> tuple[dict[str, list[Any]], dict[int, str]]:
+    """What follows from the WCS that the columns tell, and the rows of which nothing does."""
     columns = {f.said: f.column for f in images.fills if f.source == "header" and f.said in _WCS}
-    known = {keyword: row[columns[keyword]] for keyword in _WCS if keyword in columns}
-    missing = [keyword for keyword in _WCS[:-1] if known.get(keyword) is None]
+    if images.projection not in ZENITHAL:
+        return _one_by_one(images, table.select(list(columns.values())).to_pylist(), columns)
+    none = pa.nulls(len(table), pa.float64())
+    said = {k: table[columns[k]].cast(pa.float64()) if k in columns else none for k in _WCS}
+    wcs = {k: values.to_numpy(zero_copy_only=False) for k, values in said.items()}
+    wcs["CROTA2"] = np.nan_to_num(wcs["CROTA2"])
+    made, good = places(images.projection, wcs)
+    nowhere = {int(n): _missing({k: wcs[k][n] for k in _WCS}) or BEYOND for n in np.flatnonzero(~good)}
+    return made, nowhere
+
+
+def _one_by_one(
+    images: Images, rows: Sequence[Row], columns: Mapping[str, str]
+) -> tuple[dict[str, list[Any]], dict[int, str]]:
+    made: dict[str, list[Any]] = {name: [] for name in SKY}
+    nowhere: dict[int, str] = {}
+    for n, row in enumerate(rows):
+        try:
+            sky = place(_header(images, {k: row[c] for k, c in columns.items()}))
+        except Refused as refused:
+            nowhere[n], sky = str(refused), {}
+        for name, values in made.items():
+            values.append(sky.get(name))
+    return made, nowhere
+
+
+def _missing(known: Mapping[str, float | None]) -> str | None:
+    missing = [k for k in _WCS[:-1] if (value := known.get(k)) is None or value != value]
+    return f"there is no {', '.join(missing)}" if missing else None
+
+
+def _header(images: Images, known: Mapping[str, float | None]) -> Header:
+    """The header that the keywords tell of."""
+    missing = "its catalogue file names no projection" if images.projection is None else _missing(known)
     if missing:
-        raise Refused(f"there is no {', '.join(missing)}")
+        raise Refused(missing)
     cards = fits.Header({"NAXIS": 2, **{k: v for k, v in known.items() if v is not None}, "EQUINOX": 2000.0})
     cards["CTYPE1"], cards["CTYPE2"] = f"RA---{images.projection}", f"DEC--{images.projection}"
     text = cards.tostring(padding=False).encode("ascii")

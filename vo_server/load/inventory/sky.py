@@ -9,6 +9,7 @@ FK5 J2000, which an old header without RADESYS means, is taken for ICRS: they di
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from vo_server.catalogue.images import SKY
 from vo_server.load.inventory.header import Header, Refused
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 _DISTORTED = ("A_ORDER", "B_ORDER", "CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "CQDIS1", "CQDIS2")
 
 
@@ -37,13 +39,66 @@ def place(header: Header) -> dict[str, Any]:
     )
     lon, lat = _world(header, pixels)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        raise Refused("parts of it lie outside the sphere that its WCS projects")
+        raise Refused(BEYOND)
+    return {name: values[0] for name, values in _told(lon[None], lat[None]).items()}
+
+
+BEYOND = "parts of it lie outside the sphere that its WCS projects"
+
+ZENITHAL = ("SIN", "TAN", "ARC", "STG", "ZEA")
+"""Projections about the reference point, whose parameters have their usual values."""
+
+
+def places(projection: str, wcs: Mapping[str, Floats]) -> tuple[dict[str, list[Any]], Bools]:
+    """The same for n images at once, and which of them have a place.
+
+    `wcs` are the numbers of their headers (n,), under the keywords; `projection` is one of ZENITHAL. wcslib does the
+    projection, and what follows is the rotation of FITS paper II (section 2.4, equation 2).
+    """
+    right, top = wcs["NAXIS1"] + 0.5, wcs["NAXIS2"] + 0.5
+    low = np.full_like(right, 0.5)
+    x = np.stack([(low + right) / 2, low, right, right, low], axis=1) - wcs["CRPIX1"][:, None]
+    y = np.stack([(low + top) / 2, low, low, top, top], axis=1) - wcs["CRPIX2"][:, None]
+    x, y = x * wcs["CDELT1"][:, None], y * wcs["CDELT2"][:, None]
+    sine, cosine = np.sin(np.radians(wcs["CROTA2"]))[:, None], np.cos(np.radians(wcs["CROTA2"]))[:, None]
+    phi, theta = _native(projection, x * cosine - y * sine, x * sine + y * cosine)
+    pole = np.radians(wcs["CRVAL2"])[:, None]
+    turn = phi - np.where(pole < np.pi / 2, np.pi, 0.0)
+    west = np.cos(theta) * np.sin(turn)
+    north = np.sin(theta) * np.cos(pole) - np.cos(theta) * np.sin(pole) * np.cos(turn)
+    up = np.sin(theta) * np.sin(pole) + np.cos(theta) * np.cos(pole) * np.cos(turn)
+    lon = wcs["CRVAL1"][:, None] + np.degrees(np.arctan2(-west, north))
+    lat = np.degrees(np.arctan2(up, np.hypot(west, north)))
+    return _told(lon, lat), np.asarray(np.isfinite(lon + lat).all(axis=1))
+
+
+def _native(projection: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """The native coordinates, in radians, of places on the plane of projection in degrees; NaN where there is none."""
+    prm = Wcsprm(naxis=2)
+    prm.ctype, prm.crpix, prm.cdelt = [f"RA---{projection}", f"DEC--{projection}"], [0.0, 0.0], [1.0, 1.0]
+    prm.crval = [0.0, 90.0]
+    good = np.isfinite(x + y)
+    found = np.full((*x.shape, 2), np.nan)
+    if good.any():
+        made = prm.p2s(np.stack([x[good], y[good]], axis=1), 1)
+        found[good] = np.stack([made["phi"], made["theta"]], axis=1)
+    return np.radians(found[..., 0]), np.radians(found[..., 1])
+
+
+def _told(lon: Floats, lat: Floats) -> dict[str, list[Any]]:
+    """What is said of places whose centres and corners are known: shape (n, 5)."""
     lon = lon % 360.0
     vectors = _vectors(lon, lat)
-    outline = [v for n in _round(vectors[1:]) for v in (float(lon[n + 1]), float(lat[n + 1]))]
-    values = [*zip(lon.tolist(), lat.tolist(), strict=True)]
-    flat = [number for pair in values for number in pair]
-    return dict(zip(SKY, [*flat, outline, 2 * _farthest(vectors)], strict=True))
+    corners = vectors[:, 1:]
+    outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1])
+    clockwise = (outward * corners.sum(axis=1)).sum(axis=1) < 0
+    pairs = np.stack([lon, lat], axis=2)
+    # Counterclockwise as seen from inside the sphere is clockwise from outside.
+    outline = np.where(clockwise[:, None, None], pairs[:, [1, 2, 3, 4]], pairs[:, [1, 4, 3, 2]])
+    chord = np.linalg.norm(corners - vectors[:, :1], axis=2).max(axis=1)
+    across = np.degrees(4 * np.arcsin(np.minimum(chord / 2, 1.0)))
+    columns = [*pairs.reshape(len(lon), 10).T.tolist(), outline.reshape(len(lon), 8).tolist(), across.tolist()]
+    return dict(zip(SKY, columns, strict=True))
 
 
 def _world(header: Header, pixels: Floats) -> tuple[Floats, Floats]:
@@ -84,16 +139,4 @@ def _by_astropy(header: Header, pixels: Floats) -> tuple[Floats, Floats]:
 
 def _vectors(lon: Floats, lat: Floats) -> Floats:
     lon, lat = np.radians(lon), np.radians(lat)
-    return np.stack((np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)), axis=1)
-
-
-def _round(corners: Floats) -> tuple[int, ...]:
-    """The corners counterclockwise as seen from inside the sphere, which is clockwise from outside."""
-    outward = np.cross(corners[1] - corners[0], corners[2] - corners[1]) @ corners.sum(axis=0)
-    return (0, 1, 2, 3) if outward < 0 else (0, 3, 2, 1)
-
-
-def _farthest(vectors: Floats) -> float:
-    """How far the farthest corner is from the centre, degrees."""
-    chord = np.linalg.norm(vectors[1:] - vectors[0], axis=1).max()
-    return float(np.degrees(2 * np.arcsin(min(chord / 2, 1.0))))
+    return np.stack((np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)), axis=-1)
