@@ -7,7 +7,7 @@ nothing that must come back through the network can be tried.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -114,8 +114,7 @@ class Probe:
     """A service and what is known of it by now.
 
     `url` is that of a TAP service or of a server that has one; `paths` are where further services may be below the
-    server; `schemas` is None where there are no XML schemas. `elsewhere` follows links to other servers. `about` are
-    the tables that are looked at, all if there are none.
+    server; `schemas` is None where there are no XML schemas. `elsewhere` follows links to other servers.
     """
 
     client: httpx.Client
@@ -125,7 +124,6 @@ class Probe:
     bounds: Bounds = Bounds()
     inside: bool = False
     elsewhere: bool = False
-    about: Collection[str] = ()
     seen: list[Answer] = field(default_factory=list)
     _kept: dict[Any, Answer] = field(default_factory=dict)
 
@@ -272,16 +270,12 @@ class Probe:
     @cached_property
     def tables(self) -> tuple[Said, ...]:
         """What /tables says."""
-        return self._about(tables_of(self.tree(f"{self.tap}/tables")))
+        return tables_of(self.tree(f"{self.tap}/tables"))
 
     @cached_property
     def tap_schema(self) -> tuple[Said, ...]:
         """What TAP_SCHEMA says."""
-        return self._about(tap_schema_of(self.rows))
-
-    def _about(self, tables: tuple[Said, ...]) -> tuple[Said, ...]:
-        wanted = {bare(name) for name in self.about}
-        return tuple(t for t in tables if not wanted or bare(t.name) in wanted)
+        return tap_schema_of(self.rows)
 
     @cached_property
     def keys(self) -> Keys:

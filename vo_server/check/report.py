@@ -11,6 +11,9 @@ from typing import Any
 
 from vo_server.check.finding import Finding, Severity
 
+LONG = 150
+"""Characters of a place that are shown in a line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -43,11 +46,10 @@ class Report:
         skipped = f", {len(self.skipped)} not made" if self.skipped else ""
         return f"{found if self.findings else 'no findings'} in {_some(made, 'check')}{skipped}"
 
-    def by_code(self) -> Iterator[list[Finding]]:
-        """The findings of each code, those of errors first."""
-        ordered = sorted(self.findings, key=lambda f: f.severity)
-        for code in dict.fromkeys(finding.code for finding in ordered):
-            yield [finding for finding in ordered if finding.code == code]
+    def lines(self) -> Iterator[tuple[str, Finding]]:
+        """A line a finding, the errors first."""
+        for each in sorted(self.findings, key=lambda f: f.severity):
+            yield f"{each.code:16} {each.severity:8} {_short(each.where)}: {each.what} [{each.section}]", each
 
     def as_json(self) -> str:
         """All of it."""
@@ -75,6 +77,11 @@ class Report:
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         fresh.replace(path)
+
+
+def _short(where: str) -> str:
+    """A URL may be as long as a query: its middle is left out."""
+    return where if len(where) <= LONG else f"{where[: LONG * 2 // 3]} ... {where[-LONG // 3 :]}"
 
 
 def _some(count: int, word: str) -> str:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,6 @@ from starlette.applications import Starlette
 from vo_server import check
 from vo_server.app import DATES, SOFTWARE, catalogue_of, create_app
 from vo_server.catalogue.catalogue import Catalogue, Publication
-from vo_server.catalogue.names import qualified
 from vo_server.check import Check, Probe, Report
 from vo_server.check.finding import Finding, Severity
 from vo_server.check.probe import NoAnswer
@@ -36,9 +36,6 @@ HERE = "http://vo-server.invalid"
 
 FEW = 5
 """Findings of a code that are shown: one reason may have many."""
-
-LONG = 150
-"""Characters of a place that are shown."""
 
 RECORD = "check.json"
 """What --record keeps beside the data."""
@@ -93,32 +90,16 @@ def check_service(
     xsd: str | None = None,
     *,
     elsewhere: bool = False,
-    about: Publication | None = None,
 ) -> Report:
     """What a server with these settings keeps of what it says, asked in this process and without a port.
 
-    `elsewhere` follows links to other servers; `about` looks at one publication alone. Raises UsageFault for a folder
-    `xsd` without schemas.
+    `elsewhere` follows links to other servers. Raises UsageFault for a folder `xsd` without schemas.
     """
     url = settings.public_url.rstrip("/") or HERE
     known = _schemas(xsd, settings)
-    tables = () if about is None else tuple(map(qualified, about.tables))
-    paths = _paths((about,) if about else catalogue_of(settings).publications)
+    paths = _paths(catalogue_of(settings).publications)
     with _application(settings) as app, inside(app, url) as client:
-        probe = Probe(client, url, paths, known, inside=True, elsewhere=elsewhere, about=tables)
-        return _made(probe, checks)
-
-
-OF_A_TABLE = ("META-", "TS-TABLES-", "TS-SELECT-", "TS-ROWS-", "VOSI-TABLE-", "CONE-")
-"""The checks that look at one table at a time."""
-
-
-def say_checked(publication: Publication, settings: Settings) -> None:
-    """What is found wrong with what has just been loaded, a line each."""
-    report = check_service(settings, check.chosen(OF_A_TABLE), about=publication)
-    for finding in report.findings:
-        out.print(_line(finding), soft_wrap=True)
-    say(f"vo-server check of {publication.table.qualified}: {report.summary}")
+        return _made(Probe(client, url, paths, known, inside=True, elsewhere=elsewhere), checks)
 
 
 @contextmanager
@@ -189,34 +170,28 @@ def _say_catalogues(catalogue: Catalogue, there: dict[str, str]) -> None:
 _STYLES: dict[Severity, str] = {"error": "red", "warning": "yellow"}
 
 
-def _line(finding: Finding) -> Text:
-    return Text.assemble(
-        (f"{finding.code:16} {finding.severity:8} ", _STYLES[finding.severity]),
-        (_short(finding.where), "bold"),
-        f": {finding.what} ",
-        (f"[{finding.section}]", "dim"),
-    )
-
-
-def _short(where: str) -> str:
-    """A URL may be as long as a query: its middle is left out."""
-    return where if len(where) <= LONG else f"{where[: LONG * 2 // 3]} ... {where[-LONG // 3 :]}"
+def _styled(line: str, finding: Finding) -> Text:
+    text = Text(line)
+    text.stylize(_STYLES[finding.severity], 0, len(f"{finding.code:16} {finding.severity:8}"))
+    text.stylize("dim", len(line) - len(finding.section) - 2)
+    return text
 
 
 def _say_report(report: Report, as_json: bool, shown_all: bool) -> None:
     if as_json:
         print(report.as_json())
         return
-    page = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    for findings in report.by_code():
-        most = len(findings) if shown_all else FEW
-        for finding in findings[:most]:
-            page.print(_line(finding))
-        if findings[most:]:
-            page.print(f"{findings[0].code:16} and {len(findings) - most} more, which --all shows", style="dim")
+    page = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+    for code, lines in groupby(report.lines(), lambda pair: pair[1].code):
+        found = list(lines)
+        most = len(found) if shown_all else FEW
+        for line, finding in found[:most]:
+            page.print(_styled(line, finding))
+        if found[most:]:
+            page.print(f"{code:16} and {len(found) - most} more, which --all shows", style="dim")
     for why in dict.fromkeys(why for _, why in report.skipped):
         codes = ", ".join(code for code, reason in report.skipped if reason == why)
-        page.print(f"not made: {codes}: {why}", style="dim", markup=False)
+        page.print(f"not made: {codes}: {why}", style="dim")
     style = "red" if report.failed else "yellow" if report.findings else "green"
     page.print(f"{report.url}: {report.summary} ({report.requests} requests, {report.seconds:.1f} s)", style=style)
 
