@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
+from vo_server.check.answer import NoAnswer, Skipped
 from vo_server.check.checks import CHECKS
 from vo_server.check.finding import Check, Finding
-from vo_server.check.probe import Bounds, NoAnswer, Probe, Skipped
+from vo_server.check.probe import Bounds, Probe
 from vo_server.check.report import Report
 from vo_server.check.votable import Unreadable
 

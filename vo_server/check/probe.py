@@ -10,83 +10,35 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 from lxml import etree
 
 from vo_server.check import votable
+from vo_server.check.answer import Answer, Element, NoAnswer, Skipped, parsed, table_of
 from vo_server.check.tables import Keys, Said, Schemas, bare, tables_of, tap_schema_of
 
-Element: TypeAlias = etree._Element
-
 TAP = "ivo://ivoa.net/std/TAP"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+LONG = 2_000
+"""Characters of a query that fits into a URL wherever it passes."""
+
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
-
-
-class Skipped(Exception):
-    """This cannot be looked at here; the text says why."""
-
-
-class NoAnswer(Exception):
-    """The service did not give what was asked for: where, and what came instead."""
-
-    def __init__(self, where: str, what: str) -> None:
-        super().__init__(f"{where}: {what}")
-        self.where, self.what = where, what
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much a check may ask for: seconds for an answer, bytes of one, rows of one, bytes that are sent; and how many
-    tables are queried one by one."""
+    tables are queried one by one. Of servers of other software it asks for a tenth of the rows and bytes."""
 
     seconds: float = 60.0
     tables: int = 300
     answer: int = 256_000_000
     rows: int = 1_100_000
     upload: int = 128_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, its body unpacked. `asked` is the method and the URL."""
-
-    method: str
-    url: str
-    status: int
-    headers: httpx.Headers
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def type(self) -> str:
-        """The Content-Type as it came."""
-        return str(self.headers.get("content-type", ""))
-
-    @property
-    def essence(self) -> str:
-        """The media type without its parameters."""
-        return self.type.partition(";")[0].strip().lower()
-
-    def good(self) -> Answer:
-        """Itself, where it is what was asked for.
-
-        Raises NoAnswer for any other status than 200.
-        """
-        if self.status != 200:
-            raise NoAnswer(self.url, f"status {self.status}: {self.gist}")
-        return self
-
-    @property
-    def gist(self) -> str:
-        """What it says, in a line."""
-        said = votable.message(self.body) or " ".join(self.text.split())
-        return said[:200]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +118,15 @@ class Probe:
         return made
 
     def query(self, adql: str, *more: tuple[str, str]) -> Answer:
-        """An ADQL query by GET."""
-        return self.get(f"{self.tap}/sync", [("LANG", "ADQL"), *more, ("QUERY", adql)])
+        """An ADQL query, by GET if it is not longer than URLs may be."""
+        url, form = f"{self.tap}/sync", (("LANG", "ADQL"), *more, ("QUERY", adql))
+        if len(adql) <= LONG:
+            return self.get(url, form)
+        key = ("POST", url, form)
+        if key not in self._kept:
+            body = urlencode(form).encode()
+            self._kept[key] = self.ask("POST", url, content=body, headers=FORM)
+        return self._kept[key]
 
     def rows(self, adql: str, *more: tuple[str, str]) -> votable.Table:
         """The table that a query gives.
@@ -246,7 +205,8 @@ class Probe:
         return tuple(
             Offer(capability.get("standardID", ""), url.strip(), capability, document)
             for capability in root.findall("capability")
-            for url in capability.xpath("interface/accessURL/text()")[:1]
+            for url in (_url(capability),)
+            if url
         )
 
     def offered(self, standard: str) -> tuple[Offer, ...]:
@@ -295,25 +255,22 @@ class Probe:
         """The tables of TAP_SCHEMA that there should be rows in, as many as may be queried one by one."""
         return tuple(t for t in self.tap_schema if t.name not in self.unloaded)[: self.bounds.tables]
 
+    @cached_property
+    def most_rows(self) -> int:
+        """Rows that are asked for at the most."""
+        return self.bounds.rows if self.ours else self.bounds.rows // 10
+
+    @cached_property
+    def most_sent(self) -> int:
+        """Bytes that are sent at the most."""
+        return self.bounds.upload if self.ours else self.bounds.upload // 10
+
     def own(self, url: str) -> bool:
         """Is this URL of the server that is asked?"""
         return urlsplit(url).netloc == urlsplit(self.tap).netloc
 
 
-def parsed(body: bytes) -> Element:
-    """A document; nothing that it names is fetched.
-
-    Raises etree.XMLSyntaxError.
-    """
-    return etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
-
-
-def table_of(answer: Answer) -> votable.Table:
-    """The table of an answer.
-
-    Raises NoAnswer where there is none.
-    """
-    try:
-        return votable.read(answer.body)
-    except votable.Unreadable as error:
-        raise NoAnswer(answer.url, str(error)) from None
+def _url(capability: Element) -> str:
+    """That of the standard interface, or of the first one."""
+    urls = capability.xpath("interface[@role='std']/accessURL/text()") + capability.xpath("interface/accessURL/text()")
+    return str(urls[0]) if urls else ""

@@ -21,8 +21,8 @@ from vo_server import check
 from vo_server.app import DATES, SOFTWARE, catalogue_of, create_app
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.check import Check, Probe, Report
+from vo_server.check.answer import NoAnswer
 from vo_server.check.finding import Finding, Severity
-from vo_server.check.probe import NoAnswer
 from vo_server.check.schemas import Unusable, found, schemas
 from vo_server.commands.catalogues import loaded
 from vo_server.commands.command import Command

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vo_server.check.checks import (
     capabilities,
     cones,
+    datalink,
     documents,
     examples,
     formats,
@@ -38,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     *examples.CHECKS,
     *cones.CHECKS,
     *images.CHECKS,
+    *datalink.CHECKS,
     *votables.CHECKS,
     *registry.CHECKS,
     *links.CHECKS,

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from vo_server.check import votable
+from vo_server.check.answer import Answer
 from vo_server.check.checks.images import files
 from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Answer, Probe
+from vo_server.check.probe import Probe
 
 QUERY = "SELECT TOP 1 table_name FROM TAP_SCHEMA.tables"
 BAD = "SELECT nothing FROM nowhere.at_all"
@@ -130,7 +131,7 @@ def breakdowns(probe: Probe) -> Iterator[Said]:
 
 
 STRANGE = (
-    "SELECT", "SELECT * FROM", "SELECT 1/0 AS x FROM TAP_SCHEMA.tables", "DROP TABLE TAP_SCHEMA.tables",
+    "SELECT", "SELECT * FROM", "SELECT 1/0 AS x FROM TAP_SCHEMA.tables", "DROP TABLE TAP_SCHEMA.no_such_table",
     "SELECT TOP 1 '\u00e9\u20ac' AS x FROM TAP_SCHEMA.tables", "SELECT '" + "x" * 3_000 + "' AS x FROM TAP_SCHEMA.keys",
     "SELECT " + "(" * 300 + "1" + ")" * 300 + " AS x FROM TAP_SCHEMA.tables",
     "SELECT CAST('x' AS INTEGER) AS x FROM TAP_SCHEMA.tables", "SELECT \x01 FROM TAP_SCHEMA.tables",
@@ -146,8 +147,8 @@ def _strange(probe: Probe) -> None:
 
 
 def refusing(probe: Probe) -> Iterator[Said]:
-    """Only SELECT is for users."""
-    for text in ("DROP TABLE TAP_SCHEMA.tables", "DELETE FROM TAP_SCHEMA.tables"):
+    """Only SELECT is for users. What is sent does no harm to a service that takes it."""
+    for text in ("DROP TABLE IF EXISTS TAP_SCHEMA.no_such_table", "DELETE FROM TAP_SCHEMA.tables WHERE 1 = 0"):
         answer = probe.query(text, ("MAXREC", "1"))
         if answer.status == 200 and votable.message(answer.body) is None:
             yield answer.url, f"{text.split()[0]} is taken"

@@ -1,18 +1,17 @@
-"""Images: SIA 1.0 and 2.0, DataLink and SODA, from what their capabilities say to the files."""
+"""Images: SIA 1.0 and 2.0, from what their capabilities say to the files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from vo_server.check import votable
+from vo_server.check.answer import Answer, NoAnswer, Skipped, table_of
 from vo_server.check.checks.obscore import MANDATORY, obscore
 from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Answer, NoAnswer, Offer, Probe, Skipped, table_of
+from vo_server.check.probe import Offer, Probe
 
 SIA1 = "ivo://ivoa.net/std/SIA"
 SIA2 = "ivo://ivoa.net/std/SIA#query-2.0"
-LINKS = "ivo://ivoa.net/std/DataLink#links-1.1"
-SODA = "ivo://ivoa.net/std/SODA#sync-1.0"
 
 WORDS = {
     "VOX:Image_Title": ("char", "*"),
@@ -25,12 +24,6 @@ WORDS = {
     "VOX:Image_AccessReference": ("char", "*"),
 }
 """The columns of SIA 1.0 that must be there, with datatype and arraysize (section 4.2.4)."""
-
-SEMANTICS = frozenset(
-    "#this #progenitor #derivation #auxiliary #weight #error #noise #calibration #bias #dark #flat #preview"
-    " #preview-image #preview-plot #thumbnail #proc #cutout #documentation #detached-header #coderived #counterpart"
-    " #package".split()
-)
 
 
 # ------------------------------------------------------------------- SIA 1
@@ -134,7 +127,7 @@ def access1(probe: Probe) -> Iterator[Said]:
 # ------------------------------------------------------------------- SIA 2
 
 
-def _offered(probe: Probe, standard: str) -> tuple[Offer, ...]:
+def offered(probe: Probe, standard: str) -> tuple[Offer, ...]:
     """Services that have something to find.
 
     Raises Skipped where there are none, and where availability says that no images have been loaded.
@@ -145,7 +138,7 @@ def _offered(probe: Probe, standard: str) -> tuple[Offer, ...]:
 
 
 def columns2(probe: Probe) -> Iterator[Said]:
-    for offer in _offered(probe, SIA2):
+    for offer in offered(probe, SIA2):
         answer = probe.get(offer.base, [("MAXREC", "2")])
         table = table_of(answer.good())
         for name, _, unit, ucd, utype in MANDATORY:
@@ -162,7 +155,7 @@ def columns2(probe: Probe) -> Iterator[Said]:
 def sample2(probe: Probe) -> Iterator[Said]:
     """The first image of ivoa.obscore, by its place and by its identifier."""
     rows = probe.rows(f"SELECT TOP 1 obs_publisher_did, s_ra, s_dec FROM {obscore(probe).name}").rows
-    for offer in _offered(probe, SIA2):
+    for offer in offered(probe, SIA2):
         for did, ra, dec in rows:
             for pair in (("POS", f"CIRCLE {ra} {dec} 0.001"), ("ID", did)):
                 answer = probe.get(offer.base, [pair, ("MAXREC", "10000")])
@@ -175,7 +168,7 @@ def sample2(probe: Probe) -> Iterator[Said]:
 
 
 def mistakes2(probe: Probe) -> Iterator[Said]:
-    for offer in _offered(probe, SIA2):
+    for offer in offered(probe, SIA2):
         answer = probe.get(offer.base, [("POS", "CIRCLE no numbers")])
         fault = votable.message(answer.body) or ""
         words = ("UsageFault", "TransientFault", "FatalFault", "DefaultFault")
@@ -184,102 +177,16 @@ def mistakes2(probe: Probe) -> Iterator[Said]:
 
 
 def metadata2(probe: Probe) -> Iterator[Said]:
-    for offer in _offered(probe, SIA2):
+    for offer in offered(probe, SIA2):
         answer = probe.get(offer.base, [("MAXREC", "0")])
         table = table_of(answer.good())
         if table.rows or not table.fields:
             yield answer.url, f"MAXREC=0 gives {len(table.rows)} rows and {len(table.fields)} columns"
 
 
-# ----------------------------------------------------- DataLink and SODA
-
-
-def _did(probe: Probe) -> str:
-    """An identifier of a data set."""
-    rows = probe.rows(f"SELECT TOP 1 obs_publisher_did FROM {obscore(probe).name}").rows
-    if not rows:
-        raise Skipped("ivoa.obscore has no rows")
-    return str(rows[0][0])
-
-
-def _links(probe: Probe) -> Iterator[tuple[Answer, votable.Table]]:
-    for offer in _offered(probe, LINKS):
-        answer = probe.get(offer.base, [("ID", _did(probe))])
-        yield answer, table_of(answer.good())
-
-
-def links(probe: Probe) -> Iterator[Said]:
-    for answer, table in _links(probe):
-        rows = table.dicts()
-        if not rows:
-            yield answer.url, "there are no links"
-        for row in rows:
-            given = [name for name in ("access_url", "service_def", "error_message") if row.get(name)]
-            if len(given) != 1:
-                yield answer.url, f"a row has {given or 'nothing'}, not one of access_url, service_def, error_message"
-            word = str(row.get("semantics") or "")
-            if word not in SEMANTICS and "://" not in word:
-                yield answer.url, f"the semantics {word!r} are none of the vocabulary"
-        if rows and "#this" not in [row.get("semantics") for row in rows]:
-            yield answer.url, "no row is #this"
-        standard = [value for name, value, _, _ in table.infos if name == "standardID"]
-        if standard != [LINKS]:
-            yield answer.url, f"the INFO standardID is {standard}, not {LINKS}"
-
-
-def link_type(probe: Probe) -> Iterator[Said]:
-    for answer, _ in _links(probe):
-        if answer.type.replace(" ", "").lower() != "application/x-votable+xml;content=datalink":
-            yield answer.url, f"its Content-Type is {answer.type}"
-
-
-def linked(probe: Probe) -> Iterator[Said]:
-    for _, table in _links(probe):
-        for row in table.dicts():
-            url = str(row.get("access_url") or "")
-            if not url or not probe.own(url):
-                continue
-            answer = probe.get(url)
-            said = str(row.get("content_type") or "")
-            if answer.status != 200:
-                yield url, f"a link to it, but status {answer.status}: {answer.gist}"
-            elif said and answer.essence != said.partition(";")[0]:
-                yield url, f"its Content-Type is {answer.type}, where {said} is said"
-
-
-def unknown(probe: Probe) -> Iterator[Said]:
-    for offer in _offered(probe, LINKS):
-        answer = probe.get(offer.base, [("ID", "ivo://no.such.authority/~?nothing")])
-        rows = table_of(answer).dicts() if answer.status == 200 else []
-        words = [str(row.get("error_message") or "") for row in rows]
-        if not words or not words[0].startswith("NotFoundFault"):
-            yield answer.url, f"an ID that is not there is told as {words or answer.gist}"
-
-
-def soda(probe: Probe) -> Iterator[Said]:
-    """A mistake, what is not there, what lies elsewhere, and a small cutout."""
-    for offer in _offered(probe, SODA):
-        did = _did(probe)
-        for pairs, statuses in (
-            ([("ID", did), ("CIRCLE", "no numbers")], (400,)),
-            ([("ID", "ivo://no.such.authority/~?nothing"), ("CIRCLE", "10 20 0.1")], (400, 404)),
-        ):
-            answer = probe.get(offer.base, pairs)
-            if answer.status not in statuses or answer.essence != "text/plain":
-                yield answer.url, f"status {answer.status}, {answer.type}, not {statuses[-1]} and text/plain"
-        rows = probe.rows(f"SELECT TOP 1 s_ra, s_dec FROM {obscore(probe).name}").rows
-        for ra, dec in rows:
-            away = probe.get(offer.base, [("ID", did), ("CIRCLE", f"{(ra + 90) % 360} {-dec} 0.01")])
-            if away.status != 204:
-                yield away.url, f"a circle elsewhere gives status {away.status}, not 204"
-            cut = probe.get(offer.base, [("ID", did), ("CIRCLE", f"{ra} {dec} 0.01")])
-            if cut.status != 200 or not cut.body:
-                yield cut.url, f"a circle in the image gives status {cut.status}: {cut.gist}"
-
-
 def answers(probe: Probe) -> Iterator[Answer]:
-    """An answer of each service that finds images or tells of them, as far as they are there."""
-    for service in (_answers1, _answers2, lambda probe: (answer for answer, _ in _links(probe))):
+    """An answer of each service that finds images, as far as they are there."""
+    for service in (_answers1, _answers2):
         try:
             yield from service(probe)
         except (Skipped, NoAnswer):
@@ -294,23 +201,11 @@ def _answers1(probe: Probe) -> Iterator[Answer]:
 
 
 def _answers2(probe: Probe) -> Iterator[Answer]:
-    for offer in _offered(probe, SIA2):
+    for offer in offered(probe, SIA2):
         yield probe.get(offer.base, [("MAXREC", "2")]).good()
 
 
-def quiet(probe: Probe) -> Iterator[Said]:
-    """DataLink without an ID has no rows, and is no mistake."""
-    for offer in _offered(probe, LINKS):
-        try:
-            rows = table_of(probe.get(offer.base).good()).rows
-        except NoAnswer as fault:
-            yield offer.url, f"without an ID: {fault.what}"
-            continue
-        if rows:
-            yield offer.url, f"without an ID there are {len(rows)} rows"
-
-
-_SIA1, _SIA2, _LINK = "SIA 1.0 section", "SIA 2.0 section", "DataLink 1.1 section"
+_SIA1, _SIA2 = "SIA 1.0 section", "SIA 2.0 section"
 CHECKS = (
     Check("SIA1-TEST-1", "error", "the test query finds something", "SimpleDALRegExt 1.1 section 3.2", sample1),
     Check("SIA1-COLUMN-1", "error", "the columns that must be there are", f"{_SIA1} 4.2.4", columns1),
@@ -321,10 +216,4 @@ CHECKS = (
     Check("SIA2-TEST-1", "error", "an image is found by its place and its identifier", f"{_SIA2} 2.1", sample2),
     Check("SIA2-META-1", "error", "MAXREC=0 gives the columns", f"{_SIA2} 2.2", metadata2),
     Check("SIA2-ERROR-1", "error", "mistakes begin with the word of the standard", f"{_SIA2} 3.2", mistakes2),
-    Check("LINK-ROW-1", "error", "links are one of three things, and mean something", f"{_LINK} 3.2", links),
-    Check("LINK-TYPE-1", "error", "links come under their media type", f"{_LINK} 3.3", link_type),
-    Check("LINK-ACCESS-1", "error", "what is linked is there", f"{_LINK} 3.2", linked),
-    Check("LINK-ERROR-1", "error", "an ID that is not there has a row that says so", f"{_LINK} 3.4", unknown),
-    Check("LINK-NONE-1", "error", "without an ID there are no links", f"{_LINK} 2.1", quiet),
-    Check("SODA-1", "error", "cutouts are made, and mistakes told in text", "SODA 1.0 section 5", soda),
 )

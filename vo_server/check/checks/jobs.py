@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from urllib.parse import urljoin
 
+from vo_server.check.answer import Element, NoAnswer, Skipped, parsed, table_of
 from vo_server.check.checks.amounts import amount
 from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Element, NoAnswer, Probe, Skipped, parsed, table_of
+from vo_server.check.probe import Probe
 
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 PATIENCE = 30.0

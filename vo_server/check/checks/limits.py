@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vo_server.check.answer import Skipped, table_of
 from vo_server.check.checks.amounts import amount
 from vo_server.check.checks.formats import announced
 from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Probe, Skipped, table_of
+from vo_server.check.probe import Probe
 from vo_server.check.votable import Table, counted
 
 ONE = "SELECT table_name FROM TAP_SCHEMA.tables"
@@ -86,7 +87,7 @@ def _kept(probe: Probe, which: str) -> Iterator[Said]:
     most = amount(probe, "outputLimit", which)
     if most is None:
         raise Skipped(f"no {which} limit of rows is announced")
-    if most >= probe.bounds.rows:
+    if most >= probe.most_rows:
         raise Skipped(f"the {which} limit of {most:,} rows is more than is read")
     asked = () if which == "default" else (("MAXREC", str(most + 1)),)
     rows, marked = _counted(probe, _many(probe, most + 1), *asked)

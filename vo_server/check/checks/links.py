@@ -7,9 +7,10 @@ from urllib.parse import urldefrag, urljoin
 
 from lxml import etree, html
 
+from vo_server.check.answer import NoAnswer, Skipped
 from vo_server.check.checks.registry import pages
 from vo_server.check.finding import Check, Said
-from vo_server.check.probe import NoAnswer, Probe, Skipped
+from vo_server.check.probe import Probe
 
 MOST = 200
 """Links that are tried."""

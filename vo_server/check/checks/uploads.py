@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 from vo_server.check import votable
+from vo_server.check.answer import Answer, Skipped
 from vo_server.check.checks.amounts import amount
 from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Answer, Probe, Skipped
+from vo_server.check.probe import Probe
 
 METHODS = {"inline", "http", "https", "ftp"}
 TABLE = b"""<?xml version="1.0"?>
@@ -79,7 +80,7 @@ def limit(probe: Probe) -> Iterator[Said]:
     most = amount(probe, "uploadLimit", "hard") or amount(probe, "uploadLimit", "default")
     if not most:
         raise Skipped("no limit of uploads in bytes is announced")
-    if most > probe.bounds.upload:
+    if most > probe.most_sent:
         raise Skipped(f"the limit of {most:,} bytes is more than is sent")
     answer = sent(probe, TABLE + b" " * (most + 1 - len(TABLE)))
     if answer.status == 200 and not votable.message(answer.body):

@@ -11,10 +11,11 @@ from astropy.io.votable import parse
 from lxml import etree
 
 from vo_server.check import votable
-from vo_server.check.checks import cones, images
+from vo_server.check.answer import Answer, Element, NoAnswer, parsed
+from vo_server.check.checks import cones, datalink, images
 from vo_server.check.checks.metadata import unit_fault
 from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Answer, Element, NoAnswer, Probe, parsed
+from vo_server.check.probe import Probe
 
 KNOWN = re.compile(r"W47:|W50: Invalid unit string '%'")
 """What is no fault: characters alone have no arraysize (VOTable 1.4 section 4.1), and % is a unit (VOUnits 1.1)."""
@@ -28,7 +29,12 @@ def _answers(probe: Probe) -> Iterator[tuple[Answer, bool]]:
         yield probe.query(f"SELECT TOP 3 * FROM {table.name}"), False
     yield probe.query("SELECT nothing FROM nowhere"), False
     yield from ((answer, True) for answer in cones.answers(probe))
-    yield from ((answer, answer.url.find("/sia1") > 0) for answer in images.answers(probe))
+    yield from ((answer, "/sia1" in answer.url) for answer in _of_images(probe))
+
+
+def _of_images(probe: Probe) -> Iterator[Answer]:
+    yield from images.answers(probe)
+    yield from datalink.answers(probe)
 
 
 def clean(probe: Probe) -> Iterator[Said]:
@@ -80,7 +86,7 @@ def references(probe: Probe) -> Iterator[Said]:
 
 def services(probe: Probe) -> Iterator[Said]:
     """Descriptors of services: what rows of DataLink name is there, and each says where it is."""
-    for answer in images.answers(probe):
+    for answer in _of_images(probe):
         root = _tree(answer)
         described = [r for r in root.iter("{*}RESOURCE") if (r.get("utype") or "").startswith("adhoc:")]
         for named in sorted(_named(answer) - {r.get("ID") for r in described}):
