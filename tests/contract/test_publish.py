@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import pyvo
+from astropy.io import fits
 from astropy.table import Column, MaskedColumn, Table
 from lxml import etree
 from mocpy import MOC
@@ -62,6 +63,54 @@ def write(table: Table, path: Path, form: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         table.write(path, **kinds[form])
+
+
+def test_columns_of_fits_that_only_fits_has(listening: Listening, tmp_path: Path) -> None:
+    """Unsigned and scaled numbers, truths that are missing, arrays of one size and of any, infinities, nulls by number,
+    two columns of a name; more rows than are read at a time."""
+    count = 45_000
+    draw = np.random.default_rng(1)
+    sizes = np.arange(count) % 4
+    wide = draw.normal(size=(count, 2, 3)).astype("f4")
+    mag = np.where(sizes == 1, np.inf, np.where(sizes == 2, np.nan, draw.normal(size=count)))
+    columns = [
+        fits.Column("id", "K", array=np.arange(count)),
+        fits.Column("ra", "D", array=draw.uniform(0, 360, count)),
+        fits.Column("dec", "D", array=draw.uniform(-90, 90, count)),
+        fits.Column("u16", "I", bzero=32768, array=draw.integers(0, 65535, count).astype("u2")),
+        fits.Column("u32", "J", bzero=2**31, array=draw.integers(0, 2**32 - 1, count).astype("u4")),
+        fits.Column("u64", "K", bzero=2**63, array=draw.integers(0, 2**62, count).astype("u8")),
+        fits.Column("u8", "B", array=draw.integers(0, 255, count).astype("u1")),
+        fits.Column("scaled", "I", array=draw.integers(0, 9000, count).astype("i2")),
+        fits.Column("truth", "L", array=draw.random(count) < 0.5),
+        fits.Column("truths", "3L", array=draw.random((count, 3)) < 0.5),
+        fits.Column("wide", "6E", dim="(3,2)", array=wide),
+        fits.Column("lists", "PE()", array=np.array([np.arange(n, dtype="f4") for n in sizes], dtype=object)),
+        fits.Column("mag", "D", array=mag),
+        fits.Column("missing", "J", null=-99, array=np.where(sizes == 0, -99, 7).astype("i4")),
+    ]
+    table = fits.BinTableHDU.from_columns(columns)
+    table.header.update({"TSCAL8": 0.5, "TZERO8": 10.0, "TCOMM1": "Number", "TUCD1": "meta.id;meta.main"})
+    table.writeto(tmp_path / "odd.fits")
+    assert publish(tmp_path / "odd.fits", tmp_path / "data") == 0
+    with fits.open(tmp_path / "odd.fits") as file:
+        wanted = file[1].data
+        store = Store(tmp_path / "data")
+        with duckdb.connect(str(store.current("odd")), read_only=True) as rows:
+            got = rows.sql("SELECT * FROM rows ORDER BY id").to_arrow_table()
+        for name in ("id", "ra", "dec", "u16", "u32", "u64", "u8", "scaled", "truth"):
+            assert np.array_equal(got[name].to_numpy(), np.asarray(wanted[name])), name
+        for name in ("truths", "wide"):
+            flat = np.asarray(got[name].combine_chunks().flatten())
+            assert np.array_equal(flat, np.asarray(wanted[name]).ravel()), name
+        assert [row or [] for row in got["lists"].to_pylist()] == [list(row) for row in wanted["lists"]]
+    assert got["missing"].null_count == (sizes == 0).sum()
+    assert np.array_equal(got["mag"].to_numpy(), mag, equal_nan=True)
+    with listening(Settings(data=tmp_path / "data")) as url:
+        asked = "SELECT COUNT(*) AS n FROM odd WHERE mag > 1e300"
+        assert pyvo.dal.TAPService(f"{url}/tap").run_sync(asked).to_table()["n"][0] == (sizes == 1).sum()
+        page = httpx.get(f"{url}/table/published.odd").text
+    assert f"{mag[sizes == 3].min():.3g}"[:4] in page
 
 
 SITE = {
@@ -149,6 +198,8 @@ def test_it_is_found_everywhere(listening: Listening, tmp_path: Path, documents:
             documents.assertValid(etree.fromstring(client.get(place).content))
         harvest = etree.fromstring(client.get("/oai?verb=ListRecords&metadataPrefix=ivo_vor").content)
         documents.assertValid(harvest)
+        examples = pyvo.dal.TAPService(f"{url}/tap").examples
+        assert [len(e.execute()) > 0 for e in examples] == [True]
         identifiers = [e.text for e in harvest.iter("identifier")]
         assert any(i and i.endswith("/stars") for i in identifiers), identifiers
         assert MOC.from_string(client.get("/coverage/stars.txt").text).sky_fraction > 0

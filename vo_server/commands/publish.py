@@ -17,7 +17,7 @@ from vo_server.commands.catalogues import publication
 from vo_server.commands.check import check_service
 from vo_server.commands.command import Command
 from vo_server.commands.load import say_loaded
-from vo_server.commands.terminal import bar, say, watch
+from vo_server.commands.terminal import bar, out, say, watch
 from vo_server.engines.store import Store, published_in
 from vo_server.errors import Fault, UsageFault
 from vo_server.load.inputs import expand
@@ -70,7 +70,8 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     target = _folder(settings) / f"{names[0]}.toml"
     catalogue = _without(settings, target, parsed.force or parsed.dry_run)
     _check(catalogue, names)
-    draft = drafted(described(path), names[0], parsed.title)
+    with out.status(f"looking at {path} ..."):
+        draft = drafted(described(path), names[0], parsed.title)
     text = written(draft, Names(*names, _schema_text(catalogue, names[1], settings), settings.publisher))
     if parsed.dry_run:
         print(text, end="")

@@ -121,6 +121,11 @@ class Lines:
         """The published columns that the file has."""
         return self.layout.carried
 
+    @property
+    def exact(self) -> Collection[str]:
+        """None: a text may be a number that is too large."""
+        return ()
+
     def table(self) -> pa.Table:
         """The lines as published columns."""
         text = b"\n".join(line for _, line in self._numbered()) if self.left_out else self.text

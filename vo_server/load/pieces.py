@@ -42,6 +42,10 @@ class Piece(Protocol):
     def carried(self) -> Sequence[str]:
         """The published columns that it has."""
 
+    @property
+    def exact(self) -> Collection[str]:
+        """The columns whose numbers cannot have become infinite on their way into their type."""
+
     def table(self) -> pa.Table:
         """Every published column, of its type; null where the file does not carry it.
 
@@ -85,23 +89,25 @@ def checked(piece: Piece, rules: Sequence[Rule]) -> Checked:
     """
     carried = set(piece.carried)
     at_work = [r for r in rules if r.column.name in carried]
-    table, complaint = _attempt(piece, at_work)
+    table, complaint = _attempt(piece, at_work, piece.exact)
     if table is not None:
         return Checked(table)
     bad = _culprits(piece, at_work)
-    table, complaint = _attempt(piece.without({b.number for b in bad if isinstance(b.number, int)}), at_work)
+    left = piece.without({b.number for b in bad if isinstance(b.number, int)})
+    table, complaint = _attempt(left, at_work, carried)
     if table is None:
         raise LoadFault(f"{piece.file}: {complaint}")
     return Checked(table, bad)
 
 
-def _attempt(piece: Piece, rules: Sequence[Rule]) -> tuple[pa.Table | None, str]:
+def _attempt(piece: Piece, rules: Sequence[Rule], exact: Collection[str]) -> tuple[pa.Table | None, str]:
+    """The rows, or what is wrong with them. What is infinite in `exact` columns is so in the file."""
     try:
         table = piece.table()
     except pa.ArrowException as error:
         return None, str(error)
     for rule in rules:
-        if not rule.passes(table[rule.column.name]):
+        if not rule.passes(table[rule.column.name], infinite=rule.column.name in exact):
             return None, f"a value of column {rule.column.name} cannot be loaded"
     return table, ""
 

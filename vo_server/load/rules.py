@@ -20,6 +20,7 @@ from vo_server.catalogue.catalogue import Publication
 from vo_server.model.column import Column
 
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_INFINITE = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
 _WHOLE = re.compile(r"-?\d+", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TRUTH = {"true", "false", "1", "0"}
@@ -35,15 +36,19 @@ class Rule:
     low: float | None = None
     high: float | None = None
 
-    def passes(self, values: pa.ChunkedArray) -> bool:
-        """Do all of these values, already of the column's type, obey?"""
+    def passes(self, values: pa.ChunkedArray, *, infinite: bool = False) -> bool:
+        """Do all of these values, already of the column's type, obey?
+
+        An infinite one is taken for one too large for the type, unless `infinite` says that it is meant so.
+        """
         if self.required and values.null_count:
             return False
         match self.column.type.family:
             case "text":
                 return self._fits(values)
             case "real":
-                return pc.all(pc.is_finite(values)).as_py() is not False and self._inside(values)
+                within = infinite or pc.all(pc.is_finite(values)).as_py() is not False
+                return within and self._inside(values)
             case "integer":
                 return self._inside(values)
             case _:
@@ -87,7 +92,7 @@ class Rule:
     def _bound_fault(self, text: str) -> str | None:
         if not self.column.type.numeric:
             return None
-        if not _holdable(self.column.type.arrow, text):
+        if not _INFINITE.fullmatch(text) and not _holdable(self.column.type.arrow, text):
             return f"{text} is too large for {self.column.type}"
         if self._holds(float(text)):
             return None
@@ -136,7 +141,7 @@ def _parses(parse: Callable[[str], object], text: str) -> bool:
 
 _FORMS: dict[str, tuple[Callable[[str], object], str]] = {
     "integer": (_WHOLE.fullmatch, "a whole number"),
-    "real": (_NUMBER.fullmatch, "a number"),
+    "real": (lambda text: _NUMBER.fullmatch(text) or _INFINITE.fullmatch(text), "a number"),
     "time": (_day, "a date (YYYY-MM-DD)"),
     "boolean": (_truth, "true or false"),
 }

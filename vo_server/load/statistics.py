@@ -29,7 +29,7 @@ _LOOK = 1_000
 
 @dataclass(slots=True)
 class Tally:
-    """What has been seen of a column."""
+    """What has been seen of a column. Infinite values have no part in its range."""
 
     column: Column
     nulls: int = 0
@@ -47,6 +47,10 @@ class Tally:
 
     def _widen(self, array: pa.ChunkedArray) -> None:
         ends = pc.min_max(array).as_py()
+        if self.column.type.family == "real" and not all(map(math.isfinite, ends.values())):
+            ends = pc.min_max(array.filter(pc.is_finite(array))).as_py()
+            if ends["min"] is None:
+                return
         self.low = ends["min"] if self.low is None else min(self.low, ends["min"])
         self.high = ends["max"] if self.high is None else max(self.high, ends["max"])
 
@@ -68,8 +72,8 @@ class Tally:
         return Statistic(self._end(self.low), self._end(self.high), self.nulls, values)
 
     def _end(self, value: Any) -> Value | None:
-        """An end of the range; of single precision with no more digits than it needs. JSON has no infinity."""
-        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        """An end of the range; of single precision with no more digits than it needs."""
+        if value is None:
             return None
         return float(str(np.float32(value))) if self.column.type is REAL else _plain(value)
 

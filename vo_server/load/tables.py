@@ -43,6 +43,15 @@ class Rows:
         """The published columns that the file has."""
         return list(self.found.column_names)
 
+    @property
+    def exact(self) -> Collection[str]:
+        """Those that are as wide as the file's numbers."""
+        return {
+            c.name
+            for c in self.columns
+            if c.name in self.found.column_names and _as_wide(c.type.arrow, self.found.schema.field(c.name).type)
+        }
+
     def table(self) -> pa.Table:
         """Every published column, of its type."""
         found = self.found
@@ -68,6 +77,11 @@ def _typed(column: Column, found: pa.Table) -> pa.ChunkedArray:
     if column.name not in found.column_names:
         return pa.chunked_array([pa.nulls(found.num_rows, column.type.arrow)])
     return typed(column, found[column.name])
+
+
+def _as_wide(wanted: pa.DataType, given: pa.DataType) -> bool:
+    floating = pa.types.is_floating(wanted) and pa.types.is_floating(given)
+    return floating and bool(given.bit_width <= wanted.bit_width)
 
 
 def typed(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -35,6 +35,7 @@ def written(draft: Draft, names: Names) -> str:
         *(_column(c) for c in draft.columns),
         _files(draft),
         _cone(draft),
+        _example(draft, names),
         _coverage(draft),
         _origin(draft, names),
     ]
@@ -113,6 +114,23 @@ def _cone(draft: Draft) -> Iterator[str]:
     yield "[cone]"
     yield f"test = [{draft.test[0]!r}, {draft.test[1]!r}, {_RADIUS}]"
     yield f"verb1 = [{', '.join(map(_text, dict.fromkeys((draft.identifier.value, draft.place.ra, draft.place.dec))))}]"
+
+
+def _example(draft: Draft, names: Names) -> Iterator[str]:
+    """A query that finds something, for those who see the table for the first time."""
+    table = f"{names.schema}.{names.id}"
+    yield "[[examples]]"
+    yield _line("id", names.id)
+    if isinstance(draft.place, Place) and draft.test is not None:
+        ra, dec = draft.test
+        yield _line("title", f"Rows of {table} near a place")
+        yield _line("description", f"All within {_RADIUS} degrees of right ascension {ra:g} and declination {dec:g}.")
+        near = f"CONTAINS(POINT({draft.place.ra}, {draft.place.dec}), CIRCLE({ra!r}, {dec!r}, {_RADIUS}))"
+        yield _line("query", f"SELECT TOP 100 * FROM {table} WHERE 1 = {near}")  # noqa: S608 - a text to be shown
+    else:
+        yield _line("title", f"Rows of {table}")
+        yield _line("description", "Ten rows, to see what they are like.")
+        yield _line("query", f"SELECT TOP 10 * FROM {table}")  # noqa: S608
 
 
 def _coverage(draft: Draft) -> Iterator[str]:

@@ -221,3 +221,20 @@ def test_binary_votables(
     text = "SELECT ra, dec, j_m, rd_flg FROM rows ORDER BY pts_key"
     position = {f: i for i, f in enumerate(whole[1].column_names)}
     assert ask(store, text) == [tuple(r[position[n]] for n in ("ra", "dec", "j_m", "rd_flg")) for r in whole[0]]
+
+
+def test_what_is_infinite_in_a_file_is_so_in_the_table(store: Store, tmp_path: Path) -> None:
+    """Numbers of a file are taken for what they are; one of a text, or of a wider type, may be too large."""
+    rows = {"ra": [1.0, 2.0], "dec": [1.0, 2.0], "err_min": pa.array([np.inf, -np.inf], pa.float32())}
+    pq.write_table(pa.table(rows), tmp_path / "t")
+    put(store, tmp_path / "t")
+    assert ask(store, "SELECT err_min FROM rows ORDER BY ra") == [(np.inf,), (-np.inf,)]
+    (tmp_path / "t").write_text("ra,dec,err_min\n1,1,inf\n2,2,-Infinity\n")
+    put(store, tmp_path / "t")
+    assert ask(store, "SELECT err_min FROM rows ORDER BY ra") == [(np.inf,), (-np.inf,)]
+    (tmp_path / "t").write_text("ra,dec,err_min\n1,1,inf\n2,2,1e40\n")
+    with pytest.raises(LoadFault, match="line 3, column err_min: 1e40 is too large for REAL"):
+        put(store, tmp_path / "t")
+    (tmp_path / "t").write_text("ra,dec,j_m\n1,1,inf\n")
+    with pytest.raises(LoadFault, match=r"column j_m: inf is outside -10\.\.30"):
+        put(store, tmp_path / "t")

@@ -342,7 +342,7 @@ NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES, WORDS, WORDS, st.booleans())
 def test_any_names_and_texts_make_a_file_that_is_read(
     tmp_path: Path, names: list[str], unit: str, description: str, placed: bool

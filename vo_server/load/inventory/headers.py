@@ -65,6 +65,11 @@ class Headers:
         """Where they lie."""
         return self.root
 
+    @property
+    def exact(self) -> Collection[str]:
+        """None: what a header says may be too large."""
+        return ()
+
     def table(self) -> pa.Table:
         """Every published column, of its type."""
         if any(read.row is None for read in self.found):
