@@ -174,11 +174,17 @@ def middle(mask: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64] | None =
     return np.average(places, axis=0, weights=None if weight is None else weight[near])
 
 
-def test_the_sources_lie_on_the_stars(aladin: Run, star: tuple[float, float], tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", ["file", "picture"])
+def test_the_sources_lie_on_the_stars(
+    aladin: Run, client: httpx.Client, star: tuple[float, float], tmp_path: Path, of: str
+) -> None:
+    """Of an image that was found, and of a picture in colour, which says in its comment where it lies."""
     place = f"{star[0]} {star[1]:+}"
     bare, laid = tmp_path / "bare.png", tmp_path / "laid.png"
+    picture = f"{str(client.base_url).rstrip('/')}/preview?POS={star[0]},{star[1]}&BAND=JHK"
+    begin = f"get Images {place} 1arcmin" if of == "file" else f"load {picture}"
     said = aladin(
-        f"get Images {place} 1arcmin\nsync\n{place}\nzoom {ZOOM}x\nsave {bare}\n"
+        f"{begin}\nsync\npause 1\n{place}\nzoom {ZOOM}x\nsave {bare}\n"
         f"get Sources {place} 2arcmin\nsync\nsave {laid}\nquit\n"
     )
     assert bare.exists(), said

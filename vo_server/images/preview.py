@@ -4,6 +4,8 @@ North is up and east to the left as nearly as quarter turns and a mirror can hav
 the picture of an Atlas image is turned by its CROTA2 (hundredths of a degree but near the poles). What has no value is
 black. Black is just below the sky, so that the noise can be seen; brightness goes with asinh, in colours as Lupton et
 al. (2004, PASP 116, 133) have it, and a star of usual colour is white.
+
+A picture says where it lies on the sky: its comment is a FITS header, which Aladin reads in a JPEG file.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.visualization import ZScaleInterval, make_lupton_rgb
 from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
 
 from vo_server.errors import NoPixelsFault, UsageFault
 from vo_server.images.image import Image
@@ -70,12 +73,13 @@ def gray(layer: Layer, region: Shape | None = None, look: Look = Look()) -> byte
 
     Raises NoPixelsFault where the region has nothing.
     """
-    values = _values(layer, _window(layer[0], region), look.size)
+    found = _window(layer[0], region)
+    values = _values(layer, found, look.size)
     low, high = _limits(values) if look.stretch == "asinh" else _zscale(values)
     bright = np.clip((np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-30), 0, 1)
     if look.stretch == "asinh":
         bright = np.arcsinh(bright / _SOFT) / np.arcsinh(1 / _SOFT)
-    return _encoded(_upright((255 * bright + 0.5).astype(np.uint8), layer[0]), look)
+    return _finished((255 * bright + 0.5).astype(np.uint8), layer[0], found, look)
 
 
 def colour(layers: Sequence[Layer], region: Shape | None = None, look: Look = Look()) -> bytes:
@@ -83,14 +87,15 @@ def colour(layers: Sequence[Layer], region: Shape | None = None, look: Look = Lo
 
     Raises UsageFault where they do not, NoPixelsFault where the region has nothing.
     """
-    j, h, k = (_values(layer, _window(layer[0], region), look.size) for layer in layers)
+    windows = [_window(image, region) for image, _ in layers]
+    j, h, k = (_values(layer, found, look.size) for layer, found in zip(layers, windows, strict=True))
     if not j.shape == h.shape == k.shape:
         raise UsageFault("these three images do not lie over one another", hint="take J, H and Ks of one coadd")
     bands = _balanced([_weighed(v, layer, zero) for v, layer, zero in zip((j, h, k), layers, _WHITE, strict=True)])
     noise = float(np.median([_noise(band) for band in bands]))
     blue, green, red = (np.nan_to_num(band, nan=-1e3 * noise) for band in bands)
     rgb = make_lupton_rgb(red, green, blue, minimum=-_BLACK * noise, stretch=_STRETCH * noise, Q=_Q)
-    return _encoded(_upright(rgb, layers[0][0]), look)
+    return _finished(rgb, layers[0][0], windows[0], look)
 
 
 def _window(image: Image, region: Shape | None) -> Window:
@@ -157,32 +162,58 @@ def _balanced(bands: Sequence[Floats]) -> list[Floats]:
     return [band * np.float32((middle / r) ** _BALANCE) for band, r in zip(bands, reach, strict=True)]
 
 
-def _upright(picture: npt.NDArray[np.uint8], image: Image) -> npt.NDArray[np.uint8]:
-    """Rows from the top, turned and mirrored so that north is up and east to the left."""
-    picture = picture[::-1]
-    _, rows, columns = image.shape
-    (lon,), (lat,) = image.sky.positions(columns / 2, rows / 2)
-    step = image.sky.scale(columns / 2, rows / 2) * (1 if lat < 0 else -1)
-    x, y = image.sky.pixels([lon, lon, lon + step / max(np.cos(np.radians(lat)), 1e-6)], [lat, lat + step, lat])
-    if not np.isfinite([*x, *y]).all():
-        return picture
-    north = complex(x[1] - x[0], y[1] - y[0]) * np.sign(step)
-    east = complex(x[2] - x[0], y[2] - y[0]) * np.sign(step)
-    turns = round(np.angle(1j / north) / (np.pi / 2)) % 4
-    picture = np.rot90(picture, turns)
-    return picture[:, ::-1] if (east * 1j**turns).real > 0 else picture
-
-
-def _encoded(picture: npt.NDArray[np.uint8], look: Look) -> bytes:
-    made = Pillow.fromarray(np.ascontiguousarray(picture))
+def _finished(picture: npt.NDArray[np.uint8], image: Image, found: Window, look: Look) -> bytes:
+    """The bytes of a picture whose rows are those of a window, south first."""
+    turns, mirrored = _turn(image)
+    picture = np.rot90(picture[::-1], turns)
+    made = Pillow.fromarray(np.ascontiguousarray(picture[:, ::-1] if mirrored else picture))
     if look.size is not None and look.size > max(made.size):
         grown = look.size / max(made.size)
         made = made.resize(
             (max(1, round(made.width * grown)), max(1, round(made.height * grown))), Pillow.Resampling.BICUBIC
         )
+    return _encoded(made, _placed(made.size, image, found, turns, mirrored), look)
+
+
+def _turn(image: Image) -> tuple[int, bool]:
+    """How many quarter turns to the left, and then whether a mirror, bring north up and east to the left."""
+    _, rows, columns = image.shape
+    (lon,), (lat,) = image.sky.positions(columns / 2, rows / 2)
+    step = image.sky.scale(columns / 2, rows / 2) * (1 if lat < 0 else -1)
+    x, y = image.sky.pixels([lon, lon, lon + step / max(np.cos(np.radians(lat)), 1e-6)], [lat, lat + step, lat])
+    if not np.isfinite([*x, *y]).all():
+        return 0, False
+    north = complex(x[1] - x[0], y[1] - y[0]) * np.sign(step)
+    east = complex(x[2] - x[0], y[2] - y[0]) * np.sign(step)
+    turns = round(np.angle(1j / north) / (np.pi / 2)) % 4
+    return turns, bool((east * 1j**turns).real > 0)
+
+
+def _placed(size: tuple[int, int], image: Image, found: Window, turns: int, mirrored: bool) -> str:
+    """Where on the sky a picture lies, as the cards of a FITS header, whose rows are counted from below."""
+    pixels, sides = np.array(size, float), np.array([_length(found.columns), _length(found.rows)], float)
+    back = np.linalg.matrix_power(np.array([[0.0, 1.0], [-1.0, 0.0]]), turns)
+    turned = back @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+    corner = np.array([found.columns[0], found.rows[0]])
+    shift = sides * (turned @ (0.5 / pixels - 0.5) + 0.5) + corner - 0.5
+    header = image.sky.through(sides[:, None] * turned / pixels, shift)
+    if header is None:
+        return ""
+    cards = [f"SIMPLE  = {'T':>20}", f"NAXIS   = {2:20}", f"NAXIS1  = {size[0]:20}", f"NAXIS2  = {size[1]:20}"]
+    return "\n".join([*cards, *(str(card).rstrip() for card in header.cards), "END", ""])
+
+
+def _length(of: tuple[int, int]) -> int:
+    return of[1] - of[0]
+
+
+def _encoded(made: Pillow.Image, comment: str, look: Look) -> bytes:
+    """The file, with a comment that Aladin knows."""
     file = io.BytesIO()
     if look.format == "jpeg":
-        made.save(file, "JPEG", quality=_QUALITY, subsampling=0)
+        made.save(file, "JPEG", quality=_QUALITY, subsampling=0, comment=comment.encode("ascii"))
     else:
-        made.save(file, "PNG")
+        info = PngInfo()
+        info.add_text("Comment", comment)
+        made.save(file, "PNG", pnginfo=info)
     return file.getvalue()

@@ -68,6 +68,28 @@ class Sky:
         (o, a, b) = vectors.unit(lon, lat)
         return float(np.degrees(np.sqrt(np.linalg.norm(np.cross(a - o, b - o)))))
 
+    def through(self, linear: Floats, shift: Floats) -> Header | None:
+        """What the header of another image says of its place whose pixel q (from 0) is the pixel linear @ q + shift of
+        this one; None where that takes more than a matrix."""
+        wcs = self._wcs.wcs
+        if self._wcs.sip is not None or wcs.get_pv():
+            return None
+        cd = self._wcs.pixel_scale_matrix @ linear
+        reference = np.linalg.solve(linear, wcs.crpix - 1 - shift) + 1
+        header = Header()
+        for n in range(2):
+            header[f"CTYPE{n + 1}"], header[f"CUNIT{n + 1}"] = wcs.ctype[n], "deg"
+            header[f"CRPIX{n + 1}"], header[f"CRVAL{n + 1}"] = reference[n], wcs.crval[n]
+            header[f"CD{n + 1}_1"], header[f"CD{n + 1}_2"] = cd[n]
+        if wcs.lonpole != 180:
+            header["LONPOLE"] = wcs.lonpole
+        if self.frame in _EQUINOXES:
+            header["RADESYS"], header["EQUINOX"] = self.frame, _EQUINOXES[self.frame]
+        return header
+
+
+_EQUINOXES = {"ICRS": 2000.0, "FK5": 2000.0, "FK4": 1950.0}
+
 
 def _frame(header: Header) -> str:
     """Which of vo_server.sky.frames a header means.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 from PIL import Image as Pillow
 
 from tests.atlas import atlas_header, atlas_pixels
@@ -63,6 +64,44 @@ def test_any_turn_of_the_header_is_undone_by_quarters(turn: float, mirrored: boo
     top, left = np.argmax(far), np.argmin(far)
     assert 49.5 - rows[top] > 30 * np.cos(np.radians(46))
     assert 49.5 - columns[left] > 20 * np.cos(np.radians(46))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+@pytest.mark.parametrize("size", [None, 61, 330])
+@pytest.mark.parametrize(("turn", "mirrored"), list(product((0, 90, 180, 270, 20, -40), (False, True))))
+def test_a_picture_says_where_it_lies(turn: float, mirrored: bool, size: int | None, kind: Any) -> None:
+    """A star is where astropy says by the header in the comment, in the whole and in a part, turned or not."""
+    header = atlas_header(rows=140, columns=100)
+    header["CROTA2"] = turn
+    if mirrored:
+        header["CDELT1"] = -header["CDELT1"]
+    pixels = np.full((140, 100), 70, np.float32) + np.random.default_rng(1).normal(0, 0.1, (140, 100)).astype(
+        np.float32
+    )
+    y, x = np.mgrid[:140, :100]
+    pixels += 1000 * np.exp(-((x - 71.3) ** 2 + (y - 44.8) ** 2) / 3).astype(np.float32)
+    (star,) = WCS(header).wcs_pix2world([[71.3, 44.8]], 0)
+    for region in (None, ("circle", (star[0], star[1] + 3 / 3600, 14 / 3600))):
+        picture = Pillow.open(io.BytesIO(gray((made(header, pixels), 0), region, Look(size, kind))))
+        said = picture.info["comment"].decode() if kind == "jpeg" else picture.info["Comment"]
+        told = fits.Header.fromstring(said, sep="\n")
+        assert (told["NAXIS1"], told["NAXIS2"]) == picture.size
+        ((column, row),) = WCS(told).wcs_world2pix([star], 0)
+        light = np.asarray(picture).astype(float)[::-1]
+        light = np.where(light > 200, light, 0)
+        rows, columns = np.mgrid[: light.shape[0], : light.shape[1]]
+        found = np.average([columns.ravel(), rows.ravel()], axis=1, weights=light.ravel())
+        scale = max(picture.size) / 140 if region is None else max(picture.size) / 28
+        assert np.hypot(found[0] - column, found[1] - row) < 0.25 + 0.4 * scale
+
+
+def test_what_takes_more_than_a_matrix_is_not_said() -> None:
+    header = atlas_header()
+    header["CTYPE1"], header["CTYPE2"] = "RA---TAN-SIP", "DEC--TAN-SIP"
+    del header["CROTA2"]
+    header["A_ORDER"], header["B_ORDER"], header["A_2_0"], header["B_0_2"] = 2, 2, 1e-5, 1e-5
+    picture = Pillow.open(io.BytesIO(gray((made(header, atlas_pixels()), 0))))
+    assert picture.info.get("Comment", "") == ""
 
 
 @pytest.mark.parametrize("size", [1, 20, 64, 140, 300])
