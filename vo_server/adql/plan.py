@@ -60,8 +60,9 @@ def expected(query: q.Query, rows: Rows) -> int | None:
     if isinstance(query, q.Combined):
         sides = [expected(side, rows) for side in (query.left, query.right)]
         return None if None in sides else sum(side or 0 for side in sides)
-    if isinstance(query.source, q.Derived):
-        return expected(query.source.query, rows)
+    inner = _inner(query.source)
+    if inner is not None:
+        return expected(inner, rows)
     if not isinstance(query.source, q.Scan):
         return None
     total = rows(query.source.table)
@@ -92,7 +93,15 @@ def _united(query: q.Query) -> int:
     """The tables that a query reads one after another, those of sub-queries in conditions not counted."""
     if isinstance(query, q.Combined):
         return _united(query.left) + _united(query.right)
-    return _united(query.source.query) if isinstance(query.source, q.Derived) else int(isinstance(query.source, q.Scan))
+    inner = _inner(query.source)
+    return int(isinstance(query.source, q.Scan)) if inner is None else _united(inner)
+
+
+def _inner(source: q.Source) -> q.Query | None:
+    """The query that alone is the source of another, though each of its rows may stand there several times."""
+    while isinstance(source, q.Spread):
+        source = source.source
+    return source.query if isinstance(source, q.Derived) else None
 
 
 def _operands(condition: q.Condition | None) -> tuple[q.Condition, ...]:
