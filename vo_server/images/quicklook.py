@@ -3,8 +3,8 @@
 As in the release they are compressed by hcompress with scale 4 and quantisation 1 (of the noise), the whole image as
 one tile, kept so, and served as plain FITS of BITPIX 16 with the WCS and all of the header. A real Atlas image becomes
 21 times smaller where there is little in it, 11 times in a field full of stars; its pixels change by half the noise.
-The release says about 20:1. If its scale and quantisation had been in DN and not in the noise, ordinary images would have
-become 37 to 61 times smaller, those full of stars 7 to 10 times.
+The release says about 20:1. If its scale and quantisation had been in DN and not in the noise, ordinary images would
+have become 37 to 61 times smaller, those full of stars 7 to 10 times.
 """
 
 from __future__ import annotations
