@@ -121,6 +121,23 @@ def test_a_method_of_uploads_that_does_not_work(altered: tuple[Altered, httpx.Cl
     assert "http is announced, but gives status 400" in report.findings[0].what
 
 
+def test_links_elsewhere(altered: tuple[Altered, httpx.Client], known: Any) -> None:
+    """Here the application answers for all other servers, and knows none of their pages."""
+    outer, client = altered
+    outer.before, outer.after = (lambda asked: asked), (lambda _, told: told)
+    report = made(client, known, "URL-OTHER-1", elsewhere=True)
+    assert {f.severity for f in report.findings} == {"warning"}
+    assert any("https://irsa.ipac.caltech.edu/" in f.what and "status 404" in f.what for f in report.findings)
+
+
+def test_other_servers_are_asked_through_the_network(sky: Path) -> None:
+    app = create_app(Settings(data=sky))
+    with inside(app, HERE, elsewhere=True) as client:
+        assert client.get(f"{HERE}/no-such-page").status_code == 404
+        with pytest.raises(httpx.ConnectError):
+            client.get("http://127.0.0.1:9/")
+
+
 def test_jobs_that_nobody_runs(
     altered: tuple[Altered, httpx.Client], known: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

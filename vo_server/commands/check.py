@@ -98,7 +98,7 @@ def check_service(
     url = settings.public_url.rstrip("/") or HERE
     known = _schemas(xsd, settings)
     paths = _paths(catalogue_of(settings).publications)
-    with _application(settings) as app, inside(app, url) as client:
+    with _application(settings) as app, inside(app, url, elsewhere=elsewhere) as client:
         return _made(Probe(client, url, paths, known, inside=True, elsewhere=elsewhere), checks)
 
 

@@ -44,16 +44,21 @@ def _below(app: ASGIApp, prefix: str) -> ASGIApp:
 
 
 @contextmanager
-def inside(app: Starlette, url: str, outer: ASGIApp | None = None) -> Iterator[httpx.Client]:
+def inside(
+    app: Starlette, url: str, outer: ASGIApp | None = None, *, elsewhere: bool = False
+) -> Iterator[httpx.Client]:
     """A client of an application, which is started and stopped with the block and thinks that it is at `url`.
 
-    `outer` is what is asked instead, such as the application with something around it.
+    `outer` is what is asked instead, such as the application with something around it. What is asked of other servers
+    is asked of the application, too, or of these if `elsewhere`.
     """
-    prefix = urlsplit(url).path.rstrip("/")
+    place = urlsplit(url)
     with anyio.from_thread.start_blocking_portal() as portal, ExitStack() as ends:
         life = portal.wrap_async_context_manager(app.router.lifespan_context(app))
         life.__enter__()
         ends.callback(life.__exit__, None, None, None)  # faults of the block are none of the application's
         ends.callback(gc.unfreeze)
-        with httpx.Client(transport=Inside(outer or app, portal, prefix), timeout=60) as client:
+        here = Inside(outer or app, portal, place.path.rstrip("/"))
+        there = httpx.HTTPTransport() if elsewhere else here
+        with httpx.Client(transport=there, mounts={f"all://{place.netloc}": here}, timeout=60) as client:
             yield client
