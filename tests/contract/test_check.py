@@ -130,8 +130,8 @@ def test_links_elsewhere(altered: tuple[Altered, httpx.Client], known: Any) -> N
     assert any("https://irsa.ipac.caltech.edu/" in f.what and "status 404" in f.what for f in report.findings)
 
 
-def test_other_servers_are_asked_through_the_network(sky: Path) -> None:
-    app = create_app(Settings(data=sky))
+def test_other_servers_are_asked_through_the_network(sky: Path, tmp_path: Path) -> None:
+    app = create_app(Settings(data=sky, job_results=str(tmp_path)), tmp_path / "registry.json")
     with inside(app, HERE, elsewhere=True) as client:
         assert client.get(f"{HERE}/no-such-page").status_code == 404
         with pytest.raises(httpx.ConnectError):
