@@ -23,6 +23,7 @@ from vo_server.check.checks import jobs
 from vo_server.check.schemas import schemas
 from vo_server.commands.check import HERE, _paths, check_service
 from vo_server.commands.inside import inside
+from vo_server.protocols.downtime import FILE
 from vo_server.settings import Settings
 
 ELSEWHERE = {"URL-OTHER-1"}
@@ -166,6 +167,13 @@ def test_other_settings(sky: Path, settings: dict[str, Any], code: str, words: s
     report = check_service(Settings(data=sky, **settings), check.chosen([code]))
     assert (report.findings == ()) == (words is None), report.findings
     assert words is None or words in report.findings[0].what
+
+
+def test_a_planned_downtime_is_no_lie(sky: Path, tmp_path: Path) -> None:
+    (tmp_path / "catalogues").symlink_to(sky / "catalogues")
+    (tmp_path / FILE).write_text("down_at = 2020-01-01T00:00:00Z\nback_at = 2999-01-01T00:00:00Z\n")
+    report = check_service(Settings(data=tmp_path), check.chosen(["VOSI-AVAIL"]))
+    assert (report.findings, len(report.passed)) == ((), 2)
 
 
 WRONG = """
