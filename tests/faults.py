@@ -192,6 +192,7 @@ def lacks(code: str, words: str, name: str) -> Fault:
 
 CAPABILITIES = "/tap/capabilities"
 SYNC = "/tap/sync"
+TABLES = "^SELECT schema_name, table_name, description FROM TAP_SCHEMA.tables"
 RECORDS = "ListRecords"
 IVOID = "ivo://unregistered.invalid"
 
@@ -270,6 +271,20 @@ def _unmarked(asked: Asked, told: Told) -> Told:
 
 def _packed(told: Told) -> Told:
     return replace(told, headers=told.headers | {"content-encoding": "deflated"})
+
+
+def _elsewhere(told: Told) -> Told:
+    """A job that is somewhere else."""
+    return replace(told, headers=told.headers | {"location": "http://elsewhere.example.org/job"})
+
+
+def _not_413(asked: Asked, told: Told) -> Told:
+    return replace(told, status=400) if told.status == 413 else told
+
+
+def _forgetful(asked: Asked) -> Asked:
+    """A server that does not look whether what it has is known."""
+    return replace(asked, headers={n: v for n, v in asked.headers.items() if n != "if-none-match"})
 
 
 def _posted(asked: Asked, told: Told) -> Told:
@@ -459,4 +474,53 @@ FAULTS: tuple[Fault, ...] = (
     text("OAI-TABLE-1", "other columns", "/oai", "<name>j_m</name>", "<name>jm</name>", when=RECORDS),
     # links
     status("URL-OWN-1", "status 404", "/coverage/.*", 404),
+    # further ways in which each may go wrong
+    text("CAP-TAP-1", "of the type vr:Capability", CAPABILITIES, "tr:TableAccess", "vr:Capability"),
+    text("CAP-INTERFACE-1", "no interface of the role std", "/sia2/capabilities", 'role="std"', 'role="x"'),
+    text("CAP-INTERFACE-1", "not base", CAPABILITIES, 'use="base"', 'use="full"'),
+    text("CAP-ID-1", "none of a standard", "/sia2/capabilities", "SIA#query-2.0", "SIA#query-9.0"),
+    text("CAP-URL-2", "not absolute", CAPABILITIES, ">http://vo-server.invalid/tap<", ">/tap<"),
+    status("CAP-VOSI-1", "examples, which are not there", "/tap/examples", 404),
+    query("CAP-MODEL-1", "there is no table ivoa.obscore", TABLES, f"{TABLES[1:]} WHERE table_name <> 'ivoa.obscore'"),
+    text("TAP-LANG-1", "ADQL is not told of", CAPABILITIES, "<name>ADQL</name>", "<name>PQL</name>"),
+    status("VOSI-TABLE-1", "status 404", "/tap/tables/twomass.psc", 404),
+    text("VOSI-AVAIL-2", "no instant", "/tap/availability", "Since>20", "Since>x20"),
+    text("VOSI-AVAIL-2", "without the Z", "/tap/availability", "Z</vosi:upSince", "</vosi:upSince"),
+    query("TS-SELF-1", "of this table of its own", TABLES, f"{TABLES[1:]} WHERE table_name NOT LIKE '%keys'"),
+    query("TS-WHOLE-1", "not among the schemas", "^SELECT schema_name FROM", "SELECT 'x' AS schema_name FROM"),
+    query("TS-WHOLE-1", "x: the schema has no tables", "^SELECT schema_name FROM", "SELECT 'x' AS schema_name FROM"),
+    query("TS-WHOLE-1", "not among the tables", "DISTINCT table_name", "DISTINCT 'gone.t' AS table_name"),
+    query("TS-KEY-1", "has no column nothing", "from_column, target_column", "'nothing' AS from_column, target_column"),
+    query("TS-KEY-1", "and not in keys", "^SELECT key_id, from_column", "SELECT 'x' AS key_id, from_column"),
+    query("TS-KEY-1", "it has no columns", "^SELECT key_id, from_column", "SELECT 'x' AS key_id, from_column"),
+    query("TS-TABLES-1", "twomass.psc: it is in /tables", TABLES, f"{TABLES[1:]} WHERE table_name <> 'twomass.psc'"),
+    column("META-TYPE-1", "the arraysize 'many'", "arraysize", "many"),
+    column("META-TYPE-1", "an array of one", "arraysize", "1"),
+    column("OBS-COLUMN-2", "its datatype is boolean", "datatype", "boolean"),
+    query("OBS-ID-1", "no IVOA identifier", "TOP 1 obs_publisher_did F", "TOP 1 obs_id AS obs_publisher_did F"),
+    status("DALI-ERROR-1", "as if it were not", SYNC, 503),
+    asks("HTTP-RANGE-1", "sent again", _forgetful),
+    text("TAP-FORMAT-1", "no output format", CAPABILITIES, "outputFormat", "format"),
+    text("TAP-LIMIT-2", "is more than the hard limit, 7,000", CAPABILITIES, '"row">100000000<', '"row">7000<'),
+    text("TAP-UPLOAD-1", "'carrier-pigeon'", CAPABILITIES, "#upload-http", "#upload-carrier-pigeon"),
+    text("TAP-UPLOAD-2", "not announced, but taken", CAPABILITIES, "#upload-inline", "#upload-ftp"),
+    Fault("TAP-UPLOAD-4", "gives status 400, not 413", after=_not_413),
+    query("TAP-FEATURE-1", "rows, where 0 are right", "EXCEPT", "UNION"),
+    status("UWS-JOB-1", "not 303", "/tap/async", 200),
+    answer("UWS-JOB-1", "the Location of a new job is", "/tap/async", _elsewhere),
+    text("UWS-JOB-1", "the phase of a new job is", "/tap/async/.*", ">PENDING<", ">QUEUED<"),
+    text("UWS-JOB-1", "its parameter LANG is 'PQL'", "/tap/async/.*", ">ADQL<", ">PQL<"),
+    text("EX-FORM-2", "its resource is", "/tap/examples", 'resource="#', 'resource="'),
+    text("EX-FORM-2", "not one name", "/tap/examples", 'property="name"', 'property="title"'),
+    text("EX-FORM-2", "no element with typeof", "/tap/examples", 'typeof="example"', 'typeof="sample"'),
+    text("CONE-TEST-1", "no testQuery", "/cone/psc/capabilities", "testQuery", "noQuery"),
+    status("CONE-TEST-1", "status 400", "/cone/psc", 400),
+    answer("CONE-FORM-1", "its Content-Type is text/html", "/cone/psc", typed("text/html")),
+    answer("LINK-ACCESS-1", "its Content-Type is text/html", "/images/.*", typed("text/html")),
+    text("LINK-SERVICE-1", "its accessURL is missing", "/datalink/links", 'name="accessURL"', 'name="x"'),
+    answer("OAI-IDENTIFY-1", "not well-formed", "/oai", lambda told: replace(told, body=told.body[:-20])),
+    text("OAI-LIST-1", "name others", "/oai", f"{IVOID}/tap<", f"{IVOID}/pat<", when="ListIdentifiers"),
+    text("OAI-TABLE-1", "which /tables does not", "/oai", "<name>twomass.psc<", "<name>twomass.pcs<", when=RECORDS),
+    status("OAI-MOC-1", "gives status 404", "/coverage/.*", 404),
+    answer("OAI-MOC-1", "is no MOC", "/coverage/.*", lambda told: replace(told, body=b"SIMPLE")),
 )  # fmt: skip
