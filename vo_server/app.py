@@ -64,7 +64,7 @@ from vo_server.protocols import (
     tap,
     vosi,
 )
-from vo_server.protocols.account import Accounts, account
+from vo_server.protocols.account import Accounts, account, shown
 from vo_server.protocols.health import Health
 from vo_server.protocols.lanes import Lanes
 from vo_server.protocols.records import Office
@@ -109,7 +109,7 @@ def desk_of(settings: Settings) -> Desk:
     store = Store(settings.jobs, _beside(settings))
     execution = Span(min(settings.execution, settings.execution_hard), settings.execution_hard)
     retention = Span(min(settings.retention, settings.retention_hard), settings.retention_hard)
-    return Desk(store, Files(kept), Watch(store), execution, retention, settings.job_queue)
+    return Desk(store, Files(kept), Watch(store), execution, retention, settings.job_queue, settings.results_limit)
 
 
 def _served(settings: Settings) -> tuple[Catalogue, Engine]:
@@ -317,7 +317,7 @@ def _endpoint(
         except Fault as fault:
             return refuse(request, site, fault)
         except Exception:  # the request's border: nothing beyond it may see a stack trace
-            log.exception("%s %s", request.method, request.url.path)
+            log.exception("%s %s", request.method, shown(request.url.path))
             return refuse(request, site, EngineFault("internal error; the operator finds the reason in the log"))
         finally:
             await dali.close(request)

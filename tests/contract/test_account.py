@@ -132,6 +132,19 @@ def test_nothing_personal_by_default(quiet: Any) -> None:
         assert word not in quiet.said
 
 
+def test_no_id_of_a_job_is_in_the_log(quiet: Any) -> None:
+    """Who reads the log could read and delete the job by it. What stands for it is the same in all lines of the job."""
+    job = httpx.post(f"{quiet.url}/tap/async", data={"QUERY": "SELECT"}).headers["location"]
+    id = job.rpartition("/")[2]
+    paths = set()
+    for n, rest in enumerate(("", "/phase", "/nothing", "/results/result", "/")):
+        httpx.get(f"{job}{rest}", headers={ID: f"log-5-{n}"})
+        paths.add(lines(quiet, f"log-5-{n}")[-1]["path"])
+    assert id not in quiet.said
+    assert len({path.split("/")[3] for path in paths}) == 1
+    assert len(paths) == 5
+
+
 def test_every_line_is_json(quiet: Any) -> None:
     httpx.get(quiet.url + "/nothing", headers={ID: "log-3"})
     assert lines(quiet, "log-3")

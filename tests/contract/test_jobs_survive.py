@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,16 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from lxml import etree
+
+from tests.conftest import ROOT
 
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 SHORT = "SELECT TOP 4 pts_key, ra FROM psc ORDER BY pts_key"
 LONG = "SELECT COUNT(*) FROM psc AS a, psc AS b, psc AS c WHERE a.j_m < b.k_m AND b.j_m < c.k_m"
 """Takes hours."""
 
+NO_ROOM = "the service has no room left on its disk for this result"
 
-def create(server: Any, query: str = SHORT, client: str = "198.51.100.99") -> str:
-    form = {"LANG": "ADQL", "PHASE": "RUN", "QUERY": query, "RESPONSEFORMAT": "csv"}
+
+def create(server: Any, query: str = SHORT, client: str = "198.51.100.99", format: str = "csv") -> str:
+    form = {"LANG": "ADQL", "PHASE": "RUN", "QUERY": query, "RESPONSEFORMAT": format}
     answer = httpx.post(f"{server.url}/tap/async", data=form, headers={"X-Forwarded-For": client})
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
@@ -146,6 +153,33 @@ def test_a_server_that_is_stopped_gives_its_job_back(sky: Path, serving: Any, tm
         found = until(job.replace(old, server.url), "QUEUED")
         assert found.find(f"{UWS}jobInfo/attempts") is None
         assert found.findtext(f"{UWS}jobInfo/position") == "1"
+
+
+@pytest.mark.parametrize("format", ["csv", "fits"])
+def test_a_disk_without_room(sky: Path, serving: Any, tmp_path: Path, format: str) -> None:
+    """No file of the worker may have more bytes than this, as on a disk that is full: CSV is written as it comes, FITS
+    waits in a temporary file."""
+    jobs = {"VO_SERVER_JOB_RESULTS": str(tmp_path)}
+    with serving(sky, **jobs) as server:
+        environment = os.environ | jobs | {"VO_SERVER_DATA": str(sky), "PYTHONPATH": str(ROOT)}
+        most = 3_000_000
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "vo_server", "worker"],
+            env=environment,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        )
+        try:
+            small, large = create(server), create(server, "SELECT * FROM psc", format=format)
+            until(small, "COMPLETED")
+            failed = until(large, "ERROR")
+            assert failed.findtext(f"{UWS}errorSummary/{UWS}message") == NO_ROOM
+            assert failed.find(f"{UWS}errorSummary").get("type") == "transient"
+            assert NO_ROOM in httpx.get(f"{large}/error").text
+            assert httpx.get(f"{large}/results/result").status_code == 404
+            assert list(tmp_path.joinpath(large.rpartition("/")[2]).glob("*")) == []
+        finally:
+            worker.terminate()
+            assert worker.wait(20) == 0
 
 
 def test_an_aborted_query_lets_go_of_the_processor(sky: Path, serving: Any) -> None:

@@ -84,3 +84,6 @@ def test_jobs(strict: httpx.Client, told: etree._Element) -> None:
     for job, which in ((plain, "default"), (longest, "hard")):
         until = datetime.fromisoformat(strict.get(f"{job}/destruction").text)
         assert abs((until - datetime.now(UTC)).total_seconds() - limit(told, "retentionPeriod", which)) < 60
+    for name in ("executionDuration", "retentionPeriod"):
+        for which in ("default", "hard"):
+            assert f"{limit(told, name, which):,} s" in told.findtext("description")

@@ -28,7 +28,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`execution` and `retention` are how long a job may run, and how long it is kept; `queue` is how many may wait."""
+    """`execution` and `retention` are how long a job may run, and how long it is kept; `queue` is how many may wait;
+    `most` is the bytes that all results may have, 0 for no limit."""
 
     store: Store
     files: Files
@@ -36,6 +37,7 @@ class Desk:
     execution: Span
     retention: Span
     queue: int = 1_000
+    most: int = 0
 
     def room(self) -> None:
         """Is there room for one more job that waits?

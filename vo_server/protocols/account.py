@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 import re
@@ -26,6 +27,9 @@ _IDS = random.Random()
 """Asks the system for nothing, and so waits for no thread that is at work."""
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,99}")
+
+
+_JOB = re.compile(r"(?i)(?<=/async/)[^/]+")
 
 
 @dataclass(slots=True)
@@ -100,14 +104,21 @@ class Accounts:
     def _close(self, scope: Scope, kept: Account, served: Served) -> None:
         self._metrics.count(served)
         if log.isEnabledFor(logging.INFO):
+            path = shown(scope["path"])
             facts = {
-                "method": scope["method"], "path": scope["path"], "service": kept.service, "status": served.status,
+                "method": scope["method"], "path": path, "service": kept.service, "status": served.status,
                 "seconds": round(served.seconds, 4), "waited": round(kept.waited, 4), "bytes": served.bytes,
                 "rows": served.rows, "runid": kept.runid,
             }  # fmt: skip
             who = logs.personal(client=client_address(Request(scope)), query=kept.query or _query(scope))
-            text = f"{scope['method']} {scope['path']} {served.status} {served.seconds:.3f} s, {served.bytes} bytes"
+            text = f"{scope['method']} {path} {served.status} {served.seconds:.3f} s, {served.bytes} bytes"
             log.info(text, extra=logs.said(**facts) | who)
+
+
+def shown(path: str) -> str:
+    """A path as the log tells it: a word in the place of a job's id, which is all that one needs to read the job and to
+    delete it. It is the same word in each line about the job."""
+    return _JOB.sub(lambda id: f"~{hashlib.blake2b(id[0].encode(), digest_size=4).hexdigest()}", path)
 
 
 def _query(scope: Scope) -> str:

@@ -200,14 +200,19 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
 
 def _limits(site: Site) -> str:
     """The limits in words: TAPRegExt 1.0 cannot say for which mode they are, nor what is counted."""
+    jobs, rows = site.jobs, min(site.maxrec, site.maxrec_hard)
     said = (
-        f"A synchronous query may keep the database busy for {site.timeout:g} s; executionDuration is that of"
-        " asynchronous ones. A query gives"
-        f" {min(site.maxrec, site.maxrec_hard):,} rows where MAXREC does not say otherwise, and {site.maxrec_hard:,} at"
-        " the most."
+        f"A synchronous query may keep the database busy for {site.timeout:g} s. An asynchronous one may run for"
+        f" {jobs.execution.default:,} s where EXECUTIONDURATION does not say otherwise, {jobs.execution.hard:,} s at"
+        f" the most; it is kept with its result for {jobs.retention.default:,} s where DESTRUCTION does not say"
+        f" otherwise, {jobs.retention.hard:,} s at the most. Either gives {rows:,} rows where MAXREC does not say"
+        f" otherwise, {site.maxrec_hard:,} at the most."
     )
-    uploads = f" The uploads of a query may have {site.upload_limit:,} bytes together, unpacked too."
-    return said + (uploads if site.upload_limit else "")
+    if jobs.most:
+        said += f" All results of jobs together may have {jobs.most:,} bytes: the oldest make room."
+    if site.upload_limit:
+        said += f" The uploads of a query may have {site.upload_limit:,} bytes together, unpacked too."
+    return said
 
 
 def _upload_methods(site: Site) -> tuple[str, ...]:
