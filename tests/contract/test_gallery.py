@@ -118,6 +118,10 @@ def test_places_as_people_write_them(client: httpx.Client, place: str, size: str
     assert read.find(".//input[@name='POS']").get("value") == place
 
 
+def test_the_largest_place(client: httpx.Client) -> None:
+    assert len(shown(page(client, POS="CIRCLE 129.04 19.68 5"))) == 22
+
+
 def test_every_link_leads_somewhere(client: httpx.Client) -> None:
     read = page(client, **PLACE)
     links = {a.get("href") for a in read.iter("a")} | {i.get("src") for i in read.iter("img")}
@@ -148,6 +152,9 @@ def test_the_table_for_programs_is_the_same(client: httpx.Client) -> None:
         ({"POS": "CIRCLE 1 2"}, 400, "a CIRCLE has 3 numbers"),
         ({"POS": "1,2", "SIZE": "-1"}, 400, "SIZE is -1"),
         ({"POS": "1,2", "SIZE": "1,2,3"}, 400, "SIZE is"),
+        ({"POS": "CIRCLE 1 2 5.1"}, 400, "more than 5 degrees"),
+        ({"POS": "1,2", "SIZE": "8"}, 400, "more than 5 degrees"),
+        ({"POS": "RANGE 0 360 -90 90"}, 400, "more than 5 degrees"),
         ({"POS": "1,2", "COLLECTION": "nothing"}, 404, "no image collection 'nothing'"),
         ({"POS": "1,2", "BAND": "L"}, 400, "no band 'L'"),
         ({"POS": '"><script>alert(1)</script>'}, 400, "script"),

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -19,6 +18,7 @@ from vo_server.adql.wording import encoded
 from vo_server.errors import ImageFault, NotFoundFault, UsageFault
 from vo_server.images import files, tar
 from vo_server.protocols import dali, origin, selection
+from vo_server.protocols.respond import in_turn
 from vo_server.protocols.selection import Found
 from vo_server.protocols.service import Site
 from vo_server.protocols.urls import asked_url, base_url
@@ -73,7 +73,7 @@ async def bundle(request: Request, site: Site) -> Response:
             raise NotFoundFault("no image meets this place")
         return _members(found, more, asked, host, site)
 
-    members = await anyio.to_thread.run_sync(gathered)
+    members = await in_turn(request, site, gathered)
     headers = {
         "Content-Type": "application/x-tar",
         "Content-Disposition": f'attachment; filename="{FOLDER}.tar"',

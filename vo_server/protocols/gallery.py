@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlencode
 
-import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +18,7 @@ from vo_server.images.preview import PREVIEW, THUMBNAIL
 from vo_server.protocols import bundle, dali, origin, selection
 from vo_server.protocols.layers import colour
 from vo_server.protocols.refuse import plainly
-from vo_server.protocols.respond import document
+from vo_server.protocols.respond import document, in_turn
 from vo_server.protocols.selection import Around, Found
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.stock import stocked
@@ -37,7 +37,8 @@ def services(catalogue: Catalogue) -> tuple[Service, ...]:
 async def page(request: Request, site: Site) -> Response:
     """The page. What is wrong with the place that is asked for is said on it, and by its status."""
     given = await dali.parameters(request)
-    made, status = await anyio.to_thread.run_sync(_page, given, base_url(request, site.public_url), site)
+    base = base_url(request, site.public_url)
+    made, status = await in_turn(request, site, partial(_page, given, base, site))
     answer = document(request, made.encode(), "text/html;charset=utf-8")
     answer.status_code = status
     return answer

@@ -30,9 +30,9 @@ from vo_server.images import files, image, preview
 from vo_server.protocols import dali, layers
 from vo_server.protocols.files import known
 from vo_server.protocols.refuse import plainly
+from vo_server.protocols.respond import in_turn
 from vo_server.protocols.service import Resource, Service, Site
 from vo_server.protocols.sia1 import placed
-from vo_server.protocols.urls import client_address
 from vo_server.sky.shapes import Shape
 
 KEPT = 32 << 20
@@ -107,11 +107,7 @@ async def picture(kept: Kept, request: Request, site: Site) -> Response:
         return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
     made = kept.find(etag)
     if made is None:
-        turn = await site.lanes.turn(client_address(request), light=True)
-        try:
-            made = await anyio.to_thread.run_sync(drawn, found, region, look)
-        finally:
-            turn.end()
+        made = await in_turn(request, site, partial(drawn, found, region, look))
         kept.keep(etag, made)
     return Response(made, headers=headers)
 

@@ -141,6 +141,18 @@ async def _watched(request: Request, question: Question, work: Callable[[], Awai
     return done[0]
 
 
+async def in_turn(request: Request, site: Site, work: Callable[[], T]) -> T:
+    """What work gives in a worker thread, once it has had its turn with the short queries.
+
+    Raises what the work raises, and BusyFault.
+    """
+    turn = await site.lanes.turn(client_address(request), light=True)
+    try:
+        return await anyio.to_thread.run_sync(work)
+    finally:
+        turn.end()
+
+
 def _begin(question: Question, packed: bool) -> tuple[bytes, Iterator[bytes] | None]:
     answer = question.answer()
     pieces = _gzipped(answer) if packed else iter(answer)

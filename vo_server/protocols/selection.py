@@ -11,6 +11,7 @@ import numpy as np
 from vo_server.adql import query as q
 from vo_server.adql.imagery import Row, loaded
 from vo_server.catalogue.catalogue import Publication
+from vo_server.errors import UsageFault
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.protocols import dali, wants
@@ -23,6 +24,9 @@ from vo_server.sky.shapes import Shape
 
 SIZE = "0.1"
 """Degrees about a position where no size is told."""
+
+LARGEST = 5.0
+"""Degrees from the middle of a place to its edge: whoever wants more asks as a program, row by row."""
 
 _TWO = re.compile(r"\s*(\S+?)(?:\s*,\s*|\s+)(\S+)\s*")
 _SIX = re.compile(r"\s*(\d+)[\s:]+(\d+)[\s:]+([\d.]+)[\s,]+([+-]?\d+)[\s:]+(\d+)[\s:]+([\d.]+)\s*", re.ASCII)
@@ -71,11 +75,20 @@ class Found:
 
 
 def around(given: dali.Parameters) -> Around | None:
-    """The place that POS and SIZE describe: two numbers of degrees, or hours and degrees with minutes and seconds, and
-    the sides of a box about them; or else CIRCLE, RANGE or POLYGON as in SIA 2.0. None without POS.
+    """The place that POS and SIZE describe; None without POS.
 
-    Raises UsageFault.
+    Raises UsageFault for what is none, and for one that is larger than LARGEST.
     """
+    place = _around(given)
+    if place is not None and max(_reach(place.centre, shape) for shape in place.shapes) > LARGEST + 1e-6:
+        hint = "SIA 2.0 and TAP know no such limit"
+        raise UsageFault(f"the place reaches more than {LARGEST:g} degrees from its middle", hint=hint)
+    return place
+
+
+def _around(given: dali.Parameters) -> Around | None:
+    """Two numbers of degrees, or hours and degrees with minutes and seconds, and the sides of a box about them; or else
+    CIRCLE, RANGE or POLYGON as in SIA 2.0."""
     said = (given.one("POS") or "").strip()
     if not said:
         return None
@@ -107,6 +120,12 @@ def _middle(shapes: Sequence[Shape]) -> tuple[float, float]:
     pairs = np.reshape([n for each in points for n in each], (-1, 2))
     (lon,), (lat,) = vectors.lonlat(vectors.unit(pairs[:, 0], pairs[:, 1]).sum(axis=0))
     return float(lon), float(lat)
+
+
+def _reach(centre: tuple[float, float], shape: Shape) -> float:
+    kind, numbers = shape
+    pairs = np.reshape(numbers[:2] if kind == "circle" else numbers, (-1, 2))
+    return float(vectors.distance(*centre, pairs[:, 0], pairs[:, 1]).max()) + (numbers[2] if kind == "circle" else 0)
 
 
 def found(given: dali.Parameters, place: Around, site: Site, most: int) -> tuple[list[Found], bool]:
