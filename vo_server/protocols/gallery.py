@@ -68,7 +68,7 @@ def _table(given: dali.Parameters, place: Around, host: Host, site: Site) -> web
     found, more = selection.found(given, place, site, bundle.IMAGES)
     packed = bundle.fitting(found)
     again = urlencode([(name, value) for name, value in given.given if value])
-    cautions = dict.fromkeys(Row(image.publication, "image").images.caution for image in found)
+    kinds = {image.publication.id: Row(image.publication, "image").images for image in found}
     return web.Table(
         tuple(_shown(image, found, host) for image in found[:SHOWN]),
         len(found),
@@ -78,7 +78,7 @@ def _table(given: dali.Parameters, place: Around, host: Host, site: Site) -> web
         sum(image.size or 0 for image in packed),
         _look(given, place, host),
         _data(given, place, host, site),
-        tuple(said for said in cautions if said),
+        tuple(f"{images.collection}: {images.caution}" for images in kinds.values() if images.caution),
     )
 
 

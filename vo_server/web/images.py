@@ -22,6 +22,7 @@ input.place { width: 21rem; max-width: 100%; }
 .found td { vertical-align: middle; }
 .found img { display: block; max-width: 128px; background: #000; }
 .found td:first-child { width: 1%; }
+.found td:nth-child(2) { min-width: 12rem; }
 .found .number { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .do { background: var(--link); color: var(--back); text-decoration: none; border-radius: 4px; padding: .15rem .9rem; }
 td.number, .counts { white-space: nowrap; }
