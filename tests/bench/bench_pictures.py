@@ -78,6 +78,12 @@ def main() -> None:
 
             return ask
 
+        def together(n: int) -> httpx.Response:
+            """Where four images meet, at the middle of the demo's."""
+            ra, dec = (sum(float(i[axis]) for i in known) / len(known) for axis in ("ra", "dec"))
+            given = {"POS": f"{ra},{dec + 0.1}", "SIZE": "0.2", "BAND": "JHK", "PIXELS": str(512 + n)}
+            return client.get("/preview", params=given)
+
         def kept(n: int) -> httpx.Response:
             return client.get("/preview", params={"ID": f"atlas/{known[n % 3]['image']}", "PIXELS": "128"})
 
@@ -97,6 +103,7 @@ def main() -> None:
             "grey picture of all pixels, PNG": preview(1024, FORMAT="png"),
             "colour picture of 512 pixels": preview(512, BAND="JHK"),
             "colour picture of all pixels": preview(1024, BAND="JHK"),
+            "colour of 0.2 deg, 512 pixels, put together": together,
             "a thumbnail that is kept": kept,
             "one that the client has": had,
             "the page of images": asking("/images"),

@@ -103,6 +103,36 @@ def test_a_place_beyond_the_image_is_cut_at_its_edge(client: httpx.Client, sky: 
     assert 59 <= width <= 62
 
 
+@pytest.mark.parametrize("band", ["K", "JHK"])
+def test_a_place_between_images_is_put_together(client: httpx.Client, images: Any, band: str) -> None:
+    """Just as large as was asked for, and seen everywhere, where each image alone shows a part."""
+    scans = {}
+    for image in images:
+        if image["band"] == "K":
+            scans.setdefault(image["image"][-7:-4], []).append((float(image["ra"]), float(image["dec"])))
+    (ra1, dec1), (ra2, _) = (sorted(scan, key=lambda place: place[1])[0] for scan in scans.values())
+    place = (ra1 + ra2) / 2, dec1
+    given = {"POS": f"{place[0]},{place[1]}", "SIZE": "0.1,0.05", "BAND": band, "FORMAT": "png"}
+    picture = shown(client.get("/preview", params=given))
+    assert picture.size == (360, 180)
+    seen = np.asarray(picture).reshape(180, 360, -1).max(axis=2)
+    assert (seen[:, :10].max(), seen[:, -10:].max()) > (20, 20)
+    assert (seen.max(axis=0) > 0).all()
+    wcs = WCS(fits.Header.fromstring(picture.info["Comment"], sep="\n"))
+    assert wcs.wcs_pix2world([[179.5, 89.5]], 0)[0] == pytest.approx(place, abs=1e-6)
+    smaller = shown(client.get("/preview", params={**given, "PIXELS": "90"}))
+    assert smaller.size == (90, 45)
+
+
+def test_a_place_beyond_all_images_is_black_there(client: httpx.Client, images: Any) -> None:
+    west = min((i for i in images if i["band"] == "K"), key=lambda i: float(i["ra"]))
+    given = {"POS": f"{float(west['ra']) - 0.08},{west['dec']}", "SIZE": "0.05", "BAND": "K", "FORMAT": "png"}
+    seen = np.asarray(shown(client.get("/preview", params=given)))
+    assert seen.shape == (180, 180)
+    assert seen[:, :20].max() > 0
+    assert (seen[:, -60:] == 0).all()
+
+
 def test_a_cube_has_all_bands(client: httpx.Client, ask: Any) -> None:
     (row,) = csv.DictReader(io.StringIO(ask("SELECT stamp FROM twomass.stamps", RESPONSEFORMAT="csv").text))
     id = f"stamps/{row['stamp']}"
@@ -152,6 +182,7 @@ def test_what_is_known_is_not_sent_again(client: httpx.Client, images: list[dict
         ({"POS": "1"}, 400, "POS is '1'"),
         ({"POS": "1,95"}, 400, "not on the sky"),
         ({"POS": "129.04,19.68", "SIZE": "x"}, 400, "SIZE has 'x'"),
+        ({"POS": "1,1", "SIZE": "0.1"}, 404, "no image of this place"),
         ({"POS": "129.04,19.68", "PIXELS": "0"}, 400, "1 to "),
         ({"POS": "129.04,19.68", "PIXELS": "1e3"}, 400, "not a whole number"),
         ({"POS": "129.04,19.68", "PIXELS": "1000000"}, 400, "1 to "),
@@ -163,6 +194,12 @@ def test_mistakes(client: httpx.Client, given: dict[str, str], status: int, word
     answer = client.get("/preview", params=given)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
     assert words in answer.text
+
+
+def test_a_place_for_which_too_much_must_be_read(client: httpx.Client, monkeypatch: Any) -> None:
+    monkeypatch.setattr("vo_server.protocols.layers.TILES", 2)
+    answer = client.get("/preview", params={"POS": "129.1,19.7", "SIZE": "1"})
+    assert (answer.status_code, "more than 2 images" in answer.text) == (400, True)
 
 
 def test_a_part_that_the_image_does_not_have(client: httpx.Client, images: list[dict[str, str]]) -> None:

@@ -113,7 +113,12 @@ def _values(layer: Layer, found: Window, size: int | None) -> Floats:
     size = min(size or LARGEST, max(values.shape))
     if size == max(values.shape):
         return np.where(there, values, np.nan)
-    rows, columns = (max(1, round(n * size / max(values.shape))) for n in values.shape)
+    return shrunk(values, *(max(1, round(n * size / max(values.shape))) for n in values.shape))
+
+
+def shrunk(values: Floats, rows: int, columns: int) -> Floats:
+    """As many pixels, each the mean of those that it covers; NaN where most of these are."""
+    there = np.isfinite(values)
     share = _shrunk(there.astype(np.float32), rows, columns)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = _shrunk(np.where(there, values, 0), rows, columns) / share
@@ -148,10 +153,13 @@ def _zscale(values: Floats) -> tuple[float, float]:
 
 def _weighed(values: Floats, layer: Layer, zero: float) -> Floats:
     """Without the sky, and as if the zero point were another."""
+    return (values - np.float32(_sky(values))) * np.float32(10 ** (-0.4 * (zero_point(layer, zero) - zero)))
+
+
+def zero_point(layer: Layer, otherwise: float) -> float:
+    """The photometric zero point of a layer, in magnitudes; another where its header has none."""
     image, plane = layer
-    header = image.header
-    said = header.get("MAGZP", header.get(f"{'JHK'[plane % 3]}MAGZP", zero))
-    return (values - np.float32(_sky(values))) * np.float32(10 ** (-0.4 * (float(said) - zero)))
+    return float(image.header.get("MAGZP", image.header.get(f"{'JHK'[plane % 3]}MAGZP", otherwise)))
 
 
 def _balanced(bands: Sequence[Floats]) -> list[Floats]:

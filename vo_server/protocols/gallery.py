@@ -16,7 +16,7 @@ from vo_server.catalogue.obscore import collections
 from vo_server.errors import UsageFault
 from vo_server.images.preview import PREVIEW, THUMBNAIL
 from vo_server.protocols import bundle, dali, origin, selection
-from vo_server.protocols.layers import colour
+from vo_server.protocols.layers import TILES, colour
 from vo_server.protocols.refuse import plainly
 from vo_server.protocols.respond import document, in_turn
 from vo_server.protocols.selection import Around, Found
@@ -76,7 +76,7 @@ def _table(given: dali.Parameters, place: Around, host: Host, site: Site) -> web
         f"{host.base}/images.tar?{again}",
         len(packed),
         sum(image.size or 0 for image in packed),
-        _look(given, place, host),
+        _look(given, place, found, host),
         _data(given, place, host, site),
         tuple(f"{images.collection}: {images.caution}" for images in kinds.values() if images.caution),
     )
@@ -103,18 +103,16 @@ def _shown(image: Found, found: Sequence[Found], host: Host) -> web.Shown:
     )
 
 
-def _look(given: dali.Parameters, place: Around, host: Host) -> str | None:
-    """A picture of the place, as its nearest image shows it."""
-    if place.sides is None or max(place.sides) > LARGEST_LOOK:
+def _look(given: dali.Parameters, place: Around, found: Sequence[Found], host: Host) -> str | None:
+    """A picture of the place, if it is no work for long."""
+    places = {(image.publication.id, image.observation) for image in found}
+    if place.sides is None or not 0 < len(places) <= TILES:
         return None
-    said = {"POS": "{:.6f},{:.6f}".format(*place.centre), "SIZE": "{:.6g},{:.6g}".format(*place.sides)}
+    said = {"POS": "{:.6f},{:.6f}".format(*place.centre)}
+    said |= {"SIZE": "{:.6g},{:.6g}".format(*place.sides)} if max(place.sides) > 0 else {}
     named = given.all("COLLECTION")
     said |= {"COLLECTION": named[0]} if len(named) == 1 and named[0] else {}
     return f"{host.base}/preview?{urlencode(said | {'PIXELS': str(PREVIEW)}, safe=',')}"
-
-
-LARGEST_LOOK = 2.0
-"""Degrees across that a place may have of which there is a picture."""
 
 
 def _data(given: dali.Parameters, place: Around, host: Host, site: Site) -> tuple[tuple[str, str], ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vo_server.adql import query as q
-from vo_server.adql.functions import CONTAINS, INTERSECTS, Function
+from vo_server.adql.functions import CONTAINS
 from vo_server.adql.imagery import Row, loaded
 from vo_server.adql.values import constant
 from vo_server.catalogue.catalogue import Publication
@@ -20,23 +20,33 @@ from vo_server.protocols.filters import Filters
 from vo_server.protocols.images import collection, looked_up, together
 from vo_server.protocols.service import Site
 from vo_server.protocols.sia1 import distance, point
-from vo_server.sky import regions
 from vo_server.sky.shapes import Shape
 
 COLOURS = 3
 """Bands that a picture in colour is made of."""
 
+TILES = 12
+"""Places of the survey that a picture may be put together from."""
+
 _MOST = 64
-"""Images of a place that are looked at for a picture."""
+"""Images of a place that are looked at for a picture of one of them."""
+
+
+File = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Files and the number of a plane in each, from 0: one for a picture in grey, three for one in colour, that of the
-    longest wavelengths last. `name` is for people."""
+    """What a picture is made of: one plane for grey, three for colour, that of the longest wavelengths last. Each is a
+    file and the number of a plane in it, from 0, or several of a place. `name` is for people."""
 
     name: str
-    files: tuple[tuple[str, int], ...]
+    planes: tuple[tuple[File, ...], ...]
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All of them."""
+        return tuple(file for plane in self.planes for file in plane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +81,16 @@ def of_image(said: str, band: str | None, site: Site) -> Layers:
     return _layers(publication, found[0], wanted or _own(row.images, found[0]), site)
 
 
-def of_place(centre: tuple[float, float], region: Shape, id: str | None, band: str | None, site: Site) -> Layers:
-    """Those of the image whose centre is nearest to that of a region: of those that show it, else of those that show
-    some of the region. Without a collection it is the first that has one; without a band all are taken, or else what
-    there is.
+def of_place(place: tuple[float, float], id: str | None, band: str | None, site: Site) -> Layers:
+    """Those of the image that shows a place and whose centre is nearest to it. Without a collection it is the first
+    that has one; without a band all are taken, or else what there is.
 
     Raises NotFoundFault where there is none, UsageFault where there is no such band.
     """
     publications = [collection(id, site)] if id else loaded(site.catalogue, site.engine.rows)
     for publication in publications:
         wanted = _wanted(publication, band)
-        for image in _nearest(publication, centre, region, site):
+        for image in _nearest(publication, place, site):
             try:
                 return _of(publication, image, wanted, site)
             except NotFoundFault:  # it is not there in this band; another may be
@@ -99,26 +108,66 @@ def _of(publication: Publication, image: _Image, wanted: Sequence[str], site: Si
         return _layers(publication, image, _own(images, image), site)
 
 
-def _nearest(publication: Publication, centre: tuple[float, float], region: Shape, site: Site) -> Iterator[_Image]:
+def _nearest(publication: Publication, place: tuple[float, float], site: Site) -> list[_Image]:
     row = Row(publication, "image")
-    here = point(constant(centre[0]), constant(centre[1]))
-    there = q.Constant(regions.worded_all([region]), Column("", types.REGION))
-    order = (q.Order(distance(row, centre)),)
-    yield from _images(site, row, _holds(CONTAINS, here, row.footprint), order)
-    if region[0] != "point":
-        yield from _images(site, row, _holds(INTERSECTS, row.footprint, there), order)
+    here = point(constant(place[0]), constant(place[1]))
+    shown = q.Holds(q.Apply(CONTAINS, (here, row.footprint), CONTAINS.result(())))
+    return _images(site, row, shown, _MOST, (q.Order(distance(row, place)),))
 
 
-def _holds(function: Function, a: q.Value, b: q.Value) -> q.Condition:
-    return q.Holds(q.Apply(function, (a, b), function.result(())))
+def of_region(centre: tuple[float, float], region: Shape, id: str | None, band: str | None, site: Site) -> Layers:
+    """Those of all images that meet a region. Without a collection it is the first that has some; without a band all
+    are taken, if they are there everywhere.
+
+    Raises NotFoundFault where there is none, UsageFault where there is no such band, or more than TILES images in one.
+    """
+    publications = [collection(id, site)] if id else loaded(site.catalogue, site.engine.rows)
+    for publication in publications:
+        wanted = _wanted(publication, band)
+        row = Row(publication, "image")
+        most = TILES * len(row.images.bands) + 1
+        order = (q.Order(distance(row, centre)),)
+        known = _images(site, row, wants.overlapping(row.footprint, [region]), most, order)
+        planes = _tiled(publication, known, wanted, site)
+        if max(map(len, planes), default=0) > TILES or len(known) == most:
+            hint = "ask for less of the sky, or without SIZE for the image that is nearest"
+            raise UsageFault(f"a picture of this place would be made of more than {TILES} images", hint=hint)
+        if planes:
+            name = f"{publication.id}_{centre[0]:.4f}{centre[1]:+.4f}"
+            return Layers(f"{name}_{''.join(wanted) or len(planes)}", planes)
+    raise NotFoundFault(f"there is no image of this place{f' in {band}' if band else ''}")
 
 
-def _images(site: Site, row: Row, where: q.Condition, order: tuple[q.Order, ...] = ()) -> list[_Image]:
+def _tiled(
+    publication: Publication, known: Sequence[_Image], wanted: Sequence[str], site: Site
+) -> tuple[tuple[File, ...], ...]:
+    """The planes of images of several places, in the bands that are there of each."""
+    images = Row(publication, "image").images
+    if not known:
+        return ()
+    order = [b.name for b in images.bands]
+    if images.band is None:
+        numbers = [order.index(name) for name in wanted or _every(images)]
+        return tuple(tuple((_where(publication, image, site), n) for image in known) for n in numbers)
+    places: dict[str, dict[str | None, _Image]] = {}
+    for image in known:
+        places.setdefault(image.observation, {})[image.band] = image
+    if not wanted:
+        every = _every(images)
+        wanted = every if all(set(every) <= set(place) for place in places.values()) else _own(images, known[0])
+    whole = [place for place in places.values() if set(wanted) <= set(place)]
+    planes = tuple(tuple((_where(publication, place[name], site), 0) for place in whole) for name in wanted)
+    return planes if whole else ()
+
+
+def _images(
+    site: Site, row: Row, where: q.Condition, most: int = _MOST, order: tuple[q.Order, ...] = ()
+) -> list[_Image]:
     path = row.filled("file", "path")
     assert path is not None  # no collection without it
     band = row.field(row.images.band) if row.images.band else q.Constant(None, Column("", types.VARCHAR))
     values = (row.name, path, band, *row.position, row.observation)
-    return [_Image(*found) for found in looked_up(site, row, values, where, _MOST, order)]
+    return [_Image(*found) for found in looked_up(site, row, values, where, most, order)]
 
 
 def _wanted(publication: Publication, said: str | None) -> list[str]:
@@ -153,7 +202,7 @@ def _layers(publication: Publication, image: _Image, wanted: Sequence[str], site
     row = Row(publication, "image")
     order = [b.name for b in row.images.bands]
     if image.band is None:
-        return Layers(image.name, tuple((_where(publication, image, site), order.index(name)) for name in wanted))
+        return Layers(image.name, tuple(((_where(publication, image, site), order.index(name)),) for name in wanted))
     by_band = {image.band: image}
     if set(wanted) - set(by_band):
         mates = _images(site, row, together(row, image.ra, image.dec, image.observation))
@@ -162,7 +211,7 @@ def _layers(publication: Publication, image: _Image, wanted: Sequence[str], site
     if missing:
         raise NotFoundFault(f"there is no image in {', '.join(missing)} that goes with {image.name}")
     named = image.name if wanted == [image.band] else f"{image.observation}_{''.join(wanted)}"
-    return Layers(named, tuple((_where(publication, by_band[name], site), 0) for name in wanted))
+    return Layers(named, tuple(((_where(publication, by_band[name], site), 0),) for name in wanted))
 
 
 def _where(publication: Publication, image: _Image, site: Site) -> str:

@@ -1,10 +1,11 @@
 """Pictures of images at /preview: one band in grey, three in colour, of an image or of a place.
 
 ID        COLLECTION/IMAGE, or the identifier of the data set, which ends with it; or else
-POS, SIZE a place and the region about it, as in SIA 1.0; with an ID the part of the image that is shown
+POS, SIZE a place and the box about it, as in SIA 1.0, put together from all images of it; without SIZE the whole image
+          that is nearest; with an ID the part of the image that is shown
 COLLECTION of places: the collection that is asked, the first that has an image if none is told
 BAND      a band, or all of them in one word, as JHK, for colour
-PIXELS    the longer side of the picture
+PIXELS    the longer side of the picture, that of the image if none is told
 STRETCH   asinh or zscale, of pictures in grey
 FORMAT    jpeg or png
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from threading import Lock
@@ -27,6 +29,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.obscore import collections
 from vo_server.errors import NoPixelsFault, NotFoundFault, UsageFault
 from vo_server.images import files, image, preview
+from vo_server.images.mosaic import mosaic
 from vo_server.protocols import dali, layers
 from vo_server.protocols.files import known
 from vo_server.protocols.refuse import plainly
@@ -96,65 +99,79 @@ async def picture(kept: Kept, request: Request, site: Site) -> Response:
     """
     given = await dali.parameters(request)
     look = _look(given)
-    found, region, etag = await anyio.to_thread.run_sync(_found, given, look, site)
+    subject = await anyio.to_thread.run_sync(_subject, given, site)
+    etag = await anyio.to_thread.run_sync(subject.etag, look)
     headers = {
         "ETag": f'"{etag}"',
         "Cache-Control": "public, max-age=3600",
         "Content-Type": f"image/{look.format}",
-        "Content-Disposition": f'inline; filename="{found.name}.{"jpg" if look.format == "jpeg" else "png"}"',
+        "Content-Disposition": f'inline; filename="{subject.layers.name}.{"jpg" if look.format == "jpeg" else "png"}"',
     }
     if known(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
     made = kept.find(etag)
     if made is None:
-        made = await in_turn(request, site, partial(drawn, found, region, look))
+        made = await in_turn(request, site, partial(_drawn, subject, look))
         kept.keep(etag, made)
     return Response(made, headers=headers)
 
 
-def drawn(found: layers.Layers, region: Shape | None, look: preview.Look) -> bytes:
-    """The picture of layers, or of what a region has of them.
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is to be seen: of one image all, or what it has of a region; or else a box about a place, its sides in
+    degrees, of which several images may show parts."""
 
-    Raises NotFoundFault where that is nothing.
+    layers: layers.Layers
+    region: Shape | None = None
+    box: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+    def etag(self, look: preview.Look) -> str:
+        """By the files, which planes of them and how: the same as long as none of them changes."""
+        said = [(files.facts(where).etag, plane) for where, plane in self.layers.files]
+        of = (len(self.layers.planes), self.region, self.box, look)
+        return blake2b(_MADE + repr((said, of)).encode(), digest_size=12).hexdigest()
+
+
+def _drawn(subject: _Subject, look: preview.Look) -> bytes:
+    """The picture.
+
+    Raises NotFoundFault where nothing is to be seen.
     """
     with ExitStack() as stack:
-        opened = {where: stack.enter_context(image.opened(where)) for where in dict(found.files)}
-        planes = [(opened[where], plane) for where, plane in found.files]
+        opened = {where: stack.enter_context(image.opened(where)) for where in dict(subject.layers.files)}
+        planes = [[(opened[where], number) for where, number in plane] for plane in subject.layers.planes]
         try:
-            return preview.colour(planes, region, look) if len(planes) > 1 else preview.gray(planes[0], region, look)
+            if subject.box is None:
+                of = [plane[0] for plane in planes]
+            else:
+                together = mosaic(planes, *subject.box, look.size)
+                of = [(together, number) for number in range(len(planes))]
+            return (
+                preview.colour(of, subject.region, look) if len(of) > 1 else preview.gray(of[0], subject.region, look)
+            )
         except NoPixelsFault as fault:
             raise NotFoundFault(str(fault)) from None
 
 
-def _found(given: dali.Parameters, look: preview.Look, site: Site) -> tuple[layers.Layers, Shape | None, str]:
-    """What the picture is made of, the region of which it is, and its ETag."""
-    id, band = given.one("ID"), given.one("BAND")
+def _subject(given: dali.Parameters, site: Site) -> _Subject:
+    """What is asked for."""
+    id, band, size = given.one("ID"), given.one("BAND"), given.one("SIZE")
     if id is None and given.one("POS") is None:
         raise UsageFault("neither ID nor POS is there", hint="such as ID=atlas/IMAGE or POS=266.4,-29.0&SIZE=0.1")
     if id is not None and given.one("COLLECTION"):
         raise UsageFault("COLLECTION goes with POS", hint="an ID names its collection")
-    place = _place(given)
-    region = place[1] if place is not None and given.one("SIZE") else None
-    if id is not None:
-        found = layers.of_image(id, band, site)
-    else:
-        assert place is not None
-        found = layers.of_place(*place, given.one("COLLECTION"), band, site)
-    return found, region, _etag(found, region, look)
-
-
-def _place(given: dali.Parameters) -> tuple[tuple[float, float], Shape] | None:
-    if given.one("SIZE") is None:
-        return placed(dali.Parameters((*given.without("SIZE").given, ("SIZE", "0"))), needed=False)
-    if given.one("POS") is None:
+    if size is not None and given.one("POS") is None:
         raise UsageFault("SIZE is there without POS", hint="PIXELS is how large the picture is")
-    return placed(given, needed=True)
-
-
-def _etag(found: layers.Layers, region: Shape | None, look: preview.Look) -> str:
-    """By the files, which planes of them and how: the same as long as none of them changes."""
-    said = [(files.facts(where).etag, plane) for where, plane in found.files]
-    return blake2b(_MADE + repr((said, region, look)).encode(), digest_size=12).hexdigest()
+    place = placed(given.with_default("SIZE", "0"), needed=False)
+    if id is not None:
+        region = place[1] if place is not None and size is not None else None
+        return _Subject(layers.of_image(id, band, site), region)
+    assert place is not None
+    if size is None:
+        return _Subject(layers.of_place(place[0], given.one("COLLECTION"), band, site))
+    found = layers.of_region(*place, given.one("COLLECTION"), band, site)
+    sides = [float(side) for side in size.split(",")]
+    return _Subject(found, box=(place[0], (sides[0], sides[-1])))
 
 
 def _look(given: dali.Parameters) -> preview.Look:

@@ -1,0 +1,83 @@
+"""Several images in one: what astropy says of the stars in it, and what there is not."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from tests.atlas import atlas_header
+from vo_server.errors import NoPixelsFault
+from vo_server.images import files, image
+from vo_server.images.mosaic import mosaic
+
+RA, DEC = 83.6, -5.4
+STARS = ((RA + 40 / 3600, DEC + 20 / 3600), (RA - 40 / 3600, DEC - 30 / 3600), (RA, DEC))
+"""One on each of two images that touch, and one on both."""
+
+
+def made(ra: float, sky: float, zero: float, turn: float) -> image.Image:
+    """An image with its sky, and stars whose flux is 1000 at a zero point of 20."""
+    header = atlas_header(ra, DEC)
+    header["CROTA2"], header["MAGZP"] = turn, zero
+    pixels = np.random.default_rng(3).normal(sky, 0.1, (140, 100))
+    y, x = np.mgrid[:140, :100]
+    for at_x, at_y in WCS(header).wcs_world2pix(STARS, 0):
+        pixels += 1000 * 10 ** (0.4 * (zero - 20)) / (2 * np.pi * 4) * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / 8)
+    file = io.BytesIO()
+    fits.PrimaryHDU(pixels.astype(np.float32), header).writeto(file)
+    return image.of(files.Held(file.getvalue()))
+
+
+@pytest.fixture(scope="module")
+def two() -> list[tuple[image.Image, int]]:
+    return [(made(RA + 45 / 3600, 73, 20.0, 0.3), 0), (made(RA - 45 / 3600, 90, 20.5, -20.0), 0)]
+
+
+@pytest.mark.parametrize("size", [None, 500, 75])
+def test_stars_are_where_and_as_bright_as_they_were(two: Any, size: int | None) -> None:
+    found = mosaic([two], (RA, DEC), (150 / 3600, 100 / 3600), size)
+    _, rows, columns = found.shape
+    assert (columns, rows) == ((75, 50) if size == 75 else (150, 100))
+    values = np.nan_to_num(found.whole()[0])
+    scale = columns / 150
+    y, x = np.mgrid[:rows, :columns]
+    for at_x, at_y in WCS(found.header).wcs_world2pix(STARS, 0):
+        near = np.where(np.hypot(x - at_x, y - at_y) < 8 * scale + 1, values, 0)
+        assert near.sum() == pytest.approx(1000 * scale**2, rel=0.12)
+        middle = np.average([x.ravel(), y.ravel()], axis=1, weights=near.ravel().clip(0))
+        assert np.hypot(middle[0] - at_x, middle[1] - at_y) < 0.7
+    assert abs(np.median(values)) < 0.2, "without the sky"
+
+
+def test_what_no_image_shows_is_nothing(two: Any) -> None:
+    found = mosaic([two[:1], two[1:]], (RA, DEC), (300 / 3600, 300 / 3600), None)
+    values = found.whole()
+    assert found.shape == (2, 300, 300)
+    assert np.isnan(values[:, :60]).all()
+    left, right = (np.isfinite(plane).any(axis=0).nonzero()[0] for plane in values)
+    assert left.max() < 160, "east is to the left"
+    assert right.min() > 110
+    away = mosaic([two], (RA + 1, DEC), (0.01, 0.01), None)
+    assert np.isnan(away.whole()).all()
+    with pytest.raises(NoPixelsFault):
+        mosaic([[]], (RA, DEC), (0.1, 0.1), None)
+
+
+@pytest.mark.parametrize("pole", [(10.0, 89.999), (359.999, 0.0)])
+def test_poles_and_the_first_meridian(pole: tuple[float, float]) -> None:
+    header = atlas_header(*pole)
+    pixels = np.zeros((140, 100), np.float32)
+    pixels[70, 50] = 100
+    file = io.BytesIO()
+    fits.PrimaryHDU(pixels, header).writeto(file)
+    one = image.of(files.Held(file.getvalue()))
+    found = mosaic([[(one, 0)]], (pole[0] % 360, pole[1]), (0.02, 0.02), None)
+    ((ra, dec),) = WCS(header).wcs_pix2world([[50, 70]], 0)
+    row, column = np.unravel_index(np.nanargmax(found.whole()[0]), found.shape[1:])
+    ((x, y),) = WCS(found.header).wcs_world2pix([[ra, dec]], 0)
+    assert np.hypot(column - x, row - y) < 1
