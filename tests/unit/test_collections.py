@@ -27,6 +27,7 @@ from vo_server.commands import stamping
 from vo_server.commands.asking import Asking
 from vo_server.images import files, image
 from vo_server.images.quicklook import restore
+from vo_server.load import workers
 from vo_server.settings import Settings
 
 ROWS = 20_000
@@ -208,6 +209,7 @@ def test_several_processes_make_the_same(
     assert command.make(settings).made == 3
     alone = made(data)
     monkeypatch.setattr(command, "_CHUNK", 1)
+    monkeypatch.setattr(workers, "WORTH", 1)
     assert command.make(settings, again=True, processes=2).made == 3
     assert made(data) == alone
 
@@ -261,6 +263,7 @@ def cubes(data: Path) -> dict[str, bytes]:
 def test_several_processes_make_the_same_stamps(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cubes(copied)
     monkeypatch.setattr(stamping, "_CHUNK", 1)
+    monkeypatch.setattr(workers, "WORTH", 1)
     report = stamping.make(Settings(data=copied), again=True, processes=2)
     assert (report.made, report.there, report.refused) == (len(before), 0, 0)
     assert cubes(copied) == before

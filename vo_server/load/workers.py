@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from types import ModuleType
 from typing import TypeVar
 
 from vo_server.errors import LoadFault
+
+WORTH = 2
+"""Tasks for each process, besides the first, for which it is worth while to begin one."""
 
 _Task = TypeVar("_Task")
 _Done = TypeVar("_Done")
@@ -23,17 +26,15 @@ _Done = TypeVar("_Done")
 def in_order(work: Callable[[_Task], _Done], tasks: Iterable[_Task], count: int) -> Iterator[_Done]:
     """What `work` makes of each task, in their order, by so many processes.
 
-    The first task is done here while the processes begin, so that for a single one none need begin; all of them are
-    where `count` is 1. Raises LoadFault where a process was killed.
+    The first task is done here while the processes begin. Where there are few, or `count` is 1, all are done here: it
+    would take as long to begin. Raises LoadFault where a process was killed.
     """
     waiting = iter(tasks)
-    first = next(waiting, None)
-    if first is None:
+    ahead = list(islice(waiting, 1 + WORTH * count))
+    if count == 1 or len(ahead) <= WORTH * count:
+        yield from map(work, chain(ahead, waiting))
         return
-    if count == 1:
-        yield work(first)
-        yield from map(work, waiting)
-        return
+    first, *ahead = ahead
     at_work: deque[Future[_Done]] = deque()
     # Forking would copy the locks of this process's threads. Ctrl-C is for this process, which then ends the others.
     pool = ProcessPoolExecutor(count, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
@@ -44,7 +45,7 @@ def in_order(work: Callable[[_Task], _Done], tasks: Iterable[_Task], count: int)
                 at_work.append(pool.submit(work, task))
 
     try:
-        begin(islice(waiting, 2 * count))
+        begin(ahead)
         yield work(first)
         while at_work:
             done = at_work.popleft()

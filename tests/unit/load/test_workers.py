@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -32,11 +33,19 @@ def test_tasks_are_taken_as_they_are_needed() -> None:
 
 def test_a_fault_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
-        list(in_order(eval, ["1", "2", "1/0", "3"], 2))
+        list(in_order(eval, ["1", "2", "1/0", "3", "4", "5"], 2))
+
+
+def test_few_tasks_are_done_here() -> None:
+    here = set(in_order(eval, ["__import__('os').getpid()"] * 5, 3))
+    several = set(in_order(eval, ["__import__('os').getpid()"] * 9, 3))
+    assert here == {os.getpid()}
+    assert os.getpid() in several and len(several) > 1
 
 
 def test_a_process_that_is_killed_is_told() -> None:
-    done = in_order(eval, ["1", "__import__('os').kill(__import__('os').getpid(), 9)", "2"], 2)
+    dies = f"__import__('os').getpid() != {os.getpid()} and __import__('os')._exit(9)"
+    done = in_order(eval, ["1", dies, "2", "3", "4", "5"], 2)
     assert next(done) == 1
     with pytest.raises(LoadFault, match="a process was killed"):
         list(done)
