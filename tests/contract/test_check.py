@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.conftest import Listening, Server
-from tests.faults import FAULTS, Altered, Fault
+from tests.faults import FAULTS, Altered, Fault, text
 from vo_server import check
 from vo_server.__main__ import main
 from vo_server.app import catalogue_of, create_app
@@ -64,6 +64,16 @@ def test_each_fault_is_found(altered: tuple[Altered, httpx.Client], known: Any, 
     assert {found.code for found in report.findings} == {fault.code}, report
     assert any(fault.words in f"{f.where}: {f.what}" for f in report.findings), report.findings
     assert report.failed == (report.findings[0].severity == "error")
+
+
+@pytest.mark.parametrize("code", ["VOT-UNIT-1", "VOT-LINT-1"])
+def test_units_out_of_use_are_told_by_their_own_check_alone(
+    altered: tuple[Altered, httpx.Client], known: Any, code: str
+) -> None:
+    outer, client = altered
+    old = text(code, "", "/cone/psc", 'unit="deg"', 'unit="Angstrom"')
+    outer.before, outer.after = old.before, old.after
+    assert made(client, known, code).findings == ()
 
 
 def test_every_check_has_a_fault() -> None:

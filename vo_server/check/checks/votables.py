@@ -17,8 +17,9 @@ from vo_server.check.checks.metadata import unit_fault
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
 
-KNOWN = re.compile(r"W47:|W50: Invalid unit string '%'")
-"""What is no fault: characters alone have no arraysize (VOTable 1.4 section 4.1), and % is a unit (VOUnits 1.1)."""
+KNOWN = re.compile(r"W47:|W50: Invalid unit string '%'|has been deprecated in the VOUnit")
+"""What is no fault: characters alone have no arraysize (VOTable 1.4 section 4.1), % is a unit (VOUnits 1.1), and so are
+those out of use, of which META-UNIT-2 tells."""
 UCD1 = re.compile(r"W06:")
 """Of the old protocols, whose words are no UCD1+."""
 
@@ -59,10 +60,10 @@ def warned(body: bytes) -> list[str]:
 
 
 def units(probe: Probe) -> Iterator[Said]:
-    """Those of columns and parameters, also of what TAP_SCHEMA does not tell of."""
+    """Those of columns and parameters, also of what TAP_SCHEMA does not tell of; but for units out of use."""
     for answer, _ in _answers(probe):
         for field in _tree(answer).xpath("//*[@unit]"):
-            if fault := unit_fault(field.get("unit")):
+            if (fault := unit_fault(field.get("unit"))) and fault[0]:
                 yield f"{answer.url}, {field.get('name')}", f"the unit {field.get('unit')!r}: {fault[1]}"
 
 
