@@ -35,6 +35,9 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 CLIENTS = 6
+AHEAD = 3
+"""Jobs of a client that may wait before it leaves another."""
+
 PATIENCE = 300.0
 DIED = "ended without a word, 2 times"
 
@@ -131,8 +134,9 @@ def again(ask: Callable[[], T]) -> T:
 
 
 def client(url: str, number: int, tale: Tale, over: threading.Event, expected: list[bytes]) -> None:
-    """Leaves jobs, waits for some of them and fetches their results."""
+    """Leaves jobs, waits where several of its own have not ended, and fetches their results."""
     chance = random.Random(number)
+    mine: list[Seen] = []
     asked = httpx.Client(base_url=url, timeout=20, headers={"X-Forwarded-For": f"198.51.100.{number}"})
     with asked:
         while not over.is_set():
@@ -151,8 +155,9 @@ def client(url: str, number: int, tale: Tale, over: threading.Event, expected: l
             seen = Seen(httpx.URL(answer.headers["location"]).path, query)
             with tale.lock:
                 tale.jobs.append(seen)
-            if chance.random() < 0.4:
-                look(asked, seen, tale, expected, 10)
+            mine.append(seen)
+            while len(mine) > AHEAD and not over.is_set():
+                mine = [each for each in mine if look(asked, each, tale, expected, 0) in ("QUEUED", "EXECUTING")]
 
 
 def look(asked: httpx.Client, seen: Seen, tale: Tale, expected: list[bytes], patience: float = PATIENCE) -> str:
