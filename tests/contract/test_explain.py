@@ -146,8 +146,8 @@ def test_a_browser_gets_a_page(client: httpx.Client) -> None:
 
 def test_the_front_page_has_a_button(client: httpx.Client) -> None:
     """It goes with the format that the form has for rows."""
-    form = html.fromstring(client.get("/").text).forms[0]
-    (button,) = form.xpath(".//button[@formaction]")
+    forms = html.fromstring(client.get("/").text).forms
+    ((form, button),) = ((form, button) for form in forms for button in form.xpath(".//button[@formaction]"))
     path = urlsplit(button.get("formaction")).path
     for name in form.xpath(".//option/@value"):
         fields = dict(form.fields) | {"RESPONSEFORMAT": name}

@@ -71,6 +71,9 @@ class FakeEngine:
         self.text, self.brief = str(statement), brief
         return self.last
 
+    def lacks(self) -> frozenset[str]:
+        return frozenset()
+
     def rows(self, table: Table) -> int | None:
         return None
 
