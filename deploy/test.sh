@@ -6,7 +6,7 @@
 #
 # The virtual environment is $VO_SERVER_VENV, else the active one ($VIRTUAL_ENV), else .venv in the repository, which is
 # made when it is not there. What is installed already is taken as it is, so that it runs without a network too.
-# TEST_PROCESSES (2) says in how many processes pytest runs.
+# TEST_PROCESSES (3: tests wait for servers) says in how many processes pytest runs.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -103,7 +103,7 @@ check "ruff check" "$venv/bin/ruff" check
 check "ruff format" "$venv/bin/ruff" format --check
 check "mypy" "$venv/bin/mypy"
 check "lint-imports" "$venv/bin/lint-imports"
-check "pytest" "$python" -m pytest -n "${TEST_PROCESSES:-2}" --cov --cov-report=term:skip-covered ${floor:+"$floor"} "$@"
+check "pytest" "$python" -m pytest -n "${TEST_PROCESSES:-3}" --cov --cov-report=term:skip-covered ${floor:+"$floor"} "$@"
 
 if [ -n "$failed" ]; then
     say "Failed:$failed"

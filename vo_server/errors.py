@@ -211,9 +211,17 @@ class NoPixelsFault(UsageFault):
 
 
 class ImageFault(Fault):
-    """An image file that is not where the inventory says, or is none that can be read; its path is not told."""
+    """An image file that is none that can be read; its path is not told."""
 
     code = "IMAGE"
+
+
+class MissingImageFault(ImageFault):
+    """An image file that is not where the inventory says."""
+
+    status = 404
+    word = "NotFoundFault"
+    code = "NOIMAGE"
 
 
 def retold(code: str, message: str) -> Fault:
@@ -237,5 +245,6 @@ _BY_CODE: dict[str, type[Fault]] = {
         EngineFault,
         NoPixelsFault,
         ImageFault,
+        MissingImageFault,
     )
 }

@@ -428,6 +428,7 @@ def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -
         file.write_bytes(file.read_bytes()[:5000])
         answers = [client.get("/soda/sync", params={"ID": did}) for did in (gone, damaged)]
         assert [answer.status_code for answer in answers] == [404, 500]
-        assert answers[0].text.startswith("UsageError: the file of this image is not where the inventory says")
+        assert client.get("/preview", params={"ID": gone}).status_code == 404
+        assert answers[0].text.startswith("Error: the file of this image is not where the inventory says")
         assert answers[1].text.startswith("Error: the file of this image")
         assert str(tmp_path) not in answers[0].text + answers[1].text

@@ -22,7 +22,7 @@ import fsspec
 from fsspec.core import split_protocol, url_to_fs
 from typing_extensions import override
 
-from vo_server.errors import ImageFault, TooLargeFault
+from vo_server.errors import ImageFault, MissingImageFault, TooLargeFault
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def below(root: str, path: str) -> str:
 def facts(where: str) -> Facts:
     """Size, ETag and date of a file.
 
-    Raises ImageFault where it is not there.
+    Raises MissingImageFault where it is not there.
     """
     with _border(where):
         if _local(where):
@@ -162,9 +162,9 @@ def _border(where: str) -> Iterator[None]:
         yield
     except OSError as error:
         log.warning("%s cannot be read: %s", where, error)
-        gone = isinstance(error, FileNotFoundError)
-        said = "is not where the inventory says" if gone else "cannot be read"
-        raise ImageFault(f"the file of this image {said}") from error
+        if isinstance(error, FileNotFoundError):
+            raise MissingImageFault("the file of this image is not where the inventory says") from error
+        raise ImageFault("the file of this image cannot be read") from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Literal
 
 from vo_server.adql.imagery import Host, Row, loaded
-from vo_server.errors import ImageFault, NoPixelsFault, NotFoundFault, UsageFault
+from vo_server.errors import NoPixelsFault, NotFoundFault, UsageFault
 from vo_server.images import bands, cutout, files, preview
 from vo_server.images.image import Image, of, opened
 from vo_server.protocols import wants
@@ -199,20 +199,5 @@ def _image(id: str, site: Site, host: Host) -> Iterator[_Found]:
         raise NotFoundFault("there is no such data set here")
     file, low, high = known[0]
     stem = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
-    with _opened(files.below(site.roots[publication.id], str(file))) as image:
+    with opened(files.below(site.roots[publication.id], str(file))) as image:
         yield _Found(image, host.prefix(publication) + name, stem, low, high)
-
-
-@contextmanager
-def _opened(where: str) -> Iterator[Image]:
-    """The image in a file.
-
-    Raises NotFoundFault where the inventory speaks of a file that is not there.
-    """
-    try:
-        with opened(where) as image:
-            yield image
-    except ImageFault as fault:
-        if isinstance(fault.__cause__, FileNotFoundError):
-            raise NotFoundFault(fault.message) from None
-        raise

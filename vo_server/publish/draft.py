@@ -94,7 +94,7 @@ def drafted(found: Described, name: str, title: str | None) -> Draft:
         number=number,
         null=_null(found.columns),
         test=_test(found, position),
-        title=Guess(title) if title else Guess(said_title) if said_title else Guess(name, "after the file's name"),
+        title=_title(title, said_title, name),
         description=_described(found, title or said_title),
         wavebands=_wavebands(columns),
         clock=_clock(found.columns, shown),
@@ -102,9 +102,14 @@ def drafted(found: Described, name: str, title: str | None) -> Draft:
     )
 
 
+def _title(given: str | None, said: str | None, name: str) -> Guess[str]:
+    known = next((text for text in (given, said) if _legible(text or "")), None)
+    return Guess(known) if known else Guess(name, "after the file's name")
+
+
 def _described(found: Described, title: str | None) -> Guess[str]:
     said = found.description or found.said.get("description")
-    if said:
+    if said and _legible(said):
         return Guess(said)
     return Guess(
         f"{title or 'Table'} ({found.rows:,} rows of {found.file}).", "nothing in the file describes the table"
@@ -158,7 +163,7 @@ def _column(profile: Profile, name: str, is_main: str | None) -> DraftColumn:
         name,
         column.name,
         kind,
-        _description((column.description or "").strip(), name, words),
+        _description(column.description or "", name, words),
         unit,
         ucd,
         utype=column.utype,
@@ -204,7 +209,12 @@ def _ucd(column: Column, name: str, unit: str | None, is_main: str | None) -> tu
 
 
 def _description(said: str, name: str, words: str | None) -> Guess[str]:
-    return Guess(said) if said else Guess(words or name, "nothing in the file says what it is")
+    return Guess(said) if _legible(said) else Guess(words or name, "nothing in the file says what it is")
+
+
+def _legible(said: str) -> bool:
+    """Is there more in a text than blanks and control characters?"""
+    return any(c.isprintable() and not c.isspace() for c in said)
 
 
 def _remark(profile: Profile, name: str) -> str | None:

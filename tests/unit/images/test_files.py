@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.atlas import atlas_header
-from vo_server.errors import ImageFault, TooLargeFault
+from vo_server.errors import ImageFault, MissingImageFault, TooLargeFault
 from vo_server.images import files, image
 
 
@@ -198,6 +198,12 @@ def _head(**cards: Any) -> bytes:
 def test_what_is_no_image_is_a_fault(data: bytes) -> None:
     with pytest.raises(ImageFault):
         image.of(files.Held(data))
+
+
+def test_a_file_that_is_gone_is_not_found_by_any_service(tmp_path: Path) -> None:
+    with pytest.raises(MissingImageFault) as caught, image.opened(str(tmp_path / "gone.fits")):
+        pass
+    assert (caught.value.status, str(tmp_path) in str(caught.value)) == (404, False)
 
 
 def test_files_that_are_cut_short_are_faults(atlas: Path) -> None:

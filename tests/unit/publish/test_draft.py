@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from vo_server.__main__ import main
@@ -344,6 +344,7 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES, WORDS, WORDS, st.booleans())
+@example(["0"], "\x07", "\x08", False)
 def test_any_names_and_texts_make_a_file_that_is_read(
     tmp_path: Path, names: list[str], unit: str, description: str, placed: bool
 ) -> None:
