@@ -158,7 +158,7 @@ def _schema_text(catalogue: Catalogue, schema: str, settings: Settings) -> str |
     """What the schema is, where no other file says it."""
     if any(s.name == schema and s.description for s in catalogue.schemas):
         return None
-    return f"Tables published by {settings.publisher or settings.title}."
+    return f"Tables published by {settings.publisher}." if settings.publisher else "Tables that are published here."
 
 
 def _put(text: str, target: Path, id: str, settings: Settings) -> Publication:
