@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import hypothesis
 import numpy as np
 import pytest
 import uvicorn
@@ -34,6 +35,9 @@ from vo_server.settings import Settings, image_root
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # what is busy beside a test is none of its faults
+hypothesis.settings.load_profile("untimed")
 
 PSC_ROWS = 20_000
 READY = 60.0
