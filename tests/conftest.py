@@ -26,10 +26,10 @@ import uvicorn
 from astropy.io import fits
 
 from tests.cluster import cluster, lacking
+from vo_server import demo
 from vo_server.app import SOFTWARE, catalogue_of, create_app
 from vo_server.commands.images import walk
 from vo_server.engines.store import Store
-from vo_server.load import sample
 from vo_server.load.load import load
 from vo_server.settings import Settings, image_root
 
@@ -82,12 +82,12 @@ def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Non
 
 def _make_sky(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as files:
-        made = sample.write_all(Path(files), PSC_ROWS, compress=False)
+        made = demo.write_all(Path(files), PSC_ROWS, compress=False)
         settings = Settings(data=folder)
         catalogue = catalogue_of(settings)
         for id in ("psc", "xsc"):
             load(catalogue.publication(id), [f for f in made if f.name.startswith(id)], Store(folder))
-    made = sample.write_images(Path(image_root(settings, "atlas")), PSC_ROWS)
+    made = demo.write_images(Path(image_root(settings, "atlas")), PSC_ROWS)
     _make_small_images(settings, made)
     for id in ("atlas", "quicklook", "stamps"):
         images = catalogue.publication(id)

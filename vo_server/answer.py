@@ -11,17 +11,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from vo_server.adql import query as q
-from vo_server.adql.imagery import Host, opened
-from vo_server.adql.parse import parse
-from vo_server.adql.plan import expected, plan, work
-from vo_server.adql.resolve import Meaning, lacking, resolve
+from vo_server.adql.planning.plan import expected, plan, work
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics.resolve import Meaning, lacking, resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import Statement, translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.engine import Engine, Run
 from vo_server.errors import CancelledFault, TimeoutFault, UsageFault
 from vo_server.formats.format import Format
 from vo_server.model.result import Descriptor, Info, Result
+from vo_server.obscore.query import Host, opened
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from vo_server import __version__
-from vo_server.adql.parse import parse
+from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.obscore import collections, with_obscore
@@ -35,43 +35,40 @@ from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
 from vo_server.engines.store import published_in
 from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
-from vo_server.jobs.desk import Desk, Span
+from vo_server.http import dali, metrics
+from vo_server.http.access_log import Accounts, account, shown
+from vo_server.http.admission import Lanes
+from vo_server.http.errors import as_text, plainly
+from vo_server.http.health import Health
+from vo_server.http.service import Refusal, Resource, Service, Site
+from vo_server.http.urls import asked_url, base_url
+from vo_server.jobs.cleanup import Room
 from vo_server.jobs.files import Files
-from vo_server.jobs.shelf import Shelf, shelf
+from vo_server.jobs.service import Desk, Span
 from vo_server.jobs.store import Store
-from vo_server.jobs.sweep import Room
 from vo_server.jobs.task import Work
-from vo_server.jobs.watch import Watch
+from vo_server.jobs.waiting import Watch
 from vo_server.jobs.worker import Worker
 from vo_server.model.column import Table
 from vo_server.model.statistics import Statistic
 from vo_server.model.statistics import shown as statistics_of
-from vo_server.protocols import (
-    cone,
-    coverage,
-    dali,
+from vo_server.protocols import cone
+from vo_server.protocols.images import (
     datalink,
-    examples,
+    files,
     gallery,
-    images,
-    metrics,
     preview,
-    registry,
     sia1,
-    sia1cutout,
+    sia1_cutout,
     sia2,
     soda,
-    tap,
-    vosi,
 )
-from vo_server.protocols.account import Accounts, account, shown
-from vo_server.protocols.health import Health
-from vo_server.protocols.lanes import Lanes
-from vo_server.protocols.records import Office
-from vo_server.protocols.refuse import as_text, plainly
-from vo_server.protocols.service import Refusal, Resource, Service, Site
-from vo_server.protocols.urls import asked_url, base_url
+from vo_server.protocols.registry import oai
+from vo_server.protocols.registry.records import Office
+from vo_server.protocols.tap import examples, tap
+from vo_server.protocols.vosi import coverage, vosi
 from vo_server.settings import Settings, image_root
+from vo_server.storage.jobs import Shelf, shelf
 from vo_server.web import pages, tables
 
 log = logging.getLogger(__name__)
@@ -184,7 +181,7 @@ def create_app(settings: Settings, stamps: Path | None = None) -> Starlette:
     """
     site = site_of(settings)
     asked = (tap.SERVICE, *cone.services(site.catalogue), *_of_images(site.catalogue))
-    registered = registry.service(Office(asked, site.authority), Stamps(stamps or settings.data / DATES))
+    registered = oai.service(Office(asked, site.authority), Stamps(stamps or settings.data / DATES))
     services = (*asked, registered, coverage.SERVICE)
     app = Starlette(
         routes=[
@@ -208,7 +205,7 @@ def create_app(settings: Settings, stamps: Path | None = None) -> Starlette:
 
 
 def _of_images(catalogue: Catalogue) -> tuple[Service, ...]:
-    protocols = (sia1, sia1cutout, sia2, datalink, soda, preview, gallery, images)
+    protocols = (sia1, sia1_cutout, sia2, datalink, soda, preview, gallery, files)
     return tuple(service for protocol in protocols for service in protocol.services(catalogue))
 
 

@@ -15,9 +15,9 @@ from statistics import median
 
 from duckdb_engine import Dialect
 
-from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan
-from vo_server.adql.resolve import resolve
+from vo_server.adql.planning.plan import plan
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines import sky_duckdb

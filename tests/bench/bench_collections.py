@@ -21,9 +21,9 @@ import numpy as np
 
 from vo_server.__main__ import main as command
 from vo_server.app import catalogue_of
-from vo_server.commands import quicklook, stamping
-from vo_server.commands.asking import Asking
-from vo_server.commands.making import Report
+from vo_server.commands import quicklook, stamp_batches
+from vo_server.commands.batch_files import Report
+from vo_server.commands.query_client import Asking
 from vo_server.processes import processors
 from vo_server.settings import Settings
 
@@ -43,7 +43,7 @@ def main() -> None:
     assert command(["demo", "--no-serve", "--rows", str(options.rows), "--data", str(options.folder)]) == 0
     more_images(options.folder / "images" / "atlas", options.images)
     more_galaxies(settings, options.stamps)
-    for made, make in (("quicklook", quicklook.make), ("stamps", stamping.make)):
+    for made, make in (("quicklook", quicklook.make), ("stamps", stamp_batches.make)):
         for processes in sorted({1, processors()}):
             shutil.rmtree(options.folder / "images" / made, ignore_errors=True)
             measured(f"{made}, {processes} process{'es' if processes > 1 else ''}", make, settings, processes)

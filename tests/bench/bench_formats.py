@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vo_server.formats import FORMATS, HTML, JSON, TEXT, Format
-from vo_server.formats.read import read
+from vo_server.formats.read.upload import read
 from vo_server.model.column import Column
 from vo_server.model.result import Result
 from vo_server.model.types import BIGINT, CHAR, DATE, DOUBLE, INTEGER, REAL, SMALLINT, VARCHAR, Type

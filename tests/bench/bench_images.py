@@ -25,24 +25,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bench_http import Client, Process, serving
 
-from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan
-from vo_server.adql.resolve import resolve
+from vo_server.adql.planning.plan import plan
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
-from vo_server.engines.database import Limits
-from vo_server.engines.duckdb import DuckDBEngine
-from vo_server.engines.engine import Engine
-from vo_server.engines.store import Store
-from vo_server.load.inventory.headers import read_all
-from vo_server.load.inventory.listing import listing
-from vo_server.load.inventory.walk import Walk
-from vo_server.load.load import load
-from vo_server.load.sample.field import Coadd, coadd
-from vo_server.load.sample.header import Conditions, cards, native_path
-from vo_server.load.sample.survey import (
+from vo_server.demo.field import Coadd, coadd
+from vo_server.demo.header import Conditions, cards, native_path
+from vo_server.demo.survey import (
     IMAGE_NUMBERS,
     IMAGE_STEP,
     LAST_ROWS,
@@ -52,7 +44,15 @@ from vo_server.load.sample.survey import (
     TILES,
     survey,
 )
+from vo_server.engines.database import Limits
+from vo_server.engines.duckdb import DuckDBEngine
+from vo_server.engines.engine import Engine
+from vo_server.engines.store import Store
+from vo_server.load.inventory.headers import read_all
+from vo_server.load.inventory.walk import Walk
+from vo_server.load.load import load
 from vo_server.processes import processors
+from vo_server.storage.listing import listing
 
 SEEN = Conditions(90.0, 0.6, 20.9, 1.05, 0.01, 1.1)
 LEVELS = np.linspace(88, 95, 9)

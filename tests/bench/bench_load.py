@@ -17,9 +17,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.demo import write_psc, write_xsc
 from vo_server.engines.store import Store
 from vo_server.load.load import Progress, load
-from vo_server.load.sample import write_psc, write_xsc
 
 
 def main() -> None:

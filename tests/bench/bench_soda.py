@@ -28,10 +28,10 @@ from urllib.parse import urlencode, urlsplit
 
 from bench_http import Process
 
+from vo_server import demo
 from vo_server.app import catalogue_of
 from vo_server.commands.images import walk
 from vo_server.engines.store import Store
-from vo_server.load import sample
 from vo_server.load.load import load
 from vo_server.settings import Settings, image_root
 
@@ -55,7 +55,7 @@ def prepared(folder: Path, plain: bool, inventory: Path | None) -> None:
     settings = Settings(data=folder)
     catalogue = catalogue_of(settings)
     root = Path(image_root(settings, "atlas"))
-    for path in sample.write_images(root, PSC_ROWS):
+    for path in demo.write_images(root, PSC_ROWS):
         if plain:
             path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
             path.unlink()

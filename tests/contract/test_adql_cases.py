@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vo_server.adql.parse import parse
+from vo_server.adql.syntax.parse import parse
 from vo_server.errors import QueryFault
 
 HERE = Path(__file__).resolve().parents[2].parent / "shared" / "standards" / "adql"

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vo_server.adql.parse import parse
+from vo_server.adql.syntax.parse import parse
 from vo_server.errors import QueryFault
 
 HERE = Path(__file__).resolve().parents[2].parent / "shared" / "standards" / "adql" / "grammar" / "adql-2.1-REC.bnf"

@@ -18,12 +18,12 @@ from vo_server import check
 from vo_server.__main__ import main
 from vo_server.app import catalogue_of, create_app
 from vo_server.check import CHECKS, Probe, Report
-from vo_server.check.answer import NoAnswer
 from vo_server.check.checks import jobs
+from vo_server.check.response import NoAnswer
 from vo_server.check.schemas import schemas
+from vo_server.commands.asgi_client import inside
 from vo_server.commands.check import HERE, _paths, check_service
-from vo_server.commands.inside import inside
-from vo_server.protocols.downtime import FILE
+from vo_server.http.downtime import FILE
 from vo_server.settings import Settings
 
 ELSEWHERE = {"URL-OTHER-1"}

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from astropy.io.votable.tree import VOTableFile
 
-from vo_server.adql.udfs import RECORDS
+from vo_server.adql.semantics.udfs import RECORDS
 from vo_server.formats import FORMATS, Format
 from vo_server.settings import Settings
 

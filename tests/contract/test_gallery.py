@@ -18,9 +18,9 @@ from astropy.wcs import WCS
 from lxml import etree, html
 
 from vo_server.errors import ImageFault
-from vo_server.images import files
-from vo_server.protocols import bundle
+from vo_server.protocols.images import bundle
 from vo_server.settings import Settings, image_root
+from vo_server.storage import files
 
 PLACE = {"POS": "129.04,19.68", "SIZE": "0.01"}
 

@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from PIL import Image as Pillow
 
-from vo_server.protocols.preview import Kept
+from vo_server.protocols.images.preview import Kept
 from vo_server.settings import Settings, image_root
 
 
@@ -197,7 +197,7 @@ def test_mistakes(client: httpx.Client, given: dict[str, str], status: int, word
 
 
 def test_a_place_for_which_too_much_must_be_read(client: httpx.Client, monkeypatch: Any) -> None:
-    monkeypatch.setattr("vo_server.protocols.layers.TILES", 2)
+    monkeypatch.setattr("vo_server.protocols.images.layers.TILES", 2)
     answer = client.get("/preview", params={"POS": "129.1,19.7", "SIZE": "1"})
     assert (answer.status_code, "more than 2 images" in answer.text) == (400, True)
 

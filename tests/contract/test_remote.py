@@ -19,10 +19,10 @@ import pytest
 from astropy.io import fits
 
 from tests.conftest import PSC_ROWS, Listening
+from vo_server import demo
 from vo_server.app import catalogue_of
 from vo_server.commands.images import walk
 from vo_server.engines.store import Store
-from vo_server.load import sample
 from vo_server.load.load import load
 from vo_server.settings import Settings
 
@@ -31,7 +31,7 @@ from vo_server.settings import Settings
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Atlas images of the synthetic sky; the first three are not gzipped."""
     folder = tmp_path_factory.mktemp("atlas")
-    for path in sample.write_images(folder, PSC_ROWS)[:3]:
+    for path in demo.write_images(folder, PSC_ROWS)[:3]:
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
     return folder

@@ -19,9 +19,9 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import pytest
 
+from vo_server import demo
 from vo_server.app import catalogue_of
 from vo_server.engines.store import Store
-from vo_server.load import sample
 from vo_server.load.load import load
 from vo_server.settings import Settings
 
@@ -178,7 +178,7 @@ def renew(data: Path, folder: Path, rows: int) -> None:
     """Put other rows in the place of the point sources."""
     (psc,) = (p for p in catalogue_of(Settings()).publications if p.id == "psc")
     folder.mkdir()
-    load(psc, sample.write_psc(folder, rows, seed=rows, compress=False), Store(data))
+    load(psc, demo.write_psc(folder, rows, seed=rows, compress=False), Store(data))
 
 
 def test_new_data_without_a_restart(sky: Path, serving: Any, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vo_server.adql import query as q
-from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan
-from vo_server.adql.resolve import resolve
+from vo_server.adql.planning.plan import plan
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import load_catalogue

@@ -10,16 +10,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from vo_server.adql.functions import AGGREGATES, FUNCTIONS, OPERATORS, Function, Parameter
-from vo_server.adql.udfs import ABSENT, RECORDS
+from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS, Function, Parameter
+from vo_server.adql.semantics.udfs import ABSENT, RECORDS
 from vo_server.app import desk_of
 from vo_server.documents.capability import FEATURES, TableAccess
 from vo_server.errors import QueryFault
+from vo_server.http.health import Health
+from vo_server.http.service import Site
 from vo_server.model import types
 from vo_server.model.column import Column, Table
-from vo_server.protocols import tap
-from vo_server.protocols.health import Health
-from vo_server.protocols.service import Site
+from vo_server.protocols.tap import tap
 from vo_server.settings import Settings
 
 OF_A_KIND = {

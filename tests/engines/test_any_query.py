@@ -14,10 +14,10 @@ from zlib import crc32
 import pytest
 
 from tests.engines.writer import Writer
-from vo_server.adql import tree
-from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan
-from vo_server.adql.resolve import resolve
+from vo_server.adql.planning.plan import plan
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax import tree
+from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
 from vo_server.errors import Place, UsageFault
 

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.engines.conftest import World
-from vo_server.adql.parse import parse
-from vo_server.adql.resolve import resolve
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.answer import prepared
 from vo_server.catalogue.catalogue import Schema
 from vo_server.engines.engine import Compiled, Explained, literal, steps

@@ -16,20 +16,20 @@ from mocpy import MOC
 
 from tests.engines.conftest import ENGINES, World
 from vo_server import answer
-from vo_server.adql import query as q
-from vo_server.adql.imagery import Host
+from vo_server.adql.semantics import query as q
 from vo_server.answer import prepared
 from vo_server.catalogue.load import load_catalogue
 from vo_server.catalogue.obscore import with_obscore
 from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.engines.sky_postgres import WITHOUT_PGSPHERE
 from vo_server.engines.store import Store
+from vo_server.http.dali import Parameters
 from vo_server.load.database import file
 from vo_server.load.inventory.walk import Walk
 from vo_server.load.load import load
 from vo_server.load.postgres import database as postgres_sink
-from vo_server.protocols import sia1, sia2
-from vo_server.protocols.dali import Parameters
+from vo_server.obscore.query import Host
+from vo_server.protocols.images import sia1, sia2
 
 FRAMES = """
 id = "frames"

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from vo_server.adql import query as q
+from vo_server.adql.semantics import query as q
 from vo_server.sky import vectors
 
 RADII = (0, 1e-7, 0.5, 2, 7, 14.6)

@@ -19,8 +19,8 @@ import pytest
 import sqlalchemy as sa
 
 from vo_server.__main__ import main
-from vo_server.adql.parse import parse
-from vo_server.adql.resolve import resolve
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
 from vo_server.catalogue.load import load_catalogue
 from vo_server.engines import generations, links, sky_postgres

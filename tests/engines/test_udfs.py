@@ -18,9 +18,9 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
-from vo_server.adql import query as q
-from vo_server.adql.mocs import FORMS
-from vo_server.adql.udfs import RECORDS
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics.mocs import FORMS
+from vo_server.adql.semantics.udfs import RECORDS
 from vo_server.errors import QueryFault, UsageFault
 from vo_server.model import types
 from vo_server.model.column import Column, Table

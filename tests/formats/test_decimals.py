@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vo_server.formats import decimals
-from vo_server.formats.decimals import REACH, STEPS, texts
+from vo_server.formats.write import decimals
+from vo_server.formats.write.decimals import REACH, STEPS, texts
 
 TYPES = (pa.float32(), pa.float64())
 

@@ -20,7 +20,7 @@ from lxml import etree
 
 from vo_server.errors import Place, QueryFault, TimeoutFault
 from vo_server.formats import ARROW, BINARY, BINARY2, CSV, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TSV, Format
-from vo_server.formats.votable import identifiers
+from vo_server.formats.write.votable import identifiers
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 from vo_server.model.types import (

@@ -14,7 +14,7 @@ from lxml import etree, html
 
 from vo_server.errors import TimeoutFault, UsageFault
 from vo_server.formats import ARROW, FITS, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TEXT, Format
-from vo_server.formats.html import MOST
+from vo_server.formats.write.html import MOST
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 from vo_server.model.types import ARRAYS, BYTE, INTEGER, POLYGON, REAL, UNICODE, VARCHAR
@@ -51,7 +51,7 @@ def test_fits_header() -> None:
 
 
 def test_fits_heap_and_arrays_of_fixed_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vo_server.formats.fits.WASTE", 1000)
+    monkeypatch.setattr("vo_server.formats.write.fits.WASTE", 1000)
     columns = (
         Column("shape", POLYGON),
         Column("long", VARCHAR),

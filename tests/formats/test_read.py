@@ -22,7 +22,7 @@ from astropy.io.votable.tree import VOTableFile
 from astropy.table import MaskedColumn, Table
 
 from vo_server.errors import TooLargeFault, UsageFault
-from vo_server.formats.read import Upload, read
+from vo_server.formats.read.upload import Upload, read
 
 LIMIT = 10**7
 ROWS = "<TR><TD>1</TD><TD>a</TD></TR><TR><TD/><TD></TD></TR>"

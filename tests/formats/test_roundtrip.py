@@ -35,7 +35,7 @@ from vo_server.formats import (
     TSV,
     Format,
 )
-from vo_server.formats.read import read
+from vo_server.formats.read.upload import read
 from vo_server.model.column import Column
 from vo_server.model.result import Result
 from vo_server.model.types import ARRAYS, TYPES, VARCHAR, Type

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vo_server.adql.parse import parse
-from vo_server.adql.resolve import resolve
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.errors import QueryFault

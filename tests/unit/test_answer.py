@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from vo_server.adql.parse import parse
-from vo_server.adql.query import Query
-from vo_server.adql.resolve import resolve
+from vo_server.adql.semantics.query import Query
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import Statement
 from vo_server.answer import SHORT, Question, head
 from vo_server.catalogue.catalogue import Catalogue, Schema

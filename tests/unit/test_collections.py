@@ -23,12 +23,13 @@ from tests.conftest import Listening
 from vo_server.__main__ import main
 from vo_server.app import catalogue_of
 from vo_server.commands import quicklook as command
-from vo_server.commands import stamping
-from vo_server.commands.asking import Asking
-from vo_server.images import files, image
+from vo_server.commands import stamp_batches
+from vo_server.commands.query_client import Asking
+from vo_server.images import image
 from vo_server.images.quicklook import restore
 from vo_server.load import workers
 from vo_server.settings import Settings
+from vo_server.storage import files
 
 ROWS = 20_000
 NEAR = 0.3
@@ -262,12 +263,12 @@ def cubes(data: Path) -> dict[str, bytes]:
 
 def test_several_processes_make_the_same_stamps(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cubes(copied)
-    monkeypatch.setattr(stamping, "_CHUNK", 1)
+    monkeypatch.setattr(stamp_batches, "_CHUNK", 1)
     monkeypatch.setattr(workers, "WORTH", 1)
-    report = stamping.make(Settings(data=copied), again=True, processes=2)
+    report = stamp_batches.make(Settings(data=copied), again=True, processes=2)
     assert (report.made, report.there, report.refused) == (len(before), 0, 0)
     assert cubes(copied) == before
-    assert stamping.make(Settings(data=copied), processes=2).there == len(before)
+    assert stamp_batches.make(Settings(data=copied), processes=2).there == len(before)
 
 
 def test_stamps_that_cannot_be_made_are_listed(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,9 +123,9 @@ def test_load_with_rejected_lines(run: Run) -> None:
 
 
 def _sky(folder: Path, rows: int) -> list[Path]:
-    from vo_server.load import sample
+    from vo_server import demo
 
-    return list(sample.write_psc(folder, rows, compress=False))
+    return list(demo.write_psc(folder, rows, compress=False))
 
 
 def test_demo_takes_up_a_sky_that_was_broken_off(run: Run) -> None:

@@ -11,7 +11,7 @@ import pytest
 from vo_server.__main__ import main
 from vo_server.app import create_app
 from vo_server.engines.store import Store
-from vo_server.protocols.downtime import Downtime, planned
+from vo_server.http.downtime import Downtime, planned
 from vo_server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

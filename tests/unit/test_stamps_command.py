@@ -12,9 +12,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from tests.conftest import PSC_ROWS
+from vo_server import demo
 from vo_server.__main__ import main
 from vo_server.app import catalogue_of
-from vo_server.load import sample
 from vo_server.settings import Settings
 
 
@@ -41,7 +41,7 @@ def data(sky: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     shutil.copytree(sky, folder)
     shutil.rmtree(folder / "images" / "stamps")
-    galaxies = sample.write_all(tmp_path, PSC_ROWS, compress=False)
+    galaxies = demo.write_all(tmp_path, PSC_ROWS, compress=False)
     (xsc,) = (file for file in galaxies if file.name.startswith("xsc_aaa"))
     names = [column.name for column in catalogue_of(Settings()).publication("xsc").table.columns]
     _moved(folder / "images" / "atlas", dict(zip(names, xsc.read_text().splitlines()[0].split("|"), strict=False)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vo_server.adql import query as q
+from vo_server.adql.semantics import query as q
 
 
 def shaped(query: q.Query) -> tuple[q.Query, tuple[Any, ...]]:

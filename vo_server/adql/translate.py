@@ -10,11 +10,11 @@ from typing import Any, assert_never
 import sqlalchemy as sa
 from sqlalchemy.sql.expression import CompoundSelect, FromClause
 
-from vo_server.adql import query as q
-from vo_server.adql import spherical
-from vo_server.adql.functions import Function
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics import spherical
+from vo_server.adql.semantics.functions import Function
+from vo_server.adql.semantics.spherical import Element, Geometry, fixed
 from vo_server.adql.shape import shaped
-from vo_server.adql.spherical import Element, Geometry, fixed
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from vo_server.check.answer import NoAnswer, Skipped
 from vo_server.check.checks import CHECKS
 from vo_server.check.finding import Check, Finding
 from vo_server.check.probe import Bounds, Probe
 from vo_server.check.report import Report
+from vo_server.check.response import NoAnswer, Skipped
 from vo_server.check.votable import Unreadable
 
 __all__ = ["CHECKS", "Bounds", "Check", "Finding", "Probe", "Report", "chosen", "run"]

@@ -17,7 +17,14 @@ import httpx
 from lxml import etree
 
 from vo_server.check import votable
-from vo_server.check.answer import Answer, Element, NoAnswer, Skipped, parsed, table_of
+from vo_server.check.response import (
+    Answer,
+    Element,
+    NoAnswer,
+    Skipped,
+    parsed,
+    table_of,
+)
 from vo_server.check.tables import Keys, Said, Schemas, bare, tables_of, tap_schema_of
 
 TAP = "ivo://ivoa.net/std/TAP"

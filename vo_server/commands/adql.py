@@ -8,7 +8,6 @@ from contextlib import closing
 
 from rich.console import Console
 
-from vo_server.adql.imagery import Host
 from vo_server.answer import asked, meaning
 from vo_server.app import catalogue_of, engine_of
 from vo_server.catalogue.tap_schema import with_tap_schema
@@ -18,6 +17,7 @@ from vo_server.errors import Fault
 from vo_server.explain import Explanation, Inquiry, explain
 from vo_server.explain.json import as_json
 from vo_server.explain.text import WIDTH, sections
+from vo_server.obscore.query import Host
 from vo_server.settings import Settings
 
 _EXAMPLES = """examples:

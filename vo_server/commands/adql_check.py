@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from vo_server.adql.parse import parse
+from vo_server.adql.syntax.parse import parse
 from vo_server.answer import meaning
 from vo_server.app import catalogue_of
 from vo_server.catalogue.tap_schema import with_tap_schema

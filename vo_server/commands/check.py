@@ -21,12 +21,12 @@ from vo_server import check
 from vo_server.app import DATES, SOFTWARE, catalogue_of, create_app
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.check import Check, Probe, Report
-from vo_server.check.answer import NoAnswer
 from vo_server.check.finding import Finding, Severity
+from vo_server.check.response import NoAnswer
 from vo_server.check.schemas import Unusable, found, schemas
+from vo_server.commands.asgi_client import inside
 from vo_server.commands.catalogues import loaded
 from vo_server.commands.command import Command
-from vo_server.commands.inside import inside
 from vo_server.commands.terminal import out, say
 from vo_server.errors import Fault, UsageFault
 from vo_server.settings import Settings

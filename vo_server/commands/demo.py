@@ -63,14 +63,14 @@ def _draws(settings: Settings) -> bool:
 
 
 def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogue: Catalogue) -> None:
-    from vo_server.load import sample  # noqa: PLC0415 - 70 MB with scipy, which processes that serve can do without
+    from vo_server import demo  # noqa: PLC0415 - 70 MB with scipy, which processes that serve can do without
 
     folder = _workshop(settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
         with bar() as shown:
-            files = sample.write_all(folder, rows, compress=False, progress=_making(shown, rows))
+            files = demo.write_all(folder, rows, compress=False, progress=_making(shown, rows))
             for each in wanted:
                 mine = [f for f in files if f.name.startswith(each.id)]
                 source = mine if each.images is None else _drawn(each, rows, settings, catalogue)
@@ -87,17 +87,17 @@ def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogu
 
 def _drawn(images: Publication, rows: int, settings: Settings, catalogue: Catalogue) -> Walk | None:
     """The images of the sky, which stay where they are written; None where there are none, as of few galaxies."""
-    from vo_server.commands import stamping  # noqa: PLC0415 - as above
-    from vo_server.load import sample  # noqa: PLC0415
+    from vo_server import demo  # noqa: PLC0415
+    from vo_server.commands import stamp_batches  # noqa: PLC0415 - as above
 
     root = Path(image_root(settings, images.id))
     match images.id:
         case "atlas":
-            sample.write_images(root, rows)
+            demo.write_images(root, rows)
         case "quicklook":
             quicklook.make(settings)
         case _:
-            stamping.make(settings)
+            stamp_batches.make(settings)
     return walk(images, [], settings, catalogue) if root.exists() else None
 
 

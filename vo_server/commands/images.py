@@ -8,7 +8,7 @@ from pathlib import Path
 from vo_server.catalogue.catalogue import Catalogue, Publication
 from vo_server.catalogue.images import Lookup
 from vo_server.catalogue.names import qualified, quoted
-from vo_server.commands.asking import Asking
+from vo_server.commands.query_client import Asking
 from vo_server.load.inventory.headers import Told
 from vo_server.load.inventory.walk import Walk
 from vo_server.processes import processors

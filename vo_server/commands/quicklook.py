@@ -9,14 +9,15 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from vo_server.commands.batch_files import Outcome, Report, folder, made, reported
 from vo_server.commands.command import Command
-from vo_server.commands.making import Outcome, Report, folder, made, reported
 from vo_server.commands.terminal import say
-from vo_server.images import files, image, quicklook
-from vo_server.load.inventory.listing import Listed, listing
+from vo_server.images import image, quicklook
 from vo_server.load.workers import in_order
 from vo_server.processes import processors
 from vo_server.settings import Settings, image_root
+from vo_server.storage import files
+from vo_server.storage.listing import Listed, listing
 
 _EXAMPLES = """examples:
   vo-server quicklook                  of all Atlas images

@@ -26,7 +26,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make postage stamps."""
-    from vo_server.commands.stamping import make  # noqa: PLC0415 - 17 MB with scipy, which to serve needs not
+    from vo_server.commands.stamp_batches import make  # noqa: PLC0415 - 17 MB with scipy, which to serve needs not
 
     report = make(settings, parsed.where, parsed.again, processors())
     if report.left:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from vo_server.app import desk_of, worker_of
 from vo_server.commands.command import Command, count
-from vo_server.jobs.crew import Crew
+from vo_server.jobs.supervisor import Crew
 from vo_server.settings import PREFIX, Settings, described
 
 NICE = 10

@@ -24,8 +24,8 @@ import sqlalchemy as sa
 from duckdb_engine import Dialect
 from typing_extensions import override
 
+from vo_server.adql.semantics.udfs import UNPLACED
 from vo_server.adql.translate import Statement
-from vo_server.adql.udfs import UNPLACED
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
 from vo_server.engines.deadlines import Patience

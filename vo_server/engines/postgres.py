@@ -21,8 +21,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 from typing_extensions import override
 
+from vo_server.adql.semantics.udfs import UNPLACED
 from vo_server.adql.translate import Statement
-from vo_server.adql.udfs import UNPLACED
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import generations, sky_postgres
 from vo_server.engines.deadlines import Patience

@@ -13,8 +13,8 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 from sqlalchemy.ext.compiler import compiles
 
-from vo_server.adql import spherical
-from vo_server.adql.udfs import UNPLACED
+from vo_server.adql.semantics import spherical
+from vo_server.adql.semantics.udfs import UNPLACED
 from vo_server.model import types
 from vo_server.sky import angles, cover, frames, mocs, motion, regions, shapes
 from vo_server.sky.vectors import Floats

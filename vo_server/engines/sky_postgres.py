@@ -20,7 +20,7 @@ from sqlalchemy.sql.elements import BinaryExpression, Cast, UnaryExpression
 from sqlalchemy.sql.functions import Function, FunctionElement
 from typing_extensions import override
 
-from vo_server.adql import spherical
+from vo_server.adql.semantics import spherical
 from vo_server.model import types
 from vo_server.sky import cover, frames
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from vo_server.adql import query as q
-from vo_server.adql.cells import CELL_TESTS
+from vo_server.adql.planning.cells import CELL_TESTS
+from vo_server.adql.semantics import query as q
 from vo_server.model.column import Table
 
 Rows = Callable[[Table], int | None]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from vo_server.adql import query as q
-from vo_server.adql.cells import cell_joins
-from vo_server.adql.resolve import Meaning
+from vo_server.adql.planning.cells import cell_joins
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics.resolve import Meaning
 from vo_server.answer import Prepared, prepared
 from vo_server.catalogue.catalogue import UPLOADS
 from vo_server.engines.engine import Engine, Step, steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vo_server.adql.cells import CellJoin
+from vo_server.adql.planning.cells import CellJoin
 from vo_server.engines.engine import Explained
 from vo_server.model.column import Column, Table
 

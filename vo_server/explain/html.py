@@ -6,7 +6,7 @@ from html import escape
 
 from vo_server.explain.explanation import Explanation
 from vo_server.explain.text import WIDTH, sections
-from vo_server.formats.html import page
+from vo_server.formats.write.html import page
 
 
 def as_html(explained: Explanation) -> bytes:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vo_server.adql.cells import CellJoin
+from vo_server.adql.planning.cells import CellJoin
 from vo_server.engines.engine import Step
 from vo_server.explain.explanation import Explanation, Reading, Stretches
 from vo_server.model.column import Column

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import shorten, wrap
 
-from vo_server.adql.cells import CellJoin
+from vo_server.adql.planning.cells import CellJoin
 from vo_server.engines.engine import Step
 from vo_server.explain.explanation import Estimate, Explanation, Reading, Stretches
 from vo_server.model.column import Column

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vo_server.errors import UsageFault
-from vo_server.formats.arrow import ARROW
-from vo_server.formats.fits import FITS
 from vo_server.formats.format import Choice, Format
-from vo_server.formats.html import HTML
-from vo_server.formats.json import JSON
 from vo_server.formats.media import MediaType, accepted, parse
-from vo_server.formats.parquet import PARQUET
-from vo_server.formats.plain import TEXT
-from vo_server.formats.text import CSV, TSV
-from vo_server.formats.votable import BINARY, BINARY2, TABLEDATA
+from vo_server.formats.write.arrow import ARROW
+from vo_server.formats.write.fits import FITS
+from vo_server.formats.write.html import HTML
+from vo_server.formats.write.json import JSON
+from vo_server.formats.write.parquet import PARQUET
+from vo_server.formats.write.plain import TEXT
+from vo_server.formats.write.text import CSV, TSV
+from vo_server.formats.write.votable import BINARY, BINARY2, TABLEDATA
 
 __all__ = [
     "ARROW",

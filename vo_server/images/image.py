@@ -21,10 +21,10 @@ from astropy.io.fits import Header
 from typing_extensions import Buffer, override
 
 from vo_server.errors import ImageFault, TooLargeFault
-from vo_server.images import files
-from vo_server.images.files import Range, Source
-from vo_server.images.gunzip import MAGIC, Unpacked
 from vo_server.images.sky import Sky
+from vo_server.storage import files
+from vo_server.storage.files import Range, Source
+from vo_server.storage.gzip import MAGIC, Unpacked
 
 Pixels = npt.NDArray[Any]
 """Shape (planes, rows, columns), south first."""

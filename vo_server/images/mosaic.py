@@ -13,10 +13,10 @@ import numpy.typing as npt
 from astropy.io.fits import Header
 
 from vo_server.errors import NoPixelsFault
-from vo_server.images.files import Range
 from vo_server.images.image import Image, Pixels
 from vo_server.images.preview import Layer, shrunk, zero_point
 from vo_server.images.sky import Sky
+from vo_server.storage.files import Range
 
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.float64]

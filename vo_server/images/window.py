@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vo_server.errors import NoPixelsFault, UsageFault
-from vo_server.images.files import Range
 from vo_server.images.sky import Floats, Sky
 from vo_server.sky import shapes, vectors
 from vo_server.sky.shapes import Shape
+from vo_server.storage.files import Range
 
 _CIRCLE = 1440
 """Points on a border that is a circle: a hundredth of a pixel is missed of one with a radius of 4,000."""

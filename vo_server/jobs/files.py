@@ -19,9 +19,9 @@ from dataclasses import dataclass, fields
 import pyarrow as pa
 
 from vo_server.errors import BusyFault, UsageFault
-from vo_server.jobs.shelf import FULL, PART, Shelf
 from vo_server.model.column import Column
 from vo_server.model.types import named
+from vo_server.storage.jobs import FULL, PART, Shelf
 
 log = logging.getLogger(__name__)
 

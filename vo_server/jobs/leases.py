@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from vo_server.jobs.scheduling import next_turn
 from vo_server.jobs.table import FIELDS, JOBS, WORKERS, as_job, done, now, spelled
 from vo_server.jobs.transactions import Transactions
-from vo_server.jobs.turns import next_turn
 from vo_server.model.job import Failure, Job, Made, Phase, before
 
 ATTEMPTS = 2

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from vo_server.jobs.leases import Leases
+from vo_server.jobs.scheduling import TURNS, position
 from vo_server.jobs.table import FIELDS, JOBS, as_job, as_row, done, now, spelled
-from vo_server.jobs.turns import TURNS, position
 from vo_server.model.job import Failure, Job, Phase, before
 
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from vo_server.errors import BusyFault
+from vo_server.jobs.cleanup import Room, Sweep
+from vo_server.jobs.execution import Turn
 from vo_server.jobs.files import Files
 from vo_server.jobs.store import Store
-from vo_server.jobs.sweep import Room, Sweep
 from vo_server.jobs.task import Work
-from vo_server.jobs.turn import Turn
 from vo_server.model.job import Job, Phase
 
 LOOK = 0.02

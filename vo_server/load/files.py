@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vo_server.catalogue.catalogue import Publication
+from vo_server.load.detect_format import pieces
 from vo_server.load.inputs import Meter, expand, meter, opened
 from vo_server.load.inventory.complete import as_said
 from vo_server.load.pieces import Piece
-from vo_server.load.recognise import pieces
 from vo_server.load.shape import Warn, shape
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vo_server.catalogue.catalogue import Publication
 from vo_server.errors import LoadFault
-from vo_server.load.irsa import Layout
+from vo_server.load.delimited import Layout
 from vo_server.model.column import Column
 
 Warn = Callable[[str], None]

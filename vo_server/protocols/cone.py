@@ -12,23 +12,23 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.adql import query as q
-from vo_server.adql.functions import CIRCLE, CONTAINS, DISTANCE, POINT, Function
-from vo_server.adql.scope import Labels
-from vo_server.adql.values import constant
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics.functions import CIRCLE, CONTAINS, DISTANCE, POINT, Function
+from vo_server.adql.semantics.scope import Labels
+from vo_server.adql.semantics.values import constant
 from vo_server.answer import Question, prepared
 from vo_server.catalogue.catalogue import Catalogue, Cone, Publication
 from vo_server.documents.capability import Capability, ConeSearch, Interface, Param, SampleCone
 from vo_server.errors import Fault, UsageFault
 from vo_server.formats import HTML, TABLEDATA, Choice
+from vo_server.http import dali, origin
+from vo_server.http.access_log import identified
+from vo_server.http.errors import headers_of, in_format
+from vo_server.http.responses import stream
+from vo_server.http.service import Resource, Service, Site
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.model.result import Info
-from vo_server.protocols import dali, origin
-from vo_server.protocols.account import identified
-from vo_server.protocols.refuse import headers_of, in_format
-from vo_server.protocols.respond import stream
-from vo_server.protocols.service import Resource, Service, Site
 
 STANDARD_ID = "ivo://ivoa.net/std/ConeSearch"
 MEDIA_TYPE = "text/xml"

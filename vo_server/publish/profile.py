@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo_server.errors import LoadFault
+from vo_server.load.described import readable, typed
+from vo_server.load.detect_format import reader
 from vo_server.load.inputs import meter, opened
 from vo_server.load.readers.found import Found
-from vo_server.load.recognise import reader
 from vo_server.load.statistics import Tally
-from vo_server.load.tables import readable, typed
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.model.statistics import Statistic

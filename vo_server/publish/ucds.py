@@ -8,7 +8,7 @@ import re
 from astropy.io.votable import ucd as astropy_ucd
 
 from vo_server.model.types import Type
-from vo_server.publish.meanings import BANDS, MEANINGS, UCD1
+from vo_server.publish.known_names import BANDS, MEANINGS, UCD1
 
 
 def understood(said: str | None) -> tuple[str | None, str | None]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import astropy.units as u
 import pytest
 
-from vo_server.adql.functions import AGGREGATES, FUNCTIONS, OPERATORS
-from vo_server.adql.parse import parse
-from vo_server.adql.resolve import resolve
-from vo_server.adql.udfs import UDFS
+from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.semantics.udfs import UDFS
+from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 
 CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.adql import expected, misfits, sentences, tree
-from vo_server.adql.expected import expectation
-from vo_server.adql.parse import parse
+from vo_server.adql.syntax import expected, operand_errors, syntax_hints, tree
+from vo_server.adql.syntax.expected import expectation
+from vo_server.adql.syntax.parse import parse
 from vo_server.errors import Place, QueryFault
 
 MISTAKES = (
@@ -161,11 +161,11 @@ def test_limit_is_told_when_read_strictly() -> None:
 
 
 def test_quoted_column_is_for_the_resolver() -> None:
-    assert "'M31'" in misfits.quoted_column(tree.Name("M31", delimited=True, place=Place(0, 5)))
+    assert "'M31'" in operand_errors.quoted_column(tree.Name("M31", delimited=True, place=Place(0, 5)))
 
 
-@pytest.mark.parametrize("row", sentences.SENTENCES, ids=lambda row: row.pattern)
-def test_sentences_ask_for_terminals_that_exist(row: sentences.Sentence) -> None:
+@pytest.mark.parametrize("row", syntax_hints.SENTENCES, ids=lambda row: row.pattern)
+def test_sentences_ask_for_terminals_that_exist(row: syntax_hints.Sentence) -> None:
     known = {terminal for marks, _, covered in expected.EXPECTATIONS for terminal in marks | covered}
     assert {need.removeprefix("!") for need in row.needs.split()} <= known
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.adql import query as q
-from vo_server.adql.cells import CELL_TESTS, cell_joins
-from vo_server.adql.functions import LOOK_UP
-from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan
-from vo_server.adql.resolve import resolve
+from vo_server.adql.planning.cells import CELL_TESTS, cell_joins
+from vo_server.adql.planning.plan import plan
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics.functions import LOOK_UP
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 
 CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])

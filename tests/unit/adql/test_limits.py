@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 from duckdb_engine import Dialect
 
-from vo_server.adql.build_values import MAX_OPTIONS
-from vo_server.adql.expressions import MAX_SHAPES
-from vo_server.adql.lexer import MAX_DEPTH
-from vo_server.adql.parse import MAX_LENGTH, parse
-from vo_server.adql.pieces import MAX_TABLES
-from vo_server.adql.plan import plan
-from vo_server.adql.resolve import MAX_COLUMNS, resolve
-from vo_server.adql.sources import MAX_MERGED
+from vo_server.adql.planning.plan import plan
+from vo_server.adql.semantics.expressions import MAX_SHAPES
+from vo_server.adql.semantics.resolve import MAX_COLUMNS, resolve
+from vo_server.adql.semantics.sources import MAX_MERGED
+from vo_server.adql.syntax.build_values import MAX_OPTIONS
+from vo_server.adql.syntax.lexer import MAX_DEPTH
+from vo_server.adql.syntax.parse import MAX_LENGTH, parse
+from vo_server.adql.syntax.partial import MAX_TABLES
 from vo_server.adql.translate import translate
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines import sky_duckdb, sky_postgres

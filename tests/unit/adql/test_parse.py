@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vo_server.adql import tree
-from vo_server.adql.lexer import MAX_DEPTH
-from vo_server.adql.parse import MAX_LENGTH, parse
+from vo_server.adql.syntax import tree
+from vo_server.adql.syntax.lexer import MAX_DEPTH
+from vo_server.adql.syntax.parse import MAX_LENGTH, parse
 from vo_server.errors import Place, QueryFault
 from vo_server.model.words import RESERVED
 

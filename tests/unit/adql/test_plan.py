@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vo_server.adql import query as q
-from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan, work
-from vo_server.adql.resolve import resolve
+from vo_server.adql.planning.plan import plan, work
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.sky import cover

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.adql import query as q
-from vo_server.adql.parse import parse
-from vo_server.adql.resolve import resolve
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.catalogue import Catalogue, Schema
 from vo_server.errors import QueryFault
 from vo_server.model import types

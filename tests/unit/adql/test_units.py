@@ -8,9 +8,9 @@ from pathlib import Path
 import astropy.units as u
 import pytest
 
-from vo_server.adql import query as q
-from vo_server.adql import units
-from vo_server.adql.udfs import RECORDS
+from vo_server.adql.semantics import query as q
+from vo_server.adql.semantics import units
+from vo_server.adql.semantics.udfs import RECORDS
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.model.column import Column
 from vo_server.model.types import POINT, VARCHAR

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.adql.parse import parse
-from vo_server.adql.plan import plan
-from vo_server.adql.resolve import resolve
+from vo_server.adql.planning.plan import plan
+from vo_server.adql.semantics.resolve import resolve
+from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.explain.advice import advice
 from vo_server.model.column import Table

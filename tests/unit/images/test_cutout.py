@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from tests.atlas import atlas_header, atlas_pixels
 from vo_server.errors import ImageFault, NoPixelsFault, TooLargeFault, UsageFault
-from vo_server.images import cutout, files, image
+from vo_server.images import cutout, image
 from vo_server.images.window import window
 from vo_server.sky import shapes, vectors
 from vo_server.sky.shapes import Shape
+from vo_server.storage import files
 
 
 def made(header: fits.Header, pixels: Any) -> image.Image:

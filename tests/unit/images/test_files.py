@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from tests.atlas import atlas_header
 from vo_server.errors import ImageFault, MissingImageFault, TooLargeFault
-from vo_server.images import files, image
+from vo_server.images import image
+from vo_server.storage import files
 
 
 def test_facts_change_when_the_file_does(tmp_path: Path) -> None:

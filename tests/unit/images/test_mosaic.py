@@ -12,8 +12,9 @@ from astropy.wcs import WCS
 
 from tests.atlas import atlas_header
 from vo_server.errors import NoPixelsFault
-from vo_server.images import files, image
+from vo_server.images import image
 from vo_server.images.mosaic import mosaic
+from vo_server.storage import files
 
 RA, DEC = 83.6, -5.4
 STARS = ((RA + 40 / 3600, DEC + 20 / 3600), (RA - 40 / 3600, DEC - 30 / 3600), (RA, DEC))

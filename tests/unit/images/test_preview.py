@@ -16,8 +16,9 @@ from PIL import Image as Pillow
 
 from tests.atlas import atlas_header, atlas_pixels
 from vo_server.errors import NoPixelsFault, UsageFault
-from vo_server.images import files, image
+from vo_server.images import image
 from vo_server.images.preview import LARGEST, Look, colour, gray
+from vo_server.storage import files
 
 
 def made(header: fits.Header, pixels: Any) -> image.Image:

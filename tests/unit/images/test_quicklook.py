@@ -13,7 +13,8 @@ from astropy.wcs import WCS
 
 from tests.atlas import atlas_header, atlas_pixels
 from vo_server.errors import ImageFault
-from vo_server.images import cutout, files, image, preview, quicklook
+from vo_server.images import cutout, image, preview, quicklook
+from vo_server.storage import files
 
 
 def test_it_comes_back_as_16_bits_near_the_values(atlas: Path) -> None:

@@ -14,8 +14,9 @@ from astropy.wcs import WCS
 
 from tests.atlas import atlas_header
 from vo_server.errors import ImageFault, NoPixelsFault, UsageFault
-from vo_server.images import cutout, files, image, preview, stamp, stars
+from vo_server.images import cutout, image, preview, stamp, stars
 from vo_server.images.stamp import Coadd, Galaxy, Stars
+from vo_server.storage import files
 
 ROWS, COLUMNS = 300, 260
 GALAXY = Galaxy("00000000+0000000", 83.6, -5.4, radius=12.0, axis_ratio=0.5, angle=40.0, side=81)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vo_server.errors import ImageFault
-from vo_server.images import tar
+from vo_server.storage import tar
 
 WHEN = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files
-from vo_server.jobs.shelf import Folder
+from vo_server.jobs.service import Desk, Span
 from vo_server.jobs.store import Store
-from vo_server.jobs.watch import Watch
+from vo_server.jobs.waiting import Watch
 from vo_server.model.job import Job, Phase
+from vo_server.storage.jobs import Folder
 
 Make = Callable[..., Job]
 

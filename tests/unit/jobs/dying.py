@@ -20,17 +20,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from vo_server.jobs.desk import Desk, Span
 from vo_server.jobs.files import Files, Kept
-from vo_server.jobs.shelf import Folder
+from vo_server.jobs.service import Desk, Span
 from vo_server.jobs.store import Store
 from vo_server.jobs.table import now
 from vo_server.jobs.task import Answer
-from vo_server.jobs.watch import Watch
+from vo_server.jobs.waiting import Watch
 from vo_server.jobs.worker import Worker
 from vo_server.model.column import Column
 from vo_server.model.job import Job, Phase
 from vo_server.model.types import INTEGER
+from vo_server.storage.jobs import Folder
 
 PIECES = [bytes([65 + n]) * 1000 for n in range(5)]
 """The result of every job."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vo_server.errors import BusyFault
-from vo_server.jobs.crew import Crew
+from vo_server.jobs.supervisor import Crew
 
 SLEEPS = ["sh", "-c", "exec sleep 100"]
 STUBBORN = ["sh", "-c", 'trap "" TERM; touch "$READY"; while :; do sleep 0.1; done']
@@ -35,7 +35,7 @@ def lives(pid: int) -> bool:
 
 def test_one_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Though nobody can be told that it died; and under a new name, for its job is another's by now."""
-    monkeypatch.setattr("vo_server.jobs.crew.BREATH", 0.0)
+    monkeypatch.setattr("vo_server.jobs.supervisor.BREATH", 0.0)
     died: list[str] = []
 
     def tell(name: str) -> None:

@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from vo_server.errors import BusyFault, UsageFault
 from vo_server.jobs.files import Files, Kept
-from vo_server.jobs.shelf import Shelf, shelf
+from vo_server.storage.jobs import Shelf, shelf
 
 
 @pytest.fixture(params=["disk", "memory", "file"])

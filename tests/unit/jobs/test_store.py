@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from vo_server.errors import BusyFault, UsageFault
-from vo_server.jobs.desk import Desk
 from vo_server.jobs.leases import ATTEMPTS
+from vo_server.jobs.service import Desk
 from vo_server.jobs.store import Store
 from vo_server.jobs.table import JOBS, database, now
 from vo_server.model.job import ACTIVE, Failure, Job, Made, Phase

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vo_server.errors import BusyFault
-from vo_server.jobs.desk import Desk
+from vo_server.jobs.service import Desk
 from vo_server.model.job import Job, Phase
 
 Make = Callable[..., Job]

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from vo_server.errors import BusyFault, CancelledFault, Fault, QueryFault
-from vo_server.jobs.desk import Desk
+from vo_server.jobs.cleanup import Room
 from vo_server.jobs.files import Kept
-from vo_server.jobs.sweep import Room
+from vo_server.jobs.service import Desk
 from vo_server.jobs.table import now
 from vo_server.jobs.task import Answer, Output, Task
 from vo_server.jobs.worker import Worker
@@ -218,7 +218,7 @@ def test_a_disk_that_fills_when_the_file_is_closed(desk: Desk, make: Make, monke
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("vo_server.jobs.shelf.os.fsync", full)
+    monkeypatch.setattr("vo_server.storage.jobs.os.fsync", full)
     job = make(queued=True)
     with Running(desk, Question(b"one")) as running:
         failed = running.until(job, Phase.ERROR, Phase.COMPLETED)

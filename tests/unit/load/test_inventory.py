@@ -25,7 +25,7 @@ from vo_server.catalogue.catalogue import Publication
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines.store import Store
 from vo_server.errors import LoadFault
-from vo_server.load.inventory import notes
+from vo_server.load.inventory import checkpoint
 from vo_server.load.inventory.fill import moment
 from vo_server.load.inventory.header import Header, Refused, read_header
 from vo_server.load.inventory.headers import Read, Told
@@ -427,7 +427,7 @@ def test_a_walk_that_was_broken_off_goes_on(walked: Walked, tmp_path: Path, monk
     for n in range(1, 30):
         write(tmp_path / "files", f"plate{n:02}.fits", image())
     seen: list[str] = []
-    read_all = notes.read_all
+    read_all = checkpoint.read_all
 
     def watched(images: Any, root: str, files: Any) -> list[Read]:
         if len(seen) >= 20:
@@ -435,7 +435,7 @@ def test_a_walk_that_was_broken_off_goes_on(walked: Walked, tmp_path: Path, monk
         seen.extend(f.path for f in files)
         return read_all(images, root, files)
 
-    monkeypatch.setattr(notes, "read_all", watched)
+    monkeypatch.setattr(checkpoint, "read_all", watched)
     with pytest.raises(KeyboardInterrupt):
         walked(Walk(root, [root], chunk=10))
     assert len(seen) == 20

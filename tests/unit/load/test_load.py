@@ -92,7 +92,7 @@ def test_values_come_in_as_they_are(store: Store, tmp_path: Path) -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks, many runs and many ranges of a few rows."""
-    monkeypatch.setattr("vo_server.load.irsa.BLOCK", 20_000)
+    monkeypatch.setattr("vo_server.load.delimited.BLOCK", 20_000)
     monkeypatch.setattr("vo_server.load.load.ROW_GROUP", 2048)
 
 
@@ -265,7 +265,7 @@ def test_nothing_good_is_no_load(store: Store, tmp_path: Path) -> None:
 
 
 def test_line_numbers_hold_far_into_a_file(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vo_server.load.irsa.BLOCK", 1000)
+    monkeypatch.setattr("vo_server.load.delimited.BLOCK", 1000)
     lines = [*many(1000), "1|2"]
     assert fault(store, [write(tmp_path / "a.txt", lines)]) == "a.txt, line 1001: 2 fields instead of 8"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from vo_server.adql.imagery import Row
 from vo_server.app import catalogue_of, site_of
 from vo_server.engines.store import Store
-from vo_server.protocols import wants
-from vo_server.protocols.images import looked_up
+from vo_server.obscore.query import Row
+from vo_server.protocols.images import parameters
+from vo_server.protocols.images.files import looked_up
 from vo_server.settings import Settings
 
 
@@ -31,8 +31,8 @@ def test_every_image_is_found_by_its_name(sky: Path, memory: str) -> None:
         known = looked_up(site, row, (row.name, row.field("path")), None)
         assert len(known) == 18
         for name, path in known:
-            assert looked_up(site, row, (row.field("path"),), wants.among(row.name, [name])) == [(path,)]
-        assert len(looked_up(site, row, (row.name,), wants.among(row.name, [name for name, _ in known[:7]]))) == 7
+            assert looked_up(site, row, (row.field("path"),), parameters.among(row.name, [name])) == [(path,)]
+        assert len(looked_up(site, row, (row.name,), parameters.among(row.name, [name for name, _ in known[:7]]))) == 7
     finally:
         site.engine.close()
         site.jobs.store.close()

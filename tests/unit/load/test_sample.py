@@ -13,7 +13,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
-from vo_server.load.sample import (
+from vo_server.demo import (
     PSC_SCHEMA,
     XSC_SCHEMA,
     psc_batches,
@@ -23,9 +23,9 @@ from vo_server.load.sample import (
     xsc_batches,
     xsc_rows_for,
 )
-from vo_server.load.sample.files import file_names
-from vo_server.load.sample.names import designations
-from vo_server.load.sample.survey import TILES, survey, tiles_per_zone
+from vo_server.demo.files import file_names
+from vo_server.demo.names import designations
+from vo_server.demo.survey import TILES, survey, tiles_per_zone
 
 ROWS = 20_000
 GALAXIES = 2_000

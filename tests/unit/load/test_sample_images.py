@@ -15,13 +15,13 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from vo_server.load.sample import SEED, psc_batches, write_images, xsc_batches, xsc_rows_for
-from vo_server.load.sample.field import MOST, coadds, is_field
-from vo_server.load.sample.galaxies import Shapes
-from vo_server.load.sample.images import Scene, image
-from vo_server.load.sample.pixels import profile
-from vo_server.load.sample.plan import Plan
-from vo_server.load.sample.sky import PSC_ROWS
+from vo_server.demo import SEED, psc_batches, write_images, xsc_batches, xsc_rows_for
+from vo_server.demo.field import MOST, coadds, is_field
+from vo_server.demo.galaxies import Shapes
+from vo_server.demo.images import Scene, image
+from vo_server.demo.pixels import profile
+from vo_server.demo.plan import Plan
+from vo_server.demo.sky import PSC_ROWS
 
 ROWS = 200_000
 BANDS = "jhk"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vo_server.errors import MultiValuedParamFault, UsageFault
-from vo_server.protocols.dali import Parameters
+from vo_server.http.dali import Parameters
 
 
 def given(*pairs: tuple[str, str]) -> Parameters:

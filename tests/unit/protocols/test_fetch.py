@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from vo_server.errors import TooLargeFault, UsageFault
-from vo_server.protocols import fetch as module
-from vo_server.protocols.fetch import MARK, Allowed, fetch
+from vo_server.http import fetch as module
+from vo_server.http.fetch import MARK, Allowed, fetch
 
 
 class Pages(BaseHTTPRequestHandler):

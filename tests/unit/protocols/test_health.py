@@ -16,8 +16,8 @@ from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.documents.vosi import Availability
 from vo_server.engines.engine import Facts
 from vo_server.errors import BusyFault
-from vo_server.protocols.health import Health
-from vo_server.protocols.look import Look
+from vo_server.http.health import Health
+from vo_server.http.probe import Look
 
 PSC = load_catalogue([builtin_schemas() / "catalogues"]).publication("psc")
 

@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from vo_server.errors import BusyFault
-from vo_server.protocols import lanes
-from vo_server.protocols.lanes import Lane, Lanes, Turn
+from vo_server.http import admission
+from vo_server.http.admission import Lane, Lanes, Turn
 
 
 def looped(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -92,7 +92,7 @@ async def test_too_many_are_told_when_to_come_again() -> None:
     await crowd.ask("a1", "b1", "c1", "d1")
     ((client, fault),) = crowd.refused
     assert client == "d1"
-    assert fault.after == lanes.SHORTEST
+    assert fault.after == admission.SHORTEST
     assert "1 queries are under way and 2 wait" in str(fault)
     assert fault.status == 503
     await crowd.end()
@@ -174,7 +174,7 @@ async def _until(true: Callable[[], bool]) -> None:
 
 @looped
 async def test_what_takes_longer_than_thought_counts_among_the_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "TOO_LONG", 0.001)
+    monkeypatch.setattr(admission, "TOO_LONG", 0.001)
     both = Lanes(2, 1, 5, 60)
     turn = await both.turn("a", light=True)
     await _until(lambda: both.long.running == 1)
@@ -189,7 +189,7 @@ async def test_what_takes_longer_than_thought_counts_among_the_long(monkeypatch:
 
 @looped
 async def test_a_slow_reader_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "SLOW", 0.001)
+    monkeypatch.setattr(admission, "SLOW", 0.001)
     both = Lanes(2, 1, 5, 60)
     turn: Turn = await both.turn("a", light=False)
     with turn.offering():

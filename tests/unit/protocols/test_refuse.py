@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.errors import BusyFault
-from vo_server.protocols import cone, tap
-from vo_server.protocols.account import Account
-from vo_server.protocols.refuse import as_text
-from vo_server.protocols.service import Site
+from vo_server.http.access_log import Account
+from vo_server.http.errors import as_text
+from vo_server.http.service import Site
+from vo_server.protocols import cone
+from vo_server.protocols.tap import tap
 
 BUSY = BusyFault("the service is busy", hint="ask again in 42 s", after=42)
 SITE = cast(Site, None)

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 
-from vo_server.adql.imagery import Host
 from vo_server.errors import (
     BusyFault,
     CancelledFault,
@@ -19,8 +18,9 @@ from vo_server.errors import (
     TooLargeFault,
     UsageFault,
 )
-from vo_server.protocols import cutouts, soda
-from vo_server.protocols.dali import Parameters
+from vo_server.http.dali import Parameters
+from vo_server.obscore.query import Host
+from vo_server.protocols.images import cutouts, soda
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from vo_server.protocols.urls import asked_url, base_url, client_address, from_outside
+from vo_server.http.urls import asked_url, base_url, client_address, from_outside
 
 
 def request(headers: dict[str, str] | None = None, root_path: str = "", path: str = "/tap/sync") -> Request:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from vo_server.catalogue.names import regular
 from vo_server.model import types
 from vo_server.model.types import Type
-from vo_server.publish.meanings import BANDS, MEANINGS, UCD1
+from vo_server.publish.known_names import BANDS, MEANINGS, UCD1
 from vo_server.publish.names import LONGEST, named, plainly, stem
 from vo_server.publish.ucds import guessed, main, understood, valid
 from vo_server.publish.units import mended

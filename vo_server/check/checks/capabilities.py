@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from vo_server.check.answer import Answer, Skipped, parsed
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import TAP, XSI_TYPE, Offer, Probe
+from vo_server.check.response import Answer, Skipped, parsed
 from vo_server.check.tables import bare
 
 VOSI = "ivo://ivoa.net/std/VOSI#"

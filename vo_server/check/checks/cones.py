@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from vo_server.check.answer import Answer, Skipped, parsed, table_of
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Offer, Probe
+from vo_server.check.response import Answer, Skipped, parsed, table_of
 
 STANDARD = "ivo://ivoa.net/std/ConeSearch"
 WORDS = {"ID_MAIN": ("char", "unicodeChar"), "POS_EQ_RA_MAIN": ("double",), "POS_EQ_DEC_MAIN": ("double",)}

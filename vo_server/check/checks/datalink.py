@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vo_server.check import votable
-from vo_server.check.answer import Answer, NoAnswer, Skipped, table_of
 from vo_server.check.checks.images import offered
 from vo_server.check.checks.obscore import obscore
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Answer, NoAnswer, Skipped, table_of
 
 LINKS = "ivo://ivoa.net/std/DataLink#links-1.1"
 SODA = "ivo://ivoa.net/std/SODA#sync-1.0"

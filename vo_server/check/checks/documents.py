@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from lxml import etree
 
-from vo_server.check.answer import Answer, NoAnswer, Skipped, parsed
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Answer, NoAnswer, Skipped, parsed
 from vo_server.check.tables import bare, column_of
 
 NAMES = ("capabilities", "availability", "tables")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from lxml import etree, html
 
 from vo_server.check import votable
-from vo_server.check.answer import Element, Skipped, parsed
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Element, Skipped, parsed
 from vo_server.check.tables import bare
 
 VOCABULARY = "http://www.ivoa.net/rdf/examples#"

@@ -14,9 +14,9 @@ from astropy.io import fits
 from typing_extensions import override
 
 from vo_server.check import votable
-from vo_server.check.answer import Answer
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Answer
 
 QUERY = "SELECT TOP 3 table_name, column_name FROM TAP_SCHEMA.columns ORDER BY table_name, column_name"
 SHORT = {

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from vo_server.check import votable
-from vo_server.check.answer import Answer
 from vo_server.check.checks.images import files
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Answer
 
 QUERY = "SELECT TOP 1 table_name FROM TAP_SCHEMA.tables"
 BAD = "SELECT nothing FROM nowhere.at_all"

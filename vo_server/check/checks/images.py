@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vo_server.check import votable
-from vo_server.check.answer import Answer, NoAnswer, Skipped, table_of
 from vo_server.check.checks.obscore import MANDATORY, obscore
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Offer, Probe
+from vo_server.check.response import Answer, NoAnswer, Skipped, table_of
 
 SIA1 = "ivo://ivoa.net/std/SIA"
 SIA2 = "ivo://ivoa.net/std/SIA#query-2.0"

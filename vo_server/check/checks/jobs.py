@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from urllib.parse import urljoin
 
-from vo_server.check.answer import Element, NoAnswer, Skipped, parsed, table_of
 from vo_server.check.checks.amounts import amount
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Element, NoAnswer, Skipped, parsed, table_of
 
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 PATIENCE = 30.0

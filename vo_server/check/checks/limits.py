@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vo_server.check.answer import Skipped, table_of
 from vo_server.check.checks.amounts import amount
 from vo_server.check.checks.formats import announced
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Skipped, table_of
 from vo_server.check.votable import Table, counted
 
 ONE = "SELECT table_name FROM TAP_SCHEMA.tables"

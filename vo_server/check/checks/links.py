@@ -7,10 +7,10 @@ from urllib.parse import urldefrag, urljoin
 
 from lxml import etree, html
 
-from vo_server.check.answer import NoAnswer, Skipped
 from vo_server.check.checks.registry import pages
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import NoAnswer, Skipped
 
 MOST = 200
 """Links that are tried."""

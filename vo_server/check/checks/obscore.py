@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vo_server.check.answer import Skipped
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Skipped
 from vo_server.check.tables import Said as TableSaid
 from vo_server.check.tables import bare
 

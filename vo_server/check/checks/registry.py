@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from lxml import etree
 from mocpy import MOC
 
-from vo_server.check.answer import Answer, Element, NoAnswer, Skipped, parsed
 from vo_server.check.checks.documents import invalid
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Answer, Element, NoAnswer, Skipped, parsed
 
 OAI = "{http://www.openarchives.org/OAI/2.0/}"
 RESOURCE = "{http://www.ivoa.net/xml/RegistryInterface/v1.0}Resource"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from vo_server.check.answer import NoAnswer
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import NoAnswer
 from vo_server.check.tables import SCHEMA_TABLES, Column, bare, text
 from vo_server.check.tables import Said as TableSaid
 

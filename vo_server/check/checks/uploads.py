@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 from vo_server.check import votable
-from vo_server.check.answer import Answer, Skipped
 from vo_server.check.checks.amounts import amount
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Answer, Skipped
 
 METHODS = {"inline", "http", "https", "ftp"}
 TABLE = b"""<?xml version="1.0"?>

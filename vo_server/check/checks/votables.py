@@ -11,11 +11,11 @@ from astropy.io.votable import parse
 from lxml import etree
 
 from vo_server.check import votable
-from vo_server.check.answer import Answer, Element, NoAnswer, parsed
 from vo_server.check.checks import cones, datalink, images
 from vo_server.check.checks.metadata import unit_fault
 from vo_server.check.finding import Check, Said
 from vo_server.check.probe import Probe
+from vo_server.check.response import Answer, Element, NoAnswer, parsed
 
 KNOWN = re.compile(r"W47:|W50: Invalid unit string '%'|has been deprecated in the VOUnit")
 """What is no fault: characters alone have no arraysize (VOTable 1.4 section 4.1), % is a unit (VOUnits 1.1), and so are

@@ -11,8 +11,8 @@ from typing import Any
 
 from vo_server.catalogue.images import CLOCKS, Fill, Images
 from vo_server.load.inventory.header import Header, Refused
-from vo_server.load.inventory.listing import Listed
 from vo_server.load.inventory.sky import place
+from vo_server.storage.listing import Listed
 
 Row = dict[str, Any]
 _PIVOT = 50

@@ -13,9 +13,9 @@ from vo_server.catalogue.images import Images
 from vo_server.errors import LoadFault
 from vo_server.load.inventory.fill import Row, row
 from vo_server.load.inventory.header import Refused, read_header
-from vo_server.load.inventory.listing import Listed, opened
 from vo_server.load.pieces import Record
 from vo_server.model.column import Column, Table
+from vo_server.storage.listing import Listed, opened
 
 _HEAD = 1 << 15
 """Bytes that are asked of a remote store at once: more than most headers."""

@@ -14,11 +14,11 @@ from vo_server.catalogue.catalogue import Publication
 from vo_server.catalogue.images import Images
 from vo_server.errors import LoadFault
 from vo_server.load.inputs import Meter
+from vo_server.load.inventory.checkpoint import digest, read_noted
 from vo_server.load.inventory.headers import Headers, Read, Told, carried
-from vo_server.load.inventory.listing import listing
-from vo_server.load.inventory.notes import digest, read_noted
 from vo_server.load.shape import Warn
 from vo_server.load.workers import in_order
+from vo_server.storage.listing import listing
 
 CHUNK = 512
 """Files that a process reads at a time."""

@@ -11,8 +11,8 @@ import pyarrow as pa
 from astropy.io import fits
 
 from vo_server.errors import LoadFault
-from vo_server.formats import tables_in
 from vo_server.formats.field import Field
+from vo_server.formats.read import tables
 from vo_server.load.inputs import Input
 from vo_server.load.readers.described import Described, described, statements, text
 from vo_server.load.readers.found import ROWS, Found, distinct, on_disk
@@ -39,7 +39,7 @@ def fits_table(input: Input) -> Iterator[Found]:
             raise LoadFault(f"{input.name} has no rows")
         made = [_column(table, n, name, table.data[:1], ascii)[0] for name, n in places.items()]
         for n in () if ascii else places.values():
-            tables_in.check_heap(table, n)
+            tables.check_heap(table, n)
 
         def read(fields: Sequence[str]) -> Iterator[pa.Table]:
             for start in range(0, len(table.data), ROWS):
@@ -57,7 +57,7 @@ def fits_table(input: Input) -> Iterator[Found]:
 
 
 def _column(table: Any, n: int, name: str, rows: Any, ascii: bool) -> tuple[Column, pa.Array]:
-    column, values = _plain(table, n, rows) if ascii else tables_in.fits_column(table, n, rows, timed=False)
+    column, values = _plain(table, n, rows) if ascii else tables.fits_column(table, n, rows, timed=False)
     return column.but(name=name), values
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vo_server.formats import tables_in
-from vo_server.formats.votable_in import read_told
+from vo_server.formats.read import tables
+from vo_server.formats.read.votable import read_told
 from vo_server.load.inputs import Input
 from vo_server.load.readers.described import described, statements, text
 from vo_server.load.readers.found import ROWS, Found, on_disk
@@ -47,7 +47,7 @@ def _masked(batch: pa.RecordBatch, field: str, masks: Mapping[str, str]) -> pa.A
 def _found(schema: pa.Schema, said: dict[bytes, bytes], masks: set[str], read: object) -> Found:
     votable, yaml = said.pop(_VOTABLE, None), said.pop(_ASTROPY, b"")
     told = described(yaml.decode(errors="replace").splitlines())
-    columns, _ = tables_in.described(schema.empty_table(), votable, 0)
+    columns, _ = tables.described(schema.empty_table(), votable, 0)
     seen = read_told(memoryview(votable))[2] if votable else None
     plain = statements({k.decode(errors="replace"): v.decode(errors="replace") for k, v in said.items()})
     return Found(

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from vo_server.formats import tables_in
-from vo_server.formats.votable_in import read_told
+from vo_server.formats.read import tables
+from vo_server.formats.read.votable import read_told
 from vo_server.load.inputs import Input
 from vo_server.load.readers.described import statements
 from vo_server.load.readers.found import ROWS, Found, distinct, on_disk
@@ -21,7 +21,7 @@ def votable(input: Input) -> Iterator[Found]:
     with on_disk(input) as path, path.open("rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         made, fits, seen = read_told(data, filled=True)
-        columns, arrays = made if made is not None else tables_in.fits(memoryview(fits))
+        columns, arrays = made if made is not None else tables.fits(memoryview(fits))
     names = distinct([c.name for c in columns])
     whole = dict(zip(names, arrays, strict=True))
     count = len(arrays[0]) if arrays else 0

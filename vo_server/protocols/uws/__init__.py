@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from vo_server.protocols.refuse import plainly
-from vo_server.protocols.service import Resource
+from vo_server.http.errors import plainly
+from vo_server.http.service import Resource
 from vo_server.protocols.uws import job, parameters, results
+from vo_server.protocols.uws.joblist import Place
 from vo_server.protocols.uws.listing import listing
-from vo_server.protocols.uws.place import Place
 
 __all__ = ["Place", "resources"]
 

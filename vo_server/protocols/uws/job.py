@@ -11,11 +11,21 @@ from starlette.responses import Response
 
 from vo_server.documents import uws
 from vo_server.errors import BusyFault, NotFoundFault, PhaseFault, UsageFault
+from vo_server.http import dali
+from vo_server.http.service import Site
 from vo_server.model.job import ACTIVE, Job, Phase
-from vo_server.protocols import dali
-from vo_server.protocols.service import Site
+from vo_server.protocols.uws.joblist import (
+    Place,
+    amend,
+    atom,
+    container,
+    instant,
+    named_phase,
+    seconds,
+    see,
+    whole,
+)
 from vo_server.protocols.uws.parameters import parts
-from vo_server.protocols.uws.place import Place, amend, atom, container, instant, named_phase, seconds, see, whole
 
 LONGEST = 50.0
 """Seconds that WAIT may block: less than proxies wait for an answer."""

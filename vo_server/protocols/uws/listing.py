@@ -18,14 +18,22 @@ from starlette.responses import Response
 
 from vo_server.documents import uws
 from vo_server.errors import BusyFault, UsageFault
+from vo_server.http import dali
+from vo_server.http.dali import Parameters
+from vo_server.http.service import Site
+from vo_server.http.urls import client_address
 from vo_server.jobs.files import Kept
 from vo_server.model.job import Job, Phase
-from vo_server.protocols import dali
-from vo_server.protocols.dali import Parameters
-from vo_server.protocols.service import Site
-from vo_server.protocols.urls import client_address
+from vo_server.protocols.uws.joblist import (
+    Place,
+    container,
+    instant,
+    named_phase,
+    seconds,
+    see,
+    whole,
+)
 from vo_server.protocols.uws.parameters import said, sent
-from vo_server.protocols.uws.place import Place, container, instant, named_phase, seconds, see, whole
 
 COOKIE = "vo_jobs"
 _VALUE = re.compile(r"[A-Za-z0-9_-]{32}")

@@ -14,14 +14,14 @@ from starlette.responses import Response
 from vo_server.documents import uws
 from vo_server.errors import NotFoundFault, PhaseFault, TooLargeFault, UsageFault
 from vo_server.formats import BINARY2
+from vo_server.http import dali
+from vo_server.http.dali import Parameters
+from vo_server.http.service import Site
+from vo_server.http.uploads import named, uploads
 from vo_server.jobs.files import Kept
 from vo_server.model.job import Job, Phase
 from vo_server.model.result import Result
-from vo_server.protocols import dali
-from vo_server.protocols.dali import Parameters
-from vo_server.protocols.service import Site
-from vo_server.protocols.uploads import named, uploads
-from vo_server.protocols.uws.place import Place, amend, atom, container, see
+from vo_server.protocols.uws.joblist import Place, amend, atom, container, see
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from vo_server.documents import uws
 from vo_server.errors import NotFoundFault, retold
+from vo_server.http.files import Stored
+from vo_server.http.responses import STATUS, document
+from vo_server.http.service import Site
 from vo_server.model.job import Phase
-from vo_server.protocols.respond import STATUS, document
-from vo_server.protocols.service import Site
-from vo_server.protocols.stored import Stored
-from vo_server.protocols.uws.place import Place, container
+from vo_server.protocols.uws.joblist import Place, container
 
 
 async def results(place: Place, request: Request, site: Site) -> Response:

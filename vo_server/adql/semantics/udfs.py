@@ -1,0 +1,438 @@
+"""The user-defined functions of the IVOA's catalogue (EN UDFlist 1.2), one record for each of their forms, and two that
+were proposed for it and are in use.
+
+The form is the catalogue's own, from which the parameters are read. A function that is said by arithmetic is said so
+here; what needs more is an element of spherical.py, which each engine spells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from math import nan, pi
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from vo_server.adql.semantics import spherical
+from vo_server.adql.semantics.functions import (
+    ANCESTOR,
+    CELL,
+    Function,
+    Kind,
+    Parameter,
+    Rule,
+)
+from vo_server.adql.semantics.geometry import coordinates
+from vo_server.adql.semantics.mocs import FORMS
+from vo_server.adql.semantics.query import Apply, Constant, Value
+from vo_server.adql.semantics.spherical import Element, Geometry, fixed
+from vo_server.adql.semantics.units import computed_ucd
+from vo_server.adql.semantics.values import always, folded, is_null
+from vo_server.model import types
+from vo_server.model.column import Column
+from vo_server.sky import angles, cover, frames, motion
+
+KINDS: dict[str, Kind] = {
+    "INTEGER": "integer",
+    "BIGINT": "integer",
+    "REAL": "number",
+    "NUMERIC": "number",
+    "TEXT": "text",
+    "TEXT literal": "text",
+    "TIMESTAMP": "time",
+    "POINT": "point",
+    "GEOMETRY": "geometry",
+    "INTERVAL": "interval",
+}
+
+
+def _udf(form: str, result: Rule | Column, sql: Callable[..., Any], doc: str, **more: Any) -> Function:
+    """A record of a function, its parameters as in its form."""
+    name, _, said = form.partition("(")
+    pairs = re.findall(r"(\w+) ([A-Z]+(?: literal)?)", said.partition(")")[0])
+    parameters = tuple(Parameter(argument, KINDS[type]) for argument, type in pairs)
+    rule = (lambda _: result) if isinstance(result, Column) else result
+    return Function(name, parameters, rule, sql, doc, feature="udf", form=form, **more)
+
+
+# -------------------------------------------------------------- HEALPix
+
+_CELL_NUMBER = Column("", types.BIGINT, ucd="pos.healpix")
+_POSITION = Column("", types.POINT, unit="deg", ucd="pos.eq")
+
+
+def _orderly(arguments: tuple[Value, ...]) -> str | None:
+    order = always(arguments[0])
+    return None if order is None or 0 <= order <= cover.ORDER else f"the order is 0 to {cover.ORDER}, not {order}"
+
+
+def _cell_of(arguments: tuple[Value, ...]) -> Value | None:
+    """A cell is a part of the cell of order 29, which a table has stored for its own position."""
+    order, *place = arguments
+    if always(order) is None:
+        return None
+    lon, lat = place if len(place) == 2 else coordinates(place[0])
+    finest = folded(Apply(CELL, (lon, lat, _whole(cover.ORDER)), _CELL_NUMBER))
+    return folded(Apply(ANCESTOR, (finest, _whole(2 * (cover.ORDER - always(order)))), _CELL_NUMBER))
+
+
+def _whole(number: int) -> Constant:
+    return Constant(number, Column("", types.INTEGER))
+
+
+def _cell(order: Element, lon: Element, lat: Element) -> Element:
+    finest = spherical.Cell(lon, lat, sa.literal_column(str(cover.ORDER)))
+    within = order.between(_number(0), _number(cover.ORDER))
+    return sa.case((within, spherical.Ancestor(finest, _number(2) * (_number(cover.ORDER) - order))))
+
+
+def _number(n: int) -> Element:
+    return sa.literal_column(str(n), sa.Integer())
+
+
+def _fold_centre(order: int, number: int) -> tuple[float, ...]:
+    if not 0 <= number < 12 << (2 * order):
+        raise ValueError(number)
+    lon, lat = cover.centres(np.array([number]), order)
+    return float(lon[0]), float(lat[0])
+
+
+def _point(element: Callable[..., Element]) -> Callable[..., Geometry]:
+    return lambda *arguments: Geometry("point", whole=element(*arguments))
+
+
+HEALPIX = (
+    _udf(
+        "ivo_healpix_index(hpxOrder INTEGER, long REAL, lat REAL) -> BIGINT",
+        _CELL_NUMBER,
+        _cell,
+        "The number (nested) of the HEALPix cell of an order that holds a position in degrees. A condition on that of "
+        "a table's own position is answered from the index.",
+        check=_orderly,
+        means=_cell_of,
+    ),
+    _udf(
+        "ivo_healpix_index(hpxOrder INTEGER, point POINT) -> BIGINT",
+        _CELL_NUMBER,
+        lambda order, point: _cell(order, *point.centre),
+        "The number (nested) of the HEALPix cell of an order that holds a point.",
+        check=_orderly,
+        means=_cell_of,
+    ),
+    _udf(
+        "ivo_healpix_center(hpxOrder INTEGER, hpxIndex BIGINT) -> POINT",
+        _POSITION,
+        _point(spherical.CellCentre),
+        "The middle of the HEALPix cell of an order and a number (nested).",
+        fold=_fold_centre,
+        check=_orderly,
+    ),
+)
+
+# ----------------------------------------------------------- astrometry
+
+
+UNPLACED = "ivo_epoch_prop_pos: a position or an epoch is NULL"
+"""What the function must not be asked (UDF catalogue, ivo_epoch_prop_pos)."""
+
+
+def _placed(arguments: tuple[Value, ...]) -> str | None:
+    missing = [name for name, n in (("ra", 0), ("dec", 1), ("ref_epoch", 6), ("out_epoch", 7)) if is_null(arguments[n])]
+    return f"{missing[0]} is NULL" if missing else None
+
+
+def _fold_motion(*numbers: float) -> tuple[float, ...]:
+    *star, since, to = (np.array([float(n)]) for n in numbers)
+    lon, lat = motion.propagate(to - since, *star)
+    return float(lon[0]), float(lat[0])
+
+
+def _moved(ra: Element, dec: Element, pm_ra: Element, pm_dec: Element, years: Element) -> Geometry:
+    given = sa.and_(*(x.is_not(None) for x in (ra, dec, pm_ra, pm_dec, years)))
+    none: Element = sa.cast(sa.null(), sa.Double())
+    mas = fixed(_MAS)
+    moved = spherical.Propagated(ra, dec, none, pm_ra * mas, pm_dec * mas, none, fixed(0.0), years)
+    return Geometry("point", whole=sa.case((given, moved)))
+
+
+def _fold_moved(ra: float, dec: float, pm_ra: float, pm_dec: float, years: float) -> tuple[float, ...]:
+    return _fold_motion(ra, dec, nan, pm_ra * _MAS, pm_dec * _MAS, nan, 0, years)
+
+
+_MAS = 3.6e6
+"""In a degree."""
+
+_UCD_OF_FRAME = {
+    "GALACTIC": "pos;pos.galactic",
+    "SUPER_GALACTIC": "pos;pos.supergalactic",
+    "ECLIPTIC": "pos;pos.ecliptic",
+}
+"""The words of these frames may not come first (UCD1+ 1.5)."""
+
+
+def _framed(arguments: tuple[Value, ...]) -> str | None:
+    for frame in (always(a) for a in arguments[:2]):
+        if frame is None:
+            return "the frames are texts in single quotes"
+        if frame not in frames.FRAMES:
+            return f"the frame {frame!r} is not known here, only {', '.join(frames.FRAMES)}"
+    return "a MOC is of ICRS and cannot be turned" if arguments[2].column.type is types.MOC else None
+
+
+def _in_frame(arguments: tuple[Value, ...]) -> Column:
+    shape = arguments[2].column.type
+    ucd = _UCD_OF_FRAME.get(always(arguments[1]), "pos.eq") if shape is types.POINT else "pos.outline"
+    return Column("", shape, unit="deg", ucd=ucd)
+
+
+def _rotated(source: Element, target: Element, shape: Geometry) -> Geometry:
+    return Geometry(shape.kind, whole=spherical.Rotated(source, target, fixed(shape.kind), shape.numbers))
+
+
+def _fold_rotation(source: str, target: str, numbers: tuple[float, ...]) -> tuple[float, ...]:
+    return frames.rotate_shape(source, target, numbers)
+
+
+ASTROMETRY = (
+    _udf(
+        "ivo_epoch_prop_pos(ra REAL, dec REAL, parallax REAL, pmra REAL, pmdec REAL, radial_velocity REAL, "
+        "ref_epoch REAL, out_epoch REAL) -> POINT",
+        _POSITION,
+        _point(spherical.Propagated),
+        "Where an object that moves in a straight line is at another epoch: degrees, mas, mas/yr with cos(dec) in "
+        "pmra, km/s, Julian years. Without a parallax it is infinitely far, without a motion it has none; position "
+        "and epochs must not be NULL.",
+        fold=_fold_motion,
+        check=_placed,
+    ),
+    _udf(
+        "ivo_apply_pm(ra REAL, dec REAL, pmra REAL, pmdec REAL, epdist REAL) -> POINT",
+        _POSITION,
+        _moved,
+        "Where an object with this proper motion is after epdist Julian years: degrees, degrees a year with cos(dec) "
+        "in pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
+        fold=_fold_moved,
+    ),
+    _udf(
+        "ivo_geom_transform(from_sys TEXT literal, to_sys TEXT literal, geo GEOMETRY) -> GEOMETRY",
+        _in_frame,
+        _rotated,
+        f"A geometry in another reference frame: {', '.join(frames.FRAMES)}, as in IVOA's vocabulary. FK5 is of "
+        "J2000, FK4 of B1950 without the terms of elliptic aberration, ECLIPTIC of J2000.",
+        fold=_fold_rotation,
+        check=_framed,
+    ),
+)
+
+# ---------------------------------------------------------------- dates
+
+
+def _days_from(zero: float) -> Callable[[Element], Element]:
+    """Days since a date, that of 1970 being `zero`."""
+    return lambda moment: sa.extract("epoch", moment) / fixed(86400.0) + fixed(zero)
+
+
+_DAYS = Column("", types.DOUBLE, unit="d", ucd="time.epoch")
+
+DATES = (
+    _udf(
+        "ivo_to_jd(d TIMESTAMP) -> REAL",
+        _DAYS,
+        _days_from(2440587.5),
+        "The Julian date of a time, which may be a text in ISO form, too. Time scales are left alone.",
+    ),
+    _udf(
+        "ivo_to_mjd(d TIMESTAMP) -> REAL",
+        _DAYS,
+        _days_from(40587.0),
+        "The modified Julian date of a time, which may be a text in ISO form, too. Time scales are left alone.",
+    ),
+)
+
+# ---------------------------------------------------------------- texts
+
+_TRUTH = Column("", types.INTEGER, ucd="meta.code")
+_HASH = fixed("#")
+
+
+def _in_list(listed: Element, item: Element) -> Element:
+    apart = sa.func.strpos(item, _HASH) == _number(0)
+    wanted = _HASH.concat(sa.func.lower(item)).concat(_HASH)
+    found = sa.func.strpos(_HASH.concat(sa.func.lower(listed)).concat(_HASH), wanted)
+    return sa.and_(apart, found > _number(0))
+
+
+def _joined(arguments: tuple[Value, ...]) -> Column:
+    return Column("", types.VARCHAR, ucd=computed_ucd(arguments[0].column.ucd))
+
+
+def _delimited(arguments: tuple[Value, ...]) -> str | None:
+    return None if isinstance(always(arguments[1]), str) else "the delimiter is a text in single quotes"
+
+
+TEXTS = (
+    _udf(
+        "ivo_string_agg(expression TEXT, delimiter TEXT) -> TEXT",
+        _joined,
+        lambda text, delimiter: sa.func.string_agg(text, delimiter),
+        "The texts of a group in one, those that are not NULL, with the delimiter between them; in no certain order.",
+        check=_delimited,
+        aggregate=True,
+    ),
+    _udf(
+        "ivo_nocasematch(value TEXT, pattern TEXT) -> INTEGER",
+        _TRUTH,
+        lambda value, pattern: value.ilike(pattern),
+        "1 if the value matches the pattern of LIKE whatever its case, else 0.",
+        predicate=True,
+    ),
+    _udf(
+        "ivo_hasword(haystack TEXT, needle TEXT) -> INTEGER",
+        _TRUTH,
+        spherical.HasWords,
+        "1 if all words of needle are words of haystack, whatever their case, else 0. Words are not stemmed.",
+        predicate=True,
+    ),
+    _udf(
+        "ivo_hashlist_has(hashlist TEXT, item TEXT) -> INTEGER",
+        _TRUTH,
+        _in_list,
+        "1 if item is one of the words of hashlist, which # separates, whatever its case; else 0.",
+        predicate=True,
+    ),
+)
+
+# -------------------------------------------------------------- numbers
+
+
+def _draw(mu: Element, sigma: Element) -> Element:
+    """Box and Muller's."""
+    far = sa.func.sqrt(fixed(-2.0) * sa.func.ln(fixed(1.0) - spherical.Random()))
+    return mu + sigma * far * sa.func.cos(fixed(2 * pi) * spherical.Random())
+
+
+def _as_mean(arguments: tuple[Value, ...]) -> Column:
+    return Column("", types.DOUBLE, unit=arguments[0].column.unit)
+
+
+def _overlap(a1: Element, b1: Element, a2: Element, b2: Element) -> Element:
+    return sa.and_(a1 <= b1, a2 <= b2, a1 <= b2, a2 <= b1)
+
+
+def _within(value: Element, low: Element, high: Element) -> Element:
+    return value.between(low, high)
+
+
+def _in_interval(value: Element, interval: Element) -> Element:
+    return _within(value, *(spherical.Coordinate(interval, fixed(n)) for n in (1, 2)))
+
+
+def _degrees_of(form: str) -> Callable[[Element], Element]:
+    return lambda text: spherical.Sexagesimal(fixed(form), text)
+
+
+def _fold_angle(parse: Callable[[str], float | None]) -> Callable[[str], float]:
+    def fold(text: str) -> float:
+        degrees = parse(text)
+        if degrees is None:
+            raise ValueError(text)
+        return degrees
+
+    return fold
+
+
+MOST_BINS = 1000
+
+
+def _binned(arguments: tuple[Value, ...]) -> str | None:
+    lower, upper, bins = (always(a) for a in arguments[1:])
+    if lower is None or upper is None or bins is None:
+        return "lower, upper and nbins are numbers, the same for all rows"
+    if not lower < upper:
+        return f"lower, {lower:g}, is not less than upper, {upper:g}"
+    return None if 1 <= bins <= MOST_BINS else f"nbins is 1 to {MOST_BINS}, not {bins}"
+
+
+def _histogram(value: Element, lower: Element, upper: Element, bins: Element) -> Element:
+    """Bin 0 is for what is below or NULL, the last one for upper and what is above."""
+    doubles: list[Element] = [sa.cast(n, sa.Double()) for n in (value, lower, upper)]
+    x, low, high = doubles
+    inside = sa.func.floor((x - low) / (high - low) * bins)
+    bin = sa.case(
+        (sa.or_(x.is_(None), x < low), _number(0)),
+        (x >= high, bins + _number(1)),
+        else_=sa.func.least(sa.cast(inside, sa.Integer()) + _number(1), bins),
+    )
+    return spherical.Counts(bin, bins + _number(2))
+
+
+_DEGREES = Column("", types.DOUBLE, unit="deg")
+
+NUMBERS = (
+    _udf(
+        "ivo_histogram(val REAL, lower REAL, upper REAL, nbins INTEGER) -> INTEGER[]",
+        Column("", types.named("INTEGER ARRAY"), ucd="meta.number"),
+        _histogram,
+        "How many values of a group are in each of nbins equal bins from lower to upper. The first number counts what "
+        "is below or NULL, the last one what is upper or above. Limits and nbins are the same for all rows.",
+        check=_binned,
+        aggregate=True,
+    ),
+    _udf(
+        "ivo_normal_random(mu REAL, sigma REAL) -> REAL",
+        _as_mean,
+        _draw,
+        "A random number of the normal distribution of a mean and a standard deviation.",
+        varies=True,
+    ),
+    _udf(
+        "ivo_interval_overlaps(a1 NUMERIC, b1 NUMERIC, a2 NUMERIC, b2 NUMERIC) -> INTEGER",
+        _TRUTH,
+        _overlap,
+        "1 if the intervals from a1 to b1 and from a2 to b2 have a number in common, an end maybe; else 0.",
+        predicate=True,
+    ),
+    _udf(
+        "ivo_interval_has(val NUMERIC, iv INTERVAL) -> INTEGER",
+        _TRUTH,
+        _in_interval,
+        "1 if the interval, a column of two numbers, holds the number, its ends included; else 0. It was proposed for "
+        "the IVOA's catalogue.",
+        predicate=True,
+    ),
+    _udf(
+        "ivo_interval_has(val NUMERIC, lower NUMERIC, upper NUMERIC) -> INTEGER",
+        _TRUTH,
+        _within,
+        "1 if the number is from lower to upper, the ends included; else 0.",
+        predicate=True,
+    ),
+    _udf(
+        "ivo_hms_to_degrees(hms TEXT) -> REAL",
+        _DEGREES,
+        _degrees_of("hms"),
+        "Degrees from h:m:s, hHmMsS or hhmmss; NULL for what is no such angle.",
+        fold=_fold_angle(angles.hms),
+    ),
+    _udf(
+        "ivo_dms_to_degrees(dms TEXT) -> REAL",
+        _DEGREES,
+        _degrees_of("dms"),
+        "Degrees from d:m:s, dDmMsS or ddmmss, with or without a sign; NULL for what is no such angle.",
+        fold=_fold_angle(angles.dms),
+    ),
+)
+
+# ------------------------------------------------------------------ all
+
+RECORDS = (*FORMS, *HEALPIX, *ASTROMETRY, *DATES, *TEXTS, *NUMBERS)
+UDFS: dict[str, tuple[Function, ...]] = {
+    name: tuple(f for f in RECORDS if f.name == name) for name in dict.fromkeys(f.name for f in RECORDS)
+}
+
+ABSENT = {
+    "ivo_simbadpoint": "it would ask Sesame over the network: look the name up there and write POINT(ra, dec)",
+}
+"""What is asked for by name and is not here, and what to do."""

@@ -1,0 +1,1 @@
+"""Parse ADQL 2.1: text to syntax tree, and every message about syntax."""

@@ -1,0 +1,60 @@
+"""What the grammar would have taken, in the words of the language."""
+
+from __future__ import annotations
+
+from vo_server.adql.syntax.lexer import END
+
+CLAUSES = ("FROM", "WHERE", "GROUP", "HAVING", "ORDER", "OFFSET")
+SAID = {"GROUP": "GROUP BY", "ORDER": "ORDER BY"}
+SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT"})
+STARTERS = frozenset(
+    "NAME DELIMITED INTEGER NUMBER HEXADECIMAL STRING FUNCTION AGGREGATE CAST CASE NULL TRUE FALSE".split()
+)
+"""Words with which a value begins."""
+JOINS = frozenset({"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "NATURAL", "CROSS", "OUTER"})
+TESTS = frozenset({"COMPARE", "BETWEEN", "LIKE", "ILIKE", "IS", "IN", "AND", "OR", "NOT"})
+
+_VALUE = STARTERS | {"LPAR", "PLUS", "MINUS", "TILDE"}
+
+EXPECTATIONS: tuple[tuple[frozenset[str], str, frozenset[str]], ...] = (
+    (frozenset({"STAR", "STRING"}), "a column, a value or *", _VALUE | {"STAR", "DISTINCT", "ALL", "TOP"}),
+    (frozenset({"STRING", "NOT"}), "a condition", _VALUE | {"NOT", "EXISTS", "SELECT"}),
+    (frozenset({"STRING"}), "a value", _VALUE | {"DISTINCT", "ALL", "SELECT"}),
+    (frozenset({"COMPARE"}), "a comparison", TESTS | SET_OPERATORS | {*CLAUSES, "LIMIT", "SEMICOLON", END}),
+    (frozenset({"COMMA"}), "a comma", frozenset({"COMMA", "DOT"})),
+    (frozenset({"FROM"}), "FROM", frozenset({"FROM"})),
+    (frozenset({"AS", "NAME"}), "an alias", frozenset({"AS", "NAME", "DELIMITED", "LPAR"})),
+    (frozenset({"NAME", "LPAR"}), "a table or a sub-query", frozenset({"NAME", "DELIMITED", "SELECT"})),
+    (frozenset({"NAME"}), "a name", frozenset({"NAME", "DELIMITED"})),
+    (frozenset({"AND", "OR"}), "AND, OR", frozenset({"AND", "OR"})),
+    (frozenset({"INTEGER"}), "a whole number", frozenset({"INTEGER"})),
+    (frozenset({"JOIN", "LEFT"}), "JOIN", JOINS),
+    (frozenset({"RPAR"}), "a closing parenthesis", frozenset({"RPAR"})),
+    (frozenset({"LPAR", "SELECT"}), "a query", frozenset({"SELECT", "WITH", "ALL", "DISTINCT"})),
+    (frozenset({"WHERE"}), "WHERE", frozenset({"WHERE"})),
+    (frozenset({"GROUP"}), "GROUP BY", frozenset({"GROUP", "HAVING"})),
+    (frozenset({"ORDER"}), "ORDER BY", frozenset({"ORDER"})),
+    (frozenset({"OFFSET"}), "OFFSET", frozenset({"OFFSET", "LIMIT"})),
+    (SET_OPERATORS, "UNION", SET_OPERATORS),
+    (frozenset({"ASC"}), "ASC, DESC", frozenset({"ASC", "DESC"})),
+    (frozenset({END}), "the end of the query", frozenset({END, "SEMICOLON"})),
+)  # fmt: skip
+"""Which terminals, expected together, are told by which words, and all the terminals that these words cover."""
+
+OPERATORS = frozenset({"LPAR", "PLUS", "MINUS", "STAR", "SLASH", "CONCAT", "PIPE", "CARET", "AMPERSAND", "DOT"})
+MAX_EXPECTATIONS = 6
+
+
+def expectation(expected: frozenset[str]) -> str:
+    """The expected terminals in words; operators, and ( after a name, are left out where anything else will do."""
+    said = []
+    left = expected if "STRING" in expected else expected - OPERATORS
+    for marks, label, covered in EXPECTATIONS:
+        if marks <= expected and marks & left:
+            said.append(label)
+            left -= covered
+    said += sorted(left)
+    if not said:
+        return "an opening parenthesis" if "LPAR" in expected else "an operator"
+    *most, last = said[:MAX_EXPECTATIONS]
+    return f"{', '.join(most)} or {last}" if most else last

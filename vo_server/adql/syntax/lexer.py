@@ -1,0 +1,74 @@
+"""Text to words. A word that is reserved, or names a function of the language, has a terminal of its own (words.py)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from vo_server.adql.syntax import words
+from vo_server.errors import Place, QueryFault
+
+MAX_DEPTH = 50
+"""Levels of the tree, parentheses counted: what walks the tree later, the database too, may do so by recursion."""
+
+END, STRANGE = "$END", "STRANGE"
+"""The terminals after the last word: the end of the text, or text in which no word of the language begins."""
+
+
+class Word(NamedTuple):
+    """A word of the query: its terminal, its text, and where it stands."""
+
+    type: str
+    text: str
+    start: int
+    end: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.start, self.end)
+
+    @property
+    def sign(self) -> str:
+        """How the tables of hints write a word: its text in upper case, with its class for names and their like."""
+        match self.type:
+            case "NAME" | "FUNCTION" | "AGGREGATE" | "RESERVED" | "TYPE":
+                return f"{self.type.lower()}:{self.text.upper()}"
+            case "STRING" | "DELIMITED" | "NUMBER" | "INTEGER" | "HEXADECIMAL" | "STRANGE":
+                return self.type.lower()
+            case "$END":
+                return "end"
+            case _:
+                return self.text.upper()
+
+
+def lex(text: str, pattern: re.Pattern[str]) -> list[Word]:
+    """The words of a text, the last of them END or STRANGE; the groups of the pattern are named for the terminals.
+
+    Raises QueryFault where parentheses nest too deep.
+    """
+    found: list[Word] = []
+    depth = 0
+    for match in pattern.finditer(text):
+        kind = match.lastgroup or ""
+        if kind == "IGNORED":
+            continue
+        said, (start, end) = match[0], match.span()
+        if kind == "NAME":
+            kind = words.TERMINALS.get(said.upper(), "NAME")
+        elif kind == "LPAR":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise too_deep(Place(start, end))
+        elif kind == "RPAR":
+            depth -= 1
+        found.append(Word(kind, said, start, end))
+        if kind == STRANGE:
+            return found
+    end = len(text.rstrip())
+    found.append(Word(END, "", end, end))
+    return found
+
+
+def too_deep(place: Place) -> QueryFault:
+    said = f"the query is nested more than {MAX_DEPTH} levels deep here"
+    return QueryFault(said, place=place, hint="each parenthesis, sub-query, join and operator of a chain is a level")

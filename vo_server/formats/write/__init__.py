@@ -1,0 +1,1 @@
+"""Write results: VOTable, FITS, CSV, JSON, Parquet, Arrow, HTML and plain text."""

@@ -1,0 +1,125 @@
+"""The account that is kept of each request: its id, by which the log is found, and its figures."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vo_server import logs
+from vo_server.http.urls import client_address
+from vo_server.metrics import Metrics, Served
+from vo_server.model.result import Info
+
+log = logging.getLogger("vo_server.access")
+
+HEADER = "X-Request-Id"
+
+_IDS = random.Random()
+"""Asks the system for nothing, and so waits for no thread that is at work."""
+
+_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,99}")
+
+
+_JOB = re.compile(r"(?i)(?<=/async/)[^/]+")
+
+
+@dataclass(slots=True)
+class Account:
+    """What is known of a request. `rows` is asked when it is over; `query` is what it asks, `runid` what its client
+    calls it (DALI 1.1 section 3.4.6)."""
+
+    id: str
+    service: str = "none"
+    resource: str = ""
+    rows: Callable[[], int] = int
+    lane: str | None = None
+    waited: float = 0.0
+    runid: str | None = None
+    query: str | None = None
+
+
+def _new() -> str:
+    return f"{_IDS.getrandbits(64):016x}"
+
+
+def account(request: Request) -> Account:
+    """The account of a request."""
+    found: Account = request.state.account
+    return found
+
+
+def identified(request: Request) -> tuple[Info, ...]:
+    """What a document says of the request that it answers: by this the operator finds it in the log."""
+    return (Info("request_id", account(request).id),)
+
+
+class Accounts:
+    """Keeps the account of each request, and closes it with a line in the log (level info) and in the metrics.
+
+    An id that a proxy has given the request already is kept.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(HEADER, "")
+        kept = Account(given if _SANE.fullmatch(given) else _new())
+        scope.setdefault("state", {})["account"] = kept
+        begun, status, size = time.perf_counter(), 500, 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = kept.id
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        token = logs.REQUEST.set(kept.id)
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            seconds = time.perf_counter() - begun
+            self._close(scope, kept, Served(
+                kept.service, kept.resource, status, seconds, size, kept.rows(), kept.lane, kept.waited
+            ))  # fmt: skip
+            logs.REQUEST.reset(token)
+
+    def _close(self, scope: Scope, kept: Account, served: Served) -> None:
+        self._metrics.count(served)
+        if log.isEnabledFor(logging.INFO):
+            path = shown(scope["path"])
+            facts = {
+                "method": scope["method"], "path": path, "service": kept.service, "status": served.status,
+                "seconds": round(served.seconds, 4), "waited": round(kept.waited, 4), "bytes": served.bytes,
+                "rows": served.rows, "runid": kept.runid,
+            }  # fmt: skip
+            who = logs.personal(client=client_address(Request(scope)), query=kept.query or _query(scope))
+            text = f"{scope['method']} {path} {served.status} {served.seconds:.3f} s, {served.bytes} bytes"
+            log.info(text, extra=logs.said(**facts) | who)
+
+
+def shown(path: str) -> str:
+    """A path as the log tells it: a word in the place of a job's id, which is all that one needs to read the job and to
+    delete it. It is the same word in each line about the job."""
+    return _JOB.sub(lambda id: f"~{hashlib.blake2b(id[0].encode(), digest_size=4).hexdigest()}", path)
+
+
+def _query(scope: Scope) -> str:
+    return bytes(scope["query_string"]).decode("latin-1")

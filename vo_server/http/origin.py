@@ -1,0 +1,76 @@
+"""What every answer says of itself: DALI 1.1 section 4.4.3, and the note Data Origin in the VO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+
+from vo_server.catalogue.catalogue import Origin, Publication
+from vo_server.http.access_log import identified
+from vo_server.http.service import Site
+from vo_server.http.urls import asked_url
+from vo_server.model.column import Table
+from vo_server.model.result import Info
+from vo_server.obscore.query import Host
+
+
+def asked(request: Request, site: Site) -> tuple[Info, ...]:
+    """What is said of a request that is answered at once."""
+    return (Info("request", asked_url(request, site.public_url)), *identified(request))
+
+
+def infos(
+    site: Site, standard_id: str, asked: tuple[Info, ...], tables: tuple[Table, ...], given: Mapping[str, str]
+) -> tuple[Info, ...]:
+    """The statements about an answer: the service, the request with its parameters, and each data set it is from."""
+    said = [
+        Info("standardID", standard_id),
+        Info("server_software", site.software),
+        Info("service_protocol", standard_id),
+        *asked,
+        Info("request_date", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
+        Info("publisher", site.publisher),
+        Info("contact", site.contact),
+        *(Info("ivoid", id) for id in _ids(site, tables)),
+        *(Info(name, value) for name, value in given.items()),
+    ]
+    for origin in site.catalogue.origins(tables):
+        said += _of(origin)
+    return tuple(info for info in said if info.value)
+
+
+def _ids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
+    """How the registry calls the collections that the tables are of; without an own one, what another calls us."""
+    if not site.authority:
+        yield site.ivoid
+        return
+    asked = {table.qualified for table in tables}
+    for publication in site.catalogue.publications:
+        if asked & {table.qualified for table in publication.tables}:
+            yield collection(site.authority, publication)
+
+
+def collection(authority: str, publication: Publication) -> str:
+    """The IVOA identifier of a publication, in lower case, as case makes no difference (IVOA Identifiers 2.0 section
+    2.1). No service is at /data, so it is no other's."""
+    return f"ivo://{authority}/data/{publication.id}".lower()
+
+
+def _of(origin: Origin) -> Iterator[Info]:
+    yield Info("data_title", origin.title)
+    yield Info("creator", "; ".join(origin.creators))
+    yield Info("citation", origin.bibcode or "", "Cite this when you use the data.", ucd="meta.bib.bibcode")
+    yield Info("doi", origin.doi or "", ucd="meta.ref.doi")
+    yield Info("resource_version", origin.version or "")
+    yield Info("publication_date", origin.release_date or "")
+    yield Info("reference_url", origin.reference_url or "", ucd="meta.ref.url")
+    yield Info("rights", origin.rights or "")
+    yield Info("rights_uri", origin.rights_url or "")
+    yield Info("acknowledgement", origin.acknowledgement or "")
+
+
+def host_of(site: Site, base: str) -> Host:
+    """Who serves the images, under a base URL of the server."""
+    return Host(base, site.authority)

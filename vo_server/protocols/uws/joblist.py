@@ -1,0 +1,125 @@
+"""What all resources of a job list share: where they are, which job they are of, and how they answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from vo_server.errors import Fault, NotFoundFault, PhaseFault, UsageFault
+from vo_server.http.responses import document
+from vo_server.http.service import Site
+from vo_server.http.urls import base_url
+from vo_server.jobs.task import Task
+from vo_server.model.job import Job, Phase
+
+_FRESH = {"Cache-Control": "no-store"}
+"""Jobs change by themselves."""
+
+_LARGE = 1_000_000_000
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|\+00:00)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The job list of a service: its name, and where the list is below the server's URL.
+
+    `task` is what one of its jobs does; `fault` tells why one failed, as a document and its media type. Tables may be
+    sent along where `uploads` says so.
+    """
+
+    service: str
+    path: str
+    task: Callable[[Site, Job], Task]
+    fault: Callable[[Fault], tuple[bytes, str]]
+    uploads: bool = False
+
+    def url(self, request: Request, site: Site, id: str = "") -> str:
+        """The URL of the list or of a job, as the client sees it."""
+        return base_url(request, site.public_url) + self.path + (f"/{quote(id)}" if id else "")
+
+    async def job(self, request: Request, site: Site) -> Job:
+        """The job that a request speaks of.
+
+        Raises NotFoundFault where there is none.
+        """
+        id = request.path_params["id"]
+        job = await site.jobs.watch.ask(site.jobs.store.get, id)
+        if job is None or job.service != self.service:
+            raise NotFoundFault(f"there is no job {id}", hint="it may have been deleted, or its time has come")
+        return job
+
+
+async def amend(job: Job, site: Site, phases: Collection[Phase], **values: object) -> None:
+    """Change a job while it is in one of these phases.
+
+    Raises PhaseFault where it is in another.
+    """
+    if not await site.jobs.watch.ask(site.jobs.store.amend, job.id, phases, **values):
+        raise PhaseFault(f"the job is {job.phase}, and this can only be changed before it runs")
+
+
+def named_phase(word: str) -> Phase:
+    """The phase of this name.
+
+    Raises UsageFault where there is none.
+    """
+    try:
+        return Phase(word.upper())
+    except ValueError:
+        raise UsageFault(f"PHASE is {word!r}, which is no phase", hint=f"there are {', '.join(Phase)}") from None
+
+
+def instant(name: str, text: str) -> datetime:
+    """The value of a parameter as an instant in UTC (DALI 1.1 section 3.3.3).
+
+    Raises UsageFault where it is none.
+    """
+    try:
+        if _INSTANT.fullmatch(text.strip()):
+            return datetime.fromisoformat(text.strip().removesuffix("Z")).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    raise UsageFault(f"{name} is {text!r}, which is not an instant", hint="write it as 2026-01-31T12:00:00Z")
+
+
+def seconds(text: str) -> int:
+    """EXECUTIONDURATION as a number.
+
+    Raises UsageFault where it is none.
+    """
+    found = whole(text)
+    if found is None:
+        raise UsageFault(
+            f"EXECUTIONDURATION is {text!r}, which is not a whole number of seconds", hint="0 asks for the most"
+        )
+    return found
+
+
+def whole(text: str) -> int | None:
+    """The whole number from 0 that this is, None if it is none. Very large ones are all the same here."""
+    text = text.strip()
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if len(text) < len(str(_LARGE)) else _LARGE
+
+
+def see(url: str) -> Response:
+    """Go there: the answer to every change (UWS 1.1 section 2.2.3)."""
+    return Response(status_code=303, headers={"Location": url})
+
+
+def atom(said: str) -> Response:
+    """One value as text (UWS 1.1 section 2.2.2)."""
+    return PlainTextResponse(said, headers=_FRESH)
+
+
+def container(request: Request, body: bytes) -> Response:
+    """Several values as XML."""
+    return document(request, body, "text/xml", _FRESH)
