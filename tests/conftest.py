@@ -86,11 +86,11 @@ def _make_sky(folder: Path) -> None:
         settings = Settings(data=folder)
         catalogue = catalogue_of(settings)
         for id in ("psc", "xsc"):
-            load(catalogue.publication(id), [f for f in made if f.name.startswith(id)], Store(folder))
+            load(catalogue.collection(id), [f for f in made if f.name.startswith(id)], Store(folder))
     made = demo.write_images(Path(image_root(settings, "atlas")), PSC_ROWS)
     _make_small_images(settings, made)
     for id in ("atlas", "quicklook", "stamps"):
-        images = catalogue.publication(id)
+        images = catalogue.collection(id)
         load(images, walk(images, [], settings, catalogue), Store(folder))
 
 
@@ -115,7 +115,7 @@ def _make_small_images(settings: Settings, atlas: list[Path]) -> None:
 def _load_real(folder: Path, files: Path) -> None:
     names = {"psc": "psc_bulkformat_scans56-58.psc.gz", "xsc": "xsc_bulkformat_1row.xsc"}
     for id, name in names.items():
-        load(catalogue_of(Settings()).publication(id), [files / name], Store(folder))
+        load(catalogue_of(Settings()).collection(id), [files / name], Store(folder))
 
 
 @pytest.fixture(scope="session")

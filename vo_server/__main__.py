@@ -22,7 +22,7 @@ from vo_server import __version__
 from vo_server.commands import COMMANDS, Command
 from vo_server.commands.command import explained
 from vo_server.commands.terminal import log_as, say
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.settings import PREFIX, Settings, described, read
 
 
@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log_as(settings)
         done: int = parsed.run(parsed, settings)
         return done
-    except UsageFault as fault:
+    except UsageError as fault:
         say(f"vo-server: {fault}", "red")
         return 2
-    except Fault as fault:
+    except ServiceError as fault:
         say(f"vo-server: {fault}", "red")
         return 1
     except KeyboardInterrupt:
@@ -74,7 +74,7 @@ class _Parser(argparse.ArgumentParser):
 
     @override
     def error(self, message: str) -> NoReturn:
-        raise UsageFault(message, hint=f"{self.prog} --help tells more")
+        raise UsageError(message, hint=f"{self.prog} --help tells more")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import Statement, translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.engine import Engine, Run
-from vo_server.errors import CancelledFault, TimeoutFault, UsageFault
+from vo_server.errors import QueryCancelledError, QueryTimeoutError, UsageError
 from vo_server.formats.format import Format
 from vo_server.model.result import Descriptor, Info, Result
 from vo_server.obscore.query import Host, opened
@@ -36,7 +36,7 @@ LIGHT = 100_000
 def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset(), strict: bool = False) -> Meaning:
     """What an ADQL text means where these functions are not offered; `strict` takes the standard's ADQL alone.
 
-    Raises QueryFault with the place and a hint.
+    Raises QueryError with the place and a hint.
     """
     return resolve(parse(text, strict), catalogue, text, lacks)
 
@@ -44,7 +44,7 @@ def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset()
 def asked(meant: Meaning, catalogue: Catalogue, engine: Engine, host: Host) -> Meaning:
     """The same with the inventories of images in the place of ivoa.obscore; `host` serves them.
 
-    Raises UsageFault where none is loaded.
+    Raises UsageError where none is loaded.
     """
     return replace(meant, query=opened(meant.query, catalogue, engine.rows, host))
 
@@ -74,11 +74,11 @@ def prepared(query: q.Query, engine: Engine, maxrec: int) -> Prepared:
     answer without an order has no limit: a database that is told to cut that gathers all rows before it gives the
     first, and they are cut as they come.
 
-    Raises UsageFault where the engine cannot say it, as regions where there is no pgSphere.
+    Raises UsageError where the engine cannot say it, as regions where there is no pgSphere.
     """
     missing = lacking(query, engine.lacks())
     if missing:
-        raise UsageFault(
+        raise UsageError(
             f"this service does not know regions: {min(missing)} is not offered",
             hint="ask without a place, or tell its operator to install pgSphere",
         )
@@ -177,7 +177,7 @@ class Question:
     def _in_time(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         try:
             yield from batches
-        except TimeoutFault as fault:
+        except QueryTimeoutError as fault:
             fault.hint = self.late
             raise
 
@@ -211,7 +211,7 @@ class Question:
         )
         if self._stopped:
             self._run.close()
-            raise CancelledFault("the query was cancelled")
+            raise QueryCancelledError("the query was cancelled")
         batches = self._in_time(head(self._run.batches(), made.rows))
         first = next(batches, None)
         log.info("first rows after %.1f ms", 1e3 * (time.perf_counter() - started))

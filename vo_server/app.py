@@ -26,7 +26,7 @@ from vo_server import __version__
 from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.catalogue.obscore import collections, with_obscore
+from vo_server.catalogue.obscore import image_collections, with_obscore
 from vo_server.catalogue.similar import similar
 from vo_server.catalogue.stamps import Stamps
 from vo_server.catalogue.tap_schema import describe, with_tap_schema
@@ -34,11 +34,11 @@ from vo_server.engines import Opening, kind_of, open_engine
 from vo_server.engines.database import Limits
 from vo_server.engines.engine import Engine
 from vo_server.engines.store import published_in
-from vo_server.errors import EngineFault, Fault, MethodFault, NotFoundFault
+from vo_server.errors import EngineError, MethodNotAllowedError, NotFoundError, ServiceError
 from vo_server.http import dali, metrics
 from vo_server.http.access_log import Accounts, account, shown
 from vo_server.http.admission import Lanes
-from vo_server.http.errors import as_text, plainly
+from vo_server.http.errors import error_response, text_error
 from vo_server.http.health import Health
 from vo_server.http.service import Refusal, Resource, Service, Site
 from vo_server.http.urls import asked_url, base_url
@@ -114,11 +114,11 @@ def _served(settings: Settings) -> tuple[Catalogue, Engine]:
     but another one is."""
     catalogue = with_tap_schema(catalogue_of(settings))
     engine = engine_of(settings, catalogue)
-    shipped = {p.id for p in load_catalogue([builtin_schemas() / "catalogues"]).publications}
+    shipped = {p.id for p in load_catalogue([builtin_schemas() / "catalogues"]).collections}
     try:
-        loaded = {p.id for p in catalogue.publications if engine.rows(p.table) is not None}
+        loaded = {p.id for p in catalogue.collections if engine.rows(p.table) is not None}
         own = None if loaded & shipped or not loaded else with_tap_schema(catalogue_of(settings, shipped=False))
-    except Fault:  # another one refers to a table of theirs; or all will be told when asked
+    except ServiceError:  # another one refers to a table of theirs; or all will be told when asked
         own = None
     if own is None:
         return catalogue, engine
@@ -130,7 +130,7 @@ def site_of(settings: Settings) -> Site:
     """What the endpoints and the jobs work with."""
     catalogue, engine = _served(settings)
     desk = desk_of(settings)
-    health = Health(engine, catalogue.publications, desk.store, settings.data, _written(settings))
+    health = Health(engine, catalogue.collections, desk.store, settings.data, _written(settings))
     return Site(
         catalogue=catalogue,
         engine=engine,
@@ -148,10 +148,10 @@ def site_of(settings: Settings) -> Site:
         public_url=settings.public_url,
         software=SOFTWARE,
         strict=settings.strict,
-        roots={p.id: image_root(settings, p.id) for p in collections(catalogue)},
+        roots={p.id: image_root(settings, p.id) for p in image_collections(catalogue)},
         upload_limit=settings.upload_limit,
         upload_hosts=tuple(settings.upload_hosts.lower().split()),
-        lanes=Lanes(kind_of(settings.engine).at_once, settings.queries, settings.queue, settings.timeout),
+        admission=Lanes(kind_of(settings.engine).at_once, settings.queries, settings.queue, settings.timeout),
     )
 
 
@@ -277,7 +277,7 @@ def _warm(site: Site) -> None:
     """Build what takes long before the first client comes."""
     try:
         site.jobs.store.prepare()
-    except Fault as fault:
+    except ServiceError as fault:
         log.error("%s", fault)
     parse("SELECT TOP 1 * FROM tap_schema.tables")
 
@@ -296,7 +296,7 @@ def _routes(services: tuple[Service, ...], site: Site) -> list[Route]:
             methods=list(resource.methods),
         )
         for service in services
-        for resources, refuse in ((service.resources, service.refuse), (vosi.resources(service), plainly))
+        for resources, refuse in ((service.resources, service.refuse), (vosi.resources(service), error_response))
         for resource in resources
     ]
 
@@ -311,11 +311,14 @@ def _endpoint(
         kept.service, kept.resource = service.name, resource.path
         try:
             return await resource.endpoint(request, site)
-        except Fault as fault:
-            return refuse(request, site, fault)
+        except ServiceError as error:
+            kept.error_code = str(error.code)
+            return refuse(request, site, error)
         except Exception:  # the request's border: nothing beyond it may see a stack trace
             log.exception("%s %s", request.method, shown(request.url.path))
-            return refuse(request, site, EngineFault("internal error; the operator finds the reason in the log"))
+            internal = EngineError("internal error; the operator finds the reason in the log")
+            kept.error_code = str(internal.code)
+            return refuse(request, site, internal)
         finally:
             await dali.close(request)
 
@@ -325,7 +328,7 @@ def _endpoint(
 def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
         account(request).service = "page"
-        tables = [p.table for p in site.catalogue.publications]
+        tables = [p.table for p in site.catalogue.collections]
         rows = await anyio.to_thread.run_sync(lambda: {t.qualified: site.engine.rows(t) for t in tables})
         shown = bool(await anyio.to_thread.run_sync(examples.offered, site))
         mapped = await anyio.to_thread.run_sync(
@@ -341,11 +344,11 @@ def _table(site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
         account(request).service = "page"
         name = request.path_params["name"]
-        published = [t for p in site.catalogue.publications for t in p.tables]
+        published = [t for p in site.catalogue.collections for t in p.tables]
         table = next((t for t in published if t.qualified.lower() == name.lower()), None)
         if table is None:
-            return as_text(
-                request, NotFoundFault(f"there is no table {name} here", hint=similar(name, _names(published)))
+            return text_error(
+                request, NotFoundError(f"there is no table {name} here", hint=similar(name, _names(published)))
             )
         base = base_url(request, site.public_url)
         made = await anyio.to_thread.run_sync(
@@ -370,12 +373,14 @@ def _no_such_page(site: Site) -> Callable[[Request, Exception], Awaitable[Respon
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "")
-            answer = as_text(request, MethodFault(f"{request.method} is not for this URL", hint=f"it knows {allowed}"))
+            answer = text_error(
+                request, MethodNotAllowedError(f"{request.method} is not for this URL", hint=f"it knows {allowed}")
+            )
             answer.headers["Allow"] = allowed
             return answer
         url, mark, query = asked_url(request, site.public_url).partition("?")
         if request.url.path != "/" and url.endswith("/"):
             return RedirectResponse(url.rstrip("/") + mark + query)
-        return as_text(request, NotFoundFault(f"there is nothing at {request.url.path}"))
+        return text_error(request, NotFoundError(f"there is nothing at {request.url.path}"))
 
     return refuse

@@ -1,37 +1,122 @@
-"""What can go wrong, and the face each fault shows to a client.
+"""Errors that clients and operators are told of, with their stable codes.
 
-Each class carries its HTTP status, the word that DALI and its children put first in an error text
-(DALI 1.1 section 4.2, SIA 2.0 section 3.2, DataLink 1.1 section 3.4) and a stable code for tests and logs.
-This room knows no HTTP library.
+Each class carries its HTTP status and the error name that DALI and its children put first in an error text
+(DALI 1.1 section 4.2, SIA 2.0 section 3.2, DataLink 1.1 section 3.4). Each error has a stable dotted code, which error
+documents, the log and tests use. This module imports no HTTP library.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from typing_extensions import override
 
-AROUND = 100
-"""Characters that are shown before and after a place."""
+CONTEXT_CHARACTERS = 100
+"""Characters that are shown before and after an error in a query text."""
+
+
+class Code(StrEnum):
+    """The stable code of an error; `meaning` is its one-line explanation in the documentation.
+
+    A code never changes its meaning and is never reused.
+    """
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Code:
+        """Return the member for a code and its meaning."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    REQUEST_INVALID = "REQUEST.INVALID", "The request cannot be answered as it stands."
+    REQUEST_MALFORMED = "REQUEST.MALFORMED", "The request body or its encoding cannot be read."
+    REQUEST_MISSING_PARAMETER = "REQUEST.MISSING_PARAMETER", "A required parameter is missing."
+    REQUEST_BAD_PARAMETER = "REQUEST.BAD_PARAMETER", "The value of a parameter is invalid or out of range."
+    REQUEST_REPEATED_PARAMETER = "REQUEST.REPEATED_PARAMETER", "A parameter that may occur once occurs several times."
+    REQUEST_BAD_REGION = "REQUEST.BAD_REGION", "A region, position or interval is not valid DALI syntax."
+    REQUEST_UNSUPPORTED_FORMAT = "REQUEST.UNSUPPORTED_FORMAT", "The requested output format is not offered."
+    REQUEST_UNSUPPORTED = "REQUEST.UNSUPPORTED", "The service does not support what the request asks for."
+    REQUEST_NOT_FOUND = "REQUEST.NOT_FOUND", "There is no resource at this URL."
+    REQUEST_METHOD_NOT_ALLOWED = "REQUEST.METHOD_NOT_ALLOWED", "The resource does not allow this HTTP method."
+    REQUEST_TOO_LARGE = "REQUEST.TOO_LARGE", "The request or a value in it exceeds a size limit."
+
+    ADQL_INVALID = "ADQL.INVALID", "The query is grammatical but has no valid meaning."
+    ADQL_SYNTAX = "ADQL.SYNTAX", "The text is not a query in the grammar of ADQL."
+    ADQL_EXTENSION = "ADQL.EXTENSION", "The query uses an extension to ADQL 2.1, and the service is strict."
+    ADQL_TOO_COMPLEX = "ADQL.TOO_COMPLEX", "The query exceeds a limit of length, depth, tables, columns or terms."
+    ADQL_UNKNOWN_TABLE = "ADQL.UNKNOWN_TABLE", "The query names a table that does not exist."
+    ADQL_UNKNOWN_COLUMN = "ADQL.UNKNOWN_COLUMN", "The query names a column that does not exist in its FROM."
+    ADQL_UNKNOWN_FUNCTION = "ADQL.UNKNOWN_FUNCTION", "The query calls a function that the service does not offer."
+    ADQL_AMBIGUOUS_NAME = "ADQL.AMBIGUOUS_NAME", "A name could mean more than one table or column."
+    ADQL_DUPLICATE_NAME = "ADQL.DUPLICATE_NAME", "Two tables, sub-queries or columns have the same name."
+    ADQL_WRONG_ARGUMENTS = "ADQL.WRONG_ARGUMENTS", "A function is called with the wrong number or kind of arguments."
+    ADQL_TYPE_MISMATCH = "ADQL.TYPE_MISMATCH", "An operand has a type that does not fit where it stands."
+    ADQL_BAD_LITERAL = "ADQL.BAD_LITERAL", "A number, time, geometry, MOC or unit in the query is invalid."
+    ADQL_BAD_AGGREGATION = "ADQL.BAD_AGGREGATION", "An aggregate or GROUP BY is used where it cannot be."
+    ADQL_BAD_ORDER = "ADQL.BAD_ORDER", "ORDER BY names something that the result cannot be ordered by."
+    ADQL_BAD_JOIN = "ADQL.BAD_JOIN", "The columns of NATURAL JOIN or USING do not fit each other."
+    ADQL_COLUMN_COUNT = "ADQL.COLUMN_COUNT", "A sub-query or an operand of a set operation has the wrong columns."
+
+    QUERY_TIMEOUT = "QUERY.TIMEOUT", "The query exceeded the time limit of the service."
+    QUERY_CANCELLED = "QUERY.CANCELLED", "The client cancelled the query or disconnected."
+    QUERY_NOT_LOADED = "QUERY.NOT_LOADED", "The table is published, but its rows have not been loaded."
+    QUERY_ROW_FAILED = "QUERY.ROW_FAILED", "An expression has no value for a row, such as a division by zero."
+    QUERY_NOT_REPRESENTABLE = "QUERY.NOT_REPRESENTABLE", "The result has values that the output format cannot hold."
+
+    UPLOAD_NOT_ALLOWED = "UPLOAD.NOT_ALLOWED", "The service or the host of the URL does not allow this upload."
+    UPLOAD_BAD_REFERENCE = "UPLOAD.BAD_REFERENCE", "UPLOAD is malformed or refers to a part that is not there."
+    UPLOAD_FETCH_FAILED = "UPLOAD.FETCH_FAILED", "The URL of an upload could not be fetched."
+    UPLOAD_UNKNOWN_FORMAT = "UPLOAD.UNKNOWN_FORMAT", "The upload is not in a table format that the service reads."
+    UPLOAD_MALFORMED = "UPLOAD.MALFORMED", "The uploaded table is damaged or contradicts itself."
+    UPLOAD_UNSUPPORTED_TYPE = "UPLOAD.UNSUPPORTED_TYPE", "A column of the upload has a type that is not supported."
+    UPLOAD_TOO_LARGE = "UPLOAD.TOO_LARGE", "The upload exceeds the limit of the service."
+
+    JOB_NOT_FOUND = "JOB.NOT_FOUND", "There is no such job, parameter or result."
+    JOB_WRONG_PHASE = "JOB.WRONG_PHASE", "The job is not in a phase that allows this."
+    JOB_RESULT_TOO_LARGE = "JOB.RESULT_TOO_LARGE", "The result of the job exceeds the limit of the service."
+    JOB_QUEUE_FULL = "JOB.QUEUE_FULL", "As many jobs wait as the service accepts."
+
+    TABLE_NOT_FOUND = "TABLE.NOT_FOUND", "There is no such table, or no such coverage."
+
+    IMAGE_NOT_FOUND = "IMAGE.NOT_FOUND", "There is no such image or data set, or its file is missing."
+    IMAGE_UNREADABLE = "IMAGE.UNREADABLE", "The file of the image is damaged or not as the inventory says."
+    IMAGE_NO_WCS = "IMAGE.NO_WCS", "The header of the image has no usable celestial coordinates."
+    IMAGE_NO_OVERLAP = "IMAGE.NO_OVERLAP", "The requested region or band lies outside the image."
+    IMAGE_UNSUPPORTED = "IMAGE.UNSUPPORTED", "The image has no band, plane or calibration that the request needs."
+    IMAGE_TOO_LARGE = "IMAGE.TOO_LARGE", "The request covers more pixels or bytes than the limit allows."
+
+    SERVICE_BUSY = "SERVICE.BUSY", "The service is busy, stopping or short of disk; repeat the request later."
+    SERVICE_UNAVAILABLE = "SERVICE.UNAVAILABLE", "The database or the job store cannot be reached now."
+    SERVICE_INTERNAL = "SERVICE.INTERNAL", "The service failed; the log has the reason under the request id."
+
+    LOAD_FAILED = "LOAD.FAILED", "A file cannot be loaded."
+    LOAD_UNREADABLE = "LOAD.UNREADABLE", "An input file is missing, damaged or in an unknown format."
+    LOAD_BAD_ROW = "LOAD.BAD_ROW", "A row violates the catalogue file, and bad rows are not skipped."
+    LOAD_MISMATCH = "LOAD.MISMATCH", "The columns of a file do not fit the catalogue file."
+    CATALOGUE_INVALID = "CATALOGUE.INVALID", "A catalogue file contradicts itself or the standards."
+    SETTINGS_INVALID = "SETTINGS.INVALID", "A setting or a command-line option has an invalid value."
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A stretch of a text, as character offsets: `start` is its first character, `end` the one after its last."""
+class TextSpan:
+    """A stretch of a text as character offsets: `start` is its first character, `end` the one after its last."""
 
     start: int
     end: int
 
     def line_column(self, text: str) -> tuple[int, int]:
-        """Line and column of the start, both counted from 1."""
+        """Return line and column of the start, both counted from 1."""
         before = text[: self.start]
         return before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
 
-    def caret(self, text: str, around: int = AROUND) -> str:
-        """The line of the text that holds the start and, below it, carets under the stretch.
+    def caret(self, text: str, around: int = CONTEXT_CHARACTERS) -> str:
+        """Return the line of the text that holds the start and, below it, carets under the span.
 
-        Of a long line only so many characters before and after the place are shown.
+        Of a long line only `around` characters before and after the span are shown.
         """
         begin = text.rfind("\n", 0, self.start) + 1
         end = text.find("\n", self.start)
@@ -43,208 +128,243 @@ class Place:
         return f"{text[first:last]}\n{pad}{'^' * width}"
 
 
-class Fault(Exception):
-    """Anything that is told to a client instead of an answer."""
+class ServiceError(Exception):
+    """An error that is reported to a client or an operator, with its code, message and hint.
+
+    `code` defaults to the `default_code` of the class.
+    """
 
     status: ClassVar[int] = 500
-    word: ClassVar[str] = "FatalFault"
-    code: ClassVar[str] = "FATAL"
+    dali_name: ClassVar[str] = "FatalFault"
+    default_code: ClassVar[Code] = Code.SERVICE_INTERNAL
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, code: Code | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code = code or self.default_code
 
     @override
     def __str__(self) -> str:
-        """The message and, when there is one, the hint, in one paragraph."""
+        """Return the message and the hint, if there is one, in one paragraph."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
-    def told(self) -> dict[str, Any]:
-        """What a program wants to know of it, by name; what is not known is left out."""
-        return {"code": self.code, "message": self.message} | ({"hint": self.hint} if self.hint else {})
+    def as_dict(self) -> dict[str, Any]:
+        """Return code, message and hint for JSON; what is unknown is left out."""
+        return {"code": str(self.code), "message": self.message} | ({"hint": self.hint} if self.hint else {})
+
+    def infos(self) -> dict[str, str]:
+        """Return the code under the name that error documents use for it."""
+        return {"ERROR_CODE": str(self.code)}
 
 
-class UsageFault(Fault):
-    """The request is not one that this service can answer: the client must change it."""
+class UsageError(ServiceError):
+    """The request is invalid: the client must change it."""
 
     status = 400
-    word = "UsageFault"
-    code = "USAGE"
+    dali_name = "UsageFault"
+    default_code = Code.REQUEST_INVALID
 
 
-class QueryFault(UsageFault):
-    """A query that does not parse or does not make sense, with the place in its text.
+class QueryError(UsageError):
+    """A query that does not parse or has no meaning, with the span of the error in its text.
 
-    `further` are other faults of the same query, each with a place of its own and nothing further.
+    `other_errors` are further errors of the same query, each with a span of its own and no further errors.
     """
 
-    code = "QUERY"
+    default_code = Code.ADQL_INVALID
 
     def __init__(
         self,
         message: str,
         *,
         text: str = "",
-        place: Place | None = None,
+        span: TextSpan | None = None,
         hint: str | None = None,
-        further: tuple[QueryFault, ...] = (),
+        other_errors: tuple[QueryError, ...] = (),
+        code: Code | None = None,
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, code=code)
         self.text = text
-        self.place = place
-        self.further = further
+        self.span = span
+        self.other_errors = other_errors
 
-    def within(self, text: str) -> QueryFault:
-        """Itself, now that the text is known in which its places lie."""
-        for fault in (self, *self.further):
-            fault.text = fault.text or text
+    def with_text(self, text: str) -> QueryError:
+        """Set the query text that the spans refer to, where it is not set yet, and return the error itself."""
+        for error in (self, *self.other_errors):
+            error.text = error.text or text
         return self
 
     @override
     def __str__(self) -> str:
-        """Line and column, message and hint, and carets under the place; each further fault after an empty line."""
-        return "\n\n".join((self._alone(), *map(str, self.further)))
+        """Return line, column, message, hint and carets under the span; each further error after an empty line."""
+        return "\n\n".join((self._without_others(), *map(str, self.other_errors)))
 
-    def _alone(self) -> str:
-        said = super().__str__()
-        if self.place is None or not self.text:
-            return said
-        line, column = self.place.line_column(self.text)
-        return f"Line {line}, column {column}: {said}\n{self.place.caret(self.text)}"
+    def _without_others(self) -> str:
+        text = super().__str__()
+        if self.span is None or not self.text:
+            return text
+        line, column = self.span.line_column(self.text)
+        return f"Line {line}, column {column}: {text}\n{self.span.caret(self.text)}"
 
     @override
-    def told(self) -> dict[str, Any]:
-        """With line and column, both from 1, where the place is known; where there are further faults, with `errors`,
-        which are all of them, itself first."""
-        said = super().told()
-        if self.place is not None:
-            said["line"], said["column"] = self.place.line_column(self.text)
-        return said | ({"errors": [dict(said), *(f.told() for f in self.further)]} if self.further else {})
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entries of ServiceError with `line` and `column`, both from 1, where the span is known; with
+        several errors, `errors` lists all of them, this one first."""
+        entries = super().as_dict()
+        if self.span is not None:
+            entries["line"], entries["column"] = self.span.line_column(self.text)
+        others = [error.as_dict() for error in self.other_errors]
+        return entries | ({"errors": [dict(entries), *others]} if others else {})
+
+    @override
+    def infos(self) -> dict[str, str]:
+        """Return the code and, where the span is known, line and column, both from 1."""
+        entries = super().infos()
+        if self.span is not None and self.text:
+            line, column = self.span.line_column(self.text)
+            entries |= {"ERROR_LINE": str(line), "ERROR_COLUMN": str(column)}
+        return entries
 
 
-class MultiValuedParamFault(UsageFault):
-    """A parameter that may come once came several times (DALI 1.1 section 3.2)."""
+class RepeatedParameterError(UsageError):
+    """A parameter that may occur once occurs several times (DALI 1.1 section 3.2)."""
 
-    code = "REPEATED"
+    default_code = Code.REQUEST_REPEATED_PARAMETER
 
 
-class NotFoundFault(UsageFault):
-    """What was asked for by name is not here."""
+class NotFoundError(UsageError):
+    """What the request names does not exist."""
 
     status = 404
-    word = "NotFoundFault"
-    code = "NOTFOUND"
+    dali_name = "NotFoundFault"
+    default_code = Code.REQUEST_NOT_FOUND
 
 
-class MethodFault(UsageFault):
-    """The resource does not know this HTTP method (VOSI 1.1 section 2)."""
+class MethodNotAllowedError(UsageError):
+    """The resource does not allow this HTTP method (VOSI 1.1 section 2)."""
 
     status = 405
-    code = "METHOD"
+    default_code = Code.REQUEST_METHOD_NOT_ALLOWED
 
 
-class PhaseFault(UsageFault):
-    """The job is past the phase in which this could be done (UWS 1.1 section 2.2)."""
+class PhaseError(UsageError):
+    """The job is not in a phase that allows this (UWS 1.1 section 2.2)."""
 
     status = 403
-    code = "PHASE"
+    default_code = Code.JOB_WRONG_PHASE
 
 
-class TooLargeFault(UsageFault):
-    """What was sent is larger than the limit that the service announces."""
+class TooLargeError(UsageError):
+    """The request is larger than the limit that the service announces."""
 
     status = 413
-    code = "TOOLARGE"
+    default_code = Code.REQUEST_TOO_LARGE
 
 
-class TimeoutFault(Fault):
+class QueryTimeoutError(ServiceError):
     """The query took longer than the limit that the service announces."""
 
     status = 400
-    word = "UsageFault"
-    code = "TIMEOUT"
+    dali_name = "UsageFault"
+    default_code = Code.QUERY_TIMEOUT
 
 
-class CancelledFault(Fault):
-    """The client went away or aborted the query."""
+class QueryCancelledError(ServiceError):
+    """The client disconnected or aborted the query."""
 
     status = 499
-    code = "CANCELLED"
+    default_code = Code.QUERY_CANCELLED
 
 
-class BusyFault(Fault):
-    """The service cannot take this now; the same request may go through `after` so many seconds."""
+class BusyError(ServiceError):
+    """The service cannot take the request now; the same request may succeed after `retry_after_seconds`."""
 
     status = 503
-    word = "TransientFault"
-    code = "BUSY"
+    dali_name = "TransientFault"
+    default_code = Code.SERVICE_BUSY
 
-    def __init__(self, message: str, *, hint: str | None = None, after: int = 10) -> None:
-        super().__init__(message, hint=hint)
-        self.after = after
-
-
-class EngineFault(Fault):
-    """The database failed; what it said goes to the log and not to the client."""
-
-    code = "ENGINE"
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after_seconds: int = 10, code: Code | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.retry_after_seconds = retry_after_seconds
 
 
-class LoadFault(Fault):
-    """Input that cannot be loaded: names the file, the line and the column."""
-
-    code = "LOAD"
+class EngineError(ServiceError):
+    """The database failed; its own message goes to the log and not to the client."""
 
 
-class CatalogueFault(Fault):
+class LoadError(ServiceError):
+    """Input that cannot be loaded: the message names the file, the line and the column."""
+
+    default_code = Code.LOAD_FAILED
+
+
+class CatalogueError(ServiceError):
     """A catalogue file that contradicts itself or the standards."""
 
-    code = "CATALOGUE"
+    default_code = Code.CATALOGUE_INVALID
 
 
-class NoPixelsFault(UsageFault):
-    """What was asked for lies outside of the image: no error, but nothing to send (SODA 1.0 section 5.1)."""
+class NoPixelsError(UsageError):
+    """The requested region lies outside the image: the answer is empty (SODA 1.0 section 5.1)."""
 
     status = 204
-    code = "NOPIXELS"
+    default_code = Code.IMAGE_NO_OVERLAP
 
 
-class ImageFault(Fault):
-    """An image file that is none that can be read; its path is not told."""
+class ImageError(ServiceError):
+    """An image file that cannot be read; its path goes to the log and not to the client."""
 
-    code = "IMAGE"
+    default_code = Code.IMAGE_UNREADABLE
 
 
-class MissingImageFault(ImageFault):
+class ImageNotFoundError(ImageError):
     """An image file that is not where the inventory says."""
 
     status = 404
-    word = "NotFoundFault"
-    code = "NOIMAGE"
+    dali_name = "NotFoundFault"
+    default_code = Code.IMAGE_NOT_FOUND
 
 
-def retold(code: str, message: str) -> Fault:
-    """A fault of which the code and the message were kept."""
-    return _BY_CODE.get(code, Fault)(message)
+def error_from_code(code: str, message: str) -> ServiceError:
+    """Return the error whose code and message were stored, as in a job.
+
+    A code that no version of the server has known gives an internal error.
+    """
+    known = next((member for member in Code if member == code), None)
+    if known is None:
+        return ServiceError(message)
+    family = known.partition(".")[0]
+    return _CLASSES.get(known, _FAMILIES.get(family, UsageError))(message, code=known)
 
 
-_BY_CODE: dict[str, type[Fault]] = {
-    kind.code: kind
-    for kind in (
-        UsageFault,
-        QueryFault,
-        MultiValuedParamFault,
-        NotFoundFault,
-        MethodFault,
-        PhaseFault,
-        TooLargeFault,
-        TimeoutFault,
-        CancelledFault,
-        BusyFault,
-        EngineFault,
-        NoPixelsFault,
-        ImageFault,
-        MissingImageFault,
-    )
+_FAMILIES: dict[str, type[ServiceError]] = {
+    "ADQL": QueryError,
+    "SERVICE": ServiceError,
+    "LOAD": LoadError,
+    "CATALOGUE": CatalogueError,
 }
+"""The classes of the codes by the part before the dot; UsageError for the rest."""
+
+_CLASSES: dict[Code, type[ServiceError]] = {
+    Code.REQUEST_REPEATED_PARAMETER: RepeatedParameterError,
+    Code.REQUEST_NOT_FOUND: NotFoundError,
+    Code.REQUEST_METHOD_NOT_ALLOWED: MethodNotAllowedError,
+    Code.REQUEST_TOO_LARGE: TooLargeError,
+    Code.QUERY_TIMEOUT: QueryTimeoutError,
+    Code.QUERY_CANCELLED: QueryCancelledError,
+    Code.UPLOAD_TOO_LARGE: TooLargeError,
+    Code.JOB_NOT_FOUND: NotFoundError,
+    Code.JOB_WRONG_PHASE: PhaseError,
+    Code.JOB_QUEUE_FULL: BusyError,
+    Code.TABLE_NOT_FOUND: NotFoundError,
+    Code.IMAGE_NOT_FOUND: ImageNotFoundError,
+    Code.IMAGE_UNREADABLE: ImageError,
+    Code.IMAGE_NO_OVERLAP: NoPixelsError,
+    Code.IMAGE_TOO_LARGE: TooLargeError,
+    Code.SERVICE_BUSY: BusyError,
+    Code.SERVICE_UNAVAILABLE: BusyError,
+}
+"""The classes of the codes that are not their family's."""

@@ -15,7 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 
 PREFIX = "VO_SERVER_"
 
@@ -119,7 +119,7 @@ def image_root(settings: Settings, id: str) -> str:
 def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
     """The settings from their three sources; a flag that is None was not given.
 
-    Raises UsageFault with the source and the name of what cannot be understood.
+    Raises UsageError with the source and the name of what cannot be understood.
     """
     told: dict[str, Any] = {}
     if file is not None:
@@ -135,10 +135,10 @@ def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
 
 
 def _together(settings: Settings) -> Settings:
-    """Raises UsageFault where one setting needs another: registry records name who is to be asked, and where."""
+    """Raises UsageError where one setting needs another: registry records name who is to be asked, and where."""
     missing = [name for name in ("publisher", "contact", "public_url") if not getattr(settings, name)]
     if settings.authority and missing:
-        raise UsageFault(f"authority is set, but not {', '.join(missing)}", hint="registry records need them")
+        raise UsageError(f"authority is set, but not {', '.join(missing)}", hint="registry records need them")
     return settings
 
 
@@ -150,9 +150,9 @@ def _toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageFault(f"the settings file {file} cannot be read: {error.strerror}") from None
+        raise UsageError(f"the settings file {file} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageFault(f"the settings file {file} is not TOML: {error}") from None
+        raise UsageError(f"the settings file {file} is not TOML: {error}") from None
 
 
 def _known(name: str, value: Any, source: str) -> Any:
@@ -161,12 +161,12 @@ def _known(name: str, value: Any, source: str) -> Any:
     if row is None:
         close = get_close_matches(name, (f.name for f in fields(Settings)), n=1)
         meant = [PREFIX + c.upper() if PREFIX in source else c for c in close]
-        raise UsageFault(f"{source} is no setting", hint=f"did you mean {meant[0]}?" if meant else None)
+        raise UsageError(f"{source} is no setting", hint=f"did you mean {meant[0]}?" if meant else None)
     kind = get_type_hints(Settings)[name]
     try:
         made = _as(kind, value)
     except (TypeError, ValueError):
-        raise UsageFault(f"{source} is {value!r}, where {_KINDS[kind]} is needed") from None
+        raise UsageError(f"{source} is {value!r}, where {_KINDS[kind]} is needed") from None
     _check(row, made, source)
     return made
 
@@ -191,10 +191,10 @@ def _as(kind: Any, value: Any) -> Any:
 def _check(row: Field[Any], value: Any, source: str) -> None:
     low, high, like, such = (row.metadata[key] for key in ("low", "high", "like", "such"))
     if like and not re.fullmatch(like, value):
-        raise UsageFault(f"{source} is {value!r}, where {such} is needed")
+        raise UsageError(f"{source} is {value!r}, where {such} is needed")
     if isinstance(value, int | float) and not low <= value <= high:
         span = f"{low:,} to {high:,}" if high < inf else f"{low:,} or more"
-        raise UsageFault(f"{source} is {value}, where {span} is needed")
+        raise UsageError(f"{source} is {value}, where {span} is needed")
 
 
 def described() -> list[tuple[str, Any, str]]:

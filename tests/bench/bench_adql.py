@@ -22,7 +22,7 @@ from vo_server.adql.translate import translate
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines import sky_duckdb
 from vo_server.engines.engine import compiled
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 from vo_server.model.column import Table
 
 CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
@@ -119,7 +119,7 @@ def steps(text: str) -> tuple[list[float], str]:
         statement, _ = translate(query, locate)
         times.append(time.process_time())
         compiled(statement, DIALECT)
-    except QueryFault as fault:
+    except QueryError as fault:
         said = f"refused: {fault.message}"
     times.append(time.process_time())
     return [1e3 * (b - a) for a, b in pairwise(times)], said

@@ -97,7 +97,7 @@ def _some(count: int) -> Iterator[tuple[Coadd, int]]:
 
 
 def walk_headers(catalogue: Catalogue, home: Path, folder: Path) -> None:
-    atlas = catalogue.publication("atlas")
+    atlas = catalogue.collection("atlas")
     assert atlas.images is not None
     files = list(listing(str(home), [str(home)]))
     read_all(atlas.images, str(home), files[:50])
@@ -131,7 +131,7 @@ def made_inventory(catalogue: Catalogue, folder: Path, rows: int) -> Store:
             for first in range(0, tiles, 2000):
                 writer.write_table(inventory(first, min(first + 2000, tiles)))
         begun, cpu = time.perf_counter(), processor_time()
-        loaded = load(catalogue.publication("atlas"), [file], store)
+        loaded = load(catalogue.collection("atlas"), [file], store)
         wall, cpu = time.perf_counter() - begun, processor_time() - cpu
         print(f"inventory loaded       {loaded.rows / wall:8,.0f} rows/s, {loaded.rows / cpu:,.0f} for a second of CPU")
     path = store.current("atlas")

@@ -61,8 +61,8 @@ def measure(options: argparse.Namespace, files: list[Path], store: Store) -> Non
         began.setdefault(progress.phase, (time.perf_counter(), time.process_time()))
 
     began["start"] = (time.perf_counter(), time.process_time())
-    publication = load_catalogue([builtin_schemas() / "catalogues"]).publication(options.table)
-    loaded = load(publication, files, store, memory_limit=options.memory, threads=options.threads, progress=told)
+    collection = load_catalogue([builtin_schemas() / "catalogues"]).collection(options.table)
+    loaded = load(collection, files, store, memory_limit=options.memory, threads=options.threads, progress=told)
     end = (time.perf_counter(), time.process_time())
     current = store.current(options.table)
     assert current is not None

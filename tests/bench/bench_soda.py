@@ -59,7 +59,7 @@ def prepared(folder: Path, plain: bool, inventory: Path | None) -> None:
         if plain:
             path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
             path.unlink()
-    atlas = catalogue.publication("atlas")
+    atlas = catalogue.collection("atlas")
     load(atlas, walk(atlas, [], settings, catalogue), Store(folder))
     if inventory is not None:
         load(atlas, [inventory], Store(folder), append=True)

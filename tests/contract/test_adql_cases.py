@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vo_server.adql.syntax.parse import parse
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 
 HERE = Path(__file__).resolve().parents[2].parent / "shared" / "standards" / "adql"
 FILES = ("adql_cases.jsonl", "adql_cases_generated.jsonl", "adql_cases_v20_only.jsonl")
@@ -36,10 +36,10 @@ def cases() -> list[Case]:
     return [row for row in rows if row.get("id", row["adql"]) not in IMPOSSIBLE]
 
 
-def fault(text: str, strict: bool) -> QueryFault | None:
+def fault(text: str, strict: bool) -> QueryError | None:
     try:
         parse(text, strict)
-    except QueryFault as said:
+    except QueryError as said:
         return said
     return None
 
@@ -63,8 +63,8 @@ def test_malformed_queries_are_refused_with_their_place() -> None:
         faults = {text: fault(text, strict) for text in malformed}
         assert [text for text, said in faults.items() if said is None] == []
         for text, said in faults.items():
-            assert said is not None and said.place is not None and said.text == text
-            assert 0 <= said.place.start <= said.place.end <= len(text)
+            assert said is not None and said.span is not None and said.text == text
+            assert 0 <= said.span.start <= said.span.end <= len(text)
 
 
 def test_extensions_are_refused_when_read_strictly() -> None:

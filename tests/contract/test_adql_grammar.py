@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vo_server.adql.syntax.parse import parse
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 
 HERE = Path(__file__).resolve().parents[2].parent / "shared" / "standards" / "adql" / "grammar" / "adql-2.1-REC.bnf"
 
@@ -176,6 +176,6 @@ def test_what_the_grammar_says_parses(seed: int, budget: int) -> None:
     text = sentence(Random(seed), "query_expression", budget)
     try:
         parse(text, strict=True)
-    except QueryFault as fault:
+    except QueryError as fault:
         if "nested more than" not in fault.message:
             raise

@@ -13,7 +13,7 @@ from lxml import etree
 
 from tests.contract.test_streaming import path
 from vo_server.engines.duckdb import DuckDBEngine
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.settings import Settings
 
 SAID = "no place is left"
@@ -27,7 +27,7 @@ def busy(sky: Path, listening: Any, tmp_path_factory: pytest.TempPathFactory) ->
     jobs = tmp_path_factory.mktemp("busy")
 
     def full(*_: object, **__: object) -> None:
-        raise BusyFault(SAID, hint="ask again soon", after=7)
+        raise BusyError(SAID, hint="ask again soon", retry_after_seconds=7)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vo_server.jobs.table.PATIENCE", 0.05)
@@ -82,4 +82,4 @@ def test_jobs_that_cannot_be_kept(busy: httpx.Client, phase: str | None) -> None
     """A job that was not taken in leaves nothing, its upload neither."""
     form = {"QUERY": QUERY, "UPLOAD": "t,param:t"} | ({"PHASE": phase} if phase else {})
     answer = busy.post("/tap/async", data=form, files={"t": ("t.csv", b"a\n1\n")})
-    assert "the store of the jobs cannot be used now" in refused(answer, BusyFault("").after).text
+    assert "the store of the jobs cannot be used now" in refused(answer, BusyError("").retry_after_seconds).text

@@ -52,7 +52,7 @@ def altered(sky: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 
 def made(client: httpx.Client, known: Any, code: str, **more: Any) -> Report:
-    probe = Probe(client, HERE, _paths(catalogue_of(Settings()).publications), known, **({"inside": True} | more))
+    probe = Probe(client, HERE, _paths(catalogue_of(Settings()).collections), known, **({"inside": True} | more))
     return check.run(probe, check.chosen([code]))
 
 

@@ -282,7 +282,7 @@ def test_numbers_as_names_and_a_test_that_finds_something(
     (tmp_path / "numbered.toml").write_text(NUMBERED.replace("TEST", said), encoding="utf-8")
     (tmp_path / "rows.csv").write_text("number,ra,dec\n17,10.1,20.1\n", encoding="utf-8")
     options = Settings(data=tmp_path / "data", schemas=str(tmp_path))
-    load(catalogue_of(options).publication("numbered"), [tmp_path / "rows.csv"], Store(options.data))
+    load(catalogue_of(options).collection("numbered"), [tmp_path / "rows.csv"], Store(options.data))
     with listening(options) as url, httpx.Client(base_url=url) as client:
         found = tree(client.get("/cone/numbered/capabilities")).find(".//testQuery")
         sample = [float(found.findtext(name)) for name in ("ra", "dec", "sr")]

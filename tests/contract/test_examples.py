@@ -18,7 +18,7 @@ from vo_server.app import catalogue_of
 from vo_server.settings import Settings
 
 VOCABULARY = "http://www.ivoa.net/rdf/examples#"
-IDS = [e.id for p in catalogue_of(Settings()).publications for e in p.examples]
+IDS = [e.id for p in catalogue_of(Settings()).collections for e in p.examples]
 
 
 def page(client: httpx.Client) -> etree._Element:

@@ -17,7 +17,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from lxml import etree, html
 
-from vo_server.errors import ImageFault
+from vo_server.errors import ImageError
 from vo_server.protocols.images import bundle
 from vo_server.settings import Settings, image_root
 from vo_server.storage import files
@@ -223,7 +223,7 @@ def test_what_is_missing_is_said(client: httpx.Client, monkeypatch: Any) -> None
 
     def some(where: str) -> files.Facts:
         if "/ki" in where:
-            raise ImageFault("the file of this image is not where the inventory says")
+            raise ImageError("the file of this image is not where the inventory says")
         return facts(where)
 
     monkeypatch.setattr(files, "facts", some)

@@ -172,7 +172,7 @@ def test_what_a_file_says_of_its_columns_is_kept(tmp_path: Path, form: str) -> N
     path = tmp_path / f"stars.{form}"
     write(stars(), path, form)
     assert publish(path, tmp_path / "data", "--name", "stars") == 0
-    table = catalogue_of(Settings(data=tmp_path / "data")).publication("stars").table
+    table = catalogue_of(Settings(data=tmp_path / "data")).collection("stars").table
     told = {c.name: (str(c.type), c.unit, c.ucd, c.description) for c in table.columns}
     assert told["source_id"] == ("BIGINT", None, "meta.id;meta.main", "Number of the source")
     assert told["RAJ2000"] == ("DOUBLE PRECISION", "deg", "pos.eq.ra;meta.main", "Right ascension (J2000)")
@@ -244,7 +244,7 @@ REAL = {
 def test_files_of_archives(shared: Path, tmp_path: Path, name: str) -> None:
     rows, identifier, ra = REAL[name]
     assert publish(shared / "data" / name, tmp_path, "--name", "old") == 0
-    table = catalogue_of(Settings(data=tmp_path)).publication("old").table
+    table = catalogue_of(Settings(data=tmp_path)).collection("old").table
     assert table.position is not None
     assert (table.identifier, table.position.ra) == (identifier, ra)
     with duckdb.connect(str(Store(tmp_path).current("old")), read_only=True) as file:

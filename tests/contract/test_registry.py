@@ -538,7 +538,7 @@ class Place:
 
     def load(self, id: str, rows: str = "a,10,10\nb,20,20\n") -> None:
         (self.folder / f"{id}.csv").write_text(f"name,ra,dec\n{rows}")
-        load(catalogue_of(self.settings).publication(id), [self.folder / f"{id}.csv"], Store(self.settings.data))
+        load(catalogue_of(self.settings).collection(id), [self.folder / f"{id}.csv"], Store(self.settings.data))
 
     @contextmanager
     def served(self) -> Iterator[httpx.Client]:

@@ -111,7 +111,7 @@ def served(
     root, sent = request.getfixturevalue(request.param)
     settings = Settings(data=tmp_path_factory.mktemp("remote"), image_roots=f"atlas={root}")
     catalogue = catalogue_of(settings)
-    atlas = catalogue.publication("atlas")
+    atlas = catalogue.collection("atlas")
     folder = walk(atlas, [f"{root}/980128n/s009"], settings, catalogue)
     assert load(atlas, folder, Store(settings.data)).rows == 9
     done = load(atlas, walk(atlas, [], settings, catalogue), Store(settings.data))

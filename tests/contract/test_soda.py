@@ -410,7 +410,7 @@ def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -
     for file in files:
         shutil.copy(file, root)
     own = Settings(data=tmp_path)
-    atlas = catalogue_of(own).publication("atlas")
+    atlas = catalogue_of(own).collection("atlas")
     load(atlas, walk(atlas, [], own, catalogue_of(own)), Store(tmp_path))
     random = np.random.default_rng(1)
     with listening(own) as url, httpx.Client(base_url=url, timeout=60) as client:

@@ -176,7 +176,7 @@ def test_the_first_rows_do_not_wait_for_the_last(alone: Any) -> None:
 
 def renew(data: Path, folder: Path, rows: int) -> None:
     """Put other rows in the place of the point sources."""
-    (psc,) = (p for p in catalogue_of(Settings()).publications if p.id == "psc")
+    (psc,) = (p for p in catalogue_of(Settings()).collections if p.id == "psc")
     folder.mkdir()
     load(psc, demo.write_psc(folder, rows, seed=rows, compress=False), Store(data))
 

@@ -18,7 +18,7 @@ import vo_server
 from vo_server.app import catalogue_of
 from vo_server.settings import Settings
 print(vo_server.__file__)
-print(*sorted(p.table.qualified for p in catalogue_of(Settings()).publications))
+print(*sorted(p.table.qualified for p in catalogue_of(Settings()).collections))
 """
 
 

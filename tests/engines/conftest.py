@@ -373,7 +373,7 @@ def made(name: str, url: str, folder: Path) -> Iterator[World]:
     tables = {"stars": stars(), "spots": spots(), "footprints": footprints()}
     for id, rows in tables.items():
         pq.write_table(rows, folder / f"{id}.parquet")
-        load(catalogue.publication(id), [folder / f"{id}.parquet"], store, sink=sink)
+        load(catalogue.collection(id), [folder / f"{id}.parquet"], store, sink=sink)
     catalogue = with_tap_schema(catalogue)
     engine = ENGINES[name](store, catalogue, url)
     if engine.lacks() & WITHOUT_PGSPHERE:

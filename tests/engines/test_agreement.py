@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.engines.writer import Writer
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 
 # Two differences are known, and kept out of here. A number that leaves the range of doubles is infinite or nothing on
 # DuckDB and the user's mistake on PostgreSQL. Where the other case of a letter is more than one letter or another one at
@@ -90,7 +90,7 @@ def asked(world: Any, chosen: Sequence[str]) -> list[Any]:
         text = f"SELECT {', '.join(f'{e} AS v{n}' for n, e in enumerate(chosen))} FROM sky.stars WHERE id = 0"
         values = world.ask(text)[0]
         return [(v, c.type.name) for v, c in zip(values, world.query(text).columns, strict=True)]
-    except UsageFault:
+    except UsageError:
         if len(chosen) == 1:
             return ["refused"]
     half = len(chosen) // 2
@@ -160,7 +160,7 @@ def queries() -> Iterator[str]:
 def rows_of(world: Any, text: str) -> Any:
     try:
         return world.ask(text), [c.type.name for c in world.query(text).columns]
-    except UsageFault:
+    except UsageError:
         return "refused"
 
 

@@ -14,7 +14,7 @@ from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS,
 from vo_server.adql.semantics.udfs import ABSENT, RECORDS
 from vo_server.app import desk_of
 from vo_server.documents.capability import FEATURES, TableAccess
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 from vo_server.http.health import Health
 from vo_server.http.service import Site
 from vo_server.model import types
@@ -160,6 +160,6 @@ def test_an_operator_runs(world: Any, symbol: str) -> None:
 @pytest.mark.parametrize("name", ABSENT)
 def test_what_is_not_there_is_not_announced_and_says_why(world: Any, announced: dict[str, set[str]], name: str) -> None:
     assert not any(form.startswith(name) for form in announced["udf"])
-    with pytest.raises(QueryFault) as refused:
+    with pytest.raises(QueryError) as refused:
         world.ask(f"SELECT {name}('M 31') FROM sky.stars")
     assert ABSENT[name] in str(refused.value)

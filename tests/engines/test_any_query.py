@@ -1,6 +1,6 @@
 """Whatever is written in the language either runs or is refused in words: typed random queries over the tables.
 
-An EngineFault here is SQL that the database refused, and so a gap in how we type; any other exception is a bug.
+An EngineError here is SQL that the database refused, and so a gap in how we type; any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax import tree
 from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
-from vo_server.errors import Place, UsageFault
+from vo_server.errors import TextSpan, UsageError
 
 CASES = Path(__file__).resolve().parents[2].parent / "shared/standards/adql/adql_cases.jsonl"
 
@@ -28,7 +28,7 @@ def said(world: Any, text: str, planned: bool = True) -> str | list[Any]:
     """The rows, or the word of a refusal; anything else is a failure that tells the query."""
     try:
         return world.ask(text, planned)  # type: ignore[no-any-return]
-    except UsageFault as fault:
+    except UsageError as fault:
         return fault.code
     except Exception as error:
         raise AssertionError(f"{text}\n{type(error).__name__}: {error}\n{error.__cause__}") from error
@@ -55,7 +55,7 @@ def ours(node: Any) -> Any:
             return replace(node, names=(*names[:-1][-1:], name))
         case tuple():
             return tuple(map(ours, node))
-        case _ if is_dataclass(node) and not isinstance(node, tree.Name | Place | type):
+        case _ if is_dataclass(node) and not isinstance(node, tree.Name | TextSpan | type):
             return replace(node, **{f.name: ours(getattr(node, f.name)) for f in fields(node)})
         case _:
             return node
@@ -73,7 +73,7 @@ def test_the_queries_of_the_field_run_or_are_refused(world: Any) -> None:
             statement, slots = translate(query, world.engine.locate)
             next(world.engine.run(statement, slots, timeout=5).batches(), None)
             ran += 1
-        except UsageFault as fault:
+        except UsageError as fault:
             refused += 1
             assert str(fault)
         except Exception as error:

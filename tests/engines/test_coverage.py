@@ -79,7 +79,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tupl
         pq.write_table(
             pa.table({"n": [1, 2, 3], "ra": [1.0, 2.0, 3.0], "dec": [1.0, 2.0, 3.0]}), tmp_path / "n.parquet"
         )
-        load(catalogue.publication("plain"), [tmp_path / "n.parquet"], store, sink=sink(url))
+        load(catalogue.collection("plain"), [tmp_path / "n.parquet"], store, sink=sink(url))
         engine = ENGINES[request.param](store, catalogue, url)
         request.addfinalizer(engine.close)
         return engine, catalogue.find([("plain", False)])[0], url or str(store.current("plain"))

@@ -134,7 +134,7 @@ def frames(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     catalogue = load_catalogue([folder / "frames.toml"])
     walk = Walk(str(folder / "files"), [str(folder / "files")])
     store = Store(folder / "data")
-    load(catalogue.publication("frames"), walk, store, sink=postgres_sink(url) if url else file)
+    load(catalogue.collection("frames"), walk, store, sink=postgres_sink(url) if url else file)
     catalogue = with_tap_schema(catalogue)
     engine = ENGINES[request.param](store, catalogue, url)
     if engine.lacks() & WITHOUT_PGSPHERE:
@@ -180,7 +180,7 @@ def test_the_footprint_is_about_the_centre(frames: Frames) -> None:
 
 def test_the_map_is_of_the_footprints_and_not_of_the_centres(frames: Frames) -> None:
     """Every place in a frame is covered; what is covered is no farther from one than a cell of order 10 is wide."""
-    facts = frames.world.engine.facts(frames.world.catalogue.publication("frames").table)
+    facts = frames.world.engine.facts(frames.world.catalogue.collection("frames").table)
     moc = MOC.from_string(facts.coverage)
     rng = np.random.default_rng(8)
     near = frames.centres[rng.integers(0, len(frames.centres), 20_000)] + rng.normal(0, np.radians(0.2), (20_000, 3))
@@ -286,7 +286,7 @@ def asked(frames: Frames, query: q.Query, column: int) -> list[Any]:
 
 def searched(frames: Frames, **parameters: str) -> set[int]:
     """The frames that SIA 1.0 finds."""
-    publication = frames.world.catalogue.publication("frames")
+    publication = frames.world.catalogue.collection("frames")
     given = Parameters(tuple(parameters.items()))
     files, all = (sia1.image_query(publication, given, Host("http://x"), [said]) for said in ("image/fits", "ALL"))
     found = [int(url.rpartition("/")[2]) for url in asked(frames, files, DOWNLOAD)]
@@ -303,7 +303,7 @@ DOWNLOAD = 1
 
 def found_by_obscore(frames: Frames, *parameters: tuple[str, str]) -> set[int]:
     """The frames that SIA 2.0 finds."""
-    publication = frames.world.catalogue.publication("frames")
+    publication = frames.world.catalogue.collection("frames")
     query = sia2.search(Parameters(parameters), [publication], Host("http://example.org"))
     names = [c.name for c in query.columns]
     return {int(did.rpartition("/")[2]) for did in asked(frames, query, names.index("obs_publisher_did"))}

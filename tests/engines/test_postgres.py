@@ -28,7 +28,7 @@ from vo_server.engines.generations import LOADER
 from vo_server.engines.links import Error, Link, definition
 from vo_server.engines.postgres import PostgresEngine
 from vo_server.engines.store import Store
-from vo_server.errors import BusyFault, CancelledFault, LoadFault, QueryFault, UsageFault
+from vo_server.errors import BusyError, LoadError, QueryCancelledError, QueryError, UsageError
 from vo_server.load.load import load
 from vo_server.load.postgres import database
 from vo_server.settings import Settings
@@ -102,7 +102,7 @@ class Lines:
         return path
 
     def fill(self, rows: int, first: int = 0, **options: Any) -> int:
-        publication = self.catalogue.publication(self.id)
+        publication = self.catalogue.collection(self.id)
         sink = database(self.url)
         return load(publication, [self.write(rows, first)], self.store, sink=sink, **options).total
 
@@ -173,7 +173,7 @@ def test_append_to_other_columns_is_refused(lines: Lines) -> None:
     link = Link(lines.url, LOADER)
     link.tell(f"ALTER TABLE {schema}.{lines.id} ADD COLUMN another integer")
     link.close()
-    with pytest.raises(LoadFault, match="other columns"):
+    with pytest.raises(LoadError, match="other columns"):
         lines.fill(10, append=True)
 
 
@@ -254,28 +254,28 @@ def test_killed_at_any_moment_the_old_rows_serve(lines: Lines, moment: str) -> N
 
 
 def test_one_load_at_a_time_wherever_it_runs(lines: Lines, tmp_path: Path) -> None:
-    publication = lines.catalogue.publication(lines.id)
+    publication = lines.catalogue.collection(lines.id)
     with (
         Store(tmp_path / "there").writing(lines.id) as generation,
         database(lines.url)(publication, generation),
-        pytest.raises(LoadFault, match="another load"),
+        pytest.raises(LoadError, match="another load"),
     ):
         lines.fill(10)
 
 
 def test_what_cannot_be_reached_is_said_so(lines: Lines) -> None:
     nowhere = f"postgresql://astronomer@/sky?host={lines.folder}"
-    with pytest.raises(LoadFault, match="PostgreSQL"):
-        load(lines.catalogue.publications[0], [lines.write(10)], lines.store, sink=database(nowhere))
+    with pytest.raises(LoadError, match="PostgreSQL"):
+        load(lines.catalogue.collections[0], [lines.write(10)], lines.store, sink=database(nowhere))
     engine = PostgresEngine(nowhere, lines.catalogue)
     assert "database" in str(engine.ready())
-    with pytest.raises(BusyFault):
+    with pytest.raises(BusyError):
         engine.rows(lines.catalogue.tables[0])
     engine.close()
 
 
 def test_what_is_not_loaded_is_said_so(lines: Lines) -> None:
-    with pytest.raises(UsageFault, match="not been loaded"):
+    with pytest.raises(UsageError, match="not been loaded"):
         lines.ask("SELECT n FROM {id}")
     assert lines.engine.rows(lines.catalogue.tables[0]) is None
     assert lines.engine.ready() is None
@@ -299,7 +299,7 @@ def test_a_cancelled_query_is_gone_from_the_database_too(lines: Lines, text: str
     lines.fill(30_000)
     run = lines.begin(text)
     threading.Timer(0.3, run.cancel).start()
-    with pytest.raises(CancelledFault):
+    with pytest.raises(QueryCancelledError):
         list(run.batches())
     assert sessions(lines) == 0
     assert lines.ask("SELECT COUNT(*) FROM {id}") == [30_000]
@@ -314,7 +314,7 @@ def test_connections_are_used_again(lines: Lines, monkeypatch: pytest.MonkeyPatc
         batches = lines.begin("SELECT n FROM {id}", brief=brief).batches()
         next(batches)
         batches.close()
-        with pytest.raises(UsageFault):
+        with pytest.raises(UsageError):
             lines.ask("SELECT CAST(t || 'x' AS INTEGER) FROM {id}", brief=brief)
         assert lines.ask("SELECT COUNT(*) FROM {id}", brief=brief) == [30_000]
 
@@ -341,7 +341,7 @@ def test_a_superuser_is_warned_of(lines: Lines, caplog: pytest.LogCaptureFixture
 
 def test_a_text_that_cannot_be_stored_is_the_users_mistake(lines: Lines) -> None:
     lines.fill(10)
-    with pytest.raises(UsageFault, match="character"):
+    with pytest.raises(UsageError, match="character"):
         lines.ask("SELECT n FROM {id} WHERE t = '\0'")
 
 
@@ -399,10 +399,10 @@ def bare(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> Lines:
 def test_what_it_lacks_is_refused_with_its_place(bare: Lines, shape: str) -> None:
     text = f"SELECT n FROM {bare.id} WHERE 1 = CONTAINS(POINT(ra, dec), {shape})"
     assert bare.engine.lacks() == sky_postgres.WITHOUT_PGSPHERE
-    with pytest.raises(QueryFault, match="not offered") as caught:
+    with pytest.raises(QueryError, match="not offered") as caught:
         resolve(parse(text), bare.catalogue, text, bare.engine.lacks())
-    assert caught.value.place is not None
-    assert caught.value.place.start == text.index(shape)
+    assert caught.value.span is not None
+    assert caught.value.span.start == text.index(shape)
 
 
 @pytest.mark.parametrize(
@@ -415,9 +415,9 @@ def test_what_it_lacks_is_refused_with_its_place(bare: Lines, shape: str) -> Non
 )
 def test_regions_and_mocs_of_rows_are_refused_in_words(bare: Lines, call: str) -> None:
     text = f"SELECT n FROM {bare.id} WHERE 1 = {call}"
-    with pytest.raises(QueryFault, match="not offered") as caught:
+    with pytest.raises(QueryError, match="not offered") as caught:
         resolve(parse(text), bare.catalogue, text, bare.engine.lacks())
-    assert caught.value.place is not None
+    assert caught.value.span is not None
 
 
 def test_positions_in_a_moc_do_without_it(bare: Lines) -> None:
@@ -463,7 +463,7 @@ def test_a_polygon_too_large_for_it_is_said_so(lines: Lines) -> None:
     if lines.engine.lacks():
         pytest.skip("there is no pgSphere")
     lines.fill(10)
-    with pytest.raises(UsageFault, match="too large"):
+    with pytest.raises(UsageError, match="too large"):
         lines.ask("SELECT n FROM {id} WHERE 1 = CONTAINS(POINT(ra, dec), POLYGON(0, 0, 120, 0, 240, 1))")
 
 

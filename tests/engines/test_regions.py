@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import Latitude, Longitude, SkyCoord
 
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 from vo_server.sky import cover, mocs, regions, shapes
 
 
@@ -171,7 +171,7 @@ PASSED = [
 @pytest.mark.parametrize(("text", "column"), PASSED)
 def test_regions_are_passed_on(world: Any, text: str, column: str | None) -> None:
     if column is None:
-        with pytest.raises(QueryFault, match="different types"):
+        with pytest.raises(QueryError, match="different types"):
             world.query(text)
         return
     assert [row[-1] for row in world.ask(text)] == world.footprints[column]
@@ -415,9 +415,9 @@ def test_mocs_as_values(world: Any, expression: str, expected: Any) -> None:
     ],
 )
 def test_wrong_mocs_are_refused_in_words(world: Any, expression: str, message: str) -> None:
-    with pytest.raises(QueryFault, match=message) as caught:
+    with pytest.raises(QueryError, match=message) as caught:
         world.query(f"SELECT {expression} FROM sky.stars")
-    assert caught.value.place is not None
+    assert caught.value.span is not None
 
 
 EDGES = range(30)

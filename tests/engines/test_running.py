@@ -20,7 +20,7 @@ from vo_server.adql.translate import translate
 from vo_server.catalogue.load import load_catalogue
 from vo_server.engines.duckdb import DuckDBEngine, Limits
 from vo_server.engines.store import Store
-from vo_server.errors import CancelledFault, EngineFault, TimeoutFault, UsageFault
+from vo_server.errors import EngineError, QueryCancelledError, QueryTimeoutError, UsageError
 from vo_server.load.load import load
 from vo_server.model import types
 from vo_server.model.column import Column, Table
@@ -46,7 +46,7 @@ def busy(seconds: float) -> float:
 @pytest.mark.parametrize("brief", [False, True])
 def test_a_query_has_so_much_time_and_no_more(world: Any, brief: bool) -> None:
     begun = time.monotonic()
-    with pytest.raises(TimeoutFault, match=r"0\.3 s"):
+    with pytest.raises(QueryTimeoutError, match=r"0\.3 s"):
         list(begin(world, ENDLESS, timeout=0.3, brief=brief).batches())
     assert time.monotonic() - begun < 1.5
     assert world.values("SELECT COUNT(*) FROM stars") == [len(world.stars["id"])]
@@ -57,7 +57,7 @@ def test_a_cancelled_query_stops_within_a_second(world: Any, text: str) -> None:
     run = begin(world, text)
     threading.Timer(0.3, run.cancel).start()
     begun = time.monotonic()
-    with pytest.raises(CancelledFault):
+    with pytest.raises(QueryCancelledError):
         for _ in run.batches():
             pass
     assert time.monotonic() - begun < 1.3
@@ -70,7 +70,7 @@ def test_a_query_that_is_cancelled_before_it_begins_does_not(world: Any) -> None
     run = begin(world, ENDLESS)
     run.cancel()
     begun = time.monotonic()
-    with pytest.raises(CancelledFault):
+    with pytest.raises(QueryCancelledError):
         list(run.batches())
     assert time.monotonic() - begun < 0.5
 
@@ -92,7 +92,7 @@ def test_one_cancelled_query_does_not_hurt_another(world: Any) -> None:
     victim = begin(world, ENDLESS)
     threading.Timer(0.1, victim.cancel).start()
     thread.start()
-    with pytest.raises(CancelledFault):
+    with pytest.raises(QueryCancelledError):
         list(victim.batches())
     thread.join()
     known = sum(x is not None for x in world.stars["x"])
@@ -110,7 +110,7 @@ def test_progress(world: Any) -> None:
 
     thread = threading.Thread(target=look)
     thread.start()
-    with pytest.raises(CancelledFault):
+    with pytest.raises(QueryCancelledError):
         list(run.batches())
     thread.join()
     assert seen[0] is None or 0 <= seen[0] <= 1
@@ -147,7 +147,7 @@ def make(tmp_path: Path) -> Callable[..., Any]:
         numbers = np.arange(first, first + rows, dtype=np.int32)
         texts = pa.array([f"{(int(n) * 2654435761) % 2**32:032d}" for n in numbers])
         pq.write_table(pa.table({"n": numbers, "t": texts}), tmp_path / "lines.parquet")
-        load(catalogue.publication("lines"), [tmp_path / "lines.parquet"], store)
+        load(catalogue.collection("lines"), [tmp_path / "lines.parquet"], store)
 
     def made(world: Any, **limits: Any) -> Any:
         engine = DuckDBEngine(store, catalogue, limits=Limits(**limits))
@@ -170,7 +170,7 @@ def test_a_sort_larger_than_memory_spills(world: Any, make: Any, tmp_path: Path)
 def test_a_sort_that_finds_no_room_is_told_as_that(world: Any, make: Any, tmp_path: Path) -> None:
     make.fill(400_000)
     mine = make(world, memory="16MB", threads=1)
-    with pytest.raises(UsageFault, match="memory"):
+    with pytest.raises(UsageError, match="memory"):
         mine.table("SELECT n, t, t || 'x' || t || t AS long FROM lines ORDER BY long")
     mine.engine.close()
 
@@ -217,7 +217,7 @@ def test_reloads_and_queries_all_at_once(world: Any, make: Any) -> None:
 
 def test_what_is_not_loaded_is_said_so(world: Any, make: Any) -> None:
     mine = make(world)
-    with pytest.raises(UsageFault, match="not been loaded"):
+    with pytest.raises(UsageError, match="not been loaded"):
         mine.ask("SELECT n FROM lines")
     assert mine.engine.rows(mine.catalogue.tables[0]) is None
     assert mine.engine.ready() is None
@@ -241,7 +241,7 @@ def test_uploads_are_seen_by_their_query_alone(world: Any) -> None:
     first = begin(mine, text, uploads=one)
     assert mine.ask(text, uploads=other) == [(7,)]
     assert [b.column(0).to_pylist() for b in first.batches()] == [[1, 2]]
-    with pytest.raises(EngineFault):
+    with pytest.raises(EngineError):
         mine.ask(text)
     text = "SELECT u.n, s.id FROM tap_upload.mine AS u JOIN stars AS s ON DISTANCE(u.ra, u.dec, s.ra, s.dec) < 1e-5"
     found = set(mine.ask(text, uploads=one))
@@ -317,14 +317,14 @@ def plain(value: Any, type: types.Type) -> Any:
 @pytest.mark.parametrize("brief", [False, True])
 def test_even_sql_of_its_own_would_not_get_out_of_the_database(world: Any, text: str, brief: bool) -> None:
     secret_of_python = pa.table({"a": [1]})
-    with pytest.raises((EngineFault, UsageFault)):
+    with pytest.raises((EngineError, UsageError)):
         list(world.engine.run(sa.text(text), brief=brief).batches())
     assert secret_of_python.num_rows == 1
     assert not Path("/tmp/vo_server_test_copy").exists()
 
 
 def test_what_the_database_says_is_for_the_log(world: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         list(world.engine.run(sa.text("SELECT nothing FROM nowhere")).batches())
     assert "nowhere" not in str(caught.value)
     assert "nowhere" in caplog.text

@@ -10,7 +10,7 @@ import spherely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 
 ALL = ("CIRCLE(10, 20, 2)", "POLYGON(5, 15, 15, 15, 15, 25, 5, 25)", "BOX(10, 20, 6, 4)")
 HASTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -392,6 +392,6 @@ def test_what_is_not_known_is_nowhere(world: Any) -> None:
     ],
 )
 def test_wrong_shapes_are_refused_in_words(world: Any, shape: str, message: str) -> None:
-    with pytest.raises(QueryFault, match=message) as caught:
+    with pytest.raises(QueryError, match=message) as caught:
         world.query(f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), {shape})")
-    assert caught.value.place is not None
+    assert caught.value.span is not None

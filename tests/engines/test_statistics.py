@@ -102,7 +102,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tupl
         catalogue, store = with_tap_schema(load_catalogue([tmp_path / "mixed.toml"])), Store(tmp_path / "data")
         for number, table in enumerate(tables):
             pq.write_table(table, tmp_path / "t.parquet")
-            wanted = catalogue.publication("mixed")
+            wanted = catalogue.collection("mixed")
             load(wanted, [tmp_path / "t.parquet"], store, sink=sink(url), append=number > 0)
         engine = ENGINES[request.param](store, catalogue, url)
         request.addfinalizer(engine.close)

@@ -21,7 +21,7 @@ from astropy.time import Time
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.mocs import FORMS
 from vo_server.adql.semantics.udfs import RECORDS
-from vo_server.errors import QueryFault, UsageFault
+from vo_server.errors import QueryError, UsageError
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.sky import cover, frames, vectors
@@ -80,7 +80,7 @@ def test_the_examples_of_the_catalogue(world: Any, listed: list[dict[str, Any]])
     for example in (e for f in listed for e in f["examples"] if f["name"] not in LEFT_OUT):
         call, wanted = example["call"], example["result"]
         if wanted in ("error", "undefined"):
-            with pytest.raises(QueryFault):
+            with pytest.raises(QueryError):
                 world.one(call)
         elif call == UNSTEMMED:
             assert world.one(call) == 0, "stemming is optional"
@@ -201,7 +201,7 @@ def test_groups_by_cell(world: Any) -> None:
     ],
 )
 def test_calls_that_are_refused(world: Any, call: str, said: str) -> None:
-    with pytest.raises(QueryFault) as refused:
+    with pytest.raises(QueryError) as refused:
         world.ask(f"SELECT {call} FROM sky.stars")
     assert said in str(refused.value)
 
@@ -229,7 +229,7 @@ def test_motion_as_astropy_has_it(world: Any) -> None:
 
 
 def test_motion_of_a_missing_position_is_an_error(world: Any) -> None:
-    with pytest.raises(UsageFault, match="a position or an epoch is NULL"):
+    with pytest.raises(UsageError, match="a position or an epoch is NULL"):
         world.ask("SELECT ivo_epoch_prop_pos(ra, x, 1, 1, 1, 1, 2000, 2001) FROM sky.stars")
 
 
@@ -310,7 +310,7 @@ def test_dates(world: Any) -> None:
 
 def test_a_text_of_a_time(world: Any) -> None:
     assert world.one('ivo_to_mjd(CAST("date" AS VARCHAR))') == 51544.0
-    with pytest.raises(UsageFault):
+    with pytest.raises(UsageError):
         world.ask("SELECT ivo_to_mjd(name) FROM sky.stars")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats import BINARY, BINARY2, CSV, FITS, FORMATS, HTML, TABLEDATA, TEXT, TSV, Format, announced, choose
 
 B2, TD = BINARY2.media_type, TABLEDATA.media_type
@@ -56,7 +56,7 @@ def test_asked(asked: str | None, format: Format, content_type: str) -> None:
     ],
 )  # fmt: skip
 def test_refused(asked: str) -> None:
-    with pytest.raises(UsageFault, match=r"offered are votable, application/x-votable\+xml"):
+    with pytest.raises(UsageError, match=r"offered are votable, application/x-votable\+xml"):
         choose(asked)
 
 
@@ -107,7 +107,7 @@ def test_responseformat_before_accept() -> None:
 
 
 def test_only_what_is_offered() -> None:
-    with pytest.raises(UsageFault):
+    with pytest.raises(UsageError):
         choose("csv", default=TABLEDATA, offered=(TABLEDATA,))
 
 

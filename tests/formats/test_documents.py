@@ -18,7 +18,7 @@ import pytest
 from astropy.io import ascii as texts
 from lxml import etree
 
-from vo_server.errors import Place, QueryFault, TimeoutFault
+from vo_server.errors import QueryError, QueryTimeoutError, TextSpan
 from vo_server.formats import ARROW, BINARY, BINARY2, CSV, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TSV, Format
 from vo_server.formats.write.votable import identifiers
 from vo_server.model.column import Column
@@ -100,7 +100,7 @@ def test_valid_without_rows_with_overflow(format: Format) -> None:
 
 @by_name
 def test_valid_fault(format: Format) -> None:
-    whole = format.fault(QueryFault("no such column", text="SELECT x", place=Place(7, 8)), [Info("Error", "no")])
+    whole = format.fault(QueryError("no such column", text="SELECT x", span=TextSpan(7, 8)), [Info("Error", "no")])
     schema().assertValid(etree.fromstring(whole))
     [(value, text)] = statuses(whole)
     assert value == "ERROR"
@@ -110,7 +110,7 @@ def test_valid_fault(format: Format) -> None:
 
 
 def test_fault_of_a_text_format() -> None:
-    assert CSV.fault(TimeoutFault("too slow", hint="TOP"), ()) == b"UsageFault: too slow (TOP)\n"
+    assert CSV.fault(QueryTimeoutError("too slow", hint="TOP"), ()) == b"UsageFault: too slow (TOP)\n"
     assert TSV.fault_type.startswith("text/plain")
 
 
@@ -177,7 +177,7 @@ def broken(error: Exception) -> Iterator[pa.RecordBatch]:
 
 @by_name
 def test_a_fault_after_rows(format: Format) -> None:
-    whole = b"".join(format.write(Result(NUMBER, broken(TimeoutFault("took too long")))))
+    whole = b"".join(format.write(Result(NUMBER, broken(QueryTimeoutError("took too long")))))
     schema().assertValid(etree.fromstring(whole))
     assert statuses(whole) == [("OK", None), ("ERROR", "UsageFault: took too long")]
 
@@ -197,8 +197,8 @@ def test_rows_before_an_error_are_there() -> None:
 
 @pytest.mark.parametrize("format", [f for f in FORMATS if f not in (*VOTABLES, HTML)], ids=lambda f: f.name)
 def test_all_else_breaks_off_at_an_error(format: Format) -> None:
-    pieces = format.write(Result(NUMBER, broken(TimeoutFault("took too long"))))
-    with pytest.raises(TimeoutFault):
+    pieces = format.write(Result(NUMBER, broken(QueryTimeoutError("took too long"))))
+    with pytest.raises(QueryTimeoutError):
         list(pieces)
 
 
@@ -328,11 +328,11 @@ def test_the_last_line_stops_no_reader() -> None:
 def test_the_last_line_says_what_failed(format: Format) -> None:
     def rows() -> Iterator[pa.RecordBatch]:
         yield batch(TWO, (1, "x"))
-        raise TimeoutFault('"300" s,\tthe limit')
+        raise QueryTimeoutError('"300" s,\tthe limit')
 
     pieces = format.write(Result(TWO, rows()))
     seen = [next(pieces), next(pieces)]
-    with pytest.raises(TimeoutFault):
+    with pytest.raises(QueryTimeoutError):
         next(pieces)
     line = b"".join(seen).splitlines()[-1]
     assert line.rstrip(b",\t") == b"# ERROR: UsageFault: 300 s; the limit"

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 from lxml import etree, html
 
-from vo_server.errors import TimeoutFault, UsageFault
+from vo_server.errors import QueryTimeoutError, UsageError
 from vo_server.formats import ARROW, FITS, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TEXT, Format
 from vo_server.formats.write.html import MOST
 from vo_server.model.column import Column
@@ -73,7 +73,7 @@ def test_fits_finds_an_integer_that_is_none_of_the_values() -> None:
     columns = (Column("a", BYTE), Column("b", BYTE))
     with fits.open(io.BytesIO(written(FITS, columns, (255, 254), (None, None)))) as file:
         assert (file[1].header["TNULL1"], file[1].header["TNULL2"]) == (0, 255)
-    with pytest.raises(UsageFault, match="another format"):
+    with pytest.raises(UsageError, match="another format"):
         written(FITS, columns[:1], (0,), (255,), (None,))
 
 
@@ -132,13 +132,13 @@ def test_metadata_alone(format: Format) -> None:
 
 def broken() -> Iterator[pa.RecordBatch]:
     yield batch(NUMBER, *[(n,) for n in range(100_000)])
-    raise TimeoutFault("took too long")
+    raise QueryTimeoutError("took too long")
 
 
 @pytest.mark.parametrize("format", [FITS, PARQUET], ids=lambda f: f.name)
 def test_files_that_fail_never_begin(format: Format) -> None:
     pieces = format.write(Result(NUMBER, broken()))
-    with pytest.raises(TimeoutFault):
+    with pytest.raises(QueryTimeoutError):
         next(pieces)
 
 
@@ -146,7 +146,7 @@ def sent(format: Format) -> bytes:
     """What has gone out when it breaks."""
     made = bytearray()
     pieces = format.write(Result(NUMBER, broken()))
-    with pytest.raises(TimeoutFault):
+    with pytest.raises(QueryTimeoutError):
         while True:
             made += next(pieces)
     return bytes(made)
@@ -203,7 +203,7 @@ def test_links_of_a_post() -> None:
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
 def test_faults(format: Format) -> None:
-    said = format.fault(UsageFault("no <such> thing"), ())
+    said = format.fault(UsageError("no <such> thing"), ())
     assert b"such" in said
     if format is JSON:
         assert json.loads(said)["status"] == "ERROR"

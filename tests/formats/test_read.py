@@ -21,7 +21,7 @@ from astropy.io.votable import from_table
 from astropy.io.votable.tree import VOTableFile
 from astropy.table import MaskedColumn, Table
 
-from vo_server.errors import TooLargeFault, UsageFault
+from vo_server.errors import TooLargeError, UsageError
 from vo_server.formats.read.upload import Upload, read
 
 LIMIT = 10**7
@@ -176,7 +176,7 @@ def test_complex_numbers_of_fits(form: str) -> None:
     sink = io.BytesIO()
     made = {"C": np.zeros(2, "c8"), "2M": np.zeros((2, 2), "c16"), "PC()": np.array([np.zeros(2, "c8")] * 2)}[form]
     fits.BinTableHDU.from_columns([fits.Column(name="z", format=form, array=made)]).writeto(sink)
-    with pytest.raises(UsageFault, match=r"column z holds complex numbers.*\(send their real and imaginary parts"):
+    with pytest.raises(UsageError, match=r"column z holds complex numbers.*\(send their real and imaginary parts"):
         read(sink.getvalue(), LIMIT)
 
 
@@ -272,7 +272,7 @@ def parquet_bomb() -> bytes:
     ],
 )
 def test_refused(make: Callable[[], bytes], said: str) -> None:
-    with pytest.raises(UsageFault, match=said):
+    with pytest.raises(UsageError, match=said):
         read(make(), LIMIT)
 
 
@@ -312,7 +312,7 @@ BOMBS = [
 def test_bombs(make: Callable[[], bytes]) -> None:
     document = make()
     assert len(document) < LIMIT / 50
-    with pytest.raises(TooLargeFault, match=r"[18]0,000,000"):
+    with pytest.raises(TooLargeError, match=r"[18]0,000,000"):
         read(document, LIMIT)
 
 
@@ -331,7 +331,7 @@ def test_arrow_that_points_beyond_its_end() -> None:
     ends = struct.pack("<iii", 0, 100, 150)
     whole = arrow_file(rows)
     assert whole.count(ends) == 1
-    with pytest.raises(UsageFault):
+    with pytest.raises(UsageError):
         read(whole.replace(ends, struct.pack("<iii", 0, 100, 1_000_000)), LIMIT)
 
 
@@ -341,13 +341,13 @@ def test_fits_whose_rows_share_their_values() -> None:
     fits.BinTableHDU.from_columns([heap]).writeto(sink)
     one = struct.pack(">ii", 10, 0)
     assert sink.getvalue().count(one) == 1
-    with pytest.raises(UsageFault, match="heap"):
+    with pytest.raises(UsageError, match="heap"):
         read(sink.getvalue().replace(one, struct.pack(">ii", 1000, 0)), LIMIT)
 
 
 def test_too_many_columns() -> None:
     fields = "".join(f'<FIELD name="c{n}" datatype="int"/>' for n in range(5001))
-    with pytest.raises(UsageFault, match="5,000"):
+    with pytest.raises(UsageError, match="5,000"):
         read(votable("", fields), LIMIT)
 
 
@@ -357,7 +357,7 @@ def test_a_broken_byte_is_a_fault_or_a_table(place: int) -> None:
     for whole in BROKEN:
         document = bytearray(whole)
         document[place % len(document)] ^= 0xFF
-        with contextlib.suppress(UsageFault), warnings.catch_warnings():
+        with contextlib.suppress(UsageError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             read(bytes(document), LIMIT)
 

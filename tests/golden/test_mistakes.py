@@ -14,7 +14,7 @@ from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 
 FILES = sorted((Path(__file__).parent / "mistakes").glob("*.txt"))
 CATALOGUE = with_tap_schema(load_catalogue([builtin_schemas() / "catalogues"]))
@@ -24,7 +24,7 @@ RULE = "-" * 100
 def message(text: str, strict: bool) -> str:
     try:
         meant = resolve(parse(text, strict), CATALOGUE, text)
-    except QueryFault as fault:
+    except QueryError as fault:
         return "\n".join(line.rstrip() for line in str(fault).splitlines())
     assert meant.warnings, f"nothing is said of {text}"
     return "\n".join(f"It runs: {warning}" for warning in meant.warnings)

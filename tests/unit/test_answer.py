@@ -14,7 +14,7 @@ from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import Statement
 from vo_server.answer import SHORT, Question, head
 from vo_server.catalogue.catalogue import Catalogue, Schema
-from vo_server.errors import CancelledFault
+from vo_server.errors import QueryCancelledError
 from vo_server.formats import CSV
 from vo_server.model import types
 from vo_server.model.column import Column, Table
@@ -140,7 +140,7 @@ def test_a_question_that_is_stopped_before_its_answer() -> None:
     engine = FakeEngine(10)
     question = Question(query("SELECT n FROM t"), engine, CSV, 100)
     question.stop()
-    with pytest.raises(CancelledFault):
+    with pytest.raises(QueryCancelledError):
         question.answer()
     assert engine.last.closed
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.settings import PREFIX, Settings, described, read
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -82,12 +82,12 @@ def test_mistakes(
 ) -> None:
     if content is not None:
         file.write_text(content)
-    with pytest.raises(UsageFault, match=re.escape(said)):
+    with pytest.raises(UsageError, match=re.escape(said)):
         read(flags, environment, None if content is None else file)
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match=r"none\.toml cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"none\.toml cannot be read: No such file"):
         read({}, {}, tmp_path / "none.toml")
 
 

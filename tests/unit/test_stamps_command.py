@@ -43,7 +43,7 @@ def data(sky: Path, tmp_path: Path) -> Path:
     shutil.rmtree(folder / "images" / "stamps")
     galaxies = demo.write_all(tmp_path, PSC_ROWS, compress=False)
     (xsc,) = (file for file in galaxies if file.name.startswith("xsc_aaa"))
-    names = [column.name for column in catalogue_of(Settings()).publication("xsc").table.columns]
+    names = [column.name for column in catalogue_of(Settings()).collection("xsc").table.columns]
     _moved(folder / "images" / "atlas", dict(zip(names, xsc.read_text().splitlines()[0].split("|"), strict=False)))
     assert main(["load", "atlas", "--data", str(folder)]) == 0
     return folder

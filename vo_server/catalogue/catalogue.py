@@ -115,7 +115,7 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
+class Collection:
     """One file of schemas/catalogues: a table, its views, how it is loaded and where it comes from; of which images, if
     it is an inventory."""
 
@@ -160,7 +160,7 @@ class Catalogue:
 
     schemas: tuple[Schema, ...]
     tables: tuple[Table, ...]
-    publications: tuple[Publication, ...] = ()
+    collections: tuple[Collection, ...] = ()
 
     def find(self, names: Sequence[tuple[str, bool]]) -> list[Table]:
         """The tables that a name means: (identifier, delimited?) for each part, schema first when there are two.
@@ -185,18 +185,18 @@ class Catalogue:
     def with_tables(self, tables: Iterable[Table], schema: Schema | None = None) -> Catalogue:
         """A catalogue that holds these tables too (uploads, TAP_SCHEMA)."""
         schemas = self.schemas if schema is None else (*self.schemas, schema)
-        return Catalogue(schemas, (*self.tables, *tables), self.publications)
+        return Catalogue(schemas, (*self.tables, *tables), self.collections)
 
     def part(self, tables: Iterable[Table]) -> Catalogue:
         """A catalogue of these tables alone."""
-        return Catalogue(self.schemas, tuple(tables), self.publications)
+        return Catalogue(self.schemas, tuple(tables), self.collections)
 
-    def publication(self, id: str) -> Publication:
+    def collection(self, id: str) -> Collection:
         """The publication of this id.
 
         Raises KeyError where there is none.
         """
-        for publication in self.publications:
+        for publication in self.collections:
             if publication.id == id:
                 return publication
         raise KeyError(id)
@@ -204,5 +204,5 @@ class Catalogue:
     def origins(self, tables: Iterable[Table]) -> tuple[Origin, ...]:
         """The origins of these tables, each once."""
         wanted = {t.qualified for t in tables}
-        found = [p.origin for p in self.publications if wanted & {t.qualified for t in p.tables}]
+        found = [p.origin for p in self.collections if wanted & {t.qualified for t in p.tables}]
         return tuple(dict.fromkeys(found))

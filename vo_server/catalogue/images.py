@@ -127,7 +127,7 @@ class Images:
 def read_images(section: Section, table: Table) -> Images:
     """What [images] says of a table.
 
-    Raises CatalogueFault.
+    Raises CatalogueError.
     """
     names = section.take("names", tuple[str, ...], ())
     fills = _fills(section, table, _groups(section, table, names))
@@ -149,7 +149,7 @@ def read_images(section: Section, table: Table) -> Images:
 def check_lookups(section: Section, images: Images, tables: Sequence[Table]) -> None:
     """The tables of the lookups are published and have the columns.
 
-    Raises CatalogueFault.
+    Raises CatalogueError.
     """
     known = {t.qualified: {c.name for c in t.columns} for t in tables}
     for lookup in images.lookups:
@@ -274,7 +274,7 @@ def _check_specs(section: Section, table: Table, text: str) -> None:
 def fields_of(section: Section, text: str) -> list[str]:
     """The columns in the braces of a text.
 
-    Raises CatalogueFault where the braces do not match.
+    Raises CatalogueError where the braces do not match.
     """
     try:
         return [name for _, name, _, _ in Formatter().parse(text) if name is not None]

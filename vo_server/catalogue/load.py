@@ -2,7 +2,7 @@
 the standards prescribe, schemas/standard/*.toml.
 
 The format is told at the head of schemas/catalogues/psc.toml. A file that contradicts itself or another is a
-CatalogueFault that names the file, the key and what was expected.
+CatalogueError that names the file, the key and what was expected.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from vo_server.catalogue.catalogue import (
     Bounds,
     Catalogue,
     Check,
+    Collection,
     Cone,
     Example,
     Files,
     Note,
     Origin,
-    Publication,
     Schema,
 )
 from vo_server.catalogue.images import CLOCKS, check_lookups, read_images
 from vo_server.catalogue.reader import RAW, Section, open_section
-from vo_server.errors import CatalogueFault
+from vo_server.errors import CatalogueError
 from vo_server.model.column import Column, Key, Position, Table
 from vo_server.model.types import CHAR, MOC, TYPES, Type, named, of_xtype
 
@@ -41,7 +41,7 @@ def builtin_schemas() -> Path:
     for home in (package / "schemas", package.parent / "schemas"):
         if home.is_dir():
             return home
-    raise CatalogueFault("the folder 'schemas' is neither inside the package nor beside it")
+    raise CatalogueError("the folder 'schemas' is neither inside the package nor beside it")
 
 
 def load_catalogue(folders: Iterable[Path]) -> Catalogue:
@@ -82,18 +82,18 @@ def _files(folder: Path) -> list[Path]:
     if folder.is_file():
         return [folder]
     if not folder.is_dir():
-        raise CatalogueFault(f"{folder}: there is no such folder of catalogues")
+        raise CatalogueError(f"{folder}: there is no such folder of catalogues")
     return sorted(folder.glob("*.toml"))
 
 
-def _publication(section: Section) -> tuple[Publication, Schema, Section]:
+def _publication(section: Section) -> tuple[Collection, Schema, Section]:
     """One file: the publication, the schema that its table lives in, and where it was read."""
     schema = section.section("schema").record(Schema)
     inner = section.section("table")
     name = inner.take("name")
     columns, also = _columns(section, std=False)
     table = _table(inner, schema.name, name, std=False, columns=columns)
-    publication = Publication(
+    publication = Collection(
         id=section.take("id"),
         table=table,
         origin=_origin(section.section("origin")),
@@ -220,7 +220,7 @@ def _view(section: Section, base: Table) -> Table:
     view = Table(
         base.schema,
         section.take("name"),
-        tuple(c.but(name=shown[c.name]) for c in base.columns),
+        tuple(c.replace(name=shown[c.name]) for c in base.columns),
         kind="view",
         title=section.take("title", str, base.title),
         description=section.take("description", str, base.description),
@@ -379,5 +379,5 @@ def _merged(schemas: Sequence[Schema]) -> tuple[Schema, ...]:
         if before is None or before == Schema(schema.name):
             found[schema.name] = schema
         elif schema not in (before, Schema(schema.name)):
-            raise CatalogueFault(f"two files describe the schema {schema.name!r} and do not agree")
+            raise CatalogueError(f"two files describe the schema {schema.name!r} and do not agree")
     return tuple(found.values())

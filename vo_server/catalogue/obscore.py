@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from vo_server.catalogue.catalogue import Catalogue, Publication, Schema
+from vo_server.catalogue.catalogue import Catalogue, Collection, Schema
 from vo_server.catalogue.load import builtin_schemas, load_standard
 from vo_server.model.column import Table
 
@@ -25,11 +25,11 @@ def obscore() -> tuple[Schema, Table]:
 def with_obscore(catalogue: Catalogue) -> Catalogue:
     """The catalogue with ivoa.obscore, after all others, where it has image collections; itself when it has it."""
     schema, table = obscore()
-    if table in catalogue.tables or not collections(catalogue):
+    if table in catalogue.tables or not image_collections(catalogue):
         return catalogue
     return catalogue.with_tables([table], schema)
 
 
-def collections(catalogue: Catalogue) -> tuple[Publication, ...]:
-    """The publications that are inventories of images."""
-    return tuple(p for p in catalogue.publications if p.images is not None)
+def image_collections(catalogue: Catalogue) -> tuple[Collection, ...]:
+    """The collections that are inventories of images."""
+    return tuple(p for p in catalogue.collections if p.images is not None)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from vo_server.errors import CatalogueFault
+from vo_server.errors import CatalogueError
 
 Record = TypeVar("Record")
 
@@ -80,11 +80,11 @@ class Section:
         self.values = values
         self.asked: set[str] = set()
 
-    def fault(self, said: str, name: str = "", known: Iterable[str] = ()) -> CatalogueFault:
+    def fault(self, said: str, name: str = "", known: Iterable[str] = ()) -> CatalogueError:
         """A fault of this table; with a hint where `name` is much like one that is known."""
         near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
         where = f"{self.file}, [{self.place}]" if self.place else self.file
-        return CatalogueFault(f"{where}: {said}", hint=f"did you mean {near[0]!r}?" if near else None)
+        return CatalogueError(f"{where}: {said}", hint=f"did you mean {near[0]!r}?" if near else None)
 
     def take(self, key: str, shape: Any = str, default: Any = MISSING) -> Any:
         """The value of a key; its default where it is absent, a fault where it has none or another shape."""
@@ -149,5 +149,5 @@ def open_section(path: Path) -> Section:
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
-        raise CatalogueFault(f"{path.name}: cannot be read as TOML: {e}") from e
+        raise CatalogueError(f"{path.name}: cannot be read as TOML: {e}") from e
     return Section(path.name, "", values)

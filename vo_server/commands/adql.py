@@ -13,7 +13,7 @@ from vo_server.app import catalogue_of, engine_of
 from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.commands.command import Command, explained, strictly
 from vo_server.commands.terminal import out, told
-from vo_server.errors import Fault
+from vo_server.errors import ServiceError
 from vo_server.explain import Explanation, Inquiry, explain
 from vo_server.explain.json import as_json
 from vo_server.explain.text import WIDTH, sections
@@ -50,7 +50,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
             meant = asked(meaning(text, catalogue, engine.lacks(), settings.strict), catalogue, engine, host)
             maxrec = min(settings.maxrec, settings.maxrec_hard)
             done = explain(Inquiry(text, meant, engine, maxrec, settings.timeout))
-        except Fault as fault:  # of the query, while the command was understood
+        except ServiceError as fault:  # of the query, while the command was understood
             told(out, fault, "vo-server: ")
             return 1
     if parsed.format == "json":

@@ -20,7 +20,7 @@ from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.commands.command import Command, strictly
 from vo_server.commands.queries import Entry, entries
 from vo_server.commands.terminal import say, told
-from vo_server.errors import EngineFault, Fault
+from vo_server.errors import EngineError, ServiceError
 from vo_server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Judge = Callable[[str], tuple[str, ...]]
 """The warnings that a query gives; raises the fault of one that is refused."""
 
-Tell = Callable[[str, Entry, "Fault | None", tuple[str, ...]], None]
+Tell = Callable[[str, Entry, "ServiceError | None", tuple[str, ...]], None]
 """Writes the verdict on an entry of a file: what is wrong with it, None for nothing, and its warnings."""
 
 _EXAMPLES = """examples:
@@ -83,16 +83,16 @@ def _of_service(settings: Settings) -> Judge:
     return lambda text: meaning(text, catalogue, strict=settings.strict).warnings
 
 
-def _verdict(entry: Entry, judge: Judge) -> tuple[Fault | None, tuple[str, ...]]:
+def _verdict(entry: Entry, judge: Judge) -> tuple[ServiceError | None, tuple[str, ...]]:
     if entry.query is None:
-        return Fault(entry.problem), ()
+        return ServiceError(entry.problem), ()
     try:
         return None, judge(entry.query)
-    except Fault as fault:
+    except ServiceError as fault:
         return fault, ()
     except Exception as error:
         log.exception("%s", entry.query)
-        return EngineFault(f"internal error ({type(error).__name__})"), ()
+        return EngineError(f"internal error ({type(error).__name__})"), ()
 
 
 # ---------------------------------------------------------------- writing
@@ -100,10 +100,10 @@ def _verdict(entry: Entry, judge: Judge) -> tuple[Fault | None, tuple[str, ...]]
 _SAID = ("ok", "error", "line", "column", "hint", "code", "errors", "warnings", "file", "file_line")
 
 
-def _as_json(file: str, entry: Entry, fault: Fault | None, warnings: tuple[str, ...]) -> None:
+def _as_json(file: str, entry: Entry, fault: ServiceError | None, warnings: tuple[str, ...]) -> None:
     said: dict[str, Any] = {"ok": fault is None}
     if fault is not None:
-        record = fault.told()
+        record = fault.as_dict()
         said |= {"error": record.pop("message")} | (record if entry.query is not None else {"code": "INPUT"})
     if warnings:
         said["warnings"] = list(warnings)
@@ -126,7 +126,7 @@ def _line(row: dict[str, Any]) -> str:
     return f"{said}\n"
 
 
-def _as_text(file: str, entry: Entry, fault: Fault | None, warnings: tuple[str, ...]) -> None:
+def _as_text(file: str, entry: Entry, fault: ServiceError | None, warnings: tuple[str, ...]) -> None:
     page = Console(highlight=False)
     for warning in warnings:
         page.print(f"{file}:{entry.line}: warning: {warning}", style="yellow", markup=False, soft_wrap=True)

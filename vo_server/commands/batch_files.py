@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from vo_server.commands.terminal import bar, say
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.load.pieces import Bad
 from vo_server.load.rejects import Rejects
 
@@ -58,7 +58,7 @@ def made(name: str, file: Path, again: bool, make: Callable[[], tuple[bytes, int
         return Outcome(name, "there")
     try:
         data, plain = make()
-    except Fault as fault:
+    except ServiceError as fault:
         return Outcome(name, "refused", str(fault))
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.part")
@@ -70,10 +70,10 @@ def made(name: str, file: Path, again: bool, make: Callable[[], tuple[bytes, int
 def folder(root: str, what: str) -> Path:
     """The root of a collection as a folder that files can be written to.
 
-    Raises UsageFault for a URL.
+    Raises UsageError for a URL.
     """
     if "://" in root:
-        raise UsageFault(f"{what} cannot be written to {root}", hint="image_roots may give a folder of the disk")
+        raise UsageError(f"{what} cannot be written to {root}", hint="image_roots may give a folder of the disk")
     return Path(root)
 
 

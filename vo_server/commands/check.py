@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 
 from vo_server import check
 from vo_server.app import DATES, SOFTWARE, catalogue_of, create_app
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.check import Check, Probe, Report
 from vo_server.check.finding import Finding, Severity
 from vo_server.check.response import NoAnswer
@@ -28,7 +28,7 @@ from vo_server.commands.asgi_client import inside
 from vo_server.commands.catalogues import loaded
 from vo_server.commands.command import Command
 from vo_server.commands.terminal import out, say
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.settings import Settings
 
 HERE = "http://vo-server.invalid"
@@ -41,10 +41,8 @@ RECORD = "check.json"
 """What --record keeps beside the data."""
 
 
-class CheckFault(Fault):
+class CheckFault(ServiceError):
     """The checks could not be made."""
-
-    code = "CHECK"
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,11 +91,11 @@ def check_service(
 ) -> Report:
     """What a server with these settings keeps of what it says, asked in this process and without a port.
 
-    `elsewhere` follows links to other servers. Raises UsageFault for a folder `xsd` without schemas.
+    `elsewhere` follows links to other servers. Raises UsageError for a folder `xsd` without schemas.
     """
     url = settings.public_url.rstrip("/") or HERE
     known = _schemas(xsd, settings)
-    paths = _paths(catalogue_of(settings).publications)
+    paths = _paths(catalogue_of(settings).collections)
     with _application(settings) as app, inside(app, url, elsewhere=elsewhere) as client:
         return _made(Probe(client, url, paths, known, inside=True, elsewhere=elsewhere), checks)
 
@@ -114,9 +112,9 @@ def _application(settings: Settings) -> Iterator[Starlette]:
 
 def _asked(url: str, settings: Settings, checks: Sequence[Check], parsed: argparse.Namespace) -> Report:
     if not url.startswith(("http://", "https://")):
-        raise UsageFault(f"{url!r} is no URL of http or https")
+        raise UsageError(f"{url!r} is no URL of http or https")
     with httpx.Client(timeout=60, headers={"User-Agent": f"{SOFTWARE} (IVOA-validate)"}) as client:
-        paths = _paths(catalogue_of(settings).publications)
+        paths = _paths(catalogue_of(settings).collections)
         probe = Probe(client, url, paths, _schemas(parsed.xsd, settings), elsewhere=parsed.links)
         return _made(probe, checks)
 
@@ -129,7 +127,7 @@ def _made(probe: Probe, checks: Sequence[Check]) -> Report:
             raise CheckFault(str(fault)) from None
 
 
-def _paths(publications: Sequence[Publication]) -> list[str]:
+def _paths(publications: Sequence[Collection]) -> list[str]:
     """Where a server of ours may have services beside TAP."""
     ids = [p.id for p in publications]
     return [*(f"{kind}/{id}" for kind in ("cone", "sia1") for id in ids), "sia2", "datalink", "soda", "oai"]
@@ -140,7 +138,7 @@ def _schemas(given: str | None, settings: Settings) -> object | None:
     try:
         return schemas(path) if path else None
     except Unusable as error:
-        raise UsageFault(f"--xsd: {error}" if given else str(error)) from None
+        raise UsageError(f"--xsd: {error}" if given else str(error)) from None
 
 
 def _chosen(parsed: argparse.Namespace) -> tuple[Check, ...]:
@@ -148,7 +146,7 @@ def _chosen(parsed: argparse.Namespace) -> tuple[Check, ...]:
     try:
         return check.chosen(only, skip)
     except KeyError as code:
-        raise UsageFault(f"no check has a code that begins with {code.args[0]}", hint="--list shows them") from None
+        raise UsageError(f"no check has a code that begins with {code.args[0]}", hint="--list shows them") from None
 
 
 # --------------------------------------------------------------- what is said
@@ -160,7 +158,7 @@ def _list(checks: Sequence[Check]) -> None:
 
 
 def _say_catalogues(catalogue: Catalogue, there: dict[str, str]) -> None:
-    for publication in catalogue.publications:
+    for publication in catalogue.collections:
         table = publication.table
         cone = "cone search" if publication.cone else "no cone search"
         state = f"loaded ({there[publication.id]})" if publication.id in there else "not loaded"

@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.progress import Progress
 
 from vo_server.app import catalogue_of
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.commands import quicklook
-from vo_server.commands.catalogues import loaded, publication, source
+from vo_server.commands.catalogues import loaded, collection, source
 from vo_server.commands.command import Command, address, count
 from vo_server.commands.images import walk
 from vo_server.commands.load import say_loaded
@@ -41,7 +41,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make a synthetic sky, unless there is something to serve, and serve it."""
     catalogue = catalogue_of(settings)
-    wanted = [publication(catalogue, id) for id in ("psc", "xsc", *(IMAGES if _draws(settings) else ()))]
+    wanted = [collection(catalogue, id) for id in ("psc", "xsc", *(IMAGES if _draws(settings) else ()))]
     there = loaded(settings, catalogue)
     missing = [p for p in wanted if p.id not in there]
     with nullcontext() if parsed.no_serve else listen(settings) as listening:
@@ -62,7 +62,7 @@ def _draws(settings: Settings) -> bool:
     return not any(f"{id}=" in settings.image_roots for id in IMAGES)
 
 
-def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogue: Catalogue) -> None:
+def _make_sky(wanted: list[Collection], rows: int, settings: Settings, catalogue: Catalogue) -> None:
     from vo_server import demo  # noqa: PLC0415 - 70 MB with scipy, which processes that serve can do without
 
     folder = _workshop(settings)
@@ -85,7 +85,7 @@ def _make_sky(wanted: list[Publication], rows: int, settings: Settings, catalogu
     folder.rmdir()
 
 
-def _drawn(images: Publication, rows: int, settings: Settings, catalogue: Catalogue) -> Walk | None:
+def _drawn(images: Collection, rows: int, settings: Settings, catalogue: Catalogue) -> Walk | None:
     """The images of the sky, which stay where they are written; None where there are none, as of few galaxies."""
     from vo_server import demo  # noqa: PLC0415
     from vo_server.commands import stamp_batches  # noqa: PLC0415 - as above

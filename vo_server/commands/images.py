@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.catalogue.images import Lookup
 from vo_server.catalogue.names import qualified, quoted
 from vo_server.commands.query_client import Asking
@@ -15,12 +15,12 @@ from vo_server.processes import processors
 from vo_server.settings import Settings, image_root
 
 
-def is_walk(publication: Publication, named: Sequence[str]) -> bool:
+def is_walk(publication: Collection, named: Sequence[str]) -> bool:
     """Do these names mean folders of images? Nothing means the collection's whole root; a file is a table of rows."""
     return publication.images is not None and all(Path(n).is_dir() or "://" in n for n in named)
 
 
-def walk(publication: Publication, named: Sequence[str], settings: Settings, catalogue: Catalogue) -> Walk:
+def walk(publication: Collection, named: Sequence[str], settings: Settings, catalogue: Catalogue) -> Walk:
     """A walk over these folders, or over all of the collection's root."""
     assert publication.images is not None
     root = image_root(settings, publication.id)

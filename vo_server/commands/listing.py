@@ -10,7 +10,7 @@ from rich.table import Table as Shown
 from vo_server.app import catalogue_of, engine_of
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.commands.catalogues import publication
+from vo_server.commands.catalogues import collection
 from vo_server.commands.command import Command
 from vo_server.engines.engine import Engine
 from vo_server.model.column import Table
@@ -28,7 +28,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     """List the catalogues, or the columns of one."""
     catalogue = catalogue_of(settings)
-    wanted = publication(catalogue, parsed.table).table if parsed.table else None
+    wanted = collection(catalogue, parsed.table).table if parsed.table else None
     engine = engine_of(settings, with_tap_schema(catalogue))
     try:
         made = _catalogues(catalogue, engine) if wanted is None else _columns(wanted, engine)
@@ -41,7 +41,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
 
 def _catalogues(catalogue: Catalogue, engine: Engine) -> Shown:
     made = _shown("name", "table", "rows", "columns", "cone search", "title")
-    for each in catalogue.publications:
+    for each in catalogue.collections:
         rows = engine.rows(each.table)
         said = "not loaded" if rows is None else f"{rows:,}"
         cone = "no" if each.cone is None else f"/cone/{each.id}"

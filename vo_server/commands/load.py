@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from vo_server.app import catalogue_of
-from vo_server.catalogue.catalogue import Publication
-from vo_server.commands.catalogues import publication
+from vo_server.catalogue.catalogue import Collection
+from vo_server.commands.catalogues import collection
 from vo_server.commands.command import Command
 from vo_server.commands.images import is_walk, walk
 from vo_server.commands.terminal import bar, say, watch
 from vo_server.engines.store import Store
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.load.load import Loaded, load
 from vo_server.load.sinks import sink
 from vo_server.settings import Settings
@@ -44,10 +44,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Load files into a catalogue."""
     catalogue = catalogue_of(settings)
-    wanted = publication(catalogue, parsed.table)
+    wanted = collection(catalogue, parsed.table)
     images = is_walk(wanted, parsed.files)
     if not images and not parsed.files:
-        raise UsageFault("no file to load is named", hint="vo-server load --help tells more")
+        raise UsageError("no file to load is named", hint="vo-server load --help tells more")
     source = walk(wanted, parsed.files, settings, catalogue) if images else parsed.files
     with bar() as shown:
         done = load(
@@ -63,7 +63,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     return 3 if done.rejected else 0
 
 
-def say_loaded(wanted: Publication, done: Loaded) -> None:
+def say_loaded(wanted: Collection, done: Loaded) -> None:
     """What a load has done."""
     for warning in done.warnings:
         say(f"warning: {warning}", "yellow")

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vo_server.app import catalogue_of
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.check import Report
-from vo_server.commands.catalogues import publication
+from vo_server.commands.catalogues import collection
 from vo_server.commands.check import check_service
 from vo_server.commands.command import Command
 from vo_server.commands.load import say_loaded
 from vo_server.commands.terminal import bar, out, say, watch
 from vo_server.engines.store import Store, published_in
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.load.inputs import expand
 from vo_server.load.load import load
 from vo_server.load.sinks import sink
@@ -89,10 +89,10 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
 def _one(name: str) -> list[str]:
     """The file; standard input could not be read twice."""
     if name == "-":
-        raise UsageFault("publish reads its file twice: standard input can be read once", hint="write it to a file")
+        raise UsageError("publish reads its file twice: standard input can be read once", hint="write it to a file")
     found = expand([name])
     if len(found) > 1:
-        raise UsageFault(
+        raise UsageError(
             f"{name} means {len(found)} files, and one is published at a time", hint="publish one, then load"
         )
     return found
@@ -103,7 +103,7 @@ def _names(parsed: argparse.Namespace, file: str) -> tuple[str, str]:
     name = parsed.name or stem(file)
     for given in (name, parsed.schema):
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", given) or plainly(given) != given:
-            raise UsageFault(
+            raise UsageError(
                 f"a table cannot be called {given!r} in queries",
                 hint=f"letters, digits and underscores, and no word of ADQL, such as --name {plainly(given).lower()}",
             )
@@ -119,13 +119,13 @@ def _folder(settings: Settings) -> Path:
 def _without(settings: Settings, target: Path, force: bool) -> Catalogue:
     """What is published beside this.
 
-    Raises UsageFault where the file is there already, and is not to be replaced.
+    Raises UsageError where the file is there already, and is not to be replaced.
     """
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         return catalogue_of(settings)
     if not force:
-        raise UsageFault(
+        raise UsageError(
             f"{target} is there already", hint="--force writes it anew; vo-server load replaces its rows alone"
         )
     with _aside(target):
@@ -144,12 +144,12 @@ def _aside(target: Path) -> Iterator[None]:
 
 
 def _check(catalogue: Catalogue, names: tuple[str, str]) -> None:
-    """Raises UsageFault where the names are those of another table."""
+    """Raises UsageError where the names are those of another table."""
     id, schema = names
-    for each in catalogue.publications:
+    for each in catalogue.collections:
         taken = {each.id.lower(), *(t.qualified.lower() for t in each.tables)}
         if taken & {id.lower(), f"{schema}.{id}".lower()}:
-            raise UsageFault(
+            raise UsageError(
                 f"there is a table {each.table.qualified} called {each.id} already", hint="--name takes another"
             )
 
@@ -161,16 +161,16 @@ def _schema_text(catalogue: Catalogue, schema: str, settings: Settings) -> str |
     return f"Tables published by {settings.publisher}." if settings.publisher else "Tables that are published here."
 
 
-def _put(text: str, target: Path, id: str, settings: Settings) -> Publication:
+def _put(text: str, target: Path, id: str, settings: Settings) -> Collection:
     """The catalogue file in its place, if it can be read there.
 
-    Raises CatalogueFault, and leaves what was there.
+    Raises CatalogueError, and leaves what was there.
     """
     before = target.read_bytes() if target.exists() else None
     _replace(target, text.encode())
     try:
-        return publication(catalogue_of(settings), id)
-    except Fault:
+        return collection(catalogue_of(settings), id)
+    except ServiceError:
         if before is None:
             target.unlink()
         else:
@@ -203,7 +203,7 @@ def _say_written(draft: Draft, target: Path) -> None:
         say(f"no column names the rows, so {draft.number} counts them")
 
 
-def _load(wanted: Publication, path: str, target: Path, on_error: str, settings: Settings) -> int:
+def _load(wanted: Collection, path: str, target: Path, on_error: str, settings: Settings) -> int:
     try:
         with bar() as shown:
             done = load(
@@ -214,7 +214,7 @@ def _load(wanted: Publication, path: str, target: Path, on_error: str, settings:
                 on_error="skip" if on_error == "skip" else "stop",
                 progress=watch(shown, wanted.table.qualified),
             )
-    except Fault:
+    except ServiceError:
         say(f"correct {target}, then: vo-server load {wanted.id} {path}", "yellow")
         raise
     say_loaded(wanted, done)

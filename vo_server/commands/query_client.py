@@ -30,7 +30,7 @@ class Asking(AbstractContextManager["Asking"]):
     def rows(self, text: str) -> Iterator[Row]:
         """The rows of a query, all of them.
 
-        Raises QueryFault.
+        Raises QueryError.
         """
         made = prepared(meaning(text, self.catalogue).query, self._engine, _ALL)
         for batch in self._engine.run(made.statement, made.slots).batches():

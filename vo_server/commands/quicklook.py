@@ -51,7 +51,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
 def make(settings: Settings, folders: Sequence[str] = (), again: bool = False, processes: int = 1) -> Report:
     """The Quicklook images of the Atlas images in these folders, or in all of the collection's root.
 
-    Raises LoadFault for a folder that is not there or lies elsewhere.
+    Raises LoadError for a folder that is not there or lies elsewhere.
     """
     root, into = image_root(settings, "atlas"), folder(image_root(settings, "quicklook"), "Quicklook images")
     named = [n if "://" in n else str(Path(n).absolute()) for n in folders] or [root]

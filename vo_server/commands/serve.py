@@ -23,7 +23,7 @@ from vo_server.commands.catalogues import loaded, source
 from vo_server.commands.command import Command, address, explained, strictly
 from vo_server.commands.terminal import log_as, say
 from vo_server.commands.worker import exported, working
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.metrics import FOLDER
 from vo_server.settings import PREFIX, Settings, read
 
@@ -89,7 +89,7 @@ def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Cal
 def listen(settings: Settings) -> socket.socket:
     """A socket at the address of the settings.
 
-    Raises BusyFault where it cannot be had.
+    Raises BusyError where it cannot be had.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -99,7 +99,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listening.close()
         hint = "--port takes another, 0 any free one" if error.errno == errno.EADDRINUSE else None
-        raise BusyFault(
+        raise BusyError(
             f"cannot listen on {_shown(settings.host)}:{settings.port}: {error.strerror or error}", hint=hint
         ) from None
     listening.set_inheritable(True)

@@ -13,7 +13,7 @@ import numpy as np
 from vo_server.app import catalogue_of
 from vo_server.commands.batch_files import Outcome, Report, folder, made, reported
 from vo_server.commands.query_client import Asking, Row
-from vo_server.errors import ImageFault
+from vo_server.errors import ImageError
 from vo_server.images import image, stamp
 from vo_server.images.stamp import Coadd, Galaxy, Stars
 from vo_server.load.workers import in_order
@@ -37,7 +37,7 @@ def make(settings: Settings, where: str | None = None, again: bool = False, proc
     """The stamps of the sources for which a condition in ADQL holds and whose own coadd is there in all three bands: a
     stamp is named after it.
 
-    Raises QueryFault for what is no condition, UsageFault where the files cannot be written.
+    Raises QueryError for what is no condition, UsageError where the files cannot be written.
     """
     into = folder(image_root(settings, "stamps"), "stamps")
     try:
@@ -105,7 +105,7 @@ def _stamp(galaxy: Galaxy, own: Key, asking: Asking, atlas: str) -> bytes:
     with ExitStack() as stack:
         found = dict(_coadds(asking.rows(_images(place, reach)), atlas, stack))
         if own not in found:
-            raise ImageFault("its coadd does not show it")
+            raise ImageError("its coadd does not show it")
         first = found.pop(own)
         others = sorted(found.values(), key=lambda coadd: -stamp.coverage(coadd[0], galaxy))
         return stamp.stamp([first, *others], galaxy, stars)

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from vo_server import logs
-from vo_server.errors import Fault, QueryFault
+from vo_server.errors import QueryError, ServiceError
 from vo_server.load.load import Progress as LoadProgress
 from vo_server.settings import Settings
 
@@ -35,11 +35,11 @@ def log_as(settings: Settings) -> None:
     logs.configure(settings.log_level, settings.log_format, tells_personal=settings.log_personal == "yes")
 
 
-def told(page: Console, fault: Fault, before: str = "") -> None:
+def told(page: Console, fault: ServiceError, before: str = "") -> None:
     """A fault as a person reads it: what is wrong, the place in the query with carets below it, and what may help; then
     the further faults of the query."""
-    place = fault.place if isinstance(fault, QueryFault) and fault.text else None
-    if place is None or not isinstance(fault, QueryFault):
+    place = fault.span if isinstance(fault, QueryError) and fault.text else None
+    if place is None or not isinstance(fault, QueryError):
         page.print(f"{before}{fault}", style="red", markup=False, soft_wrap=True)
         return
     line, column = place.line_column(fault.text)
@@ -49,7 +49,7 @@ def told(page: Console, fault: Fault, before: str = "") -> None:
     page.print(f"  {carets}", style="bold red", markup=False, soft_wrap=True)
     if fault.hint:
         page.print(f"  {fault.hint}", style="cyan", markup=False, soft_wrap=True)
-    for further in fault.further:
+    for further in fault.other_errors:
         told(page, further, before)
 
 

@@ -13,7 +13,7 @@ from vo_server.engines.database import Limits
 from vo_server.engines.duckdb import DuckDBEngine
 from vo_server.engines.engine import Engine
 from vo_server.engines.store import Store
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.processes import processors
 
 __all__ = ["ENGINES", "Kind", "Opening", "kind_of", "open_engine", "scheme"]
@@ -60,7 +60,7 @@ ENGINES = (
 def open_engine(given: Opening) -> Engine:
     """The engine for a URL.
 
-    Raises UsageFault for one that is not known.
+    Raises UsageError for one that is not known.
     """
     return kind_of(given.url).open(given)
 
@@ -68,13 +68,13 @@ def open_engine(given: Opening) -> Engine:
 def kind_of(url: str) -> Kind:
     """The kind of engine that a URL names.
 
-    Raises UsageFault for one that is not known.
+    Raises UsageError for one that is not known.
     """
     for kind in ENGINES:
         if scheme(url) in kind.schemes:
             return kind
     known = ", ".join(f"{s}://" for kind in ENGINES for s in kind.schemes if s)
-    raise UsageFault(f"no engine for {scheme(url)}", hint=f"leave it empty for the embedded one, or give {known}")
+    raise UsageError(f"no engine for {scheme(url)}", hint=f"leave it empty for the embedded one, or give {known}")
 
 
 def scheme(url: str) -> str:

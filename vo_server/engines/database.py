@@ -23,7 +23,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import sky_duckdb
 from vo_server.engines.engine import Facts, facts_of
 from vo_server.engines.store import META, ROWS
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.model.column import Table
 from vo_server.processes import alive
 
@@ -112,7 +112,7 @@ def _lane(
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     for name, rows in static.items():
         _fill(connection, name, rows)
-    for publication in catalogue.publications:
+    for publication in catalogue.collections:
         for view in publication.views if publication.id in files else ():
             _view(connection, view, publication.id)
     connection.execute("SET python_enable_replacements = false")
@@ -165,7 +165,7 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 def _bytes(text: str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", text.upper())
     if found is None:
-        raise UsageFault(f"memory is {text!r}, where a size such as 4GB is needed")
+        raise UsageError(f"memory is {text!r}, where a size such as 4GB is needed")
     return int(float(found[1]) * _UNITS[found[2]])
 
 

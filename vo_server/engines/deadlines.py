@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 
-from vo_server.errors import CancelledFault, Fault, TimeoutFault
+from vo_server.errors import QueryCancelledError, QueryTimeoutError, ServiceError
 
 Stop = Callable[[], None]
 
@@ -89,13 +89,13 @@ class Patience:
     def at_work(self) -> Iterator[None]:
         """The body is work of the database.
 
-        Raises CancelledFault where the query has been cancelled before.
+        Raises QueryCancelledError where the query has been cancelled before.
         """
         begun = time.monotonic()
         try:
             with _DEADLINES.within(self._left, self._end) as self._hurry:
                 if self._cancelled:
-                    raise CancelledFault("the query was cancelled")
+                    raise QueryCancelledError("the query was cancelled")
                 yield
         finally:
             self._left = max(0.0, self._left - (time.monotonic() - begun))
@@ -111,8 +111,8 @@ class Patience:
             self._hurry()
 
     @property
-    def fault(self) -> Fault | None:
+    def fault(self) -> ServiceError | None:
         """Why the database was stopped, if it was."""
         if self._late:
-            return TimeoutFault(f"the query took longer than {self._seconds:g} s, the limit of this service")
-        return CancelledFault("the query was cancelled") if self._cancelled else None
+            return QueryTimeoutError(f"the query took longer than {self._seconds:g} s, the limit of this service")
+        return QueryCancelledError("the query was cancelled") if self._cancelled else None

@@ -31,7 +31,7 @@ from vo_server.engines.database import Database, Limits, alias, attach, quote, s
 from vo_server.engines.deadlines import Patience
 from vo_server.engines.engine import Compiled, Engine, Explained, Facts, Run, Step, compiled
 from vo_server.engines.store import ROWS, Store
-from vo_server.errors import EngineFault, Fault, UsageFault
+from vo_server.errors import EngineError, ServiceError, UsageError
 from vo_server.logs import personal
 from vo_server.model.column import Table
 
@@ -78,7 +78,7 @@ class DuckDBEngine(Engine):
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._seen = (0, 0)
-        self._ids = {t.qualified: p.id for p in catalogue.publications for t in (p.table,)}
+        self._ids = {t.qualified: p.id for p in catalogue.collections for t in (p.table,)}
 
     # -------------------------------------------------------- the files
 
@@ -94,7 +94,7 @@ class DuckDBEngine(Engine):
             return self._database
 
     def _current(self) -> dict[str, Path]:
-        found = {p.id: self._store.current(p.id) for p in self._catalogue.publications}
+        found = {p.id: self._store.current(p.id) for p in self._catalogue.collections}
         return {id: path for id, path in found.items() if path is not None}
 
     def _made(self) -> Database:
@@ -106,7 +106,7 @@ class DuckDBEngine(Engine):
             except duckdb.IOException:
                 if files == self._current():
                     raise
-        raise EngineFault("the data files change faster than they can be opened")
+        raise EngineError("the data files change faster than they can be opened")
 
     # ------------------------------------------------------ the interface
 
@@ -118,7 +118,7 @@ class DuckDBEngine(Engine):
         if id is None:
             return table.schema, table.name
         if id not in self._open().files:
-            raise UsageFault(f"{table.qualified} is published here, but its rows have not been loaded yet")
+            raise UsageError(f"{table.qualified} is published here, but its rows have not been loaded yet")
         if table.base:
             return table.schema, table.name
         return sa.quoted_name(f"{quote(alias(id))}.main", quote=False), ROWS
@@ -190,7 +190,7 @@ class DuckDBEngine(Engine):
     def ready(self) -> str | None:
         try:
             self._open().cursor(brief=True).execute("SELECT 1").fetchall()
-        except (duckdb.Error, OSError, Fault) as error:
+        except (duckdb.Error, OSError, ServiceError) as error:
             log.exception("the engine does not answer")
             return f"the database does not answer ({type(error).__name__})"
         return None
@@ -284,16 +284,16 @@ class _DuckDBRun(Run):
         with suppress(duckdb.Error):
             self._cursor.close()
 
-    def _fault(self, error: Exception) -> Fault:
+    def _fault(self, error: Exception) -> ServiceError:
         """The one place that knows what DuckDB's errors mean to a client."""
         if self._patience.fault is not None:
             return self._patience.fault
         said = str(error)
         for pattern, message in _OF_ROWS:
             if re.search(pattern, said):
-                return UsageFault(message)
+                return UsageError(message)
         log.error("DuckDB refused: %s", said, extra=personal(sql=self._statement.query, values=self._parameters))
-        return EngineFault("the database could not answer this query; the operator finds the reason in the log")
+        return EngineError("the database could not answer this query; the operator finds the reason in the log")
 
 
 _OF_ROWS = (

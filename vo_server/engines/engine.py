@@ -25,8 +25,8 @@ class Run(Protocol):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as they come, one array a column.
 
-        Raises TimeoutFault past the time limit, CancelledFault after `cancel`, UsageFault for what only the rows could
-        tell (a number out of range), EngineFault for a failure of the database itself.
+        Raises QueryTimeoutError past the time limit, QueryCancelledError after `cancel`, UsageError for what only
+        the rows could tell (a number out of range), EngineError for a failure of the database itself.
         """
 
     def cancel(self) -> None:

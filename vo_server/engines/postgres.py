@@ -29,7 +29,7 @@ from vo_server.engines.deadlines import Patience
 from vo_server.engines.engine import Compiled, Engine, Explained, Facts, Run, Step, compiled, facts_of
 from vo_server.engines.generations import LOADER, Generation
 from vo_server.engines.links import Error, Link, Links, definition, quoted, state
-from vo_server.errors import BusyFault, EngineFault, Fault, UsageFault
+from vo_server.errors import BusyError, EngineError, ServiceError, UsageError
 from vo_server.logs import personal
 from vo_server.model.column import Table
 
@@ -68,8 +68,8 @@ class PostgresEngine(Engine):
         self._static = dict(static or {})
         self._dialect: sa.Dialect = sky_postgres.Dialect()  # type: ignore[no-untyped-call]
         self._compile = lru_cache(maxsize=256)(partial(compiled, dialect=self._dialect))
-        self._ids = {t.qualified: p.id for p in catalogue.publications for t in p.tables}
-        self._marks = {p.id: f"mark_{secrets.token_hex(8)}" for p in catalogue.publications}
+        self._ids = {t.qualified: p.id for p in catalogue.collections for t in p.tables}
+        self._marks = {p.id: f"mark_{secrets.token_hex(8)}" for p in catalogue.collections}
         self._loaded: set[str] = set()
         self._facts: dict[str, Facts] = {}
         self._lock = threading.Lock()
@@ -123,7 +123,7 @@ class PostgresEngine(Engine):
         if id is None:
             return self._prepared().tap_schema, table.name
         if id not in self._loaded and id not in self._current():
-            raise UsageFault(f"{table.qualified} is published here, but its rows have not been loaded yet")
+            raise UsageError(f"{table.qualified} is published here, but its rows have not been loaded yet")
         return self._marks[id], table.name
 
     @override
@@ -214,7 +214,7 @@ class PostgresEngine(Engine):
     def ready(self) -> str | None:
         try:
             self._current()
-        except Fault as fault:
+        except ServiceError as fault:
             log.error("the engine does not answer: %s", fault)
             return f"the database does not answer: {fault.message}"
         return None
@@ -345,7 +345,7 @@ class _PostgresRun(Run):
                 return
         link.close()
 
-    def _fault(self, error: Error) -> Fault:
+    def _fault(self, error: Error) -> ServiceError:
         if self._patience.fault is not None:
             return self._patience.fault
         return _fault(error, self._words.text, self._values)
@@ -368,16 +368,16 @@ _OF_ROWS = {
 _BUSY = ("53300", "57P01", "57P02", "57P03")
 
 
-def _fault(error: Error, text: str, values: Sequence[Any]) -> Fault:
+def _fault(error: Error, text: str, values: Sequence[Any]) -> ServiceError:
     """The one place that knows what PostgreSQL's errors mean to a client."""
     code = state(error)
     if code in _OF_ROWS:
-        return UsageFault(_OF_ROWS[code])
+        return UsageError(_OF_ROWS[code])
     said = str(error).partition("\n\nQuery was")[0]
     log.error("PostgreSQL refused: %s %s", code, said, extra=personal(sql=text, values=values))
     if code in _BUSY or (not code and "connect" in str(error).lower()):
-        return BusyFault("the database cannot be reached now; try again later")
-    return EngineFault("the database could not answer this query; the operator finds the reason in the log")
+        return BusyError("the database cannot be reached now; try again later")
+    return EngineError("the database could not answer this query; the operator finds the reason in the log")
 
 
 def upload_name(name: str) -> str:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 
 ROWS, META = "rows", "meta"
 
@@ -67,7 +67,7 @@ class Store:
     def writing(self, id: str) -> Iterator[Generation]:
         """A new generation to write: one writer a catalogue at a time, swept before and after.
 
-        Raises LoadFault when another process is loading the same catalogue.
+        Raises LoadError when another process is loading the same catalogue.
         """
         folder = self.folder(id)
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class Store:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LoadFault(f"another load of {id} is under way in {self.data}") from None
+                raise LoadError(f"another load of {id} is under way in {self.data}") from None
             self._sweep(id)
             try:
                 yield Generation(self, id, _generation_name())

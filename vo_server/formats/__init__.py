@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats.format import Choice, Format
 from vo_server.formats.media import MediaType, accepted, parse
 from vo_server.formats.write.arrow import ARROW
@@ -49,7 +49,7 @@ def choose(
     RESPONSEFORMAT rules; without it the dearest media type of the Accept header that we have, without that the default.
     The default also answers to the names it shares with others ("votable"), and to "*/*" and its like.
 
-    Raises UsageFault for a RESPONSEFORMAT that is not offered.
+    Raises UsageError for a RESPONSEFORMAT that is not offered.
     """
     ordered = (default, *(f for f in offered if f is not default))
     if responseformat is None or not responseformat.strip():
@@ -57,7 +57,7 @@ def choose(
         return next((choice for choice in found if choice), Choice(default, default.media_type))
     choice = _by_alias(responseformat, ordered) or _by_media(parse(responseformat), ordered)
     if choice is None:
-        raise UsageFault(f"RESPONSEFORMAT {responseformat!r} is not offered", hint=f"offered are {_names(offered)}")
+        raise UsageError(f"RESPONSEFORMAT {responseformat!r} is not offered", hint=f"offered are {_names(offered)}")
     return choice
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.model import types
 from vo_server.model.column import Column
 
@@ -62,16 +62,16 @@ class Field:
     def column(self) -> Column:
         """The column that keeps its values.
 
-        Raises UsageFault for a datatype that no column can have.
+        Raises UsageError for a datatype that no column can have.
         """
         if self.datatype in ("char", "unicodeChar"):
             return self._text()
         known = SCALARS if not self.sides else ARRAYS
         kind = SHAPES.get((self.datatype, self.xtype)) or known.get(self.datatype)
         if self.datatype in ("floatComplex", "doubleComplex"):
-            raise UsageFault(f"the column {self.name} holds complex numbers, which are not taken here", hint=COMPLEX)
+            raise UsageError(f"the column {self.name} holds complex numbers, which are not taken here", hint=COMPLEX)
         if kind is None:
-            raise UsageFault(f"the column {self.name} is of the datatype {self.datatype!r}, which is not taken here")
+            raise UsageError(f"the column {self.name} is of the datatype {self.datatype!r}, which is not taken here")
         shape = self.arraysize if self.sides and self.arraysize != kind.arraysize else None
         return self._made(Column(self.name, kind, shape=shape))
 
@@ -95,4 +95,4 @@ class Field:
     def _made(self, column: Column) -> Column:
         label = self.xtype if self.xtype != column.type.xtype else None
         said = {"unit": self.unit, "ucd": self.ucd, "utype": self.utype, "description": self.description}
-        return column.but(label=label, **said)
+        return column.replace(label=label, **said)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vo_server.errors import Fault
+from vo_server.errors import ServiceError
 from vo_server.model.result import Info, Result
 
 Write = Callable[[Result], Iterator[bytes]]
-Explain = Callable[[Fault, Sequence[Info]], bytes]
+Explain = Callable[[ServiceError, Sequence[Info]], bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Account:
     waited: float = 0.0
     runid: str | None = None
     query: str | None = None
+    error_code: str | None = None
 
 
 def _new() -> str:
@@ -108,10 +109,11 @@ class Accounts:
             facts = {
                 "method": scope["method"], "path": path, "service": kept.service, "status": served.status,
                 "seconds": round(served.seconds, 4), "waited": round(kept.waited, 4), "bytes": served.bytes,
-                "rows": served.rows, "runid": kept.runid,
+                "rows": served.rows, "runid": kept.runid, "error_code": kept.error_code,
             }  # fmt: skip
             who = logs.personal(client=client_address(Request(scope)), query=kept.query or _query(scope))
             text = f"{scope['method']} {path} {served.status} {served.seconds:.3f} s, {served.bytes} bytes"
+            text += f", {kept.error_code}" if kept.error_code else ""
             log.info(text, extra=logs.said(**facts) | who)
 
 

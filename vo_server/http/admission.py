@@ -15,7 +15,7 @@ from math import ceil
 
 import anyio
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 
 TOO_LONG = 1.0
 """Seconds after which a query that was taken for little work counts among the long ones."""
@@ -60,7 +60,7 @@ class Lane:
     async def enter(self, client: str) -> None:
         """Take a place, after waiting for it.
 
-        Raises BusyFault where too many wait already, or where it takes too long.
+        Raises BusyError where too many wait already, or where it takes too long.
         """
         if self._free(client):
             self.count(client)
@@ -123,11 +123,11 @@ class Lane:
         elif waiter.called.is_set() and not waiter.turned_away:  # called, and cancelled before it came
             self.leave(client)
 
-    def _busy(self, why: str | None = None) -> BusyFault:
+    def _busy(self, why: str | None = None) -> BusyError:
         after = ceil(self._usual * (self.waiting + 1) / self._places)
         after = min(max(after, SHORTEST), LONGEST)
         why = why or f"{self.running} queries are under way and {self.waiting} wait, more are not taken"
-        return BusyFault(f"the service is busy: {why}", hint=f"ask again in {after} s", after=after)
+        return BusyError(f"the service is busy: {why}", hint=f"ask again in {after} s", retry_after_seconds=after)
 
 
 class Turn:
@@ -182,7 +182,7 @@ class Lanes:
     async def turn(self, client: str, light: bool) -> Turn:
         """A place for a query of this client; `light` says that it is little work.
 
-        Raises BusyFault. Whoever is given one must end it.
+        Raises BusyError. Whoever is given one must end it.
         """
         lane = self.short if light else self.long
         await lane.enter(client)

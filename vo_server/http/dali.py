@@ -18,7 +18,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.types import Message
 
-from vo_server.errors import MultiValuedParamFault, TooLargeFault, UsageFault
+from vo_server.errors import RepeatedParameterError, TooLargeError, UsageError
 from vo_server.formats import FORMATS, HTML, TABLEDATA, Choice, Format, choose
 
 FORM_FIELDS = 1_000
@@ -43,11 +43,11 @@ class Parameters:
     def one(self, name: str) -> str | None:
         """The value of a parameter that may come once; None where it is missing or empty.
 
-        Raises MultiValuedParamFault where it comes more than once (DALI 1.1 section 3.2).
+        Raises RepeatedParameterError where it comes more than once (DALI 1.1 section 3.2).
         """
         values = self.all(name)
         if len(values) > 1:
-            raise MultiValuedParamFault(f"{name.upper()} may be given once, not {len(values)} times")
+            raise RepeatedParameterError(f"{name.upper()} may be given once, not {len(values)} times")
         return values[0] if values and values[0] != "" else None
 
     def without(self, *names: str) -> Parameters:
@@ -62,17 +62,17 @@ class Parameters:
     def number(self, name: str, low: float, high: float, unit: str) -> float:
         """The value of a number that must be given, its bounds included.
 
-        Raises UsageFault where it is missing, no number, or out of bounds.
+        Raises UsageError where it is missing, no number, or out of bounds.
         """
         text = self.one(name)
         if text is None:
-            raise UsageFault(f"{name} is missing", hint=f"give it in {unit}")
+            raise UsageError(f"{name} is missing", hint=f"give it in {unit}")
         try:
             value = float(text if text.isascii() and "_" not in text else "")  # Python reads more than decimals
         except ValueError:
-            raise UsageFault(f"{name} is {text!r}, which is not a number", hint=f"give it in decimal {unit}") from None
+            raise UsageError(f"{name} is {text!r}, which is not a number", hint=f"give it in decimal {unit}") from None
         if not isfinite(value) or not low <= value <= high:
-            raise UsageFault(f"{name} is {text}, which is not within {low:g} to {high:g} {unit}")
+            raise UsageError(f"{name} is {text}, which is not within {low:g} to {high:g} {unit}")
         return value
 
     @property
@@ -86,14 +86,14 @@ class Parameters:
         if text is None:
             return min(default, hard)
         if not (text.isascii() and text.strip().isdecimal()):
-            raise UsageFault(f"MAXREC is {text!r}, which is not a whole number from 0")
+            raise UsageError(f"MAXREC is {text!r}, which is not a whole number from 0")
         return min(int(text), hard)
 
 
 async def parameters(request: Request, uploads: int = 0) -> Parameters:
     """The parameters of a GET or of a POST, which may hold so many bytes of files.
 
-    Raises UsageFault for a body that is no form, TooLargeFault for one that is too large.
+    Raises UsageError for a body that is no form, TooLargeError for one that is too large.
     """
     given = list(request.query_params.multi_items())
     if request.method != "POST":
@@ -114,16 +114,16 @@ def _uris(value: str) -> list[str]:
 async def _form(request: Request, uploads: int) -> list[tuple[str, UploadFile | str]]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data", ""):
-        raise UsageFault(f"a POST of {kind}", hint="send application/x-www-form-urlencoded or multipart/form-data")
+        raise UsageError(f"a POST of {kind}", hint="send application/x-www-form-urlencoded or multipart/form-data")
     body = _Body(request, uploads)
     try:
         form = await Request(request.scope, body.receive).form(max_fields=FORM_FIELDS, max_part_size=MOST_BYTES)
     except (HTTPException, MultiPartException) as error:  # starlette's words for a form that it does not like
-        raise body.fault or UsageFault(f"the form cannot be read: {getattr(error, 'detail', error)}") from None
+        raise body.fault or UsageError(f"the form cannot be read: {getattr(error, 'detail', error)}") from None
     except UnicodeDecodeError:
-        raise UsageFault("the form is not UTF-8") from None
+        raise UsageError("the form is not UTF-8") from None
     except (ValueError, KeyError):  # no boundary, or one that is not where it should be
-        raise UsageFault("the form cannot be read: it is not what its Content-Type says") from None
+        raise UsageError("the form cannot be read: it is not what its Content-Type says") from None
     request.state.form = form
     return form.multi_items()
 
@@ -146,7 +146,7 @@ class _Body:
         self._uploads = uploads
         self._said = int(said) if said.isascii() and said.isdigit() else 0
         self._size = 0
-        self.fault: TooLargeFault | None = None
+        self.fault: TooLargeError | None = None
 
     async def receive(self) -> Message:
         """The next piece."""
@@ -159,7 +159,7 @@ class _Body:
                     message = await self._request.receive()
             more = "" if self._said else "at least "
             limit = self._uploads or MOST_BYTES
-            self.fault = TooLargeFault(
+            self.fault = TooLargeError(
                 f"the request has {more}{most:,} bytes, where {limit:,} are the limit of this service"
             )
             raise MultiPartException("too large")  # which makes starlette close the files

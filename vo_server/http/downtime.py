@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 
 FILE = "downtime.toml"
 KEYS = ("down_at", "back_at", "note")
@@ -37,29 +37,29 @@ class Downtime:
 def planned(data: Path) -> Downtime | None:
     """What the file says; None where there is none.
 
-    Raises UsageFault for one that cannot be understood.
+    Raises UsageError for one that cannot be understood.
     """
     try:
         given = tomllib.loads((data / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageFault(f"{FILE} cannot be read: {error}") from None
+        raise UsageError(f"{FILE} cannot be read: {error}") from None
     for key in given:
         if key not in KEYS:
-            raise UsageFault(f"{FILE}: {key!r} is none of {', '.join(KEYS)}")
+            raise UsageError(f"{FILE}: {key!r} is none of {', '.join(KEYS)}")
     note = given.get("note")
     if note is not None and not isinstance(note, str):
-        raise UsageFault(f"{FILE}: 'note' is no text")
+        raise UsageError(f"{FILE}: 'note' is no text")
     down_at, back_at = (_instant(key, given[key]) if key in given else None for key in ("down_at", "back_at"))
     if down_at is None:
-        raise UsageFault(f"{FILE}: 'down_at' is missing")
+        raise UsageError(f"{FILE}: 'down_at' is missing")
     if back_at is not None and back_at <= down_at:
-        raise UsageFault(f"{FILE}: 'back_at' does not come after 'down_at'")
+        raise UsageError(f"{FILE}: 'back_at' does not come after 'down_at'")
     return Downtime(down_at, back_at, note)
 
 
 def _instant(key: str, value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise UsageFault(f"{FILE}: {key!r} is no instant with its time zone, such as 2026-12-01T08:00:00Z")
+        raise UsageError(f"{FILE}: {key!r} is no instant with its time zone, such as 2026-12-01T08:00:00Z")
     return value

@@ -1,35 +1,46 @@
-"""Faults as HTTP responses in the forms that the protocols ask for."""
+"""Errors as HTTP responses in the forms that the protocols ask for."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from vo_server.errors import BusyFault, Fault
+from vo_server.errors import BusyError, ServiceError
 from vo_server.formats import Choice, Format, choose
 from vo_server.http.access_log import identified
 from vo_server.http.service import Site
 
+CODE_HEADER = "VO-Error-Code"
+"""The response header that has the code of the error."""
 
-def in_format(request: Request, fault: Fault, default: Format) -> Response:
-    """The error document of the format that was asked for, or of the default where that is not known."""
+
+def formatted_error(request: Request, error: ServiceError, default: Format) -> Response:
+    """Return the error document of the format that the request asks for, or of the default where that is unknown."""
     choice: Choice = getattr(request.state, "choice", None) or choose(None, None, default)
-    body = choice.format.fault(fault, identified(request))
-    headers = {"Content-Type": choice.fault_type, **headers_of(fault)}
-    return Response(body, status_code=fault.status, headers=headers)
+    body = choice.format.fault(error, identified(request))
+    headers = {"Content-Type": choice.fault_type, **error_headers(error)}
+    return Response(body, status_code=error.status, headers=headers)
 
 
-def as_text(request: Request, fault: Fault) -> Response:
-    """Plain text (VOSI, and pages that are not there), and in a line of its own the id of the request."""
-    told = "".join(f"{info.name}: {info.value}\n" for info in identified(request))
-    return PlainTextResponse(f"{fault}\n{told}", status_code=fault.status, headers=headers_of(fault))
+def text_error(request: Request, error: ServiceError) -> Response:
+    """Return an error as plain text (VOSI, and pages that do not exist) with the code and the id of the request."""
+    return PlainTextResponse(
+        f"{error}\n{error_details(request, error)}", status_code=error.status, headers=error_headers(error)
+    )
 
 
-def plainly(request: Request, site: Site, fault: Fault) -> Response:
-    """The same, as a refusal of a service or of one of its resources."""
-    return as_text(request, fault)
+def error_details(request: Request, error: ServiceError) -> str:
+    """Return the id of the request and the code of the error as `name: value` lines, for plain-text documents."""
+    entries = {info.name: info.value for info in identified(request)} | error.infos()
+    return "".join(f"{name}: {value}\n" for name, value in entries.items())
 
 
-def headers_of(fault: Fault) -> dict[str, str]:
-    """What a fault says in the header of its document: when to ask again."""
-    return {"Retry-After": str(fault.after)} if isinstance(fault, BusyFault) else {}
+def error_response(request: Request, site: Site, error: ServiceError) -> Response:
+    """Return `text_error` under the signature that a service or a resource needs for its errors."""
+    return text_error(request, error)
+
+
+def error_headers(error: ServiceError) -> dict[str, str]:
+    """Return the headers of an error document: its code and, if the service is busy, when to ask again."""
+    retry = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, BusyError) else {}
+    return {CODE_HEADER: str(error.code)} | retry

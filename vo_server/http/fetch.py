@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from typing_extensions import override
 
-from vo_server.errors import TooLargeFault, UsageFault
+from vo_server.errors import TooLargeError, UsageError
 
 MARK = "X-VO-Server-Upload"
 """A header of our own requests: what asks with it may not make us ask on."""
@@ -45,26 +45,26 @@ class Allowed:
     def address(self, url: SplitResult) -> tuple[str, int]:
         """The address to connect to for a URL.
 
-        Raises UsageFault where it is not allowed.
+        Raises UsageError where it is not allowed.
         """
         host, port = _place(url)
         mine = f"{host}:{port}" in self.own
         if not mine and not {host, f"{host}:{port}"} & set(self.hosts):
             hint = f"uploads by URL come from {', '.join(self.hosts)}" if self.hosts else "send the table inline"
-            raise UsageFault(f"this service takes no uploads from {host}", hint=hint)
+            raise UsageError(f"this service takes no uploads from {host}", hint=hint)
         found = _addresses(host, port)
         if mine or all(map(_public, found)) or host in found:
             return found[0], port
-        raise UsageFault(f"{host} has a private address", hint="the operator may list the address itself")
+        raise UsageError(f"{host} has a private address", hint="the operator may list the address itself")
 
 
 def _place(url: SplitResult) -> tuple[str, int]:
     try:
         port = url.port
     except ValueError:
-        raise UsageFault(f"{url.geturl()!r} has no port that there is") from None
+        raise UsageError(f"{url.geturl()!r} has no port that there is") from None
     if url.scheme not in _PORTS or not url.hostname or url.username is not None:
-        raise UsageFault(f"UPLOAD from {url.geturl()!r} is not taken", hint="param:name, or a URL of http or https")
+        raise UsageError(f"UPLOAD from {url.geturl()!r} is not taken", hint="param:name, or a URL of http or https")
     return url.hostname.lower(), port or _PORTS[url.scheme]
 
 
@@ -72,7 +72,7 @@ def _addresses(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise UsageFault(f"there is no host {host}") from None
+        raise UsageError(f"there is no host {host}") from None
     return [str(entry[4][0]) for entry in found]
 
 
@@ -92,7 +92,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 def fetch(url: str, allowed: Allowed, limit: int, before: int = 0) -> IO[bytes]:
     """What is at a URL, as a file to be read from its beginning.
 
-    Raises UsageFault where it is not allowed, not there or too slow; TooLargeFault where it has, with the bytes of
+    Raises UsageError where it is not allowed, not there or too slow; TooLargeError where it has, with the bytes of
     other uploads that came `before`, more than `limit` bytes.
     """
     until = time.monotonic() + SECONDS
@@ -109,11 +109,11 @@ def fetch(url: str, allowed: Allowed, limit: int, before: int = 0) -> IO[bytes]:
             url = urljoin(url, answer.getheader("Location") or "")
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() >= until:
-                raise UsageFault(f"{url} took longer than {SECONDS:g} s") from None
-            raise UsageFault(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
+                raise UsageError(f"{url} took longer than {SECONDS:g} s") from None
+            raise UsageError(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
         finally:
             connection.close()
-    raise UsageFault(f"{url} is redirected more than {REDIRECTS} times")
+    raise UsageError(f"{url} is redirected more than {REDIRECTS} times")
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def _no_later_than(until: float, connection: http.client.HTTPConnection) -> Iter
 
 def _taken(answer: http.client.HTTPResponse, url: str, limit: int, before: int, until: float) -> IO[bytes]:
     if answer.status != 200:
-        raise UsageFault(f"{url} answers {answer.status} {answer.reason}")
+        raise UsageError(f"{url} answers {answer.status} {answer.reason}")
     if answer.length is not None and before + answer.length > limit:
         raise too_large(before + answer.length, limit)
     with ExitStack() as stack:
@@ -152,9 +152,9 @@ def _taken(answer: http.client.HTTPResponse, url: str, limit: int, before: int, 
         return file
 
 
-def too_large(size: int, limit: int, more: str = "") -> TooLargeFault:
+def too_large(size: int, limit: int, more: str = "") -> TooLargeError:
     """What is said of uploads that have too many bytes."""
-    return TooLargeFault(f"the uploads have {more}{size:,} bytes, where {limit:,} are the limit of this service")
+    return TooLargeError(f"the uploads have {more}{size:,} bytes, where {limit:,} are the limit of this service")
 
 
 def _connection(url: SplitResult, address: tuple[str, int], until: float) -> http.client.HTTPConnection:

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from vo_server.errors import ImageFault, NotFoundFault
+from vo_server.errors import ImageError, NotFoundError
 from vo_server.http.conditional import heed_only_ranges, known
 from vo_server.images import image
 from vo_server.images.quicklook import restore
@@ -47,23 +47,23 @@ class Stored:
     def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
         """It under headers that have its Content-Type. One that is compressed is sent as it is to whom can unpack it.
 
-        Raises NotFoundFault where it is not there, or does not lie below the root.
+        Raises NotFoundError where it is not there, or does not lie below the root.
         """
         try:
             return self._packed(request, headers) if self.path.endswith(GZIP) else self._plain(request, headers)
         except (FileNotFoundError, IsADirectoryError):
-            raise NotFoundFault("the file of this image is not where the inventory says that it is") from None
+            raise NotFoundError("the file of this image is not where the inventory says that it is") from None
 
     def restored(self, request: Request, headers: Mapping[str, str]) -> Response:
         """A Quicklook image as plain FITS, under such headers.
 
-        Raises NotFoundFault where it is not there, or does not lie below the root, ImageFault where it is damaged.
+        Raises NotFoundError where it is not there, or does not lie below the root, ImageError where it is damaged.
         """
         try:
             where = files.below(self.root, self.path)
             etag = files.facts(where).etag
-        except ImageFault as fault:
-            raise NotFoundFault(fault.message) from None
+        except ImageError as fault:
+            raise NotFoundError(fault.message) from None
         more = {**headers, "ETag": f'"{etag}-restored"', "Accept-Ranges": "bytes"}
         if not _changed(request, more["ETag"]):
             return Response(status_code=304, headers={"ETag": more["ETag"]})
@@ -120,7 +120,7 @@ class Stored:
         system, home = opened(self.root)
         try:
             return system, files.below(home, self.path)
-        except ImageFault:
+        except ImageError:
             raise FileNotFoundError(self.path) from None
 
 

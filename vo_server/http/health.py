@@ -18,12 +18,12 @@ from pathlib import Path
 
 import anyio
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.obscore import obscore
 from vo_server.documents.elements import said
 from vo_server.documents.vosi import Availability
 from vo_server.engines.engine import Engine
-from vo_server.errors import Fault
+from vo_server.errors import ServiceError
 from vo_server.http.downtime import Downtime, planned
 from vo_server.http.probe import Look
 from vo_server.jobs.store import Store
@@ -63,7 +63,7 @@ class Health:
     def __init__(
         self,
         engine: Engine,
-        publications: tuple[Publication, ...],
+        publications: tuple[Collection, ...],
         jobs: Store,
         data: Path,
         written: Mapping[str, Path],
@@ -103,16 +103,16 @@ class Health:
 # --------------------------------------------------------------- the looks
 
 
-def database(engine: Engine, publications: tuple[Publication, ...]) -> Database:
+def database(engine: Engine, publications: tuple[Collection, ...]) -> Database:
     """Ask it, and how old what it holds is."""
     try:
         wrong = engine.ready()
         return Database(wrong, () if wrong else tuple(_held(engine, publications)))
-    except Fault as fault:
+    except ServiceError as fault:
         return Database(f"the database does not answer: {fault.message}")
 
 
-def _held(engine: Engine, publications: tuple[Publication, ...]) -> Iterator[str]:
+def _held(engine: Engine, publications: tuple[Collection, ...]) -> Iterator[str]:
     """What there is of each publication, and of the table of all images, if there is none of them."""
     yield from (_loaded(engine, p) for p in publications)
     images = [p.table for p in publications if p.images is not None]
@@ -120,7 +120,7 @@ def _held(engine: Engine, publications: tuple[Publication, ...]) -> Iterator[str
         yield f"{obscore()[1].qualified} has not been loaded"
 
 
-def _loaded(engine: Engine, publication: Publication) -> str:
+def _loaded(engine: Engine, publication: Collection) -> str:
     name, rows, facts = publication.table.qualified, engine.rows(publication.table), engine.facts(publication.table)
     if rows is None:
         return f"{name} has not been loaded"
@@ -132,7 +132,7 @@ def taken_in(jobs: Store) -> tuple[str, ...]:
     """Ask the store of jobs; queries that are answered at once do without it."""
     try:
         jobs.changes()
-    except Fault as fault:
+    except ServiceError as fault:
         return (f"no jobs are taken in: {fault.message}",)
     return ()
 
@@ -142,7 +142,7 @@ def disks(data: Path, written: Mapping[str, Path]) -> Disks:
     notes = tuple(_short_of_room(written))
     try:
         return Disks(notes, planned(data), tuple(_checked(data)))
-    except Fault as fault:
+    except ServiceError as fault:
         log.error("%s", fault)
         return Disks((*notes, str(fault)), checked=tuple(_checked(data)))
 

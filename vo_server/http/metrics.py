@@ -6,9 +6,9 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.errors import BusyFault, NotFoundFault
+from vo_server.errors import BusyError, NotFoundError
 from vo_server.http.access_log import account
-from vo_server.http.errors import as_text
+from vo_server.http.errors import text_error
 from vo_server.http.service import Site
 from vo_server.http.urls import from_outside
 from vo_server.metrics import MEDIA_TYPE, State
@@ -23,7 +23,7 @@ async def metrics(request: Request, site: Site, readers: str) -> Response:
     address."""
     account(request).service = "metrics"
     if readers == "none" or (readers == "private" and from_outside(request)):
-        return as_text(request, NotFoundFault("the metrics are not told here"))
+        return text_error(request, NotFoundError("the metrics are not told here"))
     await _sample(site)
     jobs = await _jobs(site)
     return Response(await anyio.to_thread.run_sync(site.metrics.text, jobs), media_type=MEDIA_TYPE)
@@ -37,7 +37,7 @@ async def sampled(site: Site) -> None:
 
 
 async def _sample(site: Site) -> None:
-    running, waiting = site.lanes.state()
+    running, waiting = site.admission.state()
     site.metrics.sample(State(running, waiting, await anyio.to_thread.run_sync(site.engine.memory)))
 
 
@@ -45,6 +45,6 @@ async def _jobs(site: Site) -> dict[str, int]:
     """How many jobs are in each phase; nothing where their store cannot be used, for then the other figures matter."""
     try:
         counts = await site.jobs.watch.ask(site.jobs.store.counts)
-    except BusyFault:
+    except BusyError:
         return {}
     return {phase: counts.get(phase, 0) for phase in REACHED}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from vo_server.catalogue.catalogue import Origin, Publication
+from vo_server.catalogue.catalogue import Collection, Origin
 from vo_server.http.access_log import identified
 from vo_server.http.service import Site
 from vo_server.http.urls import asked_url
@@ -47,12 +47,12 @@ def _ids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
         yield site.ivoid
         return
     asked = {table.qualified for table in tables}
-    for publication in site.catalogue.publications:
+    for publication in site.catalogue.collections:
         if asked & {table.qualified for table in publication.tables}:
             yield collection(site.authority, publication)
 
 
-def collection(authority: str, publication: Publication) -> str:
+def collection(authority: str, publication: Collection) -> str:
     """The IVOA identifier of a publication, in lower case, as case makes no difference (IVOA Identifiers 2.0 section
     2.1). No service is at /data, so it is no other's."""
     return f"ivo://{authority}/data/{publication.id}".lower()

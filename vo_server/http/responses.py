@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from vo_server.answer import Question
-from vo_server.errors import BusyFault, CancelledFault
+from vo_server.errors import BusyError, QueryCancelledError
 from vo_server.http.access_log import account
 from vo_server.http.admission import Turn
 from vo_server.http.conditional import known
@@ -47,7 +47,7 @@ files that are whole before they leave."""
 async def stream(request: Request, site: Site, question: Question, media_type: str, filename: str) -> Response:
     """The answer to a question, once it has had its turn and its first rows are there.
 
-    Raises what the question raises before them, and BusyFault. A client that goes away while it waits stops the query.
+    Raises what the question raises before them, and BusyError. A client that goes away while it waits stops the query.
     """
     headers = {
         "Content-Type": media_type,
@@ -95,7 +95,7 @@ async def _begun(request: Request, site: Site, question: Question, packed: bool)
     async def begin() -> _Begun:
         await anyio.to_thread.run_sync(question.prepare)
         asked = time.perf_counter()
-        turn = await site.lanes.turn(client, question.light)
+        turn = await site.admission.turn(client, question.light)
         kept.lane, kept.waited = turn.lane, time.perf_counter() - asked
         whole = True
         try:
@@ -109,7 +109,7 @@ async def _begun(request: Request, site: Site, question: Question, packed: bool)
     try:
         return await _watched(request, question, begin)
     except anyio.get_cancelled_exc_class():  # the server stops, and has waited for us as long as it does
-        raise BusyFault("the service is being stopped", hint="ask again in a minute", after=60) from None
+        raise BusyError("the service is being stopped", hint="ask again in a minute", retry_after_seconds=60) from None
 
 
 async def _watched(request: Request, question: Question, work: Callable[[], Awaitable[T]]) -> T:
@@ -137,16 +137,16 @@ async def _watched(request: Request, question: Question, work: Callable[[], Awai
     if faults:
         raise faults[0]
     if not done:
-        raise CancelledFault("the client went away")
+        raise QueryCancelledError("the client went away")
     return done[0]
 
 
 async def in_turn(request: Request, site: Site, work: Callable[[], T]) -> T:
     """What work gives in a worker thread, once it has had its turn with the short queries.
 
-    Raises what the work raises, and BusyFault.
+    Raises what the work raises, and BusyError.
     """
-    turn = await site.lanes.turn(client_address(request), light=True)
+    turn = await site.admission.turn(client_address(request), light=True)
     try:
         return await anyio.to_thread.run_sync(work)
     finally:
@@ -191,7 +191,7 @@ class _Stream(StreamingResponse):
                 with begun.turn.offering():
                     yield piece
                 piece = await _watched(request, begun.question, make)
-        except CancelledFault:
+        except QueryCancelledError:
             log.info("the client went away")
 
 

@@ -10,11 +10,11 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.catalogue.catalogue import Catalogue, Publication
-from vo_server.catalogue.obscore import collections, obscore
+from vo_server.catalogue.catalogue import Catalogue, Collection
+from vo_server.catalogue.obscore import image_collections, obscore
 from vo_server.documents.capability import Capability
 from vo_server.engines.engine import Engine
-from vo_server.errors import Fault
+from vo_server.errors import ServiceError
 from vo_server.http.admission import Lanes
 from vo_server.http.health import Health
 from vo_server.jobs.service import Desk
@@ -58,7 +58,7 @@ class Site:
     strict: bool = False
     upload_limit: int = 0
     upload_hosts: tuple[str, ...] = ()
-    lanes: Lanes = field(default_factory=partial(Lanes, 2))
+    admission: Lanes = field(default_factory=partial(Lanes, 2))
     metrics: Metrics = field(default_factory=Metrics)
     roots: Mapping[str, str] = field(default_factory=dict)
 
@@ -66,13 +66,13 @@ class Site:
         """How many rows a table has, ivoa.obscore those of all inventories; None where none is loaded."""
         if table != obscore()[1]:
             return self.engine.rows(table)
-        counts = [self.engine.rows(p.table) for p in collections(self.catalogue)]
+        counts = [self.engine.rows(p.table) for p in image_collections(self.catalogue)]
         known = [count for count in counts if count is not None]
         return sum(known) if known else None
 
 
 Endpoint = Callable[[Request, Site], Awaitable[Response]]
-Refusal = Callable[[Request, Site, Fault], Response]
+Refusal = Callable[[Request, Site, ServiceError], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class Service:
     capabilities: Callable[[Site, str], tuple[Capability, ...]] | None = None
     catalogue: Callable[[Site], Catalogue] | None = None
     label: str = ""
-    publication: str = ""
+    collection: str = ""
     of_images: bool = False
 
-    def serves(self, publication: Publication) -> bool:
+    def serves(self, publication: Collection) -> bool:
         """Is it for this publication, alone or among others?"""
-        if self.publication:
-            return self.publication == publication.id
+        if self.collection:
+            return self.collection == publication.id
         return publication.images is not None or not self.of_images

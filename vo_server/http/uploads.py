@@ -14,7 +14,7 @@ import pyarrow as pa
 from starlette.requests import Request
 
 from vo_server.catalogue.catalogue import UPLOADS, Catalogue, Schema
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats.read.upload import Upload, read
 from vo_server.http.dali import Parameters
 from vo_server.http.fetch import MARK, Allowed, fetch, too_large
@@ -55,15 +55,15 @@ def _table(name: str, columns: tuple[Column, ...], rows: pa.Table) -> Table:
 def named(given: Parameters) -> dict[str, str]:
     """The URI of each upload by its name; TAP 1.0 had several in one value, with semicolons between.
 
-    Raises UsageFault where the form is not `name,uri` or a name comes twice.
+    Raises UsageError where the form is not `name,uri` or a name comes twice.
     """
     found: dict[str, str] = {}
     for pair in (pair for value in given.all("UPLOAD") for pair in value.split(";") if pair.strip()):
         name, comma, uri = (part.strip() for part in pair.partition(","))
         if not comma or not uri or not _NAME.fullmatch(name):
-            raise UsageFault(f"UPLOAD is {pair!r}", hint="write it as name,param:part or name,URL; a name has letters")
+            raise UsageError(f"UPLOAD is {pair!r}", hint="write it as name,param:part or name,URL; a name has letters")
         if name.lower() in map(str.lower, found):
-            raise UsageFault(f"two uploads are called {name}")
+            raise UsageError(f"two uploads are called {name}")
         found[name] = uri
     return found
 
@@ -71,13 +71,13 @@ def named(given: Parameters) -> dict[str, str]:
 async def uploads(request: Request, given: Parameters, site: Site) -> Uploads:
     """All uploads of a request, read.
 
-    Raises UsageFault and TooLargeFault, with the name of the one that is wrong.
+    Raises UsageError and TooLargeError, with the name of the one that is wrong.
     """
     wanted = named(given)
     if not wanted:
         return Uploads()
     if not site.upload_limit:
-        raise UsageFault("this service takes no uploads")
+        raise UsageError("this service takes no uploads")
     made: dict[str, Upload] = {}
     size = 0
     for name, uri in wanted.items():
@@ -94,10 +94,10 @@ async def _file(request: Request, given: Parameters, site: Site, uri: str, befor
         part = uri.partition(":")[2]
         if part not in given.files:
             sent = f"its parts are {', '.join(given.files)}" if given.files else "no files came with this request"
-            raise UsageFault(f"UPLOAD speaks of the part {part!r}, which is not there", hint=sent)
+            raise UsageError(f"UPLOAD speaks of the part {part!r}, which is not there", hint=sent)
         return given.files[part]
     if MARK.lower() in request.headers:
-        raise UsageFault("an upload's URL may not ask for uploads by URL itself")
+        raise UsageError("an upload's URL may not ask for uploads by URL itself")
     arguments = (uri, allowed(request, site), site.upload_limit, before)
     return await anyio.to_thread.run_sync(fetch, *arguments, limiter=_limiter(request))
 
@@ -125,6 +125,6 @@ def _read(name: str, file: IO[bytes], limit: int) -> Upload:
         with closing(file):
             file.seek(0)
             return read(file.read(), limit)
-    except UsageFault as fault:
+    except UsageError as fault:
         fault.message = f"the upload {name}: {fault.message}"
         raise

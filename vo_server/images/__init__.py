@@ -13,5 +13,5 @@ URL that fsspec knows, and never anything that a client said. A protocol needs
 - `stamp.stamp(...)`: the six planes about an extended source.
 
 All of them are blocking: a server runs them in a thread. What goes wrong is a Fault: ImageFault for a file that is not
-as the inventory says, NoPixelsFault where nothing of an image was asked for, TooLargeFault beyond a limit.
+as the inventory says, NoPixelsError where nothing of an image was asked for, TooLargeError beyond a limit.
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from astropy.io.fits import Header
 
-from vo_server.errors import NoPixelsFault, UsageFault
+from vo_server.errors import NoPixelsError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ def planes(header: Header, count: int, low: float, high: float) -> tuple[int, ..
     """Which of the planes, from 0, have light between two wavelengths in metres; either may be infinite.
 
     They are known from PLANE1, PLANE2 ..., which begin with the name of a band, from FILTER, or from an axis WAVE.
-    Raises NoPixelsFault where there is none, UsageFault where the bounds make no stretch or the header says nothing.
+    Raises NoPixelsError where there is none, UsageError where the bounds make no stretch or the header says nothing.
     """
     if not low <= high:
-        raise UsageFault(f"BAND {low:g} {high:g} ends before it begins", hint="two wavelengths in metres, low high")
+        raise UsageError(f"BAND {low:g} {high:g} ends before it begins", hint="two wavelengths in metres, low high")
     found = tuple(n for n in range(count) if _meet(*_stretch(header, n), low, high))
     if not found:
-        raise NoPixelsFault("the image has no light of these wavelengths")
+        raise NoPixelsError("the image has no light of these wavelengths")
     return found
 
 
@@ -56,4 +56,4 @@ def _stretch(header: Header, plane: int) -> tuple[float, float]:
         step = float(header.get("CDELT3", 1.0))
         middle = float(header.get("CRVAL3", 0.0)) + (plane + 1 - float(header.get("CRPIX3", 0.0))) * step
         return middle - abs(step) / 2, middle + abs(step) / 2
-    raise UsageFault("this image does not say its wavelengths, so BAND cannot cut it")
+    raise UsageError("this image does not say its wavelengths, so BAND cannot cut it")

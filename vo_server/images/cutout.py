@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io.fits import Header
 
 from vo_server import __version__
-from vo_server.errors import TooLargeFault
+from vo_server.errors import TooLargeError
 from vo_server.images import bands
 from vo_server.images.image import BLOCK, MOST, Image, Pixels
 from vo_server.images.window import Window, about, window
@@ -30,7 +30,7 @@ def cut(image: Image, region: Shape | None = None, band: tuple[float, float] | N
     """What an image has of a region and of a band (wavelengths in metres), as the bytes of a FITS file.
 
     `source` names the image for people and programs, say its publisher's id. Without a region it is all of the sky,
-    without a band all planes. Raises NoPixelsFault where there is nothing, TooLargeFault for too many pixels.
+    without a band all planes. Raises NoPixelsError where there is nothing, TooLargeError for too many pixels.
     """
     count, rows, columns = image.shape
     planes = range(count) if band is None else bands.planes(image.header, count, *band)
@@ -43,11 +43,11 @@ def exact(image: Image, lon: float, lat: float, width: int, height: int, source:
     """An image of `width` x `height` pixels about a position, as the bytes of a FITS file; NaN where there is nothing.
 
     The pixels are the image's own: none is moved by a part of a pixel. Whole numbers become real ones, as they have no
-    NaN, when something is missing. Raises NoPixelsFault where there is nothing at all, TooLargeFault.
+    NaN, when something is missing. Raises NoPixelsError where there is nothing at all, TooLargeError.
     """
     count, rows, columns = image.shape
     if count * width * height > MOST:
-        raise TooLargeFault(f"{width} x {height} pixels are more than the {MOST:,} that an image may have here")
+        raise TooLargeError(f"{width} x {height} pixels are more than the {MOST:,} that an image may have here")
     asked = about(image.sky, lon, lat, width, height)
     had = asked.within(rows, columns)
     planes = range(count)

@@ -20,7 +20,7 @@ from astropy.io import fits
 from astropy.io.fits import Header
 from typing_extensions import Buffer, override
 
-from vo_server.errors import ImageFault, TooLargeFault
+from vo_server.errors import ImageError, TooLargeError
 from vo_server.images.sky import Sky
 from vo_server.storage import files
 from vo_server.storage.files import Range, Source
@@ -57,7 +57,7 @@ class Image:
     def sky(self) -> Sky:
         """Its place on the sky.
 
-        Raises ImageFault where the header does not say.
+        Raises ImageError where the header does not say.
         """
         return Sky(self.header)
 
@@ -70,12 +70,12 @@ class Image:
     def stored(self, rows: Range, columns: Range, planes: Sequence[int] | None = None) -> Pixels:
         """The pixels of a window as they are stored, big-endian; all planes where none are named.
 
-        Raises TooLargeFault for more than MOST pixels, ImageFault where the file cannot be read.
+        Raises TooLargeError for more than MOST pixels, ImageError where the file cannot be read.
         """
         wanted = range(self.shape[0]) if planes is None else planes
         count = len(wanted) * (rows[1] - rows[0]) * (columns[1] - columns[0])
         if count > MOST:
-            raise TooLargeFault(f"{count:,} pixels are more than the {MOST:,} that are taken from an image at once")
+            raise TooLargeError(f"{count:,} pixels are more than the {MOST:,} that are taken from an image at once")
         return self.reader(wanted, rows, columns)
 
     def physical(self, rows: Range, columns: Range, planes: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
@@ -101,7 +101,7 @@ class _Bytes(Protocol):
 def opened(where: str) -> Iterator[Image]:
     """The image in a file that an inventory names.
 
-    Raises ImageFault where there is no image in it, or none that can be read.
+    Raises ImageError where there is no image in it, or none that can be read.
     """
     with files.opened(where) as source:
         yield of(source)
@@ -117,7 +117,7 @@ def of(source: Source) -> Image:
         if _extent(header) and header.get("XTENSION", "IMAGE").strip() == "IMAGE":
             shape = _shape(header)
             return Image(header, shape, _plain(content, start, shape, header["BITPIX"]))
-    raise ImageFault("the file has no image")
+    raise ImageError("the file has no image")
 
 
 def _headers(content: _Bytes) -> Iterator[tuple[Header, int]]:
@@ -141,14 +141,14 @@ def _header(content: _Bytes, start: int) -> tuple[Header | None, int]:
         if not text and not more.startswith((b"SIMPLE  =", b"XTENSION=")):
             if start:
                 return None, start  # FITS 4.0 section 3.5 allows of records of any kind after the last extension
-            raise ImageFault("the file of this image is not FITS")
+            raise ImageError("the file of this image is not FITS")
         text += more
         end = _end(text)
         if end:
             return _parsed(text[:end]), start + end
         if len(more) < _FIRST:
             break
-    raise ImageFault("the file of this image is not FITS: a header does not end")
+    raise ImageError("the file of this image is not FITS: a header does not end")
 
 
 def _end(text: bytes) -> int:
@@ -166,7 +166,7 @@ def _parsed(text: bytes) -> Header:
         if not all(isinstance(n, int) and n >= 0 for n in (*axes, header["BITPIX"] ** 2)):
             raise ValueError("no numbers")
     except (KeyError, ValueError, TypeError, fits.VerifyError) as error:
-        raise ImageFault("the file of this image is not FITS: its header does not say how large it is") from error
+        raise ImageError("the file of this image is not FITS: its header does not say how large it is") from error
     return header
 
 
@@ -180,7 +180,7 @@ def _extent(header: Header) -> int:
 def _shape(header: Header) -> tuple[int, int, int]:
     axes = [header[f"NAXIS{n + 1}"] for n in range(header["NAXIS"])]
     if len(axes) < 2 or any(n != 1 for n in axes[3:]) or header["BITPIX"] not in _TYPES:
-        raise ImageFault("the file of this image has no pixels in two or three dimensions")
+        raise ImageError("the file of this image has no pixels in two or three dimensions")
     return (axes[2] if len(axes) > 2 else 1), axes[1], axes[0]
 
 
@@ -193,7 +193,7 @@ def _plain(content: _Bytes, start: int, shape: tuple[int, int, int], bitpix: int
         starts = [start + line * kind.itemsize + first for line in lines]
         data = b"".join(content.read([(at, at + length) for at in starts]))
         if len(data) < len(lines) * length:
-            raise ImageFault("the file of this image is cut short")
+            raise ImageError("the file of this image is cut short")
         return np.frombuffer(data, kind).reshape(len(planes), rows[1] - rows[0], columns[1] - columns[0])
 
     return read
@@ -213,7 +213,7 @@ def _tiled(content: _Bytes, source: Source, number: int) -> Image:
         try:
             found = [hdu.section[(*first, slice(*rows), slice(*columns))] for first in before]
         except Exception as error:  # border: each way of compression has faults of its own
-            raise ImageFault("the file of this image is damaged: a tile cannot be unpacked") from error
+            raise ImageError("the file of this image is damaged: a tile cannot be unpacked") from error
         return np.stack(found).astype(_TYPES[header["BITPIX"]])
 
     return Image(header, shape, read)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io.fits import Header
 
-from vo_server.errors import NoPixelsFault
+from vo_server.errors import NoPixelsError
 from vo_server.images.image import Image, Pixels
 from vo_server.images.preview import Layer, shrunk, zero_point
 from vo_server.images.sky import Sky
@@ -37,10 +37,10 @@ def mosaic(
     """An image of a place (degrees), each of its planes made of some layers; with `size` pixels on the longer side, but
     no finer than the first layer has them.
 
-    Raises NoPixelsFault where there are no layers.
+    Raises NoPixelsError where there are no layers.
     """
     if not planes or not all(planes):
-        raise NoPixelsFault("no image shows this place")
+        raise NoPixelsError("no image shows this place")
     first = planes[0][0][0]
     finest = first.sky.scale(first.shape[2] / 2, first.shape[1] / 2)
     step = max(finest, max(sides) / min(size or LARGEST, LARGEST))

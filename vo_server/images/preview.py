@@ -21,7 +21,7 @@ from astropy.visualization import ZScaleInterval, make_lupton_rgb
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
-from vo_server.errors import NoPixelsFault, UsageFault
+from vo_server.errors import NoPixelsError, UsageError
 from vo_server.images.image import Image
 from vo_server.images.window import Window, window
 from vo_server.sky.shapes import Shape
@@ -56,7 +56,7 @@ class Look:
     """How a picture is wanted: `size` is its longer side in pixels; where there is none, as many as the image has, and
     LARGEST at the most.
 
-    Raises UsageFault for a size that is not possible.
+    Raises UsageError for a size that is not possible.
     """
 
     size: int | None = None
@@ -65,13 +65,13 @@ class Look:
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= LARGEST:
-            raise UsageFault(f"a picture of {self.size} pixels a side", hint=f"1 to {LARGEST} are possible")
+            raise UsageError(f"a picture of {self.size} pixels a side", hint=f"1 to {LARGEST} are possible")
 
 
 def gray(layer: Layer, region: Shape | None = None, look: Look = Look()) -> bytes:
     """A picture of one plane, or of what a region has of it.
 
-    Raises NoPixelsFault where the region has nothing.
+    Raises NoPixelsError where the region has nothing.
     """
     found = _window(layer[0], region)
     values = _values(layer, found, look.size)
@@ -85,12 +85,12 @@ def gray(layer: Layer, region: Shape | None = None, look: Look = Look()) -> byte
 def colour(layers: Sequence[Layer], region: Shape | None = None, look: Look = Look()) -> bytes:
     """A picture of three planes, J, H and Ks in this order, that lie over one another, or of what a region has of them.
 
-    Raises UsageFault where they do not, NoPixelsFault where the region has nothing.
+    Raises UsageError where they do not, NoPixelsError where the region has nothing.
     """
     windows = [_window(image, region) for image, _ in layers]
     j, h, k = (_values(layer, found, look.size) for layer, found in zip(layers, windows, strict=True))
     if not j.shape == h.shape == k.shape:
-        raise UsageFault("these three images do not lie over one another", hint="take J, H and Ks of one coadd")
+        raise UsageError("these three images do not lie over one another", hint="take J, H and Ks of one coadd")
     bands = _balanced([_weighed(v, layer, zero) for v, layer, zero in zip((j, h, k), layers, _WHITE, strict=True)])
     noise = float(np.median([_noise(band) for band in bands]))
     blue, green, red = (np.nan_to_num(band, nan=-1e3 * noise) for band in bands)
@@ -109,7 +109,7 @@ def _values(layer: Layer, found: Window, size: int | None) -> Floats:
     (values,) = image.physical(found.rows, found.columns, (plane,))
     there = np.isfinite(values)
     if not there.any():
-        raise NoPixelsFault("the image has no values in this region")
+        raise NoPixelsError("the image has no values in this region")
     size = min(size or LARGEST, max(values.shape))
     if size == max(values.shape):
         return np.where(there, values, np.nan)

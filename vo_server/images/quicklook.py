@@ -14,7 +14,7 @@ import io
 import numpy as np
 from astropy.io import fits
 
-from vo_server.errors import ImageFault
+from vo_server.errors import ImageError
 from vo_server.images.cutout import primary, written
 from vo_server.images.image import Image
 
@@ -30,13 +30,13 @@ _FINEST = 0.25
 def compress(image: Image) -> bytes:
     """The quicklook image of an image of two dimensions, as the bytes of a tile-compressed FITS file.
 
-    What has no value gets the value of the sky, as hcompress knows no NaN. Raises ImageFault for a cube, and for an
+    What has no value gets the value of the sky, as hcompress knows no NaN. Raises ImageError for a cube, and for an
     image without values.
     """
     values = image.whole()
     there = np.isfinite(values)
     if len(values) != 1 or not there.any():
-        raise ImageFault("only an image of two dimensions, with values, has a quicklook image")
+        raise ImageError("only an image of two dimensions, with values, has a quicklook image")
     filled = np.where(there, values, np.median(values[there]))[0].astype(np.float32)
     header = primary(image.header)
     for name in ("BSCALE", "BZERO", "BLANK"):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from astropy.io.fits import Header
 from astropy.wcs import WCS
 
-from vo_server.errors import ImageFault
+from vo_server.errors import ImageError
 from vo_server.sky import vectors
 from vo_server.sky.frames import rotate
 
@@ -32,7 +32,7 @@ _FRAMES = {"GLON": "GALACTIC", "ELON": "ECLIPTIC", "SLON": "SUPER_GALACTIC"}
 class Sky:
     """The place of an image on the sky.
 
-    Raises ImageFault for a header without celestial coordinates in its first two axes.
+    Raises ImageError for a header without celestial coordinates in its first two axes.
     """
 
     def __init__(self, header: Header) -> None:
@@ -41,9 +41,9 @@ class Sky:
             self._wcs = WCS(Header([c for c in header.cards if _SAYS.match(c.keyword)]), naxis=2, fix=False)
             self._wcs.wcs.set()
         except Exception as error:  # border: wcslib raises many things about headers
-            raise ImageFault("the header of this image does not say where on the sky it lies") from error
+            raise ImageError("the header of this image does not say where on the sky it lies") from error
         if self._wcs.wcs.lng < 0 or self._wcs.wcs.lat < 0:
-            raise ImageFault("the axes of this image are not on the sky")
+            raise ImageError("the axes of this image are not on the sky")
         self.north_first = self._wcs.wcs.lng != 0
 
     def pixels(self, lon: npt.ArrayLike, lat: npt.ArrayLike) -> tuple[Floats, Floats]:

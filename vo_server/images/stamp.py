@@ -15,7 +15,7 @@ import numpy.typing as npt
 from astropy.io.fits import Header
 from scipy.ndimage import map_coordinates
 
-from vo_server.errors import ImageFault, UsageFault
+from vo_server.errors import ImageError, UsageError
 from vo_server.images.bands import BANDS
 from vo_server.images.cutout import written
 from vo_server.images.image import Image
@@ -92,8 +92,8 @@ def stamp(coadds: Sequence[Coadd], galaxy: Galaxy, stars: Stars) -> bytes:
     """The stamp of a galaxy, as the bytes of a FITS file.
 
     The first of the coadds gives the pixels, the others what it has not. `stars` are all point sources within the
-    stamp, better within a minute of arc about it. Raises NoPixelsFault where the first does not show the galaxy,
-    ImageFault where a header does not say a zero point or the three bands do not lie over one another.
+    stamp, better within a minute of arc about it. Raises NoPixelsError where the first does not show the galaxy,
+    ImageError where a header does not say a zero point or the three bands do not lie over one another.
     """
     first, *others = coadds
     n = side(galaxy)
@@ -123,7 +123,7 @@ def _plane(first: Coadd, others: Sequence[Coadd], band: int, asked: Window, gala
     (x,), (y,) = image.sky.pixels(galaxy.ra, galaxy.dec)
     (x0,), (y0,) = first[0].sky.pixels(galaxy.ra, galaxy.dec)
     if image.shape != first[0].shape or not np.hypot(x - x0, y - y0) < 0.5:
-        raise ImageFault("the images of the three bands do not lie over one another")
+        raise ImageError("the images of the three bands do not lie over one another")
     wide = Window(
         (asked.rows[0] - _MARGIN, asked.rows[1] + _MARGIN), (asked.columns[0] - _MARGIN, asked.columns[1] + _MARGIN)
     )
@@ -158,7 +158,7 @@ def _sky(pixels: Floats, wide: Window, image: Image, galaxy: Galaxy) -> float:
     values = pixels[np.isfinite(pixels) & (_ellipses(image, wide, galaxy) > 2 * galaxy.radius)]
     values = values if len(values) > _FEW else pixels[np.isfinite(pixels)]
     if not len(values):
-        raise ImageFault("the image has no values about this galaxy")
+        raise ImageError("the image has no values about this galaxy")
     for _ in range(5):
         middle = np.median(values)
         values = values[np.abs(values - middle) <= 2.5 * 1.4826 * np.median(np.abs(values - middle))]
@@ -174,7 +174,7 @@ def _noise(pixels: Floats) -> float:
 def _zero(image: Image) -> float:
     zero = image.header.get("MAGZP")
     if not isinstance(zero, int | float):
-        raise ImageFault("the header of this image has no photometric zero point (MAGZP)")
+        raise ImageError("the header of this image has no photometric zero point (MAGZP)")
     return float(zero)
 
 
@@ -294,6 +294,6 @@ def _planes(header: Header, found: Sequence[_Plane]) -> None:
 
 
 def check(galaxy: Galaxy) -> None:
-    """Raises UsageFault for a row that has no stamp: without a position or a size."""
+    """Raises UsageError for a row that has no stamp: without a position or a size."""
     if not np.isfinite([galaxy.ra, galaxy.dec]).all() or not (galaxy.side or np.isfinite(galaxy.radius)):
-        raise UsageFault(f"{galaxy.designation} has no position or no size")
+        raise UsageError(f"{galaxy.designation} has no position or no size")

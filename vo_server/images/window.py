@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vo_server.errors import NoPixelsFault, UsageFault
+from vo_server.errors import NoPixelsError, UsageError
 from vo_server.images.sky import Floats, Sky
 from vo_server.sky import shapes, vectors
 from vo_server.sky.shapes import Shape
@@ -44,12 +44,12 @@ class Window:
     def within(self, rows: int, columns: int) -> Window:
         """What an image of so many rows and columns has of it.
 
-        Raises NoPixelsFault where that is nothing.
+        Raises NoPixelsError where that is nothing.
         """
         (a, b), (c, d) = self.rows, self.columns
         found = Window((max(a, 0), min(b, rows)), (max(c, 0), min(d, columns)))
         if found.rows[0] >= found.rows[1] or found.columns[0] >= found.columns[1]:
-            raise NoPixelsFault("the image has nothing of this region")
+            raise NoPixelsError("the image has nothing of this region")
         return found
 
 
@@ -57,7 +57,7 @@ def window(sky: Sky, rows: int, columns: int, region: Shape) -> Window:
     """The pixels of an image that a region touches.
 
     What both have in common ends where the border of the region lies in the image or that of the image in the region.
-    Raises NoPixelsFault where there is nothing, UsageFault for numbers that are no such region.
+    Raises NoPixelsError where there is nothing, UsageError for numbers that are no such region.
     """
     region = _checked(region)
     step = sky.scale(columns / 2, rows / 2) / _FINE
@@ -69,7 +69,7 @@ def window(sky: Sky, rows: int, columns: int, region: Shape) -> Window:
     covered = _inside(region, *sky.positions(ex, ey))
     xs, ys = np.r_[x[seen], ex[covered]], np.r_[y[seen], ey[covered]]
     if not len(xs):
-        raise NoPixelsFault("the image has nothing of this region")
+        raise NoPixelsError("the image has nothing of this region")
     if seen.all() and covered.any():
         xs, ys = np.array([-0.5, columns - 0.5]), np.array([-0.5, rows - 0.5])
     missed = 0.0 if seen.all() else 2 / _FINE
@@ -79,24 +79,24 @@ def window(sky: Sky, rows: int, columns: int, region: Shape) -> Window:
 def about(sky: Sky, lon: float, lat: float, width: int, height: int) -> Window:
     """So many pixels about a position, with it in the middle one; of an even number in the upper of the middle two.
 
-    Raises UsageFault for no pixels, NoPixelsFault where the image's projection does not show the position.
+    Raises UsageError for no pixels, NoPixelsError where the image's projection does not show the position.
     """
     if width < 1 or height < 1:
-        raise UsageFault(f"an image of {width} x {height} pixels has none")
+        raise UsageError(f"an image of {width} x {height} pixels has none")
     _check(("point", (lon, lat)))
     (x,), (y,) = sky.pixels(lon, lat)
     if not (np.isfinite(x) and np.isfinite(y)):
-        raise NoPixelsFault("the image has nothing of this region")
+        raise NoPixelsError("the image has nothing of this region")
     left, bottom = int(np.ceil(x - width / 2)), int(np.ceil(y - height / 2))
     return Window((bottom, bottom + height), (left, left + width))
 
 
 def _check(region: Shape) -> None:
-    """Raises UsageFault where the numbers are no such region."""
+    """Raises UsageError where the numbers are no such region."""
     try:
         shapes.check(*region)
     except shapes.BadShape as error:
-        raise UsageFault(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 def _checked(region: Shape) -> Shape:
@@ -104,7 +104,7 @@ def _checked(region: Shape) -> Shape:
         case ("range", (lon1, lon2, lat1, lat2)):
             low, high = max(lat1, -90.0), min(lat2, 90.0)
             if not low <= high or np.isnan([lon1, lon2]).any():
-                raise UsageFault("a range is lon1 lon2 lat1 lat2, and lat1 is not above lat2")
+                raise UsageError("a range is lon1 lon2 lat1 lat2, and lat1 is not above lat2")
             round_the_sky = not np.isfinite([lon1, lon2]).all() or lon2 - lon1 >= 360
             return "range", ((0.0, 360.0) if round_the_sky else (lon1, lon2)) + (low, high)
         case ("box", (lon, lat, width, height)):

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from vo_server.errors import BusyFault, EngineFault, Fault, TimeoutFault
+from vo_server.errors import BusyError, EngineError, QueryTimeoutError, ServiceError
 from vo_server.jobs.files import Files
 from vo_server.jobs.leases import Leases
 from vo_server.jobs.task import Output, Task, Work
@@ -108,7 +108,7 @@ class Turn:
             self._surely(lambda: self._store.give_back(id, worker))
         elif self.stopped == "late":
             said = f"the job ran longer than its execution duration, {self.job.duration} s"
-            failure = _failure(TimeoutFault(said))
+            failure = _failure(QueryTimeoutError(said))
             self._surely(lambda: self._store.fail(id, worker, failure, Phase.ABORTED))
         elif self.stopped is None:
             failure = _failure(_told(error))
@@ -121,25 +121,25 @@ class Turn:
         while True:
             try:
                 return tell()
-            except BusyFault:
+            except BusyError:
                 if time.monotonic() > self._until:
                     return False
                 time.sleep(0.2)
 
 
-def _told(error: Exception) -> Fault:
+def _told(error: Exception) -> ServiceError:
     """What is told of anything that goes wrong; what only the operator should know goes to the log."""
-    if isinstance(error, Fault):
+    if isinstance(error, ServiceError):
         return error
     log.error("a job failed", exc_info=error)
     if isinstance(error, OSError) and error.errno in FULL:
-        return BusyFault("the service has no room left on its disk for this result")
+        return BusyError("the service has no room left on its disk for this result")
     if isinstance(error, OSError):
-        return EngineFault(f"the result could not be written: {error.strerror or type(error).__name__}")
+        return EngineError(f"the result could not be written: {error.strerror or type(error).__name__}")
     if isinstance(error, MemoryError):
-        return EngineFault("the result needs more memory than the service gives: ask for fewer rows or columns")
-    return EngineFault("internal error; the operator finds the reason in the log")
+        return EngineError("the result needs more memory than the service gives: ask for fewer rows or columns")
+    return EngineError("internal error; the operator finds the reason in the log")
 
 
-def _failure(fault: Fault) -> Failure:
-    return Failure(fault.code, str(fault), transient=isinstance(fault, BusyFault))
+def _failure(fault: ServiceError) -> Failure:
+    return Failure(fault.code, str(fault), transient=isinstance(fault, BusyError))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 
 import pyarrow as pa
 
-from vo_server.errors import BusyFault, UsageFault
+from vo_server.errors import BusyError, UsageError
 from vo_server.model.column import Column
 from vo_server.model.types import named
 from vo_server.storage.jobs import FULL, PART, Shelf
@@ -67,7 +67,7 @@ class Files:
     def keep(self, id: str, tables: Iterable[Kept]) -> None:
         """Write the tables that came with a job; when this returns they are there to stay.
 
-        Raises BusyFault where they cannot be written.
+        Raises BusyError where they cannot be written.
         """
         try:
             for table in tables:
@@ -79,7 +79,7 @@ class Files:
         except OSError as error:
             log.error("the upload of a job cannot be kept: %s", error)
             why = "has no room left on its disk" if error.errno in FULL else "cannot keep files now"
-            raise BusyFault(f"the service {why}", hint="ask again later", after=60) from error
+            raise BusyError(f"the service {why}", hint="ask again later", retry_after_seconds=60) from error
 
     def uploads(self, id: str) -> list[Kept]:
         """The tables that came with a job."""
@@ -105,7 +105,7 @@ class Files:
     def write(self, id: str, pieces: Iterable[bytes], most: int) -> Written:
         """Write a result; when this returns it is there to stay.
 
-        Raises UsageFault where it has more bytes than `most`, OSError where the disk fails; then nothing is left.
+        Raises UsageError where it has more bytes than `most`, OSError where the disk fails; then nothing is left.
         """
         name = f"{secrets.token_hex(8)}{RESULT}"
         size, word = 0, hashlib.blake2b(digest_size=16)
@@ -113,7 +113,7 @@ class Files:
             for piece in pieces:
                 size += len(piece)
                 if size > most:
-                    raise UsageFault(
+                    raise UsageError(
                         f"the result has more than {most:,} bytes, the limit of this service",
                         hint="ask for fewer rows or columns",
                     )

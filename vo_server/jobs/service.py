@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.jobs.files import Files
 from vo_server.jobs.store import Store
 from vo_server.jobs.table import now
@@ -42,11 +42,11 @@ class Desk:
     def room(self) -> None:
         """Is there room for one more job that waits?
 
-        Raises BusyFault where there is none.
+        Raises BusyError where there is none.
         """
         waiting = self.store.counts().get(Phase.QUEUED, 0)
         if waiting >= self.queue:
-            raise BusyFault(f"{waiting:,} jobs wait to be run, which is the limit", hint="ask again in a minute")
+            raise BusyError(f"{waiting:,} jobs wait to be run, which is the limit", hint="ask again in a minute")
 
     def new(self, service: str) -> Job:
         """A job with an id that nobody can guess, which is nowhere yet."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 
 log = logging.getLogger(__name__)
 
@@ -87,5 +87,5 @@ class Crew:
                     self._members[n] = self._member()
 
     def _tell(self, member: _Member) -> None:
-        with suppress(BusyFault):  # its lease ends by itself
+        with suppress(BusyError):  # its lease ends by itself
             self._died(member.name)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.model.job import Failure, Job, Made, Phase
 
 PATIENCE = 5.0
@@ -127,21 +127,21 @@ def done(link: sa.Connection, statement: sa.Update | sa.Delete) -> bool:
 def database(url: str) -> sa.Engine:
     """The database under a URL of SQLAlchemy or of libpq; it is not opened yet.
 
-    Raises UsageFault for one of another kind, or whose driver is not installed.
+    Raises UsageError for one of another kind, or whose driver is not installed.
     """
     try:
         given = sa.make_url(url)
     except SQLAlchemyError:
-        raise UsageFault(f"jobs is {url!r}, which is no URL of a database") from None
+        raise UsageError(f"jobs is {url!r}, which is no URL of a database") from None
     kind = given.get_backend_name()
     if kind in ("postgresql", "postgres"):
         try:
             return sa.create_engine(given.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8)
         except ModuleNotFoundError:
             hint = "pip install 'vo-server[jobs-postgresql]'"
-            raise UsageFault("jobs in PostgreSQL need the package psycopg", hint=hint) from None
+            raise UsageError("jobs in PostgreSQL need the package psycopg", hint=hint) from None
     if kind != "sqlite":
-        raise UsageFault(f"jobs is kept in SQLite or PostgreSQL, not in {kind}")
+        raise UsageError(f"jobs is kept in SQLite or PostgreSQL, not in {kind}")
     engine = sa.create_engine(given, connect_args={"timeout": PATIENCE}, pool_size=8, max_overflow=32)
     sa.event.listen(engine, "connect", _sqlite)
     return engine

@@ -14,14 +14,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.jobs.table import CHANGES, METADATA, database
 
 log = logging.getLogger(__name__)
 
 
 class Transactions:
-    """A database with the table of the jobs. Every method may be called from several threads, and raises BusyFault
+    """A database with the table of the jobs. Every method may be called from several threads, and raises BusyError
     where the database is not to be had."""
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -100,4 +100,4 @@ class Transactions:
             if said != self._said:
                 log.error("the store of the jobs: %s", said)
                 self._said = said
-            raise BusyFault("the store of the jobs cannot be used now", hint="ask again in a minute") from error
+            raise BusyError("the store of the jobs cannot be used now", hint="ask again in a minute") from error

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.jobs.store import Store
 from vo_server.model.job import Phase
 
@@ -71,7 +71,7 @@ class Watch:
     async def _look(self) -> None:
         seen = -1
         while self._waiting:
-            with suppress(BusyFault):  # it is tried again
+            with suppress(BusyError):  # it is tried again
                 now = await self.ask(self._store.changes)
                 if now != seen or self._fresh:
                     seen, self._fresh = now, False

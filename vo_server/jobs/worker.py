@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.jobs.cleanup import Room, Sweep
 from vo_server.jobs.execution import Turn
 from vo_server.jobs.files import Files
@@ -71,7 +71,7 @@ class Worker:
             pause = LOOK
             try:
                 self._look()
-            except BusyFault:
+            except BusyError:
                 pause = BEAT
             if self._often("alive", BEAT) and not alive():
                 break
@@ -81,7 +81,7 @@ class Worker:
             turn, thread = self._turn
             turn.stop("ending")
             thread.join()
-        with suppress(BusyFault):
+        with suppress(BusyError):
             self._store.leave(self.name)
 
     def _look(self) -> None:

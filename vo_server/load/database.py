@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.engines.store import META, ROWS, Generation
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.runs import SAMPLE, Keys
 from vo_server.load.sink import Target
 from vo_server.model.column import Position
@@ -31,7 +31,7 @@ ROW_GROUP = 122_880
 
 
 @contextmanager
-def file(publication: Publication, generation: Generation) -> Iterator[Target]:
+def file(publication: Collection, generation: Generation) -> Iterator[Target]:
     """The sink of the embedded engine: the generation's own file."""
     yield File(generation, publication.table.identifier if publication.images is not None else None)
 
@@ -102,7 +102,7 @@ class Database:
 def database(path: Path, threads: int, memory: int, named: str | None = None) -> Iterator[Database]:
     """A new database file; closed, and compact, at the end. See File for `named`.
 
-    Raises LoadFault when it cannot be written.
+    Raises LoadError when it cannot be written.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": 1,
@@ -115,7 +115,7 @@ def database(path: Path, threads: int, memory: int, named: str | None = None) ->
             yield Database(connection, threads, named)
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:
-        raise LoadFault(f"the rows could not be written to {path}: {error}") from error
+        raise LoadError(f"the rows could not be written to {path}: {error}") from error
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, table: pa.Table) -> tuple[duckdb.DuckDBPyConnection, int]:
@@ -136,7 +136,7 @@ def _commit(done: Future[tuple[duckdb.DuckDBPyConnection, int]]) -> int:
 class Earlier(AbstractContextManager["Earlier"]):
     """The rows of the generation that serves, to be merged with new ones.
 
-    Raises LoadFault when its columns are others than those of now.
+    Raises LoadError when its columns are others than those of now.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, key: str | None) -> None:
@@ -171,7 +171,7 @@ class Earlier(AbstractContextManager["Earlier"]):
         with self._connection.cursor() as cursor:
             found = cursor.sql(f"SELECT * FROM {ROWS} LIMIT 0").to_arrow_reader(1).schema
         if found != schema:
-            raise LoadFault(
+            raise LoadError(
                 "the rows that serve have other columns than the catalogue describes now", hint="load without --append"
             )
 

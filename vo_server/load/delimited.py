@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.pieces import Record
 from vo_server.model.column import Column
 from vo_server.model.types import CHAR
@@ -165,13 +165,13 @@ class Lines:
 def lines(file: str, stream: BinaryIO, layout: Layout, first: int = 1) -> Iterator[Lines]:
     """The rest of a stream, from line `first` on, in blocks of whole lines.
 
-    Raises LoadFault for a line so long that this cannot be text in lines.
+    Raises LoadError for a line so long that this cannot be text in lines.
     """
     rest = b""
     while data := stream.read(BLOCK):
         cut = data.rfind(b"\n") + 1
         if not cut and len(rest) > _LONGEST:
-            raise LoadFault(f"{file}, line {first}: longer than {_LONGEST >> 20} MB, this is not text in lines")
+            raise LoadError(f"{file}, line {first}: longer than {_LONGEST >> 20} MB, this is not text in lines")
         text, rest = (rest + data[:cut], data[cut:]) if cut else (b"", rest + data)
         if text:
             yield Lines(file, first, text, layout)

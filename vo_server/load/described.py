@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import LoadFault, UsageFault
+from vo_server.errors import LoadError, UsageError
 from vo_server.load.delimited import zero_filled
 from vo_server.load.inputs import Input
 from vo_server.load.pieces import Record
@@ -144,7 +144,7 @@ def _text(value: object, whole: bool) -> str | None:
 def rows(input: Input, read: Reader, choose: Choose, columns: tuple[Column, ...]) -> Iterator[Rows]:
     """The rows of a file that a reader reads.
 
-    Raises LoadFault when it is not what it seemed to be.
+    Raises LoadError when it is not what it seemed to be.
     """
     with readable(input), read(input) as found:
         names = [c.name for c in found.columns]
@@ -159,11 +159,11 @@ def rows(input: Input, read: Reader, choose: Choose, columns: tuple[Column, ...]
 def readable(input: Input) -> Iterator[None]:
     """What the readers of others say of a file in our words.
 
-    Raises LoadFault when it is not what it seemed to be.
+    Raises LoadError when it is not what it seemed to be.
     """
     try:
         yield
-    except UsageFault as fault:
-        raise LoadFault(f"{input.name}: {fault.message}", hint=fault.hint) from fault
+    except UsageError as fault:
+        raise LoadError(f"{input.name}: {fault.message}", hint=fault.hint) from fault
     except (pa.ArrowException, ValueError, KeyError, TypeError, IndexError, struct.error) as error:
-        raise LoadFault(f"{input.name} is damaged or not of its kind: {error}") from error
+        raise LoadError(f"{input.name} is damaged or not of its kind: {error}") from error

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.delimited import Layout, lines
 from vo_server.load.described import Choose, rows
 from vo_server.load.inputs import Input
@@ -31,18 +31,18 @@ _TEXT = re.compile(rb"[^\x00-\x08\x0e-\x1f]*")
 def reader(input: Input) -> Reader:
     """What reads a file that names its columns.
 
-    Raises LoadFault for what is in no format that we read.
+    Raises LoadError for what is in no format that we read.
     """
     found = _reader(input)
     if found is None and not _TEXT.fullmatch(input.head):
-        raise LoadFault(f"{input.name} is {_WANTED}, but binary data")
+        raise LoadError(f"{input.name} is {_WANTED}, but binary data")
     return found or delimited
 
 
 def pieces(input: Input, shape: Shape, warn: Warn) -> Iterator[Piece]:
     """The rows of a file, whatever its format.
 
-    Raises LoadFault for what is in none that we read.
+    Raises LoadError for what is in none that we read.
     """
     choose = partial(shape.mapped, input.name, warn=warn)
     found = reader(input)
@@ -59,7 +59,7 @@ def _text(input: Input, choose: Choose, shape: Shape) -> Iterator[Piece]:
         return _csv(input, choose(top.names), top, shape)
     if shape.bulk.delimiter in _first_line(input.head):
         return lines(input.name, input.stream, shape.bulk)
-    raise LoadFault(f"{input.name} is {_WANTED}")
+    raise LoadError(f"{input.name} is {_WANTED}")
 
 
 _WANTED = (

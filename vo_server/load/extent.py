@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.images import CLOCKS
 from vo_server.sky.footprint import Footprint, Outlines
 
@@ -29,12 +29,12 @@ Numbers = npt.NDArray[np.int64]
 class Extent:
     """What rows cover. They come in the order of their numbers."""
 
-    def __init__(self, publication: Publication, threads: int = 1) -> None:
-        table, images = publication.table, publication.images
+    def __init__(self, collection: Collection, threads: int = 1) -> None:
+        table, images = collection.table, collection.images
         self._key = None if table.position is None else table.position.healpix
         self._outline = None if images is None else images.filled("sky", "footprint")
         self._band = None if images is None else images.band
-        self._time, self._clock, self._half = _timing(publication)
+        self._time, self._clock, self._half = _timing(collection)
         self._places = Footprint()
         self._outlines = Outlines(threads)
         self._days: Numbers = np.empty(0, dtype=np.int64)
@@ -62,9 +62,9 @@ class Extent:
         }
 
 
-def _timing(publication: Publication) -> tuple[str | None, float, float]:
+def _timing(collection: Collection) -> tuple[str | None, float, float]:
     """The column of the time, what it says at MJD 0, and half of how long an observation takes, in days."""
-    images, bounds = publication.images, publication.bounds
+    images, bounds = collection.images, collection.bounds
     if images is not None and images.time is not None:
         return images.time.column, CLOCKS["jd"], images.time.span / 2 / 86400
     return bounds.time, CLOCKS[bounds.clock], 0.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.load.detect_format import pieces
 from vo_server.load.inputs import Meter, expand, meter, opened
 from vo_server.load.inventory.complete import as_said
@@ -26,11 +26,11 @@ class Files:
         """Their names without folders."""
         return [Path(path).name for path in self.paths]
 
-    def said(self, publication: Publication) -> Publication:
+    def said(self, publication: Collection) -> Collection:
         """Of images headers speak otherwise."""
         return as_said(publication)
 
-    def pieces(self, publication: Publication, folder: Path, warn: Warn) -> Iterator[Piece]:
+    def pieces(self, publication: Collection, folder: Path, warn: Warn) -> Iterator[Piece]:
         """Their rows, as they are said."""
         form = shape(self.said(publication))
         for path in self.paths:
@@ -44,7 +44,7 @@ class Files:
 def files(names: Sequence[str | Path]) -> Files:
     """The files that these names and patterns mean.
 
-    Raises LoadFault where one means nothing.
+    Raises LoadError where one means nothing.
     """
     paths = expand(names)
     return Files(paths, meter(paths))

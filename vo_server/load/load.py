@@ -26,9 +26,9 @@ from typing import Literal
 import pyarrow as pa
 
 from vo_server import __version__
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.engines.store import Generation, Store
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load import reach
 from vo_server.load.database import ROW_GROUP, file
 from vo_server.load.extent import Extent
@@ -78,7 +78,7 @@ Watch = Callable[[Progress], None]
 
 
 def load(
-    publication: Publication,
+    publication: Collection,
     files: Sequence[str | Path] | Source,
     store: Store,
     *,
@@ -94,7 +94,7 @@ def load(
     Until the last step the rows of before serve on, and they do whenever the load fails or is killed. What is made on
     the way lies in the store, wherever the sink puts the rows.
 
-    Raises LoadFault.
+    Raises LoadError.
     """
     begun = time.monotonic()
     source = files_named(files) if isinstance(files, Sequence) else files
@@ -121,7 +121,7 @@ def _told(data: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LoadFault(f"{error.filename or data}: {error.strerror or error}") from error
+        raise LoadError(f"{error.filename or data}: {error.strerror or error}") from error
 
 
 def _nobody(progress: Progress) -> None:
@@ -132,7 +132,7 @@ def _nobody(progress: Progress) -> None:
 class _Work:
     """One load under way."""
 
-    publication: Publication
+    publication: Collection
     generation: Generation
     target: Target
     rejects: Rejects
@@ -215,7 +215,7 @@ class _Work:
     def write(self, runs: Sequence[Run], earlier: Earlier | None, names: Sequence[str]) -> int:
         """The new generation's database; how many rows it has."""
         if not self.rows:
-            raise LoadFault("the files have no rows that can be loaded")
+            raise LoadError("the files have no rows that can be loaded")
         total = self.rows + (earlier.rows if earlier else 0)
         self.watch(Progress("sorting", 0, total))
         width = max(self.bytes // max(self.rows, 1), 1)

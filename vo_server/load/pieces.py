@@ -9,7 +9,7 @@ from typing import Literal, Protocol, Self
 import pyarrow as pa
 from typing_extensions import override
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.rules import Rule
 
 
@@ -85,7 +85,7 @@ class Checked:
 def checked(piece: Piece, rules: Sequence[Rule]) -> Checked:
     """The piece as typed columns when it obeys the rules, and else without the rows that do not.
 
-    Raises LoadFault when it fails and no row of it can be blamed.
+    Raises LoadError when it fails and no row of it can be blamed.
     """
     carried = set(piece.carried)
     at_work = [r for r in rules if r.column.name in carried]
@@ -96,7 +96,7 @@ def checked(piece: Piece, rules: Sequence[Rule]) -> Checked:
     left = piece.without({b.number for b in bad if isinstance(b.number, int)})
     table, complaint = _attempt(left, at_work, carried)
     if table is None:
-        raise LoadFault(f"{piece.file}: {complaint}")
+        raise LoadError(f"{piece.file}: {complaint}")
     return Checked(table, bad)
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.engines import generations
 from vo_server.engines.generations import FACTS, HOME, LOADER
 from vo_server.engines.links import Error, Link, definition, quoted, state
 from vo_server.engines.store import Generation
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.runs import SAMPLE, Keys
 from vo_server.load.sink import Earlier, Filling, Sink, Target
 from vo_server.model.column import Column, Position, Table
@@ -29,7 +29,7 @@ def database(url: str) -> Sink:
     """The sink of a database under a URL of libpq."""
 
     @contextmanager
-    def target(publication: Publication, generation: Generation) -> Iterator[Target]:
+    def target(publication: Collection, generation: Generation) -> Iterator[Target]:
         with _told():
             link = Link(url, LOADER | {"lock_timeout": "1s"})
             try:
@@ -51,7 +51,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except Error as error:
-        raise LoadFault(f"PostgreSQL: {str(error).strip()}") from error
+        raise LoadError(f"PostgreSQL: {str(error).strip()}") from error
 
 
 def _lock(link: Link, id: str) -> None:
@@ -59,7 +59,7 @@ def _lock(link: Link, id: str) -> None:
     generations.found_home(link)
     held = link.ask("SELECT pg_try_advisory_lock(hashtext('vo_server'), hashtext($1::text))", (id,))
     if not held.column(0)[0].as_py():
-        raise LoadFault(f"another load of {id} is under way in this database")
+        raise LoadError(f"another load of {id} is under way in this database")
 
 
 def _sweep(link: Link, id: str) -> None:
@@ -88,7 +88,7 @@ class _Schema(Target):
 
     url: str
     link: Link
-    publication: Publication
+    publication: Collection
     schema: str
 
     @override
@@ -131,7 +131,7 @@ class _Schema(Target):
 @dataclass(frozen=True, slots=True)
 class _Filling(Filling):
     link: Link
-    publication: Publication
+    publication: Collection
     schema: str
 
     @override
@@ -249,6 +249,6 @@ class _Earlier:
         found = self._link.ask(f"SELECT * FROM {self._table} LIMIT 0").schema
         wanted = _storable(self._schema.empty_table()).schema
         if [(f.name, f.type) for f in found] != [(f.name, f.type) for f in wanted]:
-            raise LoadFault(
+            raise LoadError(
                 "the rows that serve have other columns than the catalogue describes now", hint="load without --append"
             )

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.model.column import Position
 from vo_server.sky import regions, shapes, vectors
 from vo_server.sky.vectors import Floats
@@ -18,14 +18,14 @@ _NEAR = 60.0
 
 
 def check(table: pa.Table, position: Position) -> None:
-    """Raises LoadFault where a region lies farther out than the catalogue says: queries would not find it."""
+    """Raises LoadError where a region lies farther out than the catalogue says: queries would not find it."""
     for name, reach in position.reaches:
         ra, dec = (table[column].to_numpy() for column in (position.ra, position.dec))
         looked_at = _doubtful(table[name], ra, dec, reach)
         found = zip(table[name].take(pa.array(looked_at)).to_pylist(), ra[looked_at], dec[looked_at], strict=True)
         farthest = max((_farthest(*each) for each in found), default=0.0)
         if farthest > reach + _TOUCH:
-            raise LoadFault(
+            raise LoadError(
                 f"a region in {name} reaches {farthest:.9g} degrees from its row's position",
                 hint=f"the catalogue says {reach:g} at most: write reaches = {{ {name} = ... }}",
             )

@@ -10,7 +10,7 @@ from typing import IO, Literal
 
 from typing_extensions import override
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.pieces import Bad
 
 OnError = Literal["stop", "skip"]
@@ -29,11 +29,11 @@ class Rejects(AbstractContextManager["Rejects"]):
     def take(self, bad: Iterable[Bad]) -> None:
         """Reject these.
 
-        Raises LoadFault for the first when the load is to stop.
+        Raises LoadError for the first when the load is to stop.
         """
         for row in bad:
             if self._stop:
-                raise LoadFault(str(row), hint="--on-error skip loads the other rows and lists the bad ones in a file")
+                raise LoadError(str(row), hint="--on-error skip loads the other rows and lists the bad ones in a file")
             self._open().write(f"{row}\n{row.text}\n")
             self.count += 1
 

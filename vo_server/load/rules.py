@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.model.column import Column
 
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -99,7 +99,7 @@ class Rule:
         return f"{text} is outside {_bound(self.low, '-infinity')}..{_bound(self.high, 'infinity')}"
 
 
-def rules(publication: Publication) -> tuple[Rule, ...]:
+def rules(publication: Collection) -> tuple[Rule, ...]:
     """One rule a column, in their order. A position must be there and on the sphere, whatever else is said."""
     bounds = {c.column: (c.low, c.high) for c in publication.checks}
     position = publication.table.position

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vo_server.catalogue.catalogue import Publication
-from vo_server.errors import LoadFault
+from vo_server.catalogue.catalogue import Collection
+from vo_server.errors import LoadError
 from vo_server.load.delimited import Layout
 from vo_server.model.column import Column
 
@@ -29,7 +29,7 @@ class Shape:
 
         A published name wins over another name of the same column, and the first of two over the second.
 
-        Raises LoadFault where the position is missing.
+        Raises LoadError where the position is missing.
         """
         found = self._chosen(fields)
         left = [f for f, name in zip(fields, found, strict=True) if name is None]
@@ -37,11 +37,11 @@ class Shape:
         second = [f for f in left if f not in unknown]
         missing = [name for name in self.position if name not in found]
         if missing:
-            raise LoadFault(
+            raise LoadError(
                 f"{file} has no column {' and no column '.join(missing)}", hint=f"its columns are {', '.join(fields)}"
             )
         if not any(found):
-            raise LoadFault(f"{file} has none of the columns of {self.table}")
+            raise LoadError(f"{file} has none of the columns of {self.table}")
         if unknown:
             warn(f"{file}: passed over {', '.join(unknown)}: no columns of {self.table}")
         if second:
@@ -69,7 +69,7 @@ def _key(field: str) -> str:
     return name[1:] if name[:1] == "_" and name[1:2].isdigit() else name
 
 
-def shape(publication: Publication) -> Shape:
+def shape(publication: Collection) -> Shape:
     """The shape of a publication's rows."""
     files, table = publication.files, publication.table
     exact = dict((*files.also.items(), *files.columns))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.engines.store import Generation
 from vo_server.load.runs import Keys
 from vo_server.model.column import Position
@@ -52,18 +52,18 @@ class Target(Protocol):
     def earlier(self, schema: pa.Schema, key: str | None) -> AbstractContextManager[Earlier | None]:
         """The rows that serve now, None where there are none.
 
-        Raises LoadFault when their columns are others than those of the schema.
+        Raises LoadError when their columns are others than those of the schema.
         """
 
     def filling(self, threads: int, memory: int) -> AbstractContextManager[Filling]:
         """The generation until it is complete and closed.
 
-        Raises LoadFault when it cannot be written.
+        Raises LoadError when it cannot be written.
         """
 
     def publish(self) -> None:
         """Make it the one that serves."""
 
 
-Sink = Callable[[Publication, Generation], AbstractContextManager[Target]]
+Sink = Callable[[Collection, Generation], AbstractContextManager[Target]]
 """Makes the target of a load; the generation gives scratch files, and its lock on this machine."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vo_server.engines import scheme
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.load import database
 from vo_server.load.sink import Sink
 
@@ -26,8 +26,8 @@ SINKS: dict[str, Callable[[str], Sink]] = {
 def sink(url: str) -> Sink:
     """The sink for the engine under a URL.
 
-    Raises UsageFault where there is none.
+    Raises UsageError where there is none.
     """
     if scheme(url) not in SINKS:
-        raise UsageFault(f"nothing can be loaded into {scheme(url)}", hint="see --engine")
+        raise UsageError(f"nothing can be loaded into {scheme(url)}", hint="see --engine")
     return SINKS[scheme(url)](url)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.load.inputs import Meter
 from vo_server.load.pieces import Piece
 from vo_server.load.shape import Warn
@@ -23,13 +23,13 @@ class Source(Protocol):
     def gauge(self) -> Meter:
         """The bytes read so far."""
 
-    def said(self, publication: Publication) -> Publication:
+    def said(self, publication: Collection) -> Collection:
         """The publication as the rows speak of it: they are checked by this."""
 
-    def pieces(self, publication: Publication, folder: Path, warn: Warn) -> Iterator[Piece]:
+    def pieces(self, publication: Collection, folder: Path, warn: Warn) -> Iterator[Piece]:
         """The rows. What must outlive a load that is broken off may be kept in folders of `folder`.
 
-        Raises LoadFault.
+        Raises LoadError.
         """
 
     def done(self) -> None:

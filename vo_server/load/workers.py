@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from types import ModuleType
 from typing import TypeVar
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 
 WORTH = 2
 """Tasks for each process, besides the first, for which it is worth while to begin one."""
@@ -27,7 +27,7 @@ def in_order(work: Callable[[_Task], _Done], tasks: Iterable[_Task], count: int)
     """What `work` makes of each task, in their order, by so many processes.
 
     The first task is done here while the processes begin. Where there are few, or `count` is 1, all are done here: it
-    would take as long to begin. Raises LoadFault where a process was killed.
+    would take as long to begin. Raises LoadError where a process was killed.
     """
     waiting = iter(tasks)
     ahead = list(islice(waiting, 1 + WORTH * count))
@@ -52,7 +52,7 @@ def in_order(work: Callable[[_Task], _Done], tasks: Iterable[_Task], count: int)
             begin(islice(waiting, 1))
             yield done.result()
     except BrokenProcessPool:
-        raise LoadFault("a process was killed", hint="the same command goes on where this one stopped") from None
+        raise LoadError("a process was killed", hint="the same command goes on where this one stopped") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -81,7 +81,7 @@ class Column:
         digits = (self.arraysize or "").rstrip("*")
         return int(digits) if digits.isdigit() else None
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """A copy with some attributes changed."""
         return replace(self, **changes)
 

@@ -13,10 +13,10 @@ from typing import Any
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import STC_S
 from vo_server.adql.semantics.values import arithmetic, constant
-from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Publication
+from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Collection
 from vo_server.catalogue.images import CLOCKS, Band, Images
-from vo_server.catalogue.obscore import collections, obscore
-from vo_server.errors import UsageFault
+from vo_server.catalogue.obscore import image_collections, obscore
+from vo_server.errors import UsageError
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.obscore.templates import encoded, joined, quoted, text, worded
@@ -37,7 +37,7 @@ class Host:
     base: str
     authority: str = ""
 
-    def image(self, publication: Publication, did: str) -> str | None:
+    def image(self, publication: Collection, did: str) -> str | None:
         """The name of the image of a collection that has this identifier; None where it is not of the collection.
 
         The authority is the same in every case (IVOA Identifiers 2.0 section 2.2).
@@ -46,15 +46,15 @@ class Host:
         mine = did[: len(prefix)].lower() == prefix.lower() and len(did) > len(prefix)
         return did[len(prefix) :] if mine else None
 
-    def file(self, publication: Publication) -> str:
+    def file(self, publication: Collection) -> str:
         """What the URLs of a collection's files begin with; the name of the image follows."""
         return f"{self.base}/images/{publication.id}/"
 
-    def preview(self, publication: Publication) -> str:
+    def preview(self, publication: Collection) -> str:
         """What the URLs of a collection's pictures begin with; the name of the image follows, and how it is wanted."""
         return f"{self.base}/preview?ID={publication.id}/"
 
-    def prefix(self, publication: Publication) -> str:
+    def prefix(self, publication: Collection) -> str:
         """What the identifiers of a collection's data sets begin with; that of the image follows."""
         return f"ivo://{self.authority or UNREGISTERED}/~?{publication.id}/"
 
@@ -66,7 +66,7 @@ class Host:
 def opened(query: q.Query, catalogue: Catalogue, rows: Rows, host: Host) -> q.Query:
     """The query with the inventories in the place of ivoa.obscore.
 
-    `rows` tells how many rows a table has, None where it is not loaded. Raises UsageFault where no collection is.
+    `rows` tells how many rows a table has, None where it is not loaded. Raises UsageError where no collection is.
     """
     _, table = obscore()
     if table not in q.tables(query):
@@ -82,14 +82,14 @@ def opened(query: q.Query, catalogue: Catalogue, rows: Rows, host: Host) -> q.Qu
     return made
 
 
-def loaded(catalogue: Catalogue, rows: Rows) -> tuple[Publication, ...]:
+def loaded(catalogue: Catalogue, rows: Rows) -> tuple[Collection, ...]:
     """The collections whose inventories are loaded.
 
-    Raises UsageFault where none is.
+    Raises UsageError where none is.
     """
-    found = tuple(p for p in collections(catalogue) if rows(p.table) is not None)
+    found = tuple(p for p in image_collections(catalogue) if rows(p.table) is not None)
     if not found:
-        raise UsageFault("ivoa.obscore is published here, but no collection of images has been loaded yet")
+        raise UsageError("ivoa.obscore is published here, but no collection of images has been loaded yet")
     return found
 
 
@@ -100,7 +100,7 @@ class Branch:
     With the media type of the files, or of pictures, they lead to these and not to what is known of the images.
     """
 
-    publication: Publication
+    publication: Collection
     where: Callable[[Row], q.Condition] | None = None
     media_type: str = DATALINK
 
@@ -137,7 +137,7 @@ def _as(value: q.Value | None, column: Column) -> q.Value:
 class Row:
     """What an image of a collection is, by the columns of its inventory, which is the source of this name."""
 
-    publication: Publication
+    publication: Collection
     source: str
 
     @property

@@ -17,13 +17,13 @@ from vo_server.adql.semantics.functions import CIRCLE, CONTAINS, DISTANCE, POINT
 from vo_server.adql.semantics.scope import Labels
 from vo_server.adql.semantics.values import constant
 from vo_server.answer import Question, prepared
-from vo_server.catalogue.catalogue import Catalogue, Cone, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection, Cone
 from vo_server.documents.capability import Capability, ConeSearch, Interface, Param, SampleCone
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.formats import HTML, TABLEDATA, Choice
 from vo_server.http import dali, origin
 from vo_server.http.access_log import identified
-from vo_server.http.errors import headers_of, in_format
+from vo_server.http.errors import error_headers, formatted_error
 from vo_server.http.responses import stream
 from vo_server.http.service import Resource, Service, Site
 from vo_server.model import types
@@ -37,10 +37,10 @@ _IDENTIFIER = "ID_MAIN"
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """A cone search for each publication that describes one."""
-    return tuple(_service(p, p.cone, catalogue) for p in catalogue.publications if p.cone is not None)
+    return tuple(_service(p, p.cone, catalogue) for p in catalogue.collections if p.cone is not None)
 
 
-def _service(publication: Publication, cone: Cone, catalogue: Catalogue) -> Service:
+def _service(publication: Collection, cone: Cone, catalogue: Catalogue) -> Service:
     searched = catalogue.part([publication.table])
     return Service(
         name=f"cone-{publication.id}",
@@ -50,11 +50,11 @@ def _service(publication: Publication, cone: Cone, catalogue: Catalogue) -> Serv
         capabilities=partial(capabilities, publication, cone),
         catalogue=lambda _: searched,
         label="Cone search",
-        publication=publication.id,
+        collection=publication.id,
     )
 
 
-async def search(publication: Publication, cone: Cone, request: Request, site: Site) -> Response:
+async def search(publication: Collection, cone: Cone, request: Request, site: Site) -> Response:
     """All rows of a table within a radius of a position, the nearest first (SCS 1.03 section 2)."""
     given = await dali.parameters(request)
     choice = dali.format_for(request, given, TABLEDATA)
@@ -80,7 +80,7 @@ async def search(publication: Publication, cone: Cone, request: Request, site: S
 def _verb(given: dali.Parameters) -> int:
     text = given.one("VERB") or "2"
     if text not in ("1", "2", "3"):
-        raise UsageFault(f"VERB is {text!r}, which is not 1, 2 or 3")
+        raise UsageError(f"VERB is {text!r}, which is not 1, 2 or 3")
     return int(text)
 
 
@@ -123,7 +123,7 @@ def cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float,
 @lru_cache(maxsize=64)
 def _outputs(table: Table, columns: tuple[Column, ...]) -> tuple[q.Output, ...]:
     words = _main(table)
-    said = (c.but(ucd=words.get(c.name, _no_rival(c.ucd))) for c in columns)
+    said = (c.replace(ucd=words.get(c.name, _no_rival(c.ucd))) for c in columns)
     return tuple(q.Output(c.name, _value(c)) for c in said)
 
 
@@ -132,7 +132,7 @@ def _value(column: Column) -> q.Value:
     field = q.Field("t", column.name, column)
     if column.ucd != _IDENTIFIER or column.type.family == "text":
         return field
-    return q.Cast(field, column.but(type=types.VARCHAR, length=None))
+    return q.Cast(field, column.replace(type=types.VARCHAR, length=None))
 
 
 _DISTANCE = Column(
@@ -149,17 +149,17 @@ def _apply(function: Function, *arguments: q.Value) -> q.Apply:
     return q.Apply(function, arguments, function.result(arguments))
 
 
-def refuse(request: Request, site: Site, fault: Fault) -> Response:
+def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
     """A VOTable with an INFO named Error and status 200, as old clients ask (section 2.3 and erratum 1).
 
     A person gets a page.
     """
     choice: Choice | None = getattr(request.state, "choice", None)
     if choice is not None and choice.format is HTML:
-        return in_format(request, fault, HTML)
+        return formatted_error(request, fault, HTML)
     body = TABLEDATA.fault(fault, (Info("Error", str(fault)), *identified(request)))
     status = fault.status if fault.status >= 500 else 200
-    return Response(body, status_code=status, headers={"Content-Type": MEDIA_TYPE, **headers_of(fault)})
+    return Response(body, status_code=status, headers={"Content-Type": MEDIA_TYPE, **error_headers(fault)})
 
 
 _PARAMS = (
@@ -172,7 +172,7 @@ _PARAMS = (
 )
 
 
-def capabilities(publication: Publication, cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
+def capabilities(publication: Collection, cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
     """The cone search capability (SimpleDALRegExt 1.1 section 3.1)."""
     sample = SampleCone(*_sample(site, publication.id, site.rows(publication.table)))
     details = ConeSearch(True, cone.max_sr, site.maxrec_hard or None, sample)
@@ -186,7 +186,7 @@ def capabilities(publication: Publication, cone: Cone, site: Site, base: str) ->
 def _sample(site: Site, id: str, rows: int | None) -> tuple[float, float, float]:
     """A cone that finds something among as many rows as there are now: the one that the catalogue file gives, or else
     one of its size about the first row."""
-    publication = site.catalogue.publication(id)
+    publication = site.catalogue.collection(id)
     cone, table = publication.cone, publication.table
     assert cone is not None
     assert table.position is not None

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.described import readable, typed
 from vo_server.load.detect_format import reader
 from vo_server.load.inputs import meter, opened
@@ -204,13 +204,13 @@ class Described:
 def described(path: str) -> Described:
     """The table of a file.
 
-    Raises LoadFault for one that cannot be read, and one without rows.
+    Raises LoadError for one that cannot be read, and one without rows.
     """
     with opened(path, meter([path])) as input, readable(input), reader(input)(input) as found:
         looking, rows, first = _looked_at(found)
         told = (input.name, found.name, found.description, dict(found.said))
     if not rows:
-        raise LoadFault(f"{told[0]} has no rows")
+        raise LoadError(f"{told[0]} has no rows")
     unique = _unique(path, _likely([c for c in looking if _may_identify(c, rows)]), rows)
     columns = tuple(_profile(c, c.column.name in unique) for c in looking)
     return Described(told[0], rows, columns, *told[1:], first=first)
@@ -231,16 +231,16 @@ def _looked_at(found: Found) -> tuple[list[_Looking], int, dict[str, object]]:
 
 def _looking(column: Column, found: Found) -> _Looking:
     """A CHAR of digits would be filled up with zeros, so it is looked at as a VARCHAR."""
-    column = column.but(type=types.VARCHAR) if column.type is types.CHAR else column
+    column = column.replace(type=types.VARCHAR) if column.type is types.CHAR else column
     kinds = found.loose.get(column.name)
-    wanted = Tally(column.but(type=kinds[0])) if kinds else Tally(column)
+    wanted = Tally(column.replace(type=kinds[0])) if kinds else Tally(column)
     return _Looking(column, wanted, Tally(column), Loose(list(kinds)) if kinds else None)
 
 
 def _profile(seen: _Looking, unique: bool) -> Profile:
     column, loose, statistic = seen.column, seen.loose, seen.statistic
     if loose is not None:
-        column = column.but(type=_narrowed(loose.kind, statistic), label=None if loose.seen else column.label)
+        column = column.replace(type=_narrowed(loose.kind, statistic), label=None if loose.seen else column.label)
     return Profile(
         column, statistic, seen.shortest, seen.longest, seen.plain,
         null=loose.null if loose and column.type.numeric else None,

@@ -22,7 +22,7 @@ import fsspec
 from fsspec.core import split_protocol, url_to_fs
 from typing_extensions import override
 
-from vo_server.errors import ImageFault, MissingImageFault, TooLargeFault
+from vo_server.errors import ImageError, ImageNotFoundError, TooLargeError
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Source(Protocol):
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of ranges, in their order; short where the file ends.
 
-        Raises TooLargeFault for more than LIMIT bytes.
+        Raises TooLargeError for more than LIMIT bytes.
         """
 
     def stream(self) -> IO[bytes]:
@@ -67,19 +67,19 @@ class Source(Protocol):
 def below(root: str, path: str) -> str:
     """Where the file of an inventory's row is: a path below the root of its collection, a folder or a URL.
 
-    Raises ImageFault for one that leads out of the root, as a table that was loaded from elsewhere may have.
+    Raises ImageError for one that leads out of the root, as a table that was loaded from elsewhere may have.
     """
     parts = path.split("/")
     if not path or path.startswith("/") or ".." in parts or "\0" in path or "::" in path or "://" in path:
         log.warning("%r is not below %s", path, root)
-        raise ImageFault("the inventory names no file of this collection")
+        raise ImageError("the inventory names no file of this collection")
     return f"{root.rstrip('/')}/{path}"
 
 
 def facts(where: str) -> Facts:
     """Size, ETag and date of a file.
 
-    Raises MissingImageFault where it is not there.
+    Raises ImageNotFoundError where it is not there.
     """
     with _border(where):
         if _local(where):
@@ -95,14 +95,14 @@ def facts(where: str) -> Facts:
 def pieces(where: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """The bytes of a file from `start` up to `stop`, in pieces of PIECE bytes at most.
 
-    Raises ImageFault where it is not there or ends before.
+    Raises ImageError where it is not there or ends before.
     """
     with opened(where) as source:
         end = source.size if stop is None else min(stop, source.size)
         for at in range(start, end, PIECE):
             (piece,) = source.read([(at, min(at + PIECE, end))])
             if not piece:
-                raise ImageFault("the file of this image became shorter while it was read")
+                raise ImageError("the file of this image became shorter while it was read")
             yield piece
 
 
@@ -110,7 +110,7 @@ def pieces(where: str, start: int = 0, stop: int | None = None) -> Iterator[byte
 def opened(where: str) -> Iterator[Source]:
     """A file to read from.
 
-    Raises ImageFault where it is not there; in the block, too, where reading fails.
+    Raises ImageError where it is not there; in the block, too, where reading fails.
     """
     with _border(where):
         if _local(where):
@@ -157,14 +157,14 @@ def _local_file(where: str) -> Iterator[tuple[int, os.stat_result]]:
 
 @contextmanager
 def _border(where: str) -> Iterator[None]:
-    """What the disk and fsspec raise becomes an ImageFault; the path goes to the log only."""
+    """What the disk and fsspec raise becomes an ImageError; the path goes to the log only."""
     try:
         yield
     except OSError as error:
         log.warning("%s cannot be read: %s", where, error)
         if isinstance(error, FileNotFoundError):
-            raise MissingImageFault("the file of this image is not where the inventory says") from error
-        raise ImageFault("the file of this image cannot be read") from error
+            raise ImageNotFoundError("the file of this image is not where the inventory says") from error
+        raise ImageError("the file of this image cannot be read") from error
 
 
 @contextmanager
@@ -206,7 +206,7 @@ def _modified(system: fsspec.AbstractFileSystem, path: str) -> datetime | None:
 def _checked(ranges: Sequence[Range]) -> None:
     asked = sum(stop - start for start, stop in ranges)
     if asked > LIMIT:
-        raise TooLargeFault(f"{asked:,} bytes of an image are more than the {LIMIT:,} that are read at once")
+        raise TooLargeError(f"{asked:,} bytes of an image are more than the {LIMIT:,} that are read at once")
 
 
 def _split(ranges: Sequence[Range], whole: Sequence[Range], read: Sequence[bytes]) -> list[bytes]:

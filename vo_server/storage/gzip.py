@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
-from vo_server.errors import ImageFault
+from vo_server.errors import ImageError
 from vo_server.storage.files import Range, Source
 
 try:  # three times as fast as zlib
@@ -42,12 +42,12 @@ class Unpacked:
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of ascending ranges that do not overlap; short where the stream ends.
 
-        Raises ImageFault for gzip that is damaged or cut short.
+        Raises ImageError for gzip that is damaged or cut short.
         """
         try:
             return [self._one(start, stop) for start, stop in ranges]
         except _DAMAGED as error:
-            raise ImageFault("the file of this image is damaged: its gzip stream cannot be unpacked") from error
+            raise ImageError("the file of this image is damaged: its gzip stream cannot be unpacked") from error
 
     def _one(self, start: int, stop: int) -> bytes:
         if start < self._at:

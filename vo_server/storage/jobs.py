@@ -21,7 +21,7 @@ import fsspec
 import pyarrow as pa
 from typing_extensions import override
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 
 PART = ".part"
 """What a file that is being written to a disk ends in."""
@@ -64,7 +64,7 @@ class Shelf(Protocol):
 def shelf(place: str) -> Shelf:
     """The shelf at a path of the disk or at a URL.
 
-    Raises UsageFault for a URL that fsspec does not know, or whose package is not installed.
+    Raises UsageError for a URL that fsspec does not know, or whose package is not installed.
     """
     return Away(place) if "://" in place else Folder(Path(place))
 
@@ -131,12 +131,12 @@ class Away(Shelf):
     """A URL of fsspec. Nothing that it lists is remembered, for other processes write there, too."""
 
     def __init__(self, root: str) -> None:
-        """Raises UsageFault where there is none of this kind, or its package is not installed."""
+        """Raises UsageError where there is none of this kind, or its package is not installed."""
         self.root = root
         try:
             self._system, home = fsspec.core.url_to_fs(root, use_listings_cache=False)
         except (ValueError, ImportError, OSError) as error:
-            raise UsageFault(f"job_results is {root!r}, which cannot be reached: {error}") from error
+            raise UsageError(f"job_results is {root!r}, which cannot be reached: {error}") from error
         self._home = str(home).rstrip("/")
 
     def _path(self, id: str, name: str = "") -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import fsspec
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 
 _FITS = re.compile(r"\.(fits?|fts)(\.(gz|fz))?$|\.fz$", re.IGNORECASE)
 
@@ -33,19 +33,19 @@ class Listed:
 def opened(root: str) -> tuple[Any, str]:
     """The file system of a root, and the root as it calls it.
 
-    Raises LoadFault where there is none of this kind, or its package is not installed.
+    Raises LoadError where there is none of this kind, or its package is not installed.
     """
     try:
         system, path = fsspec.core.url_to_fs(root)
     except (ValueError, ImportError, OSError) as error:
-        raise LoadFault(f"{root} cannot be reached: {error}") from error
+        raise LoadError(f"{root} cannot be reached: {error}") from error
     return system, str(path).rstrip("/")
 
 
 def listing(root: str, folders: Sequence[str]) -> Iterator[Listed]:
     """The FITS files below these folders, told by the ends of their names, each folder in the order of names.
 
-    Raises LoadFault for a folder that is not there or does not lie below the root.
+    Raises LoadError for a folder that is not there or does not lie below the root.
     """
     system, home = opened(root)
     for folder in folders:
@@ -54,7 +54,7 @@ def listing(root: str, folders: Sequence[str]) -> Iterator[Listed]:
             yield _listed(system.info(start), home)
             continue
         if not system.isdir(start):
-            raise LoadFault(f"there is no folder {folder}")
+            raise LoadError(f"there is no folder {folder}")
         for _, inner, files in system.walk(start, detail=True):
             # The walk goes on into what is left in `inner`, in the order that it has then.
             ordered = sorted(inner.items())
@@ -68,12 +68,12 @@ def listing(root: str, folders: Sequence[str]) -> Iterator[Listed]:
 def within(root: str, folder: str) -> str:
     """A folder as the file system of the root calls it.
 
-    Raises LoadFault where it does not lie below the root: its files could not be served.
+    Raises LoadError where it does not lie below the root: its files could not be served.
     """
     system, home = opened(root)
     other, path = opened(folder)
     if type(other) is not type(system) or not f"{path}/".startswith(f"{home}/"):
-        raise LoadFault(
+        raise LoadError(
             f"{folder} does not lie in the folder of the collection, {root}",
             hint="say where the images lie with the setting image_roots, or link them there",
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from vo_server.errors import ImageFault
+from vo_server.errors import ImageError
 
 _BLOCK = tarfile.BLOCKSIZE
 _END = 2 * _BLOCK
@@ -32,7 +32,7 @@ def length(members: Sequence[Member]) -> int:
 def stream(members: Sequence[Member]) -> Iterator[bytes]:
     """The bytes, file after file.
 
-    Raises ImageFault where a file does not have the bytes that were said of it.
+    Raises ImageError where a file does not have the bytes that were said of it.
     """
     for member in members:
         yield _head(member)
@@ -43,7 +43,7 @@ def stream(members: Sequence[Member]) -> Iterator[bytes]:
                 break
             yield piece
         if left:
-            raise ImageFault(f"{member.name} has changed while it was read")
+            raise ImageError(f"{member.name} has changed while it was read")
         yield bytes(_padding(member.size))
     yield bytes(_END)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from urllib.parse import urlencode
 
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.web.frame import framed
 from vo_server.web.tables import address
 
@@ -24,7 +24,7 @@ def front(
     `examples` tells whether there is a page of them, `mapped` of which tables the coverage is known.
     """
     shown = "".join(
-        _publication(p, base, rows.get(p.table.qualified), p.table.qualified in mapped) for p in catalogue.publications
+        _publication(p, base, rows.get(p.table.qualified), p.table.qualified in mapped) for p in catalogue.collections
     )
     body = f"""<h1>{escape(title)}</h1>
 <p>A Virtual Observatory service: point TOPCAT, Aladin, STILTS or pyvo at the URLs below.</p>
@@ -64,7 +64,7 @@ def _links(base: str, examples: bool) -> str:
 
 def _images(catalogue: Catalogue, base: str, rows: dict[str, int | None]) -> str:
     """Where images are found, if there are any."""
-    there = [p for p in catalogue.publications if p.images is not None and rows.get(p.table.qualified) is not None]
+    there = [p for p in catalogue.collections if p.images is not None and rows.get(p.table.qualified) is not None]
     if not there:
         return ""
     url = escape(base)
@@ -80,7 +80,7 @@ required="required"/></label> <label>Size <input name="SIZE" size="6" value="0.1
 """
 
 
-def _publication(publication: Publication, base: str, rows: int | None, mapped: bool) -> str:
+def _publication(publication: Collection, base: str, rows: int | None, mapped: bool) -> str:
     count = "not loaded" if rows is None else f"{rows:,}"
     return (
         f'<tr><td><a href="{escape(address(base, publication.table))}">'
@@ -90,7 +90,7 @@ def _publication(publication: Publication, base: str, rows: int | None, mapped: 
     )
 
 
-def _map(publication: Publication, base: str) -> str:
+def _map(publication: Collection, base: str) -> str:
     """Where its rows lie, as a picture and for programs."""
     url = escape(f"{base}/coverage/{publication.id}")
     forms = ", ".join(f'<a href="{url}.{end}">{name}</a>' for end, name in _FORMS)
@@ -103,7 +103,7 @@ def _map(publication: Publication, base: str) -> str:
 _FORMS = (("fits", "FITS"), ("json", "JSON"), ("txt", "ASCII"))
 
 
-def _notes(publication: Publication) -> str:
+def _notes(publication: Collection) -> str:
     items = "".join(f"<li>{_note(n.text, n.url)}</li>" for n in publication.notes)
     return f'<details class="small"><summary>Read before use</summary><ul>{items}</ul></details>' if items else ""
 
@@ -112,7 +112,7 @@ def _note(text: str, url: str | None) -> str:
     return f'{escape(text)} <a href="{escape(url)}">more</a>' if url else escape(text)
 
 
-def _cone(publication: Publication, base: str) -> str:
+def _cone(publication: Collection, base: str) -> str:
     if publication.cone is None:
         return ""
     ra, dec, sr = publication.cone.test
@@ -122,7 +122,7 @@ def _cone(publication: Publication, base: str) -> str:
 
 
 def _tables(catalogue: Catalogue) -> Iterable[str]:
-    return (p.table.qualified for p in catalogue.publications)
+    return (p.table.qualified for p in catalogue.collections)
 
 
 def _short(catalogue: Catalogue) -> str:
@@ -130,7 +130,7 @@ def _short(catalogue: Catalogue) -> str:
 
 
 def _example(catalogue: Catalogue) -> str:
-    for publication in catalogue.publications:
+    for publication in catalogue.collections:
         if publication.cone is not None and publication.table.position is not None:
             ra, dec, sr = publication.cone.test
             place = publication.table.position

@@ -5,7 +5,7 @@ import pytest
 from vo_server.adql.syntax import expected, operand_errors, syntax_hints, tree
 from vo_server.adql.syntax.expected import expectation
 from vo_server.adql.syntax.parse import parse
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 MISTAKES = (
     # query, the marked text, a part of what is said (message and hint)
@@ -122,8 +122,8 @@ MISTAKES = (
 )
 
 
-def refused(text: str, strict: bool = False) -> QueryFault:
-    with pytest.raises(QueryFault) as caught:
+def refused(text: str, strict: bool = False) -> QueryError:
+    with pytest.raises(QueryError) as caught:
         parse(text, strict)
     return caught.value
 
@@ -132,8 +132,8 @@ def refused(text: str, strict: bool = False) -> QueryFault:
 def test_each_mistake_has_its_sentence_and_its_place(text: str, marked: str, said: str) -> None:
     fault = refused(text)
     assert said in f"{fault.message} ({fault.hint})"
-    assert fault.place is not None
-    assert text[fault.place.start : fault.place.end] == marked
+    assert fault.span is not None
+    assert text[fault.span.start : fault.span.end] == marked
 
 
 @pytest.mark.parametrize(("text", "marked", "said"), MISTAKES)
@@ -152,7 +152,7 @@ def test_the_caret_stands_under_the_mistake() -> None:
 def test_the_innermost_open_parenthesis_is_marked() -> None:
     text = "SELECT a FROM t WHERE (a = 1) AND (b IN (1, 2) AND ABS(c = 3"
     fault = refused(text.replace("c = 3", "c"))
-    assert fault.place == Place(text.index("(c"), text.index("(c") + 1)
+    assert fault.span == TextSpan(text.index("(c"), text.index("(c") + 1)
 
 
 def test_limit_is_told_when_read_strictly() -> None:
@@ -161,7 +161,7 @@ def test_limit_is_told_when_read_strictly() -> None:
 
 
 def test_quoted_column_is_for_the_resolver() -> None:
-    assert "'M31'" in operand_errors.quoted_column(tree.Name("M31", delimited=True, place=Place(0, 5)))
+    assert "'M31'" in operand_errors.quoted_column(tree.Name("M31", delimited=True, place=TextSpan(0, 5)))
 
 
 @pytest.mark.parametrize("row", syntax_hints.SENTENCES, ids=lambda row: row.pattern)

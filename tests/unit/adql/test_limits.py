@@ -19,7 +19,7 @@ from vo_server.adql.translate import translate
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines import sky_duckdb, sky_postgres
 from vo_server.engines.engine import compiled
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 
 CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
 DIALECTS = (Dialect(paramstyle="numeric_dollar"), sky_postgres.Dialect())
@@ -79,17 +79,17 @@ NESTED: dict[str, Callable[[int], str]] = {
 }  # fmt: skip
 
 
-def refused(text: str) -> QueryFault:
-    with pytest.raises(QueryFault) as caught:
+def refused(text: str) -> QueryError:
+    with pytest.raises(QueryError) as caught:
         resolve(parse(text), CATALOGUE, text)
-    assert caught.value.place is not None
+    assert caught.value.span is not None
     return caught.value
 
 
 def accepted(text: str) -> bool:
     try:
         parse(text)
-    except QueryFault as fault:
+    except QueryError as fault:
         assert "nested more than" in fault.message or "written twice" in fault.message or "stands once" in fault.message
         return False
     return True

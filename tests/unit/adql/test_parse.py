@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vo_server.adql.syntax import tree
 from vo_server.adql.syntax.lexer import MAX_DEPTH
 from vo_server.adql.syntax.parse import MAX_LENGTH, parse
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 from vo_server.model.words import RESERVED
 
 QUERIES = (
@@ -73,15 +73,15 @@ def short(node: Any) -> Any:
             return node
 
 
-def refused(text: str, strict: bool = False) -> QueryFault:
-    with pytest.raises(QueryFault) as caught:
+def refused(text: str, strict: bool = False) -> QueryError:
+    with pytest.raises(QueryError) as caught:
         parse(text, strict)
-    assert caught.value.place is not None
+    assert caught.value.span is not None
     assert caught.value.text == text
     return caught.value
 
 
-def marked(text: str, place: Place) -> str:
+def marked(text: str, place: TextSpan) -> str:
     return text[place.start : place.end]
 
 
@@ -468,8 +468,8 @@ def only_query_faults(text: str) -> None:
     for strict in (False, True):
         try:
             assert isinstance(parse(text, strict), tree.Query)
-        except QueryFault as fault:
-            assert fault.place is not None and 0 <= fault.place.start <= fault.place.end <= len(text)
+        except QueryError as fault:
+            assert fault.span is not None and 0 <= fault.span.start <= fault.span.end <= len(text)
             assert fault.message and str(fault)
 
 

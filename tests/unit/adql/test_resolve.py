@@ -8,7 +8,7 @@ from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.catalogue import Catalogue, Schema
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 from vo_server.model import types
 from vo_server.model.column import Column, Position, Table
 
@@ -53,16 +53,16 @@ def names(text: str) -> list[str]:
     return [c.name for c in meant(text).columns]
 
 
-def fault(text: str) -> QueryFault:
-    with pytest.raises(QueryFault) as caught:
+def fault(text: str) -> QueryError:
+    with pytest.raises(QueryError) as caught:
         meant(text)
     assert caught.value.text == text
-    assert caught.value.place is not None, caught.value.message
+    assert caught.value.span is not None, caught.value.message
     return caught.value
 
 
 def pointed_at(text: str) -> str:
-    place = fault(text).place
+    place = fault(text).span
     assert place is not None
     return text[place.start : place.end]
 

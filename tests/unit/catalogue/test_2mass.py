@@ -13,7 +13,7 @@ import pytest
 from astropy import units
 from astropy.io.votable.ucd import check_ucd
 
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.model.column import Column
@@ -38,8 +38,8 @@ def catalogue() -> Catalogue:
     return load_catalogue([builtin_schemas() / "catalogues"])
 
 
-def publication(id: str) -> Publication:
-    return catalogue().publication(id)
+def publication(id: str) -> Collection:
+    return catalogue().collection(id)
 
 
 @cache
@@ -198,7 +198,7 @@ def test_views_show_their_table(id: str) -> None:
         assert list(view.source) == [c.name for c in view.columns]
         assert list(view.source.values()) == [c.name for c in table.columns]
         for column in view.columns:
-            assert column.but(name=view.source[column.name]) == table.column(view.source[column.name])
+            assert column.replace(name=view.source[column.name]) == table.column(view.source[column.name])
 
 
 def test_names_of_irsa_in_the_view() -> None:

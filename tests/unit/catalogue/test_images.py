@@ -11,7 +11,7 @@ import pytest
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.images import Images
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.errors import CatalogueFault
+from vo_server.errors import CatalogueError
 from vo_server.load.inventory.fill import formatted
 
 IDS = ("atlas", "quicklook", "stamps")
@@ -23,19 +23,19 @@ def catalogue() -> Catalogue:
 
 
 def images(id: str) -> Images:
-    found = catalogue().publication(id).images
+    found = catalogue().collection(id).images
     assert found is not None
     return found
 
 
 def test_catalogues_come_before_inventories() -> None:
-    assert [p.id for p in catalogue().publications] == ["psc", "xsc", *IDS]
-    assert [p.images is not None for p in catalogue().publications] == [False, False, True, True, True]
+    assert [p.id for p in catalogue().collections] == ["psc", "xsc", *IDS]
+    assert [p.images is not None for p in catalogue().collections] == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize("id", IDS)
 def test_what_protocols_derive_their_answers_from(id: str) -> None:
-    here, table = images(id), catalogue().publication(id).table
+    here, table = images(id), catalogue().collection(id).table
     names = {c.name for c in table.columns}
     assert table.column(here.filled("sky", "footprint") or "").xtype == "polygon"
     assert (here.filled("file", "path"), here.filled("file", "size"), here.filled("sky", "fov")) == (
@@ -84,7 +84,7 @@ def test_the_inventory_has_the_columns_of_the_release(shared: Path) -> None:
     """Names under which UMass and IRSA have them load into ours."""
     with (shared / "facts" / "image_inventory_columns.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    here = catalogue().publication("atlas")
+    here = catalogue().collection("atlas")
     known = {c.name for c in here.table.columns} | set(here.files.also)
     for row in rows:
         if row["inventory"].startswith(("UMass image_inventory", "IRSA")):
@@ -147,7 +147,7 @@ publisher = "Nobody"
 
 def test_another_observatory_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "shots.toml").write_text(GOOD)
-    here = load_catalogue([tmp_path]).publication("shots").images
+    here = load_catalogue([tmp_path]).collection("shots").images
     assert here is not None
     assert [(f.column, f.source, f.said) for f in here.fills if f.source == "name"] == [("shot", "name", "shot")]
 
@@ -184,6 +184,6 @@ def looked(table: str, match: str, take: str) -> str:
 def test_faults_tell_their_place(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in GOOD
     (tmp_path / "shots.toml").write_text(GOOD.replace(old, new))
-    with pytest.raises(CatalogueFault, match=r"shots\.toml") as caught:
+    with pytest.raises(CatalogueError, match=r"shots\.toml") as caught:
         load_catalogue([tmp_path])
     assert said in str(caught.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vo_server.catalogue.load import builtin_schemas, load_catalogue, load_standard
-from vo_server.errors import CatalogueFault
+from vo_server.errors import CatalogueError
 from vo_server.model.column import Key, Position
 from vo_server.model.types import CHAR, DOUBLE, VARCHAR
 
@@ -104,9 +104,9 @@ def write(folder: Path, text: str, name: str = "stars.toml") -> Path:
 def test_another_observatory_is_a_file(tmp_path: Path) -> None:
     write(tmp_path, STARS)
     catalogue = load_catalogue([builtin_schemas() / "catalogues", tmp_path])
-    assert [p.id for p in catalogue.publications] == ["psc", "xsc", "stars", "atlas", "quicklook", "stamps"]
+    assert [p.id for p in catalogue.collections] == ["psc", "xsc", "stars", "atlas", "quicklook", "stamps"]
     assert [s.name for s in catalogue.schemas] == ["twomass", "lowell"]
-    stars = catalogue.publication("stars")
+    stars = catalogue.collection("stars")
     assert stars.table.position == Position("raj", "dej")
     assert stars.table.keys == (Key("lowell.stars", (("twin", "name"),)),)
     assert [(c.name, c.type, c.length) for c in stars.table.columns] == [
@@ -131,7 +131,7 @@ def test_another_observatory_is_a_file(tmp_path: Path) -> None:
 
 
 def test_a_path_may_be_a_file(tmp_path: Path) -> None:
-    assert load_catalogue([write(tmp_path, STARS)]).publication("stars").table.qualified == "lowell.stars"
+    assert load_catalogue([write(tmp_path, STARS)]).collection("stars").table.qualified == "lowell.stars"
 
 
 MISTAKES = [
@@ -206,7 +206,7 @@ MISTAKES = [
 def test_mistakes_are_told(tmp_path: Path, right: str, wrong: str, place: str, said: str) -> None:
     assert right in STARS
     file = write(tmp_path, STARS.replace(right, wrong, 1))
-    with pytest.raises(CatalogueFault) as caught:
+    with pytest.raises(CatalogueError) as caught:
         load_catalogue([file])
     assert str(caught.value).startswith(f"stars.toml, [{place}]" if place else "stars.toml: ")
     assert said in str(caught.value)
@@ -215,31 +215,31 @@ def test_mistakes_are_told(tmp_path: Path, right: str, wrong: str, place: str, s
 def test_a_file_without_columns(tmp_path: Path) -> None:
     head = STARS[: STARS.index("[columns.name]")]
     file = write(tmp_path, head + '[origin]\ntitle = "a"\npublisher = "b"\n')
-    with pytest.raises(CatalogueFault, match="there are no columns"):
+    with pytest.raises(CatalogueError, match="there are no columns"):
         load_catalogue([file])
 
 
 def test_two_files_that_do_not_agree(tmp_path: Path) -> None:
     write(tmp_path, STARS)
     write(tmp_path, STARS, "twin.toml")
-    with pytest.raises(CatalogueFault, match="the id 'stars' is there twice"):
+    with pytest.raises(CatalogueError, match="the id 'stars' is there twice"):
         load_catalogue([tmp_path])
     other = STARS.replace('id = "stars"', 'id = "more"')
     write(tmp_path, other, "twin.toml")
-    with pytest.raises(CatalogueFault, match=r"the table 'lowell\.stars' is there twice"):
+    with pytest.raises(CatalogueError, match=r"the table 'lowell\.stars' is there twice"):
         load_catalogue([tmp_path])
     write(tmp_path, other.replace("is not ours", "is ours"), "twin.toml")
-    with pytest.raises(CatalogueFault, match="two files describe the schema 'lowell'"):
+    with pytest.raises(CatalogueError, match="two files describe the schema 'lowell'"):
         load_catalogue([tmp_path])
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueFault, match="no such folder"):
+    with pytest.raises(CatalogueError, match="no such folder"):
         load_catalogue([tmp_path / "none"])
 
 
 def test_a_key_needs_its_table() -> None:
-    with pytest.raises(CatalogueFault, match=r"unknown table 'twomass\.xsc'"):
+    with pytest.raises(CatalogueError, match=r"unknown table 'twomass\.xsc'"):
         load_catalogue([builtin_schemas() / "catalogues" / "psc.toml"])
 
 

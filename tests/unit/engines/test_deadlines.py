@@ -8,7 +8,7 @@ import time
 import pytest
 
 from vo_server.engines.deadlines import Deadlines, Patience
-from vo_server.errors import CancelledFault, TimeoutFault
+from vo_server.errors import QueryCancelledError, QueryTimeoutError
 
 
 def test_only_the_late_are_stopped_and_in_time() -> None:
@@ -60,7 +60,7 @@ def test_patience_counts_the_work_alone() -> None:
     assert patience.fault is None
     with patience.at_work():
         assert stopped.wait(10)
-    assert isinstance(patience.fault, TimeoutFault)
+    assert isinstance(patience.fault, QueryTimeoutError)
 
 
 def test_what_is_cancelled_is_stopped_and_begins_no_more() -> None:
@@ -69,6 +69,6 @@ def test_what_is_cancelled_is_stopped_and_begins_no_more() -> None:
     with patience.at_work():
         threading.Timer(0.02, patience.cancel).start()
         assert stopped.wait(10)
-    assert isinstance(patience.fault, CancelledFault)
-    with pytest.raises(CancelledFault), patience.at_work():
+    assert isinstance(patience.fault, QueryCancelledError)
+    with pytest.raises(QueryCancelledError), patience.at_work():
         raise AssertionError("it began")

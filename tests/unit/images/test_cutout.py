@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.atlas import atlas_header, atlas_pixels
-from vo_server.errors import ImageFault, NoPixelsFault, TooLargeFault, UsageFault
+from vo_server.errors import ImageError, NoPixelsError, TooLargeError, UsageError
 from vo_server.images import cutout, image
 from vo_server.images.window import window
 from vo_server.sky import shapes, vectors
@@ -121,7 +121,7 @@ def test_windows_are_those_of_brute_force(ra: float, dec: float, x: float, y: fl
             region = ("range", ((lon - wide) % 360, (lon + wide) % 360, max(lat - size, -90), min(lat + size, 90)))
     try:
         found = window(opened.sky, 40, 30, region)
-    except NoPixelsFault:
+    except NoPixelsError:
         with pytest.raises(ValueError, match="zero-size"):
             brute(opened, region)
         return
@@ -164,7 +164,7 @@ def test_a_region_that_holds_the_image_gives_all_of_it(atlas: Path) -> None:
     ],
 )
 def test_nothing_in_common_is_no_cutout(atlas: Path, region: Shape) -> None:
-    with image.opened(str(atlas)) as opened, pytest.raises(NoPixelsFault):
+    with image.opened(str(atlas)) as opened, pytest.raises(NoPixelsError):
         cutout.cut(opened, region)
 
 
@@ -181,7 +181,7 @@ def test_nothing_in_common_is_no_cutout(atlas: Path, region: Shape) -> None:
     ],
 )
 def test_numbers_that_are_no_region_are_refused(atlas: Path, region: Shape) -> None:
-    with image.opened(str(atlas)) as opened, pytest.raises(UsageFault) as caught:
+    with image.opened(str(atlas)) as opened, pytest.raises(UsageError) as caught:
         cutout.cut(opened, region)
     assert caught.value.status == 400
 
@@ -195,7 +195,7 @@ def test_an_exact_cutout_is_cutout2d(atlas: Path, size: tuple[int, int], place: 
         try:
             same = Cutout2D(whole, place, size[::-1], wcs=wcs, mode="partial", fill_value=np.nan)
         except ValueError:
-            with pytest.raises(NoPixelsFault):
+            with pytest.raises(NoPixelsError):
                 cutout.exact(opened, lon, lat, *size)
             return
         found = read(cutout.exact(opened, lon, lat, *size))
@@ -224,9 +224,9 @@ def test_whole_numbers_stay_or_become_real_where_something_is_missing() -> None:
 
 def test_no_image_is_too_large_to_be_refused(atlas: Path) -> None:
     with image.opened(str(atlas)) as opened:
-        with pytest.raises(TooLargeFault):
+        with pytest.raises(TooLargeError):
             cutout.exact(opened, 83.6, -5.4, 100_000, 100_000)
-        with pytest.raises(UsageFault):
+        with pytest.raises(UsageError):
             cutout.exact(opened, 83.6, -5.4, 0, 10)
 
 
@@ -264,15 +264,15 @@ def test_a_band_picks_planes_of_a_cube(band: tuple[float, float], planes: list[i
 def test_a_band_of_no_light_is_no_pixels_and_a_bad_one_is_refused(atlas: Path) -> None:
     with image.opened(str(atlas)) as opened:
         assert read(cutout.cut(opened, band=(1e-6, 1.2e-6))).data.shape == (140, 100)
-        with pytest.raises(NoPixelsFault):
+        with pytest.raises(NoPixelsError):
             cutout.cut(opened, band=(2e-6, 3e-6))
-        with pytest.raises(UsageFault, match="ends before"):
+        with pytest.raises(UsageError, match="ends before"):
             cutout.cut(opened, band=(3e-6, 2e-6))
-    with pytest.raises(NoPixelsFault):
+    with pytest.raises(NoPixelsError):
         cutout.cut(cube(), band=(1e-3, 1.0))
     header = atlas_header()
     del header["FILTER"]
-    with pytest.raises(UsageFault, match="does not say its wavelengths"):
+    with pytest.raises(UsageError, match="does not say its wavelengths"):
         cutout.cut(made(header, atlas_pixels()), band=(0.0, 1.0))
 
 
@@ -302,7 +302,7 @@ def test_other_frames_and_axes(changes: dict[str, Any], place: SkyCoord) -> None
 def test_a_header_without_a_place_is_a_fault_and_not_a_wrong_cutout(name: str) -> None:
     header = atlas_header()
     header[name] = {"CTYPE1": "LINEAR", "CRVAL1": "x", "EQUINOX": 1975.0, "RADESYS": "GAPPT"}[name]
-    with pytest.raises(ImageFault):
+    with pytest.raises(ImageError):
         cutout.cut(made(header, atlas_pixels()), ("point", (83.6, -5.4)))
 
 

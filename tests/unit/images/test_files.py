@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.atlas import atlas_header
-from vo_server.errors import ImageFault, MissingImageFault, TooLargeFault
+from vo_server.errors import ImageError, ImageNotFoundError, TooLargeError
 from vo_server.images import image
 from vo_server.storage import files
 
@@ -58,7 +58,7 @@ def test_pieces_are_the_bytes(tmp_path: Path) -> None:
 )
 def test_what_is_no_file_is_a_fault_that_does_not_tell_the_path(where: str) -> None:
     for ask in (files.facts, lambda w: list(files.pieces(w)), lambda w: image.opened(w).__enter__()):
-        with pytest.raises(ImageFault) as caught:
+        with pytest.raises(ImageError) as caught:
             ask(where)
         assert "fits" not in str(caught.value)
         assert "/dev" not in str(caught.value)
@@ -68,7 +68,7 @@ def test_an_inventory_does_not_lead_out_of_its_root() -> None:
     assert files.below("/data/atlas/", "000616n/s060/a.fits.gz") == "/data/atlas/000616n/s060/a.fits.gz"
     assert files.below("s3://bucket/atlas", "a.fits") == "s3://bucket/atlas/a.fits"
     for path in ("", "/etc/passwd", "../a.fits", "a/../../b.fits", "a.fits\0", "zip://a::b.fits", "http://host/a.fits"):
-        with pytest.raises(ImageFault):
+        with pytest.raises(ImageError):
             files.below("/data/atlas", path)
 
 
@@ -85,10 +85,10 @@ def test_no_reading_is_beyond_the_limit(atlas: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(files, "LIMIT", 30_000)
     with image.opened(str(atlas)) as opened:
         opened.stored((0, 10), (0, 10))
-        with pytest.raises(TooLargeFault):
+        with pytest.raises(TooLargeError):
             opened.whole()
     monkeypatch.setattr(image, "MOST", 99)
-    with image.opened(str(atlas)) as opened, pytest.raises(TooLargeFault):
+    with image.opened(str(atlas)) as opened, pytest.raises(TooLargeError):
         opened.stored((0, 10), (0, 10))
 
 
@@ -197,12 +197,12 @@ def _head(**cards: Any) -> bytes:
     ],
 )
 def test_what_is_no_image_is_a_fault(data: bytes) -> None:
-    with pytest.raises(ImageFault):
+    with pytest.raises(ImageError):
         image.of(files.Held(data))
 
 
 def test_a_file_that_is_gone_is_not_found_by_any_service(tmp_path: Path) -> None:
-    with pytest.raises(MissingImageFault) as caught, image.opened(str(tmp_path / "gone.fits")):
+    with pytest.raises(ImageNotFoundError) as caught, image.opened(str(tmp_path / "gone.fits")):
         pass
     assert (caught.value.status, str(tmp_path) in str(caught.value)) == (404, False)
 
@@ -211,7 +211,7 @@ def test_files_that_are_cut_short_are_faults(atlas: Path) -> None:
     whole = atlas.read_bytes()
     for data in (whole[:20_000], gzip.compress(whole[:20_000]), gzip.compress(whole)[:-15_000]):
         opened = image.of(files.Held(data))
-        with pytest.raises(ImageFault):
+        with pytest.raises(ImageError):
             opened.whole()
 
 
@@ -219,7 +219,7 @@ def test_damaged_tiles_are_faults(atlas: Path) -> None:
     data = bytearray(_packed(atlas, "gzip tiles"))
     data[-20_000:-3000] = bytes(17_000)
     opened = image.of(files.Held(bytes(data)))
-    with pytest.raises(ImageFault):
+    with pytest.raises(ImageError):
         opened.whole()
 
 
@@ -274,5 +274,5 @@ def test_range_requests_over_http(web: tuple[str, list[int]], tmp_path: Path) ->
     assert sum(sent) < 400_000  # of 8 MB: the rows lie nearer to one another than a request takes
     about = files.facts(f"{url}/large.fits")
     assert about.size == (tmp_path / "large.fits").stat().st_size
-    with pytest.raises(ImageFault):
+    with pytest.raises(ImageError):
         files.facts(f"{url}/none.fits")

@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from tests.atlas import atlas_header
-from vo_server.errors import NoPixelsFault
+from vo_server.errors import NoPixelsError
 from vo_server.images import image
 from vo_server.images.mosaic import mosaic
 from vo_server.storage import files
@@ -65,7 +65,7 @@ def test_what_no_image_shows_is_nothing(two: Any) -> None:
     assert right.min() > 110
     away = mosaic([two], (RA + 1, DEC), (0.01, 0.01), None)
     assert np.isnan(away.whole()).all()
-    with pytest.raises(NoPixelsFault):
+    with pytest.raises(NoPixelsError):
         mosaic([[]], (RA, DEC), (0.1, 0.1), None)
 
 

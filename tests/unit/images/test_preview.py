@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 from PIL import Image as Pillow
 
 from tests.atlas import atlas_header, atlas_pixels
-from vo_server.errors import NoPixelsFault, UsageFault
+from vo_server.errors import NoPixelsError, UsageError
 from vo_server.images import image
 from vo_server.images.preview import LARGEST, Look, colour, gray
 from vo_server.storage import files
@@ -118,7 +118,7 @@ def test_sizes_and_formats(atlas: Path, size: int, kind: Any) -> None:
 
 @pytest.mark.parametrize("size", [0, -1, LARGEST + 1])
 def test_impossible_sizes_are_refused(size: int) -> None:
-    with pytest.raises(UsageFault):
+    with pytest.raises(UsageError):
         Look(size)
 
 
@@ -126,9 +126,9 @@ def test_a_part_and_nothing(atlas: Path) -> None:
     with image.opened(str(atlas)) as opened:
         picture = seen(gray((opened, 0), ("circle", (83.6, -5.4, 10 / 3600))))
         assert picture.shape[0] in (20, 21, 22)
-        with pytest.raises(NoPixelsFault):
+        with pytest.raises(NoPixelsError):
             gray((opened, 0), ("circle", (80.6, -5.4, 10 / 3600)))
-    with pytest.raises(NoPixelsFault):
+    with pytest.raises(NoPixelsError):
         gray((made(atlas_header(), np.full((140, 100), np.nan, np.float32)), 0))
 
 
@@ -165,7 +165,7 @@ def test_a_usual_star_is_white_and_others_are_not(atlas: Path) -> None:
 
 def test_three_images_must_lie_over_one_another(atlas: Path) -> None:
     other = made(atlas_header(rows=50, columns=50), atlas_pixels(50, 50))
-    with image.opened(str(atlas)) as opened, pytest.raises(UsageFault, match="over one another"):
+    with image.opened(str(atlas)) as opened, pytest.raises(UsageError, match="over one another"):
         colour([(opened, 0), (opened, 0), (other, 0)])
 
 

@@ -12,7 +12,7 @@ from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 
 from tests.atlas import atlas_header, atlas_pixels
-from vo_server.errors import ImageFault
+from vo_server.errors import ImageError
 from vo_server.images import cutout, image, preview, quicklook
 from vo_server.storage import files
 
@@ -76,7 +76,7 @@ def test_a_cube_has_none() -> None:
     header.set("NAXIS3", 2, after="NAXIS2")
     file = io.BytesIO()
     fits.PrimaryHDU(np.stack([atlas_pixels()] * 2), header).writeto(file)
-    with pytest.raises(ImageFault):
+    with pytest.raises(ImageError):
         quicklook.compress(image.of(files.Held(file.getvalue())))
 
 

@@ -13,7 +13,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from tests.atlas import atlas_header
-from vo_server.errors import ImageFault, NoPixelsFault, UsageFault
+from vo_server.errors import ImageError, NoPixelsError, UsageError
 from vo_server.images import cutout, image, preview, stamp, stars
 from vo_server.images.stamp import Coadd, Galaxy, Stars
 from vo_server.storage import files
@@ -163,15 +163,15 @@ def test_a_galaxy_on_the_edge_is_filled_from_the_neighbour() -> None:
 def test_what_cannot_be_made_is_a_fault() -> None:
     points = some_stars(3)
     images, _ = coadd(points)
-    with pytest.raises(NoPixelsFault):
+    with pytest.raises(NoPixelsError):
         stamp.stamp([images], replace(GALAXY, dec=-6.4), points)
     other, _ = coadd(points, dec=-5.41)
-    with pytest.raises(ImageFault, match="over one another"):
+    with pytest.raises(ImageError, match="over one another"):
         stamp.stamp([(images[0], other[1], images[2])], GALAXY, points)
     del images[2].header["MAGZP"]
-    with pytest.raises(ImageFault, match="MAGZP"):
+    with pytest.raises(ImageError, match="MAGZP"):
         stamp.stamp([images], GALAXY, points)
-    with pytest.raises(UsageFault):
+    with pytest.raises(UsageError):
         stamp.check(replace(GALAXY, ra=np.nan))
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vo_server.errors import ImageFault
+from vo_server.errors import ImageError
 from vo_server.storage import tar
 
 WHEN = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -42,5 +42,5 @@ def test_sizes_beyond_eight_gigabytes_fit() -> None:
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_files_that_change_break_the_stream_off(size: int) -> None:
-    with pytest.raises(ImageFault, match="has changed while"):
+    with pytest.raises(ImageError, match="has changed while"):
         list(tar.stream([member("x", b"abc", size=size)]))

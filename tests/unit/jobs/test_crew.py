@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.jobs.supervisor import Crew
 
 SLEEPS = ["sh", "-c", "exec sleep 100"]
@@ -40,7 +40,7 @@ def test_one_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None
 
     def tell(name: str) -> None:
         died.append(name)
-        raise BusyFault("not now")
+        raise BusyError("not now")
 
     crew = Crew(2, SLEEPS, os.environ, tell)
     crew.start()

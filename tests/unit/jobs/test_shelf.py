@@ -13,7 +13,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from vo_server.errors import BusyFault, UsageFault
+from vo_server.errors import BusyError, UsageError
 from vo_server.jobs.files import Files, Kept
 from vo_server.storage.jobs import Shelf, shelf
 
@@ -128,7 +128,7 @@ def test_faults_of_other_libraries_are_those_of_a_disk() -> None:
 
 @pytest.mark.parametrize("url", ["nonsense://x", "dropbox://x"])
 def test_a_url_that_cannot_be_reached(url: str) -> None:
-    with pytest.raises(UsageFault, match="cannot be reached"):
+    with pytest.raises(UsageError, match="cannot be reached"):
         shelf(url)
 
 
@@ -140,7 +140,7 @@ def test_a_disk_without_room_refuses_uploads_in_words(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "fsync", full)
     files = Files(shelf(str(tmp_path)))
-    with pytest.raises(BusyFault, match="no room left on its disk") as caught:
+    with pytest.raises(BusyError, match="no room left on its disk") as caught:
         files.keep("job", [Kept("t", (), pa.table({}))])
-    assert caught.value.after == 60
+    assert caught.value.retry_after_seconds == 60
     assert list(tmp_path.glob("*/*")) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vo_server.errors import BusyFault, UsageFault
+from vo_server.errors import BusyError, UsageError
 from vo_server.jobs.leases import ATTEMPTS
 from vo_server.jobs.service import Desk
 from vo_server.jobs.store import Store
@@ -230,7 +230,7 @@ def test_a_store_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with sqlite3.connect(tmp_path / "jobs.sqlite") as other:
         other.execute("BEGIN IMMEDIATE")
         assert store.changes() == 0
-        with pytest.raises(BusyFault, match="cannot be used now"):
+        with pytest.raises(BusyError, match="cannot be used now"):
             store.queue("x")
         other.rollback()
     assert not store.queue("x")
@@ -251,19 +251,19 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = Store("", tmp_path / "file" / "jobs")
     for ask in (store.prepare, store.changes):
-        with pytest.raises(BusyFault):
+        with pytest.raises(BusyError):
             ask()
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "oracle://x"])
 def test_other_databases(tmp_path: Path, url: str) -> None:
-    with pytest.raises(UsageFault, match="jobs is"):
+    with pytest.raises(UsageError, match="jobs is"):
         Store(url, tmp_path)
 
 
 def test_without_the_driver_of_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(UsageFault, match="need the package psycopg"):
+    with pytest.raises(UsageError, match="need the package psycopg"):
         Store("postgresql://x/y", tmp_path)
 
 

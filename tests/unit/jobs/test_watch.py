@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.jobs.service import Desk
 from vo_server.model.job import Job, Phase
 
@@ -88,7 +88,7 @@ def test_a_store_that_cannot_be_asked_is_asked_again(desk: Desk, make: Make, mon
     def sometimes() -> int:
         times.append(1)
         if len(times) < 4:
-            raise BusyFault("not now")
+            raise BusyError("not now")
         return changes()
 
     monkeypatch.setattr(desk.store, "changes", sometimes)

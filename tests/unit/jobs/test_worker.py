@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from vo_server.errors import BusyFault, CancelledFault, Fault, QueryFault
+from vo_server.errors import BusyError, QueryCancelledError, QueryError, ServiceError
 from vo_server.jobs.cleanup import Room
 from vo_server.jobs.files import Kept
 from vo_server.jobs.service import Desk
@@ -44,7 +44,7 @@ class Question:
         if self.waits:
             assert self.go_on.wait(20)
         if self.stopped and self.waits and self.error is None:
-            self.error = CancelledFault("the query was cancelled")
+            self.error = QueryCancelledError("the query was cancelled")
         if self.error is not None and not self.quiet:
             raise self.error
         self.failure = self.error
@@ -70,12 +70,12 @@ class Several(Task):
     rows = None
     overflow = False
 
-    def __init__(self, *results: bytes | Fault) -> None:
+    def __init__(self, *results: bytes | ServiceError) -> None:
         self.results = results
 
     def outputs(self) -> Iterator[Output]:
         for n, result in enumerate(self.results):
-            if isinstance(result, Fault):
+            if isinstance(result, ServiceError):
                 raise result
             yield Output(f"part{n}", f"text/x{n}", f"p{n}.txt", [result])
 
@@ -90,13 +90,13 @@ class Running:
     """A worker in a thread; the questions are those of one job after the other, the last that of all further ones."""
 
     def __init__(
-        self, desk: Desk, *questions: Question | Several | Fault, room: Room | None = None, lease: float = 5
+        self, desk: Desk, *questions: Question | Several | ServiceError, room: Room | None = None, lease: float = 5
     ) -> None:
         asked = list(questions)
 
         def work(job: Job) -> Task:
             question = asked.pop(0) if len(asked) > 1 else asked[0]
-            if isinstance(question, Fault):
+            if isinstance(question, ServiceError):
                 raise question
             if isinstance(question, Several):
                 return question
@@ -166,8 +166,10 @@ def test_several_results(desk: Desk, make: Make) -> None:
     assert desk.store.total() == 8
 
 
-@pytest.mark.parametrize("results", [(b"one", BusyFault("later")), (b"one", b"two two")])
-def test_of_several_results_all_or_none_are_kept(desk: Desk, make: Make, results: tuple[bytes | Fault, ...]) -> None:
+@pytest.mark.parametrize("results", [(b"one", BusyError("later")), (b"one", b"two two")])
+def test_of_several_results_all_or_none_are_kept(
+    desk: Desk, make: Make, results: tuple[bytes | ServiceError, ...]
+) -> None:
     job = make(queued=True)
     with Running(desk, Several(*results), room=Room(most=9)) as running:
         failed = running.until(job, Phase.ERROR)
@@ -191,16 +193,18 @@ def test_progress_is_told_while_it_runs(desk: Desk, make: Make) -> None:
 @pytest.mark.parametrize(
     ("question", "code", "said", "transient"),
     [
-        (QueryFault("no such thing"), "QUERY", "no such thing", False),
-        (Question(b"one", b"two", error=QueryFault("a row")), "QUERY", "a row", False),
-        (Question(b"one", b"in words", error=QueryFault("a row"), quiet=True), "QUERY", "a row", False),
+        (QueryError("no such thing"), "QUERY", "no such thing", False),
+        (Question(b"one", b"two", error=QueryError("a row")), "QUERY", "a row", False),
+        (Question(b"one", b"in words", error=QueryError("a row"), quiet=True), "QUERY", "a row", False),
         (Question(b"one", b"two", error=OSError(errno.ENOSPC, "No space")), "BUSY", "no room left on its disk", True),
         (Question(b"one", b"two", error=OSError(errno.EIO, "bad disk")), "ENGINE", "bad disk", False),
         (Question(b"one", b"two", error=MemoryError()), "ENGINE", "more memory", False),
         (Question(b"one", b"two", error=ZeroDivisionError("secret")), "ENGINE", "finds the reason in the log", False),
     ],
 )
-def test_a_failure(desk: Desk, make: Make, question: Question | Fault, code: str, said: str, transient: bool) -> None:
+def test_a_failure(
+    desk: Desk, make: Make, question: Question | ServiceError, code: str, said: str, transient: bool
+) -> None:
     """Whatever goes wrong and whenever: the job has failed, says why, and nothing of a result is left."""
     job = make(queued=True)
     with Running(desk, question) as running:

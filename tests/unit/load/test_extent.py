@@ -14,7 +14,7 @@ import pytest
 from astropy.time import Time
 
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.errors import CatalogueFault
+from vo_server.errors import CatalogueError
 from vo_server.load.extent import Extent, spans
 
 ROWS = """
@@ -37,7 +37,7 @@ publisher = "Nobody"
 
 def told(tmp_path: Path, type: str, values: list[Any], arrow: pa.DataType, more: str = "") -> Any:
     (tmp_path / "rows.toml").write_text(ROWS.format(type=type, more=more))
-    extent = Extent(load_catalogue([tmp_path]).publication("rows"))
+    extent = Extent(load_catalogue([tmp_path]).collection("rows"))
     for half in (values[::2], values[1::2]):
         extent.add(pa.table({"seen": pa.array(half, arrow)}))
     return extent.facts()
@@ -75,7 +75,7 @@ def test_no_times_are_no_spans(tmp_path: Path) -> None:
     ],
 )
 def test_a_time_that_is_none(tmp_path: Path, type: str, more: str, said: str) -> None:
-    with pytest.raises(CatalogueFault, match=said):
+    with pytest.raises(CatalogueError, match=said):
         told(tmp_path, type, [], pa.date32(), more)
 
 
@@ -96,8 +96,8 @@ def test_of_many_gaps_the_widest_count() -> None:
 
 def test_images_begin_and_end_on_their_days() -> None:
     """An Atlas image takes 26 s: one whose middle is 10 s after midnight began on the day before."""
-    publication = load_catalogue([builtin_schemas() / "catalogues"]).publication("atlas")
-    extent = Extent(publication)
+    collection = load_catalogue([builtin_schemas() / "catalogues"]).collection("atlas")
+    extent = Extent(collection)
     midnight = 2_451_000.5  # MJD 51000
     square = [10.0, 10.0, 10.1, 10.0, 10.1, 10.1, 10.0, 10.1]
     extent.add(
@@ -106,7 +106,7 @@ def test_images_begin_and_end_on_their_days() -> None:
                 "jdate": pa.array([midnight + 10 / 86400, None, midnight + 40.5]),
                 "band": ["J", "K", "J"],
                 "footprint": pa.array([square] * 3, pa.list_(pa.float64())),
-                publication.table.position.healpix: pa.array([5, 6, 7], pa.int64()),
+                collection.table.position.healpix: pa.array([5, 6, 7], pa.int64()),
             }
         )
     )

@@ -21,10 +21,10 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines.store import Store
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.inventory import checkpoint
 from vo_server.load.inventory.fill import moment
 from vo_server.load.inventory.header import Header, Refused, read_header
@@ -122,9 +122,9 @@ publisher = "Nobody"
 
 
 @pytest.fixture
-def plates(tmp_path: Path) -> Publication:
+def plates(tmp_path: Path) -> Collection:
     (tmp_path / "plates.toml").write_text(SURVEY)
-    return load_catalogue([tmp_path / "plates.toml"]).publication("plates")
+    return load_catalogue([tmp_path / "plates.toml"]).collection("plates")
 
 
 def sky_header(**more: Any) -> fits.Header:
@@ -340,7 +340,7 @@ Walked = Callable[..., tuple[Loaded, list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def walked(plates: Publication, tmp_path: Path) -> Walked:
+def walked(plates: Collection, tmp_path: Path) -> Walked:
     """Loads the folder `files`; what it did, and the rows that serve."""
 
     def walked(walk: Walk | None = None, **options: Any) -> tuple[Loaded, list[dict[str, Any]]]:
@@ -399,7 +399,7 @@ def test_each_refused_file_is_told_with_its_reason(walked: Walked, tmp_path: Pat
         "it is no FITS file",
         "99999 is too large for SMALLINT",
     ]
-    with pytest.raises(LoadFault, match=r"other\.fits, file 1: its name is none .*--on-error skip"):
+    with pytest.raises(LoadError, match=r"other\.fits, file 1: its name is none .*--on-error skip"):
         walked(on_error="stop")
 
 
@@ -450,7 +450,7 @@ def test_a_walk_that_was_broken_off_goes_on(walked: Walked, tmp_path: Path, monk
 
 
 def test_notes_of_another_description_are_not_taken(
-    walked: Walked, plates: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    walked: Walked, plates: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = str(tmp_path / "files")
     write(tmp_path / "files", "plate1.fits", image())
@@ -478,7 +478,7 @@ def test_files_of_a_store_that_is_no_disk(walked: Walked, tmp_path: Path) -> Non
     assert rows[0]["size"] == len(packed(image()))
 
 
-def test_folders_that_will_not_do(walked: Walked, plates: Publication, tmp_path: Path) -> None:
+def test_folders_that_will_not_do(walked: Walked, plates: Collection, tmp_path: Path) -> None:
     root = str(tmp_path / "files")
     (tmp_path / "files" / "empty").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
@@ -489,10 +489,10 @@ def test_folders_that_will_not_do(walked: Walked, plates: Publication, tmp_path:
         (f"{root}-more", "does not lie in the folder"),
         ("gopher://old/sky", "cannot be reached"),
     ):
-        with pytest.raises(LoadFault, match=said):
+        with pytest.raises(LoadError, match=said):
             walked(Walk(root, [folder]))
     no_images = replace(plates, images=None)
-    with pytest.raises(LoadFault, match="is no collection of images"):
+    with pytest.raises(LoadError, match="is no collection of images"):
         load(no_images, Walk(root, [root]), Store(tmp_path / "data"))
 
 
@@ -547,7 +547,7 @@ KEYWORDS = "NAXIS1 NAXIS2 CRVAL1 CRVAL2 CRPIX1 CRPIX2 CDELT1 CDELT2 CROTA2"
 
 def test_a_table_of_rows_instead_of_a_walk(shared: Path, tmp_path: Path) -> None:
     """A table of the headers of real images, loaded as any table is, gives the footprints that their files give."""
-    atlas = load_catalogue([builtin_schemas() / "catalogues"]).publication("atlas")
+    atlas = load_catalogue([builtin_schemas() / "catalogues"]).collection("atlas")
     store, images = Store(tmp_path), shared / "data" / "images"
 
     def rows() -> list[dict[str, Any]]:
@@ -568,11 +568,11 @@ def test_a_table_of_rows_instead_of_a_walk(shared: Path, tmp_path: Path) -> None
         assert mine["fov"] == theirs["fov"] and mine["magzp"] is None
 
 
-def test_a_table_without_footprints_or_wcs(plates: Publication, tmp_path: Path) -> None:
+def test_a_table_without_footprints_or_wcs(plates: Collection, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("plate,ra,dec,number,path\nV-0001,1.5,2.5,1,a/plate1.fits\n")
     with pytest.raises(
-        LoadFault, match=r"image a/plate1.fits: it has no footprint, and its catalogue file names no pro"
+        LoadError, match=r"image a/plate1.fits: it has no footprint, and its catalogue file names no pro"
     ):
         load(plates, [file], Store(tmp_path / "data"))
 
@@ -580,7 +580,7 @@ def test_a_table_without_footprints_or_wcs(plates: Publication, tmp_path: Path) 
 def test_a_table_of_headers(shared: Path, tmp_path: Path) -> None:
     """An IPAC table whose columns are keywords of real headers, with the values that headers have, as IRSA's image
     server gives it, is the same as the walk over the files."""
-    atlas = load_catalogue([builtin_schemas() / "catalogues"]).publication("atlas")
+    atlas = load_catalogue([builtin_schemas() / "catalogues"]).collection("atlas")
     store, images = Store(tmp_path), shared / "data" / "images"
 
     def rows() -> list[dict[str, Any]]:
@@ -621,7 +621,7 @@ def test_a_table_of_headers(shared: Path, tmp_path: Path) -> None:
 
 def test_real_images(shared: Path, tmp_path: Path) -> None:
     images = shared / "data" / "images"
-    atlas = load_catalogue([builtin_schemas() / "catalogues"]).publication("atlas")
+    atlas = load_catalogue([builtin_schemas() / "catalogues"]).collection("atlas")
     store = Store(tmp_path)
     loaded = load(atlas, Walk(str(images), [str(images)]), store, on_error="skip")
     assert (loaded.rows, loaded.rejected) == (10, 5)

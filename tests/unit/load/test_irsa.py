@@ -12,10 +12,10 @@ import duckdb
 import numpy as np
 import pytest
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines.store import Store
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.load import Loaded, load
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -31,12 +31,12 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "data")
 
 
-def publication(id: str) -> Publication:
-    return CATALOGUE.publication(id)
+def collection(id: str) -> Collection:
+    return CATALOGUE.collection(id)
 
 
 def psc(store: Store, *files: str | Path, **kwargs: Any) -> Loaded:
-    return load(publication("psc"), files, store, **kwargs)
+    return load(collection("psc"), files, store, **kwargs)
 
 
 def ask(store: Store, text: str = "SELECT * EXCLUDE _healpix FROM rows", id: str = "psc") -> list[tuple[Any, ...]]:
@@ -47,7 +47,7 @@ def ask(store: Store, text: str = "SELECT * EXCLUDE _healpix FROM rows", id: str
 
 
 def fault(store: Store, *files: str | Path, **kwargs: Any) -> str:
-    with pytest.raises(LoadFault) as caught:
+    with pytest.raises(LoadError) as caught:
         psc(store, *files, **kwargs)
     return caught.value.message
 
@@ -83,7 +83,7 @@ def test_real_point_sources_come_back_exactly(store: Store) -> None:
 
 @real
 def test_a_real_extended_source_comes_back_exactly(store: Store) -> None:
-    load(publication("xsc"), [XSC], store)
+    load(collection("xsc"), [XSC], store)
     ((row),) = ask(store, id="xsc")
     fields = XSC.read_text().rstrip("\n").split("|")
     assert len(row) == 389

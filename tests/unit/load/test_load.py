@@ -15,9 +15,9 @@ import duckdb
 import numpy as np
 import pytest
 
-from vo_server.catalogue.catalogue import Check, Files, Origin, Publication
+from vo_server.catalogue.catalogue import Check, Collection, Files, Origin
 from vo_server.engines.store import Store
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.load import Progress, load
 from vo_server.load.runs import SAMPLE
 from vo_server.model.column import Column, Position, Table
@@ -34,7 +34,7 @@ COLUMNS = (
     Column("day", DATE),
 )
 FILES = Files(tuple(("decl" if c.name == "dec" else c.name, c.name) for c in COLUMNS), also={"RAJ2000": "ra"})
-STARS = Publication(
+STARS = Collection(
     id="stars",
     table=Table("t", "stars", COLUMNS, position=Position("ra", "dec")),
     origin=Origin("Stars", "Nobody"),
@@ -68,7 +68,7 @@ def ask(store: Store, text: str = "SELECT * EXCLUDE _healpix FROM rows", id: str
 
 
 def fault(store: Store, *args: Any, **kwargs: Any) -> str:
-    with pytest.raises(LoadFault) as caught:
+    with pytest.raises(LoadError) as caught:
         load(STARS, *args, store, **kwargs)
     return caught.value.message
 
@@ -122,7 +122,7 @@ def test_equal_positions_do_not_get_lost(store: Store, tmp_path: Path) -> None:
 
 def test_without_a_position_the_order_is_that_of_the_files(store: Store, tmp_path: Path) -> None:
     columns = (Column("n", INTEGER), Column("t", VARCHAR))
-    plain = Publication("plain", Table("t", "p", columns), Origin("", ""), Files((("n", "n"), ("t", "t"))))
+    plain = Collection("plain", Table("t", "p", columns), Origin("", ""), Files((("n", "n"), ("t", "t"))))
     for append in (False, True):
         load(plain, [write(tmp_path / "a.txt", ["3|a", "1|b"])], store, append=append)
     assert ask(store, "SELECT * FROM rows", "plain") == [(3, "a"), (1, "b")] * 2
@@ -149,7 +149,7 @@ def test_append_to_other_columns_is_refused(store: Store, tmp_path: Path) -> Non
     path = write(tmp_path / "a.txt", ["1|2"])
     two = (Column("ra", DOUBLE), Column("dec", DOUBLE))
     files = Files((("ra", "ra"), ("dec", "dec")))
-    load(Publication("stars", Table("t", "s", two, position=Position("ra", "dec")), STARS.origin, files), [path], store)
+    load(Collection("stars", Table("t", "s", two, position=Position("ra", "dec")), STARS.origin, files), [path], store)
     assert "other columns" in fault(store, [write(tmp_path / "b.txt", [FIRST])], append=True)
 
 

@@ -26,7 +26,7 @@ def test_image_collections_have_an_index_of_names(sky: Path, id: str, indexed: l
 @pytest.mark.parametrize("memory", ["4GB", "64MB"])
 def test_every_image_is_found_by_its_name(sky: Path, memory: str) -> None:
     site = site_of(Settings(data=sky, memory=memory))
-    row = Row(catalogue_of(Settings()).publication("atlas"), "image")
+    row = Row(catalogue_of(Settings()).collection("atlas"), "image")
     try:
         known = looked_up(site, row, (row.name, row.field("path")), None)
         assert len(known) == 18

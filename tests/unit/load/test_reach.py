@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load import reach
 from vo_server.model.column import Position
 from vo_server.sky import shapes
@@ -40,7 +40,7 @@ def test_the_farthest_of_all_is_found(rows: list[tuple[float, float, list[float]
     position = Position("ra", "dec", "healpix", (("outline", most),))
     farthest = max(alone(region, ra, dec) for ra, dec, region in rows)
     if farthest > most + 1e-8:
-        with pytest.raises(LoadFault, match=f"reaches {farthest:.9g} degrees"):
+        with pytest.raises(LoadError, match=f"reaches {farthest:.9g} degrees"):
             reach.check(whole, position)
     else:
         reach.check(whole, position)

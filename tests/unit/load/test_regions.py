@@ -16,7 +16,7 @@ from astropy.table import MaskedColumn, Table
 
 from vo_server.catalogue.load import load_catalogue
 from vo_server.engines.store import Store
-from vo_server.errors import CatalogueFault, LoadFault
+from vo_server.errors import CatalogueError, LoadError
 from vo_server.load.load import load
 
 FOOTPRINTS = """
@@ -68,7 +68,7 @@ NAMES = ("ra", "dec", "s_region", "disk", "outline", "moc")
 
 def catalogue(folder: Path, text: str = FOOTPRINTS) -> Any:
     (folder / "obs.toml").write_text(text)
-    return load_catalogue([folder / "obs.toml"]).publication("obs")
+    return load_catalogue([folder / "obs.toml"]).collection("obs")
 
 
 def csv(file: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_region_that_reaches_too_far_stops_the_load(tmp_path: Path) -> None:
     """With the reach that it has, so that the catalogue can be put right."""
     store, file = Store(tmp_path / "data"), tmp_path / "rows.csv"
     file.write_text("ra,dec,s_region\n10,20,CIRCLE ICRS 11 20 1\n")
-    with pytest.raises(LoadFault, match=r"s_region reaches 1\.9396[0-9]* degrees") as caught:
+    with pytest.raises(LoadError, match=r"s_region reaches 1\.9396[0-9]* degrees") as caught:
         load(catalogue(tmp_path), [file], store)
     assert "reaches = { s_region" in str(caught.value.hint)
     assert store.current("obs") is None
@@ -153,5 +153,5 @@ def test_a_region_that_reaches_too_far_stops_the_load(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_reach_is_said(tmp_path: Path, old: str, new: str, said: str) -> None:
-    with pytest.raises(CatalogueFault, match=said):
+    with pytest.raises(CatalogueError, match=said):
         catalogue(tmp_path, FOOTPRINTS.replace(old, new))

@@ -16,10 +16,10 @@ import pytest
 from astropy.io import ascii as astropy_ascii
 from astropy.table import Table
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines.store import Store
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.load import Loaded, load
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -29,8 +29,8 @@ pytestmark = pytest.mark.skipif(not PSC.exists(), reason="the real rows are not 
 SORTED = "SELECT * FROM rows ORDER BY pts_key"
 
 
-def psc() -> Publication:
-    return CATALOGUE.publication("psc")
+def psc() -> Collection:
+    return CATALOGUE.collection("psc")
 
 
 def put(store: Store, path: Path, **kwargs: Any) -> Loaded:
@@ -135,7 +135,7 @@ def test_categories_are_texts(store: Store, tmp_path: Path) -> None:
     pq.write_table(
         pa.table({"ra": [1.0, 2.0, 3.0], "dec": [2.0, 2.0, 2.0], "b_m_opt": [1, 2, 3], "a": flags}), tmp_path / "t"
     )
-    with pytest.raises(LoadFault, match="'AAA' is longer than 1 characters"):
+    with pytest.raises(LoadError, match="'AAA' is longer than 1 characters"):
         put(store, tmp_path / "t")
 
 
@@ -162,7 +162,7 @@ def test_two_names_of_one_column(store: Store, tmp_path: Path) -> None:
 
 def test_without_a_position_it_is_no_load(store: Store, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("ra,j_m\n1,2\n")
-    with pytest.raises(LoadFault, match=r"t\.csv has no column dec"):
+    with pytest.raises(LoadError, match=r"t\.csv has no column dec"):
         put(store, tmp_path / "t.csv")
 
 
@@ -171,7 +171,7 @@ BAD = {"ra": [1.0, 2.0, 3.0], "dec": [1.0, 95.2, float("nan")], "scan": [1, 2, 3
 
 def test_bad_rows_are_named_and_skipped(store: Store, tmp_path: Path) -> None:
     pq.write_table(pa.table(BAD), tmp_path / "t")
-    with pytest.raises(LoadFault) as caught:
+    with pytest.raises(LoadError) as caught:
         put(store, tmp_path / "t")
     assert caught.value.message == "t, row 2, column dec: 95.2 is outside -90..90"
     loaded = put(store, tmp_path / "t", on_error="skip")
@@ -192,7 +192,7 @@ def test_bad_rows_are_named_and_skipped(store: Store, tmp_path: Path) -> None:
 )
 def test_values_that_do_not_fit(store: Store, tmp_path: Path, name: str, value: Any, reason: str) -> None:
     pq.write_table(pa.table({"ra": [1.0], "dec": [2.0], name: [value]}), tmp_path / "t")
-    with pytest.raises(LoadFault) as caught:
+    with pytest.raises(LoadError) as caught:
         put(store, tmp_path / "t")
     assert caught.value.message == f"t, row 1, column {name}: {reason}"
 
@@ -201,14 +201,14 @@ def test_a_line_of_an_ipac_table_is_named(store: Store, tmp_path: Path) -> None:
     text = (SHARED / "psc" / "irsa_m31_16rows.tbl").read_text().splitlines()
     text[-1] = text[-1].replace("10.", "xy.", 1)
     (tmp_path / "t.tbl").write_text("\n".join(text) + "\n\n")
-    with pytest.raises(LoadFault, match=rf"t\.tbl, line {len(text)}, column ra: 'xy\."):
+    with pytest.raises(LoadError, match=rf"t\.tbl, line {len(text)}, column ra: 'xy\."):
         put(store, tmp_path / "t.tbl")
 
 
 @pytest.mark.parametrize("start", [b"PAR1", b"SIMPLE  =", b"<?xml version='1.0'?><VOTABLE>", b"<VOTABLE"])
 def test_beginnings_without_an_end(store: Store, tmp_path: Path, start: bytes) -> None:
     (tmp_path / "t").write_bytes(start + b" and so on" * 100)
-    with pytest.raises(LoadFault, match=r"^t"):
+    with pytest.raises(LoadError, match=r"^t"):
         put(store, tmp_path / "t")
 
 
@@ -233,8 +233,8 @@ def test_what_is_infinite_in_a_file_is_so_in_the_table(store: Store, tmp_path: P
     put(store, tmp_path / "t")
     assert ask(store, "SELECT err_min FROM rows ORDER BY ra") == [(np.inf,), (-np.inf,)]
     (tmp_path / "t").write_text("ra,dec,err_min\n1,1,inf\n2,2,1e40\n")
-    with pytest.raises(LoadFault, match="line 3, column err_min: 1e40 is too large for REAL"):
+    with pytest.raises(LoadError, match="line 3, column err_min: 1e40 is too large for REAL"):
         put(store, tmp_path / "t")
     (tmp_path / "t").write_text("ra,dec,j_m\n1,1,inf\n")
-    with pytest.raises(LoadFault, match=r"column j_m: inf is outside -10\.\.30"):
+    with pytest.raises(LoadError, match=r"column j_m: inf is outside -10\.\.30"):
         put(store, tmp_path / "t")

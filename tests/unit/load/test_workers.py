@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.workers import in_order
 
 
@@ -47,5 +47,5 @@ def test_a_process_that_is_killed_is_told() -> None:
     dies = f"__import__('os').getpid() != {os.getpid()} and __import__('os')._exit(9)"
     done = in_order(eval, ["1", dies, "2", "3", "4", "5"], 2)
     assert next(done) == 1
-    with pytest.raises(LoadFault, match="a process was killed"):
+    with pytest.raises(LoadError, match="a process was killed"):
         list(done)

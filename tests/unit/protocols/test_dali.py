@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.errors import MultiValuedParamFault, UsageFault
+from vo_server.errors import RepeatedParameterError, UsageError
 from vo_server.http.dali import Parameters
 
 
@@ -22,14 +22,14 @@ def test_missing_and_empty_are_the_same() -> None:
 
 
 def test_a_repeated_parameter_is_refused_by_name() -> None:
-    with pytest.raises(MultiValuedParamFault, match="QUERY may be given once, not 2 times") as caught:
+    with pytest.raises(RepeatedParameterError, match="QUERY may be given once, not 2 times") as caught:
         given(("QUERY", "a"), ("query", "a")).one("query")
     assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("text", ["", "abc", "nan", "inf", "1e999", "360.001", "-0.1", "1,5"])
 def test_a_number_out_of_bounds_or_none(text: str) -> None:
-    with pytest.raises(UsageFault, match="RA is"):
+    with pytest.raises(UsageError, match="RA is"):
         given(("RA", text)).number("RA", 0, 360, "degrees")
 
 
@@ -46,5 +46,5 @@ def test_maxrec_is_cut_at_the_hard_limit(text: str | None, rows: int) -> None:
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "many", "0x10", "٣x"])
 def test_maxrec_that_is_no_whole_number(text: str) -> None:
-    with pytest.raises(UsageFault, match="MAXREC"):
+    with pytest.raises(UsageError, match="MAXREC"):
         given(("maxrec", text)).maxrec(100, 1000)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from vo_server.errors import TooLargeFault, UsageFault
+from vo_server.errors import TooLargeError, UsageError
 from vo_server.http import fetch as module
 from vo_server.http.fetch import MARK, Allowed, fetch
 
@@ -97,7 +97,7 @@ def test_a_listed_address(site: str) -> None:
     ],
 )
 def test_refused(site: str, url: str, hosts: list[str], said: str) -> None:
-    with pytest.raises(UsageFault, match=said):
+    with pytest.raises(UsageError, match=said):
         fetch(url.format(site=site, port=site.partition(":")[2]), Allowed(hosts), 100)
 
 
@@ -107,16 +107,16 @@ def test_a_redirect_is_followed(site: str) -> None:
 
 
 def test_too_large(site: str) -> None:
-    with pytest.raises(TooLargeFault, match=r"have at least [\d,]+ bytes, where 1,000 are the limit"):
+    with pytest.raises(TooLargeError, match=r"have at least [\d,]+ bytes, where 1,000 are the limit"):
         fetch(f"http://{site}/100000", Allowed([site]), 1000)
-    with pytest.raises(TooLargeFault, match="have 5,000 bytes, where 1,000 are the limit"):
+    with pytest.raises(TooLargeError, match="have 5,000 bytes, where 1,000 are the limit"):
         fetch(f"http://{site}/said", Allowed([site]), 1000)
-    with pytest.raises(TooLargeFault, match="have 5,900 bytes, where 5,800 are the limit"):
+    with pytest.raises(TooLargeError, match="have 5,900 bytes, where 5,800 are the limit"):
         fetch(f"http://{site}/said", Allowed([site]), 5800, before=900)
 
 
 def test_what_breaks_off_is_not_taken_for_the_whole(site: str) -> None:
-    with pytest.raises(UsageFault, match="cannot be read: IncompleteRead"):
+    with pytest.raises(UsageError, match="cannot be read: IncompleteRead"):
         fetch(f"http://{site}/short", Allowed([site]), 10_000)
 
 
@@ -125,13 +125,13 @@ def test_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place = f"127.0.0.1:{silent.getsockname()[1]}"
         for scheme in ("http", "https"):
-            with pytest.raises(UsageFault, match=r"took longer than 0.2 s"):
+            with pytest.raises(UsageError, match=r"took longer than 0.2 s"):
                 fetch(f"{scheme}://{place}/", Allowed([place]), 1000)
 
 
 def test_too_slow_though_never_late(monkeypatch: pytest.MonkeyPatch, site: str) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.3)
-    with pytest.raises(UsageFault, match=r"took longer than 0.3 s"):
+    with pytest.raises(UsageError, match=r"took longer than 0.3 s"):
         fetch(f"http://{site}/drip", Allowed([site]), 1000)
 
 
@@ -143,7 +143,7 @@ def test_too_slow_though_never_late(monkeypatch: pytest.MonkeyPatch, site: str) 
 )  # fmt: skip
 def test_a_name_may_not_lead_within(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (address, 80))])
-    with pytest.raises(UsageFault, match="private"):
+    with pytest.raises(UsageError, match="private"):
         Allowed(["example.org"]).address(urlsplit("http://example.org/"))
 
 
@@ -158,7 +158,7 @@ def test_the_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told = [[(2, 1, 6, "", ("127.0.0.1", 80))], [(2, 1, 6, "", ("93.184.216.34", 80))]]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: told.pop())
     assert Allowed(["example.org"]).address(urlsplit("http://example.org/")) == ("93.184.216.34", 80)
-    with pytest.raises(UsageFault, match="private"):
+    with pytest.raises(UsageError, match="private"):
         Allowed(["example.org"]).address(urlsplit("http://example.org/"))
 
 
@@ -220,14 +220,14 @@ def test_tls(secure: int, certificate: Path, monkeypatch: pytest.MonkeyPatch, na
 
 def test_tls_of_another_name(secure: int, certificate: Path, monkeypatch: pytest.MonkeyPatch, named: list[str]) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with pytest.raises(UsageFault, match=r"cannot be read: .*(?i:hostname mismatch)"):
+    with pytest.raises(UsageError, match=r"cannot be read: .*(?i:hostname mismatch)"):
         fetch(f"https://other.example:{secure}/7", Allowed(own=[f"other.example:{secure}"]), 7)
     assert named == ["other.example"]
 
 
 def test_tls_of_nobody_we_know(secure: int) -> None:
     place = f"127.0.0.1:{secure}"
-    with pytest.raises(UsageFault, match=r"cannot be read: .*certificate verify failed"):
+    with pytest.raises(UsageError, match=r"cannot be read: .*certificate verify failed"):
         fetch(f"https://{place}/7", Allowed([place]), 7)
 
 
@@ -235,5 +235,5 @@ def test_tls_may_lead_to_what_is_listed_alone(secure: int, certificate: Path, mo
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     place = f"127.0.0.1:{secure}"
     for url in (f"https://localhost:{secure}/1", f"http://127.0.0.2:{secure}/1"):
-        with pytest.raises(UsageFault, match="takes no uploads from"):
+        with pytest.raises(UsageError, match="takes no uploads from"):
             fetch(f"https://{place}/to?{url}", Allowed([place]), 10)

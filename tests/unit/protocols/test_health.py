@@ -15,11 +15,11 @@ import pytest
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.documents.vosi import Availability
 from vo_server.engines.engine import Facts
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.http.health import Health
 from vo_server.http.probe import Look
 
-PSC = load_catalogue([builtin_schemas() / "catalogues"]).publication("psc")
+PSC = load_catalogue([builtin_schemas() / "catalogues"]).collection("psc")
 
 
 class Engine:
@@ -49,7 +49,7 @@ class Jobs:
 
 
 def refuses() -> int:
-    raise BusyFault("the jobs cannot be reached now")
+    raise BusyError("the jobs cannot be reached now")
 
 
 def health(folder: Path, engine: Engine | None = None, jobs: Jobs | None = None, patience: float = 30) -> Any:

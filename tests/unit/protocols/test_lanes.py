@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.http import admission
 from vo_server.http.admission import Lane, Lanes, Turn
 
@@ -36,7 +36,7 @@ class Crowd:
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.entered: list[str] = []
-        self.refused: list[tuple[str, BusyFault]] = []
+        self.refused: list[tuple[str, BusyError]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
     async def ask(self, *clients: str) -> None:
@@ -47,7 +47,7 @@ class Crowd:
     async def _one(self, client: str) -> None:
         try:
             await self.lane.enter(client.rstrip("0123456789"))
-        except BusyFault as fault:
+        except BusyError as fault:
             self.refused.append((client, fault))
         else:
             self.entered.append(client)
@@ -92,7 +92,7 @@ async def test_too_many_are_told_when_to_come_again() -> None:
     await crowd.ask("a1", "b1", "c1", "d1")
     ((client, fault),) = crowd.refused
     assert client == "d1"
-    assert fault.after == admission.SHORTEST
+    assert fault.retry_after_seconds == admission.SHORTEST
     assert "1 queries are under way and 2 wait" in str(fault)
     assert fault.status == 503
     await crowd.end()
@@ -106,7 +106,7 @@ async def test_the_wait_is_told_by_how_long_others_took() -> None:
         crowd.lane.leave("z", 100.0)
     await crowd.ask("a1", "b1", "c1")
     ((_, fault),) = crowd.refused
-    assert 190 <= fault.after <= 200  # the one that runs, and the one that waits
+    assert 190 <= fault.retry_after_seconds <= 200  # the one that runs, and the one that waits
     await crowd.end()
 
 

@@ -8,14 +8,14 @@ from lxml import etree
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.errors import BusyFault
+from vo_server.errors import BusyError
 from vo_server.http.access_log import Account
-from vo_server.http.errors import as_text
+from vo_server.http.errors import text_error
 from vo_server.http.service import Site
 from vo_server.protocols import cone
 from vo_server.protocols.tap import tap
 
-BUSY = BusyFault("the service is busy", hint="ask again in 42 s", after=42)
+BUSY = BusyError("the service is busy", hint="ask again in 42 s", retry_after_seconds=42)
 SITE = cast(Site, None)
 
 
@@ -28,7 +28,7 @@ def infos(answer: Response) -> dict[str, Any]:
 
 
 def test_busy_in_every_form() -> None:
-    forms = [tap.refuse(request(), SITE, BUSY), cone.refuse(request(), SITE, BUSY), as_text(request(), BUSY)]
+    forms = [tap.refuse(request(), SITE, BUSY), cone.refuse(request(), SITE, BUSY), text_error(request(), BUSY)]
     assert [(f.status_code, f.headers["retry-after"]) for f in forms] == [(503, "42")] * 3
     assert infos(forms[0]) == {"request_id": "id-1", "QUERY_STATUS": "ERROR"}
     assert infos(forms[1])["Error"] == "the service is busy (ask again in 42 s)"

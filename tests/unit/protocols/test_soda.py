@@ -7,16 +7,16 @@ from typing import Any, cast
 import pytest
 
 from vo_server.errors import (
-    BusyFault,
-    CancelledFault,
-    EngineFault,
-    Fault,
-    ImageFault,
-    MultiValuedParamFault,
-    NoPixelsFault,
-    NotFoundFault,
-    TooLargeFault,
-    UsageFault,
+    BusyError,
+    EngineError,
+    ImageError,
+    NoPixelsError,
+    NotFoundError,
+    QueryCancelledError,
+    RepeatedParameterError,
+    ServiceError,
+    TooLargeError,
+    UsageError,
 )
 from vo_server.http.dali import Parameters
 from vo_server.obscore.query import Host
@@ -26,17 +26,17 @@ from vo_server.protocols.images import cutouts, soda
 @pytest.mark.parametrize(
     ("fault", "word"),
     [
-        (UsageFault("x"), "UsageError"),
-        (NotFoundFault("x"), "UsageError"),
-        (NoPixelsFault("x"), "UsageError"),
-        (TooLargeFault("x"), "UsageError"),
-        (MultiValuedParamFault("x"), "MultiValuedParamNotSupported"),
-        (BusyFault("x"), "ServiceUnavailable"),
-        (ImageFault("x"), "Error"),
-        (EngineFault("x"), "Error"),
+        (UsageError("x"), "UsageError"),
+        (NotFoundError("x"), "UsageError"),
+        (NoPixelsError("x"), "UsageError"),
+        (TooLargeError("x"), "UsageError"),
+        (RepeatedParameterError("x"), "MultiValuedParamNotSupported"),
+        (BusyError("x"), "ServiceUnavailable"),
+        (ImageError("x"), "Error"),
+        (EngineError("x"), "Error"),
     ],
 )
-def test_the_words_of_the_standard(fault: Fault, word: str) -> None:
+def test_the_words_of_the_standard(fault: ServiceError, word: str) -> None:
     assert soda.said(fault) == f"{word}: x"
 
 
@@ -59,5 +59,5 @@ def test_a_job_that_is_stopped_makes_no_more(monkeypatch: pytest.MonkeyPatch) ->
     assert next(outputs).pieces == [b"b"]
     assert task.progress() == pytest.approx(1 / 3)
     task.stop()
-    with pytest.raises(CancelledFault):
+    with pytest.raises(QueryCancelledError):
         next(outputs)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from vo_server.__main__ import main
 from vo_server.app import catalogue_of
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.publish.draft import Draft, drafted
 from vo_server.publish.position import Nowhere, Place
 from vo_server.publish.profile import described
@@ -215,8 +215,8 @@ def test_counted_rows_are_numbered_in_the_order_of_the_file(run: Run) -> None:
 # ------------------------------------------------------------ the command
 
 
-def published(id: str) -> Publication:
-    return catalogue_of(Settings()).publication(id)
+def published(id: str) -> Collection:
+    return catalogue_of(Settings()).collection(id)
 
 
 STARS = "name,ra,dec,v_mag\nSirius,101.287155,-16.716116,-1.46\nCanopus,95.987958,-52.695661,-0.74\n"
@@ -361,5 +361,5 @@ def test_any_names_and_texts_make_a_file_that_is_read(
     data = tmp_path / "data"
     flags = ["--data", str(data), "--force", "--no-check", "--title", unit or "t"]
     assert main(["publish", str(path), *flags]) == 0
-    table = catalogue_of(Settings(data=data)).publication("t").table
+    table = catalogue_of(Settings(data=data)).collection("t").table
     assert len(table.columns) - len(fields) in (0, 1)

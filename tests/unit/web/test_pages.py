@@ -32,7 +32,7 @@ def test_links_are_below_the_base(catalogue: Catalogue) -> None:
     page = html.fromstring(pages.front(BASE, "Sky", catalogue, {}))
     links = [a.get("href") for a in page.iter("a") if not a.get("href").startswith("https://irsa.")]
     tables = {link for link in links if link.startswith(f"{BASE}/table/")}
-    assert tables == {f"{BASE}/table/{p.table.qualified}" for p in catalogue.publications}
+    assert tables == {f"{BASE}/table/{p.table.qualified}" for p in catalogue.collections}
     assert {link.partition("?")[0] for link in links if link not in tables} == {
         f"{BASE}/{path}"
         for path in ("tap/capabilities", "tap/tables", "tap/availability", "cone/psc", "cone/xsc", "oai")
@@ -64,7 +64,7 @@ def test_images_have_a_form_where_there_are_any(catalogue: Catalogue) -> None:
 
 
 def test_no_catalogue_at_all(catalogue: Catalogue) -> None:
-    page = pages.front(BASE, "Sky", replace(catalogue, publications=()), {})
+    page = pages.front(BASE, "Sky", replace(catalogue, collections=()), {})
     assert "SELECT TOP 10 * FROM TAP_SCHEMA.tables" in page
 
 

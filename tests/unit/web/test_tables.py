@@ -15,7 +15,7 @@ BASE = "https://vo.example.org/sky"
 
 
 def test_each_column_with_its_values() -> None:
-    table = catalogue_of(Settings()).publication("psc").table
+    table = catalogue_of(Settings()).collection("psc").table
     known = {"j_m": Statistic(-5.25, 18.5, 117), "hemis": Statistic(None, None, 0, ("n", "s"))}
     page = html.fromstring(tables.page(BASE, table, 1_000, known))
     rows = {row[0][0].text: [cell.text_content() for cell in row[1:]] for row in page.iter("tr") if row[0].tag == "td"}
@@ -27,8 +27,8 @@ def test_each_column_with_its_values() -> None:
 
 
 def test_texts_are_escaped() -> None:
-    table = catalogue_of(Settings()).publication("psc").table
-    odd = replace(table, title="<b>&", description="<script>", columns=(table.columns[0].but(description="<i>"),))
+    table = catalogue_of(Settings()).collection("psc").table
+    odd = replace(table, title="<b>&", description="<script>", columns=(table.columns[0].replace(description="<i>"),))
     page = tables.page(BASE, odd, None, {"ra": Statistic(None, None, 0, ("<u>",))})
     assert not any(f"<{tag}>" in page for tag in ("b", "script", "i", "u"))
 

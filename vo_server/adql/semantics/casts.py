@@ -9,7 +9,7 @@ from vo_server.adql.semantics.geometry import of_shapes
 from vo_server.adql.semantics.spherical import Geometry, fixed
 from vo_server.adql.semantics.values import is_null
 from vo_server.adql.syntax import tree
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import regions
@@ -86,4 +86,4 @@ def _constant(text: str, target: types.Type, node: tree.Cast) -> q.Value:
         kind = target.name.lower()
         return of_shapes([(kind, regions.single(kind, text))])
     except BadShape as error:
-        raise QueryFault(str(error), place=node.place) from None
+        raise QueryError(str(error), span=node.place) from None

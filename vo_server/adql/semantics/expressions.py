@@ -50,7 +50,7 @@ from vo_server.adql.syntax.error_list import Faults
 from vo_server.adql.syntax.other_dialects import INSTEAD
 from vo_server.adql.syntax.words import FUNCTIONS as SYNTAX
 from vo_server.catalogue.similar import similar
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky.units import BadUnit
@@ -161,7 +161,7 @@ class Expressions:
     def _shape(self, node: tree.Call, name: str) -> q.Value:
         """A geometry made of others says each coordinate anew, so that its length doubles with each level."""
         if self.shapes == MAX_SHAPES:
-            raise QueryFault(f"geometries are nested more than {MAX_SHAPES} levels deep here", place=node.place)
+            raise QueryError(f"geometries are nested more than {MAX_SHAPES} levels deep here", span=node.place)
         for argument in node.arguments:
             if isinstance(argument, tree.Call) and argument.name == "RADIANS":
                 self.warnings.append(f"{name} takes degrees, and RADIANS(...) gives radians")
@@ -176,11 +176,11 @@ class Expressions:
         """A user-defined function, in the form that takes as many arguments."""
         name = node.name.lower()
         if name in ABSENT:
-            raise QueryFault(f"{node.name} is not offered here", place=node.place, hint=ABSENT[name])
+            raise QueryError(f"{node.name} is not offered here", span=node.place, hint=ABSENT[name])
         forms = UDFS.get(name)
         if forms is None:
             hint = INSTEAD.get(name.upper()) or similar(node.name, (*SYNTAX, *AGGREGATES, *UDFS))
-            raise QueryFault(f"no function {node.name}", place=node.place, hint=hint)
+            raise QueryError(f"no function {node.name}", span=node.place, hint=hint)
         return next((f for f in forms if len(f.parameters) == len(node.arguments)), forms[0])
 
     def _apply(self, function: Function, node: tree.Call) -> q.Value:
@@ -203,7 +203,7 @@ class Expressions:
         arguments = tuple(self._argument(a, function.parameter(n), function) for n, a in enumerate(node.arguments))
         wrong = None if function.check is None else function.check(arguments)
         if wrong is not None:
-            raise QueryFault(f"{node.name}: {wrong}", place=node.place, hint=f"it is {function.signature}")
+            raise QueryError(f"{node.name}: {wrong}", span=node.place, hint=f"it is {function.signature}")
         return arguments
 
     def _aggregate_of_ours(self, function: Function, node: tree.Call) -> q.Value:
@@ -215,11 +215,11 @@ class Expressions:
     def _count(self, function: Function, node: tree.Call) -> None:
         given, most = len(node.arguments), function.most
         if node.star or node.distinct:
-            raise QueryFault(f"{node.name} takes no * and no DISTINCT", place=node.place)
+            raise QueryError(f"{node.name} takes no * and no DISTINCT", span=node.place)
         if given < function.least or (most is not None and given > most):
-            raise QueryFault(
+            raise QueryError(
                 f"{node.name} with {given} argument{'s' * (given != 1)}",
-                place=node.place,
+                span=node.place,
                 hint=f"it is {function.signature}",
             )
 
@@ -233,8 +233,8 @@ class Expressions:
             if kind == "time":
                 return _moment(value, node.place)
             return null_as(value, _NULLS.get(kind, types.VARCHAR))
-        raise QueryFault(
-            f"{called(value)} {where}, where {KINDS[kind]} is needed", place=node.place, hint=kind_hint(value, kind)
+        raise QueryError(
+            f"{called(value)} {where}, where {KINDS[kind]} is needed", span=node.place, hint=kind_hint(value, kind)
         )
 
     def _coalesce(self, node: tree.Call) -> q.Value:
@@ -253,22 +253,22 @@ class Expressions:
         self._count(IN_UNIT, node)
         value, wanted = (self._argument(a, IN_UNIT.parameter(n), IN_UNIT) for n, a in enumerate(node.arguments))
         if value.column.unit is None:
-            raise QueryFault(f"{called(value)} in IN_UNIT has no unit", place=node.arguments[0].place)
+            raise QueryError(f"{called(value)} in IN_UNIT has no unit", span=node.arguments[0].place)
         if not isinstance(wanted, q.Constant) or not wanted.value:
-            raise QueryFault("the unit in IN_UNIT is no text in single quotes", place=node.arguments[1].place)
+            raise QueryError("the unit in IN_UNIT is no text in single quotes", span=node.arguments[1].place)
         try:
             return converted(value, wanted.value)
         except BadUnit as error:
-            raise QueryFault(str(error), place=node.arguments[1].place, hint=_EXAMPLES_OF_UNITS) from None
+            raise QueryError(str(error), span=node.arguments[1].place, hint=_EXAMPLES_OF_UNITS) from None
 
     def _check_aggregate(self, name: str, node: tree.Call) -> None:
         """May an aggregate stand here?"""
         if self.aggregates is not None:
             hint = "a condition on groups goes after HAVING" if self.aggregates == "in WHERE" else None
-            raise QueryFault(f"{name} cannot stand {self.aggregates}", place=node.place, hint=hint)
+            raise QueryError(f"{name} cannot stand {self.aggregates}", span=node.place, hint=hint)
         if self.inside:
-            raise QueryFault(
-                f"{name} inside another aggregate", place=node.place, hint="use a sub-query for the inner one"
+            raise QueryError(
+                f"{name} inside another aggregate", span=node.place, hint="use a sub-query for the inner one"
             )
 
     def _aggregate(self, node: tree.Call, name: str) -> q.Value:
@@ -276,12 +276,12 @@ class Expressions:
         if node.star:
             return q.Aggregate(name, None, False, aggregated("COUNT", Column("", types.BIGINT)))
         if len(node.arguments) != 1:
-            raise QueryFault(f"{name} takes one argument", place=node.place)
+            raise QueryError(f"{name} takes one argument", span=node.place)
         kind = "any" if name in ("COUNT", "MIN", "MAX") else "number"
         value = replace(self, inside=True)._of_kind(node.arguments[0], kind, f"in {name}")
         if name in ("MIN", "MAX") and value.column.type.family in _UNORDERED:
             what = _UNORDERED[value.column.type.family]
-            raise QueryFault(f"{name} of {what}", place=node.place, hint="it has no order")
+            raise QueryError(f"{name} of {what}", span=node.place, hint="it has no order")
         self._check_own(value, name, node)
         return q.Aggregate(name, value, node.distinct, aggregated(name, value.column))
 
@@ -289,22 +289,22 @@ class Expressions:
         """In SQL-92 an aggregate of outer columns belongs to the outer query; hardly anybody means that."""
         used = {p.source for p in q.parts(value) if isinstance(p, q.Field)}
         if used and not used & self.scope.block.sources:
-            raise QueryFault(f"{name} of columns of the query around this one", place=node.place)
+            raise QueryError(f"{name} of columns of the query around this one", span=node.place)
 
     def _cast(self, node: tree.Cast) -> q.Value:
         value = self.value(node.value)
         try:
             target = types.named(node.type)
         except KeyError:
-            raise QueryFault(f"CAST to {node.type}", place=node.place, hint="the types are those of ADQL 2.1") from None
+            raise QueryError(f"CAST to {node.type}", span=node.place, hint="the types are those of ADQL 2.1") from None
         if node.length == 0:
-            raise QueryFault(f"CAST to {target} of no characters", place=node.place)
+            raise QueryError(f"CAST to {target} of no characters", span=node.place)
         text = isinstance(value, q.Constant) and isinstance(value.value, str)
         shaped = cast(value, target, node)
         if shaped is not None:
             return shaped
         if not castable(value.column.type, target):
-            raise QueryFault(f"{called(value)} cannot be cast to {target}", place=node.place)
+            raise QueryError(f"{called(value)} cannot be cast to {target}", span=node.place)
         if text and target.family == "time":
             return time(value, target, node.place)  # type: ignore[arg-type]
         unit = value.column.unit if target.numeric and value.column.type.numeric else None
@@ -325,7 +325,7 @@ class Expressions:
     def _scalar(self, node: tree.ScalarQuery) -> q.Value:
         inner = self.subquery(node.query, self.scope)
         if len(inner.columns) != 1:
-            raise QueryFault(f"a sub-query as a value with {len(inner.columns)} columns", place=node.place)
+            raise QueryError(f"a sub-query as a value with {len(inner.columns)} columns", span=node.place)
         return q.Scalar(inner, inner.columns[0])
 
     # -------------------------------------------------------- conditions
@@ -381,9 +381,9 @@ class Expressions:
             name = tree.Name(node.value, False, node.place)
             if self.scope.block.find(name):
                 said = f"'{node.value}' is a string; the column {node.value} is written without quotes"
-                raise QueryFault(said, place=node.place)
+                raise QueryError(said, span=node.place)
 
-    def _comparable(self, nodes: tuple[tree.Value, ...], place: Place) -> list[q.Value]:
+    def _comparable(self, nodes: tuple[tree.Value, ...], place: TextSpan) -> list[q.Value]:
         return comparable([self.value(n) for n in nodes], nodes, place)
 
     def _in(self, node: tree.In) -> q.Condition:
@@ -396,10 +396,10 @@ class Expressions:
         value = self.value(node.value)
         inner = self.subquery(node.options, self.scope)
         if len(inner.columns) != 1:
-            raise QueryFault(f"IN a sub-query of {len(inner.columns)} columns", place=node.place, hint="select one")
+            raise QueryError(f"IN a sub-query of {len(inner.columns)} columns", span=node.place, hint="select one")
         theirs = inner.columns[0]
         if not is_null(value) and not comparable_types(value.column.type, theirs.type):
-            raise QueryFault(f"{called(value)} IN a sub-query of {theirs.name} ({theirs.type})", place=node.place)
+            raise QueryError(f"{called(value)} IN a sub-query of {theirs.name} ({theirs.type})", span=node.place)
         return q.In(null_as(value, theirs.type), inner, node.negated)
 
     def _text(self, node: tree.Value, word: str) -> q.Value:
@@ -408,7 +408,7 @@ class Expressions:
             return q.Cast(value, Column("", types.VARCHAR))
         if value.column.type.family == "text":
             return value
-        raise QueryFault(f"{called(value)} beside {word}, where a text is needed", place=node.place)
+        raise QueryError(f"{called(value)} beside {word}, where a text is needed", span=node.place)
 
 
 FRAMED = ("POINT", "CIRCLE", "BOX", "POLYGON")
@@ -424,10 +424,10 @@ def _turned(shape: q.Value, source: str | None) -> q.Value:
     return folded(q.Apply(turn, (*names, shape), shape.column))
 
 
-def _moment(value: q.Value, place: Place) -> q.Value:
+def _moment(value: q.Value, place: TextSpan) -> q.Value:
     """A time, or the text of one, as a TIMESTAMP."""
     if isinstance(value, q.Constant) and isinstance(value.value, str):
         return time(value, types.TIMESTAMP, place)
     if is_null(value) or value.column.type is types.TIMESTAMP:
         return null_as(value, types.TIMESTAMP)
-    return q.Cast(value, value.column.but(name="", description=None, type=types.TIMESTAMP, length=None))
+    return q.Cast(value, value.column.replace(name="", description=None, type=types.TIMESTAMP, length=None))

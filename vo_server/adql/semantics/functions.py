@@ -107,12 +107,12 @@ def _as_first(arguments: tuple[Value, ...]) -> Column:
 
 def _double_as_first(arguments: tuple[Value, ...]) -> Column:
     """A double in the unit of the first argument."""
-    return _as_first(arguments).but(type=types.DOUBLE)
+    return _as_first(arguments).replace(type=types.DOUBLE)
 
 
 def _angle_in(unit: str) -> Rule:
     """An angle, the same in another unit."""
-    return lambda arguments: _double_as_first(arguments).but(unit=unit)
+    return lambda arguments: _double_as_first(arguments).replace(unit=unit)
 
 
 def _power(arguments: tuple[Value, ...]) -> Column:
@@ -158,7 +158,7 @@ def common_type(columns: list[Column]) -> types.Type | None:
 
 
 def _remainder(arguments: tuple[Value, ...]) -> Column:
-    return _as_first(arguments).but(type=common_type([a.column for a in arguments]) or types.DOUBLE, ucd=None)
+    return _as_first(arguments).replace(type=common_type([a.column for a in arguments]) or types.DOUBLE, ucd=None)
 
 
 # --------------------------------------------------------- how SQL says it

@@ -22,7 +22,7 @@ from vo_server.adql.semantics.functions import (
 )
 from vo_server.adql.semantics.values import called, constant, is_kind, is_null, null_as
 from vo_server.adql.syntax import tree
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import regions, shapes
@@ -82,7 +82,7 @@ def shape(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None
         elif is_kind(v, "number"):
             numbers.append(v)
         else:
-            raise QueryFault(f"{called(v)} in {node.name}, where a number is needed", place=a.place)
+            raise QueryError(f"{called(v)} in {node.name}, where a number is needed", span=a.place)
     if is_null(values[0]) and not _fits(function, len(numbers)):
         numbers.pop(0)  # NULL as the coordinate system
     return _made(function, numbers, node)
@@ -105,19 +105,19 @@ def _fits(function: Function, given: int) -> bool:
 
 def _complete(function: Function, given: int, node: tree.Call) -> None:
     if function is POLYGON and not _fits(function, given):
-        raise QueryFault("POLYGON needs three or more vertices, a longitude and a latitude each", place=node.place)
+        raise QueryError("POLYGON needs three or more vertices, a longitude and a latitude each", span=node.place)
     if not _fits(function, given):
-        raise QueryFault(f"{node.name} with {given} numbers", place=node.place, hint=f"it is {function.signature}")
+        raise QueryError(f"{node.name} with {given} numbers", span=node.place, hint=f"it is {function.signature}")
 
 
 def _frame(node: tree.Value, value: q.Value, warn: Callable[[str], None]) -> None:
     if not isinstance(value, q.Constant):
-        raise QueryFault("a coordinate system that is not a literal", place=node.place)
+        raise QueryError("a coordinate system that is not a literal", span=node.place)
     name = _name(value)
     if name not in _ICRS | _TURNED.keys():
-        raise QueryFault(
+        raise QueryError(
             f"the coordinate system {value.value!r} is not known here",
-            place=node.place,
+            span=node.place,
             hint="positions are ICRS degrees",
         )
     if name in _TAKEN_FOR_ICRS:
@@ -146,11 +146,11 @@ def _valid(made: q.Apply, node: tree.Call) -> None:
         return
     latitudes = numbers[1::2] if made.function is POLYGON else numbers[1:2]
     if any(abs(lat) > 90 for lat in latitudes):
-        raise QueryFault(f"a latitude outside -90..90 in {node.name}", place=node.place)
+        raise QueryError(f"a latitude outside -90..90 in {node.name}", span=node.place)
     try:
         shapes.check(made.function.name.lower(), numbers)
     except shapes.BadShape as error:
-        raise QueryFault(str(error), place=node.place) from None
+        raise QueryError(str(error), span=node.place) from None
 
 
 def _cornered(made: q.Apply) -> q.Apply:
@@ -165,11 +165,11 @@ def from_text(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], 
     """REGION."""
     value = values[0] if len(values) == 1 else None
     if not isinstance(value, q.Constant) or not isinstance(value.value, str):
-        raise QueryFault("REGION takes one literal text", place=node.place, hint="such as REGION('CIRCLE 10 20 1')")
+        raise QueryError("REGION takes one literal text", span=node.place, hint="such as REGION('CIRCLE 10 20 1')")
     try:
         return of_shapes(regions.read(value.value))
     except shapes.BadShape as error:
-        raise QueryFault(str(error), place=node.place) from None
+        raise QueryError(str(error), span=node.place) from None
 
 
 _REGION = Column("", types.REGION, ucd="pos.outline")
@@ -189,9 +189,9 @@ def distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], N
     """DISTANCE of two points or of four coordinates."""
     numbers = [x for v in values for x in (coordinates(v) if v.column.type is types.POINT else [v])]
     if len(values) not in (2, 4) or len(numbers) != 4 or not all(is_kind(x, "number") for x in numbers):
-        raise QueryFault(
+        raise QueryError(
             "DISTANCE of something else than two points",
-            place=node.place,
+            span=node.place,
             hint=f"it is {DISTANCE.signature}, or lon1, lat1, lon2, lat2",
         )
     plain = [null_as(n, types.DOUBLE) for n in numbers]
@@ -202,7 +202,7 @@ def distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], N
 def coordsys(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
     """COORDSYS: there is one."""
     if len(values) != 1 or not is_kind(values[0], "geometry"):
-        raise QueryFault("COORDSYS takes one geometry", place=node.place)
+        raise QueryError("COORDSYS takes one geometry", span=node.place)
     return q.Constant("ICRS", Column("", types.VARCHAR, length=4, ucd="meta.code"))
 
 
@@ -210,7 +210,7 @@ def coordinate(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str],
     """COORD1 and COORD2: of a point that is built, what it was built from."""
     name = node.name.upper()
     if len(values) != 1 or not is_kind(values[0], "point"):
-        raise QueryFault(f"{name} takes one point", place=node.place)
+        raise QueryError(f"{name} takes one point", span=node.place)
     return coordinates(values[0])[0 if name == "COORD1" else 1]
 
 

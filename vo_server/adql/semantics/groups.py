@@ -11,7 +11,9 @@ from vo_server.adql.semantics import query as q
 def bare(value: q.Value) -> q.Value:
     """The value without what its column is called in this query."""
     return (
-        replace(value, column=value.column.but(name="", description=None)) if not isinstance(value, q.Field) else value
+        replace(value, column=value.column.replace(name="", description=None))
+        if not isinstance(value, q.Field)
+        else value
     )
 
 

@@ -27,7 +27,7 @@ from vo_server.adql.semantics.geometry import coordinates
 from vo_server.adql.semantics.spherical import Element, Geometry, fixed
 from vo_server.adql.semantics.values import always, called, folded, is_kind
 from vo_server.adql.syntax import tree
-from vo_server.errors import QueryFault
+from vo_server.errors import QueryError
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import cover, mocs, regions
@@ -135,31 +135,31 @@ def moc(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None])
     if len(values) == 1:
         return _read(node, values[0])
     if len(values) != 2:
-        raise QueryFault(f"MOC with {len(values)} arguments", place=node.place, hint=f"it is {OF_SHAPE.form}")
+        raise QueryError(f"MOC with {len(values)} arguments", span=node.place, hint=f"it is {OF_SHAPE.form}")
     order, shape = values
     number = always(order)
     if not isinstance(number, int) or not 0 <= number <= cover.ORDER:
-        raise QueryFault(
+        raise QueryError(
             f"the order of a MOC is a whole number, 0 to {cover.ORDER}, the same for all rows",
-            place=node.arguments[0].place,
+            span=node.arguments[0].place,
             hint=f"it is {OF_SHAPE.form}",
         )
     if not is_kind(shape, "geometry") or shape.column.type is types.MOC:
-        raise QueryFault(f"{called(shape)} in MOC, where a shape is needed", place=node.arguments[1].place)
+        raise QueryError(f"{called(shape)} in MOC, where a shape is needed", span=node.arguments[1].place)
     known = always(shape)
     if known is None:
         return q.Apply(OF_SHAPE, (order, shape), COLUMN)
     try:
         return q.Constant(_of(number, known), COLUMN)
     except BadShape as error:
-        raise QueryFault(str(error), place=node.place) from None
+        raise QueryError(str(error), span=node.place) from None
 
 
 def _read(node: tree.Call, value: q.Value) -> q.Value:
     if value.column.type.family != "text":
-        raise QueryFault(
+        raise QueryError(
             f"{called(value)} in MOC, where an ASCII MOC is needed",
-            place=node.arguments[0].place,
+            span=node.arguments[0].place,
             hint="such as MOC('6/1-3 7/20'), or MOC(order, geometry)",
         )
     return from_text(value, node)
@@ -174,7 +174,7 @@ def from_text(value: q.Value, node: tree.Call | tree.Cast) -> q.Value:
     try:
         order, ranges = mocs.read(value.value)
     except BadShape as error:
-        raise QueryFault(str(error), place=node.place) from None
+        raise QueryError(str(error), span=node.place) from None
     return q.Constant(mocs.text(ranges, order), COLUMN)
 
 

@@ -21,7 +21,7 @@ from vo_server.adql.semantics.values import is_fixed, is_null
 from vo_server.adql.syntax import tree
 from vo_server.adql.syntax.error_list import Faults, together
 from vo_server.catalogue.catalogue import Catalogue, same
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 from vo_server.model import types
 from vo_server.model.column import Column
 
@@ -37,7 +37,7 @@ class Meaning:
 def resolve(node: tree.Query, catalogue: Catalogue, text: str = "", lacks: frozenset[str] = frozenset()) -> Meaning:
     """The meaning of a tree; `text` is what it was parsed from, `lacks` names functions that are not offered.
 
-    Raises QueryFault with the place of what cannot be found or does not fit; what else is wrong, as far as one does not
+    Raises QueryError with the place of what cannot be found or does not fit; what else is wrong, as far as one does not
     come of the other, is among its further ones.
     """
     resolver = _Resolver(text, catalogue)
@@ -46,7 +46,7 @@ def resolve(node: tree.Query, catalogue: Catalogue, text: str = "", lacks: froze
         query = resolver.query(node, None, {})
         _check_offered(query, node, lacks)
     if query is None or resolver.faults.met:
-        raise together(resolver.faults.met).within(text)
+        raise together(resolver.faults.met).with_text(text)
     return Meaning(query, tuple(dict.fromkeys(resolver.warnings)))
 
 
@@ -59,7 +59,7 @@ def _check_offered(query: q.Query, node: tree.Query, lacks: frozenset[str]) -> N
         words = (missing.partition("(")[0], *sorted(lacks), "REGION", "CAST")
         name = next((n for n in words if n.upper() in calls), "")
         said = missing if "(" in missing else name or missing
-        raise QueryFault(f"{said} is not offered by this service", place=calls.get(name.upper()))
+        raise QueryError(f"{said} is not offered by this service", span=calls.get(name.upper()))
 
 
 def lacking(query: q.Query, lacks: frozenset[str]) -> frozenset[str]:
@@ -94,7 +94,7 @@ class _Resolver:
             made: q.Query | None = None
             with self.faults:
                 if each.name.text.lower() in common:
-                    raise QueryFault(f"WITH has a second query named {each.name.text}", place=each.name.place)
+                    raise QueryError(f"WITH has a second query named {each.name.text}", span=each.name.place)
                 made = self.query(each.query, outer, common)
             common = {**common, each.name.text.lower(): (each.name, made)}
         if isinstance(node.body, tree.Select):
@@ -151,7 +151,7 @@ class _Resolver:
         outputs: list[q.Output] = []
         for item in node.items:
             if len(outputs) > MAX_COLUMNS or len(node.items) > MAX_COLUMNS:
-                raise QueryFault(f"a result has at most {MAX_COLUMNS:,} columns", place=item.place)
+                raise QueryError(f"a result has at most {MAX_COLUMNS:,} columns", span=item.place)
             with self.faults:
                 values = self._listed(item, scope, free, names)
                 outputs += [q.Output(labels.unique(value.column.name), value) for value in values]
@@ -185,14 +185,14 @@ class _Resolver:
         aliases = _aliases(node, outputs)
         value = aliases[0].value if len(aliases) == 1 else None
         if value is not None and isinstance(node, tree.ColumnName):
-            with suppress(QueryFault):
+            with suppress(QueryError):
                 value = scope.column(node)
         value = value or expressions.value(node)
         if any(isinstance(p, q.Aggregate) for p in here(value)):
-            raise QueryFault("GROUP BY of an aggregate", place=node.place, hint="a sub-query in FROM can make it")
+            raise QueryError("GROUP BY of an aggregate", span=node.place, hint="a sub-query in FROM can make it")
         if is_fixed(value):
-            raise QueryFault(
-                "GROUP BY of what is the same in every row", place=node.place, hint="it takes names, not positions"
+            raise QueryError(
+                "GROUP BY of what is the same in every row", span=node.place, hint="it takes names, not positions"
             )
         return value
 
@@ -201,18 +201,18 @@ class _Resolver:
         if isinstance(node.value, tree.Number) and node.value.text.isdigit():
             place = int(node.value.text)
             if not 1 <= place <= len(outputs):
-                raise QueryFault(f"ORDER BY {place} of {len(outputs)} columns", place=node.value.place)
+                raise QueryError(f"ORDER BY {place} of {len(outputs)} columns", span=node.value.place)
             return q.Order(outputs[place - 1].label, node.descending)
         aliases = _aliases(node.value, outputs)
         if len({bare(o.value) for o in aliases}) > 1:
-            raise QueryFault("ORDER BY of a name that two columns have", place=node.place, hint="order by position")
+            raise QueryError("ORDER BY of a name that two columns have", span=node.place, hint="order by position")
         if aliases:
             return q.Order(aliases[0].label, node.descending)
         value = free.value(node.value)
         if is_fixed(value):
-            raise QueryFault(
+            raise QueryError(
                 "ORDER BY of what is the same in every row",
-                place=node.place,
+                span=node.place,
                 hint=f"a position is a whole number, 1..{len(outputs)}",
             )
         listed = next((o.label for o in outputs if alike(o.value, value)), None)
@@ -231,16 +231,16 @@ class _Resolver:
             loose = next(ungrouped(value, grouped, own), None)
             if loose is not None:
                 hint = f"add it to GROUP BY, or use MIN({loose.name})"
-                raise QueryFault(
+                raise QueryError(
                     f"{loose.name} is neither grouped nor in an aggregate",
-                    place=_where(node, whole, loose),
+                    span=_where(node, whole, loose),
                     hint=hint,
                 )
 
     def _check_distinct(self, select: q.Select, whole: tree.Query) -> None:
         for order, node in zip(select.order_by, whole.order_by, strict=True):
             if select.distinct and not isinstance(order.by, str):
-                raise QueryFault("ORDER BY of something that SELECT DISTINCT does not list", place=node.place)
+                raise QueryError("ORDER BY of something that SELECT DISTINCT does not list", span=node.place)
 
     # -------------------------------------------------------------- sets
 
@@ -253,8 +253,8 @@ class _Resolver:
         self.faults.since(before)
         left, right = sides
         if len(left.columns) != len(right.columns):
-            raise QueryFault(
-                f"{node.operator} of {len(left.columns)} and of {len(right.columns)} columns", place=node.place
+            raise QueryError(
+                f"{node.operator} of {len(left.columns)} and of {len(right.columns)} columns", span=node.place
             )
         pairs = zip(left.columns, right.columns, _nulls(left), _nulls(right), strict=True)
         columns = tuple(_united(a, b, node, *nulls) for a, b, *nulls in pairs)
@@ -271,20 +271,20 @@ class _Resolver:
                         return q.Order(label, node.descending)
             case _:
                 pass
-        raise QueryFault("a union is ordered by one of its columns", place=node.place, hint="by name or by position")
+        raise QueryError("a union is ordered by one of its columns", span=node.place, hint="by name or by position")
 
 
 def _united(a: Column, b: Column, node: tree.SetOperation, a_null: bool, b_null: bool) -> Column:
     """The column of a set operation; one that is NULL throughout takes the other's type."""
     if a_null or b_null:
-        return a if b_null else a.but(type=b.type, length=b.length, unit=b.unit, ucd=b.ucd, label=b.label)
+        return a if b_null else a.replace(type=b.type, length=b.length, unit=b.unit, ucd=b.ucd, label=b.label)
     type = common_type([a, b])
     if type is None:
-        raise QueryFault(
-            f"{node.operator} of {a.name} ({a.type}) and {b.name} ({b.type})", place=node.place, hint="CAST one of them"
+        raise QueryError(
+            f"{node.operator} of {a.name} ({a.type}) and {b.name} ({b.type})", span=node.place, hint="CAST one of them"
         )
     length = max(a.length, b.length) if type.family == "text" and a.length and b.length else None
-    return a.but(type=_varying(type, a, b), length=length)
+    return a.replace(type=_varying(type, a, b), length=length)
 
 
 def _varying(type: types.Type, a: Column, b: Column) -> types.Type:
@@ -299,7 +299,7 @@ def _nulls(query: q.Query) -> list[bool]:
 
 
 def _named(value: q.Value, name: str, description: str | None) -> q.Value:
-    return replace(value, column=value.column.but(name=name, description=description))
+    return replace(value, column=value.column.replace(name=name, description=description))
 
 
 def _generated(node: tree.Value) -> str:
@@ -322,7 +322,7 @@ def _aliases(node: tree.Value, outputs: tuple[q.Output, ...]) -> list[q.Output]:
     return [o for o in outputs if same(name.text, name.delimited, o.column.name)]
 
 
-def _where(node: tree.Select, whole: tree.Query, field: q.Field) -> Place:
+def _where(node: tree.Select, whole: tree.Query, field: q.Field) -> TextSpan:
     """Where a column is named outside WHERE and GROUP BY, for a message."""
     for name in _columns((node.items, node.having, whole.order_by)):
         if name.names[-1].text.lower() == field.name.lower():

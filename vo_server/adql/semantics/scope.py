@@ -12,7 +12,7 @@ from vo_server.adql.syntax.error_list import AlreadyTold, Ambiguous
 from vo_server.adql.syntax.operand_errors import quoted_column
 from vo_server.catalogue.catalogue import Catalogue, same
 from vo_server.catalogue.similar import similar
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 from vo_server.model.column import Table
 
 
@@ -128,7 +128,7 @@ class Scope:
     def column(self, node: tree.ColumnName) -> Value:
         """The column that a reference means.
 
-        Raises QueryFault when there is none, or more than one.
+        Raises QueryError when there is none, or more than one.
         """
         *qualifier, name = node.names
         entries = self._entries(qualifier, node.place)
@@ -136,7 +136,7 @@ class Scope:
         if len(hits) == 1:
             return hits[0]
         if not all(e.known for e in (entries if qualifier else self.block.entries)):
-            raise AlreadyTold("a column of a table that is not known", place=node.place)
+            raise AlreadyTold("a column of a table that is not known", span=node.place)
         if hits:
             raise _ambiguous(node, name.text, hits)
         if self.outer is not None and not entries:
@@ -148,40 +148,40 @@ class Scope:
             return outer.column(node)
         except (Ambiguous, AlreadyTold):
             raise
-        except QueryFault:
+        except QueryError:
             raise self._unknown(node, self.block.entries) from None
 
     def star(self, node: tree.Star) -> tuple[Value, ...]:
         """The columns that `*` or `t.*` lists."""
         if not node.qualifier:
             if not self.block.known:
-                raise AlreadyTold("the columns of a table that is not known", place=node.place)
+                raise AlreadyTold("the columns of a table that is not known", span=node.place)
             return self.block.columns
         entries = self._entries(node.qualifier, node.place)
         if not entries:
             raise self._no_table(node.qualifier, node.place)
         if not entries[0].known:
-            raise AlreadyTold("the columns of a table that is not known", place=node.place)
+            raise AlreadyTold("the columns of a table that is not known", span=node.place)
         return entries[0].columns.listed
 
-    def _entries(self, qualifier: Sequence[tree.Name], place: Place) -> list[Entry]:
+    def _entries(self, qualifier: Sequence[tree.Name], place: TextSpan) -> list[Entry]:
         """The source that a qualifier means; none where it may be one of the query around this."""
         if not qualifier:
             return []
         entries = [e for e in self.block.entries if e.means(qualifier)]
         if len(entries) > 1 and all(e.known for e in entries):
-            raise Ambiguous(f"{dotted(qualifier)} could be more than one table", place=place, hint="give each an alias")
+            raise Ambiguous(f"{dotted(qualifier)} could be more than one table", span=place, hint="give each an alias")
         if not entries and self.outer is None:
             raise self._no_table(qualifier, place)
         return entries
 
-    def _no_table(self, qualifier: Sequence[tree.Name], place: Place) -> QueryFault:
+    def _no_table(self, qualifier: Sequence[tree.Name], place: TextSpan) -> QueryError:
         """What is said of a qualifier that is no source of this FROM."""
         hidden = next((e for e in self.block.entries if e.hides(qualifier)), None)
         if hidden is not None:
-            return QueryFault(
+            return QueryError(
                 f"{dotted(qualifier)} goes by the alias {hidden.names[-1]} here",
-                place=place,
+                span=place,
                 hint=f"write {hidden.names[-1]} before the column",
             )
         known = [e.names[-1] for e in self.block.entries]
@@ -189,18 +189,18 @@ class Scope:
         hint = f"the tables of this FROM are {', '.join(known)}"
         if published:
             hint = f"there is such a table, but this FROM has only {', '.join(known)}"
-        return QueryFault(f"no table {dotted(qualifier)} in this FROM", place=place, hint=hint)
+        return QueryError(f"no table {dotted(qualifier)} in this FROM", span=place, hint=hint)
 
-    def _unknown(self, node: tree.ColumnName, entries: Sequence[Entry]) -> QueryFault:
+    def _unknown(self, node: tree.ColumnName, entries: Sequence[Entry]) -> QueryError:
         *qualifier, name = node.names
         if qualifier and not any(e.means(qualifier) for e in self.block.entries):
             return self._no_table(qualifier, node.place)
         said = f"no column {dotted(node.names)}"
         if not qualifier and name.text.lower() in self.aliases:
             hint = "what it stands for must be written again there, or be made in a sub-query in FROM"
-            return QueryFault(f"the alias {name.text} is not known yet in WHERE", place=node.place, hint=hint)
+            return QueryError(f"the alias {name.text} is not known yet in WHERE", span=node.place, hint=hint)
         known = list(dict.fromkeys(c.column.name for e in entries for c in e.columns.listed))
-        return QueryFault(said, place=node.place, hint=_nearest(name, known, self._elsewhere(name)))
+        return QueryError(said, span=node.place, hint=_nearest(name, known, self._elsewhere(name)))
 
     def _elsewhere(self, name: tree.Name) -> list[str]:
         """The published tables that have a column of this name and are not in this FROM."""
@@ -233,9 +233,9 @@ def _ambiguous(node: tree.ColumnName, name: str, hits: Sequence[Value]) -> Ambig
     spelled = {h.column.name for h in hits}
     if len(sources) > 1 or len(spelled) < len(hits):
         said = f"{name} could be a column of {' or of '.join(sources)}"
-        return Ambiguous(said, place=node.place, hint="put the table's name before it")
+        return Ambiguous(said, span=node.place, hint="put the table's name before it")
     quoted = " or ".join(f'"{h.column.name}"' for h in hits)
-    return Ambiguous(f"{name} could be {quoted}", place=node.place, hint="double quotes tell which: case counts there")
+    return Ambiguous(f"{name} could be {quoted}", span=node.place, hint="double quotes tell which: case counts there")
 
 
 def dotted(names: Iterable[tree.Name]) -> str:

@@ -22,7 +22,7 @@ from vo_server.adql.syntax import tree
 from vo_server.adql.syntax.error_list import AlreadyTold, Faults
 from vo_server.catalogue.catalogue import Catalogue, same
 from vo_server.catalogue.similar import similar
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 from vo_server.model.column import Table
 
 MAX_MERGED = 16
@@ -79,7 +79,7 @@ class Sources:
             told, inner = self.common.get(name.text.lower(), (None, None))
             if told is not None and same(name.text, name.delimited, told.text):
                 if inner is None:
-                    raise AlreadyTold(f"the query {name.text}", place=node.place)
+                    raise AlreadyTold(f"the query {name.text}", span=node.place)
                 return self._derived(inner, node.alias or name)
         table = self._published(node)
         name_here = self.names.unique(node.alias.text if node.alias else table.name)
@@ -94,16 +94,16 @@ class Sources:
             return hits[0]
         if hits:
             hint = f"write {' or '.join(t.qualified for t in hits)}"
-            raise QueryFault(f"{dotted(node.names)} could be more than one table", place=_place(node), hint=hint)
+            raise QueryError(f"{dotted(node.names)} could be more than one table", span=_place(node), hint=hint)
         *_, last = node.names
         apart = [(part, True) for part in last.text.split(".")]
         if last.delimited and len(apart) > 1 and self.catalogue.find(apart):
             quoted = ".".join(f'"{part}"' for part, _ in apart)
             hint = f"the double quotes stand round each name: {quoted}"
-            raise QueryFault(f"no table {dotted(node.names)}", place=_place(node), hint=hint)
+            raise QueryError(f"no table {dotted(node.names)}", span=_place(node), hint=hint)
         close = self.catalogue.similar(".".join(n.text for n in node.names))
         hint = f"did you mean {' or '.join(close)}?" if close else "TAP_SCHEMA.tables lists the tables there are"
-        raise QueryFault(f"no table {dotted(node.names)}", place=_place(node), hint=hint)
+        raise QueryError(f"no table {dotted(node.names)}", span=_place(node), hint=hint)
 
     def _join(self, node: tree.Join) -> tuple[q.Source, Block]:
         left, left_block = self.source(node.left)
@@ -126,21 +126,21 @@ class Sources:
         mine = {tuple(n.lower() for n in e.names) for e in left.entries}
         for entry in right.entries:
             if tuple(n.lower() for n in entry.names) in mine:
-                raise QueryFault(
-                    f"{entry.names[-1]} stands twice in FROM", place=node.right.place, hint="give each an alias"
+                raise QueryError(
+                    f"{entry.names[-1]} stands twice in FROM", span=node.right.place, hint="give each an alias"
                 )
 
     def _merged(self, node: tree.Join, left: Block, right: Block) -> tuple[q.Condition | None, Block]:
         """NATURAL and USING: the columns of one name become one (SQL-92 7.5)."""
         if not (left.known and right.known):
-            raise AlreadyTold("the columns of a table that is not known", place=node.place)
+            raise AlreadyTold("the columns of a table that is not known", span=node.place)
         pairs = (
             [self._pair(left, right, n) for n in node.using] if node.using else _shared(left, right, node.right.place)
         )
         for n, (a, b) in enumerate(pairs):
             if not comparable_types(a.column.type, b.column.type):
                 said = f"{called(a)} is joined with {called(b)}"
-                raise QueryFault(said, place=node.using[n].place if node.using else node.right.place)
+                raise QueryError(said, span=node.using[n].place if node.using else node.right.place)
         merged = Columns.of(_one(node, a, b) for a, b in pairs)
         gone = {id(c) for pair in pairs for c in pair}
         rest = Columns.of(c for c in (*left.columns, *right.columns) if id(c) not in gone)
@@ -154,23 +154,23 @@ class Sources:
             if len(hits) != 1:
                 said = "has more than one" if hits else "has none"
                 known = list(dict.fromkeys(c.column.name for c in block.columns))
-                raise QueryFault(
+                raise QueryError(
                     f"USING needs one column {name.text} on either side, and the {side} one {said}",
-                    place=name.place,
+                    span=name.place,
                     hint=None if hits else similar(name.text, known),
                 )
             found.append(hits[0])
         return found[0], found[1]
 
 
-def _shared(left: Block, right: Block, place: Place) -> list[tuple[q.Value, q.Value]]:
+def _shared(left: Block, right: Block, place: TextSpan) -> list[tuple[q.Value, q.Value]]:
     """The columns of NATURAL: each name that both sides have, and then each may have it once."""
     mine, theirs = (Columns.of(block.columns).named for block in (left, right))
     common = [name for name in mine if name in theirs]
     for name in common:
         if len(mine[name]) > 1 or len(theirs[name]) > 1:
             said = f"NATURAL JOIN by {name}, of which one side has more than one"
-            raise QueryFault(said, place=place, hint="write ON and say which is meant")
+            raise QueryError(said, span=place, hint="write ON and say which is meant")
     return [(mine[name][0], theirs[name][0]) for name in common]
 
 
@@ -184,9 +184,9 @@ def _one(node: tree.Join, left: q.Value, right: q.Value) -> q.Value:
     before = left.arguments if isinstance(left, q.Apply) and left.function is COALESCE else (left,)
     if len(before) == MAX_MERGED:
         said = f"{left.column.name} is merged from more than {MAX_MERGED} tables by FULL JOIN"
-        raise QueryFault(said, place=node.right.place, hint="write ON")
-    return q.Apply(COALESCE, (*before, right), left.column.but(type=wide))
+        raise QueryError(said, span=node.right.place, hint="write ON")
+    return q.Apply(COALESCE, (*before, right), left.column.replace(type=wide))
 
 
-def _place(node: tree.TableName) -> Place:
-    return Place(node.names[0].place.start, node.names[-1].place.end)
+def _place(node: tree.TableName) -> TextSpan:
+    return TextSpan(node.names[0].place.start, node.names[-1].place.end)

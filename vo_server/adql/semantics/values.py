@@ -29,7 +29,7 @@ from vo_server.adql.semantics.units import (
     times_unit,
 )
 from vo_server.adql.syntax import tree
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import units
@@ -63,22 +63,22 @@ def number(node: tree.Number) -> q.Constant:
         return _whole(int(node.text, 16), _INTEGER)
     value = float(node.text)
     if not np.isfinite(value):
-        raise QueryFault(f"{node.text} is too large a number", place=node.place)
+        raise QueryError(f"{node.text} is too large a number", span=node.place)
     return constant(value)
 
 
 def _whole(value: int, column: Column) -> q.Constant:
     wide = types.INTEGER if abs(value) < 2**31 else types.BIGINT
     if abs(value) >= 2**63:
-        return q.Constant(float(value), column.but(type=types.DOUBLE))
+        return q.Constant(float(value), column.replace(type=types.DOUBLE))
     type = types.wider(wide, column.type)
-    return q.Constant(value, column if type is column.type else column.but(type=type))
+    return q.Constant(value, column if type is column.type else column.replace(type=type))
 
 
 _DALI_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?Z?", re.ASCII)
 
 
-def time(value: q.Constant, type: types.Type, place: Place) -> q.Constant:
+def time(value: q.Constant, type: types.Type, place: TextSpan) -> q.Constant:
     """A DALI timestamp (DALI 1.1 section 3.3.3) as a date or a time."""
     text = value.value.strip()
     try:
@@ -87,8 +87,8 @@ def time(value: q.Constant, type: types.Type, place: Place) -> q.Constant:
         moment: datetime | date
         moment = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text.rstrip("Z")[:26])
     except ValueError:
-        raise QueryFault(
-            f"{text!r} is not a time", place=place, hint="write it as 2000-01-30 or 2000-01-30T12:34:56"
+        raise QueryError(
+            f"{text!r} is not a time", span=place, hint="write it as 2000-01-30 or 2000-01-30T12:34:56"
         ) from None
     if isinstance(moment, datetime) or type is types.TIMESTAMP:
         moment = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
@@ -103,7 +103,7 @@ def is_null(value: q.Value) -> bool:
 
 def null_as(value: q.Value, type: types.Type) -> q.Value:
     """NULL with a type; any other value as it is."""
-    return q.Constant(None, value.column.but(type=type)) if is_null(value) else value
+    return q.Constant(None, value.column.replace(type=type)) if is_null(value) else value
 
 
 def is_fixed(value: q.Value | q.Condition) -> bool:
@@ -125,7 +125,7 @@ def arithmetic(operator: str, left: q.Value, right: q.Value) -> q.Value:
     type = types.wider(a.type, b.type)
     if type.family == "integer" and type.rank < types.INTEGER.rank:
         type = types.INTEGER
-        left = q.Cast(left, a.but(type=type))
+        left = q.Cast(left, a.replace(type=type))
     function = OPERATORS[operator]
     if operator == "/" and type.family == "integer":
         function = WHOLE_QUOTIENT
@@ -155,10 +155,10 @@ def converted(value: q.Value, unit: str) -> q.Value:
     Raises units.BadUnit.
     """
     number = units.factor(value.column.unit or "", unit)
-    column = value.column.but(name="", description=None, unit=unit, ucd=computed_ucd(value.column.ucd))
+    column = value.column.replace(name="", description=None, unit=unit, ucd=computed_ucd(value.column.ucd))
     if number == 1:
         return q.Cast(value, column)
-    column = column.but(type=types.DOUBLE)
+    column = column.replace(type=types.DOUBLE)
     inverse = 1 / number
     if number < 1 and abs(inverse - round(inverse)) < 1e-15 * inverse:
         return q.Apply(OPERATORS["/"], (value, constant(round(inverse))), column)
@@ -199,7 +199,7 @@ _MADE_BY = {f.name: f for f in (POINT, CIRCLE, POLYGON)}
 # ------------------------------------------------------------ agreement
 
 
-def comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: Place) -> list[q.Value]:
+def comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: TextSpan) -> list[q.Value]:
     """Values that are compared with one another, made of one kind.
 
     A literal follows the columns: a text beside a time becomes one, a number beside 4-byte floats gets their
@@ -220,7 +220,7 @@ def comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: Pl
         if timely and isinstance(value, q.Constant) and isinstance(value.value, str):
             return time(value, lead.column.type, node.place)
         if not _comparable(lead, value):
-            raise QueryFault(f"{called(lead)} compared with {called(value)}", place=place, hint=_mismatch(lead, value))
+            raise QueryError(f"{called(lead)} compared with {called(value)}", span=place, hint=_mismatch(lead, value))
         if lead.column.type is types.BOOLEAN and value.column.type.numeric:
             return q.Constant(bool(value.value), Column("", types.BOOLEAN))  # type: ignore[union-attr]
         return _as_real(value) if narrow else value
@@ -248,7 +248,7 @@ def _as_real(value: q.Value) -> q.Value:
         return value
     with np.errstate(over="ignore"):
         narrow = float(np.float32(value.value))
-    return q.Constant(narrow, value.column.but(type=types.REAL)) if np.isfinite(narrow) else value
+    return q.Constant(narrow, value.column.replace(type=types.REAL)) if np.isfinite(narrow) else value
 
 
 def _mismatch(a: q.Value, b: q.Value) -> str | None:
@@ -260,7 +260,7 @@ def _mismatch(a: q.Value, b: q.Value) -> str | None:
     return None
 
 
-def common(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: Place, what: str) -> list[q.Value]:
+def common(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: TextSpan, what: str) -> list[q.Value]:
     """Values of which one is the result, made of one type, that of `shared` of them."""
     known = [v for v in values if not is_null(v)]
     clock = next((v.column.type for v in known if v.column.type.family == "time"), None)
@@ -275,7 +275,7 @@ def common(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: Place,
     type = common_type([v.column for v in known])
     if type is None:
         said = ", ".join(str(v.column.type) for v in known)
-        raise QueryFault(f"{what} have different types: {said}", place=place)
+        raise QueryError(f"{what} have different types: {said}", span=place)
     return [null_as(v, type) for v in values]
 
 

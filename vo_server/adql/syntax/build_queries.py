@@ -18,7 +18,7 @@ from vo_server.adql.syntax.partial import (
     value_in,
     whole_number,
 )
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 Operator = Literal["UNION", "INTERSECT", "EXCEPT"]
 PARENTHESISED = "("
@@ -63,7 +63,7 @@ class Builder(Values):
             self._extension("a semicolon at the end", semicolon.start, semicolon.end)
         if common is None:
             return query
-        place = Place(common.start, query.node.place.end)
+        place = TextSpan(common.start, query.node.place.end)
         return query._replace(node=replace(query.node, common=common.node, place=place))
 
     def with_clause(self, word: Word, *common: Piece[tree.CommonTable]) -> Piece[tuple[tree.CommonTable, ...]]:
@@ -71,7 +71,7 @@ class Builder(Values):
 
     def common(self, name: tree.Name, query: Piece[tree.Query], close: Word) -> Piece[tree.CommonTable]:
         start, end = name.place.start, close.end
-        made = above(tree.CommonTable(name, query.node, Place(start, end)), start, end, "", query.depth)
+        made = above(tree.CommonTable(name, query.node, TextSpan(start, end)), start, end, "", query.depth)
         self.common_tables[name.text.lower()] = Common(self.tables, made.depth)
         self.tables = 0
         return made
@@ -91,7 +91,7 @@ class Builder(Values):
             order_by=tuple(order.node for order in order_by or ()),
             offset=bounds.offset if bounds else None,
             limit=bounds.limit if bounds else None,
-            place=Place(start, end),
+            place=TextSpan(start, end),
         )
         return above(whole, start, end, "", query.depth, *(order.depth for order in order_by or ()))
 
@@ -118,7 +118,7 @@ class Builder(Values):
     def order(self, value: Expression, direction: Word | None) -> Piece[tree.Order]:
         end = direction.end if direction is not None else value.end
         descending = direction is not None and direction.type == "DESC"
-        node = tree.Order(value_in(value), descending, Place(value.start, end))
+        node = tree.Order(value_in(value), descending, TextSpan(value.start, end))
         return Piece(node, value.start, end, "", value.depth)
 
     def bounds(self, *children: Word | None) -> Bounds:
@@ -152,7 +152,7 @@ class Builder(Values):
             where=where.node if where else None,
             group_by=tuple(value_in(value) for value in group_by or ()),
             having=having.node if having else None,
-            place=Place(start, end),
+            place=TextSpan(start, end),
         )
         return above(_bare(body, body.place), start, end, "", *(part.depth for part in parts))
 
@@ -168,15 +168,15 @@ class Builder(Values):
 
     def star(self, star: Word) -> Piece[tree.Star]:
         start, end = star.start, star.end
-        return Piece(tree.Star((), Place(start, end)), start, end, "", 1)
+        return Piece(tree.Star((), TextSpan(start, end)), start, end, "", 1)
 
     def star_of(self, names: list[tree.Name], star: Word) -> Piece[tree.Star]:
         start, end = names[0].place.start, star.end
-        return Piece(tree.Star(at_most(names, 3, "table"), Place(start, end)), start, end, "", 1)
+        return Piece(tree.Star(at_most(names, 3, "table"), TextSpan(start, end)), start, end, "", 1)
 
     def item(self, value: Expression, alias: tree.Name | None) -> Piece[tree.Item]:
         end = alias.place.end if alias else value.end
-        return above(tree.Item(value_in(value), alias, Place(value.start, end)), value.start, end, "", value.depth)
+        return above(tree.Item(value_in(value), alias, TextSpan(value.start, end)), value.start, end, "", value.depth)
 
     def where(self, condition: Expression) -> Piece[tree.Condition]:
         return condition._replace(node=condition_in(condition))
@@ -211,7 +211,7 @@ class Builder(Values):
             right=right.node,
             on=condition.on if condition else None,
             using=condition.using if condition else (),
-            place=Place(start, end),
+            place=TextSpan(start, end),
         )
         return above(node, start, end, "", left.depth, right.depth, condition.depth if condition else 0)
 
@@ -240,16 +240,16 @@ class Builder(Values):
         tables, depth = common or (1, 0)
         self.tables += tables
         if self.tables > MAX_TABLES:
-            raise QueryFault(
+            raise QueryError(
                 f"the query reads more than {MAX_TABLES} tables",
-                place=Place(start, end),
+                span=TextSpan(start, end),
                 hint="those in WITH count each time that they are used",
             )
-        return above(tree.TableName(at_most(names, 3, "table"), alias, Place(start, end)), start, end, "", depth)
+        return above(tree.TableName(at_most(names, 3, "table"), alias, TextSpan(start, end)), start, end, "", depth)
 
     def derived(self, query: Piece[tree.Query], alias: tree.Name) -> Piece[tree.Source]:
         start, end = query.start, alias.place.end
-        return above(tree.Derived(query.node, alias, Place(start, end)), start, end, "", query.depth)
+        return above(tree.Derived(query.node, alias, TextSpan(start, end)), start, end, "", query.depth)
 
     def joined(self, opening: Word, join: Piece[tree.Source], closing: Word) -> Piece[tree.Source]:
         return above(join.node, opening.start, closing.end, "", join.depth)
@@ -266,12 +266,12 @@ class Builder(Values):
         return JoinCondition(None, tuple(names), closing.end, 0)
 
 
-def _bare(body: tree.Select | tree.SetOperation, place: Place) -> tree.Query:
+def _bare(body: tree.Select | tree.SetOperation, place: TextSpan) -> tree.Query:
     return tree.Query(body=body, order_by=(), offset=None, place=place)
 
 
 def _set(operator: Operator, every: bool, left: Piece[tree.Query], right: Piece[tree.Query]) -> Piece[tree.Query]:
-    place = Place(left.start, right.end)
+    place = TextSpan(left.start, right.end)
     body = tree.SetOperation(operator, every, left.node, right.node, place)
     made = above(_bare(body, place), left.start, right.end, "", left.depth, right.depth)
     return made._replace(links=left.links + right.links)
@@ -295,7 +295,7 @@ def _union(left: Piece[tree.Query], right: Piece[tree.Query], every: bool) -> Pi
     return whole._replace(kind=kind, chain=tuple(parts))
 
 
-def _everything_of(source: tree.Source, place: Place) -> tree.Query:
+def _everything_of(source: tree.Source, place: TextSpan) -> tree.Query:
     """SELECT * FROM source, which the user did not write."""
     star = tree.Star(qualifier=(), place=place)
     body = tree.Select(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 _NUMBERS = "numbers look like 12, 0.5, .5 or 1.5E-3"
 
@@ -46,12 +46,12 @@ CHARACTERS: tuple[tuple[str, str, str | None], ...] = (
 """Text at which no word begins: what it looks like, what is said, and the hint."""
 
 
-def strange_character(text: str, at: int) -> QueryFault:
+def strange_character(text: str, at: int) -> QueryError:
     """What stands at a place where no word of the language begins."""
     for pattern, message, hint in CHARACTERS:
         match = re.compile(pattern).match(text, at, at + 100)
         if match and match.end() > at:
             end = at + 1 if text[at] in "'\"" else match.end()
-            return QueryFault(message, text=text, place=Place(at, end), hint=hint)
+            return QueryError(message, text=text, span=TextSpan(at, end), hint=hint)
     message = f"the character {text[at]!r} has no meaning in ADQL outside of quotes"
-    return QueryFault(message, text=text, place=Place(at, at + 1))
+    return QueryError(message, text=text, span=TextSpan(at, at + 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 _BITS = "of whole numbers, the bit worth 8 in x is MOD(x / 8, 2)"
 
@@ -25,8 +25,8 @@ STANDARD_WAYS: dict[str, str] = {
 """Each extension, and what to write instead."""
 
 
-def extension(what: str, place: Place) -> QueryFault:
+def extension(what: str, place: TextSpan) -> QueryError:
     """What is said of an extension to those who want none."""
-    return QueryFault(
-        f"{what} is an extension to ADQL 2.1, and those are refused here", place=place, hint=STANDARD_WAYS[what]
+    return QueryError(
+        f"{what} is an extension to ADQL 2.1, and those are refused here", span=place, hint=STANDARD_WAYS[what]
     )

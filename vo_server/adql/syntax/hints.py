@@ -23,7 +23,7 @@ from vo_server.adql.syntax.other_dialects import INSTEAD
 from vo_server.adql.syntax.syntax_error import Trouble
 from vo_server.adql.syntax.syntax_hints import SENTENCES
 from vo_server.catalogue.similar import similar
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 from vo_server.model.words import RESERVED
 
 _SENTENCES = tuple((re.compile(rf"(?:^| )(?:{row.pattern})$"), row) for row in SENTENCES)
@@ -37,7 +37,7 @@ FIRST_WORDS = frozenset(
 """Words with which other statements of SQL begin."""
 
 
-def explain(trouble: Trouble) -> QueryFault:
+def explain(trouble: Trouble) -> QueryError:
     """The best that can be said of a word in the wrong place."""
     for rule in RULES:
         fault = rule(trouble)
@@ -46,7 +46,7 @@ def explain(trouble: Trouble) -> QueryFault:
     return _plainly(trouble)
 
 
-def _no_query(trouble: Trouble) -> QueryFault | None:
+def _no_query(trouble: Trouble) -> QueryError | None:
     first = trouble.words[0]
     if first.type == END:
         return trouble.fault("the query is empty", first, "as in SELECT TOP 10 * FROM t")
@@ -58,14 +58,14 @@ def _no_query(trouble: Trouble) -> QueryFault | None:
     return None
 
 
-def _tabled(trouble: Trouble) -> QueryFault | None:
+def _tabled(trouble: Trouble) -> QueryError | None:
     signs = " ".join(word.sign for word in trouble.words[max(0, trouble.at - 3) : trouble.at + 1])
     for pattern, row in _SENTENCES:
         if pattern.search(signs) and _as_needed(row.needs, trouble.expected):
             first = trouble.words[max(0, trouble.at - row.back)]
             said = (trouble.word.text.upper(), trouble.before.text.upper() if trouble.before else "")
-            place = Place(first.start, trouble.word.end)
-            return QueryFault(row.message.format(*said), text=trouble.text, place=place, hint=row.hint)
+            place = TextSpan(first.start, trouble.word.end)
+            return QueryError(row.message.format(*said), text=trouble.text, span=place, hint=row.hint)
     return None
 
 
@@ -73,20 +73,20 @@ def _as_needed(needs: str, expected: frozenset[str]) -> bool:
     return all((need.removeprefix("!") in expected) != need.startswith("!") for need in needs.split())
 
 
-def _encoded(trouble: Trouble) -> QueryFault | None:
+def _encoded(trouble: Trouble) -> QueryError | None:
     if not re.match(r"\s*(?:SELECT|WITH)\+\S+\s*$", trouble.text, re.IGNORECASE):
         return None
     plus = next(word for word in trouble.words if word.text == "+")
     return trouble.fault("the query is encoded as in a URL, where + stands for a blank", plus, "send it decoded")
 
 
-def _foreign_comment(trouble: Trouble) -> QueryFault | None:
+def _foreign_comment(trouble: Trouble) -> QueryError | None:
     if not trouble.text.startswith(("/*", "//"), trouble.word.start):
         return None
     return trouble.fault("a comment begins with -- and ends with the line")
 
 
-def _quote_inside(trouble: Trouble) -> QueryFault | None:
+def _quote_inside(trouble: Trouble) -> QueryError | None:
     """A string that has ended before its author thought."""
     before = trouble.before
     if before is None or before.type != "STRING" or before.end != trouble.word.start or trouble.word.type == END:
@@ -95,7 +95,7 @@ def _quote_inside(trouble: Trouble) -> QueryFault | None:
     return trouble.fault("the string before this has ended", hint=hint)
 
 
-def _misspelt(trouble: Trouble) -> QueryFault | None:
+def _misspelt(trouble: Trouble) -> QueryError | None:
     """A name here, or the alias before, that is nearly a word of the language."""
     for word in (trouble.before, trouble.word):
         if word is None or word.type != "NAME" or len(word.text) < MIN_MISSPELT:
@@ -112,7 +112,7 @@ MEANT = ("FROM", "WHERE", "GROUP", "ORDER", "HAVING", "OFFSET", "JOIN", "INNER",
 MIN_MISSPELT = 4
 
 
-def _function_as_name(trouble: Trouble) -> QueryFault | None:
+def _function_as_name(trouble: Trouble) -> QueryError | None:
     """A word such as DISTANCE or COUNT that no parenthesis follows."""
     before = trouble.before
     if before is None or before.type not in ("FUNCTION", "AGGREGATE", "CAST") or trouble.expected != {"LPAR"}:
@@ -122,7 +122,7 @@ def _function_as_name(trouble: Trouble) -> QueryFault | None:
     return trouble.fault(reserved(before.text), before)
 
 
-def _reserved_as_name(trouble: Trouble) -> QueryFault | None:
+def _reserved_as_name(trouble: Trouble) -> QueryError | None:
     word = trouble.word
     after = trouble.after.type if trouble.after else END
     follows = after == "LPAR"
@@ -138,7 +138,7 @@ def _reserved_as_name(trouble: Trouble) -> QueryFault | None:
     return trouble.fault(reserved(word.text)) if plain or placed or used else None
 
 
-def _parentheses(trouble: Trouble) -> QueryFault | None:
+def _parentheses(trouble: Trouble) -> QueryError | None:
     opened = trouble.opened
     if trouble.word.type == "RPAR" and not opened:
         return trouble.fault("there is no open parenthesis to close here")
@@ -148,40 +148,40 @@ def _parentheses(trouble: Trouble) -> QueryFault | None:
     return None
 
 
-def _join_without_condition(trouble: Trouble) -> QueryFault | None:
+def _join_without_condition(trouble: Trouble) -> QueryError | None:
     if not {"ON", "USING"} <= trouble.expected or trouble.word.type in ("NAME", "DELIMITED"):
         return None
     hint = "as in a JOIN b ON a.id = b.id, or a JOIN b USING (id); every pair of rows is FROM a, b"
     return trouble.fault("JOIN needs ON or USING, or NATURAL before it", trouble.last("JOIN"), hint)
 
 
-def _join_with_too_much(trouble: Trouble) -> QueryFault | None:
+def _join_with_too_much(trouble: Trouble) -> QueryError | None:
     kind = trouble.last("NATURAL", "CROSS")
     if trouble.word.type not in ("ON", "USING") or kind is None:
         return None
     return trouble.fault(f"{kind.text.upper()} JOIN takes no {trouble.word.text.upper()}")
 
 
-def _between_without_and(trouble: Trouble) -> QueryFault | None:
+def _between_without_and(trouble: Trouble) -> QueryError | None:
     if "AND" not in trouble.expected or "OR" in trouble.expected:
         return None
     return trouble.fault("BETWEEN needs AND", trouble.last("BETWEEN"), "as in x BETWEEN 1 AND 2")
 
 
-def _derived_without_alias(trouble: Trouble) -> QueryFault | None:
+def _derived_without_alias(trouble: Trouble) -> QueryError | None:
     closed = trouble.before is not None and trouble.before.type == "RPAR"
     if not closed or trouble.expected != {"AS", "NAME", "DELIMITED"}:
         return None
     return trouble.fault("a sub-query in FROM needs a name", trouble.before, "as in FROM (SELECT ...) AS q")
 
 
-def _no_from(trouble: Trouble) -> QueryFault | None:
+def _no_from(trouble: Trouble) -> QueryError | None:
     if "FROM" not in trouble.expected or trouble.word.type not in (END, "RPAR", "SEMICOLON", *CLAUSES, *SET_OPERATORS):
         return None
     return trouble.fault("FROM is missing: every query reads from a table", hint="as in SELECT a FROM t")
 
 
-def _wrong_order(trouble: Trouble) -> QueryFault | None:
+def _wrong_order(trouble: Trouble) -> QueryError | None:
     """A clause after one that it should stand before, in the same query."""
     kind = trouble.word.type
     depth, seen = 0, []
@@ -200,7 +200,7 @@ def _wrong_order(trouble: Trouble) -> QueryFault | None:
     return trouble.fault(f"{SAID.get(kind, kind)} stands before {SAID.get(later[-1], later[-1])}") if later else None
 
 
-def _condition_as_value(trouble: Trouble) -> QueryFault | None:
+def _condition_as_value(trouble: Trouble) -> QueryError | None:
     """A comparison where the grammar has a value, or after another comparison."""
     ends = (*STARTERS, "RPAR", "STAR")
     if trouble.word.type not in TESTS or trouble.before is None or trouble.before.type not in ends:
@@ -215,7 +215,7 @@ def _condition_as_value(trouble: Trouble) -> QueryFault | None:
     return trouble.fault("a condition is not a value: it stands only after WHERE, ON and HAVING")
 
 
-def _plainly(trouble: Trouble) -> QueryFault:
+def _plainly(trouble: Trouble) -> QueryError:
     """What was expected, and what was found."""
     word, wanted = trouble.word, expectation(trouble.expected)
     if word.type == END:

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from vo_server.adql.syntax import words
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 MAX_DEPTH = 50
 """Levels of the tree, parentheses counted: what walks the tree later, the database too, may do so by recursion."""
@@ -24,8 +24,8 @@ class Word(NamedTuple):
     end: int
 
     @property
-    def place(self) -> Place:
-        return Place(self.start, self.end)
+    def place(self) -> TextSpan:
+        return TextSpan(self.start, self.end)
 
     @property
     def sign(self) -> str:
@@ -44,7 +44,7 @@ class Word(NamedTuple):
 def lex(text: str, pattern: re.Pattern[str]) -> list[Word]:
     """The words of a text, the last of them END or STRANGE; the groups of the pattern are named for the terminals.
 
-    Raises QueryFault where parentheses nest too deep.
+    Raises QueryError where parentheses nest too deep.
     """
     found: list[Word] = []
     depth = 0
@@ -58,7 +58,7 @@ def lex(text: str, pattern: re.Pattern[str]) -> list[Word]:
         elif kind == "LPAR":
             depth += 1
             if depth > MAX_DEPTH:
-                raise too_deep(Place(start, end))
+                raise too_deep(TextSpan(start, end))
         elif kind == "RPAR":
             depth -= 1
         found.append(Word(kind, said, start, end))
@@ -69,6 +69,6 @@ def lex(text: str, pattern: re.Pattern[str]) -> list[Word]:
     return found
 
 
-def too_deep(place: Place) -> QueryFault:
+def too_deep(place: TextSpan) -> QueryError:
     said = f"the query is nested more than {MAX_DEPTH} levels deep here"
-    return QueryFault(said, place=place, hint="each parenthesis, sub-query, join and operator of a chain is a level")
+    return QueryError(said, span=place, hint="each parenthesis, sub-query, join and operator of a chain is a level")

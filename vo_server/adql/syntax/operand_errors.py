@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vo_server.adql.syntax import tree, words
 from vo_server.adql.syntax.other_dialects import INSTEAD
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 KINDS = {
     **dict.fromkeys((words.NUMERIC, words.SIGNED, words.INTEGER, words.NUMBER), "a number"),
@@ -26,46 +26,46 @@ def quoted_column(name: tree.Name) -> str:
     return f"\"...\" names a column; a string stands in single quotes: '{name.text}'"
 
 
-def wrong_kind(kind: str, formal: str, where: str, place: Place) -> QueryFault:
+def wrong_kind(kind: str, formal: str, where: str, place: TextSpan) -> QueryError:
     """A piece of one kind where the grammar has another."""
     if kind == words.CONDITION:
-        return QueryFault("a condition is not a value: it stands only after WHERE, ON and HAVING", place=place)
+        return QueryError("a condition is not a value: it stands only after WHERE, ON and HAVING", span=place)
     said = f"{KINDS.get(kind, 'this')} cannot stand {where}, where {WANTED.get(formal, 'another value')} belongs"
     hint = None
     if formal == "t" and kind in (words.NUMERIC, words.SIGNED):
         hint = "CAST(value AS VARCHAR) makes it a string"
     elif formal == "n" and kind == words.TEXT:
         hint = "put what || joins in parentheses, if it is a number" if where.endswith("||") else None
-    return QueryFault(said, place=place, hint=hint)
+    return QueryError(said, span=place, hint=hint)
 
 
-def bare_value(node: tree.Value, place: Place) -> QueryFault:
+def bare_value(node: tree.Value, place: TextSpan) -> QueryError:
     """A value where a condition is needed."""
     match node:
         case tree.Call(name=("CONTAINS" | "INTERSECTS") as name):
-            return QueryFault(f"{name}(...) yields 0 or 1: compare it, as in 1 = {name}(...)", place=place)
+            return QueryError(f"{name}(...) yields 0 or 1: compare it, as in 1 = {name}(...)", span=place)
         case tree.Call(name=name) if name.upper() in INSTEAD:
-            return QueryFault(f"no function {name}", place=place, hint=INSTEAD[name.upper()])
+            return QueryError(f"no function {name}", span=place, hint=INSTEAD[name.upper()])
         case tree.Call(name=name):
-            return QueryFault(f"{name}(...) is a value, no condition: compare it, as in 1 = {name}(...)", place=place)
+            return QueryError(f"{name}(...) is a value, no condition: compare it, as in 1 = {name}(...)", span=place)
         case tree.ColumnName(names=names):
             name = names[-1].text
             hint = f"compare it, as in {name} = 1 or {name} IS NOT NULL"
-            return QueryFault(f"`{name}` is a column, no condition", place=place, hint=hint)
+            return QueryError(f"`{name}` is a column, no condition", span=place, hint=hint)
         case _:
-            return QueryFault(
-                "a condition is needed here, and this is a value", place=place, hint="compare it with another"
+            return QueryError(
+                "a condition is needed here, and this is a value", span=place, hint="compare it with another"
             )
 
 
-def compared_with_null(operator: str, place: Place) -> QueryFault:
+def compared_with_null(operator: str, place: TextSpan) -> QueryError:
     """Legal by the grammar, but true of no row: no one can mean it."""
     negated = "" if operator == "=" else "NOT "
-    return QueryFault(f"nothing is {operator} NULL, not even NULL", place=place, hint=f"write IS {negated}NULL")
+    return QueryError(f"nothing is {operator} NULL, not even NULL", span=place, hint=f"write IS {negated}NULL")
 
 
-def wrong_arguments(name: str, usage: str, place: Place) -> QueryFault:
-    return QueryFault(f"{name} takes {usage}", place=place)
+def wrong_arguments(name: str, usage: str, place: TextSpan) -> QueryError:
+    return QueryError(f"{name} takes {usage}", span=place)
 
 
 CLOSEST_TYPES = {
@@ -80,7 +80,7 @@ CLOSEST_TYPES = {
 }
 
 
-def unknown_type(name: str, place: Place) -> QueryFault:
+def unknown_type(name: str, place: TextSpan) -> QueryError:
     closest = CLOSEST_TYPES.get(name)
     hint = f"write {closest}" if closest else f"the types are {', '.join(sorted(words.CAST_TYPES))}"
-    return QueryFault(f"CAST has no type {name} in ADQL", place=place, hint=hint)
+    return QueryError(f"CAST has no type {name} in ADQL", span=place, hint=hint)

@@ -15,24 +15,24 @@ from vo_server.adql.syntax.error_list import together
 from vo_server.adql.syntax.grammar import Grammar, Reduction, grammar
 from vo_server.adql.syntax.lexer import STRANGE, Word, lex
 from vo_server.adql.syntax.syntax_error import Trouble
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 MAX_LENGTH = 1_000_000
 """Characters of a query."""
 
 
 def parse(text: str, strict: bool = False) -> tree.Query:
-    """The tree of a query; a QueryFault with its place if it is none, or has an extension and is read strictly."""
+    """The tree of a query; a QueryError with its place if it is none, or has an extension and is read strictly."""
     if len(text) > MAX_LENGTH:
         said = f"the query has {len(text):,} characters; at most {MAX_LENGTH:,} are read"
-        raise QueryFault(said, text=text, place=Place(MAX_LENGTH, MAX_LENGTH))
+        raise QueryError(said, text=text, span=TextSpan(MAX_LENGTH, MAX_LENGTH))
     builder = Builder()
     try:
         query = _run(text, lex(text, grammar(Builder).words), builder)
         if strict and builder.extensions:
             raise together(builder.extensions)
-    except QueryFault as fault:
-        raise fault.within(text) from None
+    except QueryError as fault:
+        raise fault.with_text(text) from None
     return query
 
 
@@ -74,7 +74,7 @@ def _run(text: str, found: list[Word], builder: Builder) -> tree.Query:
     raise AssertionError("the last word ends the query")
 
 
-def _stuck(text: str, found: list[Word], at: int, machine: Grammar, states: list[int]) -> QueryFault:
+def _stuck(text: str, found: list[Word], at: int, machine: Grammar, states: list[int]) -> QueryError:
     """What to say where the machine cannot go on."""
     if found[at].type == STRANGE:
         return strange_character(text, found[at].start)

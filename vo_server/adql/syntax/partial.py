@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from vo_server.adql.syntax import operand_errors, tree, words
 from vo_server.adql.syntax.lexer import MAX_DEPTH, Word, too_deep
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 MAX_NAMES = 4
 """Of a column: catalogue, schema, table and its own."""
@@ -35,8 +35,8 @@ class Piece(NamedTuple, Generic[Node]):
     """How many queries a part of a chain unites."""
 
     @property
-    def place(self) -> Place:
-        return Place(self.start, self.end)
+    def place(self) -> TextSpan:
+        return TextSpan(self.start, self.end)
 
 
 Expression = Piece[Any]
@@ -47,7 +47,7 @@ def above(node: Node, start: int, end: int, kind: str, *depths: int) -> Piece[No
     """A piece on top of others, of which the depths are given."""
     depth = 1 + max(depths, default=0)
     if depth > MAX_DEPTH:
-        raise too_deep(Place(start, end))
+        raise too_deep(TextSpan(start, end))
     return Piece(node, start, end, kind, depth)
 
 
@@ -71,13 +71,13 @@ def condition_in(given: Expression) -> tree.Condition:
 
 def at_most(names: Sequence[tree.Name], limit: int, what: str) -> tuple[tree.Name, ...]:
     if len(names) > limit:
-        place = Place(names[0].place.start, names[-1].place.end)
-        raise QueryFault(f"a {what} has at most {limit} names between dots", place=place)
+        place = TextSpan(names[0].place.start, names[-1].place.end)
+        raise QueryError(f"a {what} has at most {limit} names between dots", span=place)
     return tuple(names)
 
 
 def whole_number(word: Word) -> int:
     """The number of TOP, OFFSET or LIMIT."""
     if len(word.text) > MAX_DIGITS:
-        raise QueryFault(f"numbers here have at most {MAX_DIGITS} digits", place=word.place)
+        raise QueryError(f"numbers here have at most {MAX_DIGITS} digits", span=word.place)
     return int(word.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vo_server.adql.syntax.lexer import Word
-from vo_server.errors import Place, QueryFault
+from vo_server.errors import QueryError, TextSpan
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,6 @@ class Trouble:
         """The last word of these types before the wrong one."""
         return next((word for word in reversed(self.words[: self.at]) if word.type in types), None)
 
-    def fault(self, message: str, word: Word | None = None, hint: str | None = None) -> QueryFault:
+    def fault(self, message: str, word: Word | None = None, hint: str | None = None) -> QueryError:
         word = word or self.word
-        return QueryFault(message, text=self.text, place=Place(word.start, word.end), hint=hint)
+        return QueryError(message, text=self.text, span=TextSpan(word.start, word.end), hint=hint)

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats.arrays import Array, Bytes
 from vo_server.formats.field import Field
 from vo_server.formats.read.values import listed, timely
@@ -54,7 +54,7 @@ class Layout:
 def unpacked(data: bytes, fields: list[Field], flags: bool) -> tuple[tuple[Column, ...], list[pa.ChunkedArray]]:
     """The columns of a stream.
 
-    Raises UsageFault for one that ends within a row.
+    Raises UsageError for one that ends within a row.
     """
     layouts = [_layout(f) for f in fields]
     width = (len(fields) + 7) // 8 if flags else 0
@@ -82,7 +82,7 @@ def _places(data: bytes, layouts: list[Layout], flags: int) -> tuple[list[Array]
     try:
         found = _followed(data, layouts, flags)
     except error:
-        raise UsageFault("the STREAM of the VOTable ends within a row") from None
+        raise UsageError("the STREAM of the VOTable ends within a row") from None
     table = np.array(found, np.int64).reshape(-1, 1 + 2 * len(layouts))
     numbers = range(len(layouts))
     return [table[:, 0], *(table[:, 1 + 2 * n] for n in numbers)], [table[:, 2 + 2 * n] for n in numbers]
@@ -92,7 +92,7 @@ def _regular(data: bytes, layouts: list[Layout], flags: int) -> tuple[list[Array
     width = flags + sum(layout.width for layout in layouts)
     rows, rest = divmod(len(data), width or 1)
     if rest:
-        raise UsageFault("the STREAM of the VOTable ends within a row")
+        raise UsageError("the STREAM of the VOTable ends within a row")
     begin = np.arange(rows, dtype=np.int64) * width
     starts, at = [begin], flags
     for layout in layouts:
@@ -181,7 +181,7 @@ def _scalars(values: pa.Array, field: Field, missing: Array | None) -> pa.Array:
         try:
             marked = np.asarray(values) == int(field.null, 0)
         except ValueError:
-            raise UsageFault(f"the null {field.null!r} of the column {field.name} is not a number") from None
+            raise UsageError(f"the null {field.null!r} of the column {field.name} is not a number") from None
         missing = marked if missing is None else missing | marked
     elif missing is None and pa.types.is_floating(values.type):
         missing = np.isnan(np.asarray(values))

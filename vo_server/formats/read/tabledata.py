@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats.arrays import Array, Bytes
 from vo_server.formats.write.cells import table
 
@@ -35,7 +35,7 @@ class Unusual(Exception):
 def texts(data: memoryview, columns: int) -> Iterator[list[pa.Array]]:
     """The cells of each column, stretch by stretch; `data` is what TABLEDATA holds.
 
-    Raises Unusual; UsageFault for rows with other than so many cells.
+    Raises Unusual; UsageError for rows with other than so many cells.
     """
     start = rows = 0
     while start < len(data):
@@ -113,7 +113,7 @@ def _check(kinds: Array, starts: Array, rows: int, columns: int, before: int) ->
         raise Unusual
     if (held != columns).any():
         row = int(np.flatnonzero(held != columns)[0])
-        raise UsageFault(
+        raise UsageError(
             f"row {before + row + 1} of the table has {held[row]} cells, where {columns} FIELDs are declared"
         )
 

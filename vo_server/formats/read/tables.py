@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from astropy.io import fits as astropy_fits
 from pyarrow import csv as arrow_csv
 
-from vo_server.errors import TooLargeFault, UsageFault
+from vo_server.errors import TooLargeError, UsageError
 from vo_server.formats.field import COMPLEX, MOST_FIELDS, SCALARS, SHAPES, Field
 from vo_server.formats.read.arrow import sizes
 from vo_server.formats.read.values import timely
@@ -74,16 +74,16 @@ def arrow(data: memoryview, limit: int) -> Columns:
 
 
 def checked(schema: pa.Schema) -> None:
-    """Raises UsageFault where a column cannot be taken, before anything is read."""
+    """Raises UsageError where a column cannot be taken, before anything is read."""
     if len(schema) > MOST_FIELDS:
-        raise UsageFault(f"the upload has {len(schema):,} columns, where {MOST_FIELDS:,} are the most")
+        raise UsageError(f"the upload has {len(schema):,} columns, where {MOST_FIELDS:,} are the most")
     for field in schema:
         _column(field.name, field.type, {})
 
 
 def _bounded(size: int, limit: int) -> None:
     if size > limit:
-        raise TooLargeFault(f"an upload unpacks to {size:,} bytes, where {limit:,} are the limit of this service")
+        raise TooLargeError(f"an upload unpacks to {size:,} bytes, where {limit:,} are the limit of this service")
 
 
 def described(rows: pa.Table, votable: bytes | None, limit: int) -> Columns:
@@ -110,9 +110,9 @@ def _plain(array: pa.ChunkedArray, limit: int) -> pa.ChunkedArray:
 def _described(field: pa.Field, array: pa.ChunkedArray, told: Column | None) -> tuple[Column, pa.ChunkedArray]:
     column = _column(field.name, field.type, field.metadata or {})
     if told is not None:
-        column = column.but(unit=told.unit, ucd=told.ucd, utype=told.utype, description=told.description)
+        column = column.replace(unit=told.unit, ucd=told.ucd, utype=told.utype, description=told.description)
         if told.type.arrow == column.type.arrow and told.type.family != "time":
-            column = column.but(type=told.type, length=told.length, shape=told.shape, label=told.label)
+            column = column.replace(type=told.type, length=told.length, shape=told.shape, label=told.label)
     return column, array if array.type == column.type.arrow else array.cast(column.type.arrow)
 
 
@@ -126,7 +126,7 @@ def _column(name: str, kind: pa.DataType, said: Mapping[bytes, bytes]) -> Column
         of = _kind(name, kind.value_type).arrow
         inside = next((t for t in types.ARRAYS if t.arrow.value_type == of), None)
         if inside is None:
-            raise UsageFault(f"the column {name} holds {kind}, which is not taken here")
+            raise UsageError(f"the column {name} holds {kind}, which is not taken here")
         shape = str(kind.list_size) if pa.types.is_fixed_size_list(kind) else None
         return Column(name, inside, shape=shape, **told)
     return Column(name, _kind(name, kind), **told)
@@ -135,7 +135,7 @@ def _column(name: str, kind: pa.DataType, said: Mapping[bytes, bytes]) -> Column
 def _kind(name: str, kind: pa.DataType) -> types.Type:
     found = next((known for fits, known in KINDS if fits(kind)), None)
     if found is None:
-        raise UsageFault(f"the column {name} holds {kind}, which is not taken here")
+        raise UsageError(f"the column {name} holds {kind}, which is not taken here")
     return found
 
 
@@ -183,7 +183,7 @@ def fits(data: memoryview) -> Columns:
     with astropy_fits.open(io.BytesIO(data), logical_as_bytes=True, lazy_load_hdus=True) as file:
         table = next((hdu for hdu in file if isinstance(hdu, astropy_fits.BinTableHDU)), None)
         if table is None:
-            raise UsageFault("the FITS file has no binary table")
+            raise UsageError("the FITS file has no binary table")
         for n in range(len(table.columns)):
             check_heap(table, n)
         made = [fits_column(table, n, table.data) for n in range(len(table.columns))]
@@ -193,15 +193,15 @@ def fits(data: memoryview) -> Columns:
 def fits_column(table: Any, n: int, rows: Any, timed: bool = True) -> tuple[Column, pa.Array]:
     """A column of a binary table, and its values in some of the rows; `timed` makes times of texts that all are some.
 
-    Raises UsageFault for a column that is not taken.
+    Raises UsageError for a column that is not taken.
     """
     header, name = table.header, table.columns[n].name
     said = {key: header.get(f"{word}{n + 1}") for key, word in _SAID.items()}
     found = _FORM.match(header[f"TFORM{n + 1}"])
     if found is None or found[2] == "X" or found[3] == "X":
-        raise UsageFault(f"the column {name} has the TFORM {header[f'TFORM{n + 1}']!r}, which is not taken here")
+        raise UsageError(f"the column {name} has the TFORM {header[f'TFORM{n + 1}']!r}, which is not taken here")
     if found[2] in "CM" or found[3] in ("C", "M"):
-        raise UsageFault(f"the column {name} holds complex numbers, which are not taken here", hint=COMPLEX)
+        raise UsageError(f"the column {name} holds complex numbers, which are not taken here", hint=COMPLEX)
     count = int(found[1] or 1)
     values = rows.field(n)
     if found[2] == "A" or found[3] == "A":
@@ -222,14 +222,14 @@ def fits_column(table: Any, n: int, rows: Any, timed: bool = True) -> tuple[Colu
 def check_heap(table: Any, n: int) -> None:
     """Do the rows speak of more values than the heap can hold? They may all point to the same ones.
 
-    Raises UsageFault where they do.
+    Raises UsageError where they do.
     """
     if not re.match(r"\s*\d*[PQ]", table.header[f"TFORM{n + 1}"]):
         return
     rows = table.data.view(np.ndarray)
     counts = rows[rows.dtype.names[n]].reshape(-1, 2)[:, 0].astype(np.int64)
     if (counts < 0).any() or counts.sum() > table.header.get("PCOUNT", 0):
-        raise UsageFault(f"the column {table.columns[n].name} has more values than the heap of the FITS file")
+        raise UsageError(f"the column {table.columns[n].name} has more values than the heap of the FITS file")
 
 
 _SAID = {"unit": "TUNIT", "ucd": "TUCD", "utype": "TUTYP", "label": "TXTYP", "description": "TCOMM"}
@@ -240,7 +240,7 @@ def _fits_texts(name: str, values: Any, count: int, said: dict[str, Any], timed:
     field = Field(name, "char", "*", said.get("label"))
     if field.is_time and timed:
         return timely(Column(name, types.VARCHAR, **said), texts)
-    return field.column.but(**said, length=count if count > 1 else None), texts
+    return field.column.replace(**said, length=count if count > 1 else None), texts
 
 
 def _fits_scalars(

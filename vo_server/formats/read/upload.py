@@ -12,7 +12,7 @@ from itertools import count
 
 import pyarrow as pa
 
-from vo_server.errors import Fault, TooLargeFault, UsageFault
+from vo_server.errors import ServiceError, TooLargeError, UsageError
 from vo_server.formats.read import tables
 from vo_server.formats.read.votable import read_votable
 from vo_server.model.column import Column
@@ -32,15 +32,15 @@ class Upload:
 def read(data: bytes | memoryview, limit: int) -> Upload:
     """The table of a file.
 
-    Raises UsageFault for what cannot be read, TooLargeFault for what unpacks to more than `limit` bytes.
+    Raises UsageError for what cannot be read, TooLargeError for what unpacks to more than `limit` bytes.
     """
     try:
         return _upload(*_read(memoryview(data), limit))
-    except Fault:
+    except ServiceError:
         raise
     except Exception as error:  # border: the readers are others', and what they are given is anything
         said = str(error).partition("\n")[0][:200]
-        raise UsageFault(f"the upload cannot be read as what it begins like: {said or type(error).__name__}") from error
+        raise UsageError(f"the upload cannot be read as what it begins like: {said or type(error).__name__}") from error
 
 
 def _read(data: memoryview, limit: int) -> tables.Columns:
@@ -58,7 +58,7 @@ def _read(data: memoryview, limit: int) -> tables.Columns:
         found, file = read_votable(data)
         return tables.fits(memoryview(file)) if found is None else found
     if not head.strip() or b"\0" in head:
-        raise UsageFault("the upload is no table that is known here", hint=f"send {TAKEN}")
+        raise UsageError("the upload is no table that is known here", hint=f"send {TAKEN}")
     return tables.csv(data)
 
 
@@ -73,11 +73,11 @@ def _gunzipped(data: memoryview, limit: int) -> bytes:
     try:
         made.write(unpacker.decompress(data, limit + 1))
     except zlib.error:
-        raise UsageFault("the upload begins like gzip and is not") from None
+        raise UsageError("the upload begins like gzip and is not") from None
     if made.tell() > limit:
-        raise TooLargeFault(f"an upload unpacks to more than {limit:,} bytes, the limit of this service")
+        raise TooLargeError(f"an upload unpacks to more than {limit:,} bytes, the limit of this service")
     if not unpacker.eof:
-        raise UsageFault("the upload is gzip that breaks off")
+        raise UsageError("the upload is gzip that breaks off")
     return made.getvalue()
 
 
@@ -85,10 +85,10 @@ def _upload(columns: tuple[Column, ...], arrays: list[pa.ChunkedArray]) -> Uploa
     seen: set[str] = set()
     for column in columns:
         if column.name in seen:
-            raise UsageFault(f"two columns of the upload are called {column.name}", hint="give one another name")
+            raise UsageError(f"two columns of the upload are called {column.name}", hint="give one another name")
         seen.add(column.name)
     if not columns:
-        raise UsageFault("the upload has no columns")
+        raise UsageError("the upload has no columns")
     return Upload(columns, pa.Table.from_arrays(arrays, names=_apart([c.name for c in columns])))
 
 

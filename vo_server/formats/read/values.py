@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats.arrays import lists, numbers
 from vo_server.formats.field import Field
 from vo_server.formats.write.cells import times
@@ -26,7 +26,7 @@ _MISSING = ("", "null", "-")
 def parsed(texts: pa.Array, field: Field) -> tuple[Column, pa.Array]:
     """The column of these texts and its values; an empty text is a missing value.
 
-    Raises UsageFault with the row of the first text that is no value.
+    Raises UsageError with the row of the first text that is no value.
     """
     column = field.column
     if column.type.family == "text":
@@ -48,7 +48,7 @@ def timely(column: Column, texts: pa.Array) -> tuple[Column, pa.Array]:
         if made is not None:
             label = column.label if column.label != kind.xtype else None
             shape = column.arraysize if column.arraysize != kind.arraysize else None
-            return column.but(type=kind, length=None, label=label, shape=shape), made
+            return column.replace(type=kind, length=None, label=label, shape=shape), made
     return column, texts
 
 
@@ -63,7 +63,7 @@ def _times(texts: pa.Array, kind: pa.DataType) -> pa.Array | None:
 def scalars(texts: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
     """Numbers or truths of their texts.
 
-    Raises UsageFault with the row of the first that is none.
+    Raises UsageError with the row of the first that is none.
     """
     if pa.types.is_boolean(kind):
         return _truths(texts, name)
@@ -93,7 +93,7 @@ def _slowly(texts: pa.Array, read: Callable[[str], Any], kind: pa.DataType, name
     try:
         return pa.array(made, kind)
     except (pa.ArrowInvalid, OverflowError):
-        raise UsageFault(f"the column {name} holds numbers that do not fit its datatype") from None
+        raise UsageError(f"the column {name} holds numbers that do not fit its datatype") from None
 
 
 def _whole(text: str) -> int:
@@ -104,8 +104,8 @@ def _real(text: str) -> float:
     return float(text.replace("_", "x"))
 
 
-def _no_value(texts: pa.Array, row: int, wanted: str, name: str) -> UsageFault:
-    return UsageFault(f"row {row + 1} of the column {name} is {texts[row].as_py()[:80]!r}, which is not {wanted}")
+def _no_value(texts: pa.Array, row: int, wanted: str, name: str) -> UsageError:
+    return UsageError(f"row {row + 1} of the column {name} is {texts[row].as_py()[:80]!r}, which is not {wanted}")
 
 
 def _lists(texts: pa.Array, field: Field, column: Column) -> pa.Array:

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 import pyarrow as pa
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats.field import MOST_FIELDS, Field
 from vo_server.formats.read import tabledata
 from vo_server.formats.read.binary import unpacked
@@ -46,7 +46,7 @@ class Seen:
 def read_votable(data: memoryview) -> tuple[Columns | None, bytes]:
     """The columns of the first table, or the FITS file that holds its rows.
 
-    Raises UsageFault for what is no VOTable, and for one that this reader does not take.
+    Raises UsageError for what is no VOTable, and for one that this reader does not take.
     """
     return read_told(data)[:2]
 
@@ -54,7 +54,7 @@ def read_votable(data: memoryview) -> tuple[Columns | None, bytes]:
 def read_told(data: memoryview, *, filled: bool = False) -> tuple[Columns | None, bytes, Seen]:
     """The same, and what the document says of the table; with `filled` it is the first table that has rows, if one has.
 
-    Raises UsageFault.
+    Raises UsageError.
     """
     with_rows = _past(data)
     reader = _Reader(filled)
@@ -105,13 +105,13 @@ def _whole(texts: pa.ChunkedArray) -> pa.Array:
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
-        raise UsageFault("the VOTable is not in the character set that it says") from None
+        raise UsageError("the VOTable is not in the character set that it says") from None
     return array
 
 
 def _made(seen: Seen) -> tuple[Columns | None, bytes]:
     if not seen.fields and not seen.done:
-        raise UsageFault("the VOTable has no TABLE with FIELDs")
+        raise UsageError("the VOTable has no TABLE with FIELDs")
     match seen.serialisation:
         case None | "TABLEDATA":
             columns = zip(*seen.cells, strict=True) if seen.cells else [()] * len(seen.fields)
@@ -124,11 +124,11 @@ def _made(seen: Seen) -> tuple[Columns | None, bytes]:
 
 def _decoded(seen: Seen) -> bytes:
     if seen.encoding != "base64":
-        raise UsageFault(f"a STREAM with the encoding {seen.encoding!r} is not taken here", hint="send base64")
+        raise UsageError(f"a STREAM with the encoding {seen.encoding!r} is not taken here", hint="send base64")
     try:
         return base64.b64decode("".join(seen.stream))
     except (binascii.Error, ValueError):
-        raise UsageFault("the STREAM of the VOTable is not base64") from None
+        raise UsageError("the STREAM of the VOTable is not base64") from None
 
 
 class _Reader:
@@ -162,20 +162,20 @@ class _Reader:
             if final:
                 self._parser.Parse(b"", True)
         except expat.ExpatError as error:
-            raise UsageFault(f"the VOTable is not well-formed XML: {error}") from None
+            raise UsageError(f"the VOTable is not well-formed XML: {error}") from None
 
     def _doctype(self, name: str, system: str | None, public: str | None, internal: bool) -> None:
         if internal:
-            raise UsageFault("a VOTable with declarations of its own in its DOCTYPE is not taken here")
+            raise UsageError("a VOTable with declarations of its own in its DOCTYPE is not taken here")
 
     def _entity(self, *said: object) -> None:
-        raise UsageFault("a VOTable that declares entities is not taken here")
+        raise UsageError("a VOTable that declares entities is not taken here")
 
     def _start(self, qualified: str, attributes: dict[str, str]) -> None:
         name = qualified.rpartition(":")[2]
         self.path.append(name)
         if len(self.path) == 1 and name != "VOTABLE":
-            raise UsageFault(f"the document is no VOTable: its first element is {qualified}")
+            raise UsageError(f"the document is no VOTable: its first element is {qualified}")
         if self.seen.done:
             return
         match name:
@@ -185,7 +185,7 @@ class _Reader:
                 self._text = []
             case "FIELD":
                 if len(self.seen.fields) == MOST_FIELDS:
-                    raise UsageFault(f"the VOTable has more than {MOST_FIELDS:,} columns")
+                    raise UsageError(f"the VOTable has more than {MOST_FIELDS:,} columns")
                 self.seen.fields.append(_field(attributes, len(self.seen.fields) + 1))
             case "VALUES" if self.path[-2:-1] == ["FIELD"] and "null" in attributes:
                 self.seen.fields[-1] = replace(self.seen.fields[-1], null=attributes["null"])
@@ -199,7 +199,7 @@ class _Reader:
                 self.seen.serialisation = name
             case "STREAM":
                 if "href" in attributes:
-                    raise UsageFault("a VOTable whose STREAM is elsewhere is not taken here", hint="send it inline")
+                    raise UsageError("a VOTable whose STREAM is elsewhere is not taken here", hint="send it inline")
                 self.seen.encoding = attributes.get("encoding", "base64")
                 self._text = self.seen.stream
             case _:
@@ -245,7 +245,7 @@ class _Reader:
     def _take_row(self) -> None:
         if len(self._row) != len(self.seen.fields):
             row, declared = len(self.seen.cells) + 1, len(self.seen.fields)
-            raise UsageFault(f"row {row} of the table has {len(self._row)} cells, where {declared} FIELDs are declared")
+            raise UsageError(f"row {row} of the table has {len(self._row)} cells, where {declared} FIELDs are declared")
         self.seen.cells.append(self._row)
 
 

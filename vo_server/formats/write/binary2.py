@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats.arrays import Array, blocks, conform, content, lists, nulls, numbers, offsets, rebased, variable
 from vo_server.formats.write.cells import times
 from vo_server.model.column import Column
@@ -190,7 +190,7 @@ def scalar(dtype: np.dtype[Any], mark: int | None, name: str) -> Fixed:
 
     def write(array: pa.Array) -> Array:
         if mark is not None and mark in numbers(array, native) and pc.index(array, mark, 0, len(array)).as_py() >= 0:
-            raise UsageFault(f"The value {mark} of {name} cannot be told from a missing one in BINARY: ask for BINARY2")
+            raise UsageError(f"The value {mark} of {name} cannot be told from a missing one in BINARY: ask for BINARY2")
         return numbers(array.fill_null(missing) if array.null_count else array, native)
 
     return Fixed(dtype, write)

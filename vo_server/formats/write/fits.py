@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.formats.arrays import Array, blocks, conform, content, distinct, gather, lists, numbers, offsets
 from vo_server.formats.format import Format
 from vo_server.formats.write.binary2 import DTYPES, Fixed, chars, elements, vector
@@ -73,7 +73,7 @@ class Measure:
     def marker(self) -> int | None:
         """The integer that says that a value is missing; None where none is.
 
-        Raises UsageFault where every integer might be a value.
+        Raises UsageError where every integer might be a value.
         """
         if not (self.nulls and self.column.type.family == "integer"):
             return None
@@ -84,7 +84,7 @@ class Measure:
         if self.high is not None and self.high < most:
             return most
         said = f"the values of {self.column.name} leave none that could say that one is missing in FITS"
-        raise UsageFault(said, hint="ask for another format")
+        raise UsageError(said, hint="ask for another format")
 
     def heaped(self, rows: int) -> bool:
         """Does it go to the heap?"""

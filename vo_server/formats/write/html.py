@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import Fault
+from vo_server.errors import ServiceError
 from vo_server.formats.arrays import blocks, conform, gather
 from vo_server.formats.format import Format
 from vo_server.formats.write.cells import each, joined, literal, spelled
 from vo_server.formats.write.tabledata import escaped
 from vo_server.formats.write.text import WORDS
-from vo_server.formats.write.votable import failed, overflow
+from vo_server.formats.write.votable import code_infos, failed, overflow
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 
@@ -148,9 +148,11 @@ def _again(said: dict[str, str], responseformat: str) -> str | None:
     return urlunsplit(url._replace(query=urlencode([*kept, ("RESPONSEFORMAT", responseformat)], quote_via=quote)))
 
 
-def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
-    title = fault.word
-    told = "".join(f'<p class="about">{escape(info.name)}: {escape(info.value)}</p>\n' for info in infos)
+def _fault(fault: ServiceError, infos: Sequence[Info] = ()) -> bytes:
+    title = fault.dali_name
+    told = "".join(
+        f'<p class="about">{escape(info.name)}: {escape(info.value)}</p>\n' for info in (*infos, *code_infos(fault))
+    )
     return page(title, f'<pre class="bad">{escape(str(fault))}</pre>\n{told}')
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import Fault
+from vo_server.errors import ServiceError
 from vo_server.formats.arrays import blocks, conform, gather
 from vo_server.formats.format import Format
 from vo_server.formats.write.cells import (
@@ -79,8 +79,8 @@ def _quoted(array: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(literal('"'), array, literal('"'), literal(""))
 
 
-def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
-    said = {"status": "ERROR", "fault": fault.word, **fault.told(), **{info.name: info.value for info in infos}}
+def _fault(fault: ServiceError, infos: Sequence[Info] = ()) -> bytes:
+    said = {"status": "ERROR", "fault": fault.dali_name, **fault.as_dict(), **{info.name: info.value for info in infos}}
     return json.dumps(said, ensure_ascii=False).encode() + b"\n"
 
 

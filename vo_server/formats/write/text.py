@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import Fault
+from vo_server.errors import ServiceError
 from vo_server.formats.arrays import blocks, conform, gather, offsets
 from vo_server.formats.format import Format
 from vo_server.formats.write.cells import (
@@ -28,7 +28,7 @@ from vo_server.formats.write.cells import (
     spelled,
     table,
 )
-from vo_server.formats.write.votable import failed, overflow
+from vo_server.formats.write.votable import code_infos, failed, overflow
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 
@@ -103,10 +103,10 @@ def _cells(array: pa.Array, column: Column, guard: Guard) -> pa.Array:
     return guard(text) if column.type.family == "text" else text
 
 
-def in_words(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
+def in_words(fault: ServiceError, infos: Sequence[Info] = ()) -> bytes:
     """A fault as text, and a line for each info: what formats say that have no errors of their own."""
-    told = "".join(f"{info.name}: {info.value}\n" for info in infos)
-    return f"{fault.word}: {fault}\n{told}".encode()
+    told = "".join(f"{info.name}: {info.value}\n" for info in (*infos, *code_infos(fault)))
+    return f"{fault.dali_name}: {fault}\n{told}".encode()
 
 
 CSV = Format(

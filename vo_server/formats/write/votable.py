@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from vo_server.errors import Fault
+from vo_server.errors import ServiceError
 from vo_server.formats.arrays import gather
 from vo_server.formats.format import Format
 from vo_server.formats.write.binary2 import Binary, marker
@@ -75,14 +75,19 @@ def described(result: Result, rows: int | None = None) -> str:
 
 def failed(error: Exception) -> Info:
     """What is said of a result that broke off; what only the operator should know goes to the log."""
-    if isinstance(error, Fault):
+    if isinstance(error, ServiceError):
         return _error(error)
     log.error("a result failed after its first row", exc_info=error)
     return Info("QUERY_STATUS", "ERROR", "FatalFault: internal error")
 
 
-def _error(fault: Fault) -> Info:
-    return Info("QUERY_STATUS", "ERROR", f"{fault.word}: {fault}")
+def _error(fault: ServiceError) -> Info:
+    return Info("QUERY_STATUS", "ERROR", f"{fault.dali_name}: {fault}")
+
+
+def code_infos(error: ServiceError) -> tuple[Info, ...]:
+    """Return the code of an error and, of a query, its line and column, as INFOs."""
+    return tuple(Info(name, value) for name, value in error.infos().items())
 
 
 def overflow(rows: int) -> Info:
@@ -160,9 +165,9 @@ def identifiers(names: Iterable[str]) -> list[str]:
     return made
 
 
-def _fault(fault: Fault, infos: Sequence[Info] = ()) -> bytes:
+def _fault(fault: ServiceError, infos: Sequence[Info] = ()) -> bytes:
     """An error document: the infos stand before the RESOURCE, where cone search wants its own."""
-    said = "".join(map(_info, infos))
+    said = "".join(map(_info, (*infos, *code_infos(fault))))
     return f'{BEGIN}{said}<RESOURCE type="results">\n{_info(_error(fault))}</RESOURCE>\n{END}'.encode()
 
 

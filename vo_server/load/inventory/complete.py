@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from astropy.io import fits
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.images import SKY, Fill, Images
 from vo_server.load.inventory.fill import Row, filled, formatted, groups, joined
 from vo_server.load.inventory.header import Header, Refused
@@ -28,7 +28,7 @@ from vo_server.model.column import Column
 _WCS = ("NAXIS1", "NAXIS2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2", "CROTA2")
 
 
-def as_said(publication: Publication) -> Publication:
+def as_said(publication: Collection) -> Collection:
     """A collection as tables speak of it: columns that are written otherwise in headers are texts, and the keywords of
     headers are names, too. Other publications are as they are."""
     images, table = publication.images, publication.table
@@ -62,7 +62,7 @@ def _is_plain(fill: Fill) -> bool:
 class Complete:
     """Makes the rows of a table, as they are said, those of the inventory."""
 
-    publication: Publication
+    publication: Collection
     images: Images
 
     def __call__(self, found: Checked, file: str) -> Checked:

@@ -10,7 +10,7 @@ from typing import Literal
 import pyarrow as pa
 
 from vo_server.catalogue.images import Images
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.inventory.fill import Row, row
 from vo_server.load.inventory.header import Refused, read_header
 from vo_server.load.pieces import Record
@@ -126,10 +126,10 @@ class Told:
 def carried(table: Table, images: Images) -> tuple[str, ...]:
     """The columns that a walk fills, in the order of the table.
 
-    Raises LoadFault where a column that must be there is not among them.
+    Raises LoadError where a column that must be there is not among them.
     """
     filled = {f.column for f in images.fills} | {here for look in images.lookups for here, _ in look.take}
     lacking = [c.name for c in table.columns if not c.nullable and c.name not in filled]
     if lacking:
-        raise LoadFault(f"{table.qualified}: no rule under [images.fill] fills {', '.join(lacking)}")
+        raise LoadError(f"{table.qualified}: no rule under [images.fill] fills {', '.join(lacking)}")
     return tuple(c.name for c in table.columns if c.name in filled)

@@ -10,9 +10,9 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.images import Images
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.load.inputs import Meter
 from vo_server.load.inventory.checkpoint import digest, read_noted
 from vo_server.load.inventory.headers import Headers, Read, Told, carried
@@ -45,18 +45,18 @@ class Walk:
         """The folders."""
         return list(self.folders)
 
-    def said(self, publication: Publication) -> Publication:
+    def said(self, publication: Collection) -> Collection:
         """As it is published."""
         return publication
 
-    def pieces(self, publication: Publication, folder: Path, warn: Warn) -> Iterator[Headers]:
+    def pieces(self, publication: Collection, folder: Path, warn: Warn) -> Iterator[Headers]:
         """Their rows.
 
-        Raises LoadFault for what is no collection, a folder that is not there and one without FITS files.
+        Raises LoadError for what is no collection, a folder that is not there and one without FITS files.
         """
         images, table = publication.images, publication.table
         if images is None:
-            raise LoadFault(f"{table.qualified} is no collection of images", hint="name files to load")
+            raise LoadError(f"{table.qualified} is no collection of images", hint="name files to load")
         names, count = carried(table, images), 0
         strangers = [0] * len(self.told)
         for chunk in self._chunks(images, self._room(folder, images)):
@@ -66,7 +66,7 @@ class Walk:
             count += len(chunk)
             self.gauge.read += sum(read.listed.size or 0 for read in chunk)
         if not count:
-            raise LoadFault(f"there are no FITS files in {', '.join(self.folders)}")
+            raise LoadError(f"there are no FITS files in {', '.join(self.folders)}")
         for told, unknown in zip(self.told, strangers, strict=True):
             if unknown:
                 warn(f"{unknown:,} images have no {', '.join(told.take)}: {told.table} has no row of them")
@@ -98,4 +98,4 @@ class Walk:
                 self.resumed += len(found) * noted
                 yield found
         except OSError as error:
-            raise LoadFault(f"{error.filename or self.root}: {error.strerror or error}") from error
+            raise LoadError(f"{error.filename or self.root}: {error.strerror or error}") from error

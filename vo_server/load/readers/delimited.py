@@ -14,7 +14,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.formats.field import COMPLEX
 from vo_server.load.inputs import Input
 from vo_server.load.readers.described import Described, described
@@ -100,12 +100,12 @@ def _split(line: str, delimiter: str) -> list[str]:
 def delimited(input: Input) -> Iterator[Found]:
     """A table of delimited text.
 
-    Raises LoadFault where its first line has no names.
+    Raises LoadError where its first line has no names.
     """
     top = head(input.head)
     if len(top.names) < 2 or any(_NUMBER.fullmatch(name) or not name for name in top.names):
         said = "has no name of a column" if not all(top.names) else "has no names of columns"
-        raise LoadFault(f"line {top.number} of {input.name} {said}", hint="put a line of names before the rows")
+        raise LoadError(f"line {top.number} of {input.name} {said}", hint="put a line of names before the rows")
     told = top.told
     columns = [told.add_to(_column(name, told.columns.get(name))) for name in top.names]
     for _ in range(top.number):
@@ -147,7 +147,7 @@ def _column(name: str, told: Mapping[str, Any] | None) -> Column:
     if told is None or said == "None":
         return Column(name, types.VARCHAR)
     if said.startswith("complex"):
-        raise LoadFault(f"the column {name} holds complex numbers, which are not taken here", hint=COMPLEX)
+        raise LoadError(f"the column {name} holds complex numbers, which are not taken here", hint=COMPLEX)
     inside = _SUBTYPE.fullmatch(str(told.get("subtype") or ""))
     of = _SCALARS.get(inside[1]) if inside else None
     kind = next((t for t in types.ARRAYS if of is not None and t.arrow.value_type == of.arrow), None)

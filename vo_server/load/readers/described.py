@@ -22,7 +22,7 @@ class Described:
         """The column with what it does not say itself."""
         told = self.columns.get(column.name, {})
         more = told.get("meta") or {}
-        return column.but(
+        return column.replace(
             unit=column.unit or text(told.get("unit")),
             ucd=column.ucd or text(more.get("ucd")),
             utype=column.utype or text(more.get("utype")),

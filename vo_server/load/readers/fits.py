@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from astropy.io import fits
 
-from vo_server.errors import LoadFault
+from vo_server.errors import LoadError
 from vo_server.formats.field import Field
 from vo_server.formats.read import tables
 from vo_server.load.inputs import Input
@@ -30,13 +30,13 @@ def fits_table(input: Input) -> Iterator[Found]:
     with on_disk(input) as path, fits.open(path, memmap=True, logical_as_bytes=True, lazy_load_hdus=True) as hdus:
         table = next((h for h in hdus if isinstance(h, fits.BinTableHDU | fits.TableHDU)), None)
         if table is None:
-            raise LoadFault(f"{input.name} is a FITS file without a table")
+            raise LoadError(f"{input.name} is a FITS file without a table")
         ascii = isinstance(table, fits.TableHDU)
         names = distinct([c.name for c in table.columns])
         places = {name: n for n, name in enumerate(names)}
         told = _astropy(table.header)
         if ascii and not len(table.data):
-            raise LoadFault(f"{input.name} has no rows")
+            raise LoadError(f"{input.name} has no rows")
         made = [_column(table, n, name, table.data[:1], ascii)[0] for name, n in places.items()]
         for n in () if ascii else places.values():
             tables.check_heap(table, n)
@@ -58,7 +58,7 @@ def fits_table(input: Input) -> Iterator[Found]:
 
 def _column(table: Any, n: int, name: str, rows: Any, ascii: bool) -> tuple[Column, pa.Array]:
     column, values = _plain(table, n, rows) if ascii else tables.fits_column(table, n, rows, timed=False)
-    return column.but(name=name), values
+    return column.replace(name=name), values
 
 
 def _plain(table: Any, n: int, rows: Any) -> tuple[Column, pa.Array]:

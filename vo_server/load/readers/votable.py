@@ -31,7 +31,7 @@ def votable(input: Input) -> Iterator[Found]:
         return (table.slice(start, ROWS) for start in range(0, count, ROWS))
 
     yield Found(
-        tuple(c.but(name=name) for c, name in zip(columns, names, strict=True)),
+        tuple(c.replace(name=name) for c, name in zip(columns, names, strict=True)),
         read,
         name=seen.name,
         description=next(

@@ -13,7 +13,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from vo_server.errors import ImageFault, NotFoundFault, UsageFault
+from vo_server.errors import ImageError, NotFoundError, UsageError
 from vo_server.http import dali, origin
 from vo_server.http.responses import in_turn
 from vo_server.http.service import Site
@@ -60,18 +60,18 @@ def fitting(found: Sequence[Found]) -> list[Found]:
 async def bundle(request: Request, site: Site) -> Response:
     """The stream, of the images that the page shows for the same parameters, the nearest first.
 
-    Raises UsageFault without a place, NotFoundFault where no image meets it.
+    Raises UsageError without a place, NotFoundError where no image meets it.
     """
     given = await dali.parameters(request)
     place = selection.around(given)
     if place is None:
-        raise UsageFault("POS is missing", hint="such as POS=266.4,-29.0&SIZE=0.1, or CIRCLE 266.4 -29.0 0.1")
+        raise UsageError("POS is missing", hint="such as POS=266.4,-29.0&SIZE=0.1, or CIRCLE 266.4 -29.0 0.1")
     asked, host = asked_url(request, site.public_url), origin.host_of(site, base_url(request, site.public_url))
 
     def gathered() -> list[tar.Member]:
         found, more = selection.found(given, place, site, IMAGES)
         if not found:
-            raise NotFoundFault("no image meets this place")
+            raise NotFoundError("no image meets this place")
         return _members(found, more, asked, host, site)
 
     members = await in_turn(request, site, gathered)
@@ -90,7 +90,7 @@ def _logged(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """A stream that cannot go on ends before its length: so the client knows, and the log says why."""
     try:
         yield from pieces
-    except ImageFault as fault:
+    except ImageError as fault:
         log.error("a tar stream was broken off: %s", fault)
         raise
 
@@ -102,7 +102,7 @@ def _members(found: Sequence[Found], more: bool, asked: str, host: Host, site: S
     for image in kept:
         try:
             packed.append(_packed(image, site))
-        except ImageFault as fault:
+        except ImageError as fault:
             missing.append(f"{image.publication.id}/{image.name}: {fault}")
     said = _manifest(packed, missing, _cut(found, kept, more), asked, host, site)
     manifest = tar.Member(MANIFEST, len(said), datetime.now(UTC), lambda: [said])

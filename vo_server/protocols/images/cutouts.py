@@ -10,7 +10,7 @@ from functools import partial
 from itertools import product
 from typing import Literal
 
-from vo_server.errors import NoPixelsFault, NotFoundFault, UsageFault
+from vo_server.errors import NoPixelsError, NotFoundError, UsageError
 from vo_server.http.dali import Parameters
 from vo_server.http.service import Site
 from vo_server.images import bands, cutout, preview
@@ -78,14 +78,14 @@ class Cutout:
 def wishes(given: Parameters) -> Wishes:
     """What the parameters ask for.
 
-    Raises UsageFault where the ID is missing, and for a value that is none of its parameter.
+    Raises UsageError where the ID is missing, and for a value that is none of its parameter.
     """
     ids = tuple(dict.fromkeys(id.strip() for id in given.all("ID") if id.strip()))
     if not ids:
-        raise UsageFault("ID is missing", hint="give it the obs_publisher_did of an image, as ivoa.obscore has it")
+        raise UsageError("ID is missing", hint="give it the obs_publisher_did of an image, as ivoa.obscore has it")
     for name in ("TIME", "POL"):
         if any(given.all(name)):
-            raise UsageFault(f"{name} does not cut these images: they have one time and no polarisation")
+            raise UsageError(f"{name} does not cut these images: they have one time and no polarisation")
     regions = (_region(name, said) for name in REGIONS for said in given.all(name) if said.strip())
     intervals = (_band(said) for said in given.all("BAND") if said.strip())
     return Wishes(ids, tuple(regions), tuple(intervals))
@@ -98,9 +98,9 @@ def _region(name: str, said: str) -> Shape:
 def _band(said: str) -> Band:
     try:
         return parameters.interval("BAND", said, " in m")
-    except UsageFault as fault:
+    except UsageError as fault:
         hint = "give two wavelengths in m: " + ", ".join(f"{b.name} is {b.low:g} {b.high:g}" for b in bands.BANDS)
-        raise UsageFault(fault.message, hint=hint) from None
+        raise UsageError(fault.message, hint=hint) from None
 
 
 # ---------------------------------------------------------------- formats
@@ -134,14 +134,14 @@ FORMATS = tuple(form.media_type for form, _ in _FORMS)
 def form(given: Parameters) -> Form:
     """The format that RESPONSEFORMAT names; FITS where it names none.
 
-    Raises UsageFault for one that is not offered.
+    Raises UsageError for one that is not offered.
     """
     asked = given.one("RESPONSEFORMAT") or FORMATS[0]
     word = asked.strip().lower()
     for known, names in _FORMS:
         if word in (known.media_type, *names):
             return known
-    raise UsageFault(f"RESPONSEFORMAT {asked!r} is not offered", hint=f"offered are {', '.join(FORMATS)}")
+    raise UsageError(f"RESPONSEFORMAT {asked!r} is not offered", hint=f"offered are {', '.join(FORMATS)}")
 
 
 # ---------------------------------------------------------------- cutting
@@ -165,14 +165,14 @@ class _Found:
 def made(wish: Wish, wanted: Form, site: Site, host: Host) -> Cutout:
     """A cutout.
 
-    Raises NotFoundFault where there is no such image, NoPixelsFault where it has nothing of what is wished,
-    TooLargeFault for too many pixels, ImageFault where its file cannot be read.
+    Raises NotFoundError where there is no such image, NoPixelsError where it has nothing of what is wished,
+    TooLargeError for too many pixels, ImageError where its file cannot be read.
     """
     with _image(wish.id, site, host) as found:
         band = wish.band
         if band is not None and found.image.shape[0] == 1 and found.low is not None and found.high is not None:
             if not (found.low <= band[1] and band[0] <= found.high):
-                raise NoPixelsFault("the image has no light of these wavelengths")
+                raise NoPixelsError("the image has no light of these wavelengths")
             band = None  # what the inventory says, the header need not
         return found.saved(wanted.make(found.image, wish.region, band, found.id), wanted)
 
@@ -197,7 +197,7 @@ def _image(id: str, site: Site, host: Host) -> Iterator[_Found]:
     limits = row.of_band(lambda b: b.low, min), row.of_band(lambda b: b.high, max)
     known = looked_up(site, row, (path, *limits), parameters.among(row.name, [name]))
     if not known:
-        raise NotFoundFault("there is no such data set here")
+        raise NotFoundError("there is no such data set here")
     file, low, high = known[0]
     stem = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
     with opened(files.below(site.roots[publication.id], str(file))) as image:

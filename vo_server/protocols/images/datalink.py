@@ -11,14 +11,14 @@ import pyarrow as pa
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.catalogue.load import builtin_schemas, load_standard
-from vo_server.catalogue.obscore import collections
+from vo_server.catalogue.obscore import image_collections
 from vo_server.documents.capability import Capability, Interface
-from vo_server.errors import Fault, NotFoundFault
+from vo_server.errors import NotFoundError, ServiceError
 from vo_server.formats import HTML, TABLEDATA, Choice, choose
 from vo_server.http import dali, origin
-from vo_server.http.errors import in_format
+from vo_server.http.errors import formatted_error
 from vo_server.http.responses import document
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import base_url
@@ -60,7 +60,7 @@ class Link:
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are image collections."""
-    return (SERVICE,) if collections(catalogue) else ()
+    return (SERVICE,) if image_collections(catalogue) else ()
 
 
 async def links(request: Request, site: Site) -> Response:
@@ -111,24 +111,24 @@ Parts = Iterator[Link | Descriptor]
 """Rows, and the descriptors of services that they name."""
 
 
-def _of(id: str, number: int | None, known: Sequence[Publication], site: Site, host: Host) -> Parts:
+def _of(id: str, number: int | None, known: Sequence[Collection], site: Site, host: Host) -> Parts:
     """The links of one data set; a row that says why there are none, where there are none (section 3.4).
 
     `number` is that of the data set where there are several.
     """
     try:
         yield from _found(id, number, known, site, host)
-    except Fault as fault:
-        yield Link(id, error_message=f"{fault.word}: {fault}")
+    except ServiceError as fault:
+        yield Link(id, error_message=f"{fault.dali_name}: {fault}")
 
 
-def _found(id: str, number: int | None, known: Sequence[Publication], site: Site, host: Host) -> Parts:
+def _found(id: str, number: int | None, known: Sequence[Collection], site: Site, host: Host) -> Parts:
     publication, name = owner(id, known, host)
     row = Row(publication, "image")
     values = (row.title, row.size, *row.position, row.observation, *descriptors.reaching(row))
     found = looked_up(site, row, values, parameters.among(row.name, [name]))
     if not found:
-        raise NotFoundFault("there is no such data set here")
+        raise NotFoundError("there is no such data set here")
     title, length, ra, dec, observation, *reach = found[0]
     images = row.images
     caution = f" {images.caution}" if images.caution else ""
@@ -150,7 +150,7 @@ def _found(id: str, number: int | None, known: Sequence[Publication], site: Site
     yield from _documents(id, publication)
 
 
-def _pictures(id: str, name: str, publication: Publication, host: Host, complete: bool) -> Iterator[Link]:
+def _pictures(id: str, name: str, publication: Collection, host: Host, complete: bool) -> Iterator[Link]:
     """What it looks like; `complete` tells whether all bands are there."""
     images = publication.images
     assert images is not None
@@ -200,7 +200,7 @@ def _siblings(
             )
 
 
-def _documents(id: str, publication: Publication) -> Iterator[Link]:
+def _documents(id: str, publication: Collection) -> Iterator[Link]:
     """What is to be read: of the collection, and before its numbers are trusted."""
     said = [(publication.origin.title, publication.origin.reference_url)]
     said += [(note.text, note.url) for note in publication.notes]
@@ -209,9 +209,9 @@ def _documents(id: str, publication: Publication) -> Iterator[Link]:
             yield Link(id, url, description=what, semantics="#documentation", content_type="text/html")
 
 
-def refuse(request: Request, site: Site, fault: Fault) -> Response:
+def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
     """A fault of the whole service: a VOTable (section 3.4)."""
-    return in_format(request, fault, TABLEDATA)
+    return formatted_error(request, fault, TABLEDATA)
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:

@@ -16,10 +16,10 @@ from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import NEAR, POINT
 from vo_server.adql.semantics.values import constant
 from vo_server.answer import prepared
-from vo_server.catalogue.catalogue import Catalogue, Publication
-from vo_server.catalogue.obscore import collections
-from vo_server.errors import NotFoundFault, UsageFault
-from vo_server.http.errors import plainly
+from vo_server.catalogue.catalogue import Catalogue, Collection
+from vo_server.catalogue.obscore import image_collections
+from vo_server.errors import NotFoundError, UsageError
+from vo_server.http.errors import error_response
 from vo_server.http.files import GZIP, PACKED, Stored
 from vo_server.http.service import Resource, Service, Site
 from vo_server.obscore.query import Host, Row
@@ -35,13 +35,13 @@ NEARBY = 1 / 3600
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are image collections."""
-    return (SERVICE,) if collections(catalogue) else ()
+    return (SERVICE,) if image_collections(catalogue) else ()
 
 
 async def image(request: Request, site: Site) -> Response:
     """The file of an image.
 
-    Raises NotFoundFault for a collection, an image or a file that is not there.
+    Raises NotFoundError for a collection, an image or a file that is not there.
     """
     publication = collection(request.path_params["collection"], site)
     name: str = request.path_params["image"]
@@ -52,7 +52,7 @@ async def image(request: Request, site: Site) -> Response:
         assert path is not None  # no collection without it
         known = looked_up(site, row, (path,), parameters.among(row.name, [name]))
         if not known:
-            raise NotFoundFault(f"there is no image {name!r} in {publication.id}")
+            raise NotFoundError(f"there is no image {name!r} in {publication.id}")
         file = str(known[0][0])
         headers = {
             "Content-Type": row.images.media_type,
@@ -67,31 +67,31 @@ async def image(request: Request, site: Site) -> Response:
     return await anyio.to_thread.run_sync(found)
 
 
-def collection(id: str, site: Site) -> Publication:
+def collection(id: str, site: Site) -> Collection:
     """The collection of this id.
 
-    Raises NotFoundFault where it is not there, or not loaded yet.
+    Raises NotFoundError where it is not there, or not loaded yet.
     """
-    known = {p.id: p for p in collections(site.catalogue)}
+    known = {p.id: p for p in image_collections(site.catalogue)}
     if id not in known:
-        raise NotFoundFault(f"there is no image collection {id!r}", hint=f"there are {', '.join(known)}")
+        raise NotFoundError(f"there is no image collection {id!r}", hint=f"there are {', '.join(known)}")
     if site.engine.rows(known[id].table) is None:
-        raise NotFoundFault(f"the images of {id} have not been loaded yet")
+        raise NotFoundError(f"the images of {id} have not been loaded yet")
     return known[id]
 
 
-def owner(id: str, known: Sequence[Publication], host: Host) -> tuple[Publication, str]:
+def owner(id: str, known: Sequence[Collection], host: Host) -> tuple[Collection, str]:
     """The collection of the image that has this identifier (obs_publisher_did), and what it is called there.
 
-    Raises UsageFault for what is no identifier, NotFoundFault where it is of no collection.
+    Raises UsageError for what is no identifier, NotFoundError where it is of no collection.
     """
     if not id.lower().startswith("ivo://"):
-        raise UsageFault(f"{id[:80]!r} is no identifier of a data set", hint="obs_publisher_did of ivoa.obscore is one")
+        raise UsageError(f"{id[:80]!r} is no identifier of a data set", hint="obs_publisher_did of ivoa.obscore is one")
     for publication in known:
         name = host.image(publication, id)
         if name is not None:
             return publication, name
-    raise NotFoundFault("there is no such data set here")
+    raise NotFoundError("there is no such data set here")
 
 
 def _file_name(path: str) -> str:
@@ -131,5 +131,5 @@ SERVICE = Service(
     name="images",
     path="/images",
     resources=(Resource("/{collection}/{image}", image),),
-    refuse=plainly,
+    refuse=error_response,
 )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from vo_server.adql.semantics import query as q
-from vo_server.catalogue.catalogue import Publication
-from vo_server.errors import UsageFault
+from vo_server.catalogue.catalogue import Collection
+from vo_server.errors import UsageError
 from vo_server.http import dali
 from vo_server.model import types
 from vo_server.model.column import Column
@@ -26,7 +26,7 @@ ALL = ("A", "ALL")
 class Filters:
     """The parameters of a collection that are columns of its inventory."""
 
-    publication: Publication
+    publication: Collection
 
     def names(self) -> dict[str, Column]:
         """The columns by all the names that they have as parameters: those that the titles of the images are made from,
@@ -46,7 +46,7 @@ class Filters:
     def conditions(self, given: dali.Parameters, row: Row) -> Iterator[q.Condition]:
         """What is asked for, a condition for each parameter that is there.
 
-        Raises UsageFault for a value that the column cannot have.
+        Raises UsageError for a value that the column cannot have.
         """
         images = self.publication.images
         for name, column in self.names().items():
@@ -69,13 +69,13 @@ class Filters:
     def band(self, said: str) -> str:
         """A band as the inventory has it: k and Ks are K.
 
-        Raises UsageFault for one that is not there.
+        Raises UsageError for one that is not there.
         """
         assert self.publication.images is not None
         known = {b.name.upper(): b.name for b in self.publication.images.bands}
         found = known.get(said.upper()) or known.get(said.upper().removesuffix("S"))
         if found is None:
-            raise UsageFault(f"there is no band {said!r}", hint=f"there are {', '.join(known.values())}")
+            raise UsageError(f"there is no band {said!r}", hint=f"there are {', '.join(known.values())}")
         return found
 
 
@@ -84,11 +84,11 @@ def _value(name: str, said: str, column: Column) -> q.Constant:
         return q.Constant(_night(name, said), column)
     if column.type.family == "integer":
         if not re.fullmatch(r"\d{1,9}", said, re.ASCII):
-            raise UsageFault(f"{name} is {said!r}, which is not a whole number")
+            raise UsageError(f"{name} is {said!r}, which is not a whole number")
         return q.Constant(int(said), column)
     if column.type.family == "real":
         return q.Constant(parameters.number(name, said), column)
-    return q.Constant(said, column.but(length=None))
+    return q.Constant(said, column.replace(length=None))
 
 
 def _night(name: str, said: str) -> date:
@@ -99,4 +99,4 @@ def _night(name: str, said: str) -> date:
             return date((1900 if year > 69 else 2000) + year, int(said[2:4]), int(said[4:]))
         return date.fromisoformat(said)
     except ValueError:
-        raise UsageFault(f"{name} is {said!r}, which is no date", hint="such as 980128 or 1998-01-28") from None
+        raise UsageError(f"{name} is {said!r}, which is no date", hint="such as 980128 or 1998-01-28") from None

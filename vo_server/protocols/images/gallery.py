@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.catalogue.catalogue import Catalogue, Publication
-from vo_server.catalogue.obscore import collections
-from vo_server.errors import UsageFault
+from vo_server.catalogue.catalogue import Catalogue, Collection
+from vo_server.catalogue.obscore import image_collections
+from vo_server.errors import UsageError
 from vo_server.http import dali, origin
-from vo_server.http.errors import plainly
+from vo_server.http.errors import error_response
 from vo_server.http.responses import document, in_turn
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import base_url
@@ -32,7 +32,7 @@ SHOWN = 100
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are image collections."""
-    return (SERVICE,) if collections(catalogue) else ()
+    return (SERVICE,) if image_collections(catalogue) else ()
 
 
 async def page(request: Request, site: Site) -> Response:
@@ -46,19 +46,19 @@ async def page(request: Request, site: Site) -> Response:
 
 
 def _page(given: dali.Parameters, base: str, site: Site) -> tuple[str, int]:
-    known = [p for p in collections(site.catalogue) if site.engine.rows(p.table) is not None]
+    known = [p for p in image_collections(site.catalogue) if site.engine.rows(p.table) is not None]
     table, wrong, status = None, None, 200
     try:
         place = selection.around(given)
         if place is not None:
             table = _table(given, place, origin.host_of(site, base), site)
-    except UsageFault as fault:
+    except UsageError as fault:
         wrong, status = str(fault), fault.status
     stock = [stocked(p, site, base) for p in known]
     return web.page(base, site.title, _asked(given, known), stock, table, wrong), status
 
 
-def _asked(given: dali.Parameters, known: Sequence[Publication]) -> web.Asked:
+def _asked(given: dali.Parameters, known: Sequence[Collection]) -> web.Asked:
     said = {name: next(iter(given.all(name)), "") for name in ("POS", "SIZE", "COLLECTION", "BAND")}
     bands = dict.fromkeys(b.name for p in known for b in Row(p, "image").images.bands)
     titles = tuple((p.id, p.table.title or p.table.name) for p in known)
@@ -121,7 +121,7 @@ def _data(given: dali.Parameters, place: Around, host: Host, site: Site) -> tupl
     names = {name.upper() for name, value in given.given if value}
     if place.asked is None or not names <= {"POS", "SIZE", "COLLECTION", "BAND"}:
         return ()
-    known = {p.id: Row(p, "image").images for p in collections(site.catalogue)}
+    known = {p.id: Row(p, "image").images for p in image_collections(site.catalogue)}
     named = [known[id].collection for id in given.all("COLLECTION") if id in known]
     bands = {b.name: b.reference for images in known.values() for b in images.bands}
     lights = [f"{bands[name]:g}" for name in given.all("BAND") if name in bands]
@@ -134,5 +134,5 @@ SERVICE = Service(
     name="gallery",
     path="/images",
     resources=(Resource("", page), Resource(".tar", bundle.bundle)),
-    refuse=plainly,
+    refuse=error_response,
 )

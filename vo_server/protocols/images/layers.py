@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import CONTAINS
 from vo_server.adql.semantics.values import constant
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.images import Images
-from vo_server.errors import NotFoundFault, UsageFault
+from vo_server.errors import NotFoundError, UsageError
 from vo_server.http.service import Site
 from vo_server.model import types
 from vo_server.model.column import Column
@@ -69,7 +69,7 @@ def colour(images: Images) -> str | None:
 def of_image(said: str, band: str | None, site: Site) -> Layers:
     """Those of an image, COLLECTION/NAME, alone or as an identifier ends with it. Without a band they are its own.
 
-    Raises NotFoundFault where it is not there, or not in this band; UsageFault where there is no such band.
+    Raises NotFoundError where it is not there, or not in this band; UsageError where there is no such band.
     """
     id, _, name = said.partition("~?")[2].partition("/") if "~?" in said else said.partition("/")
     publication = collection(id, site)
@@ -77,7 +77,7 @@ def of_image(said: str, band: str | None, site: Site) -> Layers:
     row = Row(publication, "image")
     found = _images(site, row, parameters.among(row.name, [name]))
     if not found:
-        raise NotFoundFault(f"there is no image {name!r} in {id}")
+        raise NotFoundError(f"there is no image {name!r} in {id}")
     return _layers(publication, found[0], wanted or _own(row.images, found[0]), site)
 
 
@@ -85,7 +85,7 @@ def of_place(place: tuple[float, float], id: str | None, band: str | None, site:
     """Those of the image that shows a place and whose centre is nearest to it. Without a collection it is the first
     that has one; without a band all are taken, or else what there is.
 
-    Raises NotFoundFault where there is none, UsageFault where there is no such band.
+    Raises NotFoundError where there is none, UsageError where there is no such band.
     """
     publications = [collection(id, site)] if id else loaded(site.catalogue, site.engine.rows)
     for publication in publications:
@@ -93,22 +93,22 @@ def of_place(place: tuple[float, float], id: str | None, band: str | None, site:
         for image in _nearest(publication, place, site):
             try:
                 return _of(publication, image, wanted, site)
-            except NotFoundFault:  # it is not there in this band; another may be
+            except NotFoundError:  # it is not there in this band; another may be
                 continue
-    raise NotFoundFault(f"there is no image of this place{f' in {band}' if band else ''}")
+    raise NotFoundError(f"there is no image of this place{f' in {band}' if band else ''}")
 
 
-def _of(publication: Publication, image: _Image, wanted: Sequence[str], site: Site) -> Layers:
+def _of(publication: Collection, image: _Image, wanted: Sequence[str], site: Site) -> Layers:
     if wanted:
         return _layers(publication, image, wanted, site)
     images = Row(publication, "image").images
     try:
         return _layers(publication, image, _every(images), site)
-    except NotFoundFault:
+    except NotFoundError:
         return _layers(publication, image, _own(images, image), site)
 
 
-def _nearest(publication: Publication, place: tuple[float, float], site: Site) -> list[_Image]:
+def _nearest(publication: Collection, place: tuple[float, float], site: Site) -> list[_Image]:
     row = Row(publication, "image")
     here = point(constant(place[0]), constant(place[1]))
     shown = q.Holds(q.Apply(CONTAINS, (here, row.footprint), CONTAINS.result(())))
@@ -119,7 +119,7 @@ def of_region(centre: tuple[float, float], region: Shape, id: str | None, band: 
     """Those of all images that meet a region. Without a collection it is the first that has some; without a band all
     are taken, if they are there everywhere.
 
-    Raises NotFoundFault where there is none, UsageFault where there is no such band, or more than TILES images in one.
+    Raises NotFoundError where there is none, UsageError where there is no such band, or more than TILES images in one.
     """
     publications = [collection(id, site)] if id else loaded(site.catalogue, site.engine.rows)
     for publication in publications:
@@ -131,15 +131,15 @@ def of_region(centre: tuple[float, float], region: Shape, id: str | None, band: 
         planes = _tiled(publication, known, wanted, site)
         if max(map(len, planes), default=0) > TILES or len(known) == most:
             hint = "ask for less of the sky, or without SIZE for the image that is nearest"
-            raise UsageFault(f"a picture of this place would be made of more than {TILES} images", hint=hint)
+            raise UsageError(f"a picture of this place would be made of more than {TILES} images", hint=hint)
         if planes:
             name = f"{publication.id}_{centre[0]:.4f}{centre[1]:+.4f}"
             return Layers(f"{name}_{''.join(wanted) or len(planes)}", planes)
-    raise NotFoundFault(f"there is no image of this place{f' in {band}' if band else ''}")
+    raise NotFoundError(f"there is no image of this place{f' in {band}' if band else ''}")
 
 
 def _tiled(
-    publication: Publication, known: Sequence[_Image], wanted: Sequence[str], site: Site
+    publication: Collection, known: Sequence[_Image], wanted: Sequence[str], site: Site
 ) -> tuple[tuple[File, ...], ...]:
     """The planes of images of several places, in the bands that are there of each."""
     images = Row(publication, "image").images
@@ -170,7 +170,7 @@ def _images(
     return [_Image(*found) for found in looked_up(site, row, values, where, most, order)]
 
 
-def _wanted(publication: Publication, said: str | None) -> list[str]:
+def _wanted(publication: Collection, said: str | None) -> list[str]:
     """The names of the bands that are asked for, one or three; none where nothing is."""
     images = publication.images
     assert images is not None
@@ -181,9 +181,9 @@ def _wanted(publication: Publication, said: str | None) -> list[str]:
         return [b.name for b in images.bands]
     try:
         return [Filters(publication).band(said)]
-    except UsageFault as fault:
+    except UsageError as fault:
         more = f", and {every} for colour" if every else ""
-        raise UsageFault(fault.message, hint=f"{fault.hint}{more}") from None
+        raise UsageError(fault.message, hint=f"{fault.hint}{more}") from None
 
 
 def _own(images: Images, image: _Image) -> list[str]:
@@ -196,7 +196,7 @@ def _every(images: Images) -> list[str]:
     return [b.name for b in images.bands][: COLOURS if colour(images) else 1]
 
 
-def _layers(publication: Publication, image: _Image, wanted: Sequence[str], site: Site) -> Layers:
+def _layers(publication: Collection, image: _Image, wanted: Sequence[str], site: Site) -> Layers:
     """Those of an image and, for other bands than its own, of those of the same observation. An image of all bands has
     them in its first planes, in the order of the catalogue file."""
     row = Row(publication, "image")
@@ -209,10 +209,10 @@ def _layers(publication: Publication, image: _Image, wanted: Sequence[str], site
         by_band = {mate.band: mate for mate in mates if mate.band is not None} | by_band
     missing = [name for name in wanted if name not in by_band]
     if missing:
-        raise NotFoundFault(f"there is no image in {', '.join(missing)} that goes with {image.name}")
+        raise NotFoundError(f"there is no image in {', '.join(missing)} that goes with {image.name}")
     named = image.name if wanted == [image.band] else f"{image.observation}_{''.join(wanted)}"
     return Layers(named, tuple(((_where(publication, by_band[name], site), 0),) for name in wanted))
 
 
-def _where(publication: Publication, image: _Image, site: Site) -> str:
+def _where(publication: Collection, image: _Image, site: Site) -> str:
     return files.below(site.roots[publication.id], image.path)

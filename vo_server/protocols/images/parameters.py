@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import INTERSECTS
 from vo_server.adql.semantics.values import constant
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.obscore.templates import text
@@ -29,23 +29,23 @@ def place(name: str, said: str) -> tuple[Shape, ...]:
 def region(name: str, said: str) -> Shape:
     """What CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat ... describes, in degrees.
 
-    Raises UsageFault for what is none.
+    Raises UsageError for what is none.
     """
     kind, *numbers = said.split(maxsplit=1) or [""]
     if kind.upper() not in _NUMBERS:
         hint = "it is CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat lon lat ..."
-        raise UsageFault(f"{name} is {said[:80]!r}, which is no place", hint=hint)
+        raise UsageError(f"{name} is {said[:80]!r}, which is no place", hint=hint)
     return shape(name, kind.upper(), " ".join(numbers))
 
 
 def shape(name: str, kind: str, said: str) -> Shape:
     """The numbers of a CIRCLE, a RANGE or a POLYGON as that.
 
-    Raises UsageFault where they are none.
+    Raises UsageError where they are none.
     """
     numbers = tuple(number(name, word) for word in said.split())
     if len(numbers) != (_NUMBERS[kind] or len(numbers)):
-        raise UsageFault(f"{name}: a {kind} has {_NUMBERS[kind]} numbers, not {len(numbers)}")
+        raise UsageError(f"{name}: a {kind} has {_NUMBERS[kind]} numbers, not {len(numbers)}")
     try:
         if kind == "RANGE":
             return "range", _closed(*numbers)
@@ -54,7 +54,7 @@ def shape(name: str, kind: str, said: str) -> Shape:
             raise BadShape("the radius of a circle is 0 to 180 degrees")
         return kind.lower(), numbers
     except BadShape as error:
-        raise UsageFault(f"{name} is {said.strip()[:80]!r}: {error}") from None
+        raise UsageError(f"{name} is {said.strip()[:80]!r}: {error}") from None
 
 
 def _closed(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[float, float, float, float]:
@@ -74,28 +74,28 @@ def overlapping(region: q.Value, shapes: Sequence[Shape]) -> q.Condition:
 def number(name: str, said: str) -> float:
     """A number, which may be infinite.
 
-    Raises UsageFault.
+    Raises UsageError.
     """
     try:
         value = float(said if said.isascii() and "_" not in said else "")
     except ValueError:
-        raise UsageFault(f"{name} has {said!r}, which is not a number") from None
+        raise UsageError(f"{name} has {said!r}, which is not a number") from None
     if math.isnan(value):
-        raise UsageFault(f"{name} has NaN, which is not a number")
+        raise UsageError(f"{name} has NaN, which is not a number")
     return value
 
 
 def interval(name: str, said: str, unit: str) -> tuple[float, float]:
     """One number, or two with a blank between them, the smaller first; -Inf and +Inf are open ends.
 
-    Raises UsageFault.
+    Raises UsageError.
     """
     numbers = [number(name, word) for word in said.split()]
     if len(numbers) not in (1, 2):
-        raise UsageFault(f"{name} is {said[:80]!r}, which is no interval", hint=f"give one or two numbers{unit}")
+        raise UsageError(f"{name} is {said[:80]!r}, which is no interval", hint=f"give one or two numbers{unit}")
     low, high = numbers[0], numbers[-1]
     if low > high:
-        raise UsageFault(f"{name} is {said!r}, whose first number is larger than its second")
+        raise UsageError(f"{name} is {said!r}, whose first number is larger than its second")
     return low, high
 
 

@@ -26,11 +26,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.obscore import collections
-from vo_server.errors import NoPixelsFault, NotFoundFault, UsageFault
+from vo_server.catalogue.obscore import image_collections
+from vo_server.errors import NoPixelsError, NotFoundError, UsageError
 from vo_server.http import dali
 from vo_server.http.conditional import known
-from vo_server.http.errors import plainly
+from vo_server.http.errors import error_response
 from vo_server.http.responses import in_turn
 from vo_server.http.service import Resource, Service, Site
 from vo_server.images import image, preview
@@ -60,9 +60,9 @@ _STRETCHES: Mapping[str, Literal["asinh", "zscale"]] = {"asinh": "asinh", "zscal
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are image collections."""
-    if not collections(catalogue):
+    if not image_collections(catalogue):
         return ()
-    return (Service("preview", "/preview", (Resource("", partial(picture, Kept())),), plainly),)
+    return (Service("preview", "/preview", (Resource("", partial(picture, Kept())),), error_response),)
 
 
 class Kept:
@@ -97,7 +97,7 @@ class Kept:
 async def picture(kept: Kept, request: Request, site: Site) -> Response:
     """The picture that is asked for.
 
-    Raises UsageFault for what is no picture, NotFoundFault where there is none.
+    Raises UsageError for what is no picture, NotFoundError where there is none.
     """
     given = await dali.parameters(request)
     look = _look(given)
@@ -137,7 +137,7 @@ class _Subject:
 def _drawn(subject: _Subject, look: preview.Look) -> bytes:
     """The picture.
 
-    Raises NotFoundFault where nothing is to be seen.
+    Raises NotFoundError where nothing is to be seen.
     """
     with ExitStack() as stack:
         opened = {where: stack.enter_context(image.opened(where)) for where in dict(subject.layers.files)}
@@ -151,19 +151,19 @@ def _drawn(subject: _Subject, look: preview.Look) -> bytes:
             return (
                 preview.colour(of, subject.region, look) if len(of) > 1 else preview.gray(of[0], subject.region, look)
             )
-        except NoPixelsFault as fault:
-            raise NotFoundFault(str(fault)) from None
+        except NoPixelsError as fault:
+            raise NotFoundError(str(fault)) from None
 
 
 def _subject(given: dali.Parameters, site: Site) -> _Subject:
     """What is asked for."""
     id, band, size = given.one("ID"), given.one("BAND"), given.one("SIZE")
     if id is None and given.one("POS") is None:
-        raise UsageFault("neither ID nor POS is there", hint="such as ID=atlas/IMAGE or POS=266.4,-29.0&SIZE=0.1")
+        raise UsageError("neither ID nor POS is there", hint="such as ID=atlas/IMAGE or POS=266.4,-29.0&SIZE=0.1")
     if id is not None and given.one("COLLECTION"):
-        raise UsageFault("COLLECTION goes with POS", hint="an ID names its collection")
+        raise UsageError("COLLECTION goes with POS", hint="an ID names its collection")
     if size is not None and given.one("POS") is None:
-        raise UsageFault("SIZE is there without POS", hint="PIXELS is how large the picture is")
+        raise UsageError("SIZE is there without POS", hint="PIXELS is how large the picture is")
     place = placed(given.with_default("SIZE", "0"), needed=False)
     if id is not None:
         region = place[1] if place is not None and size is not None else None
@@ -179,7 +179,7 @@ def _subject(given: dali.Parameters, site: Site) -> _Subject:
 def _look(given: dali.Parameters) -> preview.Look:
     said = given.one("PIXELS")
     if said is not None and not (said.isascii() and said.isdecimal() and len(said) < 10):
-        raise UsageFault(f"PIXELS is {said!r}, which is not a whole number")
+        raise UsageError(f"PIXELS is {said!r}, which is not a whole number")
     size = None if said is None else int(said)
     return preview.Look(size, _one_of(given, "FORMAT", _FORMATS), _one_of(given, "STRETCH", _STRETCHES))
 
@@ -188,5 +188,5 @@ def _one_of(given: dali.Parameters, name: str, known: Mapping[str, T]) -> T:
     """The value of a parameter, the first that is known where there is none."""
     said = (given.one(name) or next(iter(known))).lower()
     if said not in known:
-        raise UsageFault(f"{name} is {said[:80]!r}, which is none of {', '.join(known)}")
+        raise UsageError(f"{name} is {said[:80]!r}, which is none of {', '.join(known)}")
     return known[said]

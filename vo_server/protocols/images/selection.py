@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vo_server.adql.semantics import query as q
-from vo_server.catalogue.catalogue import Publication
-from vo_server.errors import UsageFault
+from vo_server.catalogue.catalogue import Collection
+from vo_server.errors import UsageError
 from vo_server.http import dali
 from vo_server.http.service import Site
 from vo_server.model import types
@@ -57,7 +57,7 @@ class Found:
     """An image: `path` below the root of its collection, `size` in bytes, `away` from the middle of the place in
     degrees."""
 
-    publication: Publication
+    publication: Collection
     name: str
     title: str
     path: str
@@ -78,12 +78,12 @@ class Found:
 def around(given: dali.Parameters) -> Around | None:
     """The place that POS and SIZE describe; None without POS.
 
-    Raises UsageFault for what is none, and for one that is larger than LARGEST.
+    Raises UsageError for what is none, and for one that is larger than LARGEST.
     """
     place = _around(given)
     if place is not None and max(_reach(place.centre, shape) for shape in place.shapes) > LARGEST + 1e-6:
         hint = "SIA 2.0 and TAP know no such limit"
-        raise UsageFault(f"the place reaches more than {LARGEST:g} degrees from its middle", hint=hint)
+        raise UsageError(f"the place reaches more than {LARGEST:g} degrees from its middle", hint=hint)
     return place
 
 
@@ -132,7 +132,7 @@ def _reach(centre: tuple[float, float], shape: Shape) -> float:
 def found(given: dali.Parameters, place: Around, site: Site, most: int) -> tuple[list[Found], bool]:
     """The images that meet a place, the nearest first, so many at the most; and whether there are more.
 
-    Raises NotFoundFault for a collection that is not there, UsageFault for a value that a column cannot have.
+    Raises NotFoundError for a collection that is not there, UsageError for a value that a column cannot have.
     """
     named = [id for id in given.all("COLLECTION") if id]
     known = [collection(id, site) for id in named] if named else loaded(site.catalogue, site.engine.rows)
@@ -141,7 +141,7 @@ def found(given: dali.Parameters, place: Around, site: Site, most: int) -> tuple
     return every[:most], len(every) > most
 
 
-def _of(publication: Publication, given: dali.Parameters, place: Around, site: Site, most: int) -> list[Found]:
+def _of(publication: Collection, given: dali.Parameters, place: Around, site: Site, most: int) -> list[Found]:
     row = Row(publication, "image")
     path = row.filled("file", "path")
     assert path is not None  # no collection without it

@@ -23,14 +23,14 @@ from vo_server.adql.semantics.functions import (
 )
 from vo_server.adql.semantics.values import constant
 from vo_server.answer import Question
-from vo_server.catalogue.catalogue import Catalogue, Publication
-from vo_server.catalogue.obscore import collections
+from vo_server.catalogue.catalogue import Catalogue, Collection
+from vo_server.catalogue.obscore import image_collections
 from vo_server.documents.capability import Capability, ImageAccess, Interface, Param
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.formats import HTML, TABLEDATA, Choice
 from vo_server.http import dali, origin
 from vo_server.http.access_log import identified
-from vo_server.http.errors import headers_of, in_format
+from vo_server.http.errors import error_headers, formatted_error
 from vo_server.http.responses import document, stream
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import base_url
@@ -57,10 +57,10 @@ LEAST = 1e-7
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """A search for each image collection."""
-    return tuple(_service(p, catalogue) for p in collections(catalogue))
+    return tuple(_service(p, catalogue) for p in image_collections(catalogue))
 
 
-def _service(publication: Publication, catalogue: Catalogue) -> Service:
+def _service(publication: Collection, catalogue: Catalogue) -> Service:
     searched = catalogue.part([publication.table])
     return Service(
         name=f"sia1-{publication.id}",
@@ -70,11 +70,11 @@ def _service(publication: Publication, catalogue: Catalogue) -> Service:
         capabilities=partial(capabilities, publication),
         catalogue=lambda _: searched,
         label="Simple Image Access",
-        publication=publication.id,
+        collection=publication.id,
     )
 
 
-async def search(publication: Publication, request: Request, site: Site) -> Response:
+async def search(publication: Collection, request: Request, site: Site) -> Response:
     """The images of a collection that go with a place as INTERSECT says, those nearest to it first (section 4.1)."""
     given = await dali.parameters(request)
     choice = dali.format_for(request, given.without("FORMAT"), TABLEDATA)
@@ -101,10 +101,10 @@ async def search(publication: Publication, request: Request, site: Site) -> Resp
     return await stream(request, site, question, media_type, f"{publication.id}.{choice.format.extension}")
 
 
-def image_query(publication: Publication, given: dali.Parameters, host: Host, formats: Sequence[str]) -> q.Select:
+def image_query(publication: Collection, given: dali.Parameters, host: Host, formats: Sequence[str]) -> q.Select:
     """The images that the parameters ask for, a row for each format in which they are wanted and had.
 
-    Raises UsageFault where they ask for nothing that can be answered.
+    Raises UsageError where they ask for nothing that can be answered.
     """
     row = Row(publication, SOURCE)
     filters = Filters(publication)
@@ -162,16 +162,16 @@ SOURCE = "images"
 def placed(given: dali.Parameters, needed: bool) -> tuple[tuple[float, float], Shape] | None:
     """The centre and the region that POS and SIZE describe; None where neither is there and `needed` does not hold.
 
-    Raises UsageFault.
+    Raises UsageError.
     """
     if given.one("POS") is None and not needed:
         return None
     ra, dec = _pair(given, "POS", "266.4,-29.0, right ascension and declination in degrees", alone=False)
     if not -90 <= dec <= 90 or not 0 <= ra <= 360:
-        raise UsageFault(f"POS is {given.one('POS')}, which is not on the sky: 0 to 360, -90 to 90 degrees")
+        raise UsageError(f"POS is {given.one('POS')}, which is not on the sky: 0 to 360, -90 to 90 degrees")
     width, height = _pair(given, "SIZE", "0.1 or 0.1,0.2, width and height in degrees", alone=True)
     if not (0 <= width <= LARGEST and 0 <= height <= LARGEST):
-        raise UsageFault(f"SIZE is {given.one('SIZE')}, which is not within 0 to {LARGEST:g} degrees")
+        raise UsageError(f"SIZE is {given.one('SIZE')}, which is not within 0 to {LARGEST:g} degrees")
     if width == height == 0:
         return (ra, dec), ("point", (ra, dec))
     box = shapes.box(ra, dec, max(width, LEAST), max(height, LEAST))
@@ -181,19 +181,19 @@ def placed(given: dali.Parameters, needed: bool) -> tuple[tuple[float, float], S
 def _pair(given: dali.Parameters, name: str, such: str, alone: bool) -> tuple[float, float]:
     said = given.one(name)
     if said is None:
-        raise UsageFault(f"{name} is missing", hint=f"such as {name}={such}")
+        raise UsageError(f"{name} is missing", hint=f"such as {name}={such}")
     numbers = [parameters.number(name, word.strip()) for word in said.split(",")]
     if len(numbers) == 1 and alone:
         numbers *= 2
     if len(numbers) != 2:
-        raise UsageFault(f"{name} is {said!r}, which is not {'one or ' if alone else ''}two numbers", hint=such)
+        raise UsageError(f"{name} is {said!r}, which is not {'one or ' if alone else ''}two numbers", hint=such)
     return numbers[0], numbers[1]
 
 
 def met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: Shape) -> q.Condition:
     """How an image goes with the region.
 
-    Raises UsageFault for an INTERSECT that is none.
+    Raises UsageError for an INTERSECT that is none.
     """
     mode = (given.one("INTERSECT") or "OVERLAPS").upper()
     image, middle = row.footprint, point(constant(centre[0]), constant(centre[1]))
@@ -205,7 +205,7 @@ def met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: S
         "OVERLAPS": (INTERSECTS, image, there),
     }
     if mode not in pairs:
-        raise UsageFault(f"INTERSECT is {mode!r}, which is none of {', '.join(MODES)}")
+        raise UsageError(f"INTERSECT is {mode!r}, which is none of {', '.join(MODES)}")
     function, *arguments = pairs[mode]
     return q.Holds(q.Apply(function, tuple(arguments), function.result(())))
 
@@ -224,7 +224,7 @@ def distance(row: Row, centre: tuple[float, float]) -> q.Value:
 # ----------------------------------------------------------------- formats
 
 
-def offered(publication: Publication) -> tuple[str, ...]:
+def offered(publication: Collection) -> tuple[str, ...]:
     """The formats in which images are had: their files, and pictures of them."""
     assert publication.images is not None
     return (publication.images.media_type, *PICTURES)
@@ -234,7 +234,7 @@ def formats_of(given: dali.Parameters) -> list[str]:
     """The media types of images that are asked for, ALL and METADATA among them (section 4.1.3). GRAPHIC is a picture
     of any kind, GRAPHIC-ALL of all kinds, and GRAPHIC-png,jpeg the first of these that there is.
 
-    Raises UsageFault for what is none of this.
+    Raises UsageError for what is none of this.
     """
     found: list[str] = []
     preferred: list[str] | None = None
@@ -251,7 +251,7 @@ def formats_of(given: dali.Parameters) -> list[str]:
         elif preferred is not None:
             preferred.append(name.lower())
         else:
-            raise UsageFault(f"FORMAT has {name!r}", hint="ALL, GRAPHIC, METADATA or media types, as in image/fits")
+            raise UsageError(f"FORMAT has {name!r}", hint="ALL, GRAPHIC, METADATA or media types, as in image/fits")
     kinds = (f"image/{kind}" for kind in preferred or ())
     return [*found, *[kind for kind in kinds if kind in PICTURES][:1]]
 
@@ -260,13 +260,13 @@ def formats_of(given: dali.Parameters) -> list[str]:
 
 
 def _outputs(
-    publication: Publication, given: dali.Parameters, host: Host, kind: str | None = None
+    publication: Collection, given: dali.Parameters, host: Host, kind: str | None = None
 ) -> tuple[q.Output, ...]:
     """The columns of a verbosity, of the files or of pictures of a kind: those of the standard that must be there, all
     of them, and with these the main or all columns of the inventory."""
     text = given.one("VERB") or "2"
     if text not in ("0", "1", "2", "3"):
-        raise UsageFault(f"VERB is {text!r}, which is not 0, 1, 2 or 3")
+        raise UsageError(f"VERB is {text!r}, which is not 0, 1, 2 or 3")
     verb = int(text)
     row = Row(publication, SOURCE)
     made = values(row, host) if kind not in PICTURES else pictured(row, host, kind)
@@ -280,7 +280,7 @@ def _outputs(
 # -------------------------------------------------------------- description
 
 
-def inputs(publication: Publication) -> tuple[Input, ...]:
+def inputs(publication: Collection) -> tuple[Input, ...]:
     """The parameters, as FORMAT=METADATA tells them (section 7.1)."""
     assert publication.images is not None
     formats = ("ALL", "GRAPHIC", "GRAPHIC-ALL", "METADATA", *offered(publication))
@@ -294,7 +294,7 @@ def inputs(publication: Publication) -> tuple[Input, ...]:
     )
 
 
-def capabilities(publication: Publication, site: Site, base: str) -> tuple[Capability, ...]:
+def capabilities(publication: Collection, site: Site, base: str) -> tuple[Capability, ...]:
     """The image access capability (SimpleDALRegExt 1.1 section 3.2)."""
     params = (
         Param("POS", "string", "Centre, ICRS: 266.4,-29.0", "deg", "pos.eq", "required"),
@@ -313,7 +313,7 @@ def capabilities(publication: Publication, site: Site, base: str) -> tuple[Capab
     return (Capability(STANDARD_ID, (interface,), details),)
 
 
-def sample(publication: Publication, site: Site) -> tuple[float, float] | None:
+def sample(publication: Collection, site: Site) -> tuple[float, float] | None:
     """A place that an image shows, the same each time: the registry dates its records by what they say."""
     if not site.engine.rows(publication.table):
         return None
@@ -322,12 +322,12 @@ def sample(publication: Publication, site: Site) -> tuple[float, float] | None:
     return (float(found[0][0]), float(found[0][1])) if found else None
 
 
-def refuse(request: Request, site: Site, fault: Fault) -> Response:
+def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
     """QUERY_STATUS ERROR in a VOTable of status 200, as old clients ask (section 4.3); a person gets a page."""
     choice: Choice | None = getattr(request.state, "choice", None)
     if choice is not None and choice.format is HTML:
-        return in_format(request, fault, HTML)
+        return formatted_error(request, fault, HTML)
     told: tuple[Info, ...] = identified(request)
     status = fault.status if fault.status >= 500 else 200
-    headers = {"Content-Type": MEDIA_TYPE, **headers_of(fault)}
+    headers = {"Content-Type": MEDIA_TYPE, **error_headers(fault)}
     return Response(TABLEDATA.fault(fault, told), status_code=status, headers=headers)

@@ -19,10 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql.semantics import query as q
-from vo_server.catalogue.catalogue import Catalogue, Publication
-from vo_server.catalogue.obscore import collections
+from vo_server.catalogue.catalogue import Catalogue, Collection
+from vo_server.catalogue.obscore import image_collections
 from vo_server.documents.capability import Capability, ImageAccess, Interface, Param
-from vo_server.errors import ImageFault, NoPixelsFault, UsageFault
+from vo_server.errors import ImageError, NoPixelsError, UsageError
 from vo_server.formats import TABLEDATA
 from vo_server.http import dali, origin
 from vo_server.http.responses import document
@@ -56,10 +56,10 @@ _OFFERED = (_FITS, *PICTURES)
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are collections of images of two dimensions."""
-    return (SERVICE,) if _cut(collections(catalogue)) else ()
+    return (SERVICE,) if _cut(image_collections(catalogue)) else ()
 
 
-def _cut(publications: Sequence[Publication]) -> list[Publication]:
+def _cut(publications: Sequence[Collection]) -> list[Collection]:
     return [p for p in publications if p.images is not None and p.images.product == "image"]
 
 
@@ -86,7 +86,7 @@ async def search(request: Request, site: Site) -> Response:
         result = Result(columns, batches, "Cutouts", "Parts of images about a place", infos, inputs)
         return b"".join(choice.format.write(result if metadata else result.limited(maxrec)))
 
-    turn = await site.lanes.turn(client_address(request), light=True)
+    turn = await site.admission.turn(client_address(request), light=True)
     try:
         return document(request, await anyio.to_thread.run_sync(made), media_type)
     finally:
@@ -97,12 +97,12 @@ def _columns(given: dali.Parameters) -> tuple[Column, ...]:
     """Those of the standard; with VERB 0 those that must be there."""
     verb = given.one("VERB") or "2"
     if verb not in ("0", "1", "2", "3"):
-        raise UsageFault(f"VERB is {verb!r}, which is not 0, 1, 2 or 3")
+        raise UsageError(f"VERB is {verb!r}, which is not 0, 1, 2 or 3")
     return tuple(c for c in table().columns if verb != "0" or c.principal)
 
 
 def _rows(
-    publication: Publication, given: dali.Parameters, wanted: Sequence[str], site: Site, host: Host
+    publication: Collection, given: dali.Parameters, wanted: Sequence[str], site: Site, host: Host
 ) -> Iterator[dict[str, Any]]:
     """The cutouts of a collection, a row for each image and each format."""
     naxis = _naxis(given)
@@ -136,14 +136,14 @@ _PICTURED = {"pixflags": "FV"} | dict.fromkeys(("crpix", "crval", "cd"))
 def _naxis(given: dali.Parameters) -> tuple[int, int] | None:
     """NAXIS: columns and rows, or one number for both.
 
-    Raises UsageFault where it is neither, or more than a cutout may have.
+    Raises UsageError where it is neither, or more than a cutout may have.
     """
     said = given.one("NAXIS")
     if said is None:
         return None
     words = [word.strip() for word in said.split(",")]
     if len(words) > 2 or not all(w.isascii() and w.isdecimal() and len(w) < 9 and int(w) for w in words):
-        raise UsageFault(f"NAXIS is {said[:80]!r}, which is not one or two numbers of pixels", hint="such as 300,200")
+        raise UsageError(f"NAXIS is {said[:80]!r}, which is not one or two numbers of pixels", hint="such as 300,200")
     return _bounded(int(words[0]), int(words[-1]), f"NAXIS is {said}")
 
 
@@ -158,7 +158,7 @@ def _pixels(given: dali.Parameters, scale: Sequence[float] | None) -> tuple[int,
 
 def _bounded(wide: int, high: int, said: str) -> tuple[int, int]:
     if max(wide, high) > SIDE:
-        raise UsageFault(f"{said}, where the sides of a cutout have {SIDE:,} pixels at most")
+        raise UsageError(f"{said}, where the sides of a cutout have {SIDE:,} pixels at most")
     return wide, high
 
 
@@ -172,7 +172,7 @@ def _place(said: dict[str, Any], row: Row, centre: tuple[float, float], size: tu
     try:
         found = about(sky, *centre, *size)
         found.within(said["NAXIS2"], said["NAXIS1"])
-    except NoPixelsFault:
+    except NoPixelsError:
         return False
     left, bottom = found.columns[0], found.rows[0]
     (ra,), (dec,) = sky.positions(left + (size[0] - 1) / 2, bottom + (size[1] - 1) / 2)
@@ -190,7 +190,7 @@ def _sky(said: dict[str, Any], row: Row) -> Sky | None:
     axes = {f"CTYPE{n}": f"{axis:-<5}{row.images.projection}" for n, axis in ((1, "RA"), (2, "DEC"))}
     try:
         return Sky(Header(known | axes))
-    except ImageFault:
+    except ImageError:
         return None
 
 
@@ -200,7 +200,7 @@ async def image(request: Request, site: Site) -> Response:
     form = cutouts.form(given)
     id, size = given.one("ID"), _naxis(given)
     if id is None or size is None:
-        raise UsageFault("ID, POS and NAXIS must be given", hint=f"as the URLs that {PATH} answers have them")
+        raise UsageError("ID, POS and NAXIS must be given", hint=f"as the URLs that {PATH} answers have them")
     placed = sia1.placed(given.with_default("SIZE", "0"), needed=True)
     assert placed is not None
     host = origin.host_of(site, base_url(request, site.public_url))
@@ -238,7 +238,7 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         Param("ds", "string", "Collection of which they are cut", std=False),
     )
     region = sia1.LARGEST, sia1.LARGEST
-    sample = next(filter(None, (sia1.sample(p, site) for p in _cut(collections(site.catalogue)))), None)
+    sample = next(filter(None, (sia1.sample(p, site) for p in _cut(image_collections(site.catalogue)))), None)
     details = ImageAccess("Cutout", region, MOST, sample, max_size=SIDE)
     interface = Interface(
         f"{base}?", use="base", role="std", query_types=("GET",), result_type=sia1.MEDIA_TYPE, params=params

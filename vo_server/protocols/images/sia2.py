@@ -14,15 +14,15 @@ from starlette.responses import Response
 
 from vo_server.adql.semantics import query as q
 from vo_server.answer import Question
-from vo_server.catalogue.catalogue import Catalogue, Publication
+from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.catalogue.images import PRODUCTS
-from vo_server.catalogue.obscore import collections, obscore
+from vo_server.catalogue.obscore import image_collections, obscore
 from vo_server.catalogue.similar import similar
 from vo_server.documents.capability import Capability, Interface
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.formats import TABLEDATA
 from vo_server.http import dali, origin
-from vo_server.http.errors import in_format
+from vo_server.http.errors import formatted_error
 from vo_server.http.responses import stream
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import base_url
@@ -45,7 +45,7 @@ SOURCE = "images"
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are image collections."""
-    if not collections(catalogue):
+    if not image_collections(catalogue):
         return ()
     searched = catalogue.part([obscore()[1]])
     return (replace(SERVICE, catalogue=lambda _: searched),)
@@ -75,10 +75,10 @@ async def query(request: Request, site: Site) -> Response:
     return await stream(request, site, question, choice.content_type, f"images.{choice.format.extension}")
 
 
-def search(given: dali.Parameters, known: Sequence[Publication], host: Host) -> q.Query:
+def search(given: dali.Parameters, known: Sequence[Collection], host: Host) -> q.Query:
     """What the parameters ask for, of these collections.
 
-    Raises UsageFault for a value that is none of its parameter.
+    Raises UsageError for a value that is none of its parameter.
     """
     conditions = [
         parameters.either([condition(name, value) for value in values])
@@ -106,15 +106,15 @@ def _values(given: dali.Parameters, name: str) -> list[str]:
     return [value.strip() for value in given.all(name) if value.strip()]
 
 
-def _check_collections(named: Sequence[str], known: Sequence[Publication]) -> None:
+def _check_collections(named: Sequence[str], known: Sequence[Collection]) -> None:
     there = [p.images.collection for p in known if p.images is not None]
     for name in named:
         if name not in there:
             hint = similar(name, there)
-            raise UsageFault(f"there is no collection {name!r} here; known are {', '.join(there)}", hint=hint)
+            raise UsageError(f"there is no collection {name!r} here; known are {', '.join(there)}", hint=hint)
 
 
-def _branches(known: Sequence[Publication], ids: Sequence[str], formats: Sequence[str], host: Host) -> list[Branch]:
+def _branches(known: Sequence[Collection], ids: Sequence[str], formats: Sequence[str], host: Host) -> list[Branch]:
     """The collections that can have what is asked for: of identifiers, those with their prefix; of media types, those
     whose files, or whose links to them, are of one. Who asks for the type of the files, or for one of pictures, is led
     to these."""
@@ -132,7 +132,7 @@ def _branches(known: Sequence[Publication], ids: Sequence[str], formats: Sequenc
     return found
 
 
-def _by_id(publication: Publication, ids: Sequence[str], host: Host) -> Callable[[Row], q.Condition] | None:
+def _by_id(publication: Collection, ids: Sequence[str], host: Host) -> Callable[[Row], q.Condition] | None:
     names = [name for id in ids if (name := host.image(publication, id)) is not None]
     return (lambda row: parameters.among(row.name, names)) if names else None
 
@@ -156,20 +156,20 @@ def _text(of: str) -> Condition:
 
 def _product(name: str, said: str) -> q.Condition:
     if said not in PRODUCTS:
-        raise UsageFault(f"{name} is {said!r}, which is neither {' nor '.join(PRODUCTS)}")
+        raise UsageError(f"{name} is {said!r}, which is neither {' nor '.join(PRODUCTS)}")
     return parameters.among(column("dataproduct_type"), [said])
 
 
 def _level(name: str, said: str) -> q.Condition:
     if said not in ("0", "1", "2", "3", "4"):
-        raise UsageFault(f"{name} is {said!r}, which is no whole number from 0 to 4")
+        raise UsageError(f"{name} is {said!r}, which is no whole number from 0 to 4")
     level = column("calib_level")
     return q.Compare("=", level, q.Constant(int(said), level.column))
 
 
 def _polarisation(name: str, said: str) -> q.Condition:
     if said not in parameters.POLARISATIONS:
-        raise UsageFault(f"{name} is {said!r}, which is none of {', '.join(parameters.POLARISATIONS)}")
+        raise UsageError(f"{name} is {said!r}, which is none of {', '.join(parameters.POLARISATIONS)}")
     return q.Like(column("pol_states"), text(f"%/{said}/%"))
 
 
@@ -193,9 +193,9 @@ WANTED: dict[str, Condition] = {
 inventories are asked, too."""
 
 
-def refuse(request: Request, site: Site, fault: Fault) -> Response:
+def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
     """A fault in the form of the format that was asked for (section 3.2)."""
-    return in_format(request, fault, TABLEDATA)
+    return formatted_error(request, fault, TABLEDATA)
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:

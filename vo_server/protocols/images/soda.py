@@ -12,20 +12,19 @@ from starlette.responses import PlainTextResponse, Response
 from typing_extensions import override
 
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.obscore import collections
+from vo_server.catalogue.obscore import image_collections
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import (
-    BusyFault,
-    CancelledFault,
-    Fault,
-    ImageFault,
-    MultiValuedParamFault,
-    NoPixelsFault,
-    UsageFault,
+    BusyError,
+    ImageError,
+    NoPixelsError,
+    QueryCancelledError,
+    RepeatedParameterError,
+    ServiceError,
+    UsageError,
 )
 from vo_server.http import dali
-from vo_server.http.access_log import identified
-from vo_server.http.errors import headers_of
+from vo_server.http.errors import error_details, error_headers
 from vo_server.http.origin import host_of
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import base_url, client_address
@@ -40,18 +39,18 @@ TEXT = "text/plain; charset=utf-8"
 MOST = 1_000
 """Cutouts that a job may ask for."""
 
-_WORDS: tuple[tuple[type[Fault], str], ...] = (
-    (MultiValuedParamFault, "MultiValuedParamNotSupported"),
-    (BusyFault, "ServiceUnavailable"),
-    (UsageFault, "UsageError"),
-    (Fault, "Error"),
+_WORDS: tuple[tuple[type[ServiceError], str], ...] = (
+    (RepeatedParameterError, "MultiValuedParamNotSupported"),
+    (BusyError, "ServiceUnavailable"),
+    (UsageError, "UsageError"),
+    (ServiceError, "Error"),
 )
 """The words with which SODA's errors begin (section 5.2); that of the first class that fits."""
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """One, where there are image collections."""
-    return (SERVICE,) if collections(catalogue) else ()
+    return (SERVICE,) if image_collections(catalogue) else ()
 
 
 async def sync(request: Request, site: Site) -> Response:
@@ -66,9 +65,9 @@ async def sync(request: Request, site: Site) -> Response:
 async def answered(work: Callable[[], cutouts.Cutout], request: Request, site: Site) -> Response:
     """A cutout that is made when its turn has come.
 
-    Raises what the work raises, and BusyFault.
+    Raises what the work raises, and BusyError.
     """
-    turn = await site.lanes.turn(client_address(request), light=True)
+    turn = await site.admission.turn(client_address(request), light=True)
     try:
         cut = await anyio.to_thread.run_sync(work)
     finally:
@@ -84,13 +83,13 @@ async def answered(work: Callable[[], cutouts.Cutout], request: Request, site: S
 def _single(given: dali.Parameters) -> cutouts.Wish:
     """The one cutout that is asked for.
 
-    Raises MultiValuedParamFault where they are several.
+    Raises RepeatedParameterError where they are several.
     """
     asked = cutouts.wishes(given)
     several = {"ID": asked.ids, " or ".join(cutouts.REGIONS): asked.regions, "BAND": asked.bands}
     for name, values in several.items():
         if len(values) > 1:
-            raise MultiValuedParamFault(f"{name} may be given once, not {len(values)} times")
+            raise RepeatedParameterError(f"{name} may be given once, not {len(values)} times")
     (wish,) = asked.each()
     return wish
 
@@ -121,14 +120,14 @@ class Cutting(Task):
     def outputs(self) -> Iterator[Output]:
         for number, wish in enumerate(self.wishes.each(), 1):
             if self.stopped:
-                raise CancelledFault("the job was stopped")
+                raise QueryCancelledError("the job was stopped")
             yield self._output(f"cutout{number}", wish)
             self.done = number
 
     def _output(self, id: str, wish: cutouts.Wish) -> Output:
         try:
             cut = cutouts.made(wish, self.form, self.site, self.host)
-        except (UsageFault, ImageFault) as fault:
+        except (UsageError, ImageError) as fault:
             return Output(id, TEXT, f"{id}.txt", [f"{said(fault)}\n".encode()])
         return Output(id, cut.media_type, f"{id}_{cut.name}", [cut.data])
 
@@ -144,27 +143,27 @@ class Cutting(Task):
 def task(site: Site, job: Job) -> Cutting:
     """What a job does.
 
-    Raises UsageFault where its parameters are wrong, whichever image they are for, or ask for too much.
+    Raises UsageError where its parameters are wrong, whichever image they are for, or ask for too much.
     """
     given = dali.Parameters(job.parameters)
     asked = cutouts.wishes(given)
     if asked.count > MOST:
-        raise UsageFault(f"the job asks for {asked.count:,} cutouts, where {MOST:,} are the limit", hint="make several")
+        raise UsageError(f"the job asks for {asked.count:,} cutouts, where {MOST:,} are the limit", hint="make several")
     return Cutting(asked, cutouts.form(given), site, host_of(site, job.url.rpartition(f"{JOBS.path}/")[0]))
 
 
-def said(fault: Fault) -> str:
+def said(fault: ServiceError) -> str:
     """A fault in the words of SODA."""
     word = next(word for kind, word in _WORDS if isinstance(fault, kind))
     return f"{word}: {fault}"
 
 
-def refuse(request: Request, site: Site, fault: Fault) -> Response:
+def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
     """Plain text that begins with one of SODA's words (section 5.2); nothing at all where there are no pixels (5.1)."""
-    if isinstance(fault, NoPixelsFault):
+    if isinstance(fault, NoPixelsError):
         return Response(status_code=fault.status)
-    told = "".join(f"{info.name}: {info.value}\n" for info in identified(request))
-    return PlainTextResponse(f"{said(fault)}\n{told}", status_code=fault.status, headers=headers_of(fault))
+    text = f"{said(fault)}\n{error_details(request, fault)}"
+    return PlainTextResponse(text, status_code=fault.status, headers=error_headers(fault))
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from vo_server.adql.semantics import query as q
-from vo_server.catalogue.catalogue import Publication
+from vo_server.catalogue.catalogue import Collection
 from vo_server.http.service import Site
 from vo_server.model import types
 from vo_server.model.column import Column
@@ -25,7 +25,7 @@ _MOST = 100
 """Bands of a collection that are told."""
 
 
-def stocked(publication: Publication, site: Site, base: str) -> Stock:
+def stocked(publication: Collection, site: Site, base: str) -> Stock:
     """What there is of a collection, on a server with this URL."""
     facts = site.engine.facts(publication.table)
     loaded = facts.loaded_at if facts is not None else None
@@ -56,7 +56,7 @@ class _Counted:
 @lru_cache(maxsize=64)
 def _counted(site: Site, id: str, loaded: datetime | None, rows: int | None) -> _Counted:
     """All rows are looked at, once for each load: `loaded`, its time, and `rows` change with it."""
-    row = Row(site.catalogue.publication(id), "image")
+    row = Row(site.catalogue.collection(id), "image")
     band = row.field(row.images.band) if row.images.band else None
     outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(_values(row, band)))
     found = answered(site, q.Select(outputs, row.scan, group_by=() if band is None else (band,)), _MOST)

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from vo_server.errors import UsageFault
+from vo_server.errors import UsageError
 
 
-class Refused(UsageFault):
+class Refused(UsageError):
     """A request that OAI-PMH has words for: (code, message) of each thing wrong (section 3.6)."""
 
     def __init__(self, *errors: tuple[str, str]) -> None:

@@ -22,9 +22,9 @@ from vo_server.documents import oai
 from vo_server.documents.elements import MEDIA_TYPE, Element, serialised
 from vo_server.documents.voresource import OAI_DC, RI, digest, dublin_core, element
 from vo_server.documents.voresource import Resource as Record
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.http import dali
-from vo_server.http.errors import as_text
+from vo_server.http.errors import text_error
 from vo_server.http.responses import document
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import base_url
@@ -240,10 +240,10 @@ def _digests(office: Office, site: Site, loaded: tuple[Held, ...]) -> dict[str, 
     return {id: digest(record, office.status) for id, record in made.items()}
 
 
-def refuse(request: Request, site: Site, fault: Fault) -> Response:
+def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
     """A form that cannot be read is a bad argument; what is not the client's fault is told as HTTP does it."""
-    if not isinstance(fault, UsageFault):
-        return as_text(request, fault)
+    if not isinstance(fault, UsageError):
+        return text_error(request, fault)
     moment = datetime.now(UTC).replace(microsecond=0)
     body = _errors(base_url(request, site.public_url), moment, {}, [("badArgument", str(fault))])
     return document(request, body, MEDIA_TYPE)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
-from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Origin, Publication
+from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Collection, Origin
 from vo_server.catalogue.load import SHORT_NAME
 from vo_server.documents.capability import Capability, Interface
 from vo_server.documents.voresource import (
@@ -70,7 +70,7 @@ class Office:
         """The identifier of this server's own record of this key."""
         return f"{self.begin}/{key}".lower()
 
-    def collection(self, publication: Publication) -> str:
+    def collection(self, publication: Collection) -> str:
         """The identifier of a publication."""
         return collection(self.authority or UNREGISTERED, publication)
 
@@ -91,7 +91,7 @@ class Held:
 
 def held(site: Site) -> tuple[Held, ...]:
     """What is loaded now; asks the database."""
-    tables = ((p.id, p.table) for p in site.catalogue.publications)
+    tables = ((p.id, p.table) for p in site.catalogue.collections)
     counted = ((id, table, site.engine.rows(table)) for id, table in tables)
     return tuple(
         Held(id, rows, replace(site.engine.facts(table) or Facts(), loaded_at=None))
@@ -121,15 +121,15 @@ class _Maker:
     def all(self) -> Iterator[Resource]:
         """Every record."""
         yield from (self._registry(), self._authority(), self._organisation())
-        collections = [(self.site.catalogue.publication(h.id), h) for h in self.loaded]
+        collections = [(self.site.catalogue.collection(h.id), h) for h in self.loaded]
         for service in self._told():
             served = [(p, h) for p, h in collections if service.serves(p)]
-            if not service.publication and (served or not service.of_images):
+            if not service.collection and (served or not service.of_images):
                 yield self._service(service, served)
         for publication, found in collections:
             yield self._collection(publication, found)
             for service in self._told():
-                if service.publication == publication.id:
+                if service.collection == publication.id:
                     yield self._service_of(service, publication, found)
 
     # ---------------------------------------------------- the server itself
@@ -198,14 +198,14 @@ class _Maker:
     def _told(self) -> list[Service]:
         return [s for s in self.office.services if s.label]
 
-    def _serving(self, publication: Publication) -> list[Service]:
+    def _serving(self, publication: Collection) -> list[Service]:
         """Those for a collection, first the ones that are for others, too."""
-        return sorted((s for s in self._told() if s.serves(publication)), key=lambda s: bool(s.publication))
+        return sorted((s for s in self._told() if s.serves(publication)), key=lambda s: bool(s.collection))
 
     def _capabilities(self, service: Service) -> tuple[Capability, ...]:
         return vosi.announced(service, self.site, self.base + service.path)
 
-    def _service(self, service: Service, collections: list[tuple[Publication, Held]]) -> Resource:
+    def _service(self, service: Service, collections: list[tuple[Collection, Held]]) -> Resource:
         """A service for several collections: what it covers is what they do together."""
         publications = [p for p, _ in collections]
         subjects = dict.fromkeys(s for p in publications for s in p.subjects)
@@ -231,7 +231,7 @@ class _Maker:
             ),
         )
 
-    def _service_of(self, service: Service, publication: Publication, found: Held) -> Resource:
+    def _service_of(self, service: Service, publication: Collection, found: Held) -> Resource:
         """A service for one collection, of which it takes what is not its own."""
         whole = self._collection(publication, found)
         assert isinstance(whole.kind, CatalogResource)
@@ -264,7 +264,7 @@ class _Maker:
 
     # ---------------------------------------------------------- collections
 
-    def _collection(self, publication: Publication, found: Held) -> Resource:
+    def _collection(self, publication: Collection, found: Held) -> Resource:
         origin = publication.origin
         description = publication.description or publication.table.description or origin.title
         services = self._serving(publication)
@@ -309,12 +309,12 @@ class _Maker:
         return vosi.counted(self.site, served)
 
 
-def _type(publication: Publication) -> str:
+def _type(publication: Collection) -> str:
     """The word of the vocabulary of content types for it."""
     return "Catalog" if publication.images is None else "Archive"
 
 
-def _coverage(publication: Publication, found: Held) -> Coverage:
+def _coverage(publication: Collection, found: Held) -> Coverage:
     """As the rows say it; as the catalogue file does where they do not."""
     bounds, facts = publication.bounds, found.facts
     return Coverage(
@@ -325,7 +325,7 @@ def _coverage(publication: Publication, found: Held) -> Coverage:
     )
 
 
-def _wavelengths(publication: Publication, facts: Facts) -> tuple[tuple[float, float], ...]:
+def _wavelengths(publication: Collection, facts: Facts) -> tuple[tuple[float, float], ...]:
     """Those of the bands in which there are images, in um."""
     images = publication.images
     if images is None:
@@ -342,7 +342,7 @@ def _mjd(day: date) -> int:
     return (day - _MJD_0).days
 
 
-def _together(collections: list[tuple[Publication, Held]]) -> Coverage:
+def _together(collections: list[tuple[Collection, Held]]) -> Coverage:
     """What several collections cover."""
     each = [_coverage(p, found) for p, found in collections]
     maps = [found.facts.coverage for _, found in collections if found.facts.coverage]

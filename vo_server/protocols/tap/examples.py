@@ -16,7 +16,7 @@ from vo_server.answer import meaning
 from vo_server.catalogue.catalogue import UPLOADS, Catalogue, Example, Schema
 from vo_server.catalogue.names import qualified
 from vo_server.documents.capability import Capability, Interface
-from vo_server.errors import NotFoundFault, QueryFault
+from vo_server.errors import NotFoundError, QueryError
 from vo_server.http.responses import document
 from vo_server.http.service import Resource, Site
 from vo_server.http.urls import base_url
@@ -32,7 +32,7 @@ async def examples(request: Request, site: Site) -> Response:
     """The page."""
     shown = await anyio.to_thread.run_sync(offered, site)
     if not shown:
-        raise NotFoundFault("there are no examples for what is loaded here")
+        raise NotFoundError("there are no examples for what is loaded here")
     body = web.page(base_url(request, site.public_url), site.title, shown)
     return document(request, body.encode(), "text/html;charset=utf-8")
 
@@ -64,10 +64,10 @@ def _known(catalogue: Catalogue, lacks: frozenset[str]) -> tuple[tuple[Example, 
 
 
 def _sensible(catalogue: Catalogue, lacks: frozenset[str]) -> Iterator[tuple[Example, tuple[Table, ...]]]:
-    for example in (e for p in catalogue.publications for e in p.examples):
+    for example in (e for p in catalogue.collections for e in p.examples):
         try:
             meant = resolved(example, catalogue, lacks)
-        except QueryFault as fault:
+        except QueryError as fault:
             log.warning("the example %s is left out: %s", example.id, fault)
             continue
         yield example, tuple(t for t in tables(meant.query) if t.schema != UPLOADS)
@@ -76,7 +76,7 @@ def _sensible(catalogue: Catalogue, lacks: frozenset[str]) -> Iterator[tuple[Exa
 def resolved(example: Example, catalogue: Catalogue, lacks: frozenset[str] = frozenset()) -> Meaning:
     """What an example means, its uploads beside the tables of the catalogue.
 
-    Raises QueryFault where it means nothing.
+    Raises QueryError where it means nothing.
     """
     uploads = [
         Table(UPLOADS, name, meaning(query, catalogue, lacks).query.columns) for name, query in example.uploads.items()

@@ -16,7 +16,7 @@ from vo_server.adql.semantics.query import tables
 from vo_server.adql.semantics.resolve import Meaning
 from vo_server.adql.semantics.udfs import RECORDS
 from vo_server.answer import Question, asked, meaning
-from vo_server.catalogue.obscore import DATA_MODEL, collections
+from vo_server.catalogue.obscore import DATA_MODEL, image_collections
 from vo_server.documents.capability import (
     UPLOAD_HTTP,
     UPLOAD_HTTPS,
@@ -29,13 +29,13 @@ from vo_server.documents.capability import (
     TableAccess,
     adql,
 )
-from vo_server.errors import Fault, UsageFault
+from vo_server.errors import ServiceError, UsageError
 from vo_server.explain import WRITERS, Inquiry
 from vo_server.explain import explain as explained
 from vo_server.formats import BINARY2, HTML, JSON, Choice, announced, choose
 from vo_server.http import dali, origin
 from vo_server.http.access_log import account
-from vo_server.http.errors import in_format
+from vo_server.http.errors import formatted_error
 from vo_server.http.origin import host_of
 from vo_server.http.responses import document, stream
 from vo_server.http.service import Resource, Service, Site
@@ -151,10 +151,10 @@ def _form(request: Request, given: dali.Parameters) -> Choice:
 def _query(given: dali.Parameters) -> str:
     language = given.one("LANG")
     if language is not None and language.upper() not in LANGUAGES:
-        raise UsageFault(f"LANG {language!r} is not spoken here", hint=f"one of {', '.join(LANGUAGES)}")
+        raise UsageError(f"LANG {language!r} is not spoken here", hint=f"one of {', '.join(LANGUAGES)}")
     text = given.one("QUERY")
     if text is None or not text.strip():
-        raise UsageFault(
+        raise UsageError(
             "QUERY is missing", hint="give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
         )
     given.one("REQUEST")
@@ -167,9 +167,9 @@ def _late(base: str) -> str:
     return f"as an asynchronous job it may take longer: {base}/async; {base}/explain tells what a query reads"
 
 
-def refuse(request: Request, site: Site, fault: Fault) -> Response:
+def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
     """A fault in the form of the format that was asked for (TAP 1.1 section 3.3)."""
-    return in_format(request, fault, BINARY2)
+    return formatted_error(request, fault, BINARY2)
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
@@ -186,7 +186,7 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         "type": (Feature("CAST"),),
         "offset": (Feature("OFFSET"),),
     }
-    models = (("ObsCore-1.1", DATA_MODEL),) if collections(site.catalogue) else ()
+    models = (("ObsCore-1.1", DATA_MODEL),) if image_collections(site.catalogue) else ()
     details = TableAccess(
         languages=(adql(features),),
         formats=tuple(OutputFormat(f.media_type, names, f.ivoa_id) for f, names in announced(BINARY2)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from vo_server.http.errors import plainly
+from vo_server.http.errors import error_response
 from vo_server.http.service import Resource
 from vo_server.protocols.uws import job, parameters, results
 from vo_server.protocols.uws.joblist import Place
@@ -34,5 +34,5 @@ _TREE = (
 def resources(place: Place, below: str) -> tuple[Resource, ...]:
     """The tree; `below` is the list's path below the service's."""
     return tuple(
-        Resource(below + path, partial(endpoint, place), methods, plainly) for path, endpoint, methods in _TREE
+        Resource(below + path, partial(endpoint, place), methods, error_response) for path, endpoint, methods in _TREE
     )

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.documents import uws
-from vo_server.errors import BusyFault, NotFoundFault, PhaseFault, UsageFault
+from vo_server.errors import BusyError, NotFoundError, PhaseError, UsageError
 from vo_server.http import dali
 from vo_server.http.service import Site
 from vo_server.model.job import ACTIVE, Job, Phase
@@ -38,7 +38,7 @@ async def job(place: Place, request: Request, site: Site) -> Response:
     if request.method == "POST":
         action = (await dali.parameters(request)).one("ACTION")
         if action is None or action.upper() != "DELETE":
-            raise UsageFault("a POST to a job can only be ACTION=DELETE", hint="parameters go to its /parameters")
+            raise UsageError("a POST to a job can only be ACTION=DELETE", hint="parameters go to its /parameters")
         return await _delete(place, request, site)
     one = await _waited(await place.job(request, site), request, site)
     position = await site.jobs.watch.ask(site.jobs.store.position, one) if one.phase is Phase.QUEUED else None
@@ -64,21 +64,21 @@ async def _waited(one: Job, request: Request, site: Site) -> Job:
         return one
     wanted = LONGEST if text.strip() == "-1" else whole(text)
     if wanted is None:
-        raise UsageFault(f"WAIT is {text!r}, which is neither a whole number of seconds nor -1")
+        raise UsageError(f"WAIT is {text!r}, which is neither a whole number of seconds nor -1")
     phase = given.one("PHASE")
     if one.phase not in ACTIVE or (phase is not None and named_phase(phase) is not one.phase):
         return one
     await _unless_gone(request, partial(site.jobs.watch.changed, one.id, one.phase, min(LONGEST, wanted)))
     now = await site.jobs.watch.ask(site.jobs.store.get, one.id)
     if now is None:
-        raise NotFoundFault(f"the job {one.id} has been deleted")
+        raise NotFoundError(f"the job {one.id} has been deleted")
     return now
 
 
 async def _unless_gone(request: Request, wait: Callable[[], Awaitable[None]]) -> None:
     """Wait, but not for a client that has gone.
 
-    Raises BusyFault where the server stops and has waited for us as long as it does.
+    Raises BusyError where the server stops and has waited for us as long as it does.
     """
 
     async def listen() -> None:
@@ -92,7 +92,7 @@ async def _unless_gone(request: Request, wait: Callable[[], Awaitable[None]]) ->
             await wait()
             group.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():
-        raise BusyFault("the service is being stopped", hint="ask again in a minute") from None
+        raise BusyError("the service is being stopped", hint="ask again in a minute") from None
 
 
 async def phase(place: Place, request: Request, site: Site) -> Response:
@@ -106,7 +106,7 @@ async def phase(place: Place, request: Request, site: Site) -> Response:
     elif word == "ABORT":
         await site.jobs.watch.ask(site.jobs.store.abort, one.id)
     else:
-        raise UsageFault(f"PHASE is {word!r}, which is neither RUN nor ABORT")
+        raise UsageError(f"PHASE is {word!r}, which is neither RUN nor ABORT")
     return see(place.url(request, site, one.id))
 
 
@@ -116,7 +116,7 @@ async def _run(one: Job, site: Site) -> None:
         await site.jobs.watch.ask(site.jobs.room)
         await site.jobs.watch.ask(site.jobs.store.queue, one.id)
     elif one.phase not in ACTIVE:
-        raise PhaseFault(f"the job is {one.phase} and cannot run again", hint="make a new one")
+        raise PhaseError(f"the job is {one.phase} and cannot run again", hint="make a new one")
 
 
 async def duration(place: Place, request: Request, site: Site) -> Response:
@@ -126,7 +126,7 @@ async def duration(place: Place, request: Request, site: Site) -> Response:
         return atom(str(one.duration))
     text = (await dali.parameters(request)).one("EXECUTIONDURATION")
     if text is None:
-        raise UsageFault("EXECUTIONDURATION is missing")
+        raise UsageError("EXECUTIONDURATION is missing")
     await amend(one, site, ACTIVE - {Phase.EXECUTING}, duration=site.jobs.execution.within(seconds(text)))
     return see(place.url(request, site, one.id))
 
@@ -138,7 +138,7 @@ async def destruction(place: Place, request: Request, site: Site) -> Response:
         return atom(uws.instant(one.destruction))
     text = (await dali.parameters(request)).one("DESTRUCTION")
     if text is None:
-        raise UsageFault("DESTRUCTION is missing")
+        raise UsageError("DESTRUCTION is missing")
     await amend(one, site, list(Phase), destruction=site.jobs.destruction(one, instant("DESTRUCTION", text)))
     return see(place.url(request, site, one.id))
 

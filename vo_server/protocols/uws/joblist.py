@@ -11,7 +11,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from vo_server.errors import Fault, NotFoundFault, PhaseFault, UsageFault
+from vo_server.errors import NotFoundError, PhaseError, ServiceError, UsageError
 from vo_server.http.responses import document
 from vo_server.http.service import Site
 from vo_server.http.urls import base_url
@@ -37,7 +37,7 @@ class Place:
     service: str
     path: str
     task: Callable[[Site, Job], Task]
-    fault: Callable[[Fault], tuple[bytes, str]]
+    fault: Callable[[ServiceError], tuple[bytes, str]]
     uploads: bool = False
 
     def url(self, request: Request, site: Site, id: str = "") -> str:
@@ -47,56 +47,56 @@ class Place:
     async def job(self, request: Request, site: Site) -> Job:
         """The job that a request speaks of.
 
-        Raises NotFoundFault where there is none.
+        Raises NotFoundError where there is none.
         """
         id = request.path_params["id"]
         job = await site.jobs.watch.ask(site.jobs.store.get, id)
         if job is None or job.service != self.service:
-            raise NotFoundFault(f"there is no job {id}", hint="it may have been deleted, or its time has come")
+            raise NotFoundError(f"there is no job {id}", hint="it may have been deleted, or its time has come")
         return job
 
 
 async def amend(job: Job, site: Site, phases: Collection[Phase], **values: object) -> None:
     """Change a job while it is in one of these phases.
 
-    Raises PhaseFault where it is in another.
+    Raises PhaseError where it is in another.
     """
     if not await site.jobs.watch.ask(site.jobs.store.amend, job.id, phases, **values):
-        raise PhaseFault(f"the job is {job.phase}, and this can only be changed before it runs")
+        raise PhaseError(f"the job is {job.phase}, and this can only be changed before it runs")
 
 
 def named_phase(word: str) -> Phase:
     """The phase of this name.
 
-    Raises UsageFault where there is none.
+    Raises UsageError where there is none.
     """
     try:
         return Phase(word.upper())
     except ValueError:
-        raise UsageFault(f"PHASE is {word!r}, which is no phase", hint=f"there are {', '.join(Phase)}") from None
+        raise UsageError(f"PHASE is {word!r}, which is no phase", hint=f"there are {', '.join(Phase)}") from None
 
 
 def instant(name: str, text: str) -> datetime:
     """The value of a parameter as an instant in UTC (DALI 1.1 section 3.3.3).
 
-    Raises UsageFault where it is none.
+    Raises UsageError where it is none.
     """
     try:
         if _INSTANT.fullmatch(text.strip()):
             return datetime.fromisoformat(text.strip().removesuffix("Z")).replace(tzinfo=UTC)
     except ValueError:
         pass
-    raise UsageFault(f"{name} is {text!r}, which is not an instant", hint="write it as 2026-01-31T12:00:00Z")
+    raise UsageError(f"{name} is {text!r}, which is not an instant", hint="write it as 2026-01-31T12:00:00Z")
 
 
 def seconds(text: str) -> int:
     """EXECUTIONDURATION as a number.
 
-    Raises UsageFault where it is none.
+    Raises UsageError where it is none.
     """
     found = whole(text)
     if found is None:
-        raise UsageFault(
+        raise UsageError(
             f"EXECUTIONDURATION is {text!r}, which is not a whole number of seconds", hint="0 asks for the most"
         )
     return found

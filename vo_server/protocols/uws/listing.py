@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.documents import uws
-from vo_server.errors import BusyFault, UsageFault
+from vo_server.errors import BusyError, UsageError
 from vo_server.http import dali
 from vo_server.http.dali import Parameters
 from vo_server.http.service import Site
@@ -67,7 +67,7 @@ def _last(given: Parameters) -> int | None:
         return None
     last = whole(text)
     if not last:
-        raise UsageFault(f"LAST is {text!r}, which is not a whole number from 1")
+        raise UsageError(f"LAST is {text!r}, which is not a whole number from 1")
     return last
 
 
@@ -102,7 +102,7 @@ def _with_times(job: Job, given: Parameters, site: Site) -> Job:
 def _wants_run(given: Parameters) -> bool:
     word = given.one("PHASE")
     if word is not None and word.upper() != "RUN":
-        raise UsageFault(f"PHASE is {word!r}, where a new job can only be told to RUN")
+        raise UsageError(f"PHASE is {word!r}, where a new job can only be told to RUN")
     return word is not None
 
 
@@ -112,7 +112,7 @@ def _keep(site: Site, job: Job, kept: list[Kept]) -> None:
         site.jobs.files.keep(job.id, kept)
         site.jobs.store.add(job)
     except BaseException:
-        with suppress(BusyFault):  # it may be there although we were not told
+        with suppress(BusyError):  # it may be there although we were not told
             site.jobs.store.delete(job.id)
         site.jobs.files.remove(job.id)
         raise

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.documents import uws
-from vo_server.errors import NotFoundFault, PhaseFault, TooLargeFault, UsageFault
+from vo_server.errors import NotFoundError, PhaseError, TooLargeError, UsageError
 from vo_server.formats import BINARY2
 from vo_server.http import dali
 from vo_server.http.dali import Parameters
@@ -32,7 +32,7 @@ _OURS = ("phase", "action", "wait", "executionduration", "destruction")
 def said(given: Parameters) -> Pairs:
     """The parameters of a job: all that were sent but those for the service itself, and files.
 
-    Raises TooLargeFault, as `bounded`.
+    Raises TooLargeError, as `bounded`.
     """
     return bounded((n, v) for n, v in given.given if n.lower() not in _OURS and n not in given.files)
 
@@ -40,18 +40,18 @@ def said(given: Parameters) -> Pairs:
 def bounded(pairs: Iterable[tuple[str, str]]) -> Pairs:
     """The same, if they are not too long together.
 
-    Raises TooLargeFault if they are: the row of a job is read often.
+    Raises TooLargeError if they are: the row of a job is read often.
     """
     kept = tuple(pairs)
     if sum(len(name) + len(value) for name, value in kept) > dali.MOST_BYTES:
-        raise TooLargeFault(f"the job's parameters have more than {dali.MOST_BYTES:,} characters, the limit")
+        raise TooLargeError(f"the job's parameters have more than {dali.MOST_BYTES:,} characters, the limit")
     return kept
 
 
 async def sent(place: Place, request: Request, given: Parameters, site: Site) -> list[Kept]:
     """The tables that came with a request, read; none where jobs take none.
 
-    Raises UsageFault and TooLargeFault, with the name of the one that is wrong.
+    Raises UsageError and TooLargeError, with the name of the one that is wrong.
     """
     if not place.uploads:
         return []
@@ -82,7 +82,7 @@ async def parameter(place: Place, request: Request, site: Site) -> Response:
     name = request.path_params["name"]
     if request.method == "PUT":
         if name.lower() in (*_OURS, "upload"):
-            raise UsageFault(f"{name} is not a parameter that can be put")
+            raise UsageError(f"{name} is not a parameter that can be put")
         await _replace(job, site, ((name, await _text(request)),), [])
         return see(place.url(request, site, job.id))
     if name in (known := parts(job)):
@@ -90,21 +90,21 @@ async def parameter(place: Place, request: Request, site: Site) -> Response:
         return Response(body, headers={"Content-Type": BINARY2.media_type})
     values = job.all(name)
     if not values:
-        raise NotFoundFault(f"the job has no parameter {name}")
+        raise NotFoundError(f"the job has no parameter {name}")
     return atom("\n".join(values))
 
 
 async def _replace(job: Job, site: Site, new: Pairs, kept: list[Kept]) -> None:
     """A parameter takes the place of that of its name, but UPLOAD, of which there may be several."""
     if job.phase is not Phase.PENDING:
-        raise PhaseFault(f"the job is {job.phase}, and its parameters can only be changed while it is PENDING")
+        raise PhaseError(f"the job is {job.phase}, and its parameters can only be changed while it is PENDING")
     names = {name.lower() for name, _ in new} - {"upload"}
     together = bounded((*((n, v) for n, v in job.parameters if n.lower() not in names), *new))
     named(Parameters(together))  # which refuses two uploads of one name
     if kept:
         size = await site.jobs.watch.ask(site.jobs.files.upload_bytes, job.id) + sum(k.rows.nbytes for k in kept)
         if size > 2 * site.upload_limit:  # as columns they may be somewhat larger than they were sent
-            raise TooLargeFault(f"all uploads of the job have more than {site.upload_limit:,} bytes, the limit")
+            raise TooLargeError(f"all uploads of the job have more than {site.upload_limit:,} bytes, the limit")
         await site.jobs.watch.ask(site.jobs.files.keep, job.id, kept)
     await amend(job, site, {Phase.PENDING}, parameters=together)
 
@@ -114,11 +114,11 @@ async def _text(request: Request) -> str:
     async for piece in request.stream():
         body += piece
         if len(body) > dali.MOST_BYTES:
-            raise TooLargeFault(f"the value has more than {dali.MOST_BYTES:,} bytes, the limit of this service")
+            raise TooLargeError(f"the value has more than {dali.MOST_BYTES:,} bytes, the limit of this service")
     try:
         return body.decode()
     except UnicodeDecodeError:
-        raise UsageFault("the value is not UTF-8") from None
+        raise UsageError("the value is not UTF-8") from None
 
 
 def _as_votable(site: Site, job: Job, name: str) -> bytes:

@@ -10,8 +10,8 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.errors import NotFoundFault
-from vo_server.http.errors import plainly
+from vo_server.errors import NotFoundError
+from vo_server.http.errors import error_response
 from vo_server.http.responses import kept
 from vo_server.http.service import Resource, Service, Site
 from vo_server.sky import footprint
@@ -44,14 +44,14 @@ async def coverage(request: Request, site: Site) -> Response:
     """The map of a publication in one of its forms."""
     id, _, extension = str(request.path_params["name"]).rpartition(".")
     form = next((f for f in FORMS if f.extension == extension), None)
-    table = next((p.table for p in site.catalogue.publications if p.id == id), None)
+    table = next((p.table for p in site.catalogue.collections if p.id == id), None)
     if form is None or table is None:
         known = ", ".join(f".{f.extension}" for f in FORMS)
-        ids = ", ".join(p.id for p in site.catalogue.publications)
-        raise NotFoundFault(f"there is nothing at {request.url.path}", hint=f"one of {ids} with one of {known}")
+        ids = ", ".join(p.id for p in site.catalogue.collections)
+        raise NotFoundError(f"there is nothing at {request.url.path}", hint=f"one of {ids} with one of {known}")
     facts = await anyio.to_thread.run_sync(site.engine.facts, table)
     if facts is None or facts.coverage is None:
-        raise NotFoundFault(f"the coverage of {table.qualified} is not known", hint="it is made when rows are loaded")
+        raise NotFoundError(f"the coverage of {table.qualified} is not known", hint="it is made when rows are loaded")
     body = await anyio.to_thread.run_sync(_made, form, facts.coverage)
     headers = {"Content-Disposition": f'inline; filename="{id}.{extension}"'}
     return kept(request, body, form.media_type, facts.loaded_at, headers)
@@ -66,5 +66,5 @@ SERVICE = Service(
     name="coverage",
     path="/coverage",
     resources=(Resource("/{name}", coverage),),
-    refuse=plainly,
+    refuse=error_response,
 )

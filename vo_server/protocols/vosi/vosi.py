@@ -15,7 +15,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.names import qualified
 from vo_server.documents import vosi
 from vo_server.documents.capability import Capability, Interface
-from vo_server.errors import NotFoundFault, UsageFault
+from vo_server.errors import NotFoundError, UsageError
 from vo_server.http.dali import parameters
 from vo_server.http.responses import document, kept
 from vo_server.http.service import Resource, Service, Site
@@ -56,7 +56,7 @@ def _capabilities(service: Service, site: Site, base: str, loaded: tuple[datetim
 
 def _loaded(site: Site) -> tuple[datetime, ...]:
     """When the server was started, and each publication loaded."""
-    facts = (site.engine.facts(p.table) for p in site.catalogue.publications)
+    facts = (site.engine.facts(p.table) for p in site.catalogue.collections)
     return site.started, *(f.loaded_at or site.started for f in facts if f is not None)
 
 
@@ -85,7 +85,7 @@ async def tables(served: Callable[[Site], Catalogue], request: Request, site: Si
     """All tables (VOSI 1.1 section 6); detail=min leaves the columns out."""
     detail = ((await parameters(request)).one("DETAIL") or "max").lower()
     if detail not in ("min", "max"):
-        raise UsageFault(f"detail is {detail!r}, which is neither min nor max")
+        raise UsageError(f"detail is {detail!r}, which is neither min nor max")
     catalogue = served(site)
     rows = await anyio.to_thread.run_sync(_rows, catalogue, site)
     loaded = await anyio.to_thread.run_sync(_loaded, site)
@@ -107,7 +107,7 @@ async def table(served: Callable[[Site], Catalogue], request: Request, site: Sit
             loaded = await anyio.to_thread.run_sync(_loaded, site)
             return kept(request, vosi.table(each, catalogue), XML, max(loaded))
     close = catalogue.similar(wanted)
-    raise NotFoundFault(f"no table {wanted}", hint=f"did you mean {' or '.join(close)}?" if close else None)
+    raise NotFoundError(f"no table {wanted}", hint=f"did you mean {' or '.join(close)}?" if close else None)
 
 
 def counted(site: Site, catalogue: Catalogue) -> Catalogue:
