@@ -1,7 +1,7 @@
-"""The settings: each with its name, default and help in one row.
+"""The settings, each with its name, default and help in one row.
 
-A value comes from a flag of the command line, else from a VO_SERVER_* variable, else from a TOML file, else it is the
-default. Read once, in __main__; every other room is handed plain values.
+A value comes from a command-line flag, else from a VO_SERVER_* variable, else from a TOML file, else from the default.
+They are read once, in __main__; other rooms receive plain values.
 """
 
 from __future__ import annotations
@@ -15,168 +15,185 @@ from math import inf
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from vo_server.errors import UsageError
+from vo_server.errors import Code, UsageError
 
 PREFIX = "VO_SERVER_"
 
 
-def _row(default: Any, help: str, *, low: float = -inf, high: float = inf, like: str = "", such: str = "") -> Any:
-    """A number has its bounds; a text may have a pattern, and in words what fits it."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "like": like, "such": such})
+def _setting(
+    default: Any, help: str, *, low: float = -inf, high: float = inf, pattern: str = "", pattern_help: str = ""
+) -> Any:
+    """Describe a setting: a number has bounds, a text may have a pattern and a description of what matches it."""
+    return field(
+        default=default,
+        metadata={"help": help, "low": low, "high": high, "pattern": pattern, "pattern_help": pattern_help},
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a server."""
 
-    data: Path = _row(Path("data"), "the folder that holds the loaded catalogues")
-    engine: str = _row("", "the URL of the database, postgresql://USER@HOST/NAME; the embedded one if empty")
-    schemas: str = _row("", "further folders of catalogue files, separated by colons")
-    image_roots: str = _row(
-        "", "where image collections lie, as ID=FOLDER or ID=URL with commas between them; else in DATA/images/ID",
-        like=r"|[A-Za-z][\w-]*=[^,=]+(,[A-Za-z][\w-]*=[^,=]+)*", such="a list such as atlas=/archive/2mass,stamps=s3://a/b",
+    data: Path = _setting(Path("data"), "the folder that holds the loaded catalogues")
+    engine: str = _setting("", "the URL of the database, postgresql://USER@HOST/NAME; the embedded one if empty")
+    schemas: str = _setting("", "additional folders of catalogue files, separated by colons")
+    image_roots: str = _setting(
+        "", "the roots of image collections, as ID=FOLDER or ID=URL, separated by commas; DATA/images/ID for others",
+        pattern=r"|[A-Za-z][\w-]*=[^,=]+(,[A-Za-z][\w-]*=[^,=]+)*", pattern_help="a list such as atlas=/archive/2mass,stamps=s3://a/b",
     )  # fmt: skip
-    host: str = _row("127.0.0.1", "the address to listen on")
-    port: int = _row(8000, "the port to listen on; 0 takes a free one", low=0, high=65535)
-    public_url: str = _row(
-        "", "the URL under which clients reach the server, if it is not the one they ask for",
-        like=r"|https?://\S+", such="a URL such as https://vo.example.org",
+    host: str = _setting("127.0.0.1", "the address to listen on")
+    port: int = _setting(8000, "the port to listen on; 0 picks a free port", low=0, high=65535)
+    public_url: str = _setting(
+        "", "the URL under which clients reach the server, if it differs from the requested one",
+        pattern=r"|https?://\S+", pattern_help="a URL such as https://vo.example.org",
     )  # fmt: skip
-    workers: int = _row(1, "how many processes serve", low=1)
-    title: str = _row("vo_server", "the name of the service, for people")
-    publisher: str = _row("", "who runs the service")
-    contact: str = _row(
+    workers: int = _setting(1, "the number of server processes", low=1)
+    title: str = _setting("vo_server", "the title of the service")
+    publisher: str = _setting("", "the organisation that runs the service")
+    contact: str = _setting(
         "", "an e-mail address for questions about the service",
-        like=r"|[^\s@]+@([^\s@.]+\.)+[^\s@.]+", such="an e-mail address",
+        pattern=r"|[^\s@]+@([^\s@.]+\.)+[^\s@.]+", pattern_help="an e-mail address",
     )  # fmt: skip
-    authority: str = _row(
+    authority: str = _setting(
         "", "the IVOA authority under which the registry publishes, such as org.example; see Register",
-        like=r"|[A-Za-z0-9][A-Za-z0-9._~-]{2,}", such="an authority such as org.example",
+        pattern=r"|[A-Za-z0-9][A-Za-z0-9._~-]{2,}", pattern_help="an authority such as org.example",
     )  # fmt: skip
-    ivoid: str = _row("", "the IVOA identifier of the service, if another registry publishes it")
-    maxrec: int = _row(1_000_000, "rows of an answer when the client sets no MAXREC", low=0)
-    maxrec_hard: int = _row(100_000_000, "rows of an answer at the most", low=0)
-    timeout: float = _row(300.0, "seconds that a query may keep the database busy", low=0.001, high=1e6)
-    strict: bool = _row(False, "refuse what goes beyond the standard's ADQL, such as CASE and LIMIT")
-    queries: int = _row(4, "long queries that run at once in one process, half of them at most for one client", low=1)
-    queue: int = _row(
-        100, "queries that may wait for their turn in one process; what comes then is answered with 503", low=0
+    ivoid: str = _setting("", "the IVOA identifier of the service, if another registry publishes it")
+    maxrec: int = _setting(1_000_000, "default row limit of a result, where the request sets no MAXREC", low=0)
+    maxrec_hard: int = _setting(100_000_000, "maximum row limit of a result, whatever MAXREC is", low=0)
+    timeout: float = _setting(300.0, "time limit of a query, in seconds", low=0.001, high=1e6)
+    strict: bool = _setting(False, "reject extensions to ADQL 2.1, such as CASE and LIMIT")
+    queries: int = _setting(
+        4, "long queries that one process runs at a time; one client gets at most half of them", low=1
     )
-    upload_limit: int = _row(100_000_000, "bytes that the uploads of a query may have; 0 takes none", low=0)
-    upload_hosts: str = _row(
-        "", "hosts, separated by blanks, that uploads may be fetched from; a private address must be listed itself",
-        like=r"[^/,;]*", such="hosts or host:port, separated by blanks",
-    )  # fmt: skip
-    job_workers: int = _row(
-        2, "processes that run jobs, half of them at most for one client, started by serve; 0 where others do", low=0
+    queue: int = _setting(100, "length of the query queue of one process; further queries get 503", low=0)
+    upload_limit: int = _setting(
+        100_000_000, "size limit of the uploads of a query, in bytes; 0 disables uploads", low=0
     )
-    jobs: str = _row(
-        "", "the URL of a PostgreSQL database that keeps the jobs of several servers; a file if empty",
-        like=r"|(postgresql|postgres|sqlite)://\S+", such="a URL such as postgresql://USER@HOST/NAME",
+    upload_hosts: str = _setting(
+        "", "hosts that uploads may be fetched from, separated by spaces; a private address must be listed itself",
+        pattern=r"[^/,;]*", pattern_help="hosts or host:port, separated by spaces",
     )  # fmt: skip
-    job_queue: int = _row(1_000, "jobs that may wait to be run; more are refused until there is room", low=1)
-    job_results: str = _row(
+    job_workers: int = _setting(
+        2, "job workers that serve starts, of which one client gets at most half; 0 where they run elsewhere", low=0
+    )
+    jobs: str = _setting(
+        "", "the URL of a PostgreSQL job database, shared by several servers; a local file if empty",
+        pattern=r"|(postgresql|postgres|sqlite)://\S+", pattern_help="a URL such as postgresql://USER@HOST/NAME",
+    )  # fmt: skip
+    job_queue: int = _setting(1_000, "length of the job queue; further jobs get 503", low=1)
+    job_results: str = _setting(
         "",
-        "the folder of what jobs were sent and of their results, or a URL such as s3://a/b; beside the data if empty",
+        "the folder of job uploads and results, or a URL such as s3://a/b; in the data folder if empty",
     )
-    execution: int = _row(3_600, "seconds that a job may run when its client asks for no other time", low=1)
-    execution_hard: int = _row(86_400, "seconds that a job may run at the most", low=1, high=10**8)
-    retention: int = _row(7 * 86_400, "seconds that a job is kept when its client asks for no other time", low=1)
-    retention_hard: int = _row(30 * 86_400, "seconds that a job is kept at the most", low=1, high=10**9)
-    results_limit: int = _row(
-        100_000_000_000, "bytes that the results of all jobs may have; then the oldest are destroyed; 0 for no limit",
+    execution: int = _setting(3_600, "default time limit of a job, in seconds", low=1)
+    execution_hard: int = _setting(86_400, "maximum time limit of a job, in seconds", low=1, high=10**8)
+    retention: int = _setting(7 * 86_400, "default lifetime of a job, in seconds", low=1)
+    retention_hard: int = _setting(30 * 86_400, "maximum lifetime of a job, in seconds", low=1, high=10**9)
+    results_limit: int = _setting(
+        100_000_000_000, "total size limit of stored job results, in bytes; the oldest go first; 0 disables it",
         low=0,
     )  # fmt: skip
-    memory: str = _row(
-        "4GB", "memory that the database of one process may use",
-        like=r"(?i)\d+(\.\d+)? ?[KMGT]i?B", such="a size such as 4GB or 500MB",
+    memory: str = _setting(
+        "4GB", "memory limit of the database of one process",
+        pattern=r"(?i)\d+(\.\d+)? ?[KMGT]i?B", pattern_help="a size such as 4GB or 500MB",
     )  # fmt: skip
-    spill: str = _row("", "a folder for what does not fit into memory; beside the data if empty")
-    threads: int = _row(0, "threads of the database of one process; 0 for as many as there are processors", low=0)
-    log_level: str = _row(
-        "warning", "how much to log: debug, info, warning or error",
-        like="debug|info|warning|error", such="debug, info, warning or error",
+    spill: str = _setting("", "a folder for data that does not fit into memory; in the data folder if empty")
+    threads: int = _setting(0, "database threads of one process; 0 uses one per processor", low=0)
+    log_level: str = _setting(
+        "warning", "the log level: debug, info, warning or error",
+        pattern="debug|info|warning|error", pattern_help="debug, info, warning or error",
     )  # fmt: skip
-    log_format: str = _row(
-        "text", "the log's form: text, or json with an object a line", like="text|json", such="text or json"
+    log_format: str = _setting(
+        "text", "the log format: text, or json (one object per line)", pattern="text|json", pattern_help="text or json"
     )
-    log_personal: str = _row(
-        "no", "whether the log tells the addresses of clients and the texts of queries: no or yes",
-        like="no|yes", such="no or yes",
+    log_personal: str = _setting(
+        "no", "whether the log contains client addresses and query texts: no or yes",
+        pattern="no|yes", pattern_help="no or yes",
     )  # fmt: skip
-    metrics: str = _row(
+    metrics: str = _setting(
         "private", "who may read /metrics: private (clients without a public address), all or none",
-        like="private|all|none", such="private, all or none",
+        pattern="private|all|none", pattern_help="private, all or none",
     )  # fmt: skip
 
 
-def image_root(settings: Settings, id: str) -> str:
-    """The folder or the URL below which the files of an image collection lie."""
-    said = dict(pair.split("=", 1) for pair in settings.image_roots.split(",") if pair)
-    return said.get(id) or str((settings.data / "images" / id).absolute())
+def find_image_root(settings: Settings, id: str) -> str:
+    """Return the folder or URL below which the files of an image collection are stored."""
+    roots = dict(pair.split("=", 1) for pair in settings.image_roots.split(",") if pair)
+    return roots.get(id) or str((settings.data / "images" / id).absolute())
 
 
-def read(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
-    """The settings from their three sources; a flag that is None was not given.
+def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
+    """Read the settings from their three sources; a flag that is None was not given.
 
-    Raises UsageError with the source and the name of what cannot be understood.
+    Raises UsageError with the source and the name of an invalid setting.
     """
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     if file is not None:
-        told |= {name: _known(name, value, f"{file}: {name}") for name, value in _toml(file).items()}
+        values |= {name: _convert(name, value, f"{file}: {name}") for name, value in _read_toml(file).items()}
     for name, text in environment.items():
-        if name.startswith(PREFIX) and name not in _NOT_OURS:
+        if name.startswith(PREFIX) and name not in _OTHER_VARIABLES:
             setting = name.removeprefix(PREFIX).lower()
-            told[setting] = _known(setting, text, f"the environment: {name}")
+            values[setting] = _convert(setting, text, f"the environment: {name}")
     for name, value in flags.items():
         if value is not None:
-            told[name] = _known(name, value, f"--{name.replace('_', '-')}")
-    return _together(Settings(**told))
+            values[name] = _convert(name, value, f"--{name.replace('_', '-')}")
+    return _check_combinations(Settings(**values))
 
 
-def _together(settings: Settings) -> Settings:
-    """Raises UsageError where one setting needs another: registry records name who is to be asked, and where."""
+def _check_combinations(settings: Settings) -> Settings:
+    """Return the settings; raise UsageError where one needs another: registry records need a contact."""
     missing = [name for name in ("publisher", "contact", "public_url") if not getattr(settings, name)]
     if settings.authority and missing:
-        raise UsageError(f"authority is set, but not {', '.join(missing)}", hint="registry records need them")
+        raise UsageError(
+            f"authority is set, but not {', '.join(missing)}",
+            hint="registry records need them",
+            code=Code.SETTINGS_INVALID,
+        )
     return settings
 
 
-_NOT_OURS = {f"{PREFIX}CONFIG", f"{PREFIX}VENV"}
-"""Variables of the command line and of deploy/demo.sh."""
+_OTHER_VARIABLES = {f"{PREFIX}CONFIG", f"{PREFIX}VENV"}
+"""Variables that are not settings: of the command line and of deploy/demo.sh."""
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"the settings file {file} cannot be read: {error.strerror}") from None
+        raise UsageError(
+            f"the settings file {file} cannot be read: {error.strerror}", code=Code.SETTINGS_INVALID
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the settings file {file} is not TOML: {error}") from None
+        raise UsageError(f"the settings file {file} is not TOML: {error}", code=Code.SETTINGS_INVALID) from None
 
 
-def _known(name: str, value: Any, source: str) -> Any:
-    """The value as the setting's type; `source` tells where the setting was given, and its name there."""
+def _convert(name: str, value: Any, source: str) -> Any:
+    """Convert a value to the type of its setting; `source` names the setting and its source in messages."""
     row = {f.name: f for f in fields(Settings)}.get(name)
     if row is None:
         close = get_close_matches(name, (f.name for f in fields(Settings)), n=1)
         meant = [PREFIX + c.upper() if PREFIX in source else c for c in close]
-        raise UsageError(f"{source} is no setting", hint=f"did you mean {meant[0]}?" if meant else None)
+        raise UsageError(
+            f"{source} is not a setting",
+            hint=f"did you mean {meant[0]}?" if meant else None,
+            code=Code.SETTINGS_INVALID,
+        )
     kind = get_type_hints(Settings)[name]
     try:
-        made = _as(kind, value)
+        converted = _convert_value(kind, value)
     except (TypeError, ValueError):
-        raise UsageError(f"{source} is {value!r}, where {_KINDS[kind]} is needed") from None
-    _check(row, made, source)
-    return made
+        raise UsageError(f"{source} must be {_TYPE_NAMES[kind]}, not {value!r}", code=Code.SETTINGS_INVALID) from None
+    _check_bounds(row, converted, source)
+    return converted
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "a text", Path: "a path", bool: "true or false"}
+_TYPE_NAMES = {int: "an integer", float: "a number", str: "a text", Path: "a path", bool: "true or false"}
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def _as(kind: Any, value: Any) -> Any:
-    """A text may mean any type; what TOML gives as a number must be one here too."""
+def _convert_value(kind: Any, value: Any) -> Any:
+    """Convert a value: a text to any type, a TOML value only to its own type."""
     if isinstance(value, str) and kind is bool:
         if value.lower() not in _TRUTHS:
             raise ValueError
@@ -188,17 +205,17 @@ def _as(kind: Any, value: Any) -> Any:
     return kind(value)
 
 
-def _check(row: Field[Any], value: Any, source: str) -> None:
-    low, high, like, such = (row.metadata[key] for key in ("low", "high", "like", "such"))
-    if like and not re.fullmatch(like, value):
-        raise UsageError(f"{source} is {value!r}, where {such} is needed")
+def _check_bounds(row: Field[Any], value: Any, source: str) -> None:
+    low, high, pattern, pattern_help = (row.metadata[key] for key in ("low", "high", "pattern", "pattern_help"))
+    if pattern and not re.fullmatch(pattern, value):
+        raise UsageError(f"{source} must be {pattern_help}, not {value!r}", code=Code.SETTINGS_INVALID)
     if isinstance(value, int | float) and not low <= value <= high:
         span = f"{low:,} to {high:,}" if high < inf else f"{low:,} or more"
-        raise UsageError(f"{source} is {value}, where {span} is needed")
+        raise UsageError(f"{source} must be {span}, not {value}", code=Code.SETTINGS_INVALID)
 
 
-def described() -> list[tuple[str, Any, str]]:
-    """Name, default and help of each setting."""
+def describe_settings() -> list[tuple[str, Any, str]]:
+    """Return name, default and help of each setting."""
     return [(f.name, _default(f), f.metadata["help"]) for f in fields(Settings)]
 
 

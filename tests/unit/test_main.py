@@ -1,4 +1,4 @@
-"""The command line: what a person sees, and the exit codes that a script sees."""
+"""The command line: its messages and its exit codes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from vo_server.__main__ import main
 from vo_server.engines.store import Store
+from vo_server.errors import Code
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., tuple[int, str, str]]
@@ -22,7 +23,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
-    """Runs a command in an empty folder: its exit code, and what it said on its two streams."""
+    """Run a command in an empty folder; return its exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("VO_SERVER_")]:
         monkeypatch.delenv(name)
@@ -38,30 +39,33 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "exit_code", "code", "subject"),
     [
-        ("", 2, "the following arguments are required: COMMAND (vo-server --help tells more)"),
-        ("lod psc x", 2, "invalid choice: 'lod'"),
-        ("serve --bogus", 2, "unrecognized arguments: --bogus"),
-        ("serve --port abc", 2, "--port is 'abc', where a whole number is needed"),
-        ("serve --config none.toml", 2, "none.toml cannot be read"),
-        ("demo --rows 0", 2, "'0' is not a whole number from 1"),
-        ("load psc", 2, "no file to load is named (vo-server load --help tells more)"),
-        ("load psx stars.csv", 2, "no catalogue psx (did you mean psc?)"),
-        ("load nothing stars.csv", 2, "no catalogue nothing (there are psc, xsc, atlas, quicklook, stamps)"),
-        ("load psc stars.csv", 1, "there is no file stars.csv"),
-        ("load psc stars_*.csv", 1, "no file matches stars_*.csv"),
-        ("serve --port 0 --host nowhere.invalid", 1, "cannot listen on nowhere.invalid:0"),
-        ("serve --schemas nowhere", 1, "nowhere: there is no such folder of catalogues"),
-        ("demo --no-serve --data /proc/nowhere", 1, "/proc/nowhere: "),
+        ("", 2, Code.SETTINGS_INVALID, "COMMAND"),
+        ("lod psc x", 2, Code.SETTINGS_INVALID, "'lod'"),
+        ("serve --bogus", 2, Code.SETTINGS_INVALID, "--bogus"),
+        ("serve --port abc", 2, Code.SETTINGS_INVALID, "--port"),
+        ("serve --config none.toml", 2, Code.SETTINGS_INVALID, "none.toml"),
+        ("demo --rows 0", 2, Code.SETTINGS_INVALID, "'0'"),
+        ("load psc", 2, Code.SETTINGS_INVALID, "vo-server load --help"),
+        ("load psx stars.csv", 2, Code.SETTINGS_INVALID, "did you mean psc?"),
+        ("load nothing stars.csv", 2, Code.SETTINGS_INVALID, "psc, xsc, atlas, quicklook, stamps"),
+        ("load psc stars.csv", 1, Code.LOAD_UNREADABLE, "stars.csv"),
+        ("load psc stars_*.csv", 1, Code.LOAD_UNREADABLE, "stars_*.csv"),
+        ("serve --port 0 --host nowhere.invalid", 1, Code.SERVICE_UNAVAILABLE, "nowhere.invalid:0"),
+        ("serve --schemas nowhere", 1, Code.CATALOGUE_INVALID, "nowhere"),
+        ("demo --no-serve --data /proc/nowhere", 1, None, "/proc/nowhere: "),
     ],
 )
-def test_mistakes_are_told_in_one_line(run: Run, arguments: str, code: int, said: str) -> None:
+def test_reports_an_error_in_one_line(
+    run: Run, arguments: str, exit_code: int, code: Code | None, subject: str
+) -> None:
     got, out, err = run(*arguments.split())
     lines = [line for line in err.splitlines() if not line.startswith("warning:")]
-    assert (got, out, len(lines)) == (code, "", 1)
+    assert (got, out, len(lines)) == (exit_code, "", 1)
     assert lines[0].startswith("vo-server: ")
-    assert said in lines[0]
+    assert subject in lines[0]
+    assert code is None or lines[0].endswith(f" [{code}]")
 
 
 def test_a_data_folder_that_is_a_file(run: Run) -> None:
@@ -69,11 +73,11 @@ def test_a_data_folder_that_is_a_file(run: Run) -> None:
     assert run("demo", "--no-serve")[0::2] == (1, "vo-server: data/catalogues/psc/current: Not a directory\n")
 
 
-def test_a_port_in_use_is_told_before_a_sky_is_made(run: Run) -> None:
+def test_reports_a_port_in_use_before_a_sky_is_made(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, _, err = run("demo", "--port", str(taken.getsockname()[1]))
     assert code == 1
-    assert "Address already in use (--port takes another, 0 any free one)" in err
+    assert f"[{Code.SERVICE_UNAVAILABLE}]" in err
     assert not Path("data").exists()
 
 
@@ -100,26 +104,26 @@ def test_check_lists_the_catalogues(run: Run) -> None:
     ]
 
 
-def test_load_says_what_it_did(run: Run) -> None:
+def test_load_prints_a_summary(run: Run) -> None:
     made = [str(file) for file in _sky(Path(), 1_000)]
     code, out, err = run("load", "psc", *made)
     assert (code, out) == (0, "")
     assert err.startswith("twomass.psc: 1,000 rows loaded in ")
-    assert err.endswith(" rows/s), 1,000 rows serve\n")
-    assert run("load", "psc", *made, "--append")[2].endswith(", 2,000 rows serve\n")
+    assert err.endswith(" rows/s), 1,000 rows in all\n")
+    assert run("load", "psc", *made, "--append")[2].endswith(", 2,000 rows in all\n")
 
 
-def test_load_with_rejected_lines(run: Run) -> None:
+def test_load_with_rejected_rows(run: Run) -> None:
     made, *others = _sky(Path(), 1_000)
     lines = made.read_text().splitlines()
     made.write_text("\n".join([*lines[:10], "1|2|3", *lines[10:]]) + "\n")
     code, _, err = run("load", "psc", str(made), *map(str, others))
     assert code == 1
-    assert "--on-error skip" in err
+    assert f"[{Code.LOAD_BAD_ROW}]" in err
     code, _, err = run("load", "twomass.psc", str(made), *map(str, others), "--on-error", "skip")
     assert code == 3
     assert "1,000 rows loaded" in err
-    assert "1 lines were rejected: see data/rejects/psc-" in err
+    assert "1 rows were rejected: see data/rejects/psc-" in err
 
 
 def _sky(folder: Path, rows: int) -> list[Path]:
@@ -128,7 +132,7 @@ def _sky(folder: Path, rows: int) -> list[Path]:
     return list(demo.write_psc(folder, rows, compress=False))
 
 
-def test_demo_takes_up_a_sky_that_was_broken_off(run: Run) -> None:
+def test_demo_resumes_an_interrupted_sky(run: Run) -> None:
     (Path("data") / "sky").mkdir(parents=True)
     (Path("data") / "sky" / "litter").touch()
     assert run("demo", "--no-serve", "--rows", "1000")[0] == 0
@@ -136,10 +140,10 @@ def test_demo_takes_up_a_sky_that_was_broken_off(run: Run) -> None:
     assert not (Path("data") / "sky").exists()
 
 
-def test_demo_leaves_what_was_loaded_alone(run: Run) -> None:
+def test_demo_keeps_loaded_catalogues(run: Run) -> None:
     run("load", "psc", *(str(file) for file in _sky(Path(), 1_000)))
     before = Store(Path("data")).current("psc")
-    assert run("demo", "--no-serve")[2] == "The catalogues in data are served as they are.\n"
+    assert run("demo", "--no-serve")[2] == "Serving the catalogues that are loaded in data.\n"
     assert Store(Path("data")).current("psc") == before
     assert Store(Path("data")).current("xsc") is None
 
@@ -164,4 +168,4 @@ def test_demo_from_nothing_to_a_clean_stop(tmp_path: Path) -> None:
         assert "Stop with Ctrl-C." in rest
         assert "Traceback" not in rest
         assert "\x1b" not in "".join(said)
-    assert "The catalogues in data are served as they are.\n" in said
+    assert "Serving the catalogues that are loaded in data.\n" in said

@@ -1,4 +1,4 @@
-"""Settings: which source wins, and what is said of values that cannot be understood."""
+"""Settings: which source wins, and the errors of invalid values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from vo_server.errors import UsageError
-from vo_server.settings import PREFIX, Settings, described, read
+from vo_server.errors import Code, UsageError
+from vo_server.settings import PREFIX, Settings, describe_settings, read_settings
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -21,18 +21,18 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_defaults() -> None:
-    assert read({}, {}, None) == Settings()
+    assert read_settings({}, {}, None) == Settings()
 
 
 def test_a_flag_wins_over_a_variable_and_that_over_the_file(file: Path) -> None:
     file.write_text('port = 1\nmaxrec = 1\ntitle = "of the file"\n')
-    settings = read({"port": "3", "maxrec": None}, {"VO_SERVER_PORT": "2", "VO_SERVER_MAXREC": "2"}, file)
+    settings = read_settings({"port": "3", "maxrec": None}, {"VO_SERVER_PORT": "2", "VO_SERVER_MAXREC": "2"}, file)
     assert (settings.port, settings.maxrec, settings.title) == (3, 2, "of the file")
 
 
 def test_types(file: Path) -> None:
     file.write_text('timeout = 5\ndata = "/srv/vo"\n')
-    settings = read({"port": "8080"}, {"VO_SERVER_THREADS": "2"}, file)
+    settings = read_settings({"port": "8080"}, {"VO_SERVER_THREADS": "2"}, file)
     assert settings == Settings(data=Path("/srv/vo"), port=8080, threads=2, timeout=5.0)
     assert [type(getattr(settings, name)) for name in ("data", "port", "timeout")] == [type(Path()), int, float]
 
@@ -41,59 +41,78 @@ def test_types(file: Path) -> None:
     ("said", "meant"), [("true", True), ("Yes", True), ("1", True), ("False", False), ("0", False)]
 )
 def test_true_and_false(said: str, meant: bool) -> None:
-    assert read({}, {"VO_SERVER_STRICT": said}, None).strict is meant
-    assert read({"strict": True}, {"VO_SERVER_STRICT": said}, None).strict is True
+    assert read_settings({}, {"VO_SERVER_STRICT": said}, None).strict is meant
+    assert read_settings({"strict": True}, {"VO_SERVER_STRICT": said}, None).strict is True
 
 
 def test_other_variables_are_not_ours() -> None:
     environment = {"PATH": "/bin", f"{PREFIX}CONFIG": "vo.toml", f"{PREFIX}VENV": ".venv"}
-    assert read({}, environment, None) == Settings()
+    assert read_settings({}, environment, None) == Settings()
 
 
 @pytest.mark.parametrize(
-    ("flags", "environment", "content", "said"),
+    ("flags", "environment", "content", "source"),
     [
-        ({}, {"VO_SERVER_PROT": "1"}, None, "VO_SERVER_PROT is no setting (did you mean VO_SERVER_PORT?)"),
-        ({}, {"VO_SERVER_XYZZY": "1"}, None, "VO_SERVER_XYZZY is no setting"),
-        ({}, {}, "maxrek = 5", "maxrek is no setting (did you mean maxrec?)"),
-        ({}, {}, "[server]\nport = 5", "server is no setting"),
-        ({}, {}, "port = ", "is not TOML"),
-        ({}, {}, "port = true", "port is True, where a whole number is needed"),
-        ({}, {}, "port = 80.5", "port is 80.5, where a whole number is needed"),
-        ({}, {}, "title = 5", "title is 5, where a text is needed"),
-        ({}, {}, "strict = 1", "strict is 1, where true or false is needed"),
-        ({}, {"VO_SERVER_STRICT": "very"}, None, "VO_SERVER_STRICT is 'very', where true or false is needed"),
-        ({}, {}, "data = 5", "data is 5, where a path is needed"),
-        ({}, {"VO_SERVER_TIMEOUT": "long"}, None, "VO_SERVER_TIMEOUT is 'long', where a number is needed"),
-        ({}, {"VO_SERVER_TIMEOUT": "nan"}, None, "VO_SERVER_TIMEOUT is nan, where 0.001 to 1,000,000.0 is needed"),
-        ({}, {"VO_SERVER_MEMORY": "lots"}, None, "where a size such as 4GB or 500MB is needed"),
-        ({}, {"VO_SERVER_PUBLIC_URL": "vo.example.org"}, None, "where a URL such as https://vo.example.org is needed"),
-        ({}, {"VO_SERVER_CONTACT": "the operator"}, None, "where an e-mail address is needed"),
-        ({}, {"VO_SERVER_AUTHORITY": "ivo://org.example"}, None, "where an authority such as org.example is needed"),
-        ({}, {}, 'authority = "org.example"\ncontact = "vo@example.org"', "but not publisher, public_url (registry"),
-        ({"port": "abc"}, {}, None, "--port is 'abc', where a whole number is needed"),
-        ({"port": "70000"}, {}, None, "--port is 70000, where 0 to 65,535 is needed"),
-        ({"workers": "0"}, {}, None, "--workers is 0, where 1 or more is needed"),
-        ({"log_level": "loud"}, {}, None, "--log-level is 'loud', where debug, info, warning or error is needed"),
+        ({}, {"VO_SERVER_PROT": "1"}, None, "the environment: VO_SERVER_PROT"),
+        ({}, {"VO_SERVER_XYZZY": "1"}, None, "the environment: VO_SERVER_XYZZY"),
+        ({}, {}, "maxrek = 5", "vo.toml: maxrek"),
+        ({}, {}, "[server]\nport = 5", "vo.toml: server"),
+        ({}, {}, "port = ", "vo.toml"),
+        ({}, {}, "port = true", "vo.toml: port"),
+        ({}, {}, "port = 80.5", "vo.toml: port"),
+        ({}, {}, "title = 5", "vo.toml: title"),
+        ({}, {}, "strict = 1", "vo.toml: strict"),
+        ({}, {"VO_SERVER_STRICT": "very"}, None, "the environment: VO_SERVER_STRICT"),
+        ({}, {}, "data = 5", "vo.toml: data"),
+        ({}, {"VO_SERVER_TIMEOUT": "long"}, None, "the environment: VO_SERVER_TIMEOUT"),
+        ({}, {"VO_SERVER_TIMEOUT": "nan"}, None, "the environment: VO_SERVER_TIMEOUT"),
+        ({}, {"VO_SERVER_MEMORY": "lots"}, None, "the environment: VO_SERVER_MEMORY"),
+        ({}, {"VO_SERVER_PUBLIC_URL": "vo.example.org"}, None, "the environment: VO_SERVER_PUBLIC_URL"),
+        ({}, {"VO_SERVER_CONTACT": "the operator"}, None, "the environment: VO_SERVER_CONTACT"),
+        ({}, {"VO_SERVER_AUTHORITY": "ivo://org.example"}, None, "the environment: VO_SERVER_AUTHORITY"),
+        ({}, {}, 'authority = "org.example"\ncontact = "vo@example.org"', "publisher, public_url"),
+        ({"port": "abc"}, {}, None, "--port"),
+        ({"port": "70000"}, {}, None, "--port"),
+        ({"workers": "0"}, {}, None, "--workers"),
+        ({"log_level": "loud"}, {}, None, "--log-level"),
     ],
 )
-def test_mistakes(
-    file: Path, flags: dict[str, Any], environment: dict[str, str], content: str | None, said: str
+def test_rejects_invalid_settings_with_their_source(
+    file: Path, flags: dict[str, Any], environment: dict[str, str], content: str | None, source: str
 ) -> None:
     if content is not None:
         file.write_text(content)
-    with pytest.raises(UsageError, match=re.escape(said)):
-        read(flags, environment, None if content is None else file)
+    with pytest.raises(UsageError, match=re.escape(source)) as raised:
+        read_settings(flags, environment, None if content is None else file)
+    assert raised.value.code == Code.SETTINGS_INVALID
 
 
-def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"none\.toml cannot be read: No such file"):
-        read({}, {}, tmp_path / "none.toml")
+@pytest.mark.parametrize(
+    ("environment", "content", "suggestion"),
+    [
+        ({"VO_SERVER_PROT": "1"}, None, "VO_SERVER_PORT"),
+        ({}, "maxrek = 5", "maxrec"),
+        ({"VO_SERVER_XYZZY": "1"}, None, None),
+    ],
+)
+def test_suggests_the_nearest_setting(
+    file: Path, environment: dict[str, str], content: str | None, suggestion: str | None
+) -> None:
+    file.write_text(content or "")
+    with pytest.raises(UsageError) as raised:
+        read_settings({}, environment, file)
+    assert raised.value.hint == (f"did you mean {suggestion}?" if suggestion else None)
+
+
+def test_rejects_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.toml") as raised:
+        read_settings({}, {}, tmp_path / "none.toml")
+    assert raised.value.code == Code.SETTINGS_INVALID
 
 
 def test_every_default_fits_its_own_rule() -> None:
-    environment = {f"{PREFIX}{name.upper()}": str(default) for name, default, _ in described()}
-    assert read({}, environment, None) == Settings()
+    environment = {f"{PREFIX}{name.upper()}": str(default) for name, default, _ in describe_settings()}
+    assert read_settings({}, environment, None) == Settings()
 
 
 def test_every_setting_is_in_the_readme() -> None:

@@ -1,32 +1,19 @@
-"""The commands of the command line, each a record of its own file."""
+"""The commands of the command line; each is a module that is imported when the command is used."""
 
 from __future__ import annotations
 
-from vo_server.commands.adql import EXPLAIN
-from vo_server.commands.adql_check import CHECK_QUERIES
-from vo_server.commands.check import CHECK
 from vo_server.commands.command import Command
-from vo_server.commands.demo import DEMO
-from vo_server.commands.listing import CATALOGUES
-from vo_server.commands.load import LOAD
-from vo_server.commands.publish import PUBLISH
-from vo_server.commands.quicklook import QUICKLOOK
-from vo_server.commands.serve import SERVE
-from vo_server.commands.stamps import STAMPS
-from vo_server.commands.worker import WORKER
 
-__all__ = ["COMMANDS", "Command"]
-
-COMMANDS: tuple[Command, ...] = (
-    DEMO,
-    PUBLISH,
-    LOAD,
-    QUICKLOOK,
-    STAMPS,
-    SERVE,
-    WORKER,
-    CATALOGUES,
-    CHECK,
-    EXPLAIN,
-    CHECK_QUERIES,
+COMMANDS = (
+    Command("demo", "make a synthetic sky and serve it", "demo"),
+    Command("publish", "describe a table file in a catalogue file and load it", "publish"),
+    Command("load", "load files into a catalogue", "load"),
+    Command("quicklook", "make Quicklook images from Atlas images", "quicklook"),
+    Command("stamps", "make postage stamps of extended sources", "stamps"),
+    Command("serve", "serve what is loaded", "serve"),
+    Command("worker", "run asynchronous jobs", "worker"),
+    Command("catalogues", "list the catalogues, or the columns of one", "catalogues"),
+    Command("check", "validate the catalogue files and a running service", "check"),
+    Command("adql", "explain a query without running it", "adql"),
+    Command("adql check", "check files of queries, without running them", "adql_check"),
 )

@@ -1,4 +1,4 @@
-"""vo-server adql: what a query would do, without running it."""
+"""vo-server adql: explain a query without running it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rich.console import Console
 from vo_server.answer import asked, meaning
 from vo_server.app import catalogue_of, engine_of
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.commands.command import Command, explained, strictly
-from vo_server.commands.terminal import out, told
+from vo_server.commands.command import add_strict_argument, setting_help
+from vo_server.commands.terminal import console, print_error
 from vo_server.errors import ServiceError
 from vo_server.explain import Explanation, Inquiry, explain
 from vo_server.explain.json import as_json
@@ -20,28 +20,28 @@ from vo_server.explain.text import WIDTH, sections
 from vo_server.obscore.query import Host
 from vo_server.settings import Settings
 
-_EXAMPLES = """examples:
+EPILOG = """examples:
   vo-server adql "SELECT TOP 5 ra, dec FROM psc WHERE k_m < 8"
   vo-server adql --data /srv/vo --format json - < query.adql
   vo-server adql check queries.jsonl            see: vo-server adql check --help
 
-It tells how many rows and bytes would come, the tables that are read and what
-of the sky their index leaves of them, the columns, the SQL of the database
-with all values in place, and the database's own plan. The tables must be
-loaded; no row is read.
+It prints the estimated rows and bytes, the tables that are read and the part of
+the sky that their index leaves, the columns, the SQL of the database with all
+values in place, and the plan of the database. The tables must be loaded; no row
+is read.
 
 exit codes:
-  0 it can be run, 1 it cannot"""
+  0 the query is valid, 1 it is not"""
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", metavar="QUERY", help="a query in ADQL; - reads it from standard input")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for people (default) or programs")
-    strictly(parser)
-    parser.add_argument("--maxrec", metavar="N", help=explained("maxrec"))
+    add_strict_argument(parser)
+    parser.add_argument("--maxrec", metavar="N", help=setting_help("maxrec"))
 
 
-def _run(parsed: argparse.Namespace, settings: Settings) -> int:
+def run(parsed: argparse.Namespace, settings: Settings) -> int:
     text = sys.stdin.read() if parsed.query == "-" else parsed.query
     catalogue = with_tap_schema(catalogue_of(settings))
     with closing(engine_of(settings, catalogue)) as engine:
@@ -50,8 +50,8 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
             meant = asked(meaning(text, catalogue, engine.lacks(), settings.strict), catalogue, engine, host)
             maxrec = min(settings.maxrec, settings.maxrec_hard)
             done = explain(Inquiry(text, meant, engine, maxrec, settings.timeout))
-        except ServiceError as fault:  # of the query, while the command was understood
-            told(out, fault, "vo-server: ")
+        except ServiceError as error:  # of the query, not of the command
+            print_error(console, error, "vo-server: ")
             return 1
     if parsed.format == "json":
         sys.stdout.write(as_json(done).decode())
@@ -60,13 +60,10 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _print(explained: Explanation) -> None:
-    """The sections, their headings in bold on a terminal."""
+def _print(explanation: Explanation) -> None:
+    """Print the sections, with bold headings on a terminal."""
     page = Console(highlight=False)
-    for number, section in enumerate(sections(explained, page.width if page.is_terminal else WIDTH)):
+    for number, section in enumerate(sections(explanation, page.width if page.is_terminal else WIDTH)):
         page.print(f"{chr(10) if number else ''}{section.title}", style="bold", markup=False, soft_wrap=True)
         for line in section.lines:
             page.print(f"  {line}", markup=False, soft_wrap=True)
-
-
-EXPLAIN = Command("adql", "explain a query without running it", _run, _arguments, _EXAMPLES)

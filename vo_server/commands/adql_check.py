@@ -1,4 +1,4 @@
-"""vo-server adql check: is each query of a file ADQL that this service understands?"""
+"""vo-server adql check: validate the queries of files."""
 
 from __future__ import annotations
 
@@ -17,107 +17,112 @@ from vo_server.adql.syntax.parse import parse
 from vo_server.answer import meaning
 from vo_server.app import catalogue_of
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.commands.command import Command, strictly
-from vo_server.commands.queries import Entry, entries
-from vo_server.commands.terminal import say, told
-from vo_server.errors import EngineError, ServiceError
+from vo_server.commands.command import add_strict_argument
+from vo_server.commands.queries import QueryEntry, read_entries
+from vo_server.commands.terminal import print_error, say
+from vo_server.errors import Code, EngineError, ServiceError, UsageError
 from vo_server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Judge = Callable[[str], tuple[str, ...]]
-"""The warnings that a query gives; raises the fault of one that is refused."""
+Validator = Callable[[str], tuple[str, ...]]
+"""Returns the warnings of a query; raises the error of an invalid one."""
 
-Tell = Callable[[str, Entry, "ServiceError | None", tuple[str, ...]], None]
-"""Writes the verdict on an entry of a file: what is wrong with it, None for nothing, and its warnings."""
+Reporter = Callable[[str, QueryEntry, "ServiceError | None", tuple[str, ...]], None]
+"""Writes the outcome for an entry of a file: its error, if any, and its warnings."""
 
-_EXAMPLES = """examples:
-  vo-server adql check queries.jsonl            by the tables of this service
-  vo-server adql check --syntax-only < q.jsonl  names are not looked up
-  vo-server adql check nightly.sql              queries, each ended by a ;
-  vo-server adql check *.jsonl --format text    only what is wrong, for people
+EPILOG = """examples:
+  vo-server adql check queries.jsonl            with the tables of this service
+  vo-server adql check --syntax-only < q.jsonl  without looking up names
+  vo-server adql check nightly.sql              queries that end with ;
+  vo-server adql check *.jsonl --format text    only errors, for people
 
-A line of JSON lines is an object whose key "adql" is the query. It is written
-back with "ok"; if it is not ok, with "error", "line" and "column" in the query,
-"hint", "code" and, of several, all "errors"; with "warnings" if there are any.
-All other keys stay. What is no such object comes back as "input", with "file"
-and "file_line". Nothing need be loaded.
+Each JSON line is an object whose key "adql" is the query. It is written
+back with "ok"; for an error with "error", "line" and "column" in the query,
+"hint", "code" and, if there are several, all "errors"; with "warnings" if there
+are any. All other keys stay. A line that is no such object comes back as
+"input", with "file" and "file_line". No table need be loaded.
 
 exit codes:
-  0 all queries are ok, 1 some are not"""
+  0 all queries are valid, 1 some are not"""
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="JSON lines, or .sql and .adql files; - is standard input, the default"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="JSON lines, or .sql and .adql files; - (default) for standard input",
     )
-    parser.add_argument("--syntax-only", action="store_true", help="leave names of tables and columns unresolved")
-    strictly(parser)
+    parser.add_argument("--syntax-only", action="store_true", help="do not look up names of tables and columns")
+    add_strict_argument(parser)
     parser.add_argument("--format", choices=("json", "text"), default="json", help="for programs (default) or people")
 
 
-def _run(parsed: argparse.Namespace, settings: Settings) -> int:
-    judge = _syntax(settings) if parsed.syntax_only else _of_service(settings)
-    tell: Tell = _as_json if parsed.format == "json" else _as_text
-    total = wrong = 0
+def run(parsed: argparse.Namespace, settings: Settings) -> int:
+    validate = _syntax_validator(settings) if parsed.syntax_only else _catalogue_validator(settings)
+    report: Reporter = _print_json if parsed.format == "json" else _print_text
+    total = invalid = 0
     for name in parsed.files or ["-"]:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-            for entry in entries(name, file):
-                fault, warnings = _verdict(entry, judge)
-                tell("standard input" if name == "-" else name, entry, fault, warnings)
-                total, wrong = total + 1, wrong + (fault is not None)
-    say(f"{total:,} {'query' if total == 1 else 'queries'}, {wrong:,} not ok")
-    return 1 if wrong else 0
+            for entry in read_entries(name, file):
+                error, warnings = _validate(entry, validate)
+                report("standard input" if name == "-" else name, entry, error, warnings)
+                total, invalid = total + 1, invalid + (error is not None)
+    say(f"{total:,} {'query' if total == 1 else 'queries'}, {invalid:,} not ok")
+    return 1 if invalid else 0
 
 
-def _syntax(settings: Settings) -> Judge:
-    def judge(text: str) -> tuple[str, ...]:
+def _syntax_validator(settings: Settings) -> Validator:
+    def validate(text: str) -> tuple[str, ...]:
         parse(text, settings.strict)
         return ()
 
-    return judge
+    return validate
 
 
-def _of_service(settings: Settings) -> Judge:
+def _catalogue_validator(settings: Settings) -> Validator:
     catalogue = with_tap_schema(catalogue_of(settings))
     return lambda text: meaning(text, catalogue, strict=settings.strict).warnings
 
 
-def _verdict(entry: Entry, judge: Judge) -> tuple[ServiceError | None, tuple[str, ...]]:
+def _validate(entry: QueryEntry, validate: Validator) -> tuple[ServiceError | None, tuple[str, ...]]:
     if entry.query is None:
-        return ServiceError(entry.problem), ()
+        return UsageError(entry.problem, code=Code.REQUEST_MALFORMED), ()
     try:
-        return None, judge(entry.query)
-    except ServiceError as fault:
-        return fault, ()
+        return None, validate(entry.query)
+    except ServiceError as error:
+        return error, ()
     except Exception as error:
         log.exception("%s", entry.query)
         return EngineError(f"internal error ({type(error).__name__})"), ()
 
 
-# ---------------------------------------------------------------- writing
+# ---------------------------------------------------------------- output
 
-_SAID = ("ok", "error", "line", "column", "hint", "code", "errors", "warnings", "file", "file_line")
+_OUTPUT_KEYS = ("ok", "error", "line", "column", "hint", "code", "errors", "warnings", "file", "file_line")
 
 
-def _as_json(file: str, entry: Entry, fault: ServiceError | None, warnings: tuple[str, ...]) -> None:
-    said: dict[str, Any] = {"ok": fault is None}
-    if fault is not None:
-        record = fault.as_dict()
-        said |= {"error": record.pop("message")} | (record if entry.query is not None else {"code": "INPUT"})
+def _print_json(file: str, entry: QueryEntry, error: ServiceError | None, warnings: tuple[str, ...]) -> None:
+    said: dict[str, Any] = {"ok": error is None}
+    if error is not None:
+        record = error.as_dict()
+        said |= {"error": record.pop("message")} | (
+            record if entry.query is not None else {"code": str(Code.REQUEST_MALFORMED)}
+        )
     if warnings:
         said["warnings"] = list(warnings)
     if entry.query is None:
         said |= {"file": file, "file_line": entry.line}
     before = entry.row
     if "ok" in before:  # it has been checked before
-        before = {name: value for name, value in before.items() if name not in _SAID}
-    sys.stdout.write(_line(before | said))
+        before = {name: value for name, value in before.items() if name not in _OUTPUT_KEYS}
+    sys.stdout.write(_to_json_line(before | said))
     sys.stdout.flush()
 
 
-def _line(row: dict[str, Any]) -> str:
-    """JSON may spell halves of characters, which UTF-8 cannot."""
+def _to_json_line(row: dict[str, Any]) -> str:
+    """Return a line of JSON; surrogates, which UTF-8 cannot encode, are escaped."""
     said = json.dumps(row, ensure_ascii=False)
     try:
         said.encode(sys.stdout.encoding or "utf-8")
@@ -126,12 +131,9 @@ def _line(row: dict[str, Any]) -> str:
     return f"{said}\n"
 
 
-def _as_text(file: str, entry: Entry, fault: ServiceError | None, warnings: tuple[str, ...]) -> None:
+def _print_text(file: str, entry: QueryEntry, error: ServiceError | None, warnings: tuple[str, ...]) -> None:
     page = Console(highlight=False)
     for warning in warnings:
         page.print(f"{file}:{entry.line}: warning: {warning}", style="yellow", markup=False, soft_wrap=True)
-    if fault is not None:
-        told(page, fault, f"{file}:{entry.line}: ")
-
-
-CHECK_QUERIES = Command("adql check", "check files of queries, without running them", _run, _arguments, _EXAMPLES)
+    if error is not None:
+        print_error(page, error, f"{file}:{entry.line}: ")

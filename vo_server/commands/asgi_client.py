@@ -1,4 +1,4 @@
-"""The server in this process, asked without a port: an application of ASGI behind a client of HTTP."""
+"""An HTTP client of an ASGI application in this process, without a port."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 
-class Inside(httpx.BaseTransport):
-    """Carries requests to an application that runs in a thread's event loop. What is below `prefix` is asked of it, as
-    by a proxy that knows it there."""
+class AsgiTransport(httpx.BaseTransport):
+    """An httpx transport to an application that runs in the event loop of a thread.
+
+    With `prefix` the application is mounted below that path, as behind a proxy.
+    """
 
     def __init__(self, app: ASGIApp, portal: anyio.from_thread.BlockingPortal, prefix: str = "") -> None:
-        self._app = _below(app, prefix) if prefix else app
+        self._app = _mount(app, prefix) if prefix else app
         self._portal = portal
 
     @override
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._portal.call(self._carried, request.method, request.url, request.headers.raw, request.read())
+        return self._portal.call(self._send, request.method, request.url, request.headers.raw, request.read())
 
-    async def _carried(
+    async def _send(
         self, method: str, url: httpx.URL, headers: list[tuple[bytes, bytes]], content: bytes
     ) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
@@ -35,7 +37,7 @@ class Inside(httpx.BaseTransport):
         return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(body))
 
 
-def _below(app: ASGIApp, prefix: str) -> ASGIApp:
+def _mount(app: ASGIApp, prefix: str) -> ASGIApp:
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(prefix) or "/"
         await app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
@@ -44,21 +46,19 @@ def _below(app: ASGIApp, prefix: str) -> ASGIApp:
 
 
 @contextmanager
-def inside(
-    app: Starlette, url: str, outer: ASGIApp | None = None, *, elsewhere: bool = False
-) -> Iterator[httpx.Client]:
-    """A client of an application, which is started and stopped with the block and thinks that it is at `url`.
+def connect(app: Starlette, url: str, outer: ASGIApp | None = None, *, network: bool = False) -> Iterator[httpx.Client]:
+    """Start an application and yield a client of it; the application is stopped at the end of the block.
 
-    `outer` is what is asked instead, such as the application with something around it. What is asked of other servers
-    is asked of the application, too, or of these if `elsewhere`.
+    The application is reached at `url`. `outer` receives the requests in its place, such as the application in a
+    wrapper. Requests to other servers go to the application, too, or to the network with `network`.
     """
     place = urlsplit(url)
     with anyio.from_thread.start_blocking_portal() as portal, ExitStack() as ends:
         life = portal.wrap_async_context_manager(app.router.lifespan_context(app))
         life.__enter__()
-        ends.callback(life.__exit__, None, None, None)  # faults of the block are none of the application's
+        ends.callback(life.__exit__, None, None, None)  # errors of the block are not raised in the application
         ends.callback(gc.unfreeze)
-        here = Inside(outer or app, portal, place.path.rstrip("/"))
-        there = httpx.HTTPTransport() if elsewhere else here
+        here = AsgiTransport(outer or app, portal, place.path.rstrip("/"))
+        there = httpx.HTTPTransport() if network else here
         with httpx.Client(transport=there, mounts={f"all://{place.netloc}": here}, timeout=60) as client:
             yield client

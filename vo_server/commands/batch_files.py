@@ -1,5 +1,8 @@
-"""Files that are made of others: each is whole as soon as it is there, what is there stays, and what could not be made
-is told with the reason."""
+"""Files that are derived from other files, in batches.
+
+Each file is written to a temporary name and renamed, so that it is complete as soon as it exists. Existing files are
+skipped; failures are reported with their reasons.
+"""
 
 from __future__ import annotations
 
@@ -9,66 +12,69 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vo_server.commands.terminal import bar, say
+from vo_server.commands.progress import progress_bar
+from vo_server.commands.terminal import say
 from vo_server.errors import ServiceError, UsageError
 from vo_server.load.pieces import Bad
 from vo_server.load.rejects import Rejects
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a file that was wanted: `name` says which; `plain` and `size` are the bytes of the pixels that it
-    was made of and its own."""
+class FileOutcome:
+    """The outcome for one file: `pixel_bytes` are the bytes of the pixels it was made from, `file_bytes` its size."""
 
     name: str
-    kind: Literal["made", "there", "refused"]
+    kind: Literal["written", "skipped", "failed"]
     reason: str = ""
-    plain: int = 0
-    size: int = 0
+    pixel_bytes: int = 0
+    file_bytes: int = 0
 
 
 @dataclass(slots=True)
-class Report:
-    """What became of many; `left` counts what none was wanted of."""
+class BatchReport:
+    """The counts of a batch; `without_input` counts items that have no input to make a file from."""
 
-    made: int = 0
-    there: int = 0
-    refused: int = 0
-    left: int = 0
-    plain: int = 0
-    size: int = 0
+    written: int = 0
+    skipped: int = 0
+    failed: int = 0
+    without_input: int = 0
+    pixel_bytes: int = 0
+    file_bytes: int = 0
 
-    def take(self, outcome: Outcome) -> None:
-        """One more."""
-        self.made += outcome.kind == "made"
-        self.there += outcome.kind == "there"
-        self.refused += outcome.kind == "refused"
-        self.plain += outcome.plain
-        self.size += outcome.size
+    def add(self, outcome: FileOutcome) -> None:
+        """Add the outcome for one file."""
+        self.written += outcome.kind == "written"
+        self.skipped += outcome.kind == "skipped"
+        self.failed += outcome.kind == "failed"
+        self.pixel_bytes += outcome.pixel_bytes
+        self.file_bytes += outcome.file_bytes
 
     @property
-    def code(self) -> int:
-        """The exit code."""
-        return 3 if self.refused else 0
+    def exit_code(self) -> int:
+        """Return the exit code of the command."""
+        return 3 if self.failed else 0
 
 
-def made(name: str, file: Path, again: bool, make: Callable[[], tuple[bytes, int]]) -> Outcome:
-    """A file made by a function, unless it is there: its bytes, and how many bytes of pixels it was made of."""
+def write_if_missing(name: str, file: Path, again: bool, make: Callable[[], tuple[bytes, int]]) -> FileOutcome:
+    """Write a file unless it exists; `make` returns its bytes and the number of pixel bytes it was made from.
+
+    `again` replaces an existing file.
+    """
     if not again and file.exists():
-        return Outcome(name, "there")
+        return FileOutcome(name, "skipped")
     try:
         data, plain = make()
-    except ServiceError as fault:
-        return Outcome(name, "refused", str(fault))
+    except ServiceError as error:
+        return FileOutcome(name, "failed", str(error))
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.part")
     part.write_bytes(data)
     part.replace(file)
-    return Outcome(name, "made", plain=plain, size=len(data))
+    return FileOutcome(name, "written", pixel_bytes=plain, file_bytes=len(data))
 
 
-def folder(root: str, what: str) -> Path:
-    """The root of a collection as a folder that files can be written to.
+def require_local_folder(root: str, what: str) -> Path:
+    """Return the root of an image collection as a folder that files can be written to.
 
     Raises UsageError for a URL.
     """
@@ -77,20 +83,20 @@ def folder(root: str, what: str) -> Path:
     return Path(root)
 
 
-def reported(what: str, outcomes: Iterable[Outcome], data: Path, total: int | None = None) -> Report:
-    """A report of all, told at the terminal; those that were refused are listed in a file below DATA/rejects."""
-    report, begun = Report(), time.monotonic()
-    with bar() as shown, Rejects(data, what, "skip") as rejects:
+def report_outcomes(what: str, outcomes: Iterable[FileOutcome], data: Path, total: int | None = None) -> BatchReport:
+    """Count outcomes with progress on the terminal; failures are listed in a file below DATA/rejects."""
+    report, begun = BatchReport(), time.monotonic()
+    with progress_bar() as shown, Rejects(data, what, "skip") as rejects:
         task = shown.add_task(what, total=total, rows="")
         for number, outcome in enumerate(outcomes, 1):
-            report.take(outcome)
-            if outcome.kind == "refused":
+            report.add(outcome)
+            if outcome.kind == "failed":
                 rejects.take([Bad(what, "number", number, f": {outcome.reason}", outcome.name)])
-            rate = report.made / max(time.monotonic() - begun, 0.1)
-            shown.update(task, completed=number, rows=f"{report.made:,} made, {rate:,.1f}/s")
+            rate = report.written / max(time.monotonic() - begun, 0.1)
+            shown.update(task, completed=number, rows=f"{report.written:,} written, {rate:,.1f}/s")
     seconds = time.monotonic() - begun
-    rate = report.made / max(seconds, 1e-3)
-    say(f"{what}: {report.made:,} made in {seconds:.1f} s ({rate:,.1f}/s), {report.there:,} were there")
-    if report.refused:
-        say(f"{report.refused:,} could not be made: see {rejects.path}", "yellow")
+    rate = report.written / max(seconds, 1e-3)
+    say(f"{what}: {report.written:,} written in {seconds:.1f} s ({rate:,.1f}/s), {report.skipped:,} exist already")
+    if report.failed:
+        say(f"{report.failed:,} failed: see {rejects.path}", "yellow")
     return report

@@ -1,47 +1,71 @@
-"""The catalogues as commands speak of them: found by name, loaded or not, and where they are kept."""
+"""vo-server catalogues: list the catalogues, or the columns of a table with their statistics."""
 
 from __future__ import annotations
 
-import re
+import argparse
 
-from vo_server.app import engine_of
-from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.catalogue.similar import similar
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from vo_server.app import catalogue_of, engine_of
+from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.engines.store import Store
-from vo_server.errors import UsageError
+from vo_server.commands.catalogue_lookup import find_collection
+from vo_server.engines.engine import Engine
+from vo_server.model.column import Table
+from vo_server.model.statistics import spoken
 from vo_server.settings import Settings
 
-
-def collection(catalogue: Catalogue, name: str) -> Collection:
-    """The catalogue of this id or table name.
-
-    Raises UsageError where there is none.
-    """
-    for each in catalogue.collections:
-        if name.lower() in (
-            each.id.lower(),
-            each.table.qualified.lower(),
-            each.table.name.lower(),
-        ):
-            return each
-    known = [p.id for p in catalogue.collections]
-    raise UsageError(f"no catalogue {name}", hint=similar(name, known) or f"there are {', '.join(known)}")
+_WIDTH_WITHOUT_TERMINAL = 200
+"""Characters of a line where there is no terminal."""
 
 
-def loaded(settings: Settings, catalogue: Catalogue) -> dict[str, str]:
-    """The catalogues that can be served, and where their rows lie or how many they are."""
-    if not settings.engine:
-        paths = {p.id: Store(settings.data).current(p.id) for p in catalogue.collections}
-        return {id: str(path) for id, path in paths.items() if path is not None}
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "table", nargs="?", metavar="TABLE", help="show the columns of this table and the statistics of their values"
+    )
+
+
+def run(parsed: argparse.Namespace, settings: Settings) -> int:
+    """List the catalogues, or the columns of one."""
+    catalogue = catalogue_of(settings)
+    wanted = find_collection(catalogue, parsed.table).table if parsed.table else None
     engine = engine_of(settings, with_tap_schema(catalogue))
     try:
-        rows = {p.id: engine.rows(p.table) for p in catalogue.collections}
+        output = _list_catalogues(catalogue, engine) if wanted is None else _list_columns(wanted, engine)
     finally:
         engine.close()
-    return {id: f"{count:,} rows" for id, count in rows.items() if count is not None}
+    terminal = Console(highlight=False)
+    Console(highlight=False, width=None if terminal.is_terminal else _WIDTH_WITHOUT_TERMINAL).print(output)
+    return 0
 
 
-def source(settings: Settings) -> str:
-    """What is served, without a password that its URL may hold."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1@", settings.engine) or str(settings.data)
+def _list_catalogues(catalogue: Catalogue, engine: Engine) -> RichTable:
+    table_view = _new_table("name", "table", "rows", "columns", "cone search", "title")
+    for each in catalogue.collections:
+        rows = engine.rows(each.table)
+        said = "not loaded" if rows is None else f"{rows:,}"
+        cone = "no" if each.cone is None else f"/cone/{each.id}"
+        table_view.add_row(
+            each.id, each.table.qualified, said, str(len(each.table.columns)), cone, each.table.title or ""
+        )
+    return table_view
+
+
+def _list_columns(table: Table, engine: Engine) -> RichTable:
+    facts = engine.facts(table)
+    table_view = _new_table("column", "type", "unit", "UCD", "values", "missing")
+    for column in table.columns:
+        known = facts.statistics.get(column.name) if facts else None
+        values, missing = ("", "") if known is None else (spoken(known), f"{known.nulls:,}")
+        table_view.add_row(column.name, column.spelt, column.unit or "", column.ucd or "", values, missing)
+    return table_view
+
+
+def _new_table(*names: str) -> RichTable:
+    table_view = RichTable(box=None, pad_edge=False)
+    for name in names:
+        table_view.add_column(
+            name, justify="right" if name in ("rows", "columns", "missing") else "left", overflow="fold"
+        )
+    return table_view

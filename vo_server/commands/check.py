@@ -1,4 +1,4 @@
-"""vo-server check: are the catalogue files in order, what is loaded, does the service keep what it says of itself."""
+"""vo-server check: validate the catalogue files and a running service."""
 
 from __future__ import annotations
 
@@ -24,61 +24,70 @@ from vo_server.check import Check, Probe, Report
 from vo_server.check.finding import Finding, Severity
 from vo_server.check.response import NoAnswer
 from vo_server.check.schemas import Unusable, found, schemas
-from vo_server.commands.asgi_client import inside
-from vo_server.commands.catalogues import loaded
-from vo_server.commands.command import Command
-from vo_server.commands.terminal import out, say
-from vo_server.errors import ServiceError, UsageError
+from vo_server.commands.asgi_client import connect
+from vo_server.commands.catalogue_lookup import find_loaded
+from vo_server.commands.terminal import console, say
+from vo_server.errors import Code, ServiceError, UsageError
 from vo_server.settings import Settings
 
-HERE = "http://vo-server.invalid"
-"""Where a service without a public URL thinks that it is, while it is asked in process."""
+IN_PROCESS_URL = "http://vo-server.invalid"
+"""The URL of a service without a public URL while it is checked in process."""
 
-FEW = 5
-"""Findings of a code that are shown: one reason may have many."""
+MAX_FINDINGS_SHOWN = 5
+"""Findings of a code that are shown without --all."""
 
-RECORD = "check.json"
-"""What --record keeps beside the data."""
-
-
-class CheckFault(ServiceError):
-    """The checks could not be made."""
+RECORD_FILE = "check.json"
+"""The file in the data folder that --record writes."""
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", nargs="?", metavar="URL", help="a running server or TAP service; else what is loaded")
-    parser.add_argument("--only", metavar="CODES", help="the checks of these codes alone, or that begin so: TAP-,META-")
-    parser.add_argument("--skip", metavar="CODES", help="not the checks of these codes, or that begin so")
-    parser.add_argument("--list", action="store_true", help="list the checks and make none")
-    parser.add_argument("--all", action="store_true", help=f"all findings, and not only {FEW} of each code")
-    parser.add_argument("--json", action="store_true", help="the report as JSON")
+class CheckFailedError(ServiceError):
+    """The checks could not be run."""
+
+
+EPILOG = "exit codes:\n  0 no errors were found, 1 some were, 2 not understood"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--xsd", metavar="DIR", help="the IVOA's XML schemas; else looked for in xsd here or below data"
+        "url",
+        nargs="?",
+        metavar="URL",
+        help="a running server or TAP service (default: the loaded tables)",
     )
-    parser.add_argument("--links", action="store_true", help="follow links to other servers, too")
-    parser.add_argument("--record", action="store_true", help=f"keep the outcome as {RECORD} beside the data")
+    parser.add_argument("--only", metavar="CODES", help="run only checks whose codes begin so, such as TAP-,META-")
+    parser.add_argument("--skip", metavar="CODES", help="leave out checks whose codes begin so")
+    parser.add_argument("--list", action="store_true", help="list the checks and run none")
+    parser.add_argument(
+        "--all", action="store_true", help=f"print all findings, not only {MAX_FINDINGS_SHOWN} of each code"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--xsd", metavar="DIR", help="the folder of the IVOA's XML schemas (default: xsd here or in the data folder)"
+    )
+    parser.add_argument("--links", action="store_true", help="also follow links to other servers")
+    parser.add_argument("--record", action="store_true", help=f"write the outcome to {RECORD_FILE} in the data folder")
 
 
-def _run(parsed: argparse.Namespace, settings: Settings) -> int:
+def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Check what is loaded, or a running server."""
-    checks = _chosen(parsed)
+    checks = _select_checks(parsed)
     if parsed.list:
-        _list(checks)
+        _print_checks(checks)
         return 0
     if parsed.url:
-        report = _asked(parsed.url, settings, checks, parsed)
+        report = _check_url(parsed.url, settings, checks, parsed)
     else:
         catalogue = catalogue_of(settings)
-        there = loaded(settings, catalogue)
+        loaded = find_loaded(settings, catalogue)
         if not parsed.json:
-            _say_catalogues(catalogue, there)
-        if not there:
+            _print_catalogues(catalogue, loaded)
+        if not loaded:
             say("nothing is loaded, so there is no service to check (vo-server load)", "yellow")
             return 0
-        report = check_service(settings, checks, parsed.xsd, elsewhere=parsed.links)
+        report = check_service(settings, checks, parsed.xsd, network=parsed.links)
     if parsed.record:
-        report.record(settings.data / RECORD)
-    _say_report(report, parsed.json, parsed.all)
+        report.record(settings.data / RECORD_FILE)
+    _print_report(report, parsed.json, parsed.all)
     return 1 if report.failed else 0
 
 
@@ -87,22 +96,22 @@ def check_service(
     checks: Sequence[Check] = check.CHECKS,
     xsd: str | None = None,
     *,
-    elsewhere: bool = False,
+    network: bool = False,
 ) -> Report:
     """What a server with these settings keeps of what it says, asked in this process and without a port.
 
     `elsewhere` follows links to other servers. Raises UsageError for a folder `xsd` without schemas.
     """
-    url = settings.public_url.rstrip("/") or HERE
-    known = _schemas(xsd, settings)
-    paths = _paths(catalogue_of(settings).collections)
-    with _application(settings) as app, inside(app, url, elsewhere=elsewhere) as client:
-        return _made(Probe(client, url, paths, known, inside=True, elsewhere=elsewhere), checks)
+    url = settings.public_url.rstrip("/") or IN_PROCESS_URL
+    known = _load_schemas(xsd, settings)
+    paths = _service_paths(catalogue_of(settings).collections)
+    with _application(settings) as app, connect(app, url, network=network) as client:
+        return _run_checks(Probe(client, url, paths, known, inside=True, elsewhere=network), checks)
 
 
 @contextmanager
 def _application(settings: Settings) -> Iterator[Starlette]:
-    """With jobs and dates of its own: nobody runs the former, and the latter are those of a server that runs."""
+    """Start the application with a job store of its own and a copy of the registry dates of a running server."""
     with tempfile.TemporaryDirectory(prefix="vo-server-check-") as folder:
         dates = settings.data / DATES
         if dates.exists():
@@ -110,30 +119,30 @@ def _application(settings: Settings) -> Iterator[Starlette]:
         yield create_app(replace(settings, jobs="", job_results=f"{folder}/jobs"), Path(folder) / DATES)
 
 
-def _asked(url: str, settings: Settings, checks: Sequence[Check], parsed: argparse.Namespace) -> Report:
+def _check_url(url: str, settings: Settings, checks: Sequence[Check], parsed: argparse.Namespace) -> Report:
     if not url.startswith(("http://", "https://")):
-        raise UsageError(f"{url!r} is no URL of http or https")
+        raise UsageError(f"{url!r} must be an http or https URL", code=Code.SETTINGS_INVALID)
     with httpx.Client(timeout=60, headers={"User-Agent": f"{SOFTWARE} (IVOA-validate)"}) as client:
-        paths = _paths(catalogue_of(settings).collections)
-        probe = Probe(client, url, paths, _schemas(parsed.xsd, settings), elsewhere=parsed.links)
-        return _made(probe, checks)
+        paths = _service_paths(catalogue_of(settings).collections)
+        probe = Probe(client, url, paths, _load_schemas(parsed.xsd, settings), elsewhere=parsed.links)
+        return _run_checks(probe, checks)
 
 
-def _made(probe: Probe, checks: Sequence[Check]) -> Report:
-    with out.status("checking ...") as shown:
+def _run_checks(probe: Probe, checks: Sequence[Check]) -> Report:
+    with console.status("checking ...") as status:
         try:
-            return check.run(probe, checks, lambda each: shown.update(f"checking {each.code}: {each.title}"))
-        except NoAnswer as fault:
-            raise CheckFault(str(fault)) from None
+            return check.run(probe, checks, lambda each: status.update(f"checking {each.code}: {each.title}"))
+        except NoAnswer as error:
+            raise CheckFailedError(str(error)) from None
 
 
-def _paths(publications: Sequence[Collection]) -> list[str]:
-    """Where a server of ours may have services beside TAP."""
+def _service_paths(publications: Sequence[Collection]) -> list[str]:
+    """Return the paths at which a vo_server may have services besides TAP."""
     ids = [p.id for p in publications]
     return [*(f"{kind}/{id}" for kind in ("cone", "sia1") for id in ids), "sia2", "datalink", "soda", "oai"]
 
 
-def _schemas(given: str | None, settings: Settings) -> object | None:
+def _load_schemas(given: str | None, settings: Settings) -> object | None:
     path = Path(given) if given else found(Path(), settings.data)
     try:
         return schemas(path) if path else None
@@ -141,63 +150,56 @@ def _schemas(given: str | None, settings: Settings) -> object | None:
         raise UsageError(f"--xsd: {error}" if given else str(error)) from None
 
 
-def _chosen(parsed: argparse.Namespace) -> tuple[Check, ...]:
+def _select_checks(parsed: argparse.Namespace) -> tuple[Check, ...]:
     only, skip = ([c for c in (text or "").split(",") if c] for text in (parsed.only, parsed.skip))
     try:
         return check.chosen(only, skip)
     except KeyError as code:
-        raise UsageError(f"no check has a code that begins with {code.args[0]}", hint="--list shows them") from None
+        raise UsageError(
+            f"no check has a code that begins with {code.args[0]}", hint="--list shows them", code=Code.SETTINGS_INVALID
+        ) from None
 
 
-# --------------------------------------------------------------- what is said
+# -------------------------------------------------------------------- output
 
 
-def _list(checks: Sequence[Check]) -> None:
+def _print_checks(checks: Sequence[Check]) -> None:
     for each in checks:
         print(f"{each.code:16} {each.severity:8} {each.title} [{each.section}]")
 
 
-def _say_catalogues(catalogue: Catalogue, there: dict[str, str]) -> None:
-    for publication in catalogue.collections:
-        table = publication.table
-        cone = "cone search" if publication.cone else "no cone search"
-        state = f"loaded ({there[publication.id]})" if publication.id in there else "not loaded"
-        print(f"{publication.id}: {table.qualified}, {len(table.columns)} columns, {cone}, {state}")
+def _print_catalogues(catalogue: Catalogue, loaded: dict[str, str]) -> None:
+    for collection in catalogue.collections:
+        table = collection.table
+        cone = "cone search" if collection.cone else "no cone search"
+        state = f"loaded ({loaded[collection.id]})" if collection.id in loaded else "not loaded"
+        print(f"{collection.id}: {table.qualified}, {len(table.columns)} columns, {cone}, {state}")
 
 
 _STYLES: dict[Severity, str] = {"error": "red", "warning": "yellow"}
 
 
-def _styled(line: str, finding: Finding) -> Text:
+def _style_line(line: str, finding: Finding) -> Text:
     text = Text(line)
     text.stylize(_STYLES[finding.severity], 0, len(f"{finding.code:16} {finding.severity:8}"))
     text.stylize("dim", len(line) - len(finding.section) - 2)
     return text
 
 
-def _say_report(report: Report, as_json: bool, shown_all: bool) -> None:
+def _print_report(report: Report, as_json: bool, shown_all: bool) -> None:
     if as_json:
         print(report.as_json())
         return
     page = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     for code, lines in groupby(report.lines(), lambda pair: pair[1].code):
         found = list(lines)
-        most = len(found) if shown_all else FEW
+        most = len(found) if shown_all else MAX_FINDINGS_SHOWN
         for line, finding in found[:most]:
-            page.print(_styled(line, finding))
+            page.print(_style_line(line, finding))
         if found[most:]:
-            page.print(f"{code:16} and {len(found) - most} more, which --all shows", style="dim")
+            page.print(f"{code:16} and {len(found) - most} more, shown by --all", style="dim")
     for why in dict.fromkeys(why for _, why in report.skipped):
         codes = ", ".join(code for code, reason in report.skipped if reason == why)
-        page.print(f"not made: {codes}: {why}", style="dim")
+        page.print(f"skipped: {codes}: {why}", style="dim")
     style = "red" if report.failed else "yellow" if report.findings else "green"
     page.print(f"{report.url}: {report.summary} ({report.requests} requests, {report.seconds:.1f} s)", style=style)
-
-
-CHECK = Command(
-    "check",
-    "check the catalogue files, and all that the service says of itself",
-    _run,
-    _arguments,
-    epilog="exit codes:\n  0 no errors were found, 1 some were, 2 not understood",
-)

@@ -1,4 +1,4 @@
-"""vo-server load: files into a catalogue, or the inventory of a folder of images."""
+"""vo-server load: load files into a catalogue, or the inventory of a folder of images."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import argparse
 
 from vo_server.app import catalogue_of
 from vo_server.catalogue.catalogue import Collection
-from vo_server.commands.catalogues import collection
-from vo_server.commands.command import Command
-from vo_server.commands.images import is_walk, walk
-from vo_server.commands.terminal import bar, say, watch
+from vo_server.commands.catalogue_lookup import find_collection
+from vo_server.commands.images import is_walk, plan_walk
+from vo_server.commands.progress import load_reporter, progress_bar
+from vo_server.commands.terminal import say
 from vo_server.engines.store import Store
-from vo_server.errors import UsageError
+from vo_server.errors import Code, UsageError
 from vo_server.load.load import Loaded, load
 from vo_server.load.sinks import sink
 from vo_server.settings import Settings
 
-_EXAMPLES = """examples:
+EPILOG = """examples:
   vo-server load psc 'psc_*.gz'             the release's 92 files
   vo-server load xsc xsc_aaa.gz xsc_baa.gz
   zcat psc_aaa.gz | vo-server load psc -    from a pipe
@@ -24,57 +24,54 @@ _EXAMPLES = """examples:
   vo-server load atlas                      the images in DATA/images/atlas
   vo-server load atlas DIR --append         those in a folder below it
 
-Bulk files of the release, FITS, VOTable, CSV, IPAC and Parquet tables are told
-by their content, gzip or not."""
+Bulk files of the release, FITS, VOTable, CSV, IPAC and Parquet tables are
+detected by content, gzip or not."""
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", metavar="TABLE", help="the catalogue: psc, xsc, atlas, or one of your own")
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="files or patterns; - is standard input; of images their folders"
+        "files", nargs="*", metavar="FILE", help="files or patterns, - for standard input; for images, folders"
     )
-    parser.add_argument("--append", action="store_true", help="add to the rows there are instead of replacing them")
+    parser.add_argument("--append", action="store_true", help="add to the existing rows instead of replacing them")
     parser.add_argument(
         "--on-error",
         choices=("stop", "skip"),
-        help="what a bad line or image does (default: stop for lines, skip for images)",
+        help="what to do at a bad row or image (default: stop for rows, skip for images)",
     )
 
 
-def _run(parsed: argparse.Namespace, settings: Settings) -> int:
+def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Load files into a catalogue."""
     catalogue = catalogue_of(settings)
-    wanted = collection(catalogue, parsed.table)
-    images = is_walk(wanted, parsed.files)
+    collection = find_collection(catalogue, parsed.table)
+    images = is_walk(collection, parsed.files)
     if not images and not parsed.files:
-        raise UsageError("no file to load is named", hint="vo-server load --help tells more")
-    source = walk(wanted, parsed.files, settings, catalogue) if images else parsed.files
-    with bar() as shown:
+        raise UsageError("no file to load is given", hint="see vo-server load --help", code=Code.SETTINGS_INVALID)
+    source = plan_walk(collection, parsed.files, settings, catalogue) if images else parsed.files
+    with progress_bar() as shown:
         done = load(
-            wanted,
+            collection,
             source,
             Store(settings.data),
             sink=sink(settings.engine),
             append=parsed.append,
             on_error=parsed.on_error or ("skip" if images else "stop"),
-            progress=watch(shown, wanted.table.qualified),
+            progress=load_reporter(shown, collection.table.qualified),
         )
-    say_loaded(wanted, done)
+    print_load_summary(collection, done)
     return 3 if done.rejected else 0
 
 
-def say_loaded(wanted: Collection, done: Loaded) -> None:
-    """What a load has done."""
+def print_load_summary(collection: Collection, done: Loaded) -> None:
+    """Print the summary of a load."""
     for warning in done.warnings:
         say(f"warning: {warning}", "yellow")
     rate = done.rows / max(done.seconds, 1e-3)
     say(
-        f"{wanted.table.qualified}: {done.rows:,} rows loaded in {done.seconds:.1f} s ({rate:,.0f} rows/s),"
-        f" {done.total:,} rows serve"
+        f"{collection.table.qualified}: {done.rows:,} rows loaded in {done.seconds:.1f} s ({rate:,.0f} rows/s),"
+        f" {done.total:,} rows in all"
     )
     if done.rejected:
-        what = "lines" if wanted.images is None else "images"
+        what = "rows" if collection.images is None else "images"
         say(f"{done.rejected:,} {what} were rejected: see {done.rejects}", "yellow")
-
-
-LOAD = Command("load", "load files into a catalogue", _run, _arguments, _EXAMPLES)

@@ -1,4 +1,4 @@
-"""vo-server publish: a table's file into a catalogue file and its rows into the service."""
+"""vo-server publish: describe a table file in a catalogue file and load its rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from vo_server.app import catalogue_of
 from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.check import Report
-from vo_server.commands.catalogues import collection
+from vo_server.commands.catalogue_lookup import find_collection
 from vo_server.commands.check import check_service
-from vo_server.commands.command import Command
-from vo_server.commands.load import say_loaded
-from vo_server.commands.terminal import bar, out, say, watch
+from vo_server.commands.load import print_load_summary
+from vo_server.commands.progress import load_reporter, progress_bar
+from vo_server.commands.terminal import console, say
 from vo_server.engines.store import Store, published_in
-from vo_server.errors import ServiceError, UsageError
+from vo_server.errors import Code, ServiceError, UsageError
 from vo_server.load.inputs import expand
 from vo_server.load.load import load
 from vo_server.load.sinks import sink
@@ -31,110 +31,114 @@ from vo_server.publish.toml import Names, written
 from vo_server.settings import Settings
 
 SCHEMA = "published"
-"""The schema of tables for which no other is named."""
+"""The default schema of published tables."""
 
-_EXAMPLES = """examples:
+EPILOG = """examples:
   vo-server publish stars.fits                     as table published.stars
   vo-server publish cat.csv.gz --name stars --title 'Stars of the Example Survey'
   vo-server publish stars.vot --dry-run            only show the catalogue file
-  vo-server publish stars.vot --no-load            write it, to be finished before the rows are loaded
+  vo-server publish stars.vot --no-load            write it, to be edited before rows are loaded
 
-FITS, Parquet, VOTable, CSV, TSV, ECSV and IPAC tables are told by their
-content, gzip or not. Names, types, units, UCDs and descriptions are taken from
-the file; what it does not say is guessed from names and values, and marked in
-the catalogue file for you to correct."""
+FITS, Parquet, VOTable, CSV, TSV, ECSV and IPAC tables are detected by content,
+gzip or not. Names, types, units, UCDs and descriptions come from the file; what
+it lacks is guessed from names and values and marked in the catalogue file for
+you to correct."""
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the table")
-    parser.add_argument("--name", metavar="NAME", help="what the table is to be called (default: after the file)")
+    parser.add_argument("--name", metavar="NAME", help="the name of the table (default: from the file name)")
     parser.add_argument("--title", metavar="TEXT", help="its title")
-    parser.add_argument(
-        "--schema", metavar="NAME", default=SCHEMA, help=f"the schema it is to lie in (default: {SCHEMA})"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="write the catalogue file to standard output, nothing else"
-    )
-    parser.add_argument("--no-load", action="store_true", help="write the catalogue file, and load no rows")
+    parser.add_argument("--schema", metavar="NAME", default=SCHEMA, help=f"the schema of the table (default: {SCHEMA})")
+    parser.add_argument("--dry-run", action="store_true", help="print the catalogue file and do nothing else")
+    parser.add_argument("--no-load", action="store_true", help="write the catalogue file without loading rows")
     parser.add_argument("--no-check", action="store_true", help="do not check the service afterwards")
-    parser.add_argument("--force", action="store_true", help="replace a catalogue file that is there, and its rows")
+    parser.add_argument("--force", action="store_true", help="replace an existing catalogue file and its rows")
     parser.add_argument(
-        "--on-error", choices=("stop", "skip"), default="stop", help="what a bad row does (default: stop)"
+        "--on-error", choices=("stop", "skip"), default="stop", help="what to do at a bad row (default: stop)"
     )
 
 
-def _run(parsed: argparse.Namespace, settings: Settings) -> int:
+def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Write a catalogue file for a table and load its rows."""
-    (path,) = _one(parsed.file)
-    names = _names(parsed, Path(path).name)
-    target = _folder(settings) / f"{names[0]}.toml"
-    catalogue = _without(settings, target, parsed.force or parsed.dry_run)
-    _check(catalogue, names)
-    with out.status(f"looking at {path} ..."):
+    (path,) = _expand_one(parsed.file)
+    names = _choose_names(parsed, Path(path).name)
+    target = _catalogue_folder(settings) / f"{names[0]}.toml"
+    catalogue = _load_without(settings, target, parsed.force or parsed.dry_run)
+    _check_names(catalogue, names)
+    with console.status(f"looking at {path} ..."):
         draft = drafted(described(path), names[0], parsed.title)
-    text = written(draft, Names(*names, _schema_text(catalogue, names[1], settings), settings.publisher))
+    text = written(draft, Names(*names, _schema_description(catalogue, names[1], settings), settings.publisher))
     if parsed.dry_run:
         print(text, end="")
         return 0
-    wanted = _put(text, target, names[0], settings)
-    _say_written(draft, target)
+    collection = _install(text, target, names[0], settings)
+    _print_draft(draft, target)
     if parsed.no_load:
         return 0
-    code = _load(wanted, path, target, parsed.on_error, settings)
+    code = _load_rows(collection, path, target, parsed.on_error, settings)
     if not parsed.no_check:
-        _say_checked(check_service(settings))
+        _print_check(check_service(settings))
     return code
 
 
-def _one(name: str) -> list[str]:
-    """The file; standard input could not be read twice."""
+def _expand_one(name: str) -> list[str]:
+    """Return the path of the one file; standard input cannot be read twice."""
     if name == "-":
-        raise UsageError("publish reads its file twice: standard input can be read once", hint="write it to a file")
+        raise UsageError(
+            "publish reads its file twice, so it cannot read standard input",
+            hint="write it to a file",
+            code=Code.SETTINGS_INVALID,
+        )
     found = expand([name])
     if len(found) > 1:
         raise UsageError(
-            f"{name} means {len(found)} files, and one is published at a time", hint="publish one, then load"
+            f"{name} matches {len(found)} files, and publish takes one",
+            hint="publish one, then load the others",
+            code=Code.SETTINGS_INVALID,
         )
     return found
 
 
-def _names(parsed: argparse.Namespace, file: str) -> tuple[str, str]:
-    """The name of the table, and of its schema."""
+def _choose_names(parsed: argparse.Namespace, file: str) -> tuple[str, str]:
+    """Return the names of the table and of its schema."""
     name = parsed.name or stem(file)
     for given in (name, parsed.schema):
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", given) or plainly(given) != given:
             raise UsageError(
-                f"a table cannot be called {given!r} in queries",
-                hint=f"letters, digits and underscores, and no word of ADQL, such as --name {plainly(given).lower()}",
+                f"{given!r} cannot be the name of a table in queries",
+                hint=f"use letters, digits, underscores and no reserved word, such as --name {plainly(given).lower()}",
             )
     return name, parsed.schema
 
 
-def _folder(settings: Settings) -> Path:
-    """Where catalogue files are written: the first of the operator's folders, else beside the data."""
+def _catalogue_folder(settings: Settings) -> Path:
+    """Return the folder for catalogue files: the first of the setting `schemas`, else that in the data folder."""
     further = [Path(folder) for folder in settings.schemas.split(":") if folder]
     return next((folder for folder in further if not folder.is_file()), published_in(settings.data))
 
 
-def _without(settings: Settings, target: Path, force: bool) -> Catalogue:
-    """What is published beside this.
+def _load_without(settings: Settings, target: Path, force: bool) -> Catalogue:
+    """Load the catalogue without the file `target`.
 
-    Raises UsageError where the file is there already, and is not to be replaced.
+    Raises UsageError where the file exists and `force` is not set.
     """
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         return catalogue_of(settings)
     if not force:
         raise UsageError(
-            f"{target} is there already", hint="--force writes it anew; vo-server load replaces its rows alone"
+            f"{target} exists",
+            hint="--force replaces it; vo-server load replaces only its rows",
+            code=Code.SETTINGS_INVALID,
         )
-    with _aside(target):
+    with _hide(target):
         return catalogue_of(settings)
 
 
 @contextmanager
-def _aside(target: Path) -> Iterator[None]:
-    """The catalogue file out of the way, as if it were not there."""
+def _hide(target: Path) -> Iterator[None]:
+    """Rename a catalogue file for the duration of the block, so that it is not read."""
     hidden = target.with_suffix(".toml.before")
     target.rename(hidden)
     try:
@@ -143,84 +147,84 @@ def _aside(target: Path) -> Iterator[None]:
         hidden.rename(target)
 
 
-def _check(catalogue: Catalogue, names: tuple[str, str]) -> None:
-    """Raises UsageError where the names are those of another table."""
+def _check_names(catalogue: Catalogue, names: tuple[str, str]) -> None:
+    """Raise UsageError where another table has these names."""
     id, schema = names
     for each in catalogue.collections:
         taken = {each.id.lower(), *(t.qualified.lower() for t in each.tables)}
         if taken & {id.lower(), f"{schema}.{id}".lower()}:
             raise UsageError(
-                f"there is a table {each.table.qualified} called {each.id} already", hint="--name takes another"
+                f"the names are taken by {each.table.qualified} ({each.id})",
+                hint="--name takes another",
+                code=Code.SETTINGS_INVALID,
             )
 
 
-def _schema_text(catalogue: Catalogue, schema: str, settings: Settings) -> str | None:
-    """What the schema is, where no other file says it."""
+def _schema_description(catalogue: Catalogue, schema: str, settings: Settings) -> str | None:
+    """Return a description of the schema, where no other file has one."""
     if any(s.name == schema and s.description for s in catalogue.schemas):
         return None
-    return f"Tables published by {settings.publisher}." if settings.publisher else "Tables that are published here."
+    return f"Tables published by {settings.publisher}." if settings.publisher else "Published tables."
 
 
-def _put(text: str, target: Path, id: str, settings: Settings) -> Collection:
-    """The catalogue file in its place, if it can be read there.
+def _install(text: str, target: Path, id: str, settings: Settings) -> Collection:
+    """Write the catalogue file, load it and return its collection.
 
-    Raises CatalogueError, and leaves what was there.
+    Raises CatalogueError where it is invalid; the file before it is then restored.
     """
     before = target.read_bytes() if target.exists() else None
-    _replace(target, text.encode())
+    _write_atomically(target, text.encode())
     try:
-        return collection(catalogue_of(settings), id)
+        return find_collection(catalogue_of(settings), id)
     except ServiceError:
         if before is None:
             target.unlink()
         else:
-            _replace(target, before)
+            _write_atomically(target, before)
         raise
 
 
-def _replace(target: Path, data: bytes) -> None:
+def _write_atomically(target: Path, data: bytes) -> None:
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
         file.write(data)
     os.chmod(file.name, 0o644)
     Path(file.name).rename(target)
 
 
-def _say_checked(report: Report) -> None:
-    """What was found in the service as it is now."""
+def _print_check(report: Report) -> None:
+    """Print the findings of a check."""
     for line, finding in report.lines():
         say(line, "red" if finding.severity == "error" else "yellow")
-    say(f"checked: {report.summary} (vo-server check tells more)")
+    say(f"checked: {report.summary} (see vo-server check)")
 
 
-def _say_written(draft: Draft, target: Path) -> None:
+def _print_draft(draft: Draft, target: Path) -> None:
     guesses = target.read_text("utf-8").count("# guess: ")
-    say(f"{target}: {len(draft.columns)} columns; {guesses} guesses are marked in it, please look at them")
+    say(f"{target}: {len(draft.columns)} columns; {guesses} guesses are marked in it, please review them")
     if isinstance(draft.place, Place):
         say(f"position: {draft.place.ra}, {draft.place.dec} ({draft.place.why})")
     else:
-        say(f"no position was found, and so there will be no cone search: {draft.place.why}", "yellow")
+        say(f"no position found, so there is no cone search: {draft.place.why}", "yellow")
     if draft.number is not None:
-        say(f"no column names the rows, so {draft.number} counts them")
+        say(f"no column identifies the rows, so {draft.number} numbers them")
 
 
-def _load(wanted: Collection, path: str, target: Path, on_error: str, settings: Settings) -> int:
+def _load_rows(collection: Collection, path: str, target: Path, on_error: str, settings: Settings) -> int:
     try:
-        with bar() as shown:
-            done = load(
-                wanted,
+        with progress_bar() as bar:
+            result = load(
+                collection,
                 [path],
                 Store(settings.data),
                 sink=sink(settings.engine),
                 on_error="skip" if on_error == "skip" else "stop",
-                progress=watch(shown, wanted.table.qualified),
+                progress=load_reporter(bar, collection.table.qualified),
             )
     except ServiceError:
-        say(f"correct {target}, then: vo-server load {wanted.id} {path}", "yellow")
+        say(f"correct {target}, then: vo-server load {collection.id} {path}", "yellow")
         raise
-    say_loaded(wanted, done)
-    cone = f", has a cone search at /cone/{wanted.id}" if wanted.cone else ""
-    say(f"It is in /tap as {wanted.table.qualified}{cone}, and is in the registry at /oai. Restart a server that runs.")
-    return 3 if done.rejected else 0
-
-
-PUBLISH = Command("publish", "describe a table's file in a catalogue file and load it", _run, _arguments, _EXAMPLES)
+    print_load_summary(collection, result)
+    cone = f", has a cone search at /cone/{collection.id}" if collection.cone else ""
+    say(f"It is served at /tap as {collection.table.qualified}{cone}, and has a record at /oai.")
+    say("Restart a running server to serve it.")
+    return 3 if result.rejected else 0

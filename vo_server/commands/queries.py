@@ -1,6 +1,6 @@
-"""Files of queries: JSON lines whose key `adql` is a query, or queries that a semicolon ends.
+"""Files of queries: JSON lines whose key `adql` is a query, or queries that end with a semicolon.
 
-They are read as they are asked for, so that a file may be of any length and a pipe is heard as it speaks.
+They are read lazily, so that a file may have any length and a pipe is processed as it is written.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-STATEMENTS = (".sql", ".adql")
-"""How the names of files end that hold queries and no JSON."""
+STATEMENT_SUFFIXES = (".sql", ".adql")
+"""Suffixes of files that hold queries instead of JSON lines."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class QueryEntry:
     """A query of a file, or a line that should hold one.
 
-    `line` is where it stands, from 1; `row` is what came with it. Where `query` is None, `problem` says why.
+    `line` is its line in the file, from 1; `row` the JSON object. Where `query` is None, `problem` says why.
     """
 
     line: int
@@ -28,36 +28,36 @@ class Entry:
     problem: str = ""
 
 
-def entries(name: str, file: IO[bytes]) -> Iterator[Entry]:
-    """What a file holds, by the end of its name; lines of blanks are passed over."""
-    if Path(name).suffix.lower() in STATEMENTS:
-        yield from _statements(file)
+def read_entries(name: str, file: IO[bytes]) -> Iterator[QueryEntry]:
+    """Yield the entries of a file, in the form that its suffix tells; blank lines are skipped."""
+    if Path(name).suffix.lower() in STATEMENT_SUFFIXES:
+        yield from _read_statements(file)
         return
     for number, line in enumerate(file, 1):
         if line.strip():
-            yield _entry(number, line)
+            yield _parse_entry(number, line)
 
 
-def _entry(number: int, line: bytes) -> Entry:
+def _parse_entry(number: int, line: bytes) -> QueryEntry:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return _unread(number, line, f"the line is not JSON: {error}")
+        return _unreadable_entry(number, line, f"the line is not JSON: {error}")
     if not isinstance(row, dict):
-        return _unread(number, line, "the line is not a JSON object")
+        return _unreadable_entry(number, line, "the line is not a JSON object")
     if "adql" not in row:
-        return Entry(number, row, None, "the line has no key adql")
+        return QueryEntry(number, row, None, "the line has no key adql")
     if not isinstance(row["adql"], str):
-        return Entry(number, row, None, "adql is not a text")
-    return Entry(number, row, row["adql"])
+        return QueryEntry(number, row, None, "adql is not a text")
+    return QueryEntry(number, row, row["adql"])
 
 
-def _unread(number: int, line: bytes, problem: str) -> Entry:
-    return Entry(number, {"input": line.decode(errors="replace").rstrip("\r\n")}, None, problem)
+def _unreadable_entry(number: int, line: bytes, problem: str) -> QueryEntry:
+    return QueryEntry(number, {"input": line.decode(errors="replace").rstrip("\r\n")}, None, problem)
 
 
-def _statements(file: IO[bytes]) -> Iterator[Entry]:
-    """Queries up to a semicolon at the end of a line."""
+def _read_statements(file: IO[bytes]) -> Iterator[QueryEntry]:
+    """Yield the queries; each ends with a semicolon at the end of a line."""
     lines: list[str] = []
     begin = 1
     for number, line in enumerate(file, 1):
@@ -65,12 +65,12 @@ def _statements(file: IO[bytes]) -> Iterator[Entry]:
         if not lines[0].strip():
             lines, begin = [], number + 1
         elif lines[-1].rstrip().endswith(";"):
-            yield _statement(begin, lines)
+            yield _to_statement(begin, lines)
             lines, begin = [], number + 1
     if lines:
-        yield _statement(begin, lines)
+        yield _to_statement(begin, lines)
 
 
-def _statement(begin: int, lines: list[str]) -> Entry:
+def _to_statement(begin: int, lines: list[str]) -> QueryEntry:
     text = "".join(lines).rstrip().removesuffix(";")
-    return Entry(begin, {"adql": text}, text)
+    return QueryEntry(begin, {"adql": text}, text)

@@ -1,4 +1,4 @@
-"""What commands ask of the tables that are loaded, in ADQL, by the road of all queries."""
+"""ADQL queries of commands over the loaded tables, run in this process as the server runs its own."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from vo_server.catalogue.tap_schema import with_tap_schema
 from vo_server.model.column import Table
 from vo_server.settings import Settings
 
-_ALL = 1 << 40
+_NO_LIMIT_ROWS = 1 << 40
 
 Row = tuple[Any, ...]
 
 
-class Asking(AbstractContextManager["Asking"]):
-    """The tables of a server, to be asked until it is closed."""
+class QueryClient(AbstractContextManager["QueryClient"]):
+    """A connection to the tables of a server, for queries until it is closed."""
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.catalogue = with_tap_schema(catalogue)
         self._engine = engine_of(settings, self.catalogue)
 
-    def rows(self, text: str) -> Iterator[Row]:
-        """The rows of a query, all of them.
+    def fetch_rows(self, text: str) -> Iterator[Row]:
+        """Yield all rows of a query.
 
         Raises QueryError.
         """
-        made = prepared(meaning(text, self.catalogue).query, self._engine, _ALL)
+        made = prepared(meaning(text, self.catalogue).query, self._engine, _NO_LIMIT_ROWS)
         for batch in self._engine.run(made.statement, made.slots).batches():
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
-    def holds(self, table: Table) -> bool:
-        """Is a table loaded?"""
+    def is_loaded(self, table: Table) -> bool:
+        """Tell whether the rows of a table are loaded."""
         return self._engine.rows(table) is not None
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._engine.close()
 
     @override

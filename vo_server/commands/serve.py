@@ -1,4 +1,4 @@
-"""vo-server serve: what is loaded, over HTTP."""
+"""vo-server serve: serve the loaded catalogues over HTTP."""
 
 from __future__ import annotations
 
@@ -19,47 +19,49 @@ from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from vo_server.app import SOFTWARE, catalogue_of, create_app
-from vo_server.commands.catalogues import loaded, source
-from vo_server.commands.command import Command, address, explained, strictly
-from vo_server.commands.terminal import log_as, say
-from vo_server.commands.worker import exported, working
-from vo_server.errors import BusyError
+from vo_server.commands.catalogue_lookup import describe_source, find_loaded
+from vo_server.commands.command import add_address_arguments, add_strict_argument, setting_help
+from vo_server.commands.terminal import configure_logs, say
+from vo_server.commands.worker import run_workers, to_environment
+from vo_server.errors import BusyError, Code
 from vo_server.metrics import FOLDER
-from vo_server.settings import PREFIX, Settings, read
+from vo_server.settings import PREFIX, Settings, read_settings
 
-GRACE = 10
-"""Seconds that answers under way get to finish when the server is told to stop."""
-
-
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    address(parser)
-    parser.add_argument("--public-url", metavar="URL", help=explained("public_url"))
-    strictly(parser)
-    parser.add_argument("--workers", metavar="N", help=explained("workers"))
+GRACE_SECONDS = 10
+"""Seconds that running responses get to finish when the server stops."""
 
 
-def _run(parsed: argparse.Namespace, settings: Settings) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_address_arguments(parser)
+    parser.add_argument("--public-url", metavar="URL", help=setting_help("public_url"))
+    add_strict_argument(parser)
+    parser.add_argument("--workers", metavar="N", help=setting_help("workers"))
+
+
+def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Serve what is loaded."""
-    if not loaded(settings, catalogue_of(settings)):
-        say(f"warning: nothing is loaded in {source(settings)} yet (vo-server load)", "yellow")
-    with listen(settings) as listening:
+    if not find_loaded(settings, catalogue_of(settings)):
+        say(f"warning: nothing is loaded in {describe_source(settings)} yet (vo-server load)", "yellow")
+    with open_socket(settings) as listening:
         return serve_until_stopped(
-            settings, listening, lambda url: print(f"vo-server: serving {source(settings)} at {url}", flush=True)
+            settings,
+            listening,
+            lambda url: print(f"vo-server: serving {describe_source(settings)} at {url}", flush=True),
         )
 
 
 def application() -> Starlette:
-    """The application of a worker process, whose settings are all in its environment."""
-    settings = read({}, os.environ, None)
-    log_as(settings)
+    """Create the application of a worker process, with its settings from the environment."""
+    settings = read_settings({}, os.environ, None)
+    configure_logs(settings)
     return create_app(settings)
 
 
 def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Callable[[str], None]) -> int:
-    """Serve at a socket; `ready` is told the URL once the server answers."""
+    """Serve at a socket until a signal; `ready` is called with the URL once the server answers."""
     host, port = listening.getsockname()[:2]
-    url = settings.public_url.rstrip("/") or f"http://{_shown(host)}:{port}"
-    threading.Thread(target=_announce, args=(host, port, lambda: ready(url)), daemon=True).start()
+    url = settings.public_url.rstrip("/") or f"http://{_bracket_ipv6(host)}:{port}"
+    threading.Thread(target=_announce_when_ready, args=(host, port, lambda: ready(url)), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn passes it on after its own clean stop
     config = uvicorn.Config(
         "vo_server.commands.serve:application" if settings.workers > 1 else create_app(settings),
@@ -69,12 +71,12 @@ def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Cal
         access_log=False,
         server_header=False,
         headers=[("Server", SOFTWARE)],
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=GRACE_SECONDS,
         proxy_headers=False,
     )
-    with working(settings), suppress(KeyboardInterrupt):
+    with run_workers(settings), suppress(KeyboardInterrupt):
         if settings.workers > 1:
-            os.environ.update(exported(settings))
+            os.environ.update(to_environment(settings))
             os.environ.pop(f"{PREFIX}CONFIG", None)
             with tempfile.TemporaryDirectory(prefix="vo-server-") as figures:
                 os.environ[FOLDER] = figures
@@ -86,10 +88,10 @@ def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Cal
     return 0
 
 
-def listen(settings: Settings) -> socket.socket:
-    """A socket at the address of the settings.
+def open_socket(settings: Settings) -> socket.socket:
+    """Open a listening socket at the address of the settings.
 
-    Raises BusyError where it cannot be had.
+    Raises BusyError where the address is not available.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -98,21 +100,23 @@ def listen(settings: Settings) -> socket.socket:
         listening.bind((settings.host, settings.port))
     except OSError as error:
         listening.close()
-        hint = "--port takes another, 0 any free one" if error.errno == errno.EADDRINUSE else None
+        hint = "--port takes another port, 0 picks a free one" if error.errno == errno.EADDRINUSE else None
         raise BusyError(
-            f"cannot listen on {_shown(settings.host)}:{settings.port}: {error.strerror or error}", hint=hint
+            f"cannot listen on {_bracket_ipv6(settings.host)}:{settings.port}: {error.strerror or error}",
+            hint=hint,
+            code=Code.SERVICE_UNAVAILABLE,
         ) from None
     listening.set_inheritable(True)
     return listening
 
 
-def _shown(host: str) -> str:
+def _bracket_ipv6(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _announce(host: str, port: int, say: Callable[[], None]) -> None:
-    """Say that the server is ready, once it answers."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked, not listened on
+def _announce_when_ready(host: str, port: int, say: Callable[[], None]) -> None:
+    """Call `say` once the server answers."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - connected to, not listened on
     while True:
         connection = HTTPConnection(host, port, timeout=5)
         try:
@@ -125,6 +129,3 @@ def _announce(host: str, port: int, say: Callable[[], None]) -> None:
             connection.close()
         say()
         return
-
-
-SERVE = Command("serve", "serve what is loaded", _run, _arguments)

@@ -1,4 +1,4 @@
-"""vo-server worker: the jobs that clients leave to be done. serve starts such processes by itself."""
+"""vo-server worker: run asynchronous jobs. serve starts such processes by itself."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vo_server.app import desk_of, worker_of
-from vo_server.commands.command import Command, count
+from vo_server.commands.command import parse_count
 from vo_server.jobs.supervisor import Crew
-from vo_server.settings import PREFIX, Settings, described
+from vo_server.settings import PREFIX, Settings, describe_settings
 
-NICE = 10
-"""What processes that run jobs yield to those that answer at once."""
+NICE_INCREMENT = 10
+"""Niceness of job workers: synchronous requests come first."""
 
-GRACE = 10
-"""Seconds that they get to end."""
-
-
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--parent", type=count, metavar="PID", help="end when this process, the parent, has ended")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a name that no other worker has (default: a new one)")
+GRACE_SECONDS = 10
+"""Seconds that workers get to stop."""
 
 
-def _run(parsed: argparse.Namespace, settings: Settings) -> int:
-    """Run jobs until it is told to stop. Ctrl-C at a terminal reaches all that runs there: who has a parent waits for
-    its word."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--parent", type=parse_count, metavar="PID", help="exit when this parent process has exited")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a unique name (default: a random one)")
+
+
+def run(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Run jobs until a signal.
+
+    Ctrl-C at a terminal reaches all processes there: a worker with a parent waits for its signal.
+    """
     if parsed.parent is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICE)
+    os.nice(NICE_INCREMENT)
     with worker_of(settings, parsed.name or f"w{secrets.token_hex(8)}") as worker:
         signal.signal(signal.SIGTERM, lambda *_: worker.end())
         if parsed.parent is None:
@@ -42,29 +44,26 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 @contextmanager
-def working(settings: Settings) -> Iterator[None]:
-    """The processes that run jobs, for as long as the body runs."""
+def run_workers(settings: Settings) -> Iterator[None]:
+    """Run the job workers for the duration of the block."""
     if not settings.job_workers:
         yield
         return
     store = desk_of(settings).store
     command = [sys.executable, "-m", "vo_server", "worker", "--parent", str(os.getpid())]
-    crew = Crew(settings.job_workers, command, _inherited() | exported(settings), store.release)
+    crew = Crew(settings.job_workers, command, _inherited_environment() | to_environment(settings), store.release)
     crew.start()
     try:
         yield
     finally:
-        crew.stop(GRACE)
+        crew.stop(GRACE_SECONDS)
         store.close()
 
 
-def exported(settings: Settings) -> dict[str, str]:
-    """The settings as variables, for processes that we start."""
-    return {PREFIX + name.upper(): str(getattr(settings, name)) for name, _, _ in described()}
+def to_environment(settings: Settings) -> dict[str, str]:
+    """Return the settings as environment variables for child processes."""
+    return {PREFIX + name.upper(): str(getattr(settings, name)) for name, _, _ in describe_settings()}
 
 
-def _inherited() -> dict[str, str]:
+def _inherited_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != f"{PREFIX}CONFIG"}
-
-
-WORKER = Command("worker", "run the jobs that clients leave to be done", _run, _arguments)
