@@ -47,6 +47,7 @@ class Function:
     `form` is how a user-defined function is announced: `name(argument TYPE, ...) -> TYPE`.
     `check` tells what is wrong with arguments of the right kinds, None where nothing is. `means` may say the same by
     other functions. `aggregate`: it is of the rows of a group. `varies`: it is another in each row.
+    `example` is an expression that calls it with constants or columns of TAP_SCHEMA.tables, for the documentation.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Function:
     means: Callable[[tuple[Value, ...]], Value | None] | None = None
     aggregate: bool = False
     varies: bool = False
+    example: str = ""
 
     @override
     def __hash__(self) -> int:
@@ -221,31 +223,58 @@ _TRUTH = _always(types.INTEGER, ucd="meta.code")
 GEO = "adqlgeo"
 
 
-def _maths(name: str, python: Callable[..., Any], doc: str, *, sql: str = "", result: Rule = _DOUBLE) -> Function:
-    return Function(name, (X,), result, _named(sql or name.lower()), doc, python)
+def _maths(
+    name: str, python: Callable[..., Any], doc: str, *, example: str, sql: str = "", result: Rule = _DOUBLE
+) -> Function:
+    return Function(name, (X,), result, _named(sql or name.lower()), doc, python, example=example)
 
 
 MATHS = (
-    _maths("ABS", abs, "The absolute value.", result=_as_first),
-    _maths("CEILING", math.ceil, "The smallest whole number not below x.", sql="ceil", result=_double_as_first),
-    _maths("FLOOR", math.floor, "The largest whole number not above x.", result=_double_as_first),
-    _maths("EXP", math.exp, "e to the power of x."),
-    _maths("LOG", math.log, "The natural logarithm.", sql="ln"),
-    _maths("LOG10", math.log10, "The logarithm to base 10."),
-    _maths("SQRT", math.sqrt, "The square root.", result=_root),
-    _maths("DEGREES", math.degrees, "Radians to degrees.", result=_angle_in("deg")),
-    _maths("RADIANS", math.radians, "Degrees to radians.", result=_angle_in("rad")),
-    _maths("ACOS", math.acos, "The arc cosine, in radians.", result=_RADIANS),
-    _maths("ASIN", math.asin, "The arc sine, in radians.", result=_RADIANS),
-    _maths("ATAN", math.atan, "The arc tangent, in radians.", result=_RADIANS),
-    _maths("COS", math.cos, "The cosine of an angle in radians."),
-    _maths("SIN", math.sin, "The sine of an angle in radians."),
-    _maths("TAN", math.tan, "The tangent of an angle in radians."),
-    _maths("COT", lambda x: 1 / math.tan(x), "The cotangent of an angle in radians."),
-    Function("ATAN2", (Y, X), _RADIANS, _named("atan2"), "The angle of (x, y), in radians.", math.atan2),
-    Function("POWER", (X, Y), _power, _named("power"), "x to the power of y.", math.pow),
-    Function("MOD", (X, Y), _remainder, spherical.Remainder, "The remainder of x / y, with the sign of x.", math.fmod),
-    Function("PI", (), _DOUBLE, _named("pi"), "The number pi.", lambda: math.pi),
+    _maths("ABS", abs, "The absolute value.", result=_as_first, example="ABS(-2.5)"),
+    _maths(
+        "CEILING",
+        math.ceil,
+        "The smallest whole number not below x.",
+        sql="ceil",
+        result=_double_as_first,
+        example="CEILING(2.1)",
+    ),
+    _maths(
+        "FLOOR", math.floor, "The largest whole number not above x.", result=_double_as_first, example="FLOOR(-2.1)"
+    ),
+    _maths("EXP", math.exp, "e to the power of x.", example="EXP(1)"),
+    _maths("LOG", math.log, "The natural logarithm.", sql="ln", example="LOG(10)"),
+    _maths("LOG10", math.log10, "The logarithm to base 10.", example="LOG10(1000)"),
+    _maths("SQRT", math.sqrt, "The square root.", result=_root, example="SQRT(2)"),
+    _maths("DEGREES", math.degrees, "Radians to degrees.", result=_angle_in("deg"), example="DEGREES(PI())"),
+    _maths("RADIANS", math.radians, "Degrees to radians.", result=_angle_in("rad"), example="RADIANS(180)"),
+    _maths("ACOS", math.acos, "The arc cosine, in radians.", result=_RADIANS, example="ACOS(0.5)"),
+    _maths("ASIN", math.asin, "The arc sine, in radians.", result=_RADIANS, example="ASIN(0.5)"),
+    _maths("ATAN", math.atan, "The arc tangent, in radians.", result=_RADIANS, example="ATAN(1)"),
+    _maths("COS", math.cos, "The cosine of an angle in radians.", example="COS(RADIANS(60))"),
+    _maths("SIN", math.sin, "The sine of an angle in radians.", example="SIN(RADIANS(30))"),
+    _maths("TAN", math.tan, "The tangent of an angle in radians.", example="TAN(RADIANS(45))"),
+    _maths("COT", lambda x: 1 / math.tan(x), "The cotangent of an angle in radians.", example="COT(RADIANS(45))"),
+    Function(
+        "ATAN2",
+        (Y, X),
+        _RADIANS,
+        _named("atan2"),
+        "The angle of (x, y), in radians.",
+        math.atan2,
+        example="ATAN2(1, -1)",
+    ),
+    Function("POWER", (X, Y), _power, _named("power"), "x to the power of y.", math.pow, example="POWER(10, -0.4)"),
+    Function(
+        "MOD",
+        (X, Y),
+        _remainder,
+        spherical.Remainder,
+        "The remainder of x / y, with the sign of x.",
+        math.fmod,
+        example="MOD(-7, 3)",
+    ),
+    Function("PI", (), _DOUBLE, _named("pi"), "The number pi.", lambda: math.pi, example="PI()"),
     Function(
         "RAND",
         (N,),
@@ -253,20 +282,59 @@ MATHS = (
         lambda *_: spherical.Random(),
         "A random number from 0 up to 1, another for each row; n has no effect, for ADQL 2.1 leaves open which.",
         varies=True,
+        example="RAND()",
     ),
-    Function("ROUND", (X, N), _double_as_first, _to(spherical.Round), "x rounded to n decimals.", _fold_round),
-    Function("TRUNCATE", (X, N), _double_as_first, _to(spherical.Truncate), "x cut to n decimals.", _fold_trunc),
-)  # fmt: skip
+    Function(
+        "ROUND",
+        (X, N),
+        _double_as_first,
+        _to(spherical.Round),
+        "x rounded to n decimals.",
+        _fold_round,
+        example="ROUND(2.718, 1)",
+    ),
+    Function(
+        "TRUNCATE",
+        (X, N),
+        _double_as_first,
+        _to(spherical.Truncate),
+        "x cut to n decimals.",
+        _fold_trunc,
+        example="TRUNCATE(2.718, 1)",
+    ),
+)
 
 STRINGS = (
-    Function("LOWER", (TEXT,), _text_as_first, _named("lower"), "The text in lower case.", feature="string"),
-    Function("UPPER", (TEXT,), _text_as_first, _named("upper"), "The text in upper case.", feature="string"),
-)  # fmt: skip
+    Function(
+        "LOWER",
+        (TEXT,),
+        _text_as_first,
+        _named("lower"),
+        "The text in lower case.",
+        feature="string",
+        example="LOWER('NGC 309')",
+    ),
+    Function(
+        "UPPER",
+        (TEXT,),
+        _text_as_first,
+        _named("upper"),
+        "The text in upper case.",
+        feature="string",
+        example="UPPER('ngc 309')",
+    ),
+)
 
 LON, LAT = Parameter("lon", "number"), Parameter("lat", "number")
 
 POINT = Function(
-    "POINT", (LON, LAT), _always(types.POINT, "deg", "pos.eq"), _make("point"), "A position, in degrees.", feature=GEO
+    "POINT",
+    (LON, LAT),
+    _always(types.POINT, "deg", "pos.eq"),
+    _make("point"),
+    "A position, in degrees.",
+    feature=GEO,
+    example="POINT(266.4, -29.0)",
 )
 CIRCLE = Function(
     "CIRCLE",
@@ -275,6 +343,7 @@ CIRCLE = Function(
     _make("circle"),
     "A circle about a position, in degrees.",
     feature=GEO,
+    example="CIRCLE(266.4, -29.0, 0.5)",
 )
 BOX = Function(
     "BOX",
@@ -283,6 +352,7 @@ BOX = Function(
     _box,
     "A box about a position, in degrees.",
     feature=GEO,
+    example="BOX(266.4, -29.0, 1, 0.5)",
 )
 POLYGON = Function(
     "POLYGON",
@@ -291,6 +361,7 @@ POLYGON = Function(
     _make("polygon"),
     "A polygon with these vertices, in degrees.",
     feature=GEO,
+    example="POLYGON(10, 20, 11, 20, 10, 21)",
 )
 DISTANCE = Function(
     "DISTANCE",
@@ -299,6 +370,7 @@ DISTANCE = Function(
     _distance,
     "The great-circle distance of two points, in degrees.",
     feature=GEO,
+    example="DISTANCE(POINT(10, 20), POINT(10, 21))",
 )
 CONTAINS = Function(
     "CONTAINS",
@@ -308,6 +380,7 @@ CONTAINS = Function(
     "1 if the first geometry lies in the second, its border included; else 0.",
     predicate=True,
     feature=GEO,
+    example="CONTAINS(POINT(10, 20), CIRCLE(10, 21, 2))",
 )
 INTERSECTS = Function(
     "INTERSECTS",
@@ -317,9 +390,16 @@ INTERSECTS = Function(
     "1 if two geometries have a point in common; else 0.",
     predicate=True,
     feature=GEO,
+    example="INTERSECTS(CIRCLE(10, 20, 1), CIRCLE(11, 20, 1))",
 )
 REGION = Function(
-    "REGION", (TEXT,), _always(types.POLYGON), _make("polygon"), "A geometry from its STC-S or DALI text.", feature=GEO
+    "REGION",
+    (TEXT,),
+    _always(types.POLYGON),
+    _make("polygon"),
+    "A geometry from its STC-S or DALI text.",
+    feature=GEO,
+    example="REGION('CIRCLE ICRS 266.4 -29.0 0.5')",
 )
 
 
@@ -344,6 +424,7 @@ GEOMETRIES = (
         spherical.area,
         "The area of a geometry, in square degrees.",
         feature=GEO,
+        example="AREA(CIRCLE(10, 20, 1))",
     ),
     Function(
         "CENTROID",
@@ -353,10 +434,27 @@ GEOMETRIES = (
         "The middle of a geometry.",
         feature=GEO,
         check=_is_middled,
+        example="CENTROID(POLYGON(10, 20, 11, 20, 10, 21))",
     ),
-    Function("COORD1", (POINT1,), _part("pos.eq.ra"), _coordinate(0), "Its longitude, in degrees.", feature=GEO),
-    Function("COORD2", (POINT1,), _part("pos.eq.dec"), _coordinate(1), "Its latitude, in degrees.", feature=GEO),
-)  # fmt: skip
+    Function(
+        "COORD1",
+        (POINT1,),
+        _part("pos.eq.ra"),
+        _coordinate(0),
+        "Its longitude, in degrees.",
+        feature=GEO,
+        example="COORD1(POINT(10, 20))",
+    ),
+    Function(
+        "COORD2",
+        (POINT1,),
+        _part("pos.eq.dec"),
+        _coordinate(1),
+        "Its latitude, in degrees.",
+        feature=GEO,
+        example="COORD2(POINT(10, 20))",
+    ),
+)
 
 NEAR = Function(
     "NEAR",
@@ -450,6 +548,7 @@ COALESCE = Function(
     _named("coalesce"),
     "The first value that is not null.",
     feature="conditional",
+    example="COALESCE(description, table_name)",
 )
 NULLIF = Function(
     "NULLIF",
@@ -457,6 +556,7 @@ NULLIF = Function(
     _as_first,
     _named("nullif"),
     "Null if both are equal.",
+    example="NULLIF(table_name, 'none')",
 )
 
 IN_UNIT = Function(
@@ -466,6 +566,7 @@ IN_UNIT = Function(
     lambda x, unit: x,
     "A number that has a unit, in another one.",
     feature="unit",
+    example="IN_UNIT(DISTANCE(POINT(10, 20), POINT(10, 21)), 'arcmin')",
 )
 """Written as a product before it comes to SQL."""
 

@@ -61,6 +61,7 @@ OF_SHAPE = Function(
     _of,
     feature="udf",
     form="MOC(order INTEGER, geo GEOMETRY) -> MOC",
+    example="MOC(6, CIRCLE(10, 20, 1))",
 )
 OF_TEXT = Function(
     "MOC",
@@ -70,6 +71,7 @@ OF_TEXT = Function(
     "A MOC from its ASCII form, such as '6/1-3 7/20', in ICRS.",
     feature="udf",
     form="MOC(moc TEXT) -> MOC",
+    example="MOC('6/1-3 7/20')",
 )
 FORMS = (OF_SHAPE, OF_TEXT)
 

@@ -112,6 +112,7 @@ HEALPIX = (
         "a table's own position is answered from the index.",
         check=_orderly,
         means=_cell_of,
+        example="ivo_healpix_index(6, 266.4, -29.0)",
     ),
     _udf(
         "ivo_healpix_index(hpxOrder INTEGER, point POINT) -> BIGINT",
@@ -120,6 +121,7 @@ HEALPIX = (
         "The number (nested) of the HEALPix cell of an order that holds a point.",
         check=_orderly,
         means=_cell_of,
+        example="ivo_healpix_index(6, POINT(266.4, -29.0))",
     ),
     _udf(
         "ivo_healpix_center(hpxOrder INTEGER, hpxIndex BIGINT) -> POINT",
@@ -128,6 +130,7 @@ HEALPIX = (
         "The middle of the HEALPix cell of an order and a number (nested).",
         fold=_fold_centre,
         check=_orderly,
+        example="ivo_healpix_center(6, 1234)",
     ),
 )
 
@@ -206,6 +209,7 @@ ASTROMETRY = (
         "and epochs must not be NULL.",
         fold=_fold_motion,
         check=_placed,
+        example="ivo_epoch_prop_pos(269.452, 4.693, 546.98, -801.55, 10362.39, -110.5, 2016.0, 2000.0)",
     ),
     _udf(
         "ivo_apply_pm(ra REAL, dec REAL, pmra REAL, pmdec REAL, epdist REAL) -> POINT",
@@ -214,6 +218,7 @@ ASTROMETRY = (
         "Where an object with this proper motion is after epdist Julian years: degrees, degrees a year with cos(dec) "
         "in pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
         fold=_fold_moved,
+        example="ivo_apply_pm(269.452, 4.693, -0.000223, 0.002878, -16)",
     ),
     _udf(
         "ivo_geom_transform(from_sys TEXT literal, to_sys TEXT literal, geo GEOMETRY) -> GEOMETRY",
@@ -223,6 +228,7 @@ ASTROMETRY = (
         "J2000, FK4 of B1950 without the terms of elliptic aberration, ECLIPTIC of J2000.",
         fold=_fold_rotation,
         check=_framed,
+        example="ivo_geom_transform('ICRS', 'GALACTIC', POINT(266.4, -29.0))",
     ),
 )
 
@@ -242,12 +248,14 @@ DATES = (
         _DAYS,
         _days_from(2440587.5),
         "The Julian date of a time, which may be a text in ISO form, too. Time scales are left alone.",
+        example="ivo_to_jd('2000-01-01T12:00:00')",
     ),
     _udf(
         "ivo_to_mjd(d TIMESTAMP) -> REAL",
         _DAYS,
         _days_from(40587.0),
         "The modified Julian date of a time, which may be a text in ISO form, too. Time scales are left alone.",
+        example="ivo_to_mjd('2000-01-01T12:00:00')",
     ),
 )
 
@@ -280,6 +288,7 @@ TEXTS = (
         "The texts of a group in one, those that are not NULL, with the delimiter between them; in no certain order.",
         check=_delimited,
         aggregate=True,
+        example="ivo_string_agg(table_name, ', ')",
     ),
     _udf(
         "ivo_nocasematch(value TEXT, pattern TEXT) -> INTEGER",
@@ -287,6 +296,7 @@ TEXTS = (
         lambda value, pattern: value.ilike(pattern),
         "1 if the value matches the pattern of LIKE whatever its case, else 0.",
         predicate=True,
+        example="ivo_nocasematch('NGC 309', 'ngc%')",
     ),
     _udf(
         "ivo_hasword(haystack TEXT, needle TEXT) -> INTEGER",
@@ -294,6 +304,7 @@ TEXTS = (
         spherical.HasWords,
         "1 if all words of needle are words of haystack, whatever their case, else 0. Words are not stemmed.",
         predicate=True,
+        example="ivo_hasword('a star of the Milky Way', 'milky way')",
     ),
     _udf(
         "ivo_hashlist_has(hashlist TEXT, item TEXT) -> INTEGER",
@@ -301,6 +312,7 @@ TEXTS = (
         _in_list,
         "1 if item is one of the words of hashlist, which # separates, whatever its case; else 0.",
         predicate=True,
+        example="ivo_hashlist_has('infrared#optical', 'Optical')",
     ),
 )
 
@@ -379,6 +391,7 @@ NUMBERS = (
         "is below or NULL, the last one what is upper or above. Limits and nbins are the same for all rows.",
         check=_binned,
         aggregate=True,
+        example="ivo_histogram(table_index, 0, 10, 5)",
     ),
     _udf(
         "ivo_normal_random(mu REAL, sigma REAL) -> REAL",
@@ -386,6 +399,7 @@ NUMBERS = (
         _draw,
         "A random number of the normal distribution of a mean and a standard deviation.",
         varies=True,
+        example="ivo_normal_random(0, 1)",
     ),
     _udf(
         "ivo_interval_overlaps(a1 NUMERIC, b1 NUMERIC, a2 NUMERIC, b2 NUMERIC) -> INTEGER",
@@ -393,6 +407,7 @@ NUMBERS = (
         _overlap,
         "1 if the intervals from a1 to b1 and from a2 to b2 have a number in common, an end maybe; else 0.",
         predicate=True,
+        example="ivo_interval_overlaps(1, 3, 2, 5)",
     ),
     _udf(
         "ivo_interval_has(val NUMERIC, iv INTERVAL) -> INTEGER",
@@ -408,6 +423,7 @@ NUMBERS = (
         _within,
         "1 if the number is from lower to upper, the ends included; else 0.",
         predicate=True,
+        example="ivo_interval_has(2, 1, 3)",
     ),
     _udf(
         "ivo_hms_to_degrees(hms TEXT) -> REAL",
@@ -415,6 +431,7 @@ NUMBERS = (
         _degrees_of("hms"),
         "Degrees from h:m:s, hHmMsS or hhmmss; NULL for what is no such angle.",
         fold=_fold_angle(angles.hms),
+        example="ivo_hms_to_degrees('08:36:09.6')",
     ),
     _udf(
         "ivo_dms_to_degrees(dms TEXT) -> REAL",
@@ -422,6 +439,7 @@ NUMBERS = (
         _degrees_of("dms"),
         "Degrees from d:m:s, dDmMsS or ddmmss, with or without a sign; NULL for what is no such angle.",
         fold=_fold_angle(angles.dms),
+        example="ivo_dms_to_degrees('+19:40:48')",
     ),
 )
 
