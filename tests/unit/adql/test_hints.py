@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vo_server.adql.syntax import expected, operand_errors, syntax_hints, tree
-from vo_server.adql.syntax.expected import expectation
+from vo_server.adql.syntax.expected import describe_expected
 from vo_server.adql.syntax.parse import parse
 from vo_server.errors import QueryError, TextSpan
 
@@ -161,13 +161,13 @@ def test_limit_is_told_when_read_strictly() -> None:
 
 
 def test_quoted_column_is_for_the_resolver() -> None:
-    assert "'M31'" in operand_errors.quoted_column(tree.Name("M31", delimited=True, place=TextSpan(0, 5)))
+    assert "'M31'" in operand_errors.suggest_single_quotes(tree.Name("M31", delimited=True, span=TextSpan(0, 5)))
 
 
-@pytest.mark.parametrize("row", syntax_hints.SENTENCES, ids=lambda row: row.pattern)
-def test_sentences_ask_for_terminals_that_exist(row: syntax_hints.Sentence) -> None:
-    known = {terminal for marks, _, covered in expected.EXPECTATIONS for terminal in marks | covered}
-    assert {need.removeprefix("!") for need in row.needs.split()} <= known
+@pytest.mark.parametrize("row", syntax_hints.SYNTAX_HINTS, ids=lambda row: row.pattern)
+def test_sentences_ask_for_terminals_that_exist(row: syntax_hints.SyntaxHint) -> None:
+    known = {terminal for marks, _, covered in expected.EXPECTATION_LABELS for terminal in marks | covered}
+    assert {need.removeprefix("!") for need in row.expected.split()} <= known
 
 
 @pytest.mark.parametrize(
@@ -181,4 +181,4 @@ def test_sentences_ask_for_terminals_that_exist(row: syntax_hints.Sentence) -> N
     ],
 )
 def test_expectations_are_told_in_words(terminals: set[str], said: str) -> None:
-    assert expectation(frozenset(terminals)) == said
+    assert describe_expected(frozenset(terminals)) == said

@@ -8,10 +8,10 @@ import pytest
 from duckdb_engine import Dialect
 
 from vo_server.adql.planning.plan import plan
-from vo_server.adql.semantics.expressions import MAX_SHAPES
+from vo_server.adql.semantics.expressions import MAX_GEOMETRY_DEPTH
 from vo_server.adql.semantics.resolve import MAX_COLUMNS, resolve
-from vo_server.adql.semantics.sources import MAX_MERGED
-from vo_server.adql.syntax.build_values import MAX_OPTIONS
+from vo_server.adql.semantics.sources import MAX_MERGED_TABLES
+from vo_server.adql.syntax.build_values import MAX_IN_VALUES
 from vo_server.adql.syntax.lexer import MAX_DEPTH
 from vo_server.adql.syntax.parse import MAX_LENGTH, parse
 from vo_server.adql.syntax.partial import MAX_TABLES
@@ -114,7 +114,7 @@ def deeper(levels: int, work: Callable[[], None]) -> None:
 def test_the_deepest_that_is_taken_passes_every_stage(kind: str) -> None:
     most = max(n for n in range(1, MAX_DEPTH + 1) if accepted(NESTED[kind](n)))
     assert most >= 7
-    most = min(most, MAX_MERGED - 1) if kind == "full joins" else most
+    most = min(most, MAX_MERGED_TABLES - 1) if kind == "full joins" else most
     deeper(SPARE, lambda: through(NESTED[kind](most)))
 
 
@@ -133,8 +133,8 @@ def test_geometries_in_geometries() -> None:
     def nested(n: int) -> str:
         return f"SELECT {'CENTROID(CIRCLE(' * n}POINT(ra, dec){', 1))' * n} FROM psc"
 
-    through(nested((MAX_SHAPES - 1) // 2))
-    assert f"{MAX_SHAPES} levels" in refused(nested(MAX_SHAPES)).message
+    through(nested((MAX_GEOMETRY_DEPTH - 1) // 2))
+    assert f"{MAX_GEOMETRY_DEPTH} levels" in refused(nested(MAX_GEOMETRY_DEPTH)).message
 
 
 def test_queries_of_with_count_each_time_they_are_used() -> None:
@@ -147,9 +147,9 @@ def test_queries_of_with_count_each_time_they_are_used() -> None:
 
 
 def test_values_of_a_list() -> None:
-    text = f"SELECT ra FROM psc WHERE ra IN ({','.join(['1'] * (MAX_OPTIONS + 1))})"
-    assert f"{MAX_OPTIONS + 1:,} values; at most {MAX_OPTIONS:,}" in refused(text).message
-    through(text.replace("1,", "", MAX_OPTIONS - 10_000))
+    text = f"SELECT ra FROM psc WHERE ra IN ({','.join(['1'] * (MAX_IN_VALUES + 1))})"
+    assert f"{MAX_IN_VALUES + 1:,} values; at most {MAX_IN_VALUES:,}" in refused(text).message
+    through(text.replace("1,", "", MAX_IN_VALUES - 10_000))
 
 
 def test_columns_of_a_result() -> None:
@@ -159,7 +159,7 @@ def test_columns_of_a_result() -> None:
 
 
 def test_tables_merged_by_full_joins() -> None:
-    assert f"{MAX_MERGED} tables" in refused(NESTED["full joins"](MAX_MERGED)).message
+    assert f"{MAX_MERGED_TABLES} tables" in refused(NESTED["full joins"](MAX_MERGED_TABLES)).message
 
 
 def test_length() -> None:

@@ -68,7 +68,7 @@ def short(node: Any) -> Any:
         case tuple():
             return tuple(short(part) for part in node)
         case _ if is_dataclass(node):
-            return (type(node).__name__, *(short(getattr(node, f.name)) for f in fields(node) if f.name != "place"))
+            return (type(node).__name__, *(short(getattr(node, f.name)) for f in fields(node) if f.name != "span"))
         case _:
             return node
 
@@ -81,8 +81,8 @@ def refused(text: str, strict: bool = False) -> QueryError:
     return caught.value
 
 
-def marked(text: str, place: TextSpan) -> str:
-    return text[place.start : place.end]
+def marked(text: str, span: TextSpan) -> str:
+    return text[span.start : span.end]
 
 
 class TestPrecedence:
@@ -337,7 +337,7 @@ class TestPlaces:
             (body.where, "NOT (f(a) IS NULL)"),
             (query.order_by[0], "a DESC"),
         ):
-            assert node is not None and marked(text, node.place) == expected
+            assert node is not None and marked(text, node.span) == expected
 
 
 def walk(node: Any, text: str) -> None:
@@ -345,15 +345,15 @@ def walk(node: Any, text: str) -> None:
     for field in fields(node):
         parts = getattr(node, field.name)
         for part in flat(parts):
-            assert node.place.start <= part.place.start < part.place.end <= node.place.end, (node, part)
-            assert marked(text, part.place).strip() == marked(text, part.place)
+            assert node.span.start <= part.span.start < part.span.end <= node.span.end, (node, part)
+            assert marked(text, part.span).strip() == marked(text, part.span)
             walk(part, text)
 
 
 def flat(parts: Any) -> list[Any]:
     if isinstance(parts, tuple):
         return [node for part in parts for node in flat(part)]
-    return [parts] if hasattr(parts, "place") else []
+    return [parts] if hasattr(parts, "span") else []
 
 
 class TestExtensions:

@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, cast
 
 from vo_server.adql.syntax import tree
-from vo_server.adql.syntax.build_values import Values
+from vo_server.adql.syntax.build_values import ValueBuilder
 from vo_server.adql.syntax.lexer import Word
 from vo_server.adql.syntax.partial import (
     MAX_TABLES,
     Expression,
-    Piece,
-    above,
-    at_most,
-    condition_in,
-    value_in,
-    whole_number,
+    ParseNode,
+    check_name_parts,
+    parent_of,
+    parse_whole_number,
+    require_condition,
+    require_value,
 )
 from vo_server.errors import QueryError, TextSpan
 
@@ -32,20 +32,20 @@ class JoinCondition(NamedTuple):
     depth: int
 
 
-class Common(NamedTuple):
+class CommonTableSize(NamedTuple):
     """How many tables a query of WITH reads, and how deep it is."""
 
     tables: int
     depth: int
 
 
-class Bounds(NamedTuple):
+class RowBounds(NamedTuple):
     offset: int | None
     limit: int | None
     end: int
 
 
-class Builder(Values):
+class TreeBuilder(ValueBuilder):
     """Made anew for each query.
 
     A query of WITH is put in wherever its name stands, so it counts there with its depth and its tables.
@@ -54,94 +54,96 @@ class Builder(Values):
     def __init__(self) -> None:
         super().__init__()
         self.tables = 0
-        self.common_tables: dict[str, Common] = {}
+        self.common_tables: dict[str, CommonTableSize] = {}
 
     # ---------------------------------------------------------------------------------------------- queries
 
-    def start(self, common: Piece[Any] | None, query: Piece[tree.Query], semicolon: Word | None) -> Piece[tree.Query]:
+    def start(
+        self, common: ParseNode[Any] | None, query: ParseNode[tree.Query], semicolon: Word | None
+    ) -> ParseNode[tree.Query]:
         if semicolon is not None:
-            self._extension("a semicolon at the end", semicolon.start, semicolon.end)
+            self._note_extension("a semicolon at the end", semicolon.start, semicolon.end)
         if common is None:
             return query
-        place = TextSpan(common.start, query.node.place.end)
-        return query._replace(node=replace(query.node, common=common.node, place=place))
+        span = TextSpan(common.start, query.node.span.end)
+        return query._replace(node=replace(query.node, common=common.node, span=span))
 
-    def with_clause(self, word: Word, *common: Piece[tree.CommonTable]) -> Piece[tuple[tree.CommonTable, ...]]:
-        return Piece(tuple(c.node for c in common), word.start, common[-1].end, "", 0)
+    def with_clause(self, word: Word, *common: ParseNode[tree.CommonTable]) -> ParseNode[tuple[tree.CommonTable, ...]]:
+        return ParseNode(tuple(c.node for c in common), word.start, common[-1].end, "", 0)
 
-    def common(self, name: tree.Name, query: Piece[tree.Query], close: Word) -> Piece[tree.CommonTable]:
-        start, end = name.place.start, close.end
-        made = above(tree.CommonTable(name, query.node, TextSpan(start, end)), start, end, "", query.depth)
-        self.common_tables[name.text.lower()] = Common(self.tables, made.depth)
+    def common(self, name: tree.Name, query: ParseNode[tree.Query], close: Word) -> ParseNode[tree.CommonTable]:
+        start, end = name.span.start, close.end
+        made = parent_of(tree.CommonTable(name, query.node, TextSpan(start, end)), start, end, "", query.depth)
+        self.common_tables[name.text.lower()] = CommonTableSize(self.tables, made.depth)
         self.tables = 0
         return made
 
     def query(
-        self, query: Piece[tree.Query], order_by: list[Piece[tree.Order]] | None, bounds: Bounds | None
-    ) -> Piece[tree.Query]:
+        self, query: ParseNode[tree.Query], order_by: list[ParseNode[tree.Order]] | None, bounds: RowBounds | None
+    ) -> ParseNode[tree.Query]:
         if order_by is None and bounds is None:
             return query
         node = query.node
         if query.kind == PARENTHESISED and _is_final(node):
-            alias = tree.Name("query", delimited=True, place=node.place)
-            node = _everything_of(tree.Derived(node, alias, node.place), node.place)
+            alias = tree.Name("query", delimited=True, span=node.span)
+            node = _select_all_from(tree.Derived(node, alias, node.span), node.span)
         start, end = query.start, bounds.end if bounds else (order_by or [])[-1].end
         whole = tree.Query(
             body=node.body,
             order_by=tuple(order.node for order in order_by or ()),
             offset=bounds.offset if bounds else None,
             limit=bounds.limit if bounds else None,
-            place=TextSpan(start, end),
+            span=TextSpan(start, end),
         )
-        return above(whole, start, end, "", query.depth, *(order.depth for order in order_by or ()))
+        return parent_of(whole, start, end, "", query.depth, *(order.depth for order in order_by or ()))
 
     def combine(
-        self, left: Piece[tree.Query], word: Word, quantifier: Word | None, right: Piece[tree.Query]
-    ) -> Piece[tree.Query]:
+        self, left: ParseNode[tree.Query], word: Word, quantifier: Word | None, right: ParseNode[tree.Query]
+    ) -> ParseNode[tree.Query]:
         if quantifier is not None and quantifier.type == "DISTINCT":
-            self._extension("DISTINCT after UNION, EXCEPT or INTERSECT", word.start, quantifier.end)
+            self._note_extension("DISTINCT after UNION, EXCEPT or INTERSECT", word.start, quantifier.end)
         operator = cast("Operator", word.text.upper())
         every = quantifier is not None and quantifier.type == "ALL"
         if operator == "UNION":
-            return _union(left, right, every)
-        return _set(operator, every, left, right)
+            return _build_union(left, right, every)
+        return _build_set_operation(operator, every, left, right)
 
-    def operand(self, query: Piece[tree.Query]) -> Piece[tree.Query]:
+    def operand(self, query: ParseNode[tree.Query]) -> ParseNode[tree.Query]:
         return query._replace(kind=PARENTHESISED)
 
-    def subquery(self, opening: Word, query: Piece[tree.Query], closing: Word) -> Piece[tree.Query]:
-        return above(query.node, opening.start, closing.end, "", query.depth)
+    def subquery(self, opening: Word, query: ParseNode[tree.Query], closing: Word) -> ParseNode[tree.Query]:
+        return parent_of(query.node, opening.start, closing.end, "", query.depth)
 
-    def order_by(self, *orders: Piece[tree.Order]) -> list[Piece[tree.Order]]:
+    def order_by(self, *orders: ParseNode[tree.Order]) -> list[ParseNode[tree.Order]]:
         return list(orders)
 
-    def order(self, value: Expression, direction: Word | None) -> Piece[tree.Order]:
+    def order(self, value: Expression, direction: Word | None) -> ParseNode[tree.Order]:
         end = direction.end if direction is not None else value.end
         descending = direction is not None and direction.type == "DESC"
-        node = tree.Order(value_in(value), descending, TextSpan(value.start, end))
-        return Piece(node, value.start, end, "", value.depth)
+        node = tree.Order(require_value(value), descending, TextSpan(value.start, end))
+        return ParseNode(node, value.start, end, "", value.depth)
 
-    def bounds(self, *children: Word | None) -> Bounds:
+    def bounds(self, *children: Word | None) -> RowBounds:
         numbers: dict[str, Word] = {}
         for word, number in zip(children[::2], children[1::2], strict=True):
             if word is not None and number is not None:
                 numbers[word.type] = number
                 if word.type == "LIMIT":
-                    self._extension("LIMIT", word.start, number.end)
-        offset, limit = (whole_number(numbers[w]) if w in numbers else None for w in ("OFFSET", "LIMIT"))
-        return Bounds(offset, limit, max(word.end for word in numbers.values()))
+                    self._note_extension("LIMIT", word.start, number.end)
+        offset, limit = (parse_whole_number(numbers[w]) if w in numbers else None for w in ("OFFSET", "LIMIT"))
+        return RowBounds(offset, limit, max(word.end for word in numbers.values()))
 
     def select(
         self,
         word: Word,
         quantifier: Word | None,
         top: int | None,
-        items: list[Piece[tree.Star | tree.Item]],
-        source: Piece[tree.Source],
+        items: list[ParseNode[tree.Star | tree.Item]],
+        source: ParseNode[tree.Source],
         where: Expression | None,
         group_by: list[Expression] | None,
         having: Expression | None,
-    ) -> Piece[tree.Query]:
+    ) -> ParseNode[tree.Query]:
         parts = [*items, source, *(p for p in (where, having) if p), *(group_by or ())]
         start, end = word.start, max(part.end for part in parts)
         body = tree.Select(
@@ -150,59 +152,61 @@ class Builder(Values):
             items=tuple(item.node for item in items),
             source=source.node,
             where=where.node if where else None,
-            group_by=tuple(value_in(value) for value in group_by or ()),
+            group_by=tuple(require_value(value) for value in group_by or ()),
             having=having.node if having else None,
-            place=TextSpan(start, end),
+            span=TextSpan(start, end),
         )
-        return above(_bare(body, body.place), start, end, "", *(part.depth for part in parts))
+        return parent_of(_to_query(body, body.span), start, end, "", *(part.depth for part in parts))
 
     def top(self, number: Word) -> int:
-        return whole_number(number)
+        return parse_whole_number(number)
 
-    def items(self, *items: Piece[tree.Star | tree.Item]) -> list[Piece[tree.Star | tree.Item]]:
+    def items(self, *items: ParseNode[tree.Star | tree.Item]) -> list[ParseNode[tree.Star | tree.Item]]:
         if len(items) > 1:
             for item in items:
                 if isinstance(item.node, tree.Star) and not item.node.qualifier:
-                    self._extension("a bare * beside other columns", item.start, item.end)
+                    self._note_extension("a bare * beside other columns", item.start, item.end)
         return list(items)
 
-    def star(self, star: Word) -> Piece[tree.Star]:
+    def star(self, star: Word) -> ParseNode[tree.Star]:
         start, end = star.start, star.end
-        return Piece(tree.Star((), TextSpan(start, end)), start, end, "", 1)
+        return ParseNode(tree.Star((), TextSpan(start, end)), start, end, "", 1)
 
-    def star_of(self, names: list[tree.Name], star: Word) -> Piece[tree.Star]:
-        start, end = names[0].place.start, star.end
-        return Piece(tree.Star(at_most(names, 3, "table"), TextSpan(start, end)), start, end, "", 1)
+    def star_of(self, names: list[tree.Name], star: Word) -> ParseNode[tree.Star]:
+        start, end = names[0].span.start, star.end
+        return ParseNode(tree.Star(check_name_parts(names, 3, "table"), TextSpan(start, end)), start, end, "", 1)
 
-    def item(self, value: Expression, alias: tree.Name | None) -> Piece[tree.Item]:
-        end = alias.place.end if alias else value.end
-        return above(tree.Item(value_in(value), alias, TextSpan(value.start, end)), value.start, end, "", value.depth)
+    def item(self, value: Expression, alias: tree.Name | None) -> ParseNode[tree.Item]:
+        end = alias.span.end if alias else value.end
+        return parent_of(
+            tree.Item(require_value(value), alias, TextSpan(value.start, end)), value.start, end, "", value.depth
+        )
 
-    def where(self, condition: Expression) -> Piece[tree.Condition]:
-        return condition._replace(node=condition_in(condition))
+    def where(self, condition: Expression) -> ParseNode[tree.Condition]:
+        return condition._replace(node=require_condition(condition))
 
-    def having(self, condition: Expression) -> Piece[tree.Condition]:
-        return condition._replace(node=condition_in(condition))
+    def having(self, condition: Expression) -> ParseNode[tree.Condition]:
+        return condition._replace(node=require_condition(condition))
 
     def group_by(self, values: list[Expression]) -> list[Expression]:
         return values
 
     # ----------------------------------------------------------------------------------------------- tables
 
-    def sources(self, *sources: Piece[tree.Source]) -> Piece[tree.Source]:
+    def sources(self, *sources: ParseNode[tree.Source]) -> ParseNode[tree.Source]:
         first, *others = sources
         for other in others:
-            first = self._join("CROSS", first, other)
+            first = self._build_join("CROSS", first, other)
         return first
 
-    def _join(
+    def _build_join(
         self,
         kind: str,
-        left: Piece[tree.Source],
-        right: Piece[tree.Source],
+        left: ParseNode[tree.Source],
+        right: ParseNode[tree.Source],
         condition: JoinCondition | None = None,
         natural: bool = False,
-    ) -> Piece[tree.Source]:
+    ) -> ParseNode[tree.Source]:
         start, end = left.start, condition.end if condition else right.end
         node = tree.Join(
             kind=cast(Literal["INNER", "LEFT", "RIGHT", "FULL", "CROSS"], kind),
@@ -211,31 +215,31 @@ class Builder(Values):
             right=right.node,
             on=condition.on if condition else None,
             using=condition.using if condition else (),
-            place=TextSpan(start, end),
+            span=TextSpan(start, end),
         )
-        return above(node, start, end, "", left.depth, right.depth, condition.depth if condition else 0)
+        return parent_of(node, start, end, "", left.depth, right.depth, condition.depth if condition else 0)
 
-    def inner_join(self, left: Piece[tree.Source], *rest: Any) -> Piece[tree.Source]:
-        return self._join("INNER", left, *rest[-2:])
+    def inner_join(self, left: ParseNode[tree.Source], *rest: Any) -> ParseNode[tree.Source]:
+        return self._build_join("INNER", left, *rest[-2:])
 
     def outer_join(
-        self, left: Piece[tree.Source], kind: Word, _: Word, right: Piece[tree.Source], condition: JoinCondition
-    ) -> Piece[tree.Source]:
-        return self._join(kind.type, left, right, condition)
+        self, left: ParseNode[tree.Source], kind: Word, _: Word, right: ParseNode[tree.Source], condition: JoinCondition
+    ) -> ParseNode[tree.Source]:
+        return self._build_join(kind.type, left, right, condition)
 
     def natural_join(
-        self, left: Piece[tree.Source], kind: Word | None, _: Word, right: Piece[tree.Source]
-    ) -> Piece[tree.Source]:
-        return self._join(kind.type if kind is not None else "INNER", left, right, natural=True)
+        self, left: ParseNode[tree.Source], kind: Word | None, _: Word, right: ParseNode[tree.Source]
+    ) -> ParseNode[tree.Source]:
+        return self._build_join(kind.type if kind is not None else "INNER", left, right, natural=True)
 
     def cross_join(
-        self, left: Piece[tree.Source], word: Word, join: Word, right: Piece[tree.Source]
-    ) -> Piece[tree.Source]:
-        self._extension("CROSS JOIN", word.start, join.end)
-        return self._join("CROSS", left, right)
+        self, left: ParseNode[tree.Source], word: Word, join: Word, right: ParseNode[tree.Source]
+    ) -> ParseNode[tree.Source]:
+        self._note_extension("CROSS JOIN", word.start, join.end)
+        return self._build_join("CROSS", left, right)
 
-    def table_name(self, names: list[tree.Name], alias: tree.Name | None) -> Piece[tree.Source]:
-        start, end = names[0].place.start, (alias or names[-1]).place.end
+    def table_name(self, names: list[tree.Name], alias: tree.Name | None) -> ParseNode[tree.Source]:
+        start, end = names[0].span.start, (alias or names[-1]).span.end
         common = self.common_tables.get(names[0].text.lower()) if len(names) == 1 else None
         tables, depth = common or (1, 0)
         self.tables += tables
@@ -245,63 +249,67 @@ class Builder(Values):
                 span=TextSpan(start, end),
                 hint="those in WITH count each time that they are used",
             )
-        return above(tree.TableName(at_most(names, 3, "table"), alias, TextSpan(start, end)), start, end, "", depth)
+        return parent_of(
+            tree.TableName(check_name_parts(names, 3, "table"), alias, TextSpan(start, end)), start, end, "", depth
+        )
 
-    def derived(self, query: Piece[tree.Query], alias: tree.Name) -> Piece[tree.Source]:
-        start, end = query.start, alias.place.end
-        return above(tree.Derived(query.node, alias, TextSpan(start, end)), start, end, "", query.depth)
+    def derived(self, query: ParseNode[tree.Query], alias: tree.Name) -> ParseNode[tree.Source]:
+        start, end = query.start, alias.span.end
+        return parent_of(tree.Derived(query.node, alias, TextSpan(start, end)), start, end, "", query.depth)
 
-    def joined(self, opening: Word, join: Piece[tree.Source], closing: Word) -> Piece[tree.Source]:
-        return above(join.node, opening.start, closing.end, "", join.depth)
+    def joined(self, opening: Word, join: ParseNode[tree.Source], closing: Word) -> ParseNode[tree.Source]:
+        return parent_of(join.node, opening.start, closing.end, "", join.depth)
 
-    def joined_alias(self, join: Piece[tree.Source], alias: tree.Name) -> Piece[tree.Source]:
+    def joined_alias(self, join: ParseNode[tree.Source], alias: tree.Name) -> ParseNode[tree.Source]:
         """A joined table is a query expression in the grammar, so it may be a sub-query with a name."""
-        return self.derived(above(_everything_of(join.node, join.place), *join[1:4], join.depth), alias)
+        return self.derived(parent_of(_select_all_from(join.node, join.span), *join[1:4], join.depth), alias)
 
     def on(self, condition: Expression) -> JoinCondition:
-        return JoinCondition(condition_in(condition), (), condition.end, condition.depth)
+        return JoinCondition(require_condition(condition), (), condition.end, condition.depth)
 
     def using(self, *children: Any) -> JoinCondition:
         *names, closing = children
         return JoinCondition(None, tuple(names), closing.end, 0)
 
 
-def _bare(body: tree.Select | tree.SetOperation, place: TextSpan) -> tree.Query:
-    return tree.Query(body=body, order_by=(), offset=None, place=place)
+def _to_query(body: tree.Select | tree.SetOperation, span: TextSpan) -> tree.Query:
+    return tree.Query(body=body, order_by=(), offset=None, span=span)
 
 
-def _set(operator: Operator, every: bool, left: Piece[tree.Query], right: Piece[tree.Query]) -> Piece[tree.Query]:
-    place = TextSpan(left.start, right.end)
-    body = tree.SetOperation(operator, every, left.node, right.node, place)
-    made = above(_bare(body, place), left.start, right.end, "", left.depth, right.depth)
-    return made._replace(links=left.links + right.links)
+def _build_set_operation(
+    operator: Operator, every: bool, left: ParseNode[tree.Query], right: ParseNode[tree.Query]
+) -> ParseNode[tree.Query]:
+    span = TextSpan(left.start, right.end)
+    body = tree.SetOperation(operator, every, left.node, right.node, span)
+    made = parent_of(_to_query(body, span), left.start, right.end, "", left.depth, right.depth)
+    return made._replace(query_count=left.query_count + right.query_count)
 
 
-def _union(left: Piece[tree.Query], right: Piece[tree.Query], every: bool) -> Piece[tree.Query]:
+def _build_union(left: ParseNode[tree.Query], right: ParseNode[tree.Query], every: bool) -> ParseNode[tree.Query]:
     """A chain of them is a balanced tree, for (a UNION b) UNION c is a UNION (b UNION c): hundreds nest a few deep.
 
     The parts of a chain are kept as a binary counter keeps its digits: two of the same size become one.
     """
     kind = "UNION ALL" if every else "UNION"
-    parts: list[Piece[tree.Query]] = [
-        *(left.chain if left.kind == kind else (left._replace(links=1),)),
-        right._replace(links=1),
+    parts: list[ParseNode[tree.Query]] = [
+        *(left.union_parts if left.kind == kind else (left._replace(query_count=1),)),
+        right._replace(query_count=1),
     ]
-    while len(parts) > 1 and parts[-2].links == parts[-1].links:
-        parts[-2:] = [_set("UNION", every, *parts[-2:])]
+    while len(parts) > 1 and parts[-2].query_count == parts[-1].query_count:
+        parts[-2:] = [_build_set_operation("UNION", every, *parts[-2:])]
     *larger, whole = parts
     for part in reversed(larger):
-        whole = _set("UNION", every, part, whole)
-    return whole._replace(kind=kind, chain=tuple(parts))
+        whole = _build_set_operation("UNION", every, part, whole)
+    return whole._replace(kind=kind, union_parts=tuple(parts))
 
 
-def _everything_of(source: tree.Source, place: TextSpan) -> tree.Query:
+def _select_all_from(source: tree.Source, span: TextSpan) -> tree.Query:
     """SELECT * FROM source, which the user did not write."""
-    star = tree.Star(qualifier=(), place=place)
+    star = tree.Star(qualifier=(), span=span)
     body = tree.Select(
-        distinct=False, top=None, items=(star,), source=source, where=None, group_by=(), having=None, place=place
+        distinct=False, top=None, items=(star,), source=source, where=None, group_by=(), having=None, span=span
     )
-    return _bare(body, place)
+    return _to_query(body, span)
 
 
 def _is_final(query: tree.Query) -> bool:

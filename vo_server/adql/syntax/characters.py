@@ -8,7 +8,7 @@ from vo_server.errors import QueryError, TextSpan
 
 _NUMBERS = "numbers look like 12, 0.5, .5 or 1.5E-3"
 
-CHARACTERS: tuple[tuple[str, str, str | None], ...] = (
+CHARACTER_HINTS: tuple[tuple[str, str, str | None], ...] = (
     (r"''?$|'", "the string that begins here is never closed", "a quote inside a string is written twice: ''"),
     (r'""', "a name in double quotes cannot be empty", None),
     (r'"', "the name in double quotes that begins here is never closed", None),
@@ -46,12 +46,12 @@ CHARACTERS: tuple[tuple[str, str, str | None], ...] = (
 """Text at which no word begins: what it looks like, what is said, and the hint."""
 
 
-def strange_character(text: str, at: int) -> QueryError:
+def explain_characters(text: str, start: int) -> QueryError:
     """What stands at a place where no word of the language begins."""
-    for pattern, message, hint in CHARACTERS:
-        match = re.compile(pattern).match(text, at, at + 100)
-        if match and match.end() > at:
-            end = at + 1 if text[at] in "'\"" else match.end()
-            return QueryError(message, text=text, span=TextSpan(at, end), hint=hint)
-    message = f"the character {text[at]!r} has no meaning in ADQL outside of quotes"
-    return QueryError(message, text=text, span=TextSpan(at, at + 1))
+    for pattern, message, hint in CHARACTER_HINTS:
+        match = re.compile(pattern).match(text, start, start + 100)
+        if match and match.end() > start:
+            end = start + 1 if text[start] in "'\"" else match.end()
+            return QueryError(message, text=text, span=TextSpan(start, end), hint=hint)
+    message = f"the character {text[start]!r} has no meaning in ADQL outside of quotes"
+    return QueryError(message, text=text, span=TextSpan(start, start + 1))

@@ -7,23 +7,23 @@ from types import TracebackType
 
 from vo_server.errors import QueryError
 
-MAX_TOLD = 10
+MAX_ERRORS = 10
 """Faults that are told of one query."""
 
 
-class Ambiguous(QueryError):
+class AmbiguousNameError(QueryError):
     """A name that could mean more than one thing."""
 
 
-class AlreadyTold(QueryError):
+class SuppressedError(QueryError):
     """What cannot be said, for it comes of a fault that has been told."""
 
 
-class Faults:
+class ErrorCollector:
     """Faults as they are met. What is done `with` it may fail, and all else goes on."""
 
     def __init__(self) -> None:
-        self.met: list[QueryError] = []
+        self.errors: list[QueryError] = []
         self.count = 0
 
     def __enter__(self) -> None:
@@ -33,19 +33,19 @@ class Faults:
         if not isinstance(fault, QueryError):
             return False
         self.count += 1
-        if not isinstance(fault, AlreadyTold):
-            self.met.append(fault)
+        if not isinstance(fault, SuppressedError):
+            self.errors.append(fault)
         return True
 
-    def since(self, count: int) -> None:
+    def raise_if_new(self, count: int) -> None:
         """Raises AlreadyTold where a fault has been met since there were `count`."""
         if self.count > count:
-            raise AlreadyTold("a part of the query is not known")
+            raise SuppressedError("a part of the query is not known")
 
 
-def together(faults: Sequence[QueryError]) -> QueryError:
+def combine(errors: Sequence[QueryError]) -> QueryError:
     """Several faults of one query as one, in the order of the text, each sentence once for a place."""
-    ordered = sorted(faults, key=lambda fault: fault.span.start if fault.span else 0)
+    ordered = sorted(errors, key=lambda fault: fault.span.start if fault.span else 0)
     first, *further = {(fault.span, fault.message): fault for fault in ordered}.values()
-    first.other_errors = tuple(further[: MAX_TOLD - 1])
+    first.other_errors = tuple(further[: MAX_ERRORS - 1])
     return first

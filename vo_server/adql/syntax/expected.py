@@ -5,22 +5,22 @@ from __future__ import annotations
 from vo_server.adql.syntax.lexer import END
 
 CLAUSES = ("FROM", "WHERE", "GROUP", "HAVING", "ORDER", "OFFSET")
-SAID = {"GROUP": "GROUP BY", "ORDER": "ORDER BY"}
+CLAUSE_NAMES = {"GROUP": "GROUP BY", "ORDER": "ORDER BY"}
 SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT"})
-STARTERS = frozenset(
+VALUE_STARTS = frozenset(
     "NAME DELIMITED INTEGER NUMBER HEXADECIMAL STRING FUNCTION AGGREGATE CAST CASE NULL TRUE FALSE".split()
 )
 """Words with which a value begins."""
-JOINS = frozenset({"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "NATURAL", "CROSS", "OUTER"})
-TESTS = frozenset({"COMPARE", "BETWEEN", "LIKE", "ILIKE", "IS", "IN", "AND", "OR", "NOT"})
+JOIN_WORDS = frozenset({"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "NATURAL", "CROSS", "OUTER"})
+CONDITION_WORDS = frozenset({"COMPARE", "BETWEEN", "LIKE", "ILIKE", "IS", "IN", "AND", "OR", "NOT"})
 
-_VALUE = STARTERS | {"LPAR", "PLUS", "MINUS", "TILDE"}
+_VALUE_TERMINALS = VALUE_STARTS | {"LPAR", "PLUS", "MINUS", "TILDE"}
 
-EXPECTATIONS: tuple[tuple[frozenset[str], str, frozenset[str]], ...] = (
-    (frozenset({"STAR", "STRING"}), "a column, a value or *", _VALUE | {"STAR", "DISTINCT", "ALL", "TOP"}),
-    (frozenset({"STRING", "NOT"}), "a condition", _VALUE | {"NOT", "EXISTS", "SELECT"}),
-    (frozenset({"STRING"}), "a value", _VALUE | {"DISTINCT", "ALL", "SELECT"}),
-    (frozenset({"COMPARE"}), "a comparison", TESTS | SET_OPERATORS | {*CLAUSES, "LIMIT", "SEMICOLON", END}),
+EXPECTATION_LABELS: tuple[tuple[frozenset[str], str, frozenset[str]], ...] = (
+    (frozenset({"STAR", "STRING"}), "a column, a value or *", _VALUE_TERMINALS | {"STAR", "DISTINCT", "ALL", "TOP"}),
+    (frozenset({"STRING", "NOT"}), "a condition", _VALUE_TERMINALS | {"NOT", "EXISTS", "SELECT"}),
+    (frozenset({"STRING"}), "a value", _VALUE_TERMINALS | {"DISTINCT", "ALL", "SELECT"}),
+    (frozenset({"COMPARE"}), "a comparison", CONDITION_WORDS | SET_OPERATORS | {*CLAUSES, "LIMIT", "SEMICOLON", END}),
     (frozenset({"COMMA"}), "a comma", frozenset({"COMMA", "DOT"})),
     (frozenset({"FROM"}), "FROM", frozenset({"FROM"})),
     (frozenset({"AS", "NAME"}), "an alias", frozenset({"AS", "NAME", "DELIMITED", "LPAR"})),
@@ -28,7 +28,7 @@ EXPECTATIONS: tuple[tuple[frozenset[str], str, frozenset[str]], ...] = (
     (frozenset({"NAME"}), "a name", frozenset({"NAME", "DELIMITED"})),
     (frozenset({"AND", "OR"}), "AND, OR", frozenset({"AND", "OR"})),
     (frozenset({"INTEGER"}), "a whole number", frozenset({"INTEGER"})),
-    (frozenset({"JOIN", "LEFT"}), "JOIN", JOINS),
+    (frozenset({"JOIN", "LEFT"}), "JOIN", JOIN_WORDS),
     (frozenset({"RPAR"}), "a closing parenthesis", frozenset({"RPAR"})),
     (frozenset({"LPAR", "SELECT"}), "a query", frozenset({"SELECT", "WITH", "ALL", "DISTINCT"})),
     (frozenset({"WHERE"}), "WHERE", frozenset({"WHERE"})),
@@ -42,19 +42,19 @@ EXPECTATIONS: tuple[tuple[frozenset[str], str, frozenset[str]], ...] = (
 """Which terminals, expected together, are told by which words, and all the terminals that these words cover."""
 
 OPERATORS = frozenset({"LPAR", "PLUS", "MINUS", "STAR", "SLASH", "CONCAT", "PIPE", "CARET", "AMPERSAND", "DOT"})
-MAX_EXPECTATIONS = 6
+MAX_LABELS = 6
 
 
-def expectation(expected: frozenset[str]) -> str:
+def describe_expected(expected: frozenset[str]) -> str:
     """The expected terminals in words; operators, and ( after a name, are left out where anything else will do."""
     said = []
     left = expected if "STRING" in expected else expected - OPERATORS
-    for marks, label, covered in EXPECTATIONS:
+    for marks, label, covered in EXPECTATION_LABELS:
         if marks <= expected and marks & left:
             said.append(label)
             left -= covered
     said += sorted(left)
     if not said:
         return "an opening parenthesis" if "LPAR" in expected else "an operator"
-    *most, last = said[:MAX_EXPECTATIONS]
+    *most, last = said[:MAX_LABELS]
     return f"{', '.join(most)} or {last}" if most else last

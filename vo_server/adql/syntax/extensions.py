@@ -6,7 +6,7 @@ from vo_server.errors import QueryError, TextSpan
 
 _BITS = "of whole numbers, the bit worth 8 in x is MOD(x / 8, 2)"
 
-STANDARD_WAYS: dict[str, str] = {
+STANDARD_ALTERNATIVES: dict[str, str] = {
     "a semicolon at the end": "leave it out",
     "LIMIT": "write TOP after SELECT, as in SELECT TOP 10 a FROM t",
     "CROSS JOIN": "write a comma between the tables",
@@ -25,8 +25,8 @@ STANDARD_WAYS: dict[str, str] = {
 """Each extension, and what to write instead."""
 
 
-def extension(what: str, place: TextSpan) -> QueryError:
+def explain_extension(what: str, span: TextSpan) -> QueryError:
     """What is said of an extension to those who want none."""
     return QueryError(
-        f"{what} is an extension to ADQL 2.1, and those are refused here", span=place, hint=STANDARD_WAYS[what]
+        f"{what} is an extension to ADQL 2.1, and those are refused here", span=span, hint=STANDARD_ALTERNATIVES[what]
     )

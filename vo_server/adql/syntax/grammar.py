@@ -19,7 +19,7 @@ from lark.common import ParserConf
 from lark.grammar import Rule
 from lark.parsers.lalr_analysis import LALR_Analyzer, Shift
 
-from vo_server.adql.syntax.lexer import STRANGE
+from vo_server.adql.syntax.lexer import INVALID
 
 
 class Reduction(NamedTuple):
@@ -81,7 +81,7 @@ def _pattern(read: Lark) -> re.Pattern[str]:
     ordered = sorted(read.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
     ignored = "|".join(t.pattern.to_regexp() for t in ordered if t.name in read.ignore_tokens)
     kept = "|".join(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in ordered if t.name not in read.ignore_tokens)
-    return re.compile(f"(?P<IGNORED>(?:{ignored})+)|{kept}|(?P<{STRANGE}>.)", re.DOTALL)
+    return re.compile(f"(?P<IGNORED>(?:{ignored})+)|{kept}|(?P<{INVALID}>.)", re.DOTALL)
 
 
 def _reduction(rule: Rule, builder: type) -> Reduction:

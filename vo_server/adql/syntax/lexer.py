@@ -11,7 +11,7 @@ from vo_server.errors import QueryError, TextSpan
 MAX_DEPTH = 50
 """Levels of the tree, parentheses counted: what walks the tree later, the database too, may do so by recursion."""
 
-END, STRANGE = "$END", "STRANGE"
+END, INVALID = "$END", "STRANGE"
 """The terminals after the last word: the end of the text, or text in which no word of the language begins."""
 
 
@@ -24,11 +24,11 @@ class Word(NamedTuple):
     end: int
 
     @property
-    def place(self) -> TextSpan:
+    def span(self) -> TextSpan:
         return TextSpan(self.start, self.end)
 
     @property
-    def sign(self) -> str:
+    def symbol(self) -> str:
         """How the tables of hints write a word: its text in upper case, with its class for names and their like."""
         match self.type:
             case "NAME" | "FUNCTION" | "AGGREGATE" | "RESERVED" | "TYPE":
@@ -58,17 +58,17 @@ def lex(text: str, pattern: re.Pattern[str]) -> list[Word]:
         elif kind == "LPAR":
             depth += 1
             if depth > MAX_DEPTH:
-                raise too_deep(TextSpan(start, end))
+                raise explain_depth(TextSpan(start, end))
         elif kind == "RPAR":
             depth -= 1
         found.append(Word(kind, said, start, end))
-        if kind == STRANGE:
+        if kind == INVALID:
             return found
     end = len(text.rstrip())
     found.append(Word(END, "", end, end))
     return found
 
 
-def too_deep(place: TextSpan) -> QueryError:
+def explain_depth(span: TextSpan) -> QueryError:
     said = f"the query is nested more than {MAX_DEPTH} levels deep here"
-    return QueryError(said, span=place, hint="each parenthesis, sub-query, join and operator of a chain is a level")
+    return QueryError(said, span=span, hint="each parenthesis, sub-query, join and operator of a chain is a level")

@@ -8,7 +8,7 @@ _TIME = "compare with a time as a string, as in '2000-01-30T12:00:00'"
 _DISTANCE = "write DISTANCE(POINT(a, b), POINT(c, d)), in degrees"
 _CONE = "write 1 = CONTAINS(POINT(ra, dec), CIRCLE(10.5, -3.2, 0.1)), all in degrees"
 
-INSTEAD: dict[str, str] = {
+ADQL_EQUIVALENTS: dict[str, str] = {
     **dict.fromkeys("NVL IFNULL ISNULL".split(), "write COALESCE(a, 0)"),
     **dict.fromkeys("LENGTH LEN CHAR_LENGTH CHARACTER_LENGTH CHARINDEX INSTR".split(), _STRING),
     **dict.fromkeys("SUBSTRING SUBSTR TRIM LTRIM RTRIM POSITION REPLACE LPAD RPAD".split(), _STRING),

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from vo_server.adql.syntax import hints, tree
-from vo_server.adql.syntax.build_queries import Builder
-from vo_server.adql.syntax.characters import strange_character
-from vo_server.adql.syntax.error_list import together
+from vo_server.adql.syntax.build_queries import TreeBuilder
+from vo_server.adql.syntax.characters import explain_characters
+from vo_server.adql.syntax.error_list import combine
 from vo_server.adql.syntax.grammar import Grammar, Reduction, grammar
-from vo_server.adql.syntax.lexer import STRANGE, Word, lex
-from vo_server.adql.syntax.syntax_error import Trouble
+from vo_server.adql.syntax.lexer import INVALID, Word, lex
+from vo_server.adql.syntax.syntax_error import SyntaxErrorContext
 from vo_server.errors import QueryError, TextSpan
 
 MAX_LENGTH = 1_000_000
@@ -26,19 +26,19 @@ def parse(text: str, strict: bool = False) -> tree.Query:
     if len(text) > MAX_LENGTH:
         said = f"the query has {len(text):,} characters; at most {MAX_LENGTH:,} are read"
         raise QueryError(said, text=text, span=TextSpan(MAX_LENGTH, MAX_LENGTH))
-    builder = Builder()
+    builder = TreeBuilder()
     try:
-        query = _run(text, lex(text, grammar(Builder).words), builder)
+        query = _run(text, lex(text, grammar(TreeBuilder).words), builder)
         if strict and builder.extensions:
-            raise together(builder.extensions)
+            raise combine(builder.extensions)
     except QueryError as fault:
         raise fault.with_text(text) from None
     return query
 
 
-def _run(text: str, found: list[Word], builder: Builder) -> tree.Query:
+def _run(text: str, found: list[Word], builder: TreeBuilder) -> tree.Query:
     """The machine: a stack of states and one of values, a shift for each word and a reduction for each rule."""
-    machine = grammar(Builder)
+    machine = grammar(TreeBuilder)
     tables, end = machine.tables, machine.end
     states, values = [machine.start], list[Any]()
     for at, word in enumerate(found):
@@ -76,12 +76,12 @@ def _run(text: str, found: list[Word], builder: Builder) -> tree.Query:
 
 def _stuck(text: str, found: list[Word], at: int, machine: Grammar, states: list[int]) -> QueryError:
     """What to say where the machine cannot go on."""
-    if found[at].type == STRANGE:
-        return strange_character(text, found[at].start)
+    if found[at].type == INVALID:
+        return explain_characters(text, found[at].start)
     wanted = frozenset(
         kind for kind in machine.tables[states[-1]] if kind[0] not in _RULES and _takes(machine, states, kind)
     )
-    return hints.explain(Trouble(text, tuple(found), at, wanted))
+    return hints.explain(SyntaxErrorContext(text, tuple(found), at, wanted))
 
 
 _RULES = "abcdefghijklmnopqrstuvwxyz_"

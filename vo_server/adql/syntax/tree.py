@@ -17,7 +17,7 @@ class Name:
 
     text: str
     delimited: bool
-    place: TextSpan
+    span: TextSpan
 
 
 # ---------------------------------------------------------------- values
@@ -28,7 +28,7 @@ class ColumnName:
     """A column reference: one to four names, the column's own last."""
 
     names: tuple[Name, ...]
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Number:
     """An unsigned numeric literal, as written (`12`, `.5`, `1E3`, `0xFF`)."""
 
     text: str
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class String:
     """A character literal, without its quotes."""
 
     value: str
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Truth:
     """TRUE or FALSE as a value."""
 
     value: bool
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Unary:
 
     operator: str
     operand: Value
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Binary:
     operator: str
     left: Value
     right: Value
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Call:
 
     name: str
     arguments: tuple[Value, ...]
-    place: TextSpan
+    span: TextSpan
     distinct: bool = False
     star: bool = False
 
@@ -101,7 +101,7 @@ class Cast:
     value: Value
     type: str
     length: int | None
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Case:
     operand: Value | None
     branches: tuple[tuple[Condition | Value, Value], ...]
     otherwise: Value | None
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class ScalarQuery:
     """A sub-query as a value, an extension."""
 
     query: Query
-    place: TextSpan
+    span: TextSpan
 
 
 Value = ColumnName | Number | String | Null | Truth | Unary | Binary | Call | Cast | Case | ScalarQuery
@@ -135,7 +135,7 @@ class Compare:
     operator: str
     left: Value
     right: Value
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Between:
     low: Value
     high: Value
     negated: bool
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class In:
     value: Value
     options: tuple[Value, ...] | Query
     negated: bool
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,38 +163,38 @@ class Like:
     pattern: Value
     negated: bool
     fold: bool
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class IsNull:
     value: Value
     negated: bool
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Exists:
     query: Query
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
     operand: Condition
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class And:
     operands: tuple[Condition, ...]
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
     operands: tuple[Condition, ...]
-    place: TextSpan
+    span: TextSpan
 
 
 Condition = Compare | Between | In | Like | IsNull | Exists | Not | And | Or
@@ -209,7 +209,7 @@ class TableName:
 
     names: tuple[Name, ...]
     alias: Name | None
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class Derived:
 
     query: Query
     alias: Name
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class Join:
     right: Source
     on: Condition | None
     using: tuple[Name, ...]
-    place: TextSpan
+    span: TextSpan
 
 
 Source = TableName | Derived | Join
@@ -245,7 +245,7 @@ class Star:
     """`*` or `t.*` in a select list; `qualifier` is empty for the first."""
 
     qualifier: tuple[Name, ...]
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ class Item:
 
     value: Value
     alias: Name | None
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ class Order:
 
     value: Value
     descending: bool
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +277,7 @@ class Select:
     where: Condition | None
     group_by: tuple[Value, ...]
     having: Condition | None
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +288,7 @@ class SetOperation:
     all: bool
     left: Query
     right: Query
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +297,7 @@ class CommonTable:
 
     name: Name
     query: Query
-    place: TextSpan
+    span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +307,6 @@ class Query:
     body: Select | SetOperation
     order_by: tuple[Order, ...]
     offset: int | None
-    place: TextSpan
+    span: TextSpan
     common: tuple[CommonTable, ...] = ()
     limit: int | None = None  # LIMIT n, an extension: the same as TOP n

@@ -33,7 +33,7 @@ CAST_TYPES = frozenset(
         *("REGION", "MOC"),
     }
 )
-OUR_TYPES = frozenset({"REGION", "MOC"})
+EXTENSION_TYPES = frozenset({"REGION", "MOC"})
 """Those that the standard has no CAST to."""
 
 SIZED_TYPES = frozenset({"CHAR", "VARCHAR"})
@@ -45,7 +45,7 @@ SIZED_TYPES = frozenset({"CHAR", "VARCHAR"})
 COLUMN, ANY, STRING, INTEGER, NUMBER, SIGNED = "c", "a", "s", "d", "m", "i"
 NUMERIC, TEXT, POINT, GEOMETRY, USER, NULL, CONDITION = "n", "t", "o", "g", "f", "z", "B"
 
-FORMAL = {
+FORMAL_KINDS = {
     "v": "casdmintogfz",  # any value
     "n": "casdminfz",  # numeric_value_expression
     "t": "casdmtfz",  # character_value_expression
@@ -60,49 +60,51 @@ FORMAL = {
 
 
 @dataclass(frozen=True)
-class Function:
+class FunctionSyntax:
     """A function of the language: what it takes (a pattern over FORMAL), that in words, and what it gives."""
 
     arguments: str
     usage: str
-    gives: str = NUMERIC
+    result: str = NUMERIC
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The arguments as a regular expression over the letters of actual arguments."""
-        return re.compile(re.sub("[a-z]", lambda match: f"[{FORMAL[match[0]]}]", self.arguments))
+        return re.compile(re.sub("[a-z]", lambda match: f"[{FORMAL_KINDS[match[0]]}]", self.arguments))
 
 
-_ONE_NUMBER = Function("n", "one number")
-_TWO_NUMBERS = Function("nn", "two numbers")
-_ONE_VALUE = Function("v", "one value", ANY)
-_TWO_REGIONS = Function("gg", "two geometries")
-_ONE_POINT = Function("p", "one point")
-_ONE_TEXT = Function("t", "one string", TEXT)
-_ROUNDED = Function("ni?", "a number and, if wanted, a whole number of digits")
+_ONE_NUMBER = FunctionSyntax("n", "one number")
+_TWO_NUMBERS = FunctionSyntax("nn", "two numbers")
+_ONE_VALUE = FunctionSyntax("v", "one value", ANY)
+_TWO_REGIONS = FunctionSyntax("gg", "two geometries")
+_ONE_POINT = FunctionSyntax("p", "one point")
+_ONE_TEXT = FunctionSyntax("t", "one string", TEXT)
+_NUMBER_AND_DIGITS = FunctionSyntax("ni?", "a number and, if wanted, a whole number of digits")
 
-FUNCTIONS: dict[str, Function] = {
+FUNCTIONS: dict[str, FunctionSyntax] = {
     **dict.fromkeys("ABS CEILING DEGREES EXP FLOOR LOG LOG10 RADIANS SQRT".split(), _ONE_NUMBER),
     **dict.fromkeys("ACOS ASIN ATAN COS COT SIN TAN".split(), _ONE_NUMBER),
     **dict.fromkeys("MOD POWER ATAN2".split(), _TWO_NUMBERS),
-    **dict.fromkeys("ROUND TRUNCATE".split(), _ROUNDED),
+    **dict.fromkeys("ROUND TRUNCATE".split(), _NUMBER_AND_DIGITS),
     **dict.fromkeys("CONTAINS INTERSECTS".split(), _TWO_REGIONS),
     **dict.fromkeys("COORD1 COORD2".split(), _ONE_POINT),
     **dict.fromkeys("LOWER UPPER".split(), _ONE_TEXT),
-    "PI": Function("", "no arguments"),
-    "RAND": Function("u?", "nothing or an unsigned whole number"),
-    "COALESCE": Function("v+", "one value or more", ANY),
-    "NULLIF": Function("vv", "two values", ANY),
-    "IN_UNIT": Function("ns", "a number and a unit in single quotes"),
-    "POINT": Function("k?nn", "two coordinates", POINT),
-    "CENTROID": Function("g", "one geometry", POINT),
-    "CIRCLE": Function("k?(nn|p)n", "two coordinates or a point, and a radius", GEOMETRY),
-    "BOX": Function("k?(nn|p)nn", "two coordinates or a point, and two sides", GEOMETRY),
-    "POLYGON": Function("k?((nn){3,}|p{3,})", "three or more vertices, all as coordinates or all as points", GEOMETRY),
-    "REGION": Function("s", "one string literal", GEOMETRY),
-    "AREA": Function("g", "one geometry"),
-    "COORDSYS": Function("g", "one geometry", TEXT),
-    "DISTANCE": Function("pp|nnnn", "two points or four coordinates"),
+    "PI": FunctionSyntax("", "no arguments"),
+    "RAND": FunctionSyntax("u?", "nothing or an unsigned whole number"),
+    "COALESCE": FunctionSyntax("v+", "one value or more", ANY),
+    "NULLIF": FunctionSyntax("vv", "two values", ANY),
+    "IN_UNIT": FunctionSyntax("ns", "a number and a unit in single quotes"),
+    "POINT": FunctionSyntax("k?nn", "two coordinates", POINT),
+    "CENTROID": FunctionSyntax("g", "one geometry", POINT),
+    "CIRCLE": FunctionSyntax("k?(nn|p)n", "two coordinates or a point, and a radius", GEOMETRY),
+    "BOX": FunctionSyntax("k?(nn|p)nn", "two coordinates or a point, and two sides", GEOMETRY),
+    "POLYGON": FunctionSyntax(
+        "k?((nn){3,}|p{3,})", "three or more vertices, all as coordinates or all as points", GEOMETRY
+    ),
+    "REGION": FunctionSyntax("s", "one string literal", GEOMETRY),
+    "AREA": FunctionSyntax("g", "one geometry"),
+    "COORDSYS": FunctionSyntax("g", "one geometry", TEXT),
+    "DISTANCE": FunctionSyntax("pp|nnnn", "two points or four coordinates"),
 }
 
 
