@@ -1,1 +1,1 @@
-"""The pages people look at."""
+"""Pages for people: front page, tables, images, examples, documentation and coverage maps."""

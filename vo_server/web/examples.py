@@ -1,4 +1,7 @@
-"""The page of examples: for people, and for programs that read its RDFa (DALI 1.1 section 2.3, TAP 1.1 section 2.6)."""
+"""The page of example queries, for people and for programs that read its RDFa.
+
+DALI 1.1 section 2.3, TAP 1.1 section 2.6.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from html import escape
 from urllib.parse import quote, urlencode
 
 from vo_server.catalogue.catalogue import Example
-from vo_server.web.frame import framed
+from vo_server.web.frame import render_page
 
 VOCABULARY = "http://www.ivoa.net/rdf/examples#"
 
-MOST = 1_000
-"""Rows that a link asks for."""
+MAX_ROWS = 1_000
+"""The MAXREC of the links that run an example."""
 
 _STYLE = """
 nav ol { columns: 2; column-gap: 2rem; padding-left: 1.4rem; }
@@ -39,64 +42,64 @@ if (navigator.clipboard) {
   });
 }
 """
-"""Without it nothing is missing but the button: a click on a query selects it whole."""
+"""Copies a query. Without scripts only the button is missing: a click on a query selects all of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An example and the tables that it asks, by the names under which they are published."""
+class PublishedExample:
+    """An example and the published names of the tables that it queries."""
 
     example: Example
     tables: tuple[str, ...]
 
 
-def page(base: str, title: str, shown: Sequence[Shown]) -> str:
-    """All examples; `base` is the server's URL."""
-    listed = "".join(f'<li><a href="#{escape(s.example.id)}">{escape(s.example.title)}</a></li>' for s in shown)
-    body = f"""<h1>{escape(title)}: queries to begin with</h1>
-<p>Each runs as it is, at <code>{escape(base)}/tap</code>: here with a click, in TOPCAT under <em>Examples</em> of its
-TAP window, in pyvo as <code>TAPService("{escape(base)}/tap").examples</code>.
-<a href="{escape(base)}/">All that is served here</a></p>
-<nav><ol>{listed}</ol></nav>
+def render_examples(base: str, title: str, examples: Sequence[PublishedExample]) -> str:
+    """Return the page of all examples; `base` is the server's URL."""
+    entries = "".join(f'<li><a href="#{escape(s.example.id)}">{escape(s.example.title)}</a></li>' for s in examples)
+    body = f"""<h1>{escape(title)}: example queries</h1>
+<p>Each query runs unchanged at <code>{escape(base)}/tap</code>: here with a click, in TOPCAT under <em>Examples</em> in
+its TAP window, in pyvo as <code>TAPService("{escape(base)}/tap").examples</code>.
+<a href="{escape(base)}/">Front page</a>, <a href="{escape(base)}/docs">documentation</a></p>
+<nav><ol>{entries}</ol></nav>
 <div vocab="{VOCABULARY}">
-{"".join(_section(base, s) for s in shown)}</div>
+{"".join(_section(base, s) for s in examples)}</div>
 <script>{_SCRIPT}</script>"""
-    return framed(f"{title}: examples", body, _STYLE)
+    return render_page(f"{title}: examples", body, _STYLE)
 
 
-def _section(base: str, shown: Shown) -> str:
-    example = shown.example
-    uploads = [(name, _made(base, query)) for name, query in example.uploads.items()]
-    tables = ", ".join(f'<code property="table">{escape(name)}</code>' for name in shown.tables)
+def _section(base: str, published: PublishedExample) -> str:
+    example = published.example
+    uploads = [(name, _result_url(base, query)) for name, query in example.uploads.items()]
+    tables = ", ".join(f'<code property="table">{escape(name)}</code>' for name in published.tables)
     return f"""<section typeof="example" id="{escape(example.id)}" resource="#{escape(example.id)}">
 <h2 property="name">{escape(example.title)}</h2>
 <p>{escape(example.description)}</p>
 <pre property="query">{escape(example.query)}</pre>
 {"".join(_parameter("UPLOAD", f"{name},{url}") for name, url in uploads)}
-<p class="do"><a class="run" href="{escape(_run(base, example, uploads))}">Run</a>
-<button type="button" class="copy">Copy</button> <span class="small">asks {tables}; the link gives at most {MOST:,}
-rows</span></p>
+<p class="do"><a class="run" href="{escape(_run_url(base, example, uploads))}">Run</a>
+<button type="button" class="copy">Copy</button> <span class="small">queries {tables}; the link returns
+at most {MAX_ROWS:,} rows</span></p>
 </section>
 """
 
 
 def _parameter(key: str, value: str) -> str:
-    """A parameter that goes with the query (DALI 1.1 section 2.3.3)."""
+    """Return a parameter that accompanies the query (DALI 1.1 section 2.3.3)."""
     return (
         f'<dl class="small" property="generic-parameter" typeof="keyval"><dt property="key">{escape(key)}</dt> '
         f'<dd property="value">{escape(value)}</dd></dl>'
     )
 
 
-def _run(base: str, example: Example, uploads: Sequence[tuple[str, str]]) -> str:
+def _run_url(base: str, example: Example, uploads: Sequence[tuple[str, str]]) -> str:
     sent = [("UPLOAD", f"{name},{url}") for name, url in uploads]
-    return _sync(base, [("MAXREC", str(MOST)), ("RESPONSEFORMAT", "html"), *sent, ("QUERY", example.query)])
+    return _sync_url(base, [("MAXREC", str(MAX_ROWS)), ("RESPONSEFORMAT", "html"), *sent, ("QUERY", example.query)])
 
 
-def _made(base: str, query: str) -> str:
-    """The URL of a table that is uploaded: the answer of this service to a query."""
-    return _sync(base, [("QUERY", query)])
+def _result_url(base: str, query: str) -> str:
+    """Return the URL of an uploaded table: the result of a query of this service."""
+    return _sync_url(base, [("QUERY", query)])
 
 
-def _sync(base: str, parameters: Sequence[tuple[str, str]]) -> str:
+def _sync_url(base: str, parameters: Sequence[tuple[str, str]]) -> str:
     return f"{base}/tap/sync?{urlencode([('LANG', 'ADQL'), *parameters], quote_via=quote)}"

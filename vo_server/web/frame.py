@@ -1,5 +1,7 @@
-"""What all pages for people share: the head, the style. A page is HTML and well-formed XML at the same time, as the
-examples of DALI must be."""
+"""The frame that all pages share: head and style.
+
+A page is HTML and well-formed XML at the same time, as DALI requires of examples (DALI 1.1 section 2.3).
+"""
 
 from __future__ import annotations
 
@@ -41,6 +43,6 @@ a {{ color: var(--link); }}
 """
 
 
-def framed(title: str, body: str, style: str = "") -> str:
-    """A page; `body` and `style` are taken as they are."""
+def render_page(title: str, body: str, style: str = "") -> str:
+    """Return a page; `body` and `style` are inserted unescaped."""
     return _PAGE.format(title=escape(title), body=body, style=style)

@@ -1,4 +1,4 @@
-"""The page of images: what there is of them, and which of them show a place."""
+"""The page of images: a summary of each collection, and a search by position."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from html import escape
 
-from vo_server.web.frame import framed
+from vo_server.web.frame import render_page
 
 _STYLE = """
 body { max-width: 68rem; }
@@ -33,10 +33,10 @@ td.number, .counts { white-space: nowrap; }
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What stands in the form, and what may be chosen in it: collections by id and title, bands."""
+class ImageSearchForm:
+    """The search form: its current values and its choices, collections as (id, title) and bands."""
 
-    place: str
+    position: str
     size: str
     collection: str
     band: str
@@ -45,9 +45,11 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
-    """What is there of a collection: images and bytes by band, first and last night. `map` is the URL of a picture of
-    its coverage, None where that is not known; `try_it` that of a page with some of its images."""
+class CollectionEntry:
+    """A summary of a collection: images by band, total size in bytes, first and last night.
+
+    `map_url` is the picture of its coverage, None if that is unknown; `sample_url` a page with some of its images.
+    """
 
     id: str
     title: str
@@ -55,156 +57,166 @@ class Stock:
     size: int
     nights: tuple[date, date] | None
     caution: str | None
-    map: str | None
-    try_it: str | None
+    map_url: str | None
+    sample_url: str | None
 
     @property
     def count(self) -> int:
-        """All images."""
+        """Return the number of images in all bands."""
         return sum(n for _, n in self.counts)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An image in the table; `size` in bytes, `away` in degrees. `colour` is the URL of a picture in all bands, None
-    where there are not several images to make it of."""
+class ImageEntry:
+    """An image in the table of results; `size` in bytes, position and `distance` in degrees.
+
+    `colour_url` is a picture in all bands, None without images in several bands.
+    """
 
     title: str
     collection: str
     band: str
     ra: float
     dec: float
-    away: float
+    distance: float
     size: int | None
-    thumbnail: str
-    picture: str
-    colour: str | None
-    file: str
-    links: str
+    thumbnail_url: str
+    picture_url: str
+    colour_url: str | None
+    file_url: str
+    links_url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """The images of a place: those that are shown, and how many there are, more than so many where `more` says so.
+class ImageSearchResult:
+    """The images around a position: those on the page, and the number of all; if `is_truncated`, there are more.
 
-    `tar` is the URL of all of them in one stream, which has `packed` of them with so many bytes. `look` is the URL of a
-    picture of the place, `data` are those of the table for programs, by the names of the formats.
+    `tar_url` is the tar stream of the first `tar_count` images, which have `tar_bytes` bytes. `picture_url` is a
+    picture of the position, `table_urls` are (format, URL) of the same table for programs.
     """
 
-    shown: tuple[Shown, ...]
+    images: tuple[ImageEntry, ...]
     count: int
-    more: bool
-    tar: str
-    packed: int
-    size: int
-    look: str | None
-    data: tuple[tuple[str, str], ...]
+    is_truncated: bool
+    tar_url: str
+    tar_count: int
+    tar_bytes: int
+    picture_url: str | None
+    table_urls: tuple[tuple[str, str], ...]
     cautions: tuple[str, ...]
 
 
-def page(base: str, title: str, asked: Asked, stock: Sequence[Stock], table: Table | None, wrong: str | None) -> str:
-    """The page; `wrong` is what is wrong with what was asked."""
-    said = f'<p class="bad">{escape(wrong)}</p>' if wrong else ""
+def render_images(
+    base: str,
+    title: str,
+    form: ImageSearchForm,
+    collections: Sequence[CollectionEntry],
+    result: ImageSearchResult | None,
+    error: str | None,
+) -> str:
+    """Return the page; `error` is the message about an invalid search."""
+    message = f'<p class="bad">{escape(error)}</p>' if error else ""
     body = f"""<h1>{escape(title)}: images</h1>
-{_form(base, asked)}
-{said}{_found(table) if table is not None else ""}
-<h2>What there is</h2>
+{_form(base, form)}
+{message}{_result(result) if result is not None else ""}
+<h2>Collections</h2>
 <div class="wide"><table><tr><th>Collection</th><th class="number">Images</th><th class="number">Bytes</th>
-<th>Nights</th><th>Where</th></tr>{"".join(_stocked(s) for s in stock)}</table></div>
+<th>Nights</th><th>Coverage</th></tr>{"".join(_collection_row(s) for s in collections)}</table></div>
 <p>Programs find images by SIA 1.0 at <code>{escape(base)}/sia1/COLLECTION</code>, by SIA 2.0 at
 <code>{escape(base)}/sia2/query</code> and as <code>ivoa.obscore</code> in TAP.
-<a href="{escape(base)}/">All that is served here</a></p>"""
-    return framed(f"{title}: images", body, _STYLE)
+<a href="{escape(base)}/">Front page</a>, <a href="{escape(base)}/docs/images">documentation</a></p>"""
+    return render_page(f"{title}: images", body, _STYLE)
 
 
-def _form(base: str, asked: Asked) -> str:
-    collections = _options([("", "all"), *asked.collections], asked.collection)
-    bands = _options([("", "all"), *((b, b) for b in asked.bands)], asked.band)
+def _form(base: str, form: ImageSearchForm) -> str:
+    collections = _options([("", "all"), *form.collections], form.collection)
+    bands = _options([("", "all"), *((b, b) for b in form.bands)], form.band)
     return f"""<form action="{escape(base)}/images" method="get">
-<p><label><span>Place (ICRS)</span><input class="place" name="POS" value="{escape(asked.place)}"
+<p><label><span>Position (ICRS)</span><input class="place" name="POS" value="{escape(form.position)}"
 placeholder="129.04, 19.68 or 8 36 9.6 +19 40 48" required="required"/></label>
-<label><span>Size (degrees)</span><input name="SIZE" value="{escape(asked.size)}" size="8"/></label>
+<label><span>Size (degrees)</span><input name="SIZE" value="{escape(form.size)}" size="8"/></label>
 <label><span>Collection</span><select name="COLLECTION">{collections}</select></label>
 <label><span>Band</span><select name="BAND">{bands}</select></label>
 <button>Find</button></p>
-<p class="small">A place may also be CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat ..., in
-degrees; size is then of no account.</p>
+<p class="small">The position may also be CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or
+POLYGON lon lat lon lat ..., in degrees; these ignore the size.</p>
 </form>"""
 
 
-def _options(known: Sequence[tuple[str, str]], chosen: str) -> str:
+def _options(choices: Sequence[tuple[str, str]], chosen: str) -> str:
     return "".join(
-        f'<option value="{escape(value)}"{_SELECTED if value == chosen else ""}>{escape(said)}</option>'
-        for value, said in known
+        f'<option value="{escape(value)}"{_SELECTED if value == chosen else ""}>{escape(label)}</option>'
+        for value, label in choices
     )
 
 
 _SELECTED = ' selected="selected"'
 
 
-def _found(table: Table) -> str:
-    if not table.count:
-        return "<h2>Nothing found</h2><p>No image meets this place.</p>"
-    number = f"more than {table.count:,}" if table.more else f"{table.count:,}"
+def _result(result: ImageSearchResult) -> str:
+    if not result.count:
+        return "<h2>Nothing found</h2><p>No image overlaps this region.</p>"
+    number = f"more than {result.count:,}" if result.is_truncated else f"{result.count:,}"
     heading = f"<h2>{number} image{'' if number == '1' else 's'}</h2>"
-    look = (
-        f'<a class="look" href="{escape(table.look)}"><img src="{escape(table.look)}" alt="The place"/></a>'
-        if table.look
-        else ""
-    )
-    data = " ".join(f'<a href="{escape(url)}">{escape(name)}</a>' for name, url in table.data)
-    few = len(table.shown) < table.count
-    first = f"<p>These are the {len(table.shown)} nearest to the middle of the place.</p>" if few else ""
-    cautions = "".join(f"<p>{escape(said)}</p>" for said in table.cautions)
-    rows = "".join(_row(shown) for shown in table.shown)
+    picture = _picture(result.picture_url) if result.picture_url else ""
+    formats = " ".join(f'<a href="{escape(url)}">{escape(name)}</a>' for name, url in result.table_urls)
+    few = len(result.images) < result.count
+    first = f"<p>These are the {len(result.images)} nearest to the centre of the region.</p>" if few else ""
+    cautions = "".join(f"<p>{escape(caution)}</p>" for caution in result.cautions)
+    rows = "".join(map(_image_row, result.images))
     return f"""{heading}
-{look}<p><a class="do" href="{escape(table.tar)}">Download {_packed(table)}</a>
+{picture}<p><a class="do" href="{escape(result.tar_url)}">Download {_tar_label(result)}</a>
 <span class="small">files and a manifest in one tar stream</span></p>
-{f"<p>The table for programs: {data}</p>" if data else ""}{cautions}{first}
+{f"<p>This table for programs: {formats}</p>" if formats else ""}{cautions}{first}
 <div class="wide"><table class="found"><tr><th></th><th>Image</th><th>Band</th><th class="number">RA, Dec</th>
-<th class="number">Away</th><th class="number">Bytes</th></tr>{rows}</table></div>"""
+<th class="number">Distance</th><th class="number">Bytes</th></tr>{rows}</table></div>"""
 
 
-def _packed(table: Table) -> str:
-    size = f", {_bytes(table.size)}"
-    if table.packed < table.count or table.more:
-        return f"the {table.packed:,} nearest{size} - as many as one stream may have"
-    return f"all {table.packed:,}{size}" if table.packed > 1 else f"it{size}"
+def _picture(url: str) -> str:
+    return f'<a class="look" href="{escape(url)}"><img src="{escape(url)}" alt="The region"/></a>'
 
 
-def _row(shown: Shown) -> str:
-    colour = f', <a href="{escape(shown.colour)}">in colour</a>' if shown.colour else ""
-    size = "" if shown.size is None else _bytes(shown.size)
+def _tar_label(result: ImageSearchResult) -> str:
+    size = f", {_format_bytes(result.tar_bytes)}"
+    if result.tar_count < result.count or result.is_truncated:
+        return f"the {result.tar_count:,} nearest{size} (the limit of a stream)"
+    return f"all {result.tar_count:,}{size}" if result.tar_count > 1 else f"it{size}"
+
+
+def _image_row(image: ImageEntry) -> str:
+    colour = f', <a href="{escape(image.colour_url)}">in colour</a>' if image.colour_url else ""
+    size = "" if image.size is None else _format_bytes(image.size)
     return (
-        f'<tr><td><a href="{escape(shown.picture)}"><img src="{escape(shown.thumbnail)}" loading="lazy"'
-        f' alt="{escape(shown.title)}"/></a></td>'
-        f'<td>{escape(shown.title)}<br/><a href="{escape(shown.file)}">FITS</a>,'
-        f' <a href="{escape(shown.picture)}">picture</a>{colour}, <a href="{escape(shown.links)}">links</a></td>'
-        f'<td>{escape(shown.band)}</td><td class="number">{shown.ra:.5f}, {shown.dec:+.5f}</td>'
-        f'<td class="number">{60 * shown.away:.1f}&#8242;</td><td class="number">{size}</td></tr>'
+        f'<tr><td><a href="{escape(image.picture_url)}"><img src="{escape(image.thumbnail_url)}" loading="lazy"'
+        f' alt="{escape(image.title)}"/></a></td>'
+        f'<td>{escape(image.title)}<br/><a href="{escape(image.file_url)}">FITS</a>,'
+        f' <a href="{escape(image.picture_url)}">picture</a>{colour},'
+        f' <a href="{escape(image.links_url)}">links</a></td>'
+        f'<td>{escape(image.band)}</td><td class="number">{image.ra:.5f}, {image.dec:+.5f}</td>'
+        f'<td class="number">{60 * image.distance:.1f}&#8242;</td><td class="number">{size}</td></tr>'
     )
 
 
-def _stocked(stock: Stock) -> str:
-    counts = ", ".join(f"{band} {n:,}" for band, n in stock.counts) if len(stock.counts) > 1 else ""
-    nights = " to ".join(map(str, dict.fromkeys(stock.nights or ())))
-    look = _map(stock.map) if stock.map else ""
-    try_it = f'<br/><a href="{escape(stock.try_it)}">Show some</a>' if stock.try_it else ""
-    caution = f'<br/><span class="small">{escape(stock.caution)}</span>' if stock.caution else ""
+def _collection_row(collection: CollectionEntry) -> str:
+    counts = ", ".join(f"{band} {n:,}" for band, n in collection.counts) if len(collection.counts) > 1 else ""
+    nights = " to ".join(map(str, dict.fromkeys(collection.nights or ())))
+    coverage = _map_image(collection.map_url) if collection.map_url else ""
+    sample = f'<br/><a href="{escape(collection.sample_url)}">Show some</a>' if collection.sample_url else ""
+    caution = f'<br/><span class="small">{escape(collection.caution)}</span>' if collection.caution else ""
     small = f'<br/><span class="small">{escape(counts)}</span>' if counts else ""
     return (
-        f"<tr><td>{escape(stock.title)}<br/><code>{escape(stock.id)}</code>{caution}{try_it}</td>"
-        f'<td class="number">{stock.count:,}{small}</td><td class="number">{_bytes(stock.size)}</td>'
-        f"<td>{nights}</td><td>{look}</td></tr>"
+        f"<tr><td>{escape(collection.title)}<br/><code>{escape(collection.id)}</code>{caution}{sample}</td>"
+        f'<td class="number">{collection.count:,}{small}</td><td class="number">{_format_bytes(collection.size)}</td>'
+        f"<td>{nights}</td><td>{coverage}</td></tr>"
     )
 
 
-def _map(url: str) -> str:
+def _map_image(url: str) -> str:
     return f'<a href="{escape(url)}"><img class="map" src="{escape(url)}" alt="Coverage" loading="lazy"/></a>'
 
 
-def _bytes(size: int) -> str:
-    """With three digits and a prefix of SI."""
+def _format_bytes(size: int) -> str:
+    """Return a size in bytes with three digits and an SI prefix."""
     number, unit = float(size), "B"
     for larger in ("kB", "MB", "GB", "TB", "PB"):
         if number < 999.5:

@@ -1,4 +1,4 @@
-"""A map of the sky as a picture: what is covered, in Mollweide's projection, ICRS, east to the left."""
+"""A coverage map of the sky as SVG, in Mollweide's projection, ICRS, with east to the left."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from vo_server.sky import cover, footprint, frames, mocs, vectors
 
 Floats = npt.NDArray[np.float64]
 
-WIDTH, HEIGHT = 640, 320
-"""Of the ellipse, in pixels; RA 0 is in its middle."""
+WIDTH_PIXELS, HEIGHT_PIXELS = 640, 320
+"""Size of the ellipse; RA 0 is at its centre."""
 
-FINER = 2
-"""Places looked at along either side of a pixel, so that edges are smooth."""
+SAMPLES_PER_PIXEL = 2
+"""Samples along each side of a pixel, for smooth edges."""
 
-COLOUR = (98, 158, 219)
+COVERED_RGB = (98, 158, 219)
 
-RING, RING_DEGREES = 7, 3.0
-"""The radius of a ring in pixels, and in degrees what it holds at the most: one is 0.6 degrees."""
+RING_RADIUS_PIXELS, MAX_PATCH_DEGREES = 7, 3.0
+"""The radius of a ring, and the largest patch that it surrounds; a pixel is 0.6 degrees."""
 
-SEEN = 4
-"""A cell of this order, 6 pixels wide, can be seen without a ring."""
+VISIBLE_ORDER = 4
+"""A cell of this HEALPix order is 6 pixels wide and visible without a ring."""
 
-MOST_RINGS, MOST_CELLS = 30, 20_000
-SKY = float(4 * np.pi * np.degrees(1.0) ** 2)
-"""Square degrees."""
+MAX_RINGS, MAX_RING_CELLS = 30, 20_000
+SKY_SQUARE_DEGREES = float(4 * np.pi * np.degrees(1.0) ** 2)
+"""The area of the whole sky."""
 
 _STYLE = """
 .sky { fill: #eef1f5; } .net { fill: none; stroke: #47525e; stroke-width: .6; opacity: .4; }
@@ -46,66 +46,74 @@ _STYLE = """
 """
 
 
-def svg(text: str) -> str:
-    """The picture of a map in ASCII: its cells, a net of 30 degrees and the plane of the Milky Way. What is too small
-    to be seen has a ring about it."""
-    said = _said(footprint.part(text))
-    marks = (("ring", RING), ("dot", 1.2))
+def render_sky_map(text: str) -> str:
+    """Return the picture of a MOC in ASCII: its cells, a grid of 30 degrees and the plane of the Milky Way.
+
+    Patches that are too small to be visible have a ring around them.
+    """
+    width, height = WIDTH_PIXELS, HEIGHT_PIXELS
+    label = _describe_fraction(footprint.part(text))
+    marks = (("ring", RING_RADIUS_PIXELS), ("dot", 1.2))
     rings = "".join(
-        f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{r}"/>' for x, y in _rings(text) for name, r in marks
+        f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{r}"/>'
+        for x, y in _ring_centres(text)
+        for name, r in marks
     )
-    net = "".join(f'<path class="net" d="{_path(*line)}"/>' for line in _net())
-    milky = "".join(f'<path class="milky" d="{_path(lon, lat)}"/>' for lon, lat in _galactic())
-    hours = "".join(_label(_place(-ra, 0.0), 0, 13, f"{ra // 15 % 24}h", "hour") for ra in range(-150, 180, 60))
-    heights = "".join(
-        _label(_place(-180.0, dec), -19, 4, f"{dec:+d}°".replace("-", "−"), "height") for dec in (-60, -30, 30, 60)
+    net = "".join(f'<path class="net" d="{_svg_path(*line)}"/>' for line in _grid_lines())
+    milky = "".join(f'<path class="milky" d="{_svg_path(lon, lat)}"/>' for lon, lat in _galactic_plane())
+    hours = "".join(
+        _svg_label(_project_point(-ra, 0.0), 0, 13, f"{ra // 15 % 24}h", "hour") for ra in range(-150, 180, 60)
     )
-    image = base64.b64encode(_png(_covered(text))).decode()
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="-34 -14 {WIDTH + 68} {HEIGHT + 46}" role="img">
-<title>Coverage: {said}</title>
+    degrees = "".join(
+        _svg_label(_project_point(-180.0, dec), -19, 4, f"{dec:+d}°".replace("-", "−"), "height")
+        for dec in (-60, -30, 30, 60)
+    )
+    image = base64.b64encode(_encode_png(_covered_fractions(text))).decode()
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="-34 -14 {width + 68} {height + 46}" role="img">
+<title>Coverage: {label}</title>
 <style>{_STYLE}</style>
-<ellipse class="sky" cx="{WIDTH / 2}" cy="{HEIGHT / 2}" rx="{WIDTH / 2}" ry="{HEIGHT / 2}"/>
-<image width="{WIDTH}" height="{HEIGHT}" href="data:image/png;base64,{image}"/>
+<ellipse class="sky" cx="{width / 2}" cy="{height / 2}" rx="{width / 2}" ry="{height / 2}"/>
+<image width="{width}" height="{height}" href="data:image/png;base64,{image}"/>
 {net}{rings}
 {milky}
-<ellipse class="rim" cx="{WIDTH / 2}" cy="{HEIGHT / 2}" rx="{WIDTH / 2}" ry="{HEIGHT / 2}"/>
-{hours}{heights}
-<text x="{WIDTH / 2}" y="{HEIGHT + 24}" text-anchor="middle">{said}, ICRS; dashed: the plane of the Milky Way</text>
+<ellipse class="rim" cx="{width / 2}" cy="{height / 2}" rx="{width / 2}" ry="{height / 2}"/>
+{hours}{degrees}
+<text x="{width / 2}" y="{height + 24}" text-anchor="middle">{label}, ICRS; dashed: the plane of the Milky Way</text>
 </svg>
 """
 
 
-def _said(part: float) -> str:
-    """How much of the sky, for people."""
+def _describe_fraction(part: float) -> str:
+    """Return a fraction of the sky in words."""
     if part < 0.001:
-        return f"{part * SKY:.2g} square degrees"
+        return f"{part * SKY_SQUARE_DEGREES:.2g} square degrees"
     return f"{100 * part:.3g}% of the sky" if part < 0.9995 else "the whole sky"
 
 
 # ------------------------------------------------------------------ rings
 
 
-def _rings(text: str) -> list[tuple[float, float]]:
-    """The middles of the small patches in the picture; of none where there are many."""
+def _ring_centres(text: str) -> list[tuple[float, float]]:
+    """Return the centres of small patches in pixels, (x, y); empty if there are many cells or a visible one."""
     cells = mocs.cells_of(mocs.read(text)[1])
-    if sum(len(numbers) for _, numbers in cells) > MOST_CELLS:
+    if sum(len(numbers) for _, numbers in cells) > MAX_RING_CELLS:
         return []
-    places = [vectors.unit(*cover.centres(numbers, order)) for order, numbers in cells if order > SEEN]
-    seen = any(order <= SEEN for order, _ in cells)
-    patches = [] if seen or not places else _patches(np.concatenate(places))
+    places = [vectors.unit(*cover.centres(numbers, order)) for order, numbers in cells if order > VISIBLE_ORDER]
+    seen = any(order <= VISIBLE_ORDER for order, _ in cells)
+    patches = [] if seen or not places else _group_patches(np.concatenate(places))
     lon, lat = vectors.lonlat(np.array([each.mean(axis=0) for each in patches]).reshape(-1, 3))
-    return [_place(180 - (ra + 180) % 360, dec) for ra, dec in zip(lon.tolist(), lat.tolist(), strict=True)]
+    return [_project_point(180 - (ra + 180) % 360, dec) for ra, dec in zip(lon.tolist(), lat.tolist(), strict=True)]
 
 
-def _patches(places: Floats) -> list[Floats]:
-    """Positions, (n, 3), in groups that a ring holds; none where these are many, or lie side by side."""
+def _group_patches(places: Floats) -> list[Floats]:
+    """Group unit vectors, (n, 3), into patches that a ring surrounds; return none if there are too many."""
     patches: list[Floats] = []
-    reach = np.cos(np.radians(RING_DEGREES))
+    reach = np.cos(np.radians(MAX_PATCH_DEGREES))
     while len(places):
         near = places @ places[0] > reach
         patches.append(places[near])
         places = places[~near]
-        if len(patches) > MOST_RINGS:
+        if len(patches) > MAX_RINGS:
             return []
     return patches
 
@@ -113,28 +121,29 @@ def _patches(places: Floats) -> list[Floats]:
 # ------------------------------------------------------------- projection
 
 
-def _place(lon: float, lat: float) -> tuple[float, float]:
-    """Where a position lies in the picture; `lon` is counted to the right from its middle."""
-    x, y = _projected(np.array([lon]), np.array([lat]))
+def _project_point(lon: float, lat: float) -> tuple[float, float]:
+    """Return the pixel of a position in degrees; `lon` counts to the right from the centre of the picture."""
+    x, y = _project(np.array([lon]), np.array([lat]))
     return float(x[0]), float(y[0])
 
 
-def _projected(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
-    """Pixels of positions in degrees, lon -180 to 180 to the right."""
+def _project(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+    """Return the pixels (x, y) of positions in degrees, each of shape (n,); lon runs from -180 to 180 to the right."""
     phi = np.radians(lat)
     theta = np.copy(phi)
-    for _ in range(30):  # Newton's steps on 2t + sin 2t = pi sin phi, which has no slope at the poles
+    for _ in range(30):  # Newton's method for 2t + sin 2t = pi sin phi, whose slope vanishes at the poles
         slope = 2 + 2 * np.cos(2 * theta)
         step = 2 * theta + np.sin(2 * theta) - np.pi * np.sin(phi)
         theta = theta - np.divide(step, slope, out=np.zeros_like(step), where=slope > 1e-9)
-    return WIDTH / 2 * (1 + lon / 180 * np.cos(theta)), HEIGHT / 2 * (1 - np.sin(theta))
+    return WIDTH_PIXELS / 2 * (1 + lon / 180 * np.cos(theta)), HEIGHT_PIXELS / 2 * (1 - np.sin(theta))
 
 
 @lru_cache(maxsize=1)
-def _pixels() -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
-    """Which places of the picture are on the sky, and their right ascensions and declinations."""
-    x = (np.arange(WIDTH * FINER) + 0.5) / (WIDTH * FINER) * 2 - 1
-    y = 1 - (np.arange(HEIGHT * FINER) + 0.5) / (HEIGHT * FINER) * 2
+def _sample_positions() -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
+    """Return the mask of the samples on the sky, (height, width) in samples, and their RA and Dec in degrees, (n,)."""
+    columns, rows = WIDTH_PIXELS * SAMPLES_PER_PIXEL, HEIGHT_PIXELS * SAMPLES_PER_PIXEL
+    x = (np.arange(columns) + 0.5) / columns * 2 - 1
+    y = 1 - (np.arange(rows) + 0.5) / rows * 2
     across, up = np.meshgrid(x, y)
     inside = across**2 + up**2 < 1
     theta = np.arcsin(up[inside])
@@ -143,18 +152,19 @@ def _pixels() -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
     return inside, -lon % 360, lat
 
 
-def _covered(text: str) -> npt.NDArray[np.float64]:
-    """How much of each pixel is covered, 0 to 1."""
-    inside, ra, dec = _pixels()
-    found = np.zeros(inside.shape)
-    found[inside] = footprint.holds(text, ra, dec)
-    return np.asarray(found.reshape(HEIGHT, FINER, WIDTH, FINER).mean(axis=(1, 3)))
+def _covered_fractions(text: str) -> npt.NDArray[np.float64]:
+    """Return the covered fraction of each pixel, 0 to 1, shape (height, width)."""
+    inside, ra, dec = _sample_positions()
+    samples = np.zeros(inside.shape)
+    samples[inside] = footprint.holds(text, ra, dec)
+    shape = (HEIGHT_PIXELS, SAMPLES_PER_PIXEL, WIDTH_PIXELS, SAMPLES_PER_PIXEL)
+    return np.asarray(samples.reshape(shape).mean(axis=(1, 3)))
 
 
 # ------------------------------------------------------------------ lines
 
 
-def _net() -> Iterator[tuple[Floats, Floats]]:
+def _grid_lines() -> Iterator[tuple[Floats, Floats]]:
     along = np.linspace(-90, 90, 61)
     for lon in range(-150, 180, 30):
         yield np.full(len(along), float(lon)), along
@@ -162,8 +172,8 @@ def _net() -> Iterator[tuple[Floats, Floats]]:
         yield np.array([-180.0, 180.0]), np.full(2, float(lat))
 
 
-def _galactic() -> list[tuple[Floats, Floats]]:
-    """The plane of the Milky Way, in pieces that do not run across the picture."""
+def _galactic_plane() -> list[tuple[Floats, Floats]]:
+    """Return the plane of the Milky Way as (lon, lat) in degrees, in pieces that do not cross the edge."""
     along = np.linspace(0, 360, 361)
     ra, dec = frames.rotate("GALACTIC", "ICRS", along, np.zeros(len(along)))
     lon = 180 - (ra + 180) % 360
@@ -171,12 +181,12 @@ def _galactic() -> list[tuple[Floats, Floats]]:
     return [(a, b) for a, b in zip(np.split(lon, cuts), np.split(dec, cuts), strict=True) if len(a) > 1]
 
 
-def _path(lon: Floats, lat: Floats) -> str:
-    x, y = _projected(lon, lat)
+def _svg_path(lon: Floats, lat: Floats) -> str:
+    x, y = _project(lon, lat)
     return "M" + " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
 
 
-def _label(place: tuple[float, float], right: int, down: int, text: str, name: str) -> str:
+def _svg_label(place: tuple[float, float], right: int, down: int, text: str, name: str) -> str:
     x, y = place
     return f'<text class="{name}" x="{x + right:.1f}" y="{y + down:.1f}" text-anchor="middle">{text}</text>'
 
@@ -184,23 +194,23 @@ def _label(place: tuple[float, float], right: int, down: int, text: str, name: s
 # -------------------------------------------------------------------- PNG
 
 
-def _png(alpha: npt.NDArray[np.float64]) -> bytes:
-    """A picture of one colour whose pixels cover so much, 0 to 1: sixteen steps of a palette."""
+def _encode_png(alpha: npt.NDArray[np.float64]) -> bytes:
+    """Return a PNG of one colour with the given opacities, 0 to 1, (height, width), in a palette of sixteen steps."""
     steps = np.round(alpha * 15).astype(np.uint8)
     height, width = steps.shape
     packed = (steps[:, ::2] << 4) | steps[:, 1::2]
     lines = np.concatenate([np.zeros((height, 1), dtype=np.uint8), packed], axis=1)
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 4, 3, 0, 0, 0)),
-        (b"PLTE", bytes(COLOUR) * 16),
+        (b"PLTE", bytes(COVERED_RGB) * 16),
         (b"tRNS", bytes(17 * n for n in range(16))),
         (b"IDAT", zlib.compress(lines.tobytes(), 9)),
         (b"IEND", b""),
     )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunks(chunks))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunks(chunks))
 
 
-def _chunks(chunks: Iterable[tuple[bytes, Sequence[int] | bytes]]) -> Iterator[bytes]:
+def _png_chunks(chunks: Iterable[tuple[bytes, Sequence[int] | bytes]]) -> Iterator[bytes]:
     for name, data in chunks:
         body = name + bytes(data)
         yield struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

@@ -1,4 +1,4 @@
-"""The page of a table: its columns, with what is known of their values."""
+"""The page of a table: its columns and the statistics of their values."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from urllib.parse import quote as in_url
 from vo_server.catalogue.names import qualified, quoted
 from vo_server.model.column import Column, Table
 from vo_server.model.statistics import Statistic, spoken
-from vo_server.web.frame import framed
+from vo_server.web.frame import render_page
 
 
-def address(base: str, table: Table) -> str:
-    """The URL of a table's page."""
+def table_url(base: str, table: Table) -> str:
+    """Return the URL of a table's page."""
     return f"{base}/table/{in_url(table.qualified)}"
 
 
-def page(base: str, table: Table, rows: int | None, statistics: Mapping[str, Statistic]) -> str:
-    """The page of a table; `base` is the server's URL, `rows` how many are loaded."""
+def render_table(base: str, table: Table, rows: int | None, statistics: Mapping[str, Statistic]) -> str:
+    """Return the page of a table; `base` is the server's URL, `rows` the number of loaded rows, None if unloaded."""
     count = "not loaded" if rows is None else f"{rows:,} rows"
-    shown = "".join(_column(c, c.name == table.identifier, statistics.get(c.name)) for c in table.columns)
+    column_rows = "".join(_column_row(c, c.name == table.identifier, statistics.get(c.name)) for c in table.columns)
     body = f"""<p class="small"><a href="{escape(base)}/">All tables</a></p>
 <h1><code>{escape(qualified(table))}</code></h1>
 <p>{escape(table.title or "")} ({count})</p>
 <p>{escape(table.description or "")}</p>
-<div class="wide"><table><tr><th>Column</th><th>Type</th><th>Unit</th><th>UCD</th><th>What it is</th>
-<th>Values</th><th class="number">Missing</th></tr>{shown}</table></div>"""
-    return framed(table.qualified, body, _STYLE)
+<div class="wide"><table><tr><th>Column</th><th>Type</th><th>Unit</th><th>UCD</th><th>Description</th>
+<th>Values</th><th class="number">Missing</th></tr>{column_rows}</table></div>"""
+    return render_page(table.qualified, body, _STYLE)
 
 
 _STYLE = """
@@ -36,8 +36,8 @@ body { max-width: 80rem; }
 """
 
 
-def _column(column: Column, names_rows: bool, known: Statistic | None) -> str:
-    marks = [word for word, holds in (("names the row", names_rows), ("indexed", column.indexed)) if holds]
+def _column_row(column: Column, is_identifier: bool, statistic: Statistic | None) -> str:
+    marks = [word for word, holds in (("identifier", is_identifier), ("indexed", column.indexed)) if holds]
     note = f'<br/><span class="small">{", ".join(marks)}</span>' if marks else ""
     cells = (
         escape(column.spelt),
@@ -45,8 +45,8 @@ def _column(column: Column, names_rows: bool, known: Statistic | None) -> str:
         escape(column.ucd or ""),
         escape(column.description or ""),
     )
-    values = escape(spoken(known)) if known else ""
-    missing = "" if known is None else f"{known.nulls:,}"
+    values = escape(spoken(statistic)) if statistic else ""
+    missing = "" if statistic is None else f"{statistic.nulls:,}"
     return (
         f"<tr><td><code>{escape(quoted(column.name))}</code>{note}</td>{''.join(f'<td>{c}</td>' for c in cells)}"
         f'<td>{values}</td><td class="number">{missing}</td></tr>'

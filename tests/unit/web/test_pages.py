@@ -23,13 +23,13 @@ def catalogue() -> Catalogue:
 
 
 def test_tables_with_their_rows(catalogue: Catalogue) -> None:
-    page = html.fromstring(pages.front(BASE, "Sky", catalogue, {"twomass.psc": 470_992_970}))
+    page = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {"twomass.psc": 470_992_970}))
     shown = [[cell.text_content() for cell in row[:2]] for row in page.iter("tr")]
     assert shown == [["Table", "Rows"], ["twomass.psc", "470,992,970"], ["twomass.xsc", "not loaded"], *IMAGES]
 
 
 def test_links_are_below_the_base(catalogue: Catalogue) -> None:
-    page = html.fromstring(pages.front(BASE, "Sky", catalogue, {}))
+    page = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {}))
     links = [a.get("href") for a in page.iter("a") if not a.get("href").startswith("https://irsa.")]
     tables = {link for link in links if link.startswith(f"{BASE}/table/")}
     assert tables == {f"{BASE}/table/{p.table.qualified}" for p in catalogue.collections}
@@ -42,7 +42,7 @@ def test_links_are_below_the_base(catalogue: Catalogue) -> None:
 
 
 def test_the_form_asks_tap(catalogue: Catalogue) -> None:
-    form = html.fromstring(pages.front(BASE, "Sky", catalogue, {})).forms[0]
+    form = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {})).forms[0]
     assert (form.action, form.method) == (f"{BASE}/tap/sync", "GET")
     assert dict(form.fields) == {
         "QUERY": "SELECT TOP 100 *\nFROM twomass.psc\n"
@@ -54,21 +54,23 @@ def test_the_form_asks_tap(catalogue: Catalogue) -> None:
 
 
 def test_images_have_a_form_where_there_are_any(catalogue: Catalogue) -> None:
-    page = html.fromstring(pages.front(BASE, "Sky", catalogue, {"twomass.atlas": 18, "twomass.stamps": None}))
+    page = html.fromstring(
+        pages.render_front_page(BASE, "Sky", catalogue, {"twomass.atlas": 18, "twomass.stamps": None})
+    )
     form = page.forms[0]
     assert (form.action, form.method, dict(form.fields)) == (f"{BASE}/images", "GET", {"POS": None, "SIZE": "0.1"})
     said = [code.text for code in page.iter("code")]
     assert f"{BASE}/sia1/atlas?" in said
     assert f"{BASE}/sia1/stamps?" not in said
-    assert "/images" not in pages.front(BASE, "Sky", catalogue, {})
+    assert "/images" not in pages.render_front_page(BASE, "Sky", catalogue, {})
 
 
 def test_no_catalogue_at_all(catalogue: Catalogue) -> None:
-    page = pages.front(BASE, "Sky", replace(catalogue, collections=()), {})
+    page = pages.render_front_page(BASE, "Sky", replace(catalogue, collections=()), {})
     assert "SELECT TOP 10 * FROM TAP_SCHEMA.tables" in page
 
 
 def test_texts_are_escaped(catalogue: Catalogue) -> None:
-    page = pages.front('https://x/"><script>', "<b>Sky</b> & more", catalogue, {})
+    page = pages.render_front_page('https://x/"><script>', "<b>Sky</b> & more", catalogue, {})
     assert "<script>" not in page
     assert "<title>&lt;b&gt;Sky&lt;/b&gt; &amp; more</title>" in page

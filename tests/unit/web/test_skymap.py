@@ -47,8 +47,8 @@ def projected(ra: float, dec: float) -> tuple[float, float]:
     """The pixel of a place, counted from 0 and upwards, as astropy has it."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = "RA---MOL", "DEC--MOL"
-    wcs.wcs.cdelt = -np.degrees(4 * np.sqrt(2)) / skymap.WIDTH, np.degrees(2 * np.sqrt(2)) / skymap.HEIGHT
-    wcs.wcs.crpix = (skymap.WIDTH + 1) / 2, (skymap.HEIGHT + 1) / 2
+    wcs.wcs.cdelt = -np.degrees(4 * np.sqrt(2)) / skymap.WIDTH_PIXELS, np.degrees(2 * np.sqrt(2)) / skymap.HEIGHT_PIXELS
+    wcs.wcs.crpix = (skymap.WIDTH_PIXELS + 1) / 2, (skymap.HEIGHT_PIXELS + 1) / 2
     x, y = wcs.wcs_world2pix([[ra, dec]], 0)[0]
     return x, y
 
@@ -56,17 +56,17 @@ def projected(ra: float, dec: float) -> tuple[float, float]:
 @pytest.mark.parametrize(("ra", "dec"), PLACES)
 def test_it_is_painted_where_astropy_puts_it(ra: float, dec: float) -> None:
     x, y = projected(ra, dec)
-    picture = painted(skymap.svg(cone(ra, dec, 3)))
-    assert picture[round(skymap.HEIGHT - 1 - y), round(x)] == 1
+    picture = painted(skymap.render_sky_map(cone(ra, dec, 3)))
+    assert picture[round(skymap.HEIGHT_PIXELS - 1 - y), round(x)] == 1
     row, column = np.average(np.argwhere(picture > 0), axis=0, weights=picture[picture > 0])
     if 20 < ra < 160 or 200 < ra < 340:
-        assert (column, skymap.HEIGHT - 1 - row) == pytest.approx((x, y), abs=4)
+        assert (column, skymap.HEIGHT_PIXELS - 1 - row) == pytest.approx((x, y), abs=4)
 
 
 @pytest.mark.parametrize("text", [cone(100, 40, 30), cone(180, -80, 20), cone(5, 5, 89), "0/0-11", "3/"])
 def test_areas_are_kept(text: str) -> None:
-    picture = painted(skymap.svg(text))
-    ellipse = np.pi / 4 * skymap.WIDTH * skymap.HEIGHT
+    picture = painted(skymap.render_sky_map(text))
+    ellipse = np.pi / 4 * skymap.WIDTH_PIXELS * skymap.HEIGHT_PIXELS
     assert picture.sum() / ellipse == pytest.approx(MOC.from_string(text).sky_fraction, abs=0.002)
 
 
@@ -78,12 +78,12 @@ def test_areas_are_kept(text: str) -> None:
     ],
 )
 def test_it_is_xml_and_says_how_much(text: str, said: str) -> None:
-    picture = etree.fromstring(skymap.svg(text).encode())
+    picture = etree.fromstring(skymap.render_sky_map(text).encode())
     assert picture.findtext("{*}title") == f"Coverage: {said}"
 
 
 def rings(text: str) -> list[tuple[float, float]]:
-    picture = etree.fromstring(skymap.svg(text).encode())
+    picture = etree.fromstring(skymap.render_sky_map(text).encode())
     return [(float(c.get("cx")), float(c.get("cy"))) for c in picture.iterfind("{*}circle[@class='ring']")]
 
 
@@ -93,7 +93,7 @@ def test_what_is_too_small_to_be_seen_has_a_ring(ra: float, dec: float) -> None:
     text = MOC.from_cone(lon=ra * u.deg, lat=dec * u.deg, radius=0.2 * u.deg, max_depth=10).to_string("ascii")
     (ring,) = rings(text)
     x, y = projected(ra, dec)
-    assert ring == pytest.approx((x + 0.5, skymap.HEIGHT - y - 0.5), abs=0.3)
+    assert ring == pytest.approx((x + 0.5, skymap.HEIGHT_PIXELS - y - 0.5), abs=0.3)
 
 
 def test_rings_of_several_fields_and_none_where_all_can_be_seen() -> None:

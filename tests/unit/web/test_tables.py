@@ -17,7 +17,7 @@ BASE = "https://vo.example.org/sky"
 def test_each_column_with_its_values() -> None:
     table = catalogue_of(Settings()).collection("psc").table
     known = {"j_m": Statistic(-5.25, 18.5, 117), "hemis": Statistic(None, None, 0, ("n", "s"))}
-    page = html.fromstring(tables.page(BASE, table, 1_000, known))
+    page = html.fromstring(tables.render_table(BASE, table, 1_000, known))
     rows = {row[0][0].text: [cell.text_content() for cell in row[1:]] for row in page.iter("tr") if row[0].tag == "td"}
     assert list(rows) == [f'"{c.name}"' if c.name == "date" else c.name for c in table.columns]
     assert rows["j_m"] == ["REAL", "mag", "phot.mag;em.IR.J", table.column("j_m").description, "-5.25 to 18.5", "117"]
@@ -29,7 +29,7 @@ def test_each_column_with_its_values() -> None:
 def test_texts_are_escaped() -> None:
     table = catalogue_of(Settings()).collection("psc").table
     odd = replace(table, title="<b>&", description="<script>", columns=(table.columns[0].replace(description="<i>"),))
-    page = tables.page(BASE, odd, None, {"ra": Statistic(None, None, 0, ("<u>",))})
+    page = tables.render_table(BASE, odd, None, {"ra": Statistic(None, None, 0, ("<u>",))})
     assert not any(f"<{tag}>" in page for tag in ("b", "script", "i", "u"))
 
 

@@ -1,0 +1,176 @@
+"""The documentation for users of the service at /docs, with its own URLs and limits filled in."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from vo_server.adql.semantics.expressions import MAX_GEOMETRY_DEPTH
+from vo_server.adql.semantics.resolve import MAX_COLUMNS
+from vo_server.adql.syntax.build_values import MAX_IN_VALUES
+from vo_server.adql.syntax.error_list import MAX_ERRORS
+from vo_server.adql.syntax.lexer import MAX_DEPTH
+from vo_server.adql.syntax.parse import MAX_LENGTH
+from vo_server.adql.syntax.partial import MAX_TABLES
+from vo_server.catalogue.catalogue import Catalogue
+from vo_server.catalogue.obscore import image_collections
+from vo_server.catalogue.similar import similar
+from vo_server.errors import NotFoundError
+from vo_server.formats.media import accepted
+from vo_server.http import fetch
+from vo_server.http.access_log import get_request_info
+from vo_server.http.errors import error_response
+from vo_server.http.responses import kept
+from vo_server.http.service import Resource, Service, Site
+from vo_server.http.urls import base_url
+from vo_server.images import preview
+from vo_server.protocols.images import bundle, gallery, layers, selection, sia1, sia1_cutout, soda
+from vo_server.protocols.images.summary import stocked
+from vo_server.protocols.uws import job
+from vo_server.web import documentation, reference
+
+HTML = "text/html;charset=utf-8"
+MARKDOWN = "text/markdown;charset=utf-8"
+
+
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """Return the service of the documentation."""
+    return (SERVICE,)
+
+
+async def page(request: Request, site: Site) -> Response:
+    """Return a page: as HTML, or as Markdown with ?raw, a name that ends in .md, or Accept: text/markdown.
+
+    Raises NotFoundError for an unknown page.
+    """
+    name = str(request.path_params.get("name", "index"))
+    raw = "raw" in request.query_params or name.endswith(".md") or _prefers_markdown(request)
+    name = name.removesuffix(".md")
+    if name not in documentation.PAGES:
+        raise NotFoundError(
+            f"there is no page {name!r} in the documentation", hint=similar(name, list(documentation.PAGES))
+        )
+    get_request_info(request).service = "page"
+    base = base_url(request, site.public_url)
+    body = await anyio.to_thread.run_sync(_render, site, name, base, raw)
+    return kept(request, body, MARKDOWN if raw else HTML, headers={"Vary": "Accept-Encoding, Accept"})
+
+
+@lru_cache(maxsize=64)
+def _render(site: Site, name: str, base: str, raw: bool) -> bytes:
+    values = placeholder_values(site, base)
+    if raw:
+        return documentation.fill_page(name, base, values).encode()
+    return documentation.render_documentation(name, base, site.title, values).encode()
+
+
+def _prefers_markdown(request: Request) -> bool:
+    """Return whether the Accept header puts Markdown first."""
+    return [media.essence for media in accepted(request.headers.get("accept", ""))][:1] == ["text/markdown"]
+
+
+def placeholder_values(site: Site, base: str) -> dict[str, str]:
+    """Return the text of each placeholder of the documentation."""
+    return {
+        "base": base,
+        **_example_position(site.catalogue, base),
+        **_example_image(site, base),
+        **{
+            name: f"{number:,g}" if isinstance(number, float) else f"{number:,}"
+            for name, number in _limits(site).items()
+        },
+        **_remarks(site),
+        **reference.describe_functions(base, site.engine.unsupported_functions()),
+        "errors": reference.describe_errors(),
+        "formats": reference.describe_formats(),
+    }
+
+
+def _example_position(catalogue: Catalogue, base: str) -> dict[str, str]:
+    """Return a table with a cone search, the columns of its position, and a cone that finds something."""
+    for collection in catalogue.collections:
+        if collection.cone is not None and collection.table.position is not None and collection.images is None:
+            lon, lat, radius = collection.cone.test
+            position = collection.table.position
+            return {
+                "table": collection.table.qualified,
+                "ra": position.ra,
+                "dec": position.dec,
+                "lon": f"{lon:.10g}",
+                "lat": f"{lat:.10g}",
+                "radius": f"{radius:.10g}",
+                "cone": f"{base}/cone/{collection.id}",
+            }
+    placeholders = {"table": "SCHEMA.TABLE", "ra": "ra", "dec": "dec", "lon": "266.4", "lat": "-29", "radius": "0.1"}
+    return placeholders | {"cone": f"{base}/cone/TABLE"}
+
+
+def _limits(site: Site) -> dict[str, int | float]:
+    return {
+        "maxrec": min(site.maxrec, site.maxrec_hard),
+        "maxrec_hard": site.maxrec_hard,
+        "timeout": site.timeout,
+        "execution": site.jobs.execution.default,
+        "execution_hard": site.jobs.execution.maximum,
+        "retention": site.jobs.retention.default,
+        "retention_hard": site.jobs.retention.maximum,
+        "job_queue": site.jobs.max_queued,
+        "wait_seconds": job.LONGEST,
+        "fetch_seconds": fetch.FETCH_TIMEOUT_SECONDS,
+        "max_length": MAX_LENGTH,
+        "max_depth": MAX_DEPTH,
+        "max_tables": MAX_TABLES,
+        "max_columns": MAX_COLUMNS,
+        "max_options": MAX_IN_VALUES,
+        "max_shapes": MAX_GEOMETRY_DEPTH,
+        "max_errors": MAX_ERRORS,
+        "tar_images": bundle.IMAGES,
+        "tar_bytes": bundle.BYTES,
+        "gallery_images": gallery.SHOWN,
+        "place_degrees": selection.LARGEST,
+        "sia1_degrees": sia1.LARGEST,
+        "preview_pixels": preview.LARGEST,
+        "cutout_pixels": sia1_cutout.SIDE,
+        "soda_results": soda.MOST,
+        "tiles": layers.TILES,
+    }
+
+
+def _example_image(site: Site, base: str) -> dict[str, str]:
+    """Return an image collection, one of its bands and the position of one of its images, in degrees."""
+    for collection in image_collections(site.catalogue):
+        if collection.images is not None and site.engine.count_rows(collection.table):
+            sample = parse_qs(urlsplit(stocked(collection, site, base).sample_url or "").query)
+            lon, lat = sample.get("POS", ["129.04,19.68"])[0].split(",")
+            band = next((band.name for band in collection.images.bands), "K")
+            return {"collection": collection.id, "band": band, "image_lon": lon, "image_lat": lat}
+    return {"collection": "COLLECTION", "band": "K", "image_lon": "129.04", "image_lat": "19.68"}
+
+
+def _remarks(site: Site) -> dict[str, str]:
+    """Return sentences about settings of the service."""
+    hosts = ", ".join(f"`{host}`" for host in site.upload_hosts)
+    return {
+        "strict": "This service is strict: it rejects them with the code `ADQL.EXTENSION`."
+        if site.strict
+        else "A service whose operator sets `strict` rejects them.",
+        "upload_limit": f"{site.upload_limit:,} bytes"
+        if site.upload_limit
+        else "no bytes: this service takes no uploads",
+        "upload_hosts": f"It may also be of these hosts: {hosts}."
+        if hosts
+        else "This service fetches from no other host.",
+        "results_limit": f"{site.jobs.max_result_bytes:,} bytes" if site.jobs.max_result_bytes else "no limit",
+    }
+
+
+SERVICE = Service(
+    name="docs",
+    path="/docs",
+    resources=(Resource("", page), Resource("/{name}", page)),
+    refuse=error_response,
+)

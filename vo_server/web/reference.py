@@ -1,0 +1,69 @@
+"""Parts of the documentation that are generated from the records of the code, as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, urlencode
+
+from vo_server.adql.semantics.functions import FUNCTIONS, Function
+from vo_server.adql.semantics.udfs import UDF_FORMS
+from vo_server.errors import Code, error_from_code
+from vo_server.formats import BINARY2, announced
+
+_COMMAND_LINE = ("LOAD", "CATALOGUE", "SETTINGS")
+"""Families of codes that occur at the command line alone, and so have no HTTP status."""
+
+
+def describe_functions(base: str, unsupported: frozenset[str]) -> dict[str, str]:
+    """Return the functions that the engine offers, those of the language and user-defined ones, by placeholder.
+
+    `unsupported` holds the names that the engine does not offer.
+    """
+    return {
+        "functions": _sections(FUNCTIONS.values(), base, unsupported),
+        "user_defined_functions": _sections(UDF_FORMS, base, unsupported),
+    }
+
+
+def example_query(function: Function) -> str:
+    """Return a query that runs the example of a function."""
+    return f"SELECT TOP 1 {function.example} AS example FROM TAP_SCHEMA.tables"
+
+
+def describe_errors() -> str:
+    """Return the table of all error codes."""
+    rows = (f"| `{code}` | {_status(code)} | {_escape(code.meaning)} |" for code in Code)
+    return "\n".join(("| code | HTTP status | meaning |", "|---|---|---|", *rows))
+
+
+def describe_formats() -> str:
+    """Return the table of the output formats with all names that a client may give."""
+    rows = (
+        f"| {_escape(format.label)} | {', '.join(f'`{name}`' for name in names)} | `{format.media_type}` |"
+        for format, names in announced(BINARY2)
+    )
+    return "\n".join(("| format | names | media type |", "|---|---|---|", *rows))
+
+
+def _sections(functions: Iterable[Function], base: str, unsupported: frozenset[str]) -> str:
+    return "\n\n".join(_section(function, base) for function in functions if function.name not in unsupported)
+
+
+def _section(function: Function, base: str) -> str:
+    text = f"### `{function.signature}`\n\n{_escape(function.doc)}"
+    if not function.example:
+        return text
+    parameters = {"LANG": "ADQL", "RESPONSEFORMAT": "html", "QUERY": example_query(function)}
+    return f"{text}\n\nExample: [`{function.example}`]({base}/tap/sync?{urlencode(parameters, quote_via=quote)})"
+
+
+def _status(code: Code) -> str:
+    if code.partition(".")[0] in _COMMAND_LINE:
+        return "command line"
+    return str(error_from_code(code, "").status)
+
+
+def _escape(text: str) -> str:
+    """Return a text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
