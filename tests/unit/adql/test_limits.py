@@ -13,12 +13,12 @@ from vo_server.adql.semantics.resolve import MAX_COLUMNS, resolve
 from vo_server.adql.semantics.sources import MAX_MERGED_TABLES
 from vo_server.adql.syntax.build_values import MAX_IN_VALUES
 from vo_server.adql.syntax.lexer import MAX_DEPTH
-from vo_server.adql.syntax.parse import MAX_LENGTH, parse
+from vo_server.adql.syntax.parse import MAX_CHARACTERS, parse
 from vo_server.adql.syntax.partial import MAX_TABLES
 from vo_server.adql.translate import translate
 from vo_server.catalogue.load import builtin_schemas, load_catalogue
 from vo_server.engines import sky_duckdb, sky_postgres
-from vo_server.engines.engine import compiled
+from vo_server.engines.engine import compile_statement
 from vo_server.errors import QueryError
 
 CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
@@ -100,7 +100,7 @@ def through(text: str) -> None:
     query = plan(resolve(parse(text), CATALOGUE, text).query, lambda _: 1000)
     statement, _ = translate(query, lambda table: (table.schema, table.name))
     for dialect in DIALECTS:
-        compiled(statement, dialect)
+        compile_statement(statement, dialect)
 
 
 def deeper(levels: int, work: Callable[[], None]) -> None:
@@ -163,8 +163,8 @@ def test_tables_merged_by_full_joins() -> None:
 
 
 def test_length() -> None:
-    fault = refused("SELECT ra FROM psc" + " " * MAX_LENGTH)
-    assert f"{MAX_LENGTH:,}" in fault.message
+    fault = refused("SELECT ra FROM psc" + " " * MAX_CHARACTERS)
+    assert f"{MAX_CHARACTERS:,}" in fault.message
 
 
 @pytest.mark.parametrize("opening", [*"'\"([`-", "/* ", "-- ", "''", "CASE WHEN ", "NOT ", "1e", "a."])

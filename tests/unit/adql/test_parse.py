@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vo_server.adql.syntax import tree
 from vo_server.adql.syntax.lexer import MAX_DEPTH
-from vo_server.adql.syntax.parse import MAX_LENGTH, parse
+from vo_server.adql.syntax.parse import MAX_CHARACTERS, parse
 from vo_server.errors import QueryError, TextSpan
 from vo_server.model.words import RESERVED
 
@@ -400,7 +400,7 @@ class TestLimits:
         parse("SELECT " + ", ".join(["a"] * 2000) + " FROM t")
 
     def test_length(self) -> None:
-        assert "characters" in refused("SELECT a FROM t" + " " * MAX_LENGTH).message
+        assert "characters" in refused("SELECT a FROM t" + " " * MAX_CHARACTERS).message
 
     def test_digits(self) -> None:
         assert "digits" in refused(f"SELECT TOP {'9' * 5000} a FROM t").message

@@ -154,7 +154,7 @@ class ValueBuilder:
         name, arguments = word.text.upper(), arguments or []
         if name == "NULLIF":
             self._note_extension("NULLIF", word.start, closing.end)
-        syntax = words.FUNCTIONS[name]
+        syntax = words.FUNCTION_SYNTAX[name]
         if not syntax.pattern.fullmatch("".join(argument.kind for argument in arguments)):
             raise operand_errors.explain_arguments(name, syntax.usage, TextSpan(word.start, closing.end))
         return self._build_call(name, syntax.result, word, arguments, closing)

@@ -1,116 +1,79 @@
-"""grammar.lark as tables for the machine in parse.py. The only door to lark.
+"""The grammar of ADQL, grammar.lark, as a lexer pattern and an LALR(1) parser of lark.
 
-lark reads the grammar and works out the LALR(1) tables. What runs them is ours, for it is several times as quick: it
-has plain words, passes over the rules that only hand on what they were given (there are eleven of them, one for each
-level of precedence, over each number), and calls the builder without wrappers.
+lark's own lexer is not used: one regular expression finds all words, which is several times as quick, and reserved
+words get their terminals from a dictionary.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 from lark import Lark
-from lark.common import ParserConf
-from lark.grammar import Rule
-from lark.parsers.lalr_analysis import LALR_Analyzer, Shift
 
+from vo_server.adql.syntax.build_queries import TreeBuilder
 from vo_server.adql.syntax.lexer import INVALID
 
-
-class Reduction(NamedTuple):
-    """What a rule does with the last `size` values on the stack.
-
-    `make` gets those that `picks` counts from the end, 0 being none; the one at `spread` is a list of several. Without
-    `make` a single value stays as it is, and a rule that `repeats` adds its last value to the list that is its first.
-    """
-
-    size: int
-    origin: str
-    make: Callable[..., Any] | None
-    picks: tuple[int, ...]
-    spread: int | None
-    repeats: bool
-
-
-Table = dict[str, int | Reduction]
-"""What to do in a state: go to another one, at a terminal or after a reduction, or reduce."""
+_BUILDER: ContextVar[TreeBuilder] = ContextVar("tree_builder")
+"""The builder of the query that is being parsed: lark binds its callbacks once, and each query has a builder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """`words` finds the words of a text; `tables` has one table for each state."""
+    """The grammar as compiled: `word_pattern` finds the words of a text, `parser` takes them one by one."""
 
-    words: re.Pattern[str]
-    tables: tuple[Table, ...]
-    start: int
-    end: int
+    word_pattern: re.Pattern[str]
+    parser: Lark
 
 
 @cache
-def grammar(builder: type) -> Grammar:
-    """The grammar, with the builder's method for each rule: named by the rule's alias or, without one, by itself."""
+def load_grammar() -> Grammar:
+    """Return the compiled grammar."""
     text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    read = Lark(text, parser=None, lexer="basic", maybe_placeholders=True)
-    analysis = LALR_Analyzer(ParserConf(read.rules, {}, ["start"]))
-    analysis.compute_lalr()  # type: ignore[no-untyped-call]
-    table: Any = analysis.parse_table
-    reductions = {rule: _reduction(rule, builder) for rule in read.rules}
-
-    def entry(action: Any, target: Any) -> int | Reduction:
-        return int(target) if action is Shift else reductions[target]
-
-    states = {
-        state: {name.lstrip("_") if name.isupper() else name: entry(*does) for name, does in row.items()}
-        for state, row in table.states.items()
-    }
-    return Grammar(
-        _pattern(read),
-        tuple(states[n] for n in range(len(states))),
-        table.start_states["start"],
-        table.end_states["start"],
-    )
+    parser = Lark(text, parser="lalr", lexer="basic", maybe_placeholders=True, transformer=_rule_callbacks())
+    return Grammar(_word_pattern(parser), parser)
 
 
-def _pattern(read: Lark) -> re.Pattern[str]:
-    """All terminals as one expression, in lark's order of preference; what is none of them is STRANGE."""
-    ordered = sorted(read.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
-    ignored = "|".join(t.pattern.to_regexp() for t in ordered if t.name in read.ignore_tokens)
-    kept = "|".join(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in ordered if t.name not in read.ignore_tokens)
-    return re.compile(f"(?P<IGNORED>(?:{ignored})+)|{kept}|(?P<{INVALID}>.)", re.DOTALL)
+@contextmanager
+def use_builder(builder: TreeBuilder) -> Iterator[None]:
+    """Let the parser call this builder within the `with` block."""
+    token = _BUILDER.set(builder)
+    try:
+        yield
+    finally:
+        _BUILDER.reset(token)
 
 
-def _reduction(rule: Rule, builder: type) -> Reduction:
-    size, origin = len(rule.expansion), str(rule.origin.name)
-    picks, spread = _picks(rule)
-    if origin.startswith("__"):
-        return Reduction(size, origin, None, picks, None, True)
-    handed_on = rule.alias is None and rule.options.expand1 and len(picks) == 1
-    make = None if handed_on else getattr(builder, rule.alias or origin)
-    return Reduction(size, origin, make, picks, spread, False)
+def _rule_callbacks() -> SimpleNamespace:
+    """Return an object that has, for each rule of the grammar, the function that lark calls when it is reduced.
 
-
-def _picks(rule: Rule) -> tuple[tuple[int, ...], int | None]:
-    """What a method is given: all symbols but the silent ones (`_FROM`, `","`), and none for an option not taken.
-
-    Second, where in this the list of a repetition stands.
+    A rule is named by its alias or, without one, by itself, and the builder has a method of this name.
     """
-    size = len(rule.expansion)
-    symbols: Iterator[tuple[int, Any]] = iter(enumerate(rule.expansion))
-    picks: list[int] = []
-    spread = None
-    for absent in rule.options.empty_indices or [False] * size:
-        if absent:
-            picks.append(0)
-            continue
-        n, symbol = next(symbols)
-        if symbol.is_term and symbol.filter_out:
-            continue
-        if symbol.name.startswith("__"):
-            spread = len(picks)
-        picks.append(n - size)
-    return tuple(picks), spread
+    return SimpleNamespace(**{name: _rule_callback(name) for name in dir(TreeBuilder) if not name.startswith("_")})
+
+
+def _rule_callback(rule: str) -> Callable[[list[Any]], Any]:
+    method = getattr(TreeBuilder, rule)
+
+    def call_builder(children: list[Any]) -> Any:
+        return method(_BUILDER.get(), *children)
+
+    return call_builder
+
+
+def _word_pattern(parser: Lark) -> re.Pattern[str]:
+    """Return all terminals as one expression, in lark's order of preference; any other character is INVALID.
+
+    The groups of the pattern are named for the terminals, that of blanks and comments IGNORED.
+    """
+    ordered = sorted(parser.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
+    ignored = "|".join(t.pattern.to_regexp() for t in ordered if t.name in parser.ignore_tokens)
+    words = "|".join(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in ordered if t.name not in parser.ignore_tokens)
+    return re.compile(f"(?P<IGNORED>(?:{ignored})+)|{words}|(?P<{INVALID}>.)", re.DOTALL)

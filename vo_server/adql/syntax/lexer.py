@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Self, cast
+
+from lark import Token
 
 from vo_server.adql.syntax import words
 from vo_server.errors import QueryError, TextSpan
@@ -15,16 +17,27 @@ END, INVALID = "$END", "STRANGE"
 """The terminals after the last word: the end of the text, or text in which no word of the language begins."""
 
 
-class Word(NamedTuple):
-    """A word of the query: its terminal, its text, and where it stands."""
+class Word(Token):
+    """A word of the query: its terminal `type`, its text, and its start and end in the query as character offsets.
 
-    type: str
+    `start` and `end` repeat lark's `start_pos` and `end_pos`, which may be None.
+    """
+
+    __slots__ = ("end", "start", "text")
+
     text: str
     start: int
     end: int
 
+    def __new__(cls, type: str, text: str, start: int, end: int) -> Self:
+        """Return the word; a Token is an immutable string, so that this cannot be done in __init__."""
+        word = cast("Self", super().__new__(cls, type, text, start_pos=start, end_pos=end))
+        word.text, word.start, word.end = text, start, end
+        return word
+
     @property
     def span(self) -> TextSpan:
+        """Return the span of the word in the query."""
         return TextSpan(self.start, self.end)
 
     @property

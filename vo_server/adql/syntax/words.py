@@ -14,12 +14,18 @@ from vo_server.model.words import RESERVED
 
 KEYWORDS = frozenset(
     """
-    SELECT DISTINCT ALL TOP FROM WHERE GROUP ORDER BY HAVING OFFSET ASC DESC WITH AS UNION EXCEPT INTERSECT
-    JOIN INNER LEFT RIGHT FULL OUTER NATURAL CROSS ON USING OR AND NOT BETWEEN IN LIKE ILIKE IS NULL EXISTS TRUE FALSE
-    CASE WHEN THEN ELSE END CAST
+    SELECT DISTINCT ALL OFFSET ASC DESC WITH UNION EXCEPT INTERSECT JOIN INNER LEFT RIGHT FULL CROSS NOT LIKE ILIKE NULL
+    EXISTS TRUE FALSE CASE END CAST
     """.split()
 )
-"""Words that stand in grammar.lark, each a terminal of its own."""
+"""Keywords that the tree builder receives: the terminal in grammar.lark is the word itself."""
+
+SILENT_KEYWORDS = frozenset(
+    """
+    TOP FROM WHERE GROUP ORDER BY HAVING AS OUTER NATURAL ON USING OR AND BETWEEN IN IS WHEN THEN ELSE
+    """.split()
+)
+"""Keywords that only the grammar needs: the terminal in grammar.lark begins with an underscore, so lark drops it."""
 
 AGGREGATES = frozenset({"COUNT", "SUM", "AVG", "MIN", "MAX"})
 
@@ -75,13 +81,12 @@ class FunctionSyntax:
 
 _ONE_NUMBER = FunctionSyntax("n", "one number")
 _TWO_NUMBERS = FunctionSyntax("nn", "two numbers")
-_ONE_VALUE = FunctionSyntax("v", "one value", ANY)
 _TWO_REGIONS = FunctionSyntax("gg", "two geometries")
 _ONE_POINT = FunctionSyntax("p", "one point")
 _ONE_TEXT = FunctionSyntax("t", "one string", TEXT)
 _NUMBER_AND_DIGITS = FunctionSyntax("ni?", "a number and, if wanted, a whole number of digits")
 
-FUNCTIONS: dict[str, FunctionSyntax] = {
+FUNCTION_SYNTAX: dict[str, FunctionSyntax] = {
     **dict.fromkeys("ABS CEILING DEGREES EXP FLOOR LOG LOG10 RADIANS SQRT".split(), _ONE_NUMBER),
     **dict.fromkeys("ACOS ASIN ATAN COS COT SIN TAN".split(), _ONE_NUMBER),
     **dict.fromkeys("MOD POWER ATAN2".split(), _TWO_NUMBERS),
@@ -110,8 +115,10 @@ FUNCTIONS: dict[str, FunctionSyntax] = {
 
 TERMINALS: dict[str, str] = {
     **dict.fromkeys(RESERVED, "RESERVED"),
-    **dict.fromkeys(FUNCTIONS, "FUNCTION"),
+    **dict.fromkeys(FUNCTION_SYNTAX, "FUNCTION"),
     **dict.fromkeys(AGGREGATES, "AGGREGATE"),
     **dict.fromkeys(TYPES, "TYPE"),
     **{word: word for word in KEYWORDS},
+    **{word: f"_{word}" for word in SILENT_KEYWORDS},
 }
+"""The terminal of each word that is more than a NAME."""
