@@ -1,4 +1,4 @@
-"""The one road from a query to bytes: query + engine + format + MAXREC."""
+"""Answering a query: the one path from query, engine, format and MAXREC to bytes."""
 
 from __future__ import annotations
 
@@ -11,112 +11,132 @@ from typing import Any
 
 import pyarrow as pa
 
-from vo_server.adql.planning.plan import expected, plan, work
+from vo_server.adql.planning.plan import estimate_rows, estimate_work, plan
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.resolve import Meaning, lacking, resolve
+from vo_server.adql.semantics.resolve import ResolvedQuery, find_unsupported, resolve
 from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import Statement, translate
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.engines.engine import Engine, Run
+from vo_server.engines.engine import Engine, QueryRun
 from vo_server.errors import QueryCancelledError, QueryTimeoutError, UsageError
 from vo_server.formats.format import Format
 from vo_server.model.result import Descriptor, Info, Result
-from vo_server.obscore.query import Host, opened
+from vo_server.obscore.query import ImageUrls, with_inventories
 
 log = logging.getLogger(__name__)
 
-SHORT = 10_000
-"""A query for no more rows than this, or for so little sky, is answered at once and not in a stream. The sky's densest
-parts hold some fifteen times more than this for as much of it."""
+SMALL_RESULT_ROWS = 10_000
+"""Rows up to which a result counts as small and is sent whole instead of as a stream, and rows that the index ranges
+may lead to. The sky's densest parts hold some fifteen times more than this for as much of it."""
 
-LIGHT = 100_000
-"""A query for which no more rows than this must be looked at is little work."""
+UNLIMITED_ROWS = 1 << 40
+"""A MAXREC that no result reaches."""
+
+SHORT_QUERY_ROWS = 100_000
+"""Rows that a database may read for a query that counts as short."""
 
 
-def meaning(text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset(), strict: bool = False) -> Meaning:
-    """What an ADQL text means where these functions are not offered; `strict` takes the standard's ADQL alone.
+def compile_query(
+    text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset(), strict: bool = False
+) -> ResolvedQuery:
+    """Parse and resolve an ADQL text; `unsupported` functions are not offered, `strict` accepts the standard's ADQL
+    alone.
 
-    Raises QueryError with the place and a hint.
+    Raises QueryError with the span of the error and a hint.
     """
     return resolve(parse(text, strict), catalogue, text, lacks)
 
 
-def asked(meant: Meaning, catalogue: Catalogue, engine: Engine, host: Host) -> Meaning:
-    """The same with the inventories of images in the place of ivoa.obscore; `host` serves them.
+def expand_obscore(resolved: ResolvedQuery, catalogue: Catalogue, engine: Engine, urls: ImageUrls) -> ResolvedQuery:
+    """Replace ivoa.obscore in a query by the inventories of images, whose URLs are those of `urls`.
 
-    Raises UsageError where none is loaded.
+    Raises UsageError where no inventory is loaded.
     """
-    return replace(meant, query=opened(meant.query, catalogue, engine.rows, host))
+    return replace(resolved, query=with_inventories(resolved.query, catalogue, engine.count_rows, urls))
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A query as a database is asked it: with its plan, and as a statement with the values of its parameters.
+class PreparedQuery:
+    """A planned query as an engine runs it: the statement with the values of its parameters.
 
-    `rows` is how many are read at the most, `expected` how many the index leads to, None where it does not tell.
-    `brief`: few rows are to be expected, so that the answer may be made whole before it begins. `light`: it is little
-    work for the database.
+    `max_rows` is the limit of rows that are read, `expected_rows` the estimate from the index ranges, None where it is
+    unknown. `is_small`: few rows are expected, so that the answer can be made whole before it begins. `is_short`: the
+    database has little work.
     """
 
     query: q.Query
     statement: Statement
-    slots: tuple[Any, ...]
-    rows: int
-    expected: int | None
-    brief: bool
-    light: bool
+    parameters: tuple[Any, ...]
+    max_rows: int
+    expected_rows: int | None
+    is_small: bool
+    is_short: bool
 
 
-def prepared(query: q.Query, engine: Engine, maxrec: int) -> Prepared:
-    """A query made ready for an engine.
+def prepare(query: q.Query, engine: Engine, maxrec: int) -> PreparedQuery:
+    """Plan and translate a query for an engine.
 
-    One row more than MAXREC is asked for: overflow is known, and only then said (TAP 1.1 section 2.7.4). But a long
-    answer without an order has no limit: a database that is told to cut that gathers all rows before it gives the
-    first, and they are cut as they come.
+    One row more than MAXREC is fetched, so that overflow is known, and only then reported (TAP 1.1 section 2.7.4). But
+    a long answer without an order has no LIMIT: with one the database gathers all rows before it gives the first. Its
+    rows are cut as they come.
 
-    Raises UsageError where the engine cannot say it, as regions where there is no pgSphere.
+    Raises UsageError where the engine does not support a function or type, such as regions without pgSphere.
     """
-    missing = lacking(query, engine.lacks())
+    missing = find_unsupported(query, engine.unsupported_functions())
     if missing:
         raise UsageError(
             f"this service does not know regions: {min(missing)} is not offered",
             hint="ask without a place, or tell its operator to install pgSphere",
         )
     rows = maxrec + 1 if query.top is None else min(query.top, maxrec + 1)
-    planned = plan(query, engine.rows)
-    few = expected(planned, engine.rows)
-    brief = rows <= SHORT or (few is not None and few <= SHORT)
-    light = work(planned, engine.rows, rows) <= LIGHT
+    planned = plan(query, engine.count_rows)
+    expected = estimate_rows(planned, engine.count_rows)
+    brief = rows <= SMALL_RESULT_ROWS or (expected is not None and expected <= SMALL_RESULT_ROWS)
+    light = estimate_work(planned, engine.count_rows, rows) <= SHORT_QUERY_ROWS
     cut = brief or bool(planned.order_by) or planned.offset is not None
     planned = replace(planned, top=rows if cut else None)
     statement, slots = translate(planned, engine.locate)
-    return Prepared(planned, statement, slots, rows, few, brief, light)
+    return PreparedQuery(planned, statement, slots, rows, expected, brief, light)
+
+
+def fetch_rows(
+    query: q.Query, engine: Engine, max_rows: int | None = None, timeout: float | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """Run a query and yield its rows as Python values, the first `max_rows` of them or all.
+
+    Raises UsageError as `prepare`, and the engine's errors; `timeout` is in seconds.
+    """
+    if max_rows is not None:
+        query = replace(query, top=max_rows if query.top is None else min(query.top, max_rows))
+    prepared = prepare(query, engine, UNLIMITED_ROWS if max_rows is None else max_rows)
+    run = engine.run(prepared.statement, prepared.parameters, timeout=timeout, brief=prepared.is_small)
+    for batch in run.read_batches():
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 @dataclass(slots=True)
-class Answer:
-    """An answer under way: the first rows are known to have come, the rest come as the bytes are read.
+class ResultStream:
+    """A result whose first rows have come; the rest come as the bytes are read.
 
-    Closing it stops the query; reading it to the end closes it.
+    Closing it cancels the query; reading it to the end closes it.
     """
 
-    pieces: Iterator[bytes]
-    stop: Callable[[], None]
+    chunks: Iterator[bytes]
+    cancel: Callable[[], None]
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self.pieces
+            yield from self.chunks
         finally:
-            self.stop()
+            self.cancel()
 
 
 @dataclass(slots=True)
-class Question:
-    """A query and how it shall be answered. `stop` may be called at any time, from any thread.
+class QueryExecution:
+    """A query with the engine, format and limits of its answer. `cancel` may be called at any time, from any thread.
 
-    `late` is what is advised to whom it takes too long.
-
-    `brief` and `light` are known once it is prepared; `rows` are those answered until now.
+    `timeout_hint` is the advice in the error after a timeout. `is_small` and `is_short` are known once it is prepared;
+    `rows` counts those answered until now.
     """
 
     query: q.Query
@@ -129,97 +149,97 @@ class Question:
     infos: tuple[Info, ...] = ()
     descriptors: tuple[Descriptor, ...] = ()
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
-    late: str | None = None
-    _made: Prepared | None = field(default=None, init=False)
+    timeout_hint: str | None = None
+    _prepared: PreparedQuery | None = field(default=None, init=False)
     _result: Result | None = field(default=None, init=False)
     rows: int = field(default=0, init=False)
-    _run: Run | None = field(default=None, init=False)
-    _stopped: bool = field(default=False, init=False)
+    _run: QueryRun | None = field(default=None, init=False)
+    _cancelled: bool = field(default=False, init=False)
 
-    def prepare(self) -> Prepared | None:
-        """Make it ready, once; None where no query is to be run."""
-        if self._made is None and self.maxrec > 0:
-            self._made = prepared(self.query, self.engine, self.maxrec)
-        return self._made
-
-    @property
-    def brief(self) -> bool:
-        """Are few rows to be expected, so that the answer may be made whole before it begins?"""
-        return self._made is not None and self._made.brief
+    def prepare(self) -> PreparedQuery | None:
+        """Prepare it, once; None where no query is to be run."""
+        if self._prepared is None and self.maxrec > 0:
+            self._prepared = prepare(self.query, self.engine, self.maxrec)
+        return self._prepared
 
     @property
-    def light(self) -> bool:
-        """Is it little work for the database?"""
-        return self._made is None or self._made.light
+    def is_small(self) -> bool:
+        """Whether few rows are expected, so that the answer can be made whole before it begins."""
+        return self._prepared is not None and self._prepared.is_small
 
-    def answer(self) -> Answer:
+    @property
+    def is_short(self) -> bool:
+        """Whether the database has little work."""
+        return self._prepared is None or self._prepared.is_short
+
+    def start(self) -> ResultStream:
         """Start the query and wait for its first rows.
 
-        Raises what the engine raises before them. MAXREC 0 asks for the metadata alone: no query is run.
+        Raises the engine's errors before them. MAXREC 0 returns the metadata alone: no query is run.
         """
         result = Result(
             self.query.columns,
-            self._batches(),
+            self._run_query(),
             self.title,
             self.description,
             self.infos,
             descriptors=self.descriptors,
         )
-        self._result = result.limited(self.maxrec)
-        self._result.batches = self._counted(self._result.batches)
-        return Answer(self.format.write(self._result), self.stop)
+        self._result = result.limit(self.maxrec)
+        self._result.batches = self._count_rows(self._result.batches)
+        return ResultStream(self.format.write(self._result), self.cancel)
 
     @property
     def overflow(self) -> bool:
-        """Is it known by now that rows are left out?"""
+        """Whether rows are known to be left out by now."""
         return self._result is not None and self._result.overflow
 
-    def _in_time(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _add_timeout_hint(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         try:
             yield from batches
-        except QueryTimeoutError as fault:
-            fault.hint = self.late
+        except QueryTimeoutError as error:
+            error.hint = self.timeout_hint
             raise
 
-    def _counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _count_rows(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             self.rows += batch.num_rows
             yield batch
 
-    def stop(self) -> None:
-        """End the query, if it is running."""
-        self._stopped = True
+    def cancel(self) -> None:
+        """Cancel the query, if it is running."""
+        self._cancelled = True
         if self._run is not None:
             self._run.cancel()
 
     @property
     def failure(self) -> Exception | None:
-        """What broke the answer off, where its format has told so in its last bytes."""
+        """The error that broke the answer off, where its format has reported it in its last bytes."""
         return None if self._result is None else self._result.failure
 
     def progress(self) -> float | None:
-        """The part of the database's work that is done, 0..1; None where it is not known."""
+        """Return the part of the database's work that is done, 0..1; None where it is not known."""
         return None if self._run is None else self._run.progress()
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        made = self.prepare()
-        if made is None:
+    def _run_query(self) -> Iterator[pa.RecordBatch]:
+        prepared = self.prepare()
+        if prepared is None:
             return iter(())
         started = time.perf_counter()
         self._run = self.engine.run(
-            made.statement, made.slots, timeout=self.timeout, uploads=self.uploads, brief=made.brief
+            prepared.statement, prepared.parameters, timeout=self.timeout, uploads=self.uploads, brief=prepared.is_small
         )
-        if self._stopped:
+        if self._cancelled:
             self._run.close()
             raise QueryCancelledError("the query was cancelled")
-        batches = self._in_time(head(self._run.batches(), made.rows))
+        batches = self._add_timeout_hint(take_rows(self._run.read_batches(), prepared.max_rows))
         first = next(batches, None)
         log.info("first rows after %.1f ms", 1e3 * (time.perf_counter() - started))
         return batches if first is None else chain((first,), batches)
 
 
-def head(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """The first so many rows; what follows is not read."""
+def take_rows(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the first `rows` rows; the rest is not read."""
     for batch in batches:
         yield batch.slice(0, rows)
         rows -= batch.num_rows

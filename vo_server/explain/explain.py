@@ -1,4 +1,4 @@
-"""From a query to what it would do."""
+"""From a query to its explanation."""
 
 from __future__ import annotations
 
@@ -7,105 +7,102 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from vo_server.adql.planning.cells import cell_joins
+from vo_server.adql.planning.cells import find_cell_joins
+from vo_server.adql.planning.positions import constant_ranges, sky_fraction
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.resolve import Meaning
-from vo_server.answer import Prepared, prepared
+from vo_server.adql.semantics.resolve import ResolvedQuery
+from vo_server.answer import PreparedQuery, prepare
 from vo_server.catalogue.catalogue import UPLOADS
-from vo_server.engines.engine import Engine, Step, steps
-from vo_server.explain.advice import advice
-from vo_server.explain.explanation import Estimate, Explanation, Reading, Stretches
-from vo_server.explain.sizes import sizes
+from vo_server.engines.engine import Engine, PlanStep, iterate_steps
+from vo_server.explain.advice import find_advice
+from vo_server.explain.explanation import Estimate, Explanation, IndexCoverage, TableRead
+from vo_server.explain.sizes import estimate_sizes
 from vo_server.model.column import Table
-from vo_server.sky import cover
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
-    """What is to be explained: the text of a query and its meaning, and what it would be run with."""
+class ExplainRequest:
+    """The text of a query and its resolved form, and the settings with which it would be run."""
 
     text: str
-    meaning: Meaning
+    resolved: ResolvedQuery
     engine: Engine
     maxrec: int
     timeout: float | None = None
     uploads: Mapping[str, pa.Table] = field(default_factory=dict)
 
     def rows(self, table: Table) -> int | None:
-        """How many rows a table has; None where that is not known."""
+        """Return how many rows a table has; None where that is not known."""
         if table.schema == UPLOADS:
             return int(self.uploads[table.name].num_rows)
-        return self.engine.rows(table)
+        return self.engine.count_rows(table)
 
 
-def explain(asked: Inquiry) -> Explanation:
-    """What a query would do. No row of it is read.
+def explain(request: ExplainRequest) -> Explanation:
+    """Explain what a query would do. No row of it is read.
 
-    Raises what its answer would raise before the first row.
+    Raises the errors that its answer would raise before the first row.
     """
-    made = prepared(asked.meaning.query, asked.engine, asked.maxrec)
-    explained = asked.engine.explain(
-        made.statement, made.slots, timeout=asked.timeout, uploads=asked.uploads, brief=made.brief
+    made = prepare(request.resolved.query, request.engine, request.maxrec)
+    explained = request.engine.explain(
+        made.statement, made.parameters, timeout=request.timeout, uploads=request.uploads, brief=made.is_small
     )
     return Explanation(
-        asked.text,
-        asked.maxrec,
-        asked.meaning.query.columns,
-        asked.meaning.warnings,
-        tuple(advice(made.query, asked.rows)),
-        tuple(_readings(made.query, asked)),
-        tuple(cell_joins(made.query)),
+        request.text,
+        request.maxrec,
+        request.resolved.query.columns,
+        request.resolved.warnings,
+        tuple(find_advice(made.query, request.rows)),
+        tuple(_list_reads(made.query, request)),
+        tuple(find_cell_joins(made.query)),
         explained,
-        _estimate(asked, made, explained.plan),
+        _estimate(request, made, explained.plan),
     )
 
 
-def _readings(query: q.Query, asked: Inquiry) -> Iterator[Reading]:
-    bounds = {part.index.source: part for part in q.parts(query) if isinstance(part, q.Within)}
-    for part in q.parts(query):
-        if isinstance(part, q.Scan):
+def _list_reads(query: q.Query, asked: ExplainRequest) -> Iterator[TableRead]:
+    bounds = {part.index.source: part for part in q.walk(query) if isinstance(part, q.IndexRanges)}
+    for part in q.walk(query):
+        if isinstance(part, q.TableScan):
             rows = asked.rows(part.table)
             within = bounds.get(part.name)
-            yield Reading(part.name, part.table, rows, None if within is None else _stretches(within, rows))
+            yield TableRead(part.name, part.table, rows, None if within is None else _measure_coverage(within, rows))
 
 
-def _stretches(within: q.Within, rows: int | None) -> Stretches:
-    ends = (
-        (lo.value, hi.value) for lo, hi in within.ranges if isinstance(lo, q.Constant) and isinstance(hi, q.Constant)
-    )
-    ranges = tuple((int(lo), int(hi)) for lo, hi in ends)
-    sky = sum(hi - lo + 1 for lo, hi in ranges) / int(cover.SKY[0, 1])
-    return Stretches(ranges, sky, None if rows is None else int(rows * sky))
+def _measure_coverage(within: q.IndexRanges, rows: int | None) -> IndexCoverage:
+    sky = sky_fraction(within)
+    return IndexCoverage(tuple(constant_ranges(within)), sky, None if rows is None else int(rows * sky))
 
 
-def _estimate(asked: Inquiry, made: Prepared, plan: Step) -> Estimate:
-    index = None if _gathers(made.query) else made.expected
-    engine = _told(plan, made.query.top)
-    top = asked.meaning.query.top
+def _estimate(asked: ExplainRequest, made: PreparedQuery, plan: PlanStep) -> Estimate:
+    index = None if _combines_rows(made.query) else made.expected_rows
+    engine = _read_plan_rows(plan, made.query.top)
+    top = asked.resolved.query.top
     most = asked.maxrec if top is None else min(top, asked.maxrec)
-    told = (index,) if _by_region_alone(asked.meaning.query) else (index, engine)
+    told = (index,) if _has_only_region(asked.resolved.query) else (index, engine)
     found = min((rows for rows in told if rows is not None), default=engine)
     rows = None if found is None else min(found, most)
     return Estimate(
-        rows, found, index, engine, most, sizes(asked.meaning.query.columns, most if rows is None else rows)
+        rows, found, index, engine, most, estimate_sizes(asked.resolved.query.columns, most if rows is None else rows)
     )
 
 
-def _by_region_alone(query: q.Query) -> bool:
-    """Is there no condition but one on the place?"""
-    return isinstance(query, q.Select) and isinstance(query.where, q.Holds)
+def _has_only_region(query: q.Query) -> bool:
+    """Tell whether the only condition is one on the position."""
+    return isinstance(query, q.SelectQuery) and isinstance(query.where, q.PredicateTest)
 
 
-def _gathers(query: q.Query) -> bool:
-    """Is a row of the answer made of many that are read? Then the index tells nothing of their number."""
-    if not isinstance(query, q.Select) or query.group_by or query.distinct:
+def _combines_rows(query: q.Query) -> bool:
+    """Tell whether rows of the answer combine rows that are read, so that the index does not tell their number."""
+    if not isinstance(query, q.SelectQuery) or query.group_by or query.distinct:
         return True
-    return any(isinstance(part, q.Aggregate) for output in query.outputs for part in q.parts(output))
+    return any(isinstance(part, q.AggregateCall) for output in query.outputs for part in q.walk(output))
 
 
-def _told(plan: Step, cut: int | None) -> int | None:
-    """How many rows the plan expects before it cuts them off: the rows of its first step that has any."""
-    for step in steps(plan):
+def _read_plan_rows(plan: PlanStep, cut: int | None) -> int | None:
+    """Return how many rows the plan expects before they are cut off: the rows of its first step that has an
+    estimate."""
+    for step in iterate_steps(plan):
         if cut is not None and step.rows == cut and step.inputs:
-            return _told(step.inputs[0], None)
-    return next((step.rows for step in steps(plan) if step.rows is not None), None)
+            return _read_plan_rows(step.inputs[0], None)
+    return next((step.rows for step in iterate_steps(plan) if step.rows is not None), None)

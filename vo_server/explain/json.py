@@ -18,70 +18,70 @@ import json
 from typing import Any
 
 from vo_server.adql.planning.cells import CellJoin
-from vo_server.engines.engine import Step
-from vo_server.explain.explanation import Explanation, Reading, Stretches
+from vo_server.engines.engine import PlanStep
+from vo_server.explain.explanation import Explanation, IndexCoverage, TableRead
 from vo_server.model.column import Column
 from vo_server.sky import cover
 
-MOST_RANGES = 1_000
+MAX_RANGES = 1_000
 """Ranges of a table that are listed."""
 
-_OF_COLUMNS = ("datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
+_COLUMN_FIELDS = ("datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
 
 
 def as_json(explained: Explanation) -> bytes:
-    """The explanation as a JSON document."""
-    return json.dumps(record(explained), ensure_ascii=False, indent=1).encode() + b"\n"
+    """Return the explanation as a JSON document."""
+    return json.dumps(to_record(explained), ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def record(explained: Explanation) -> dict[str, Any]:
-    """The explanation as what JSON is made of."""
+def to_record(explained: Explanation) -> dict[str, Any]:
+    """Return the explanation as objects that JSON can represent."""
     estimate = explained.estimate
     return {
         "query": explained.text,
         "maxrec": explained.maxrec,
-        "columns": [_column(column) for column in explained.columns],
+        "columns": [_column_record(column) for column in explained.columns],
         "warnings": list(explained.warnings),
         "advice": list(explained.advice),
-        "tables": [_reading(reading) for reading in explained.readings],
-        "cell_joins": [_join(join) for join in explained.joins],
+        "tables": [_table_record(reading) for reading in explained.reads],
+        "cell_joins": [_join_record(join) for join in explained.joins],
         "estimate": {
             "rows": estimate.rows,
-            "found": estimate.found,
+            "found": estimate.unlimited_rows,
             "by_index": estimate.index,
             "by_engine": estimate.engine,
-            "most": estimate.most,
+            "most": estimate.max_rows,
             "bytes": dict(estimate.bytes),
         },
         "engine": explained.engine.engine,
         "sql": explained.engine.sql,
-        "plan": _step(explained.engine.plan),
+        "plan": _step_record(explained.engine.plan),
     }
 
 
-def _column(column: Column) -> dict[str, Any]:
-    said = {name: getattr(column, name) for name in _OF_COLUMNS}
+def _column_record(column: Column) -> dict[str, Any]:
+    said = {name: getattr(column, name) for name in _COLUMN_FIELDS}
     return {"name": column.name, "type": column.type.name} | {n: v for n, v in said.items() if v is not None}
 
 
-def _reading(reading: Reading) -> dict[str, Any]:
-    index = None if reading.stretches is None else _stretches(reading.stretches)
-    return {"table": reading.table.qualified, "as": reading.name, "rows": reading.rows, "index": index}
+def _table_record(reading: TableRead) -> dict[str, Any]:
+    index = None if reading.coverage is None else _index_record(reading.coverage)
+    return {"table": reading.table.qualified_name, "as": reading.name, "rows": reading.rows, "index": index}
 
 
-def _stretches(stretches: Stretches) -> dict[str, Any]:
+def _index_record(stretches: IndexCoverage) -> dict[str, Any]:
     return {
         "count": len(stretches.ranges),
         "sky": stretches.sky,
         "rows": stretches.rows,
-        "ranges": [list(pair) for pair in stretches.ranges[:MOST_RANGES]],
-        "all": len(stretches.ranges) <= MOST_RANGES,
+        "ranges": [list(pair) for pair in stretches.ranges[:MAX_RANGES]],
+        "all": len(stretches.ranges) <= MAX_RANGES,
     }
 
 
-def _join(join: CellJoin) -> dict[str, Any]:
+def _join_record(join: CellJoin) -> dict[str, Any]:
     return {
-        "spread": join.spread,
+        "spread": join.unnested,
         "with": join.other,
         "indexed": join.indexed,
         "order": join.order,
@@ -89,10 +89,10 @@ def _join(join: CellJoin) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step_record(step: PlanStep) -> dict[str, Any]:
     return {
         "step": step.name,
         "rows": step.rows,
         "details": dict(step.details),
-        "inputs": [_step(each) for each in step.inputs],
+        "inputs": [_step_record(each) for each in step.inputs],
     }

@@ -1,1 +1,1 @@
-"""ivoa.obscore as a query over the image collections, and the text templates that its columns are made of."""
+"""ivoa.obscore as a query over the image collections, and the text templates of its columns."""

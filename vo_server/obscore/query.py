@@ -1,7 +1,7 @@
-"""ivoa.obscore as a query: the inventories of the image collections in the columns of ObsCore 1.1, one after another.
+"""ivoa.obscore as a query: a UNION of the inventories of the image collections in the columns of ObsCore 1.1.
 
-What a column is to ObsCore follows from what the catalogue file says of the collection under [images]. The query takes
-the place of the table wherever it is asked, so that its rows are those of the inventories, found by their index.
+The columns follow from the section [images] of each collection's catalogue file. The query replaces the table wherever
+it is read, so that its rows are those of the inventories, found by their index.
 """
 
 from __future__ import annotations
@@ -12,78 +12,78 @@ from typing import Any
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import STC_S
-from vo_server.adql.semantics.values import arithmetic, constant
+from vo_server.adql.semantics.values import apply_operator, to_constant, to_integer_constant
 from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Collection
 from vo_server.catalogue.images import CLOCKS, Band, Images
 from vo_server.catalogue.obscore import image_collections, obscore
 from vo_server.errors import UsageError
 from vo_server.model import types
-from vo_server.model.column import Column, Table
-from vo_server.obscore.templates import encoded, joined, quoted, text, worded
-
-Rows = Callable[[Table], int | None]
+from vo_server.model.column import Column
+from vo_server.obscore.templates import concatenate, encode_in_sql, encode_query_value, render_template, to_text
 
 DATALINK = "application/x-votable+xml;content=datalink"
-"""The media type of what access_url leads to (SIA 2.0 section 3.1.3)."""
+"""The media type of the links that access_url leads to (SIA 2.0 section 3.1.3)."""
 
 PICTURES = ("image/jpeg", "image/png")
-"""The media types of pictures of images."""
+"""The media types of previews."""
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
-    """Where images are had: the server's base URL without a slash at its end, and the authority of its identifiers."""
+class ImageUrls:
+    """The URLs and identifiers of images: the server's base URL without a trailing slash, and the naming authority."""
 
     base: str
     authority: str = ""
 
-    def image(self, publication: Collection, did: str) -> str | None:
-        """The name of the image of a collection that has this identifier; None where it is not of the collection.
+    def image_name(self, publication: Collection, did: str) -> str | None:
+        """Return the name of the image of a collection that has this identifier; None where it is not of the
+        collection.
 
-        The authority is the same in every case (IVOA Identifiers 2.0 section 2.2).
+        The authority is compared without case (IVOA Identifiers 2.0 section 2.2).
         """
-        prefix = self.prefix(publication)
+        prefix = self.identifier_prefix(publication)
         mine = did[: len(prefix)].lower() == prefix.lower() and len(did) > len(prefix)
         return did[len(prefix) :] if mine else None
 
-    def file(self, publication: Collection) -> str:
-        """What the URLs of a collection's files begin with; the name of the image follows."""
+    def file_prefix(self, publication: Collection) -> str:
+        """Return the beginning of the URLs of a collection's files; the name of the image follows."""
         return f"{self.base}/images/{publication.id}/"
 
-    def preview(self, publication: Collection) -> str:
-        """What the URLs of a collection's pictures begin with; the name of the image follows, and how it is wanted."""
+    def preview_prefix(self, publication: Collection) -> str:
+        """Return the beginning of the URLs of a collection's previews; the name of the image and options follow."""
         return f"{self.base}/preview?ID={publication.id}/"
 
-    def prefix(self, publication: Collection) -> str:
-        """What the identifiers of a collection's data sets begin with; that of the image follows."""
+    def identifier_prefix(self, publication: Collection) -> str:
+        """Return the beginning of the identifiers of a collection's data sets; the name of the image follows."""
         return f"ivo://{self.authority or UNREGISTERED}/~?{publication.id}/"
 
-    def links(self) -> str:
-        """What the URLs of the links begin with; the identifier of the data set follows."""
+    def links_prefix(self) -> str:
+        """Return the beginning of the URLs of DataLink documents; the identifier of the data set follows."""
         return f"{self.base}/datalink/links?ID="
 
 
-def opened(query: q.Query, catalogue: Catalogue, rows: Rows, host: Host) -> q.Query:
-    """The query with the inventories in the place of ivoa.obscore.
+def with_inventories(query: q.Query, catalogue: Catalogue, rows: q.RowCounts, host: ImageUrls) -> q.Query:
+    """Return the query with the inventories in the place of ivoa.obscore.
 
-    `rows` tells how many rows a table has, None where it is not loaded. Raises UsageError where no collection is.
+    `rows` returns how many rows a table has, None where it is not loaded. Raises UsageError where no collection is
+    loaded.
     """
     _, table = obscore()
-    if table not in q.tables(query):
+    if table not in q.scanned_tables(query):
         return query
-    branches = [Branch(p) for p in loaded(catalogue, rows)]
+    branches = [Branch(p) for p in loaded_collections(catalogue, rows)]
 
     def change(node: Any) -> Any:
-        if not isinstance(node, q.Scan) or node.table != table:
+        if not isinstance(node, q.TableScan) or node.table != table:
             return node
-        return q.Derived(node.name, union(branches, host, node.name))
+        return q.Subquery(node.name, union_query(branches, host, node.name))
 
-    made: q.Query = q.mapped(query, change)
+    made: q.Query = q.transform(query, change)
     return made
 
 
-def loaded(catalogue: Catalogue, rows: Rows) -> tuple[Collection, ...]:
-    """The collections whose inventories are loaded.
+def loaded_collections(catalogue: Catalogue, rows: q.RowCounts) -> tuple[Collection, ...]:
+    """Return the collections whose inventories are loaded.
 
     Raises UsageError where none is.
     """
@@ -97,223 +97,221 @@ def loaded(catalogue: Catalogue, rows: Rows) -> tuple[Collection, ...]:
 class Branch:
     """The images of a collection for which a condition on its inventory holds, all where there is none.
 
-    With the media type of the files, or of pictures, they lead to these and not to what is known of the images.
+    With the media type of the files, or of pictures, access_url leads to these and not to the DataLink document.
     """
 
-    publication: Collection
-    where: Callable[[Row], q.Condition] | None = None
+    collection: Collection
+    where: Callable[[InventoryRow], q.Condition] | None = None
     media_type: str = DATALINK
 
 
-def union(branches: Sequence[Branch], host: Host, name: str) -> q.Query:
-    """Images of several collections, one at least, in the columns of ObsCore."""
+def union_query(branches: Sequence[Branch], host: ImageUrls, name: str) -> q.Query:
+    """Return the images of one or several collections in the columns of ObsCore."""
     _, table = obscore()
-    first, *others = (_select(b, host, f"{name}_{n}") for n, b in enumerate(branches))
+    first, *others = (_select_branch(b, host, f"{name}_{n}") for n, b in enumerate(branches))
     made: q.Query = first
     for other in others:
-        made = q.Combined("UNION", True, made, other, table.columns)
+        made = q.SetQuery("UNION", True, made, other, table.columns)
     return made
 
 
-def _select(branch: Branch, host: Host, name: str) -> q.Select:
+def _select_branch(branch: Branch, host: ImageUrls, name: str) -> q.SelectQuery:
     _, table = obscore()
-    row = Row(branch.publication, name)
-    values = row.obscore(host) | row.direct(host, branch.media_type)
-    outputs = tuple(q.Output(c.name, _as(values.get(c.name), c)) for c in table.columns)
-    return q.Select(outputs, row.scan, None if branch.where is None else branch.where(row))
+    row = InventoryRow(branch.collection, name)
+    values = row.obscore_values(host) | row.access_overrides(host, branch.media_type)
+    outputs = tuple(q.OutputColumn(c.name, _to_column(values.get(c.name), c)) for c in table.columns)
+    return q.SelectQuery(outputs, row.scan, None if branch.where is None else branch.where(row))
 
 
-def _as(value: q.Value | None, column: Column) -> q.Value:
-    """The value as that column."""
+def _to_column(value: q.Value | None, column: Column) -> q.Value:
+    """Return the value as that column."""
     if value is None:
         return q.Constant(None, column)
-    return replace(value, column=column) if value.column.type is column.type else q.Cast(value, column)
+    return replace(value, column=column) if value.column.type is column.type else q.TypeCast(value, column)
 
 
 # ----------------------------------------------------------- what a row says
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What an image of a collection is, by the columns of its inventory, which is the source of this name."""
+class InventoryRow:
+    """The properties of an image of a collection, from the columns of its inventory, which is the source of
+    this name."""
 
-    publication: Collection
+    collection: Collection
     source: str
 
     @property
     def images(self) -> Images:
-        """What is said of the collection."""
-        assert self.publication.images is not None
-        return self.publication.images
+        """The section [images] of the collection."""
+        assert self.collection.images is not None
+        return self.collection.images
 
     @property
-    def scan(self) -> q.Scan:
+    def scan(self) -> q.TableScan:
         """The inventory as a source."""
-        return q.Scan(self.source, self.publication.table)
+        return q.TableScan(self.source, self.collection.table)
 
-    def field(self, name: str) -> q.Field:
-        """A column of the inventory."""
-        return q.Field(self.source, name, self.publication.table.column(name))
+    def column(self, name: str) -> q.ColumnRef:
+        """Return a column of the inventory."""
+        return q.ColumnRef(self.source, name, self.collection.table.get_column(name))
 
-    def filled(self, source: Any, said: str) -> q.Field | None:
-        """The column that holds this of a file; None where none does."""
+    def find_column(self, source: Any, said: str) -> q.ColumnRef | None:
+        """Return the column that holds this property of a file; None where none does."""
         name = self.images.filled(source, said)
-        return None if name is None else self.field(name)
+        return None if name is None else self.column(name)
 
     @property
-    def identifier(self) -> q.Field:
+    def identifier(self) -> q.ColumnRef:
         """The name of the image."""
-        assert self.publication.table.identifier is not None  # no images without it
-        return self.field(self.publication.table.identifier)
+        assert self.collection.table.identifier is not None  # no images without it
+        return self.column(self.collection.table.identifier)
 
     @property
     def name(self) -> q.Value:
-        """The same as a text, which identifiers and URLs are made from."""
+        """The name of the image as a text, for identifiers and URLs."""
         identifier = self.identifier
         is_text = identifier.column.type.family == "text"
-        return identifier if is_text else q.Cast(identifier, Column("", types.VARCHAR))
+        return identifier if is_text else q.TypeCast(identifier, Column("", types.VARCHAR))
 
     @property
-    def position(self) -> tuple[q.Field, q.Field]:
+    def position(self) -> tuple[q.ColumnRef, q.ColumnRef]:
         """Right ascension and declination of the centre."""
-        position = self.publication.table.position
+        position = self.collection.table.position
         assert position is not None  # no images without it
-        return self.field(position.ra), self.field(position.dec)
+        return self.column(position.ra), self.column(position.dec)
 
     @property
-    def footprint(self) -> q.Field:
+    def footprint(self) -> q.ColumnRef:
         """The outline."""
-        found = self.filled("sky", "footprint")
+        found = self.find_column("sky", "footprint")
         assert found is not None  # no images without it
         return found
 
     @property
     def title(self) -> q.Value:
         """The title of the image."""
-        return self.worded(self.images.title)
+        return self.render(self.images.title)
 
     @property
     def observation(self) -> q.Value:
         """The name of the observation."""
-        return self.worded(self.images.observation) if self.images.observation else self.name
+        return self.render(self.images.observation) if self.images.observation else self.name
 
     @property
     def size(self) -> q.Value:
-        """The bytes of the file as it is served; NULL where they are not kept."""
-        kept = None if self.images.restored else self.filled("file", "size")
+        """The bytes of the file as it is served; NULL where they are not known."""
+        kept = None if self.images.restored else self.find_column("file", "size")
         return kept or q.Constant(None, Column("", types.BIGINT))
 
     @property
     def estimate(self) -> q.Value:
-        """About how many bytes the file has: those of the pixels of one that is restored."""
-        sides = [self.filled("header", name) for name in ("NAXIS1", "NAXIS2")]
+        """The approximate bytes of the file: those of the pixels if it is decompressed when it is served."""
+        sides = [self.find_column("header", name) for name in ("NAXIS1", "NAXIS2")]
         if not self.images.restored or None in sides:
             return self.size
-        wide, high = (q.Cast(side, Column("", types.BIGINT)) for side in sides if side is not None)
-        return arithmetic("*", arithmetic("*", wide, high), q.Constant(2, Column("", types.BIGINT)))
+        wide, high = (q.TypeCast(side, Column("", types.BIGINT)) for side in sides if side is not None)
+        return apply_operator("*", apply_operator("*", wide, high), q.Constant(2, Column("", types.BIGINT)))
 
-    def worded(self, template: str) -> q.Value:
-        """A text with columns in braces."""
-        return worded(template, self.field)
+    def render(self, template: str) -> q.Value:
+        """Return a text template with columns in braces as a value."""
+        return render_template(template, self.column)
 
-    def of_band(self, value: Callable[[Band], float], over_all: Callable[[Iterable[float]], float]) -> q.Value:
-        """A number of the band of the image; of all bands together, where it has all of them."""
+    def band_value(self, value: Callable[[Band], float], over_all: Callable[[Iterable[float]], float]) -> q.Value:
+        """Return a number of the band of the image; of all bands together, where it has all of them."""
         if self.images.band is None:
-            return constant(over_all(map(value, self.images.bands)))
-        band = self.field(self.images.band)
-        return _by(band, {b.name: constant(value(b)) for b in self.images.bands})
+            return to_constant(over_all(map(value, self.images.bands)))
+        band = self.column(self.images.band)
+        return _choose_by_text(band, {b.name: to_constant(value(b)) for b in self.images.bands})
 
-    def times(self, factor: float, days: float) -> q.Value | None:
-        """The middle of the observation and so many times half of it, as a number of days."""
+    def time_bound(self, factor: float, days: float) -> q.Value | None:
+        """Return the middle of the observation plus `factor` times half of its length, as MJD less `days`; None without
+        a time."""
         time = self.images.time
         if time is None:
             return None
         shift = CLOCKS["jd"] - factor * time.span / 2 / 86400
-        return arithmetic("-", self.field(time.column), constant(shift + days))
+        return apply_operator("-", self.column(time.column), to_constant(shift + days))
 
-    def url(self, host: Host) -> q.Value:
-        """Where its file is had."""
-        return joined([text(host.file(self.publication)), quoted(self.name)])
+    def file_url(self, host: ImageUrls) -> q.Value:
+        """Return the URL of its file."""
+        return concatenate([to_text(host.file_prefix(self.collection)), encode_in_sql(self.name)])
 
-    def picture(self, host: Host, media_type: str) -> q.Value:
-        """Where a picture of it is had, with as many pixels."""
-        how = text(f"&FORMAT={media_type.partition('/')[2]}")
-        return joined([text(host.preview(self.publication)), quoted(self.name), how])
+    def preview_url(self, host: ImageUrls, media_type: str) -> q.Value:
+        """Return the URL of a preview of it with as many pixels."""
+        how = to_text(f"&FORMAT={media_type.partition('/')[2]}")
+        return concatenate([to_text(host.preview_prefix(self.collection)), encode_in_sql(self.name), how])
 
-    def direct(self, host: Host, media_type: str) -> dict[str, q.Value | None]:
-        """What of ObsCore is another thing where it leads to the file, or to a picture."""
+    def access_overrides(self, host: ImageUrls, media_type: str) -> dict[str, q.Value | None]:
+        """Return the columns of ObsCore that differ if access_url leads to the file, or to a preview."""
         if media_type == DATALINK:
             return {}
         if media_type in PICTURES:
-            said: dict[str, q.Value | None] = {"access_url": self.picture(host, media_type), "access_estsize": None}
+            said: dict[str, q.Value | None] = {"access_url": self.preview_url(host, media_type), "access_estsize": None}
         else:
-            said = {"access_url": self.url(host)}
-        return said | {"access_format": text(media_type)}
+            said = {"access_url": self.file_url(host)}
+        return said | {"access_format": to_text(media_type)}
 
-    def obscore(self, host: Host) -> dict[str, q.Value | None]:
-        """Its values in ObsCore by the names of the columns; those that are not there are not known."""
+    def obscore_values(self, host: ImageUrls) -> dict[str, q.Value | None]:
+        """Return its values in ObsCore by the names of the columns; those that are missing are unknown."""
         images = self.images
         ra, dec = self.position
-        links = host.links() + encoded(host.prefix(self.publication))
-        did = joined([text(host.prefix(self.publication)), self.name])
+        links = host.links_prefix() + encode_query_value(host.identifier_prefix(self.collection))
+        did = concatenate([to_text(host.identifier_prefix(self.collection)), self.name])
         bands = 1 if images.band else len(images.bands)
         return {
-            "dataproduct_type": text(images.product),
-            "calib_level": _whole(images.calibration),
-            "obs_collection": text(images.collection),
+            "dataproduct_type": to_text(images.product),
+            "calib_level": to_integer_constant(images.calibration),
+            "obs_collection": to_text(images.collection),
             "obs_id": self.observation,
             "obs_publisher_did": did,
-            "access_url": joined([text(links), quoted(self.name)]),
-            "access_format": text(DATALINK),
-            "access_estsize": _kilobytes(self.estimate),
+            "access_url": concatenate([to_text(links), encode_in_sql(self.name)]),
+            "access_format": to_text(DATALINK),
+            "access_estsize": _to_kilobytes(self.estimate),
             "s_ra": ra,
             "s_dec": dec,
-            "s_fov": self.filled("sky", "fov"),
-            "s_region": _region(self.footprint),
-            "s_resolution": self.field(images.resolution) if images.resolution else None,
-            "s_xel1": self.filled("header", "NAXIS1"),
-            "s_xel2": self.filled("header", "NAXIS2"),
-            "t_min": self.times(-1, 0),
-            "t_max": self.times(1, 0),
-            "t_exptime": constant(images.time.exposure) if images.time else None,
-            "t_resolution": constant(images.time.span) if images.time else None,
-            "t_xel": _whole(1),
-            "em_min": self.of_band(lambda b: b.low, min),
-            "em_max": self.of_band(lambda b: b.high, max),
-            "em_res_power": self.of_band(lambda b: b.reference / (b.high - b.low), min),
-            "em_xel": _whole(bands),
-            "o_ucd": text(images.observable) if images.observable else None,
-            "facility_name": text(images.facility),
-            "instrument_name": text(images.instrument),
-            "dataproduct_subtype": text(images.subtype) if images.subtype else None,
+            "s_fov": self.find_column("sky", "fov"),
+            "s_region": _to_region(self.footprint),
+            "s_resolution": self.column(images.resolution) if images.resolution else None,
+            "s_xel1": self.find_column("header", "NAXIS1"),
+            "s_xel2": self.find_column("header", "NAXIS2"),
+            "t_min": self.time_bound(-1, 0),
+            "t_max": self.time_bound(1, 0),
+            "t_exptime": to_constant(images.time.exposure) if images.time else None,
+            "t_resolution": to_constant(images.time.span) if images.time else None,
+            "t_xel": to_integer_constant(1),
+            "em_min": self.band_value(lambda b: b.low, min),
+            "em_max": self.band_value(lambda b: b.high, max),
+            "em_res_power": self.band_value(lambda b: b.reference / (b.high - b.low), min),
+            "em_xel": to_integer_constant(bands),
+            "o_ucd": to_text(images.observable) if images.observable else None,
+            "facility_name": to_text(images.facility),
+            "instrument_name": to_text(images.instrument),
+            "dataproduct_subtype": to_text(images.subtype) if images.subtype else None,
             "obs_title": self.title,
-            "bib_reference": text(self.publication.origin.bibcode) if self.publication.origin.bibcode else None,
-            "s_pixel_scale": _arcsec(self.filled("header", "CDELT2")),
+            "bib_reference": to_text(self.collection.origin.bibcode) if self.collection.origin.bibcode else None,
+            "s_pixel_scale": _to_arcsec(self.find_column("header", "CDELT2")),
         }
 
 
 # --------------------------------------------------------------- its pieces
 
 
-def _whole(number: int) -> q.Constant:
-    return q.Constant(number, Column("", types.INTEGER))
+def _choose_by_text(field: q.Value, values: Mapping[str, q.Value]) -> q.Value:
+    """Return the value that belongs to a text."""
+    branches = tuple((q.Comparison("=", field, to_text(name)), value) for name, value in values.items())
+    return q.CaseExpression(branches, None, next(iter(values.values())).column)
 
 
-def _by(field: q.Value, values: Mapping[str, q.Value]) -> q.Value:
-    """The value that goes with a text."""
-    branches = tuple((q.Compare("=", field, text(name)), value) for name, value in values.items())
-    return q.Case(branches, None, next(iter(values.values())).column)
+def _to_region(polygon: q.ColumnRef) -> q.Value:
+    return q.FunctionCall(STC_S, (polygon,), STC_S.result((polygon,)))
 
 
-def _region(polygon: q.Field) -> q.Value:
-    return q.Apply(STC_S, (polygon,), STC_S.result((polygon,)))
-
-
-def _kilobytes(size: q.Value) -> q.Value:
-    """Thousands of bytes; one begun is one."""
+def _to_kilobytes(size: q.Value) -> q.Value:
+    """Return a number of bytes in kB, rounded up."""
     long = Column("", types.BIGINT)
-    return arithmetic("/", arithmetic("+", size, q.Constant(999, long)), q.Constant(1000, long))
+    return apply_operator("/", apply_operator("+", size, q.Constant(999, long)), q.Constant(1000, long))
 
 
-def _arcsec(degrees: q.Field | None) -> q.Value | None:
-    return None if degrees is None else arithmetic("*", degrees, constant(3600.0))
+def _to_arcsec(degrees: q.ColumnRef | None) -> q.Value | None:
+    return None if degrees is None else apply_operator("*", degrees, to_constant(3600.0))

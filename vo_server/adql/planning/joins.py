@@ -1,90 +1,87 @@
-"""All joins on nearness of a query made through cells: inner and outer ones, and those of its sub-queries with it.
+"""All joins by distance of a query planned through cells: inner and outer ones, and those of its sub-queries with it.
 
-In an inner join either source may be spread. Where a row without a partner counts (outer joins, EXISTS), its own side
-must not be: then the other side is, or the pairs are found by themselves first and are joined to the rows by the values
-that they were found by.
+In an inner join either source may be unnested. Where a row without a partner counts (outer joins, EXISTS), its own side
+must not be: then the other side is, or the pairs are selected first and are joined to the rows by the values that the
+condition reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vo_server.adql.planning import positions
 from vo_server.adql.planning.cells import (
     Edge,
-    Linked,
-    again,
-    edges,
-    fixed,
-    replaced,
-    sources,
-    steady,
-    through_cells,
+    LinkedSource,
+    find_edges,
+    is_deterministic,
+    link_fixed_order,
+    link_through_cells,
+    replace_source,
+    rereadable,
+    sources_or_nested,
 )
-from vo_server.adql.planning.nearness import conjuncts
+from vo_server.adql.planning.nearness import conjoin, iter_conjuncts
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import IN_CELL, LOOK_UP
-from vo_server.model.column import Table
-from vo_server.sky import cover
+from vo_server.adql.semantics.functions import IN_CELL, INDEX_LOOKUP
 
-Rows = Callable[[Table], int | None]
-
-_MANY = 10
-"""As many rows are sorted or hashed by the time that one is found in an index."""
+_LOOKUP_COST = 10
+"""Rows that are sorted or hashed in the time of one lookup in an index."""
 
 
-def linked(query: q.Select, rows: Rows) -> q.Select:
-    """A query whose sub-queries in FROM are linked already."""
-    return _Joins(query, rows, dict(positions.leaves(query.source))).linked()
+def link_joins(query: q.SelectQuery, rows: q.RowCounts) -> q.SelectQuery:
+    """Plan the joins by distance of a SELECT whose sub-queries in FROM are planned already."""
+    return _JoinPlanner(query, rows, dict(positions.iter_leaves(query.source))).link()
 
 
 @dataclass(slots=True)
-class _Joins:
-    """The joins of one SELECT; `leaves` are its sources and those of the sub-queries with which it is linked."""
+class _JoinPlanner:
+    """Plans the joins of one SELECT; `leaves` are its sources and those of the sub-queries with which it is linked."""
 
-    query: q.Select
-    rows: Rows
+    query: q.SelectQuery
+    rows: q.RowCounts
     leaves: dict[str, q.Source]
 
-    def linked(self) -> q.Select:
+    def link(self) -> q.SelectQuery:
         query = self.query
-        if query.where is not None and any(isinstance(p, q.Exists | q.In) for p in q.parts(query.where)):
-            query = replace(query, where=self._asking(query.where))
-        source, groups = self._source(query.source)
-        source, same, _ = self._inner(source, self.query.where, groups)
-        where = _and(*same, query.where) if same else query.where
+        if query.where is not None and any(isinstance(p, q.ExistsTest | q.InTest) for p in q.walk(query.where)):
+            query = replace(query, where=self._link_condition(query.where))
+        source, groups = self._link_source(query.source)
+        source, same, _ = self._link_inner(source, self.query.where, groups)
+        where = conjoin(*same, query.where) if same else query.where
         if source is query.source and not same:
             return query
-        return _findable(replace(query, source=source, where=where))
+        return _avoid_lookups(replace(query, source=source, where=where))
 
     # ------------------------------------------------------- inner joins
 
-    def _source(self, source: q.Source) -> tuple[q.Source, list[frozenset[str]]]:
-        """A source and, of those in it, which are linked to which already."""
-        if not isinstance(source, q.Join):
+    def _link_source(self, source: q.Source) -> tuple[q.Source, list[frozenset[str]]]:
+        """Return a source planned, and the groups of sources in it that are linked already."""
+        if not isinstance(source, q.JoinedSource):
             return source, []
-        (left, groups), (right, more) = self._source(source.left), self._source(source.right)
+        (left, groups), (right, more) = self._link_source(source.left), self._link_source(source.right)
         if left is not source.left or right is not source.right:
             source = replace(source, left=left, right=right)
         if source.kind in ("INNER", "CROSS"):
-            made, same, groups = self._inner(source, source.on, groups + more)
-            return _on((made, _and(*same)), source.on) if same else source, groups
+            made, same, groups = self._link_inner(source, source.on, groups + more)
+            return _add_condition((made, conjoin(*same)), source.on) if same else source, groups
         if source.kind == "FULL":
-            return self._full(source), []
-        return self._outer(source), groups if source.kind == "LEFT" else more
+            return self._link_full(source), []
+        return self._link_outer(source), groups if source.kind == "LEFT" else more
 
-    def _inner(
+    def _link_inner(
         self, source: q.Source, condition: q.Condition | None, groups: list[frozenset[str]]
     ) -> tuple[q.Source, list[q.Condition], list[frozenset[str]]]:
-        """A source whose rows a condition chooses, with further conditions; no two sources are linked in a ring."""
-        here, same = dict(positions.leaves(source)), list[q.Condition]()
-        for edge in edges(conjuncts(condition), here, here):
+        """Return a source whose rows a condition chooses, planned, with further conditions; no cycle of links
+        is made."""
+        here, same = dict(positions.iter_leaves(source)), list[q.Condition]()
+        for edge in find_edges(iter_conjuncts(condition), here, here):
             both = frozenset({edge.first, edge.second})
             if any(both <= group for group in groups):
                 continue
-            made = self._through_cells(source, self._lighter(edge))
+            made = self._link_through_cells(source, self._put_smaller_first(edge))
             if made is not None:
                 source, equal = made
                 same.append(equal)
@@ -93,209 +90,219 @@ class _Joins:
 
     # ------------------------------------------------------- outer joins
 
-    def _outer(self, join: q.Join) -> q.Join:
+    def _link_outer(self, join: q.JoinedSource) -> q.JoinedSource:
         kept, asked = (join.left, join.right) if join.kind == "LEFT" else (join.right, join.left)
-        made = self._partners(asked, dict(positions.leaves(kept)), join.on)
+        made = self._link_partners(asked, dict(positions.iter_leaves(kept)), join.on)
         if made is None:
             return join
         source, on = made
         return replace(join, right=source, on=on) if join.kind == "LEFT" else replace(join, left=source, on=on)
 
-    def _full(self, join: q.Join) -> q.Join:
-        """A full join by way of the pairs: the left rows with their pairs, and these with the right rows.
+    def _link_full(self, join: q.JoinedSource) -> q.JoinedSource:
+        """Plan a full join by way of the pairs: the left rows with their pairs, and these with the right rows.
 
-        One side must be a source by itself, or a pair might be there whose right row another join has left out.
+        One side must be a source by itself, or a pair might exist whose right row another join has left out.
         """
-        if isinstance(join.right, q.Join):
+        if isinstance(join.right, q.JoinedSource):
             join = replace(join, left=join.right, right=join.left)
-        left, right = dict(positions.leaves(join.left)), dict(positions.leaves(join.right))
-        for edge in edges(conjuncts(join.on), left, right):
-            pairs = self._pairs(edge, join.on) if edge.second == getattr(join.right, "name", "") else None
+        left, right = dict(positions.iter_leaves(join.left)), dict(positions.iter_leaves(join.right))
+        for edge in find_edges(iter_conjuncts(join.on), left, right):
+            pairs = self._select_pairs(edge, join.on) if edge.second == getattr(join.right, "name", "") else None
             if pairs is not None:
-                of_left, of_right = self._as_in(pairs, edge)
-                return q.Join("FULL", q.Join("LEFT", join.left, pairs, of_left), join.right, of_right)
+                of_left, of_right = self._match_pairs(pairs, edge)
+                return q.JoinedSource("FULL", q.JoinedSource("LEFT", join.left, pairs, of_left), join.right, of_right)
         return join
 
-    def _pairs(self, edge: Edge, on: q.Condition | None) -> q.Derived | None:
-        """What a condition looks at, of each pair for which it is true."""
-        first, second = again(self.leaves[edge.first]), again(self.leaves[edge.second])
-        if on is None or first is None or second is None or not _only(on, edge):
+    def _select_pairs(self, edge: Edge, on: q.Condition | None) -> q.Subquery | None:
+        """Return a sub-query of the values that a condition reads, for each pair for which it is true; None if it
+        cannot be."""
+        first, second = rereadable(self.leaves[edge.first]), rereadable(self.leaves[edge.second])
+        if on is None or first is None or second is None or not _is_about_edge(on, edge):
             return None
-        made = self._through_cells(q.Join("INNER", first, second, on), self._lighter(edge))
-        outputs = tuple(q.Output(f"_{n}_{f.source}", f) for n, f in enumerate(_fields(on)))
+        made = self._link_through_cells(q.JoinedSource("INNER", first, second, on), self._put_smaller_first(edge))
+        outputs = tuple(q.OutputColumn(f"_{n}_{f.source}", f) for n, f in enumerate(_list_columns(on)))
         name = f"_pairs_{edge.first}_{edge.second}"
-        return None if made is None else q.Derived(name, q.Select(outputs, _on(made, on), distinct=True))
+        return (
+            None if made is None else q.Subquery(name, q.SelectQuery(outputs, _add_condition(made, on), distinct=True))
+        )
 
-    def _as_in(self, pairs: q.Derived, edge: Edge) -> tuple[q.Condition, q.Condition]:
-        """Is a row of the first source, and one of the second, as in a pair? Their places are never null there."""
+    def _match_pairs(self, pairs: q.Subquery, edge: Edge) -> tuple[q.Condition, q.Condition]:
+        """Return the conditions that a row of the first source, and one of the second, is as in a pair.
+
+        Their positions are never null in a pair.
+        """
         equal: dict[str, list[q.Condition]] = {edge.first: [], edge.second: []}
-        places = (*_fields(edge.pair.first), *_fields(edge.pair.second))
-        for output in pairs.query.outputs if isinstance(pairs.query, q.Select) else ():
+        places = (*_list_columns(edge.pair.first), *_list_columns(edge.pair.second))
+        for output in pairs.query.outputs if isinstance(pairs.query, q.SelectQuery) else ():
             mine = output.value
-            if isinstance(mine, q.Field):
-                same = q.Compare("=", mine, q.Field(pairs.name, output.label, mine.column))
-                nulls = q.And((q.IsNull(mine), q.IsNull(same.right)))
-                equal[mine.source].append(same if mine in places else q.Or((same, nulls)))
-        return _and(*equal[edge.first]), _and(*equal[edge.second])
+            if isinstance(mine, q.ColumnRef):
+                same = q.Comparison("=", mine, q.ColumnRef(pairs.name, output.label, mine.column))
+                nulls = q.Conjunction((q.NullTest(mine), q.NullTest(same.right)))
+                equal[mine.source].append(same if mine in places else q.Disjunction((same, nulls)))
+        return conjoin(*equal[edge.first]), conjoin(*equal[edge.second])
 
     # -------------------------------------------------------- sub-queries
 
-    def _asking(self, condition: q.Condition, alone: bool = True) -> q.Condition:
-        """A condition whose sub-queries are asked for what is near; `alone`: it holds for all rows of the answer."""
+    def _link_condition(self, condition: q.Condition, alone: bool = True) -> q.Condition:
+        """Plan the sub-queries of a condition; `alone`: it holds for all rows of the answer."""
         match condition:
-            case q.And(operands):
-                return replace(condition, operands=tuple(self._asking(o, alone) for o in operands))
-            case q.Or(operands):
-                return replace(condition, operands=tuple(self._asking(o, False) for o in operands))
-            case q.Not(operand):
-                return replace(condition, operand=self._asking(operand, alone and isinstance(operand, q.Exists)))
-            case q.Exists(q.Select() as inner):
-                return replace(condition, query=self._near(inner, alone))
-            case q.In(value, q.Select() as inner, False) if alone and _is_plain(inner):
-                made = self._near(inner, alone)
+            case q.Conjunction(operands):
+                return replace(condition, operands=tuple(self._link_condition(o, alone) for o in operands))
+            case q.Disjunction(operands):
+                return replace(condition, operands=tuple(self._link_condition(o, False) for o in operands))
+            case q.Negation(operand):
+                return replace(
+                    condition, operand=self._link_condition(operand, alone and isinstance(operand, q.ExistsTest))
+                )
+            case q.ExistsTest(q.SelectQuery() as inner):
+                return replace(condition, query=self._link_subquery(inner, alone))
+            case q.InTest(value, q.SelectQuery() as inner, False) if alone and _is_plain(inner):
+                made = self._link_subquery(inner, alone)
                 if made is inner:
                     return condition
-                found = q.Compare("=", value, inner.outputs[0].value)
-                return q.Exists(replace(made, where=_and(made.where, found)))  # PostgreSQL joins by no other IN
-            case q.In(_, q.Select() as inner):
-                return replace(condition, options=self._near(inner, False))
+                found = q.Comparison("=", value, inner.outputs[0].value)
+                return q.ExistsTest(replace(made, where=conjoin(made.where, found)))  # PostgreSQL joins by no other IN
+            case q.InTest(_, q.SelectQuery() as inner):
+                return replace(condition, options=self._link_subquery(inner, False))
             case _:
                 return condition
 
-    def _near(self, query: q.Select, alone: bool) -> q.Select:
-        """A sub-query of a condition, asked for what is near a row of this SELECT."""
-        self.leaves.update(positions.leaves(query.source))
-        made = self._partners(query.source, dict(positions.leaves(self.query.source)), query.where, alone=alone)
+    def _link_subquery(self, query: q.SelectQuery, alone: bool) -> q.SelectQuery:
+        """Plan a sub-query of a condition by its distance from a row of this SELECT."""
+        self.leaves.update(positions.iter_leaves(query.source))
+        made = self._link_partners(
+            query.source, dict(positions.iter_leaves(self.query.source)), query.where, alone=alone
+        )
         return query if made is None else replace(query, source=made[0], where=made[1])
 
-    def _partners(
+    def _link_partners(
         self, asked: q.Source, around: Mapping[str, q.Source], on: q.Condition | None, *, alone: bool = True
-    ) -> Linked | None:
-        """A source that is asked for the partners of rows around it, and the condition by which it then is.
+    ) -> LinkedSource | None:
+        """Plan a source that is read for the partners of rows around it; return it with the new condition, None if it
+        cannot be.
 
-        A row of it may be there more than once, but each pair is found once. `alone`: a database can make a join of it.
+        A row of it may be there more than once, but each pair occurs once. `alone`: a database can make a join of it.
         """
-        for edge in edges(conjuncts(on), around, dict(positions.leaves(asked))):
-            light = alone and self._weight(edge.second) <= self._weight(edge.first)
-            found = None if light and edge.radius is not None else self._found(asked, edge, on)
+        for edge in find_edges(iter_conjuncts(on), around, dict(positions.iter_leaves(asked))):
+            light = alone and self._estimate_source_rows(edge.second) <= self._estimate_source_rows(edge.first)
+            found = None if light and edge.radius is not None else self._join_pairs_first(asked, edge, on)
             if found is None:
-                spread = fixed(asked, edge.turned(), around[edge.first])
-                found = None if spread is None else (spread[0], _and(spread[1], on))
+                spread = link_fixed_order(asked, edge.reverse(), around[edge.first])
+                found = None if spread is None else (spread[0], conjoin(spread[1], on))
             if found is not None:
                 return found
         return None
 
-    def _found(self, asked: q.Source, edge: Edge, on: q.Condition | None) -> Linked | None:
-        """Each place of the first source with its partners, instead of the second."""
-        whole = again(self.leaves[edge.first], more=edge.radius is None)
-        if whole is None or not _only(edge.condition, edge):
+    def _join_pairs_first(self, asked: q.Source, edge: Edge, on: q.Condition | None) -> LinkedSource | None:
+        """Return the pairs, each position of the first source with its partners, in the place of the second source."""
+        whole = rereadable(self.leaves[edge.first], allow_more=edge.radius is None)
+        if whole is None or not _is_about_edge(edge.condition, edge):
             return None
-        columns = tuple(f for f in _fields(edge.condition) if f.source == edge.first)
-        all = {f.name: q.Output(f.name, f) for f in (*columns, *positions.hidden(whole))}
-        mine = q.Select(tuple(all.values()), whole, self._known(edge.first), distinct=True)
-        leaf = dict(positions.leaves(asked))[edge.second]
-        product = q.Join("INNER", q.Derived(edge.first, mine), leaf, edge.condition)
-        made = self._through_cells(product, edge)
+        columns = tuple(f for f in _list_columns(edge.condition) if f.source == edge.first)
+        all = {f.name: q.OutputColumn(f.name, f) for f in (*columns, *positions.hidden_columns(whole))}
+        mine = q.SelectQuery(tuple(all.values()), whole, self._find_own_condition(edge.first), distinct=True)
+        leaf = dict(positions.iter_leaves(asked))[edge.second]
+        product = q.JoinedSource("INNER", q.Subquery(edge.first, mine), leaf, edge.condition)
+        made = self._link_through_cells(product, edge)
         if made is None:
             return None
         labels = [f"_{n}_{edge.first}" for n, _ in enumerate(columns)]
-        found = [q.Output(f.name, f) for f in self._used(edge.second, asked, on)]
-        found += [q.Output(label, f) for label, f in zip(labels, columns, strict=True)]
-        pairs = q.Derived(edge.second, q.Select(tuple(found), _on(made, edge.condition)))
-        equal = (q.Compare("=", f, q.Field(edge.second, n, f.column)) for n, f in zip(labels, columns, strict=True))
-        rest = (c for c in conjuncts(on) if c is not edge.condition)
-        return replaced(asked, edge.second, pairs), _and(*equal, *rest)
+        found = [q.OutputColumn(f.name, f) for f in self._find_used_columns(edge.second, asked, on)]
+        found += [q.OutputColumn(label, f) for label, f in zip(labels, columns, strict=True)]
+        pairs = q.Subquery(edge.second, q.SelectQuery(tuple(found), _add_condition(made, edge.condition)))
+        equal = (
+            q.Comparison("=", f, q.ColumnRef(edge.second, n, f.column)) for n, f in zip(labels, columns, strict=True)
+        )
+        rest = (c for c in iter_conjuncts(on) if c is not edge.condition)
+        return replace_source(asked, edge.second, pairs), conjoin(*equal, *rest)
 
-    def _used(self, name: str, asked: q.Source, on: q.Condition | None) -> tuple[q.Field, ...]:
-        """The columns of a source that the query speaks of, and those that no user sees."""
-        leaf = dict(positions.leaves(asked))[name]
-        found = [f for node in (self.query, asked, on) if node is not None for f in _fields(node) if f.source == name]
-        return tuple({f.name: f for f in (*found, *positions.hidden(leaf))}.values())
+    def _find_used_columns(self, name: str, asked: q.Source, on: q.Condition | None) -> tuple[q.ColumnRef, ...]:
+        """Return the columns of a source that the query refers to, and its hidden columns."""
+        leaf = dict(positions.iter_leaves(asked))[name]
+        found = [
+            f for node in (self.query, asked, on) if node is not None for f in _list_columns(node) if f.source == name
+        ]
+        return tuple({f.name: f for f in (*found, *positions.hidden_columns(leaf))}.values())
 
     # -------------------------------------------------------- what is known
 
-    def _known(self, name: str) -> q.Condition | None:
-        """What holds for all rows of a source that count, by conditions on it alone."""
-        if name not in positions.kept(self.query.source):
+    def _find_own_condition(self, name: str) -> q.Condition | None:
+        """Return the conditions on a source alone that all of its rows in the answer satisfy; None if there are
+        none."""
+        if name not in positions.row_preserving_sources(self.query.source):
             return None
-        found = [c for c in conjuncts(self.query.where) if sources(c) == {name} and steady(c)]
-        return _and(*found) if found else None
+        found = [c for c in iter_conjuncts(self.query.where) if sources_or_nested(c) == {name} and is_deterministic(c)]
+        return conjoin(*found) if found else None
 
-    def _through_cells(self, source: q.Source, edge: Edge) -> Linked | None:
-        whole = {name: again(leaf, more=True) for name, leaf in self.leaves.items()}
-        return through_cells(source, edge, whole, self._few(edge))
+    def _link_through_cells(self, source: q.Source, edge: Edge) -> LinkedSource | None:
+        whole = {name: rereadable(leaf, allow_more=True) for name, leaf in self.leaves.items()}
+        return link_through_cells(source, edge, whole, self._has_few_rows(edge))
 
-    def _few(self, edge: Edge) -> bool:
-        return _MANY * self._weight(edge.first) < self._weight(edge.second)
+    def _has_few_rows(self, edge: Edge) -> bool:
+        return _LOOKUP_COST * self._estimate_source_rows(edge.first) < self._estimate_source_rows(edge.second)
 
-    def _lighter(self, edge: Edge) -> Edge:
-        return edge if self._weight(edge.first) <= self._weight(edge.second) else edge.turned()
+    def _put_smaller_first(self, edge: Edge) -> Edge:
+        return (
+            edge
+            if self._estimate_source_rows(edge.first) <= self._estimate_source_rows(edge.second)
+            else edge.reverse()
+        )
 
-    def _weight(self, name: str) -> float:
-        """About how many rows a source has."""
-        within = (c for c in conjuncts(self.query.where) if isinstance(c, q.Within) and c.index.source == name)
-        return min(map(_part, within), default=1.0) * self._size(self.leaves[name])
+    def _estimate_source_rows(self, name: str) -> float:
+        """Estimate how many rows of a source are read."""
+        within = (
+            c for c in iter_conjuncts(self.query.where) if isinstance(c, q.IndexRanges) and c.index.source == name
+        )
+        return min(map(positions.sky_fraction, within), default=1.0) * self._estimate_size(self.leaves[name])
 
-    def _size(self, source: q.Source) -> float:
-        """What is not a published table, and no sub-query over one, is taken to be small."""
+    def _estimate_size(self, source: q.Source) -> float:
+        """Estimate how many rows a source has; neither a published table nor a sub-query over one is taken to
+        be small."""
         match source:
-            case q.Scan(_, table):
+            case q.TableScan(_, table):
                 return self.rows(table) or table.nrows or 0
-            case q.Derived(_, q.Select() as inner):
-                return _Joins(inner, self.rows, dict(positions.leaves(inner.source))).size()
-            case q.Derived(_, q.Combined() as both):
-                return sum(self._size(q.Derived("", side)) for side in (both.left, both.right))
+            case q.Subquery(_, q.SelectQuery() as inner):
+                return _JoinPlanner(inner, self.rows, dict(positions.iter_leaves(inner.source))).estimate_rows()
+            case q.Subquery(_, q.SetQuery() as both):
+                return sum(self._estimate_size(q.Subquery("", side)) for side in (both.left, both.right))
             case _:
                 return 0
 
-    def size(self) -> float:
-        """About how many rows the SELECT has, at the most: those of its largest source."""
-        most = max(self._weight(name) for name in self.leaves)
+    def estimate_rows(self) -> float:
+        """Estimate the largest number of rows of the SELECT: those of its largest source."""
+        most = max(self._estimate_source_rows(name) for name in self.leaves)
         return most if self.query.top is None else min(most, self.query.top)
 
 
-def _findable(query: q.Select) -> q.Select:
-    """A query that looks up nothing in a source that was spread in the end: it then has no index any more."""
-    spread = {leaf.name for _, leaf in positions.leaves(query.source) if isinstance(leaf, q.Spread)}
+def _avoid_lookups(query: q.SelectQuery) -> q.SelectQuery:
+    """Return a query without index lookups in a source that is unnested in the end: it has no index any more."""
+    spread = {leaf.name for _, leaf in positions.iter_leaves(query.source) if isinstance(leaf, q.Unnest)}
 
     def hashed(node: Any) -> Any:
-        looked_up = isinstance(node, q.Apply) and node.function is LOOK_UP
+        looked_up = isinstance(node, q.FunctionCall) and node.function is INDEX_LOOKUP
         return replace(node, function=IN_CELL) if looked_up and node.arguments[0].source in spread else node
 
-    made: q.Select = q.mapped(query, hashed) if len(spread) > 1 else query
+    made: q.SelectQuery = q.transform(query, hashed) if len(spread) > 1 else query
     return made
 
 
-def _on(linked: Linked, condition: q.Condition | None) -> q.Source:
-    """A join with what must hold for it further on."""
+def _add_condition(linked: LinkedSource, condition: q.Condition | None) -> q.Source:
+    """Return a join with a further condition."""
     source, same = linked
-    return replace(source, on=_and(same, condition)) if isinstance(source, q.Join) else source
+    return replace(source, on=conjoin(same, condition)) if isinstance(source, q.JoinedSource) else source
 
 
-def _only(condition: q.Condition, edge: Edge) -> bool:
-    """Is a condition about the two sources of an edge alone, and the same each time?"""
-    return sources(condition) == {edge.first, edge.second} and steady(condition)
+def _is_about_edge(condition: q.Condition, edge: Edge) -> bool:
+    """Tell whether a condition is deterministic and about the two sources of an edge alone."""
+    return sources_or_nested(condition) == {edge.first, edge.second} and is_deterministic(condition)
 
 
-def _and(*conditions: q.Condition | None) -> q.Condition:
-    known = tuple(c for c in conditions if c is not None)
-    return known[0] if len(known) == 1 else q.And(known)
+def _list_columns(node: q.Node) -> tuple[q.ColumnRef, ...]:
+    """Return the columns in a part of a query, each once."""
+    return tuple({(p.source, p.name): p for p in q.walk(node) if isinstance(p, q.ColumnRef)}.values())
 
 
-def _fields(node: q.Node) -> tuple[q.Field, ...]:
-    """The columns in a part of a query, each once."""
-    return tuple({(p.source, p.name): p for p in q.parts(node) if isinstance(p, q.Field)}.values())
-
-
-def _is_plain(query: q.Select) -> bool:
-    """Is each row of a SELECT a row of its sources?"""
-    aggregated = any(isinstance(p, q.Aggregate) for o in query.outputs for p in q.parts(o))
+def _is_plain(query: q.SelectQuery) -> bool:
+    """Tell whether each row of a SELECT is a row of its sources."""
+    aggregated = any(isinstance(p, q.AggregateCall) for o in query.outputs for p in q.walk(o))
     return not (query.group_by or query.having or query.top is not None or query.offset or aggregated)
-
-
-def _part(within: q.Within) -> float:
-    """The part of the sky that is in some ranges."""
-    ends = [
-        (lo.value, hi.value) for lo, hi in within.ranges if isinstance(lo, q.Constant) and isinstance(hi, q.Constant)
-    ]
-    return float(sum(int(hi) - int(lo) + 1 for lo, hi in ends) / int(cover.SKY[0, 1]))

@@ -1,6 +1,6 @@
-"""Which conditions say that two places are near one another, and how near.
+"""Conditions that two positions are within a distance.
 
-What is said of a pair holds in every row for which the condition is true; the condition may ask for more.
+A pair holds in every row for which the condition is true; the condition may be narrower.
 """
 
 from __future__ import annotations
@@ -22,203 +22,209 @@ from vo_server.adql.semantics.functions import (
     POINT,
     STRICTLY_NEAR,
 )
-from vo_server.adql.semantics.values import constant, is_null
+from vo_server.adql.semantics.geometry import make_point
+from vo_server.adql.semantics.values import is_null, to_constant
 from vo_server.model import types
 from vo_server.model.column import Column
 
 _DOUBLE = Column("", types.DOUBLE)
-_NONE = q.Constant(0.0, _DOUBLE)
+_ZERO = q.Constant(0.0, _DOUBLE)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PointPair:
     """Two points that lie within a radius (degrees) of one another."""
 
     first: q.Value
     second: q.Value
     radius: q.Value
 
-    def turned(self) -> Pair:
-        """The same the other way round."""
+    def reverse(self) -> PointPair:
+        """Return the pair with its points swapped."""
         return replace(self, first=self.second, second=self.first)
 
 
-def plain(condition: q.Condition) -> q.Condition:
-    """The same without a NOT in front that can go further in: NOT NOT, and NOT of AND and OR."""
+def push_negation(condition: q.Condition) -> q.Condition:
+    """Return a condition with a leading NOT pushed inwards: NOT NOT, and NOT of AND and OR (De Morgan)."""
     match condition:
-        case q.Not(q.Not(operand)):
-            return plain(operand)
-        case q.Not(q.And(operands)):
-            return q.Or(tuple(q.Not(o) for o in operands))
-        case q.Not(q.Or(operands)):
-            return q.And(tuple(q.Not(o) for o in operands))
+        case q.Negation(q.Negation(operand)):
+            return push_negation(operand)
+        case q.Negation(q.Conjunction(operands)):
+            return q.Disjunction(tuple(q.Negation(o) for o in operands))
+        case q.Negation(q.Disjunction(operands)):
+            return q.Conjunction(tuple(q.Negation(o) for o in operands))
         case _:
             return condition
 
 
-def conjuncts(condition: q.Condition | None) -> Iterator[q.Condition]:
-    """The conditions that all hold where this one does."""
+def iter_conjuncts(condition: q.Condition | None) -> Iterator[q.Condition]:
+    """Yield the conditions whose conjunction a condition is."""
     if condition is None:
         return
-    made = plain(condition)
-    if isinstance(made, q.And):
+    made = push_negation(condition)
+    if isinstance(made, q.Conjunction):
         for operand in made.operands:
-            yield from conjuncts(operand)
+            yield from iter_conjuncts(operand)
     else:
         yield made
 
 
-def pairs(condition: q.Condition) -> tuple[Pair, ...]:
-    """The pairs of points that a condition holds together."""
-    match plain(condition):
-        case q.Holds(predicate):
-            return _of_predicate(predicate)
-        case q.Between(q.Apply(function=function, arguments=(a, b)), _, high, False) if function is DISTANCE:
-            return (Pair(a, b, high),)
-        case q.Compare("=", q.Apply(function=function, arguments=(a, b)), radius) if function is DISTANCE:
-            return (Pair(a, b, radius),)
-        case q.Compare("=", radius, q.Apply(function=function, arguments=(a, b))) if function is DISTANCE:
-            return (Pair(a, b, radius),)
-        case q.And(operands):
-            return tuple(pair for o in operands for pair in pairs(o))
-        case q.Or(operands):
-            first, *rest = (pairs(o) for o in operands)
+def conjoin(*conditions: q.Condition | None) -> q.Condition:
+    """Return the conjunction of conditions; None among them counts as true."""
+    known = tuple(c for c in conditions if c is not None)
+    return known[0] if len(known) == 1 else q.Conjunction(known)
+
+
+def find_pairs(condition: q.Condition) -> tuple[PointPair, ...]:
+    """Return the pairs of points that are within a distance if a condition holds."""
+    match push_negation(condition):
+        case q.PredicateTest(predicate):
+            return _find_predicate_pairs(predicate)
+        case q.RangeTest(q.FunctionCall(function=function, arguments=(a, b)), _, high, False) if function is DISTANCE:
+            return (PointPair(a, b, high),)
+        case q.Comparison("=", q.FunctionCall(function=function, arguments=(a, b)), radius) if function is DISTANCE:
+            return (PointPair(a, b, radius),)
+        case q.Comparison("=", radius, q.FunctionCall(function=function, arguments=(a, b))) if function is DISTANCE:
+            return (PointPair(a, b, radius),)
+        case q.Conjunction(operands):
+            return tuple(pair for o in operands for pair in find_pairs(o))
+        case q.Disjunction(operands):
+            first, *rest = (find_pairs(o) for o in operands)
             for other in rest:
                 first = tuple(
-                    _either(a, b) for a in first for b in (*other, *(o.turned() for o in other)) if _same(a, b)
+                    _widen(a, b) for a in first for b in (*other, *(o.reverse() for o in other)) if _is_same_pair(a, b)
                 )
             return first
         case _:
             return ()
 
 
-def _same(a: Pair, b: Pair) -> bool:
-    return _bare(a.first) == _bare(b.first) and _bare(a.second) == _bare(b.second)
+def _is_same_pair(a: PointPair, b: PointPair) -> bool:
+    return _strip_point(a.first) == _strip_point(b.first) and _strip_point(a.second) == _strip_point(b.second)
 
 
-def _bare(point: q.Value) -> tuple[q.Value, ...] | q.Value:
-    return point.arguments if isinstance(point, q.Apply) and point.function is POINT else point
+def _strip_point(point: q.Value) -> tuple[q.Value, ...] | q.Value:
+    return point.arguments if isinstance(point, q.FunctionCall) and point.function is POINT else point
 
 
-def _either(a: Pair, b: Pair) -> Pair:
-    return replace(a, radius=_larger(a.radius, b.radius))
+def _widen(a: PointPair, b: PointPair) -> PointPair:
+    return replace(a, radius=_make_larger(a.radius, b.radius))
 
 
-def _larger(a: q.Value, b: q.Value) -> q.Value:
-    """The larger of two numbers; one that is null counts for nothing."""
+def _make_larger(a: q.Value, b: q.Value) -> q.Value:
+    """Return the larger of two numbers; a null is ignored."""
     if isinstance(a, q.Constant) and isinstance(b, q.Constant):
         return b if a.value is None or (b.value is not None and b.value > a.value) else a
-    more = q.Or((q.IsNull(b), q.Compare(">", a, b)))
-    return q.Case(((more, a),), b, _DOUBLE)
+    more = q.Disjunction((q.NullTest(b), q.Comparison(">", a, b)))
+    return q.CaseExpression(((more, a),), b, _DOUBLE)
 
 
-def _of_predicate(predicate: q.Apply) -> tuple[Pair, ...]:
+def _find_predicate_pairs(predicate: q.FunctionCall) -> tuple[PointPair, ...]:
     if len(predicate.arguments) < 2:  # a position in no cell at all
         return ()
     a, b, *rest = predicate.arguments
     if predicate.function in (NEAR, STRICTLY_NEAR):
-        return (Pair(a, b, rest[0]),)
-    mine, theirs = _reach(a), _reach(b)
+        return (PointPair(a, b, rest[0]),)
+    mine, theirs = _find_enclosing_circle(a), _find_enclosing_circle(b)
     if mine is None or theirs is None:
         return ()
     if predicate.function is INTERSECTS:
-        return (Pair(mine[0], theirs[0], _sum(mine[1], theirs[1])),)
+        return (PointPair(mine[0], theirs[0], _add(mine[1], theirs[1])),)
     if predicate.function is CONTAINS and a.column.type is types.POINT:
-        return (Pair(mine[0], theirs[0], theirs[1]),)
+        return (PointPair(mine[0], theirs[0], theirs[1]),)
     if predicate.function is CONTAINS:
-        return (Pair(mine[0], theirs[0], _sum(theirs[1], _size(mine[1]))),)
+        return (PointPair(mine[0], theirs[0], _add(theirs[1], _make_absolute(mine[1]))),)
     return ()
 
 
-def _reach(shape: q.Value) -> tuple[q.Value, q.Value] | None:
-    """The middle of a geometry, and a radius about it that holds all of it."""
+def _find_enclosing_circle(shape: q.Value) -> tuple[q.Value, q.Value] | None:
+    """Return the centre of a geometry, and the radius of a circle that contains it; None where they are unknown."""
     if shape.column.type is types.POINT:
-        return shape, _NONE
+        return shape, _ZERO
     match shape:
-        case q.Apply(function, (lon, lat, radius)) if function is CIRCLE:
-            return _point(lon, lat), radius
-        case q.Apply(function, (lon, lat, width, height)) if function is BOX:
-            return _point(lon, lat), _half(_sum(width, height))
+        case q.FunctionCall(function, (lon, lat, radius)) if function is CIRCLE:
+            return make_point(lon, lat), radius
+        case q.FunctionCall(function, (lon, lat, width, height)) if function is BOX:
+            return make_point(lon, lat), _halve(_add(width, height))
         case _:
             return None
 
 
-def _half(value: q.Value) -> q.Value:
+def _halve(value: q.Value) -> q.Value:
     if isinstance(value, q.Constant) and value.value is not None:
-        return constant(float(value.value) / 2)
-    return q.Apply(OPERATORS["/"], (value, constant(2.0)), _DOUBLE)
+        return to_constant(float(value.value) / 2)
+    return q.FunctionCall(OPERATORS["/"], (value, to_constant(2.0)), _DOUBLE)
 
 
-def _point(lon: q.Value, lat: q.Value) -> q.Value:
-    return q.Apply(POINT, (lon, lat), POINT.result((lon, lat)))
-
-
-def _size(value: q.Value) -> q.Value:
+def _make_absolute(value: q.Value) -> q.Value:
     if isinstance(value, q.Constant):
-        return value if value.value is None else constant(abs(value.value))
-    return q.Apply(FUNCTIONS["ABS"], (value,), _DOUBLE)
+        return value if value.value is None else to_constant(abs(value.value))
+    return q.FunctionCall(FUNCTIONS["ABS"], (value,), _DOUBLE)
 
 
-def _sum(a: q.Value, b: q.Value) -> q.Value:
+def _add(a: q.Value, b: q.Value) -> q.Value:
     if isinstance(a, q.Constant) and isinstance(b, q.Constant) and a.value is not None and b.value is not None:
-        return constant(float(a.value) + float(b.value))
-    if _NONE in (a, b):
-        return a if b == _NONE else b
-    return q.Apply(OPERATORS["+"], (a, b), _DOUBLE)
+        return to_constant(float(a.value) + float(b.value))
+    if _ZERO in (a, b):
+        return a if b == _ZERO else b
+    return q.FunctionCall(OPERATORS["+"], (a, b), _DOUBLE)
 
 
-_GROWING = tuple(FUNCTIONS[name] for name in ("SQRT", "ABS", "DEGREES", "RADIANS"))
-"""Functions of one number that are the larger the larger it is."""
+_INCREASING_FUNCTIONS = tuple(FUNCTIONS[name] for name in ("SQRT", "ABS", "DEGREES", "RADIANS"))
+"""Functions of one number that increase with it."""
 
-Largest = Callable[[q.Value], q.Value]
+LargestOf = Callable[[q.Value], q.Value]
 
 
-def bound(value: q.Value, other: str, largest: Largest) -> q.Value | None:
-    """An upper bound of the size of a number that holds for all rows of one of its sources; None where none is known.
+def find_upper_bound(value: q.Value, other: str, largest: LargestOf) -> q.Value | None:
+    """Return an upper bound of the absolute value of a number for all rows of one of its sources; None where none is
+    known.
 
-    `largest` gives the largest size of what is made from that source alone.
+    `largest` returns the largest absolute value of an expression of that source alone.
     """
-    sources = {p.source for p in q.parts(value) if isinstance(p, q.Field)}
+    sources = q.find_sources(value)
     if sources == {other}:
         return largest(value)
     if other not in sources:
-        return _size(value)
-    parts = [bound(part, other, largest) for part in _grown_from(value)]
+        return _make_absolute(value)
+    parts = [find_upper_bound(part, other, largest) for part in _find_increasing_parts(value)]
     made = [part for part in parts if part is not None]
-    return _grown(value, made) if made and len(made) == len(parts) else None
+    return _replace_parts(value, made) if made and len(made) == len(parts) else None
 
 
-def _grown_from(value: q.Value) -> tuple[q.Value, ...]:
-    """The parts of a value that is the larger the larger they are; none where that is not known."""
+def _find_increasing_parts(value: q.Value) -> tuple[q.Value, ...]:
+    """Return the parts of a value that it increases with; none where that is not known."""
     match value:
-        case q.Apply(function, (a, b)) if function in (*_SUMS, OPERATORS["*"]):
+        case q.FunctionCall(function, (a, b)) if function in (*_SUMS, OPERATORS["*"]):
             return a, b
-        case q.Apply(function, (a, q.Constant(by))) if function == OPERATORS["/"] and by:
+        case q.FunctionCall(function, (a, q.Constant(by))) if function == OPERATORS["/"] and by:
             return (a,)
-        case q.Apply(function, (a, q.Constant(by))) if function == FUNCTIONS["POWER"] and by is not None and by > 0:
+        case q.FunctionCall(function, (a, q.Constant(by))) if (
+            function == FUNCTIONS["POWER"] and by is not None and by > 0
+        ):
             return (a,)
-        case q.Apply(function, (a,)) if function in _GROWING:
+        case q.FunctionCall(function, (a,)) if function in _INCREASING_FUNCTIONS:
             return (a,)
-        case q.Cast(a, column) if column.type.numeric:
+        case q.TypeCast(a, column) if column.type.is_numeric:
             return (a,)
-        case q.Case(branches, otherwise):
+        case q.CaseExpression(branches, otherwise):
             return tuple(v for v in (*(then for _, then in branches), otherwise) if v is not None and not is_null(v))
         case _:
             return ()
 
 
-def _grown(value: q.Value, parts: list[q.Value]) -> q.Value:
-    """A value with others in the place of these parts; one that takes its pick, or a difference, at its largest."""
+def _replace_parts(value: q.Value, parts: list[q.Value]) -> q.Value:
+    """Return a value with its parts replaced; a CASE, or a difference, at its largest."""
     match value:
-        case q.Case():
-            return reduce(_larger, parts)
-        case q.Apply(function) if function in _SUMS:
-            return _sum(*parts)
-        case q.Apply(function, (_, by)) if function == OPERATORS["/"]:
-            return replace(value, arguments=(*parts, _size(by)))
-        case q.Apply():
+        case q.CaseExpression():
+            return reduce(_make_larger, parts)
+        case q.FunctionCall(function) if function in _SUMS:
+            return _add(*parts)
+        case q.FunctionCall(function, (_, by)) if function == OPERATORS["/"]:
+            return replace(value, arguments=(*parts, _make_absolute(by)))
+        case q.FunctionCall():
             return replace(value, arguments=(*parts, *value.arguments[len(parts) :]))
-        case q.Cast():
+        case q.TypeCast():
             return replace(value, value=parts[0])
         case _:
             raise TypeError(f"{value} does not grow")

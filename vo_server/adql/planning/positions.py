@@ -1,4 +1,4 @@
-"""Where the sources of a query say their positions, and where the index is that was made from them."""
+"""The columns in which the sources of a query have positions, and the index columns that belong to them."""
 
 from __future__ import annotations
 
@@ -9,70 +9,76 @@ from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import STC_S
 from vo_server.model import types
 from vo_server.model.column import Column, Position
+from vo_server.sky import cover
 
 
-def leaves(source: q.Source) -> Iterator[tuple[str, q.Source]]:
-    """The sources that are no joins, by their names in the query."""
-    if isinstance(source, q.Join):
-        yield from leaves(source.left)
-        yield from leaves(source.right)
+def iter_leaves(source: q.Source) -> Iterator[tuple[str, q.Source]]:
+    """Yield the sources that are no joins, with their names in the query."""
+    if isinstance(source, q.JoinedSource):
+        yield from iter_leaves(source.left)
+        yield from iter_leaves(source.right)
     else:
         yield source.name, source
 
 
-def kept(source: q.Source) -> frozenset[str]:
-    """The names of those whose every row is there, alone if need be, and of which none is made up."""
-    if not isinstance(source, q.Join):
+def row_preserving_sources(source: q.Source) -> frozenset[str]:
+    """Return the names of sources whose every row is in the result, without a partner if need be, and never as
+    nulls."""
+    if not isinstance(source, q.JoinedSource):
         return frozenset({source.name})
-    left, right = kept(source.left), kept(source.right)
+    left, right = row_preserving_sources(source.left), row_preserving_sources(source.right)
     return {"LEFT": left, "RIGHT": right, "FULL": frozenset[str]()}.get(source.kind, left | right)
 
 
-def scans(source: q.Source) -> frozenset[str]:
-    """The names of the published tables among them."""
-    return frozenset(name for name, leaf in leaves(source) if isinstance(leaf, q.Scan))
+def scanned_names(source: q.Source) -> frozenset[str]:
+    """Return the names of the published tables among the sources."""
+    return frozenset(name for name, leaf in iter_leaves(source) if isinstance(leaf, q.TableScan))
 
 
-def positions(source: q.Source) -> Iterator[tuple[str, Position]]:
-    """The columns of each source that are the position of a published table, in it or in a sub-query."""
-    for name, leaf in leaves(source):
-        if isinstance(leaf, q.Scan) and leaf.table.position is not None:
+def source_positions(source: q.Source) -> Iterator[tuple[str, Position]]:
+    """Yield the columns of each source that are the position of a published table, in it or in a sub-query."""
+    for name, leaf in iter_leaves(source):
+        if isinstance(leaf, q.TableScan) and leaf.table.position is not None:
             yield name, leaf.table.position
-        elif isinstance(leaf, q.Derived):
-            place = next(shown(leaf.query), None)
+        elif isinstance(leaf, q.Subquery):
+            place = next(exposed_positions(leaf.query), None)
             if place is not None:
                 labels = leaf.query.labels
-                yield name, Position(labels[place.ra], labels[place.dec], reaches=_common(leaf.query, place))
+                yield name, Position(labels[place.ra], labels[place.dec], reaches=_common_reaches(leaf.query, place))
 
 
-def _common(query: q.Query, place: Shown) -> tuple[tuple[str, float], ...]:
-    """How far the regions of a query reach about a position, in all branches of a UNION that have the position: the
-    others are not bounded by it."""
-    if isinstance(query, q.Select):
+def _common_reaches(query: q.Query, place: ExposedPosition) -> tuple[tuple[str, float], ...]:
+    """Return how far the regions of a query reach about a position, in all branches of a UNION that have the position.
+
+    The other branches are not bounded by it.
+    """
+    if isinstance(query, q.SelectQuery):
         return place.reaches
-    beside = [_by_number(b, s) for b in _branches(query) for s in of_outputs(b) if s.outputs == place.outputs]
+    beside = [
+        _number_reaches(b, s) for b in _iter_branches(query) for s in output_positions(b) if s.outputs == place.outputs
+    ]
     shared = set(beside[0]).intersection(*beside)
     return tuple((query.labels[n], max(reaches[n] for reaches in beside)) for n in sorted(shared))
 
 
-def _branches(query: q.Query) -> Iterator[q.Select]:
-    """The SELECTs of a UNION that `shown` looks into."""
+def _iter_branches(query: q.Query) -> Iterator[q.SelectQuery]:
+    """Yield the SELECTs of a UNION that `exposed_positions` looks into."""
     if query.top is not None or query.offset:
         return
-    if isinstance(query, q.Combined):
-        yield from _branches(query.left)
-        yield from _branches(query.right)
+    if isinstance(query, q.SetQuery):
+        yield from _iter_branches(query.left)
+        yield from _iter_branches(query.right)
     else:
         yield query
 
 
-def _by_number(query: q.Select, place: Shown) -> dict[int, float]:
+def _number_reaches(query: q.SelectQuery, place: ExposedPosition) -> dict[int, float]:
     numbers = {label: n for n, label in enumerate(query.labels)}
     return {numbers[label]: reach for label, reach in place.reaches}
 
 
-class Shown(NamedTuple):
-    """Outputs of a SELECT that are the position of a source: their numbers, and those known to reach about it."""
+class ExposedPosition(NamedTuple):
+    """Outputs of a SELECT that are the position of a source: their numbers, and the known reach of regions about it."""
 
     name: str
     ra: int
@@ -81,96 +87,116 @@ class Shown(NamedTuple):
 
     @property
     def outputs(self) -> tuple[int, int]:
+        """The numbers of the two outputs."""
         return self.ra, self.dec
 
 
-def shown(query: q.Query) -> Iterator[Shown]:
-    """Which two outputs of a query are the position of a published table, of one branch of a UNION at least.
+def exposed_positions(query: q.Query) -> Iterator[ExposedPosition]:
+    """Yield which two outputs of a query are the position of a published table, of one branch of a UNION at least.
 
-    Not where rows are counted or cut off: what is left out then would change the rest. Nor of groups, unless they are
-    made by the position.
+    None where rows are counted or cut off: a bound would change the remaining rows. Of groups only if they are grouped
+    by the position.
     """
     if query.top is not None or query.offset:
         return
-    if isinstance(query, q.Combined):
-        yield from shown(query.left)
-        yield from shown(query.right)
+    if isinstance(query, q.SetQuery):
+        yield from exposed_positions(query.left)
+        yield from exposed_positions(query.right)
     else:
-        yield from of_outputs(query)
+        yield from output_positions(query)
 
 
-def of_outputs(query: q.Select) -> Iterator[Shown]:
-    """The sources whose positions are among the outputs of a SELECT, and which outputs they are."""
-    fields = [(n, o.value) for n, o in enumerate(query.outputs) if isinstance(o.value, q.Field)]
+def output_positions(query: q.SelectQuery) -> Iterator[ExposedPosition]:
+    """Yield the sources whose positions are among the outputs of a SELECT, with the numbers of these outputs."""
+    fields = [(n, o.value) for n, o in enumerate(query.outputs) if isinstance(o.value, q.ColumnRef)]
     numbers = {(field.source, field.name): n for n, field in reversed(fields)}
-    for name, place in positions(query.source):
+    for name, place in source_positions(query.source):
         ra, dec = numbers.get((name, place.ra)), numbers.get((name, place.dec))
-        if ra is not None and dec is not None and grouped(query, name, place):
-            yield Shown(name, ra, dec, _reaches(query, name, place))
+        if ra is not None and dec is not None and is_grouped_by_position(query, name, place):
+            yield ExposedPosition(name, ra, dec, _find_reaches(query, name, place))
 
 
-def _reaches(query: q.Select, name: str, place: Position) -> tuple[tuple[str, float], ...]:
-    """The outputs that are regions of known reach about a position, in words or in numbers."""
+def _find_reaches(query: q.SelectQuery, name: str, place: Position) -> tuple[tuple[str, float], ...]:
+    """Return the outputs that are regions of known reach about a position, as text or as numbers."""
     known = dict(place.reaches)
-    shapes = [(o.label, _unworded(o.value)) for o in query.outputs] if known else []
-    fields = [(label, shape) for label, shape in shapes if isinstance(shape, q.Field)]
+    shapes = [(o.label, _unwrap_region(o.value)) for o in query.outputs] if known else []
+    fields = [(label, shape) for label, shape in shapes if isinstance(shape, q.ColumnRef)]
     return tuple((label, known[f.name]) for label, f in fields if f.source == name and f.name in known)
 
 
-def _unworded(value: q.Value) -> q.Value:
-    return value.arguments[0] if isinstance(value, q.Apply) and value.function is STC_S else value
+def _unwrap_region(value: q.Value) -> q.Value:
+    return value.arguments[0] if isinstance(value, q.FunctionCall) and value.function is STC_S else value
 
 
-def grouped(query: q.Select, name: str, place: Position) -> bool:
-    """Have all rows of a group the same position of a source? So, too, where there are no groups."""
-    made_by = {(g.source, g.name) for g in query.group_by if isinstance(g, q.Field)}
+def is_grouped_by_position(query: q.SelectQuery, name: str, place: Position) -> bool:
+    """Tell whether all rows of a group have the same position of a source; true, too, where there are no groups."""
+    made_by = {(g.source, g.name) for g in query.group_by if isinstance(g, q.ColumnRef)}
     return not query.group_by or {(name, place.ra), (name, place.dec)} <= made_by
 
 
-def index(lon: q.Value, lat: q.Value, leaf: q.Source) -> q.Field | None:
-    """The index of a source, if these are the columns that it is made from."""
-    return own_index(lon, lat, _indexed(leaf))
+def find_index(lon: q.Value, lat: q.Value, leaf: q.Source) -> q.ColumnRef | None:
+    """Return the index of a source, if these are the columns that it is computed from."""
+    return match_index(lon, lat, _find_indexed(leaf))
 
 
-def own_index(lon: q.Value, lat: q.Value, place: Position | None) -> q.Field | None:
-    """The index beside a position, if these are its columns."""
-    if place is None or not (isinstance(lon, q.Field) and isinstance(lat, q.Field)) or lon.source != lat.source:
+def match_index(lon: q.Value, lat: q.Value, place: Position | None) -> q.ColumnRef | None:
+    """Return the index column of a position, if these are its columns."""
+    if place is None or not (isinstance(lon, q.ColumnRef) and isinstance(lat, q.ColumnRef)) or lon.source != lat.source:
         return None
     mine = (lon.name, lat.name) == (place.ra, place.dec)
-    return q.Field(lon.source, place.healpix, Column(place.healpix, types.BIGINT)) if mine else None
+    return q.ColumnRef(lon.source, place.healpix, Column(place.healpix, types.BIGINT)) if mine else None
 
 
-def hidden(leaf: q.Source) -> Iterator[q.Field]:
-    """The columns of a source that no user sees: its index, and the cells that it was spread over."""
-    place = _indexed(leaf)
-    if place is not None and not isinstance(leaf, q.Join):
-        yield q.Field(leaf.name, place.healpix, Column(place.healpix, types.BIGINT))
-    while isinstance(leaf, q.Spread):
-        yield q.Field(leaf.name, leaf.label, leaf.cells.column)
-        leaf = dict(leaves(leaf.source))[leaf.name]
+def hidden_columns(leaf: q.Source) -> Iterator[q.ColumnRef]:
+    """Yield the columns of a source that users do not see: its index, and the values that it was unnested over."""
+    place = _find_indexed(leaf)
+    if place is not None and not isinstance(leaf, q.JoinedSource):
+        yield q.ColumnRef(leaf.name, place.healpix, Column(place.healpix, types.BIGINT))
+    while isinstance(leaf, q.Unnest):
+        yield q.ColumnRef(leaf.name, leaf.label, leaf.values.column)
+        leaf = dict(iter_leaves(leaf.source))[leaf.name]
 
 
-def _indexed(leaf: q.Source) -> Position | None:
+def _find_indexed(leaf: q.Source) -> Position | None:
     match leaf:
-        case q.Scan():
+        case q.TableScan():
             return leaf.table.position
-        case q.Spread():
-            return next((_indexed(inner) for name, inner in leaves(leaf.source) if name == leaf.name), None)
-        case q.Derived(_, q.Select() as query):
-            return _in_outputs(query)
+        case q.Unnest():
+            return next((_find_indexed(inner) for name, inner in iter_leaves(leaf.source) if name == leaf.name), None)
+        case q.Subquery(_, q.SelectQuery() as query):
+            return _find_indexed_output(query)
         case _:
             return None
 
 
-def _in_outputs(query: q.Select) -> Position | None:
-    """A position among the outputs of a SELECT together with its index."""
-    within = dict(leaves(query.source))
-    for name, ra, dec, _ in of_outputs(query):
-        place = _indexed(within[name])
+def _find_indexed_output(query: q.SelectQuery) -> Position | None:
+    """Return a position among the outputs of a SELECT together with its index; None if there is none."""
+    within = dict(iter_leaves(query.source))
+    for name, ra, dec, _ in output_positions(query):
+        place = _find_indexed(within[name])
         if place is None:
             continue
         wanted = name, place.healpix
         for output in query.outputs:
-            if isinstance(output.value, q.Field) and (output.value.source, output.value.name) == wanted:
+            if isinstance(output.value, q.ColumnRef) and (output.value.source, output.value.name) == wanted:
                 return Position(query.labels[ra], query.labels[dec], output.label)
     return None
+
+
+def constant_ranges(within: q.IndexRanges) -> list[tuple[int, int]]:
+    """Return the ranges of an index as numbers: first and last, both included."""
+    return [
+        (int(low.value), int(high.value))
+        for low, high in within.ranges
+        if isinstance(low, q.Constant) and isinstance(high, q.Constant)
+    ]
+
+
+def sky_fraction(within: q.IndexRanges) -> float:
+    """Return the part of the sky, 0 to 1, that the ranges of an index cover."""
+    return count_cells(within) / int(cover.SKY[0, 1])
+
+
+def count_cells(within: q.IndexRanges) -> int:
+    """Return how many cells of order 29 the ranges of an index cover."""
+    return sum(high - low + 1 for low, high in constant_ranges(within))

@@ -1,12 +1,12 @@
-"""CAST to and from geometries (ADQL 2.1 section 4.8): their texts are those of DALI and STC-S."""
+"""CAST to and from geometries (ADQL 2.1 section 4.8), whose texts are those of DALI and STC-S."""
 
 from __future__ import annotations
 
 from vo_server.adql.semantics import mocs, spherical
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import GEOMETRY, TEXT, Function
-from vo_server.adql.semantics.geometry import of_shapes
-from vo_server.adql.semantics.spherical import Geometry, fixed
+from vo_server.adql.semantics.geometry import from_shapes
+from vo_server.adql.semantics.spherical import Geometry, to_literal
 from vo_server.adql.semantics.values import is_null
 from vo_server.adql.syntax import tree
 from vo_server.errors import QueryError
@@ -15,75 +15,75 @@ from vo_server.model.column import Column
 from vo_server.sky import regions
 from vo_server.sky.shapes import BadShape
 
-_SHAPES = {"POINT": "pos.eq", "CIRCLE": "pos.outline", "POLYGON": "pos.outline"}
+_UCDS = {"POINT": "pos.eq", "CIRCLE": "pos.outline", "POLYGON": "pos.outline"}
 
 
-def _from_text(type: types.Type) -> Function:
-    kind, column = type.name.lower(), Column("", type, unit="deg", ucd=_SHAPES[type.name])
+def _define_from_text(type: types.Type) -> Function:
+    kind, column = type.name.lower(), Column("", type, unit="deg", ucd=_UCDS[type.name])
     return Function(
         f"CAST AS {type}",
         (TEXT,),
         lambda _: column,
-        lambda text: Geometry(kind, whole=spherical.Outline(fixed(kind), text)),
+        lambda text: Geometry(kind, value=spherical.ParsedGeometry(to_literal(kind), text)),
         f"The {kind} that a text tells; NULL where it tells none.",
     )
 
 
-FROM_TEXT = {name: _from_text(types.named(name)) for name in _SHAPES}
+FROM_TEXT = {name: _define_from_text(types.find_type(name)) for name in _UCDS}
 AS_TEXT = Function(
     "CAST AS VARCHAR",
     (GEOMETRY,),
     lambda _: Column("", types.VARCHAR),
-    lambda shape: spherical.Numbered(shape.numbers),
+    lambda shape: spherical.NumbersText(shape.numbers),
     "The numbers of a geometry with blanks between them.",
 )
 AS_REGION = Function(
     "CAST AS REGION",
     (GEOMETRY,),
     lambda _: Column("", types.REGION, ucd="pos.outline"),
-    lambda shape: Geometry("region", whole=shape.numbers),
+    lambda shape: Geometry("region", value=shape.numbers),
     "A geometry as a region.",
 )
 
 
-def cast(value: q.Value, target: types.Type, node: tree.Cast) -> q.Value | None:
-    """A geometry made of a text, or a text of a geometry; None where there is no such cast."""
+def convert_geometry(value: q.Value, target: types.Type, node: tree.Cast) -> q.Value | None:
+    """Return a geometry made from a text, or a text from a geometry; None where there is no such cast."""
     source = value.column.type
     if is_null(value):
         return q.Constant(None, Column("", target, length=node.length))
     if target is types.MOC:
-        return value if source is types.MOC else mocs.from_text(value, node) if source.family == "text" else None
-    if source is target and target.geometric:
+        return value if source is types.MOC else mocs.convert_text(value, node) if source.family == "text" else None
+    if source is target and target.is_geometric:
         return value
-    if target.geometric:
-        return _shaped(value, target, node)
-    if source.geometric and target.family == "text":
-        said = value if source.family == "text" else q.Apply(AS_TEXT, (value,), AS_TEXT.result((value,)))
-        return q.Cast(said, Column("", target, length=node.length, ucd=value.column.ucd))
+    if target.is_geometric:
+        return _convert_to_geometry(value, target, node)
+    if source.is_geometric and target.family == "text":
+        said = value if source.family == "text" else q.FunctionCall(AS_TEXT, (value,), AS_TEXT.result((value,)))
+        return q.TypeCast(said, Column("", target, length=node.length, ucd=value.column.ucd))
     return None
 
 
-def _shaped(value: q.Value, target: types.Type, node: tree.Cast) -> q.Value | None:
+def _convert_to_geometry(value: q.Value, target: types.Type, node: tree.Cast) -> q.Value | None:
     if value.column.type is types.MOC:
         return None
     if isinstance(value, q.Constant) and isinstance(value.value, str):
-        return _constant(value.value, target, node)
+        return _parse_constant(value.value, target, node)
     if target is types.REGION:
         if value.column.type.family == "text":
-            return q.Cast(value, Column("", types.REGION, ucd="pos.outline"))
-        return q.Apply(AS_REGION, (value,), AS_REGION.result((value,)))
+            return q.TypeCast(value, Column("", types.REGION, ucd="pos.outline"))
+        return q.FunctionCall(AS_REGION, (value,), AS_REGION.result((value,)))
     if value.column.type.family != "text":
         return None
     made = FROM_TEXT[target.name]
-    return q.Apply(made, (value,), made.result((value,)))
+    return q.FunctionCall(made, (value,), made.result((value,)))
 
 
-def _constant(text: str, target: types.Type, node: tree.Cast) -> q.Value:
-    """A text of the query is read now, so that what is wrong with it is said."""
+def _parse_constant(text: str, target: types.Type, node: tree.Cast) -> q.Value:
+    """Parse a constant text now, so that its errors are reported."""
     try:
         if target is types.REGION:
             return q.Constant(regions.worded_all(regions.read(text)), Column("", types.REGION, ucd="pos.outline"))
         kind = target.name.lower()
-        return of_shapes([(kind, regions.single(kind, text))])
+        return from_shapes([(kind, regions.single(kind, text))])
     except BadShape as error:
-        raise QueryError(str(error), span=node.place) from None
+        raise QueryError(str(error), span=node.span) from None

@@ -1,7 +1,7 @@
 """The functions of the language, one record each (ADQL 2.1 sections 2.3 and 4).
 
-All that is said of a function is derived from its record: how it is typed, compiled, worked out ahead of time when
-its arguments are constants, and announced.
+How a function is typed, compiled, computed ahead of time for constant arguments, and announced is derived from its
+record.
 """
 
 from __future__ import annotations
@@ -18,137 +18,138 @@ from typing_extensions import override
 from vo_server.adql.semantics import spherical
 from vo_server.adql.semantics.query import Constant, Value
 from vo_server.adql.semantics.spherical import Element, Geometry
-from vo_server.adql.semantics.units import computed_ucd, power_unit, root_unit
+from vo_server.adql.semantics.units import power_unit, root_unit, without_main
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import cover
 
 Kind = Literal["number", "integer", "text", "time", "point", "geometry", "interval", "any"]
-Rule = Callable[[tuple[Value, ...]], Column]
+ResultRule = Callable[[tuple[Value, ...]], Column]
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """An argument: its name in the signature and what may stand there. `many`: it may be repeated."""
+    """A parameter: its name in the signature and the kind of its arguments. `repeatable`: it takes any number
+    of them."""
 
     name: str
     kind: Kind
     optional: bool = False
-    many: bool = False
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """A function of the language.
 
-    `sql` is given an Element for each argument, or a Geometry where the parameter is one. `fold` does the same in
-    Python for constants. `predicate`: `sql` gives a truth value, which the language knows as 1 or 0.
-    `feature` is the kind of language feature that TAPRegExt announces it under, None for the core of the language.
-    `form` is how a user-defined function is announced: `name(argument TYPE, ...) -> TYPE`.
-    `check` tells what is wrong with arguments of the right kinds, None where nothing is. `means` may say the same by
-    other functions. `aggregate`: it is of the rows of a group. `varies`: it is another in each row.
-    `example` is an expression that calls it with constants or columns of TAP_SCHEMA.tables, for the documentation.
+    `sql` takes an Element for each argument, or a Geometry where the parameter is one. `fold` computes the same in
+    Python for constants. `is_predicate`: `sql` returns a truth value, which the language knows as 1 or 0. `feature` is
+    the kind of language feature that TAPRegExt announces it under, None for the core of the language. `form` announces
+    a user-defined function: `name(argument TYPE, ...) -> TYPE`. `check` returns an error message for invalid arguments
+    of the right kinds, else None. `rewrite` may return an equal value made of other functions. `is_aggregate`: it takes
+    the rows of a group. `is_volatile`: it differs in each row. `example` is an expression that calls it with constants
+    or columns of TAP_SCHEMA.tables, for the documentation.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
-    result: Rule
+    result: ResultRule
     sql: Callable[..., Any]
     doc: str
     fold: Callable[..., Any] | None = None
-    predicate: bool = False
+    is_predicate: bool = False
     feature: str | None = None
     form: str | None = None
     check: Callable[[tuple[Value, ...]], str | None] | None = None
-    means: Callable[[tuple[Value, ...]], Value | None] | None = None
-    aggregate: bool = False
-    varies: bool = False
+    rewrite: Callable[[tuple[Value, ...]], Value | None] | None = None
+    is_aggregate: bool = False
+    is_volatile: bool = False
     example: str = ""
 
     @override
     def __hash__(self) -> int:
-        """By name: equality looks at all."""
+        """Return the hash of the name; equality compares all fields."""
         return hash(self.name)
 
     @property
-    def least(self) -> int:
-        """How many arguments there must be."""
+    def min_arguments(self) -> int:
+        """The least number of arguments."""
         return sum(not p.optional for p in self.parameters)
 
     @property
-    def most(self) -> int | None:
-        """How many arguments there may be; None for any number."""
-        return None if any(p.many for p in self.parameters) else len(self.parameters)
+    def max_arguments(self) -> int | None:
+        """The largest number of arguments; None if there is no limit."""
+        return None if any(p.repeatable for p in self.parameters) else len(self.parameters)
 
     def parameter(self, n: int) -> Parameter:
-        """The parameter that the nth argument is for, from 0."""
+        """Return the parameter of the nth argument, from 0."""
         return self.parameters[min(n, len(self.parameters) - 1)]
 
     @property
     def signature(self) -> str:
-        """How it is called, for messages."""
+        """The signature for messages."""
         if self.form is not None:
             return self.form
-        shown = [f"[{p.name}]" if p.optional else f"{p.name}, ..." if p.many else p.name for p in self.parameters]
+        shown = [f"[{p.name}]" if p.optional else f"{p.name}, ..." if p.repeatable else p.name for p in self.parameters]
         return f"{self.name}({', '.join(shown)})"
 
 
 # ------------------------------------------------------------ typing rules
 
 
-def _always(type: types.Type, unit: str | None = None, ucd: str | None = None) -> Rule:
+def _result_of(type: types.Type, unit: str | None = None, ucd: str | None = None) -> ResultRule:
     column = Column("", type, unit=unit, ucd=ucd)
     return lambda _: column
 
 
-def _as_first(arguments: tuple[Value, ...]) -> Column:
-    """The type, unit and UCD of the first argument."""
+def _type_as_first(arguments: tuple[Value, ...]) -> Column:
+    """Return type, unit and UCD of the first argument."""
     first = arguments[0].column
-    return Column("", first.type, length=first.length, unit=first.unit, ucd=computed_ucd(first.ucd))
+    return Column("", first.type, length=first.length, unit=first.unit, ucd=without_main(first.ucd))
 
 
-def _double_as_first(arguments: tuple[Value, ...]) -> Column:
-    """A double in the unit of the first argument."""
-    return _as_first(arguments).replace(type=types.DOUBLE)
+def _type_double_as_first(arguments: tuple[Value, ...]) -> Column:
+    """Return a double in the unit of the first argument."""
+    return _type_as_first(arguments).replace(type=types.DOUBLE)
 
 
-def _angle_in(unit: str) -> Rule:
-    """An angle, the same in another unit."""
-    return lambda arguments: _double_as_first(arguments).replace(unit=unit)
+def _type_angle_in(unit: str) -> ResultRule:
+    """Return the rule for an angle that is converted to another unit."""
+    return lambda arguments: _type_double_as_first(arguments).replace(unit=unit)
 
 
-def _power(arguments: tuple[Value, ...]) -> Column:
+def _type_power(arguments: tuple[Value, ...]) -> Column:
     base, exponent = arguments
     known = exponent.value if isinstance(exponent, Constant) else None
     return Column("", types.DOUBLE, unit=None if known is None else power_unit(base.column.unit, known))
 
 
-def _root(arguments: tuple[Value, ...]) -> Column:
+def _type_root(arguments: tuple[Value, ...]) -> Column:
     return Column("", types.DOUBLE, unit=root_unit(arguments[0].column.unit))
 
 
-def _part(word: str) -> Rule:
-    """A coordinate of a point."""
+def _type_coordinate(word: str) -> ResultRule:
+    """Return the rule for a coordinate of a point."""
     return lambda arguments: Column(
         "", types.DOUBLE, unit="deg", ucd=word if arguments[0].column.ucd in ("pos.eq", "pos.eq;meta.main") else None
     )
 
 
-def _text_as_first(arguments: tuple[Value, ...]) -> Column:
+def _type_text_as_first(arguments: tuple[Value, ...]) -> Column:
     first = arguments[0].column
-    type = types.VARCHAR if first.type.geometric or first.type.family != "text" else first.type
-    return Column("", type, first.length, ucd=computed_ucd(first.ucd))
+    type = types.VARCHAR if first.type.is_geometric or first.type.family != "text" else first.type
+    return Column("", type, first.length, ucd=without_main(first.ucd))
 
 
-def common_type(columns: list[Column]) -> types.Type | None:
-    """The type that holds the values of all; None where there is none."""
+def find_common_type(columns: list[Column]) -> types.Type | None:
+    """Return the type that holds the values of all columns; None where there is none."""
     result = columns[0].type
     for other in (c.type for c in columns[1:]):
-        if result.numeric and other.numeric:
-            result = types.wider(result, other)
-        elif result is other and result.geometric:
+        if result.is_numeric and other.is_numeric:
+            result = types.pick_wider(result, other)
+        elif result is other and result.is_geometric:
             continue
-        elif result.geometric or other.geometric:
+        elif result.is_geometric or other.is_geometric:
             return None
         elif result.family == other.family == "text":
             result = types.VARCHAR
@@ -159,22 +160,24 @@ def common_type(columns: list[Column]) -> types.Type | None:
     return result
 
 
-def _remainder(arguments: tuple[Value, ...]) -> Column:
-    return _as_first(arguments).replace(type=common_type([a.column for a in arguments]) or types.DOUBLE, ucd=None)
+def _type_remainder(arguments: tuple[Value, ...]) -> Column:
+    return _type_as_first(arguments).replace(
+        type=find_common_type([a.column for a in arguments]) or types.DOUBLE, ucd=None
+    )
 
 
 # --------------------------------------------------------- how SQL says it
 
 
-def _named(name: str) -> Callable[..., Element]:
+def _sql_function(name: str) -> Callable[..., Element]:
     return lambda *arguments: getattr(sa.func, name)(*arguments)
 
 
-def _to(element: Callable[..., Element]) -> Callable[..., Element]:
-    return lambda x, n=None: element(x, _NONE if n is None else n)
+def _sql_to_digits(element: Callable[..., Element]) -> Callable[..., Element]:
+    return lambda x, n=None: element(x, _ZERO_DIGITS if n is None else n)
 
 
-_NONE = sa.literal_column("0", sa.Integer())
+_ZERO_DIGITS = sa.literal_column("0", sa.Integer())
 
 
 def _fold_trunc(x: float, n: int = 0) -> float:
@@ -186,23 +189,23 @@ def _fold_round(x: float, n: int = 0) -> float:
     return math.copysign(math.floor(big) + (big - math.floor(big) >= 0.5), x) / 10.0**n + 0.0
 
 
-def _coordinate(n: int) -> Callable[[Geometry], Element]:
+def _take_coordinate(n: int) -> Callable[[Geometry], Element]:
     return lambda point: point.coordinate(n)
 
 
-def _make(kind: str) -> Callable[..., Geometry]:
+def _make_geometry(kind: str) -> Callable[..., Geometry]:
     return lambda *coordinates: Geometry(kind, coordinates)
 
 
-def _box(*coordinates: Element) -> Geometry:
-    return Geometry("polygon", whole=spherical.Box(*coordinates))
+def _make_box(*coordinates: Element) -> Geometry:
+    return Geometry("polygon", value=spherical.Box(*coordinates))
 
 
-def _near(element: type[spherical.Near]) -> Callable[..., Element]:
+def _sql_near(element: type[spherical.Near]) -> Callable[..., Element]:
     return lambda a, b, radius: element(*a.centre, *b.centre, radius)
 
 
-def _distance(a: Geometry, b: Geometry) -> Element:
+def _sql_distance(a: Geometry, b: Geometry) -> Element:
     return spherical.Distance(*a.centre, *b.centre)
 
 
@@ -215,80 +218,95 @@ TEXT = Parameter("text", "text")
 GEOMETRY = Parameter("geometry", "geometry")
 POINT1, POINT2 = Parameter("point1", "point"), Parameter("point2", "point")
 
-_DOUBLE = _always(types.DOUBLE)
-_DEGREES = _always(types.DOUBLE, "deg")
-_RADIANS = _always(types.DOUBLE, "rad")
-_VARCHAR = _always(types.VARCHAR)
-_TRUTH = _always(types.INTEGER, ucd="meta.code")
-GEO = "adqlgeo"
+_DOUBLE = _result_of(types.DOUBLE)
+_RADIANS = _result_of(types.DOUBLE, "rad")
+_VARCHAR = _result_of(types.VARCHAR)
+_TRUTH = _result_of(types.INTEGER, ucd="meta.code")
+GEOMETRY_FEATURE = "adqlgeo"
 
 
-def _maths(
-    name: str, python: Callable[..., Any], doc: str, *, example: str, sql: str = "", result: Rule = _DOUBLE
+def _define_maths(
+    name: str, python: Callable[..., Any], doc: str, *, example: str, sql: str = "", result: ResultRule = _DOUBLE
 ) -> Function:
-    return Function(name, (X,), result, _named(sql or name.lower()), doc, python, example=example)
+    return Function(name, (X,), result, _sql_function(sql or name.lower()), doc, python, example=example)
 
 
 MATHS = (
-    _maths("ABS", abs, "The absolute value.", result=_as_first, example="ABS(-2.5)"),
-    _maths(
+    _define_maths("ABS", abs, "The absolute value.", result=_type_as_first, example="ABS(-2.5)"),
+    _define_maths(
         "CEILING",
         math.ceil,
         "The smallest whole number not below x.",
         sql="ceil",
-        result=_double_as_first,
+        result=_type_double_as_first,
         example="CEILING(2.1)",
     ),
-    _maths(
-        "FLOOR", math.floor, "The largest whole number not above x.", result=_double_as_first, example="FLOOR(-2.1)"
+    _define_maths(
+        "FLOOR",
+        math.floor,
+        "The largest whole number not above x.",
+        result=_type_double_as_first,
+        example="FLOOR(-2.1)",
     ),
-    _maths("EXP", math.exp, "e to the power of x.", example="EXP(1)"),
-    _maths("LOG", math.log, "The natural logarithm.", sql="ln", example="LOG(10)"),
-    _maths("LOG10", math.log10, "The logarithm to base 10.", example="LOG10(1000)"),
-    _maths("SQRT", math.sqrt, "The square root.", result=_root, example="SQRT(2)"),
-    _maths("DEGREES", math.degrees, "Radians to degrees.", result=_angle_in("deg"), example="DEGREES(PI())"),
-    _maths("RADIANS", math.radians, "Degrees to radians.", result=_angle_in("rad"), example="RADIANS(180)"),
-    _maths("ACOS", math.acos, "The arc cosine, in radians.", result=_RADIANS, example="ACOS(0.5)"),
-    _maths("ASIN", math.asin, "The arc sine, in radians.", result=_RADIANS, example="ASIN(0.5)"),
-    _maths("ATAN", math.atan, "The arc tangent, in radians.", result=_RADIANS, example="ATAN(1)"),
-    _maths("COS", math.cos, "The cosine of an angle in radians.", example="COS(RADIANS(60))"),
-    _maths("SIN", math.sin, "The sine of an angle in radians.", example="SIN(RADIANS(30))"),
-    _maths("TAN", math.tan, "The tangent of an angle in radians.", example="TAN(RADIANS(45))"),
-    _maths("COT", lambda x: 1 / math.tan(x), "The cotangent of an angle in radians.", example="COT(RADIANS(45))"),
+    _define_maths("EXP", math.exp, "e to the power of x.", example="EXP(1)"),
+    _define_maths("LOG", math.log, "The natural logarithm.", sql="ln", example="LOG(10)"),
+    _define_maths("LOG10", math.log10, "The logarithm to base 10.", example="LOG10(1000)"),
+    _define_maths("SQRT", math.sqrt, "The square root.", result=_type_root, example="SQRT(2)"),
+    _define_maths(
+        "DEGREES", math.degrees, "Radians to degrees.", result=_type_angle_in("deg"), example="DEGREES(PI())"
+    ),
+    _define_maths("RADIANS", math.radians, "Degrees to radians.", result=_type_angle_in("rad"), example="RADIANS(180)"),
+    _define_maths("ACOS", math.acos, "The arc cosine, in radians.", result=_RADIANS, example="ACOS(0.5)"),
+    _define_maths("ASIN", math.asin, "The arc sine, in radians.", result=_RADIANS, example="ASIN(0.5)"),
+    _define_maths("ATAN", math.atan, "The arc tangent, in radians.", result=_RADIANS, example="ATAN(1)"),
+    _define_maths("COS", math.cos, "The cosine of an angle in radians.", example="COS(RADIANS(60))"),
+    _define_maths("SIN", math.sin, "The sine of an angle in radians.", example="SIN(RADIANS(30))"),
+    _define_maths("TAN", math.tan, "The tangent of an angle in radians.", example="TAN(RADIANS(45))"),
+    _define_maths(
+        "COT", lambda x: 1 / math.tan(x), "The cotangent of an angle in radians.", example="COT(RADIANS(45))"
+    ),
     Function(
         "ATAN2",
         (Y, X),
         _RADIANS,
-        _named("atan2"),
+        _sql_function("atan2"),
         "The angle of (x, y), in radians.",
         math.atan2,
         example="ATAN2(1, -1)",
     ),
-    Function("POWER", (X, Y), _power, _named("power"), "x to the power of y.", math.pow, example="POWER(10, -0.4)"),
+    Function(
+        "POWER",
+        (X, Y),
+        _type_power,
+        _sql_function("power"),
+        "x to the power of y.",
+        math.pow,
+        example="POWER(10, -0.4)",
+    ),
     Function(
         "MOD",
         (X, Y),
-        _remainder,
+        _type_remainder,
         spherical.Remainder,
         "The remainder of x / y, with the sign of x.",
         math.fmod,
         example="MOD(-7, 3)",
     ),
-    Function("PI", (), _DOUBLE, _named("pi"), "The number pi.", lambda: math.pi, example="PI()"),
+    Function("PI", (), _DOUBLE, _sql_function("pi"), "The number pi.", lambda: math.pi, example="PI()"),
     Function(
         "RAND",
         (N,),
         _DOUBLE,
         lambda *_: spherical.Random(),
         "A random number from 0 up to 1, another for each row; n has no effect, for ADQL 2.1 leaves open which.",
-        varies=True,
+        is_volatile=True,
         example="RAND()",
     ),
     Function(
         "ROUND",
         (X, N),
-        _double_as_first,
-        _to(spherical.Round),
+        _type_double_as_first,
+        _sql_to_digits(spherical.Round),
         "x rounded to n decimals.",
         _fold_round,
         example="ROUND(2.718, 1)",
@@ -296,8 +314,8 @@ MATHS = (
     Function(
         "TRUNCATE",
         (X, N),
-        _double_as_first,
-        _to(spherical.Truncate),
+        _type_double_as_first,
+        _sql_to_digits(spherical.Truncate),
         "x cut to n decimals.",
         _fold_trunc,
         example="TRUNCATE(2.718, 1)",
@@ -308,8 +326,8 @@ STRINGS = (
     Function(
         "LOWER",
         (TEXT,),
-        _text_as_first,
-        _named("lower"),
+        _type_text_as_first,
+        _sql_function("lower"),
         "The text in lower case.",
         feature="string",
         example="LOWER('NGC 309')",
@@ -317,8 +335,8 @@ STRINGS = (
     Function(
         "UPPER",
         (TEXT,),
-        _text_as_first,
-        _named("upper"),
+        _type_text_as_first,
+        _sql_function("upper"),
         "The text in upper case.",
         feature="string",
         example="UPPER('ngc 309')",
@@ -330,46 +348,46 @@ LON, LAT = Parameter("lon", "number"), Parameter("lat", "number")
 POINT = Function(
     "POINT",
     (LON, LAT),
-    _always(types.POINT, "deg", "pos.eq"),
-    _make("point"),
+    _result_of(types.POINT, "deg", "pos.eq"),
+    _make_geometry("point"),
     "A position, in degrees.",
-    feature=GEO,
+    feature=GEOMETRY_FEATURE,
     example="POINT(266.4, -29.0)",
 )
 CIRCLE = Function(
     "CIRCLE",
     (LON, LAT, Parameter("radius", "number")),
-    _always(types.CIRCLE, "deg", "pos.outline"),
-    _make("circle"),
+    _result_of(types.CIRCLE, "deg", "pos.outline"),
+    _make_geometry("circle"),
     "A circle about a position, in degrees.",
-    feature=GEO,
+    feature=GEOMETRY_FEATURE,
     example="CIRCLE(266.4, -29.0, 0.5)",
 )
 BOX = Function(
     "BOX",
     (LON, LAT, Parameter("width", "number"), Parameter("height", "number")),
-    _always(types.POLYGON, "deg", "pos.outline"),
-    _box,
+    _result_of(types.POLYGON, "deg", "pos.outline"),
+    _make_box,
     "A box about a position, in degrees.",
-    feature=GEO,
+    feature=GEOMETRY_FEATURE,
     example="BOX(266.4, -29.0, 1, 0.5)",
 )
 POLYGON = Function(
     "POLYGON",
-    (Parameter("lon", "number", many=True),),
-    _always(types.POLYGON, "deg", "pos.outline"),
-    _make("polygon"),
+    (Parameter("lon", "number", repeatable=True),),
+    _result_of(types.POLYGON, "deg", "pos.outline"),
+    _make_geometry("polygon"),
     "A polygon with these vertices, in degrees.",
-    feature=GEO,
+    feature=GEOMETRY_FEATURE,
     example="POLYGON(10, 20, 11, 20, 10, 21)",
 )
 DISTANCE = Function(
     "DISTANCE",
     (POINT1, POINT2),
-    _always(types.DOUBLE, "deg", "pos.angDistance"),
-    _distance,
+    _result_of(types.DOUBLE, "deg", "pos.angDistance"),
+    _sql_distance,
     "The great-circle distance of two points, in degrees.",
-    feature=GEO,
+    feature=GEOMETRY_FEATURE,
     example="DISTANCE(POINT(10, 20), POINT(10, 21))",
 )
 CONTAINS = Function(
@@ -378,8 +396,8 @@ CONTAINS = Function(
     _TRUTH,
     spherical.contains,
     "1 if the first geometry lies in the second, its border included; else 0.",
-    predicate=True,
-    feature=GEO,
+    is_predicate=True,
+    feature=GEOMETRY_FEATURE,
     example="CONTAINS(POINT(10, 20), CIRCLE(10, 21, 2))",
 )
 INTERSECTS = Function(
@@ -388,22 +406,22 @@ INTERSECTS = Function(
     _TRUTH,
     spherical.intersects,
     "1 if two geometries have a point in common; else 0.",
-    predicate=True,
-    feature=GEO,
+    is_predicate=True,
+    feature=GEOMETRY_FEATURE,
     example="INTERSECTS(CIRCLE(10, 20, 1), CIRCLE(11, 20, 1))",
 )
 REGION = Function(
     "REGION",
     (TEXT,),
-    _always(types.POLYGON),
-    _make("polygon"),
+    _result_of(types.POLYGON),
+    _make_geometry("polygon"),
     "A geometry from its STC-S or DALI text.",
-    feature=GEO,
+    feature=GEOMETRY_FEATURE,
     example="REGION('CIRCLE ICRS 266.4 -29.0 0.5')",
 )
 
 
-def _is_middled(arguments: tuple[Value, ...]) -> str | None:
+def _check_centroid(arguments: tuple[Value, ...]) -> str | None:
     moc = arguments[0].column.type is types.MOC
     return "a MOC has no middle of its own, it may lie all round it or in many parts" if moc else None
 
@@ -420,38 +438,38 @@ GEOMETRIES = (
     Function(
         "AREA",
         (GEOMETRY,),
-        _always(types.DOUBLE, "deg**2", "phys.angArea"),
+        _result_of(types.DOUBLE, "deg**2", "phys.angArea"),
         spherical.area,
         "The area of a geometry, in square degrees.",
-        feature=GEO,
+        feature=GEOMETRY_FEATURE,
         example="AREA(CIRCLE(10, 20, 1))",
     ),
     Function(
         "CENTROID",
         (GEOMETRY,),
-        _always(types.POINT, "deg", "pos.eq"),
+        _result_of(types.POINT, "deg", "pos.eq"),
         spherical.centroid,
         "The middle of a geometry.",
-        feature=GEO,
-        check=_is_middled,
+        feature=GEOMETRY_FEATURE,
+        check=_check_centroid,
         example="CENTROID(POLYGON(10, 20, 11, 20, 10, 21))",
     ),
     Function(
         "COORD1",
         (POINT1,),
-        _part("pos.eq.ra"),
-        _coordinate(0),
+        _type_coordinate("pos.eq.ra"),
+        _take_coordinate(0),
         "Its longitude, in degrees.",
-        feature=GEO,
+        feature=GEOMETRY_FEATURE,
         example="COORD1(POINT(10, 20))",
     ),
     Function(
         "COORD2",
         (POINT1,),
-        _part("pos.eq.dec"),
-        _coordinate(1),
+        _type_coordinate("pos.eq.dec"),
+        _take_coordinate(1),
         "Its latitude, in degrees.",
-        feature=GEO,
+        feature=GEOMETRY_FEATURE,
         example="COORD2(POINT(10, 20))",
     ),
 )
@@ -460,92 +478,100 @@ NEAR = Function(
     "NEAR",
     (POINT1, POINT2, X),
     _TRUTH,
-    _near(spherical.Near),
+    _sql_near(spherical.Near),
     "Is the distance at most so many degrees?",
-    predicate=True,
+    is_predicate=True,
 )
 STRICTLY_NEAR = Function(
     "STRICTLY_NEAR",
     (POINT1, POINT2, X),
     _TRUTH,
-    _near(spherical.StrictlyNear),
+    _sql_near(spherical.StrictlyNear),
     "Is the distance less than so many degrees?",
-    predicate=True,
+    is_predicate=True,
 )
-"""What a comparison of DISTANCE with a radius becomes; users do not write these."""
+"""Comparisons of DISTANCE with a radius become these; users do not write them."""
 
 
-def _stc_s(shape: Geometry) -> Element:
-    said: Element = spherical.fixed(f"{shape.kind.upper()} ICRS ")
-    return said.concat(spherical.Numbered(shape.numbers))
+def _sql_stc_s(shape: Geometry) -> Element:
+    said: Element = spherical.to_literal(f"{shape.kind.upper()} ICRS ")
+    return said.concat(spherical.NumbersText(shape.numbers))
 
 
 STC_S = Function(
     "STC_S",
     (GEOMETRY,),
-    _always(types.REGION, ucd="pos.outline"),
-    _stc_s,
+    _result_of(types.REGION, ucd="pos.outline"),
+    _sql_stc_s,
     "A polygon or a circle as a region in words.",
 )
-LIST = Function(
+ARRAY = Function(
     "LIST",
-    (Parameter("value", "any", many=True),),
-    lambda arguments: Column("", types.named(f"{arguments[0].column.type} ARRAY")),
-    lambda *values: spherical.Listed(*values),
+    (Parameter("value", "any", repeatable=True),),
+    lambda arguments: Column("", types.find_type(f"{arguments[0].column.type} ARRAY")),
+    lambda *values: spherical.ArrayLiteral(*values),
     "Values of one type as an array.",
 )
-"""What s_region of ObsCore is made by, and arrays of SIA 1; users do not write them."""
+"""The functions that make s_region of ObsCore and the arrays of SIA 1; users do not write them."""
 
-EACH = Function(
+UNNEST = Function(
     "EACH",
-    (Parameter("value", "any", many=True),),
+    (Parameter("value", "any", repeatable=True),),
     lambda arguments: arguments[0].column,
-    lambda *values: sa.func.unnest(spherical.Listed(*values)),
+    lambda *values: sa.func.unnest(spherical.ArrayLiteral(*values)),
     "Values of one type, a row each.",
 )
-"""By which a row stands once for each of some values (query.Spread); users do not write it."""
+"""Repeats a row once for each of some values (query.Unnest); users do not write it."""
 
-_NUMBER = _always(types.BIGINT)
-CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.Cell, "The HEALPix cell of a position.", cover.cell)
+_NUMBER = _result_of(types.BIGINT)
+CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.HealpixCell, "The HEALPix cell of a position.", cover.cell)
 ANCESTOR = Function(
-    "ANCESTOR", (X, N), _NUMBER, spherical.Ancestor, "A larger HEALPix cell that holds one.", operator.rshift
+    "ANCESTOR", (X, N), _NUMBER, spherical.AncestorCell, "A larger HEALPix cell that holds one.", operator.rshift
 )
-_ORDER = _always(types.INTEGER)
+_ORDER_RESULT = _result_of(types.INTEGER)
 _RADIUS = Parameter("radius", "number")
-CELLS = Function(
-    "CELLS", (LON, LAT, _RADIUS, N), _NUMBER, spherical.Cells, "The HEALPix cells that a circle reaches into."
+CELLS_IN_CIRCLE = Function(
+    "CELLS", (LON, LAT, _RADIUS, N), _NUMBER, spherical.CellsInCircle, "The HEALPix cells that a circle reaches into."
 )
-ORDER = Function("ORDER", (_RADIUS,), _ORDER, spherical.Order, "The order of these cells for circles of all sizes.")
-MARK = Function("MARK", (X, N), _NUMBER, spherical.Mark, "A number for a cell that tells its order, too.")
-KEY = Function("KEY", (X, N), _NUMBER, spherical.Key, "The same for the cell that holds a HEALPix number.")
-IN_CELL = Function("IN_CELL", (X, X, N), _TRUTH, spherical.InCell, "Does a cell hold a HEALPix number?", predicate=True)
-LOOK_UP = Function("LOOK_UP", (X, X, N), _TRUTH, spherical.LookUp, "The same, asked of few cells.", predicate=True)
-"""What a join on nearness becomes; users do not write these either."""
+CELL_ORDER = Function(
+    "ORDER", (_RADIUS,), _ORDER_RESULT, spherical.CellOrder, "The order of these cells for circles of all sizes."
+)
+CELL_KEY = Function("MARK", (X, N), _NUMBER, spherical.CellKey, "A number for a cell that tells its order, too.")
+ANCESTOR_KEY = Function(
+    "KEY", (X, N), _NUMBER, spherical.AncestorKey, "The same for the cell that holds a HEALPix number."
+)
+IN_CELL = Function(
+    "IN_CELL", (X, X, N), _TRUTH, spherical.InCell, "Does a cell hold a HEALPix number?", is_predicate=True
+)
+INDEX_LOOKUP = Function(
+    "LOOK_UP", (X, X, N), _TRUTH, spherical.IndexLookup, "The same, asked of few cells.", is_predicate=True
+)
+"""The functions that a join by distance becomes; users do not write these either."""
 
 
-def _arithmetic(symbol: str, sql: Callable[..., Any], python: Callable[..., Any]) -> Function:
+def _define_operator(symbol: str, sql: Callable[..., Any], python: Callable[..., Any]) -> Function:
     return Function(symbol, (X, Y), _DOUBLE, sql, f"x {symbol} y", python)
 
 
 OPERATORS = {
-    "+": _arithmetic("+", lambda x, y: x + y, lambda x, y: x + y),
-    "-": _arithmetic("-", lambda x, y: x - y, lambda x, y: x - y),
-    "*": _arithmetic("*", lambda x, y: x * y, lambda x, y: x * y),
-    "/": _arithmetic("/", spherical.Quotient, lambda x, y: x / y),
+    "+": _define_operator("+", lambda x, y: x + y, lambda x, y: x + y),
+    "-": _define_operator("-", lambda x, y: x - y, lambda x, y: x - y),
+    "*": _define_operator("*", lambda x, y: x * y, lambda x, y: x * y),
+    "/": _define_operator("/", spherical.Quotient, lambda x, y: x / y),
     "||": Function("||", (TEXT, TEXT), _VARCHAR, lambda a, b: a.concat(b), "Two texts in one.", str.__add__),
-    "&": _arithmetic("&", lambda x, y: x.op("&")(y), int.__and__),
-    "|": _arithmetic("|", lambda x, y: x.op("|")(y), int.__or__),
-    "^": _arithmetic("^", spherical.Xor, int.__xor__),
+    "&": _define_operator("&", lambda x, y: x.op("&")(y), int.__and__),
+    "|": _define_operator("|", lambda x, y: x.op("|")(y), int.__or__),
+    "^": _define_operator("^", spherical.Xor, int.__xor__),
 }  # fmt: skip
-WHOLE_QUOTIENT = Function("/", (X, Y), _DOUBLE, spherical.IntegerDivision, "x / y, cut towards zero")
-NEGATION = Function("-", (X,), _as_first, lambda x: -x, "-x", lambda x: -x)
-COMPLEMENT = Function("~", (X,), _as_first, spherical.Complement, "~x", int.__invert__)
+INTEGER_DIVISION = Function("/", (X, Y), _DOUBLE, spherical.IntegerDivision, "x / y, cut towards zero")
+NEGATION = Function("-", (X,), _type_as_first, lambda x: -x, "-x", lambda x: -x)
+COMPLEMENT = Function("~", (X,), _type_as_first, spherical.Complement, "~x", int.__invert__)
 
 COALESCE = Function(
     "COALESCE",
-    (Parameter("value", "any", many=True),),
-    _as_first,
-    _named("coalesce"),
+    (Parameter("value", "any", repeatable=True),),
+    _type_as_first,
+    _sql_function("coalesce"),
     "The first value that is not null.",
     feature="conditional",
     example="COALESCE(description, table_name)",
@@ -553,8 +579,8 @@ COALESCE = Function(
 NULLIF = Function(
     "NULLIF",
     (Parameter("value", "any"), Parameter("nothing", "any")),
-    _as_first,
-    _named("nullif"),
+    _type_as_first,
+    _sql_function("nullif"),
     "Null if both are equal.",
     example="NULLIF(table_name, 'none')",
 )
@@ -562,13 +588,13 @@ NULLIF = Function(
 IN_UNIT = Function(
     "IN_UNIT",
     (X, Parameter("unit", "text")),
-    _double_as_first,
+    _type_double_as_first,
     lambda x, unit: x,
     "A number that has a unit, in another one.",
     feature="unit",
     example="IN_UNIT(DISTANCE(POINT(10, 20), POINT(10, 21)), 'arcmin')",
 )
-"""Written as a product before it comes to SQL."""
+"""It becomes a product before it comes to SQL."""
 
 FUNCTIONS = {f.name: f for f in (*MATHS, *STRINGS, *GEOMETRIES, COALESCE, NULLIF, IN_UNIT)}
 AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX")

@@ -1,4 +1,4 @@
-"""When two values say the same, and what a group leaves loose (SQL-92 7.9)."""
+"""Equality of values and the rules of GROUP BY (SQL-92 7.9)."""
 
 from __future__ import annotations
 
@@ -8,42 +8,50 @@ from dataclasses import replace
 from vo_server.adql.semantics import query as q
 
 
-def bare(value: q.Value) -> q.Value:
-    """The value without what its column is called in this query."""
+def strip_name(value: q.Value) -> q.Value:
+    """Return the value without the name and description of its column."""
     return (
         replace(value, column=value.column.replace(name="", description=None))
-        if not isinstance(value, q.Field)
+        if not isinstance(value, q.ColumnRef)
         else value
     )
 
 
-def alike(a: q.Value, b: q.Value) -> bool:
-    """Do two values say the same, whatever they are called?"""
-    if isinstance(a, q.Field) and isinstance(b, q.Field):
+def is_same_value(a: q.Value, b: q.Value) -> bool:
+    """Tell whether two values are the same apart from their names."""
+    if isinstance(a, q.ColumnRef) and isinstance(b, q.ColumnRef):
         return (a.source, a.name) == (b.source, b.name)
-    return bare(a) == bare(b)
+    return strip_name(a) == strip_name(b)
 
 
-def ungrouped(node: q.Node, grouped: list[q.Value], own: frozenset[str]) -> Iterator[q.Field]:
-    """The columns of a SELECT's own sources, in a part of it, that are neither grouped by nor in an aggregate."""
-    if isinstance(node, _VALUES) and any(alike(node, g) for g in grouped):
+def find_ungrouped(node: q.Node, grouped: list[q.Value], own: frozenset[str]) -> Iterator[q.ColumnRef]:
+    """Yield the columns of a SELECT's own sources, in a part of it, that are neither grouped by nor in an aggregate."""
+    if isinstance(node, _VALUE_CLASSES) and any(is_same_value(node, g) for g in grouped):
         return
-    if isinstance(node, q.Field):
+    if isinstance(node, q.ColumnRef):
         if node.source in own:
             yield node
-    elif not isinstance(node, q.Aggregate) or own.isdisjoint(p.source for p in q.parts(node) if isinstance(p, q.Field)):
-        for part in q.direct(node):
-            yield from ungrouped(part, grouped, own)
+    elif not isinstance(node, q.AggregateCall) or own.isdisjoint(q.find_sources(node)):
+        for part in q.iter_children(node):
+            yield from find_ungrouped(part, grouped, own)
 
 
-_VALUES = (q.Field, q.Constant, q.Apply, q.Aggregate, q.Cast, q.Case, q.Scalar)
+_VALUE_CLASSES = (
+    q.ColumnRef,
+    q.Constant,
+    q.FunctionCall,
+    q.AggregateCall,
+    q.TypeCast,
+    q.CaseExpression,
+    q.ScalarSubquery,
+)
 
 
-def here(node: q.Node | None) -> Iterator[q.Node]:
-    """The parts of a value or a source that belong to this SELECT and not to a sub-query."""
+def walk_select(node: q.Node | None) -> Iterator[q.Node]:
+    """Yield the parts of a value or a source that belong to this SELECT and not to a sub-query."""
     if node is None:
         return
     yield node
-    for part in q.direct(node):
-        if not isinstance(part, q.Select | q.Combined):
-            yield from here(part)
+    for part in q.iter_children(node):
+        if not isinstance(part, q.SelectQuery | q.SetQuery):
+            yield from walk_select(part)

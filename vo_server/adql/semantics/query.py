@@ -1,7 +1,8 @@
-"""What a query means: names found, every value typed, every result column described.
+"""The typed query, the intermediate representation between the syntax tree and SQL: names are resolved, every value has
+a type, every result column is described.
 
-A query is made by `resolve` from the user's text, or by hand where a protocol has no text (cone search). Nothing
-here knows an engine. Frozen; a change makes a new query.
+`resolve` makes a query from the user's text; a protocol without a text (cone search) builds one by hand. Nothing here
+knows an engine. All nodes are frozen; a change makes a new query.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """A column of a source: `source` is the source's name in this query, `name` the column's name in it."""
+class ColumnRef:
+    """A reference to a column of a source: `source` is the source's name in this query, `name` the column's
+    name in it."""
 
     source: str
     name: str
@@ -30,23 +32,23 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A value from the query's text, or worked out from it."""
+    """A value from the query's text, or computed from it."""
 
     value: Any
     column: Column
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """The place of a constant in the shape of a query."""
+class Placeholder:
+    """A numbered parameter that stands for a constant in the shape of a query (see placeholders.py)."""
 
     number: int
     column: Column
 
 
 @dataclass(frozen=True, slots=True)
-class Apply:
-    """A function or an operator and what it is applied to."""
+class FunctionCall:
+    """A function or an operator with its arguments."""
 
     function: Function
     arguments: tuple[Value, ...]
@@ -54,10 +56,10 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
-class Aggregate:
-    """COUNT, SUM, AVG, MIN, MAX over a group of rows; without an argument it is COUNT(*).
+class AggregateCall:
+    """COUNT, SUM, AVG, MIN or MAX over a group of rows; without an argument it is COUNT(*).
 
-    A user-defined aggregate has its `function` and the `rest` of its arguments.
+    A user-defined aggregate has its `function` and `extra_arguments` after the first.
     """
 
     name: str
@@ -65,19 +67,19 @@ class Aggregate:
     distinct: bool
     column: Column
     function: Function | None = None
-    rest: tuple[Value, ...] = ()
+    extra_arguments: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """A value turned into the type of its column."""
+class TypeCast:
+    """A value converted to the type of its column."""
 
     value: Value
     column: Column
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class CaseExpression:
     """The first value whose condition holds."""
 
     branches: tuple[tuple[Condition, Value], ...]
@@ -86,27 +88,31 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class ScalarSubquery:
     """The single value of a sub-query."""
 
     query: Query
     column: Column
 
 
-Value = Field | Constant | Slot | Apply | Aggregate | Cast | Case | Scalar
+Value = ColumnRef | Constant | Placeholder | FunctionCall | AggregateCall | TypeCast | CaseExpression | ScalarSubquery
 
 # ------------------------------------------------------------ conditions
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Comparison:
+    """A comparison of two values by =, <>, <, <=, > or >=."""
+
     operator: str
     left: Value
     right: Value
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class RangeTest:
+    """A BETWEEN: `low` and `high` are included."""
+
     value: Value
     low: Value
     high: Value
@@ -114,15 +120,17 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
-class In:
+class InTest:
+    """An IN with a short list of values or a sub-query."""
+
     value: Value
     options: tuple[Value, ...] | Query
     negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Among:
-    """IN a long list: `options` is a constant whose value is the tuple of them, all of its column's type."""
+class InConstants:
+    """An IN with a long list: `options` is a constant whose value is the tuple of them, all of its column's type."""
 
     value: Value
     options: Value
@@ -130,61 +138,86 @@ class Among:
 
 
 @dataclass(frozen=True, slots=True)
-class Like:
+class LikeTest:
+    """A LIKE, or an ILIKE if `ignore_case` is set."""
+
     value: Value
     pattern: Value
     negated: bool = False
-    fold: bool = False
+    ignore_case: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class IsNull:
+class NullTest:
+    """An IS NULL."""
+
     value: Value
     negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Exists:
+class ExistsTest:
+    """An EXISTS."""
+
     query: Query
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
-    """A geometry predicate (CONTAINS, INTERSECTS, or a DISTANCE within a radius) that is true."""
+class PredicateTest:
+    """A condition that a predicate (CONTAINS, INTERSECTS, or a DISTANCE within a radius) is true."""
 
-    predicate: Apply
+    predicate: FunctionCall
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
-    """The index lies in one of these ranges: pairs of first and last HEALPix number, both included."""
+class IndexRanges:
+    """A condition that the index lies in one of these ranges: pairs of first and last HEALPix number, both included."""
 
-    index: Field
+    index: ColumnRef
     ranges: tuple[tuple[Value, Value], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Negation:
+    """A NOT."""
+
     operand: Condition
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class Conjunction:
+    """Conditions joined by AND."""
+
     operands: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Or:
+class Disjunction:
+    """Conditions joined by OR."""
+
     operands: tuple[Condition, ...]
 
 
-Condition = Compare | Between | In | Among | Like | IsNull | Exists | Holds | Within | Not | And | Or
+Condition = (
+    Comparison
+    | RangeTest
+    | InTest
+    | InConstants
+    | LikeTest
+    | NullTest
+    | ExistsTest
+    | PredicateTest
+    | IndexRanges
+    | Negation
+    | Conjunction
+    | Disjunction
+)
 
 # --------------------------------------------------------------- sources
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class TableScan:
     """A published table under a name of its own in the query."""
 
     name: str
@@ -192,7 +225,7 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class Subquery:
     """A query as a table; its columns are those of the query, under the query's labels."""
 
     name: str
@@ -200,21 +233,22 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """A source each of whose rows stands once for each of some HEALPix cells, or other values, if any.
+class Unnest:
+    """A source that repeats each of its rows once for each of some values, such as HEALPix cells; a row without any is
+    lost.
 
-    `cells` is made from columns of the source and gives the numbers of the cells; they are the further column `label`.
+    `values` is computed from columns of the source and gives the values; they are the further column `label`.
     """
 
     name: str
     source: Source
-    cells: Value
+    values: Value
     label: str
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
-    """A join without a condition is a product."""
+class JoinedSource:
+    """A join; without a condition it is a product."""
 
     kind: Literal["INNER", "LEFT", "RIGHT", "FULL", "CROSS"]
     left: Source
@@ -222,14 +256,14 @@ class Join:
     on: Condition | None
 
 
-Source = Scan | Derived | Spread | Join
+Source = TableScan | Subquery | Unnest | JoinedSource
 
 # --------------------------------------------------------------- queries
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """A value of the select list. `label` is unique in the query; `column.name` is what the user sees."""
+class OutputColumn:
+    """A value of the select list. `label` is unique in the query; `column.name` is the name that the user sees."""
 
     label: str
     value: Value
@@ -241,24 +275,24 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to sort by: a value, or the label of an output."""
+class SortKey:
+    """A key of ORDER BY: a value, or the label of an output."""
 
     by: Value | str
     descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
-    """One SELECT. `top` cuts after `offset` (ADQL 2.1 section 2.2)."""
+class SelectQuery:
+    """One SELECT. `top` limits the rows after `offset` (ADQL 2.1 section 2.2)."""
 
-    outputs: tuple[Output, ...]
+    outputs: tuple[OutputColumn, ...]
     source: Source
     where: Condition | None = None
     group_by: tuple[Value, ...] = ()
     having: Condition | None = None
     distinct: bool = False
-    order_by: tuple[Order, ...] = ()
+    order_by: tuple[SortKey, ...] = ()
     top: int | None = None
     offset: int | None = None
 
@@ -274,8 +308,8 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
-class Combined:
-    """UNION, INTERSECT or EXCEPT of two queries; names and metadata are the left one's (ADQL 2.1 section 4.6).
+class SetQuery:
+    """A UNION, INTERSECT or EXCEPT of two queries; names and metadata are the left one's (ADQL 2.1 section 4.6).
 
     `columns` differ from the left one's where the types of both sides do.
     """
@@ -285,7 +319,7 @@ class Combined:
     left: Query
     right: Query
     columns: tuple[Column, ...]
-    order_by: tuple[Order, ...] = ()
+    order_by: tuple[SortKey, ...] = ()
     top: int | None = None
     offset: int | None = None
 
@@ -295,58 +329,66 @@ class Combined:
         return self.left.labels
 
 
-Query = Select | Combined
-Node = Value | Condition | Source | Query | Output | Order
+Query = SelectQuery | SetQuery
+RowCounts = Callable[[Table], int | None]
+"""Returns how many rows a table has, None where that is not known or the table is not loaded."""
+
+Node = Value | Condition | Source | Query | OutputColumn | SortKey
 
 
-def parts(node: Any) -> Iterator[Any]:
-    """Each node of a query, itself first, in the order of the record's fields."""
+def walk(node: Any) -> Iterator[Any]:
+    """Yield each node of a query, itself first, in the order of the record's fields."""
     yield node
-    for part in direct(node):
-        yield from parts(part)
+    for part in iter_children(node):
+        yield from walk(part)
 
 
-def direct(node: Any) -> Iterator[Any]:
-    """The nodes right below a node."""
-    for name in _inside(type(node)):  # type: ignore[arg-type]
-        yield from _nodes(getattr(node, name))
+def iter_children(node: Any) -> Iterator[Any]:
+    """Yield the nodes right below a node."""
+    for name in _child_fields(type(node)):  # type: ignore[arg-type]
+        yield from _iter_nodes(getattr(node, name))
 
 
-LEAVES = frozenset({"column", "columns", "function", "table"})
-"""Fields that hold what a node is about and not what it is made of."""
+OPAQUE_FIELDS = frozenset({"column", "columns", "function", "table"})
+"""Fields that hold metadata of a node and no child nodes."""
 
 
-def _nodes(value: Any) -> Iterator[Any]:
+def _iter_nodes(value: Any) -> Iterator[Any]:
     if isinstance(value, tuple):
         for each in value:
-            yield from _nodes(each)
+            yield from _iter_nodes(each)
     elif is_dataclass(value):
         yield value
 
 
-def mapped(node: Any, change: Callable[[Any], Any]) -> Any:
-    """The same with each node changed, those inside a node before the node itself. What does not change is kept."""
-    if isinstance(node, Field) or (isinstance(node, Output) and isinstance(node.value, Field)):
+def find_sources(node: Any) -> frozenset[str]:
+    """Return the names of the sources whose columns are in a part of a query."""
+    return frozenset(n.source for n in walk(node) if isinstance(n, ColumnRef))
+
+
+def transform(node: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a copy with `change` applied to each node, children before their parent; unchanged nodes are shared."""
+    if isinstance(node, ColumnRef) or (isinstance(node, OutputColumn) and isinstance(node.value, ColumnRef)):
         return node
     if isinstance(node, tuple):
-        made = tuple(mapped(each, change) for each in node)
+        made = tuple(transform(each, change) for each in node)
         return node if all(a is b for a, b in zip(made, node, strict=True)) else made
     if not is_dataclass(node):
         return node
     changed = {}
-    for name in _inside(type(node)):  # type: ignore[arg-type]
+    for name in _child_fields(type(node)):  # type: ignore[arg-type]
         value = getattr(node, name)
-        new = mapped(value, change)
+        new = transform(value, change)
         if new is not value:
             changed[name] = new
     return change(replace(node, **changed) if changed else node)  # type: ignore[type-var]
 
 
 @cache
-def _inside(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind) if f.name not in LEAVES)
+def _child_fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind) if f.name not in OPAQUE_FIELDS)
 
 
-def tables(query: Query) -> tuple[Table, ...]:
-    """The published tables that a query reads, each once."""
-    return tuple({n.table.qualified: n.table for n in parts(query) if isinstance(n, Scan)}.values())
+def scanned_tables(query: Query) -> tuple[Table, ...]:
+    """Return the published tables that a query reads, each once."""
+    return tuple({n.table.qualified_name: n.table for n in walk(query) if isinstance(n, TableScan)}.values())

@@ -1,4 +1,5 @@
-"""Which names can be seen from where, and what they mean (ADQL 2.1 sections 2.1.5, 2.1.6 and 2.2.2)."""
+"""Scopes: the names that are visible in each part of a query, and what they resolve to (ADQL 2.1 sections 2.1.5, 2.1.6
+and 2.2.2)."""
 
 from __future__ import annotations
 
@@ -6,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from vo_server.adql.semantics.query import Field, Value
+from vo_server.adql.semantics.query import ColumnRef, Value
 from vo_server.adql.syntax import tree
-from vo_server.adql.syntax.error_list import AlreadyTold, Ambiguous
-from vo_server.adql.syntax.operand_errors import quoted_column
+from vo_server.adql.syntax.error_list import AmbiguousNameError, SuppressedError
+from vo_server.adql.syntax.operand_errors import suggest_single_quotes
 from vo_server.catalogue.catalogue import Catalogue, same
 from vo_server.catalogue.similar import similar
 from vo_server.errors import QueryError, TextSpan
@@ -17,14 +18,15 @@ from vo_server.model.column import Table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """Columns in their order, and found by their names."""
+class ColumnList:
+    """Columns in their order, with a lookup by name."""
 
-    listed: tuple[Value, ...]
-    named: Mapping[str, tuple[Value, ...]]
+    ordered: tuple[Value, ...]
+    by_name: Mapping[str, tuple[Value, ...]]
 
     @classmethod
-    def of(cls, listed: Iterable[Value]) -> Columns:
+    def from_columns(cls, listed: Iterable[Value]) -> ColumnList:
+        """Index columns by their names in lower case."""
         listed = tuple(listed)
         named: dict[str, tuple[Value, ...]] = {}
         for column in listed:
@@ -32,42 +34,42 @@ class Columns:
             named[name] = (*named[name], column) if name in named else (column,)
         return cls(listed, named)
 
-    def find(self, name: tree.Name) -> list[Value]:
-        """Those that a name means."""
-        found = self.named.get(name.text.lower(), ())
+    def find(self, name: tree.Identifier) -> list[Value]:
+        """Return the columns that a name matches."""
+        found = self.by_name.get(name.text.lower(), ())
         return [c for c in found if not name.delimited or c.column.name == name.text]
 
 
 @lru_cache(maxsize=256)
-def fields(source: str, table: Table) -> Columns:
-    """The columns of a published table that goes by this name in a query."""
+def list_columns(source: str, table: Table) -> ColumnList:
+    """Return the columns of a published table that has the name `source` in a query."""
     called = {} if table.base else table.source
-    return Columns.of(Field(source, called.get(c.name, c.name), c) for c in table.columns)
+    return ColumnList.from_columns(ColumnRef(source, called.get(c.name, c.name), c) for c in table.columns)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A source in FROM: the names it goes by, innermost last, and its columns.
+class SourceEntry:
+    """A source in FROM: the parts of its name, schema before table, and its columns.
 
-    `table` has the names of the published table that has got another name here. Of a source that is not known,
-    which has been told, any column may be.
+    `original_name` is the name of the published table where an alias replaces it. A source that is not `is_known`
+    failed to resolve, so that any column may belong to it.
     """
 
     names: tuple[str, ...]
-    columns: Columns
-    table: tuple[str, ...] = ()
-    known: bool = True
+    columns: ColumnList
+    original_name: tuple[str, ...] = ()
+    is_known: bool = True
 
-    def means(self, qualifier: Sequence[tree.Name]) -> bool:
-        """Is this the source that a qualifier (schema and table, or an alias) speaks of?"""
-        return _means(qualifier, self.names)
+    def matches(self, qualifier: Sequence[tree.Identifier]) -> bool:
+        """Tell whether a qualifier (schema and table, or an alias) refers to this source."""
+        return _matches(qualifier, self.names)
 
-    def hides(self, qualifier: Sequence[tree.Name]) -> bool:
-        """Does a qualifier speak of the published table, which goes by an alias here?"""
-        return bool(self.table) and _means(qualifier, self.table)
+    def matches_original_name(self, qualifier: Sequence[tree.Identifier]) -> bool:
+        """Tell whether a qualifier refers to the published table that has an alias here."""
+        return bool(self.original_name) and _matches(qualifier, self.original_name)
 
 
-def _means(qualifier: Sequence[tree.Name], names: tuple[str, ...]) -> bool:
+def _matches(qualifier: Sequence[tree.Identifier], names: tuple[str, ...]) -> bool:
     if len(qualifier) > len(names) + 1:
         return False
     pairs = zip(reversed(qualifier), reversed(names), strict=False)
@@ -75,182 +77,186 @@ def _means(qualifier: Sequence[tree.Name], names: tuple[str, ...]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """What a FROM clause, or a part of it, lets one see.
+class Namespace:
+    """The names that a FROM clause, or a part of it, makes visible.
 
-    `parts` hold the columns that an unqualified name finds and that `*` lists, in order: a column that NATURAL or
-    USING has merged is there once.
+    `column_lists` hold the columns that an unqualified name finds and that `*` lists, in order: a column that NATURAL
+    or USING has merged is there once.
     """
 
-    entries: tuple[Entry, ...]
-    parts: tuple[Columns, ...]
+    entries: tuple[SourceEntry, ...]
+    column_lists: tuple[ColumnList, ...]
 
     @property
     def columns(self) -> tuple[Value, ...]:
-        """All that `*` lists."""
-        return tuple(c for part in self.parts for c in part.listed)
+        """All columns that `*` lists."""
+        return tuple(c for part in self.column_lists for c in part.ordered)
 
     @property
-    def known(self) -> bool:
-        """Are all its sources?"""
-        return all(e.known for e in self.entries)
+    def is_known(self) -> bool:
+        """Whether all of its sources have been resolved."""
+        return all(e.is_known for e in self.entries)
 
     @property
-    def sources(self) -> frozenset[str]:
+    def source_names(self) -> frozenset[str]:
         """The names of the sources in the query."""
-        return frozenset(c.source for e in self.entries for c in e.columns.listed if isinstance(c, Field))
+        return frozenset(c.source for e in self.entries for c in e.columns.ordered if isinstance(c, ColumnRef))
 
-    def find(self, name: tree.Name) -> list[Value]:
-        """The columns that an unqualified name means."""
-        return [c for part in self.parts for c in part.find(name)]
+    def find(self, name: tree.Identifier) -> list[Value]:
+        """Return the columns that an unqualified name matches."""
+        return [c for part in self.column_lists for c in part.find(name)]
 
-    def beside(self, other: Block) -> Block:
-        """Both parts of a join, nothing merged."""
-        return Block((*self.entries, *other.entries), (*self.parts, *other.parts))
+    def concatenate(self, other: Namespace) -> Namespace:
+        """Return both sides of a join as one namespace, nothing merged."""
+        return Namespace((*self.entries, *other.entries), (*self.column_lists, *other.column_lists))
 
-    def doubtful(self) -> Block:
-        """The same after a fault that leaves it open what a name means."""
-        return Block(tuple(replace(e, known=False) for e in self.entries), self.parts)
+    def mark_unknown(self) -> Namespace:
+        """Return a copy whose sources are unknown, after an error that leaves the meaning of names open."""
+        return Namespace(tuple(replace(e, known=False) for e in self.entries), self.column_lists)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names that a SELECT sees: its own sources and, from within a sub-query, those around it.
+    """The names that a SELECT sees: its own sources and, from within a sub-query, those of the queries around it.
 
-    For what is said of a name that is none of them: the `catalogue`, and the `aliases` of the select list.
+    The `catalogue` and the `aliases` of the select list serve the hints of errors.
     """
 
-    block: Block
+    namespace: Namespace
     outer: Scope | None = None
     catalogue: Catalogue | None = None
     aliases: frozenset[str] = frozenset()
 
-    def column(self, node: tree.ColumnName) -> Value:
-        """The column that a reference means.
+    def resolve_column(self, node: tree.ColumnName) -> Value:
+        """Return the column that a reference names.
 
         Raises QueryError when there is none, or more than one.
         """
         *qualifier, name = node.names
-        entries = self._entries(qualifier, node.place)
-        hits = [c for e in entries for c in e.columns.find(name)] if qualifier else self.block.find(name)
+        entries = self._find_entries(qualifier, node.span)
+        hits = [c for e in entries for c in e.columns.find(name)] if qualifier else self.namespace.find(name)
         if len(hits) == 1:
             return hits[0]
-        if not all(e.known for e in (entries if qualifier else self.block.entries)):
-            raise AlreadyTold("a column of a table that is not known", span=node.place)
+        if not all(e.is_known for e in (entries if qualifier else self.namespace.entries)):
+            raise SuppressedError("a column of a table that is not known", span=node.span)
         if hits:
-            raise _ambiguous(node, name.text, hits)
+            raise _ambiguity_error(node, name.text, hits)
         if self.outer is not None and not entries:
-            return self._beyond(node, self.outer)
-        raise self._unknown(node, entries or self.block.entries)
+            return self._resolve_in_outer(node, self.outer)
+        raise self._unknown_column_error(node, entries or self.namespace.entries)
 
-    def _beyond(self, node: tree.ColumnName, outer: Scope) -> Value:
+    def _resolve_in_outer(self, node: tree.ColumnName, outer: Scope) -> Value:
         try:
-            return outer.column(node)
-        except (Ambiguous, AlreadyTold):
+            return outer.resolve_column(node)
+        except (AmbiguousNameError, SuppressedError):
             raise
         except QueryError:
-            raise self._unknown(node, self.block.entries) from None
+            raise self._unknown_column_error(node, self.namespace.entries) from None
 
-    def star(self, node: tree.Star) -> tuple[Value, ...]:
-        """The columns that `*` or `t.*` lists."""
+    def expand_star(self, node: tree.Star) -> tuple[Value, ...]:
+        """Return the columns that `*` or `t.*` lists."""
         if not node.qualifier:
-            if not self.block.known:
-                raise AlreadyTold("the columns of a table that is not known", span=node.place)
-            return self.block.columns
-        entries = self._entries(node.qualifier, node.place)
+            if not self.namespace.is_known:
+                raise SuppressedError("the columns of a table that is not known", span=node.span)
+            return self.namespace.columns
+        entries = self._find_entries(node.qualifier, node.span)
         if not entries:
-            raise self._no_table(node.qualifier, node.place)
-        if not entries[0].known:
-            raise AlreadyTold("the columns of a table that is not known", span=node.place)
-        return entries[0].columns.listed
+            raise self._unknown_table_error(node.qualifier, node.span)
+        if not entries[0].is_known:
+            raise SuppressedError("the columns of a table that is not known", span=node.span)
+        return entries[0].columns.ordered
 
-    def _entries(self, qualifier: Sequence[tree.Name], place: TextSpan) -> list[Entry]:
-        """The source that a qualifier means; none where it may be one of the query around this."""
+    def _find_entries(self, qualifier: Sequence[tree.Identifier], place: TextSpan) -> list[SourceEntry]:
+        """Return the source that a qualifier names; none where it may be one of the query around this."""
         if not qualifier:
             return []
-        entries = [e for e in self.block.entries if e.means(qualifier)]
-        if len(entries) > 1 and all(e.known for e in entries):
-            raise Ambiguous(f"{dotted(qualifier)} could be more than one table", span=place, hint="give each an alias")
+        entries = [e for e in self.namespace.entries if e.matches(qualifier)]
+        if len(entries) > 1 and all(e.is_known for e in entries):
+            raise AmbiguousNameError(
+                f"{format_name(qualifier)} could be more than one table", span=place, hint="give each an alias"
+            )
         if not entries and self.outer is None:
-            raise self._no_table(qualifier, place)
+            raise self._unknown_table_error(qualifier, place)
         return entries
 
-    def _no_table(self, qualifier: Sequence[tree.Name], place: TextSpan) -> QueryError:
-        """What is said of a qualifier that is no source of this FROM."""
-        hidden = next((e for e in self.block.entries if e.hides(qualifier)), None)
+    def _unknown_table_error(self, qualifier: Sequence[tree.Identifier], place: TextSpan) -> QueryError:
+        """Return the error for a qualifier that names no source of this FROM."""
+        hidden = next((e for e in self.namespace.entries if e.matches_original_name(qualifier)), None)
         if hidden is not None:
             return QueryError(
-                f"{dotted(qualifier)} goes by the alias {hidden.names[-1]} here",
+                f"{format_name(qualifier)} goes by the alias {hidden.names[-1]} here",
                 span=place,
                 hint=f"write {hidden.names[-1]} before the column",
             )
-        known = [e.names[-1] for e in self.block.entries]
+        known = [e.names[-1] for e in self.namespace.entries]
         published = self.catalogue.find([(n.text, n.delimited) for n in qualifier]) if self.catalogue else []
         hint = f"the tables of this FROM are {', '.join(known)}"
         if published:
             hint = f"there is such a table, but this FROM has only {', '.join(known)}"
-        return QueryError(f"no table {dotted(qualifier)} in this FROM", span=place, hint=hint)
+        return QueryError(f"no table {format_name(qualifier)} in this FROM", span=place, hint=hint)
 
-    def _unknown(self, node: tree.ColumnName, entries: Sequence[Entry]) -> QueryError:
+    def _unknown_column_error(self, node: tree.ColumnName, entries: Sequence[SourceEntry]) -> QueryError:
         *qualifier, name = node.names
-        if qualifier and not any(e.means(qualifier) for e in self.block.entries):
-            return self._no_table(qualifier, node.place)
-        said = f"no column {dotted(node.names)}"
+        if qualifier and not any(e.matches(qualifier) for e in self.namespace.entries):
+            return self._unknown_table_error(qualifier, node.span)
+        said = f"no column {format_name(node.names)}"
         if not qualifier and name.text.lower() in self.aliases:
             hint = "what it stands for must be written again there, or be made in a sub-query in FROM"
-            return QueryError(f"the alias {name.text} is not known yet in WHERE", span=node.place, hint=hint)
-        known = list(dict.fromkeys(c.column.name for e in entries for c in e.columns.listed))
-        return QueryError(said, span=node.place, hint=_nearest(name, known, self._elsewhere(name)))
+            return QueryError(f"the alias {name.text} is not known yet in WHERE", span=node.span, hint=hint)
+        known = list(dict.fromkeys(c.column.name for e in entries for c in e.columns.ordered))
+        return QueryError(said, span=node.span, hint=_suggest_column(name, known, self._find_in_other_tables(name)))
 
-    def _elsewhere(self, name: tree.Name) -> list[str]:
-        """The published tables that have a column of this name and are not in this FROM."""
-        here = {(*e.table, *e.names)[:2] for e in self.block.entries}
+    def _find_in_other_tables(self, name: tree.Identifier) -> list[str]:
+        """Return the published tables that have a column of this name and are not in this FROM."""
+        here = {(*e.original_name, *e.names)[:2] for e in self.namespace.entries}
         tables = self.catalogue.tables if self.catalogue else ()
         lower = name.text.lower()
         return [
-            t.qualified
+            t.qualified_name
             for t in tables
             if (t.schema, t.name) not in here and any(c.name.lower() == lower for c in t.columns)
         ]
 
 
-MAX_TABLES_SAID = 3
+MAX_TABLES_IN_HINT = 3
 
 
-def _nearest(name: tree.Name, known: list[str], elsewhere: list[str]) -> str | None:
+def _suggest_column(name: tree.Identifier, known: list[str], elsewhere: list[str]) -> str | None:
     if name.delimited and name.text.lower() in (k.lower() for k in known):
         exact = next(k for k in known if k.lower() == name.text.lower())
         return f'a name in double quotes is exact: write "{exact}"'
     if elsewhere:
-        tables = elsewhere[:MAX_TABLES_SAID]
+        tables = elsewhere[:MAX_TABLES_IN_HINT]
         more = f" and {len(elsewhere) - len(tables)} more" if len(elsewhere) > len(tables) else ""
         return f"{', '.join(tables)}{more} {'has' if len(elsewhere) == 1 else 'have'} a column of this name"
-    return similar(name.text, known) or (quoted_column(name) if name.delimited else None)
+    return similar(name.text, known) or (suggest_single_quotes(name) if name.delimited else None)
 
 
-def _ambiguous(node: tree.ColumnName, name: str, hits: Sequence[Value]) -> Ambiguous:
-    sources = sorted({h.source for h in hits if isinstance(h, Field)})
+def _ambiguity_error(node: tree.ColumnName, name: str, hits: Sequence[Value]) -> AmbiguousNameError:
+    sources = sorted({h.source for h in hits if isinstance(h, ColumnRef)})
     spelled = {h.column.name for h in hits}
     if len(sources) > 1 or len(spelled) < len(hits):
         said = f"{name} could be a column of {' or of '.join(sources)}"
-        return Ambiguous(said, span=node.place, hint="put the table's name before it")
+        return AmbiguousNameError(said, span=node.span, hint="put the table's name before it")
     quoted = " or ".join(f'"{h.column.name}"' for h in hits)
-    return Ambiguous(f"{name} could be {quoted}", span=node.place, hint="double quotes tell which: case counts there")
+    return AmbiguousNameError(
+        f"{name} could be {quoted}", span=node.span, hint="double quotes tell which: case counts there"
+    )
 
 
-def dotted(names: Iterable[tree.Name]) -> str:
-    """A qualified name as it was written."""
+def format_name(names: Iterable[tree.Identifier]) -> str:
+    """Return a qualified name as it was written."""
     return ".".join(f'"{n.text}"' if n.delimited else n.text for n in names)
 
 
-class Labels:
-    """Gives out names that differ even when case is ignored, as near as can be to the ones that were asked for."""
+class UniqueNames:
+    """Assigns names that differ even when case is ignored, as close as possible to the requested ones."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {label.lower(): 1 for label in taken}
 
-    def unique(self, wanted: str) -> str:
-        """The name itself, or with a number after it when it is taken."""
+    def assign(self, wanted: str) -> str:
+        """Return the name itself, or with a number after it when it is taken."""
         lower = wanted.lower()
         label, n = wanted, self._taken.get(lower, 1)
         while label.lower() in self._taken:

@@ -1,4 +1,4 @@
-"""What stands in FROM: tables found, sub-queries described, joins and what they merge."""
+"""The FROM clause: resolves tables and sub-queries, and merges the columns of joins."""
 
 from __future__ import annotations
 
@@ -7,147 +7,157 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import COALESCE, common_type
+from vo_server.adql.semantics.functions import COALESCE, find_common_type
 from vo_server.adql.semantics.scope import (
-    Block,
-    Columns,
-    Entry,
-    Labels,
+    ColumnList,
+    Namespace,
     Scope,
-    dotted,
-    fields,
+    SourceEntry,
+    UniqueNames,
+    format_name,
+    list_columns,
 )
-from vo_server.adql.semantics.values import called, comparable_types
+from vo_server.adql.semantics.values import can_compare, describe
 from vo_server.adql.syntax import tree
-from vo_server.adql.syntax.error_list import AlreadyTold, Faults
+from vo_server.adql.syntax.error_list import ErrorCollector, SuppressedError
 from vo_server.catalogue.catalogue import Catalogue, same
 from vo_server.catalogue.similar import similar
 from vo_server.errors import QueryError, TextSpan
 from vo_server.model.column import Table
 
-MAX_MERGED = 16
-"""Tables that FULL JOIN makes one column of: each condition says all of them anew."""
+MAX_MERGED_TABLES = 16
+"""Tables whose column FULL JOIN merges into one: each condition repeats the columns of all."""
 
-Common = Mapping[str, tuple[tree.Name, q.Query | None]]
-"""The queries of WITH by their names in lower case; None for one whose faults have been told."""
+CommonQueries = Mapping[str, tuple[tree.Identifier, q.Query | None]]
+"""The queries of WITH by their names in lower case; None for one whose errors have been reported."""
 
 
 @dataclass(slots=True)
-class Sources:
+class SourceResolver:
     """Resolves the FROM of one SELECT.
 
-    `query` resolves a sub-query, `condition` what stands after ON. What is wrong is noted among the `faults`, and a
-    source that is not known gets an entry in which any column may be.
+    `resolve_query` resolves a sub-query, `resolve_condition` the condition after ON. The `collector` takes the errors;
+    a source that does not resolve gets an entry in which any column may be.
     """
 
     catalogue: Catalogue
-    common: Common
+    common: CommonQueries
     outer: Scope | None
-    names: Labels
-    faults: Faults
-    query: Callable[[tree.Query], q.Query]
-    condition: Callable[[tree.Condition, Scope], q.Condition]
+    names: UniqueNames
+    collector: ErrorCollector
+    resolve_query: Callable[[tree.Query], q.Query]
+    resolve_condition: Callable[[tree.Condition, Scope], q.Condition]
 
-    def source(self, node: tree.Source) -> tuple[q.Source, Block]:
-        """A source, and what it lets one see."""
+    def resolve(self, node: tree.Source) -> tuple[q.Source, Namespace]:
+        """Return a source, and the names that it makes visible."""
         match node:
             case tree.TableName():
-                with self.faults:
-                    return self._table(node)
-                return self._unknown(node.alias or node.names[-1])
-            case tree.Derived():
-                with self.faults:
-                    return self._derived(self.query(node.query), node.alias)
-                return self._unknown(node.alias)
+                with self.collector:
+                    return self._resolve_table(node)
+                return self._make_unknown(node.alias or node.names[-1])
+            case tree.DerivedTable():
+                with self.collector:
+                    return self._resolve_subquery(self.resolve_query(node.query), node.alias)
+                return self._make_unknown(node.alias)
             case tree.Join():
-                return self._join(node)
+                return self._resolve_join(node)
             case _:
                 assert_never(node)
 
-    def _unknown(self, name: tree.Name) -> tuple[q.Source, Block]:
+    def _make_unknown(self, name: tree.Identifier) -> tuple[q.Source, Namespace]:
         table = Table("", name.text, ())
-        return q.Scan(name.text, table), Block((Entry((name.text,), Columns.of(()), known=False),), ())
+        return q.TableScan(name.text, table), Namespace(
+            (SourceEntry((name.text,), ColumnList.from_columns(()), is_known=False),), ()
+        )
 
-    def _derived(self, inner: q.Query, alias: tree.Name) -> tuple[q.Source, Block]:
-        name = self.names.unique(alias.text)
-        columns = Columns.of(q.Field(name, label, c) for label, c in zip(inner.labels, inner.columns, strict=True))
-        return q.Derived(name, inner), Block((Entry((alias.text,), columns),), (columns,))
+    def _resolve_subquery(self, inner: q.Query, alias: tree.Identifier) -> tuple[q.Source, Namespace]:
+        name = self.names.assign(alias.text)
+        columns = ColumnList.from_columns(
+            q.ColumnRef(name, label, c) for label, c in zip(inner.labels, inner.columns, strict=True)
+        )
+        return q.Subquery(name, inner), Namespace((SourceEntry((alias.text,), columns),), (columns,))
 
-    def _table(self, node: tree.TableName) -> tuple[q.Source, Block]:
+    def _resolve_table(self, node: tree.TableName) -> tuple[q.Source, Namespace]:
         if len(node.names) == 1:
             (name,) = node.names
             told, inner = self.common.get(name.text.lower(), (None, None))
             if told is not None and same(name.text, name.delimited, told.text):
                 if inner is None:
-                    raise AlreadyTold(f"the query {name.text}", span=node.place)
-                return self._derived(inner, node.alias or name)
-        table = self._published(node)
-        name_here = self.names.unique(node.alias.text if node.alias else table.name)
-        columns = fields(name_here, table)
+                    raise SuppressedError(f"the query {name.text}", span=node.span)
+                return self._resolve_subquery(inner, node.alias or name)
+        table = self._find_published(node)
+        name_here = self.names.assign(node.alias.text if node.alias else table.name)
+        columns = list_columns(name_here, table)
         own = table.schema, table.name
-        entry = Entry((node.alias.text,), columns, own) if node.alias else Entry(own, columns)
-        return q.Scan(name_here, table), Block((entry,), (columns,))
+        entry = SourceEntry((node.alias.text,), columns, own) if node.alias else SourceEntry(own, columns)
+        return q.TableScan(name_here, table), Namespace((entry,), (columns,))
 
-    def _published(self, node: tree.TableName) -> Table:
+    def _find_published(self, node: tree.TableName) -> Table:
         hits = self.catalogue.find([(n.text, n.delimited) for n in node.names])
         if len(hits) == 1:
             return hits[0]
         if hits:
-            hint = f"write {' or '.join(t.qualified for t in hits)}"
-            raise QueryError(f"{dotted(node.names)} could be more than one table", span=_place(node), hint=hint)
+            hint = f"write {' or '.join(t.qualified_name for t in hits)}"
+            raise QueryError(
+                f"{format_name(node.names)} could be more than one table", span=_name_span(node), hint=hint
+            )
         *_, last = node.names
         apart = [(part, True) for part in last.text.split(".")]
         if last.delimited and len(apart) > 1 and self.catalogue.find(apart):
             quoted = ".".join(f'"{part}"' for part, _ in apart)
             hint = f"the double quotes stand round each name: {quoted}"
-            raise QueryError(f"no table {dotted(node.names)}", span=_place(node), hint=hint)
+            raise QueryError(f"no table {format_name(node.names)}", span=_name_span(node), hint=hint)
         close = self.catalogue.similar(".".join(n.text for n in node.names))
         hint = f"did you mean {' or '.join(close)}?" if close else "TAP_SCHEMA.tables lists the tables there are"
-        raise QueryError(f"no table {dotted(node.names)}", span=_place(node), hint=hint)
+        raise QueryError(f"no table {format_name(node.names)}", span=_name_span(node), hint=hint)
 
-    def _join(self, node: tree.Join) -> tuple[q.Source, Block]:
-        left, left_block = self.source(node.left)
-        right, right_block = self.source(node.right)
-        block, sound = left_block.beside(right_block), False
+    def _resolve_join(self, node: tree.Join) -> tuple[q.Source, Namespace]:
+        left, left_block = self.resolve(node.left)
+        right, right_block = self.resolve(node.right)
+        block, sound = left_block.concatenate(right_block), False
         on: q.Condition | None = None
-        with self.faults:
-            self._check_entries(left_block, right_block, node)
+        with self.collector:
+            self._check_duplicate_names(left_block, right_block, node)
             if node.natural or node.using:
-                on, block = self._merged(node, left_block, right_block)
+                on, block = self._merge_columns(node, left_block, right_block)
             sound = True
         if not sound:
-            return q.Join(node.kind, left, right, on), block.doubtful()
+            return q.JoinedSource(node.kind, left, right, on), block.mark_unknown()
         if node.on is not None:
-            with self.faults:
-                on = self.condition(node.on, Scope(block, self.outer, self.catalogue))
-        return q.Join(node.kind, left, right, on), block
+            with self.collector:
+                on = self.resolve_condition(node.on, Scope(block, self.outer, self.catalogue))
+        return q.JoinedSource(node.kind, left, right, on), block
 
-    def _check_entries(self, left: Block, right: Block, node: tree.Join) -> None:
+    def _check_duplicate_names(self, left: Namespace, right: Namespace, node: tree.Join) -> None:
         mine = {tuple(n.lower() for n in e.names) for e in left.entries}
         for entry in right.entries:
             if tuple(n.lower() for n in entry.names) in mine:
                 raise QueryError(
-                    f"{entry.names[-1]} stands twice in FROM", span=node.right.place, hint="give each an alias"
+                    f"{entry.names[-1]} stands twice in FROM", span=node.right.span, hint="give each an alias"
                 )
 
-    def _merged(self, node: tree.Join, left: Block, right: Block) -> tuple[q.Condition | None, Block]:
-        """NATURAL and USING: the columns of one name become one (SQL-92 7.5)."""
-        if not (left.known and right.known):
-            raise AlreadyTold("the columns of a table that is not known", span=node.place)
+    def _merge_columns(
+        self, node: tree.Join, left: Namespace, right: Namespace
+    ) -> tuple[q.Condition | None, Namespace]:
+        """Merge the columns of one name for NATURAL and USING (SQL-92 7.5)."""
+        if not (left.is_known and right.is_known):
+            raise SuppressedError("the columns of a table that is not known", span=node.span)
         pairs = (
-            [self._pair(left, right, n) for n in node.using] if node.using else _shared(left, right, node.right.place)
+            [self._find_using_pair(left, right, n) for n in node.using]
+            if node.using
+            else _find_natural_pairs(left, right, node.right.span)
         )
         for n, (a, b) in enumerate(pairs):
-            if not comparable_types(a.column.type, b.column.type):
-                said = f"{called(a)} is joined with {called(b)}"
-                raise QueryError(said, span=node.using[n].place if node.using else node.right.place)
-        merged = Columns.of(_one(node, a, b) for a, b in pairs)
+            if not can_compare(a.column.type, b.column.type):
+                said = f"{describe(a)} is joined with {describe(b)}"
+                raise QueryError(said, span=node.using[n].span if node.using else node.right.span)
+        merged = ColumnList.from_columns(_merge_pair(node, a, b) for a, b in pairs)
         gone = {id(c) for pair in pairs for c in pair}
-        rest = Columns.of(c for c in (*left.columns, *right.columns) if id(c) not in gone)
-        on = q.And(tuple(q.Compare("=", a, b) for a, b in pairs)) if pairs else None
-        return on, Block((*left.entries, *right.entries), (merged, rest))
+        rest = ColumnList.from_columns(c for c in (*left.columns, *right.columns) if id(c) not in gone)
+        on = q.Conjunction(tuple(q.Comparison("=", a, b) for a, b in pairs)) if pairs else None
+        return on, Namespace((*left.entries, *right.entries), (merged, rest))
 
-    def _pair(self, left: Block, right: Block, name: tree.Name) -> tuple[q.Value, q.Value]:
+    def _find_using_pair(self, left: Namespace, right: Namespace, name: tree.Identifier) -> tuple[q.Value, q.Value]:
         found = []
         for block, side in ((left, "left"), (right, "right")):
             hits = block.find(name)
@@ -156,16 +166,16 @@ class Sources:
                 known = list(dict.fromkeys(c.column.name for c in block.columns))
                 raise QueryError(
                     f"USING needs one column {name.text} on either side, and the {side} one {said}",
-                    span=name.place,
+                    span=name.span,
                     hint=None if hits else similar(name.text, known),
                 )
             found.append(hits[0])
         return found[0], found[1]
 
 
-def _shared(left: Block, right: Block, place: TextSpan) -> list[tuple[q.Value, q.Value]]:
-    """The columns of NATURAL: each name that both sides have, and then each may have it once."""
-    mine, theirs = (Columns.of(block.columns).named for block in (left, right))
+def _find_natural_pairs(left: Namespace, right: Namespace, place: TextSpan) -> list[tuple[q.Value, q.Value]]:
+    """Return the columns of NATURAL: each name that both sides have. Neither side may have it twice."""
+    mine, theirs = (ColumnList.from_columns(block.columns).by_name for block in (left, right))
     common = [name for name in mine if name in theirs]
     for name in common:
         if len(mine[name]) > 1 or len(theirs[name]) > 1:
@@ -174,19 +184,19 @@ def _shared(left: Block, right: Block, place: TextSpan) -> list[tuple[q.Value, q
     return [(mine[name][0], theirs[name][0]) for name in common]
 
 
-def _one(node: tree.Join, left: q.Value, right: q.Value) -> q.Value:
-    """The one column that a pair becomes."""
+def _merge_pair(node: tree.Join, left: q.Value, right: q.Value) -> q.Value:
+    """Return the one column that a pair becomes."""
     if node.kind == "RIGHT":
         return right
     if node.kind != "FULL":
         return left
-    wide = common_type([left.column, right.column]) or left.column.type
-    before = left.arguments if isinstance(left, q.Apply) and left.function is COALESCE else (left,)
-    if len(before) == MAX_MERGED:
-        said = f"{left.column.name} is merged from more than {MAX_MERGED} tables by FULL JOIN"
-        raise QueryError(said, span=node.right.place, hint="write ON")
-    return q.Apply(COALESCE, (*before, right), left.column.replace(type=wide))
+    wide = find_common_type([left.column, right.column]) or left.column.type
+    before = left.arguments if isinstance(left, q.FunctionCall) and left.function is COALESCE else (left,)
+    if len(before) == MAX_MERGED_TABLES:
+        said = f"{left.column.name} is merged from more than {MAX_MERGED_TABLES} tables by FULL JOIN"
+        raise QueryError(said, span=node.right.span, hint="write ON")
+    return q.FunctionCall(COALESCE, (*before, right), left.column.replace(type=wide))
 
 
-def _place(node: tree.TableName) -> TextSpan:
-    return TextSpan(node.names[0].place.start, node.names[-1].place.end)
+def _name_span(node: tree.TableName) -> TextSpan:
+    return TextSpan(node.names[0].span.start, node.names[-1].span.end)

@@ -1,9 +1,9 @@
-"""The sky as SQL elements without a default spelling: each engine says them its own way.
+"""Spherical geometry as SQL elements without a default form: each engine registers its own templates.
 
-Angles are in degrees. A geometry that is built from numbers keeps them, so that a test of a point against a circle
-is arithmetic; one that comes out of a column is a list of doubles (DALI 1.1 section 3.3). A region is text in a column
-and a list where it is worked with (shapes.parts); a MOC is ASCII throughout.
-Compiling an element for a dialect that has no spelling for it raises sqlalchemy.exc.UnsupportedCompilationError.
+Angles are in degrees. A geometry that is built from numbers keeps them, so that a test of a point against a circle is
+arithmetic; one that comes out of a column is a list of doubles (DALI 1.1 section 3.3). A region is text in a column and
+a list in expressions (shapes.parts); a MOC is ASCII throughout. Compiling an element for a dialect that has no template
+for it raises sqlalchemy.exc.UnsupportedCompilationError.
 """
 
 from __future__ import annotations
@@ -27,22 +27,19 @@ class Distance(FunctionElement[float]):
 
 
 class Near(FunctionElement[bool]):
-    """Is (lon1, lat1) within `radius` of (lon2, lat2): Near(lon1, lat1, lon2, lat2, radius).
-
-    The border counts, unless `strict` is set.
-    """
+    """Near(lon1, lat1, lon2, lat2, radius): whether the positions are within the radius, its border included."""
 
     type = sa.Boolean()
     inherit_cache = True
 
 
 class StrictlyNear(Near):
-    """The same without the border."""
+    """StrictlyNear(lon1, lat1, lon2, lat2, radius): the same without the border."""
 
     inherit_cache = True
 
 
-class Shape(FunctionElement[Any]):
+class NumberList(FunctionElement[Any]):
     """A list of doubles made from numbers: the coordinates of a geometry."""
 
     inherit_cache = True
@@ -75,7 +72,7 @@ class Centroid(FunctionElement[Any]):
 
 
 class InPolygon(FunctionElement[bool]):
-    """Does the polygon hold the point: InPolygon(lon, lat, polygon)."""
+    """InPolygon(lon, lat, polygon): whether the polygon contains the position."""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -95,20 +92,20 @@ class Intersects(FunctionElement[bool]):
     inherit_cache = True
 
 
-class Outline(FunctionElement[Any]):
-    """Outline(kind, text): the numbers of a geometry in words (STC-S, DALI); null where it is none of this kind."""
+class ParsedGeometry(FunctionElement[Any]):
+    """ParsedGeometry(kind, text): the numbers of a geometry in STC-S or DALI; null for any other text."""
 
     inherit_cache = True
 
 
-class Worded(FunctionElement[str]):
-    """Worded(kind, geometry): a geometry as the text that a region is in a column."""
+class RegionText(FunctionElement[str]):
+    """RegionText(kind, geometry): a geometry as the text that a region column holds."""
 
     type = sa.String()
     inherit_cache = True
 
 
-class Numbered(FunctionElement[str]):
+class NumbersText(FunctionElement[str]):
     """The numbers of a geometry as a text, with blanks between them."""
 
     type = sa.String()
@@ -116,7 +113,7 @@ class Numbered(FunctionElement[str]):
 
 
 class InMoc(FunctionElement[bool]):
-    """InMoc(lon, lat, moc): does a MOC hold a position?"""
+    """InMoc(lon, lat, moc): whether a MOC contains a position."""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -151,171 +148,173 @@ class MocOf(FunctionElement[str]):
 
 
 class MocTest(FunctionElement[bool]):
-    """MocTest("contains", "meets" or "within", moc, kind, geometry): does the MOC hold, meet, lie in the geometry?"""
+    """MocTest("contains", "meets" or "within", moc, kind, geometry): whether the MOC contains, meets or lies in it."""
 
     type = sa.Boolean()
     inherit_cache = True
 
 
-class Listed(FunctionElement[Any]):
-    """Values as an array, which all engines say alike."""
+class ArrayLiteral(FunctionElement[Any]):
+    """Values as an array, in a form that all engines share."""
 
     inherit_cache = True
 
 
-@compiles(Listed)
-def _listed(clause: Listed, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(ArrayLiteral)
+def _compile_array(clause: ArrayLiteral, compiler: SQLCompiler, **kw: Any) -> str:
     return f"ARRAY[{', '.join(compiler.process(c, **kw) for c in clause.clauses)}]"
 
 
-class Cell(FunctionElement[int]):
+class HealpixCell(FunctionElement[int]):
     """Cell(lon, lat, order): the HEALPix number (nested) of the cell in which a position lies."""
 
     type = sa.BigInteger()
     inherit_cache = True
 
 
-class Cells(FunctionElement[int]):
-    """Cells(lon, lat, radius, order): the cells that a circle reaches into, a row each."""
+class CellsInCircle(FunctionElement[int]):
+    """CellsInCircle(lon, lat, radius, order): the cells that a circle overlaps, a row each."""
 
     type = sa.BigInteger()
     inherit_cache = True
 
 
-class Order(FunctionElement[int]):
-    """Order(radius): the order in whose cells a circle of that radius is looked for; null if nothing is in it."""
+class CellOrder(FunctionElement[int]):
+    """CellOrder(radius): the order of the cells that cover a circle of that radius; null for a negative or null
+    radius."""
 
     type = sa.Integer()
     inherit_cache = True
 
 
-class Mark(FunctionElement[int]):
-    """Mark(number, order): a number for a cell that no cell of another order has."""
+class CellKey(FunctionElement[int]):
+    """CellKey(number, order): a number for a cell that no cell of another order has."""
 
     type = sa.BigInteger()
     inherit_cache = True
 
 
-class Key(FunctionElement[int]):
-    """Key(index, order): that number of the cell in which a HEALPix number of order 29 lies."""
+class AncestorKey(FunctionElement[int]):
+    """AncestorKey(index, order): the key of the cell that contains a HEALPix number of order 29."""
 
     type = sa.BigInteger()
     inherit_cache = True
 
 
 class InCell(FunctionElement[bool]):
-    """InCell(index, number, bits): is the cell so many bits shorter than the index the one of this number?"""
+    """InCell(index, number, bits): whether the cell `bits` shorter than the index is the one of this number."""
 
     type = sa.Boolean()
     inherit_cache = True
 
 
-class Ancestor(FunctionElement[int]):
-    """Ancestor(number, bits): the number of a larger cell, so many bits shorter."""
+class AncestorCell(FunctionElement[int]):
+    """AncestorCell(number, bits): the number of a larger cell, `bits` shorter."""
 
     type = sa.BigInteger()
     inherit_cache = True
 
 
-class LookUp(InCell):
-    """The same for few numbers: by looking these up in the index."""
+class IndexLookup(InCell):
+    """IndexLookup(index, number, bits): InCell for few numbers, which are looked up in the index."""
 
     inherit_cache = True
 
 
 class CellCentre(FunctionElement[Any]):
-    """CellCentre(order, number): the middle of a HEALPix cell (nested), as a list of two doubles."""
+    """CellCentre(order, number): the centre of a HEALPix cell (nested), as a list of two doubles."""
 
     inherit_cache = True
 
 
-class Propagated(FunctionElement[Any]):
+class PropagatedPosition(FunctionElement[Any]):
     """A position at another epoch, as a list of two doubles; the arguments are those of ivo_epoch_prop_pos."""
 
     inherit_cache = True
 
 
-class Rotated(FunctionElement[Any]):
-    """Rotated(frame, other frame, kind, geometry): the same place in another reference frame."""
+class RotatedGeometry(FunctionElement[Any]):
+    """RotatedGeometry(frame, other frame, kind, geometry): the geometry in another reference frame."""
 
     inherit_cache = True
 
 
-class Sexagesimal(FunctionElement[float]):
-    """Sexagesimal("hms" or "dms", text): the degrees of an angle that is written in three parts."""
+class SexagesimalAngle(FunctionElement[float]):
+    """SexagesimalAngle("hms" or "dms", text): the degrees of an angle in three parts; null for any other text."""
 
     type = sa.Double()
     inherit_cache = True
 
 
 class HasWords(FunctionElement[bool]):
-    """HasWords(text, words): are all of these words in the text, whatever their case?"""
+    """HasWords(text, words): whether the text contains all of these words, whatever their case."""
 
     type = sa.Boolean()
     inherit_cache = True
 
 
-class Counts(FunctionElement[Any]):
-    """Counts(number, n): how often each of 0 to n - 1 is the number in a group, as a list."""
+class HistogramCounts(FunctionElement[Any]):
+    """HistogramCounts(number, n): how often each of 0 to n - 1 occurs in a group, as a list."""
 
     inherit_cache = True
 
 
 class IntegerDivision(FunctionElement[int]):
-    """The quotient of whole numbers, cut towards zero, as SQL has it."""
+    """The quotient of integers, truncated towards zero as in SQL."""
 
     type = sa.BigInteger()
     inherit_cache = True
 
 
 class Quotient(FunctionElement[float]):
-    """The quotient of numbers that are not both whole."""
+    """The quotient of numbers that are not both integers."""
 
     type = sa.Double()
     inherit_cache = True
 
 
 class Xor(FunctionElement[Any]):
-    """The bits that differ."""
+    """The bitwise exclusive or."""
 
     inherit_cache = True
 
 
 class Complement(FunctionElement[Any]):
-    """All bits turned over."""
+    """The bitwise complement."""
 
     inherit_cache = True
 
 
-class Digits(FunctionElement[str]):
-    """A number that is not whole by type as a text: 2.0, 1e+16, nan, -inf."""
+class FloatText(FunctionElement[str]):
+    """A floating-point number as a text: 2.0, 1e+16, nan, -inf."""
 
     type = sa.String()
     inherit_cache = True
 
 
-class Moment(FunctionElement[Any]):
-    """A text in the form of DALI (1.1 section 3.3.3) as a time: any other fails as a text that is none."""
+class ParsedTime(FunctionElement[Any]):
+    """A text in the form of DALI (1.1 section 3.3.3) as a time; any other text is an error."""
 
     type = sa.DateTime()
     inherit_cache = True
 
 
-MOMENT = (
+TIME_PATTERN = (
     r"^\s*((?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
     r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]{1,9})?)?)?)Z?\s*$"
 )
-"""That form; both databases read the expression so. They would take more, and not the same."""
+"""The regular expression of that form, which both databases read alike: by themselves they accept more, and not the
+same."""
 
 
-class Parsed(FunctionElement[Any]):
-    """The text of a decimal number, in blanks maybe: any other fails as a text that is none."""
+class ParsedNumber(FunctionElement[Any]):
+    """The text of a decimal number, with blanks around it or not; any other text is an error."""
 
     type = sa.String()
     inherit_cache = True
 
 
-NUMBER = (
+NUMBER_PATTERN = (
     r"^\s*([-+]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI]"
     r"[tT][yY])?))\s*$"
 )
@@ -348,20 +347,12 @@ class Remainder(FunctionElement[Any]):
     inherit_cache = True
 
 
-ELEMENTS: tuple[type[FunctionElement[Any]], ...] = (
-    Distance, Near, StrictlyNear, Shape, Coordinate, Box, Area, Centroid, InPolygon, Contains, Intersects,
-    IntegerDivision, Quotient, Remainder, Round, Truncate, Digits, Moment, Parsed, Random, Xor, Complement,
-    CellCentre, Propagated, Rotated, Sexagesimal, HasWords, Counts,
-    Outline, Worded, Numbered, InMoc, MocContains, MocIntersects, MocArea, MocOf, MocTest,
-)  # fmt: skip
+EXACTLY_TYPED = (Distance, Area, MocArea)
+"""Elements whose type is the declared one on every engine, so that they need no cast."""
 
 
-EXACT = (Distance, Area, MocArea)
-"""Elements that are of the type they say on every engine, so that no cast need make sure of it."""
-
-
-def spell(dialect: str, element: type[FunctionElement[Any]], template: str) -> None:
-    """Teach a dialect an element: `{0}`, `{1}` ... stand for its arguments, `{all}` for their list."""
+def register_template(dialect: str, element: type[FunctionElement[Any]], template: str) -> None:
+    """Register the SQL of an element in a dialect: `{0}`, `{1}` ... stand for its arguments, `{all}` for their list."""
 
     @compiles(element, dialect)
     def _(clause: FunctionElement[Any], compiler: SQLCompiler, **kw: Any) -> str:
@@ -369,37 +360,38 @@ def spell(dialect: str, element: type[FunctionElement[Any]], template: str) -> N
         return template.format(*said, all=", ".join(said))
 
 
-def fixed(value: str | float) -> Element:
-    """A word or a number of ours in the SQL itself: as a parameter it would be another one each time it is said, and
-    an expression that stands twice would be two for the database."""
+def to_literal(value: str | float) -> Element:
+    """Return a text or number as a literal in the SQL: a parameter would be another one at each occurrence, and an
+    expression that stands twice would be two for the database."""
     text = f"'{value}'" if isinstance(value, str) else repr(value)
     return sa.literal_column(text, sa.String() if isinstance(value, str) else sa.Double())
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A geometry on its way into SQL: its coordinates where they are known one by one, else one list of them.
+    """A geometry on its way into SQL: its coordinates where they are known one by one, else a list of them as one
+    value.
 
-    The whole of a MOC is its text.
+    The value of a MOC is its text.
     """
 
     kind: str
     coordinates: tuple[Element, ...] = ()
-    whole: Element | None = None
+    value: Element | None = None
 
     def coordinate(self, n: int) -> Element:
-        """The nth coordinate, from 0."""
-        return self.coordinates[n] if self.whole is None else Coordinate(self.whole, fixed(n + 1))
+        """Return the nth coordinate, from 0."""
+        return self.coordinates[n] if self.value is None else Coordinate(self.value, to_literal(n + 1))
 
     @property
     def numbers(self) -> Element:
         """The list of coordinates."""
-        return Shape(*self.coordinates) if self.whole is None else self.whole
+        return NumberList(*self.coordinates) if self.value is None else self.value
 
     @property
     def element(self) -> Element:
-        """What a column of such geometries holds."""
-        return Worded(fixed(self.kind), self.numbers) if self.kind == "region" else self.numbers
+        """The value that a column of such geometries holds."""
+        return RegionText(to_literal(self.kind), self.numbers) if self.kind == "region" else self.numbers
 
     @property
     def centre(self) -> tuple[Element, Element]:
@@ -408,39 +400,39 @@ class Geometry:
 
 
 def contains(inner: Geometry, outer: Geometry) -> Element:
-    """Is the first geometry all in the second?"""
+    """Test whether the first geometry lies in the second."""
     match outer.kind, inner.kind:
         case "circle", "point":
             return Near(*inner.centre, *outer.centre, outer.coordinate(2))
         case "circle", "circle":
             within = Distance(*inner.centre, *outer.centre) + inner.coordinate(2) <= outer.coordinate(2)
-            return sa.or_(within, outer.coordinate(2) >= fixed(180.0))
+            return sa.or_(within, outer.coordinate(2) >= to_literal(180.0))
         case "point", "point":
-            return Near(*inner.centre, *outer.centre, fixed(0.0))
+            return Near(*inner.centre, *outer.centre, to_literal(0.0))
         case "polygon", "point":
             return InPolygon(*inner.centre, outer.numbers)
         case _:
-            return Contains(fixed(outer.kind), outer.numbers, fixed(inner.kind), inner.numbers)
+            return Contains(to_literal(outer.kind), outer.numbers, to_literal(inner.kind), inner.numbers)
 
 
 def intersects(a: Geometry, b: Geometry) -> Element:
-    """Have two geometries a point in common?"""
+    """Test whether two geometries have a point in common."""
     if a.kind == "point":
         return contains(a, b)
     if b.kind == "point":
         return contains(b, a)
     if a.kind == b.kind == "circle":
         return Near(*a.centre, *b.centre, a.coordinate(2) + b.coordinate(2))
-    return Intersects(fixed(a.kind), a.numbers, fixed(b.kind), b.numbers)
+    return Intersects(to_literal(a.kind), a.numbers, to_literal(b.kind), b.numbers)
 
 
 def area(shape: Geometry) -> Element:
-    """The area of a geometry in square degrees."""
-    return MocArea(shape.numbers) if shape.kind == "moc" else Area(fixed(shape.kind), shape.numbers)
+    """Compute the area of a geometry in square degrees."""
+    return MocArea(shape.numbers) if shape.kind == "moc" else Area(to_literal(shape.kind), shape.numbers)
 
 
 def centroid(shape: Geometry) -> Geometry:
-    """The middle of a geometry."""
+    """Compute the centre of a geometry."""
     if shape.kind in ("polygon", "region"):
-        return Geometry("point", whole=Centroid(fixed(shape.kind), shape.numbers))
+        return Geometry("point", value=Centroid(to_literal(shape.kind), shape.numbers))
     return Geometry("point", shape.centre)

@@ -1,8 +1,8 @@
-"""The user-defined functions of the IVOA's catalogue (EN UDFlist 1.2), one record for each of their forms, and two that
-were proposed for it and are in use.
+"""User-defined functions: those of the IVOA's catalogue (EN UDFlist 1.2), one record for each of their forms, and two
+proposed ones that are in use.
 
-The form is the catalogue's own, from which the parameters are read. A function that is said by arithmetic is said so
-here; what needs more is an element of spherical.py, which each engine spells.
+The form is the catalogue's own, from which the parameters are read. A function that arithmetic can express is written
+so here; others are an element of spherical.py, which each engine compiles.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from vo_server.adql.semantics.functions import (
     Function,
     Kind,
     Parameter,
-    Rule,
+    ResultRule,
 )
-from vo_server.adql.semantics.geometry import coordinates
+from vo_server.adql.semantics.geometry import split_point
 from vo_server.adql.semantics.mocs import FORMS
-from vo_server.adql.semantics.query import Apply, Constant, Value
-from vo_server.adql.semantics.spherical import Element, Geometry, fixed
-from vo_server.adql.semantics.units import computed_ucd
-from vo_server.adql.semantics.values import always, folded, is_null
+from vo_server.adql.semantics.query import FunctionCall, Value
+from vo_server.adql.semantics.spherical import Element, Geometry, to_literal
+from vo_server.adql.semantics.units import without_main
+from vo_server.adql.semantics.values import constant_fold, constant_value, is_null, to_integer_constant
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.sky import angles, cover, frames, motion
+from vo_server.sky import angles, cover, frames, proper_motion
 
-KINDS: dict[str, Kind] = {
+ARGUMENT_KINDS: dict[str, Kind] = {
     "INTEGER": "integer",
     "BIGINT": "integer",
     "REAL": "number",
@@ -48,11 +48,11 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def _udf(form: str, result: Rule | Column, sql: Callable[..., Any], doc: str, **more: Any) -> Function:
-    """A record of a function, its parameters as in its form."""
+def _define(form: str, result: ResultRule | Column, sql: Callable[..., Any], doc: str, **more: Any) -> Function:
+    """Return the record of a function with the parameters of its form."""
     name, _, said = form.partition("(")
     pairs = re.findall(r"(\w+) ([A-Z]+(?: literal)?)", said.partition(")")[0])
-    parameters = tuple(Parameter(argument, KINDS[type]) for argument, type in pairs)
+    parameters = tuple(Parameter(argument, ARGUMENT_KINDS[type]) for argument, type in pairs)
     rule = (lambda _: result) if isinstance(result, Column) else result
     return Function(name, parameters, rule, sql, doc, feature="udf", form=form, **more)
 
@@ -63,32 +63,30 @@ _CELL_NUMBER = Column("", types.BIGINT, ucd="pos.healpix")
 _POSITION = Column("", types.POINT, unit="deg", ucd="pos.eq")
 
 
-def _orderly(arguments: tuple[Value, ...]) -> str | None:
-    order = always(arguments[0])
+def _check_order(arguments: tuple[Value, ...]) -> str | None:
+    order = constant_value(arguments[0])
     return None if order is None or 0 <= order <= cover.ORDER else f"the order is 0 to {cover.ORDER}, not {order}"
 
 
-def _cell_of(arguments: tuple[Value, ...]) -> Value | None:
-    """A cell is a part of the cell of order 29, which a table has stored for its own position."""
+def _rewrite_cell(arguments: tuple[Value, ...]) -> Value | None:
+    """Rewrite a cell as a part of the cell of order 29, which a table has stored for its own position."""
     order, *place = arguments
-    if always(order) is None:
+    if constant_value(order) is None:
         return None
-    lon, lat = place if len(place) == 2 else coordinates(place[0])
-    finest = folded(Apply(CELL, (lon, lat, _whole(cover.ORDER)), _CELL_NUMBER))
-    return folded(Apply(ANCESTOR, (finest, _whole(2 * (cover.ORDER - always(order)))), _CELL_NUMBER))
+    lon, lat = place if len(place) == 2 else split_point(place[0])
+    finest = constant_fold(FunctionCall(CELL, (lon, lat, to_integer_constant(cover.ORDER)), _CELL_NUMBER))
+    return constant_fold(
+        FunctionCall(ANCESTOR, (finest, to_integer_constant(2 * (cover.ORDER - constant_value(order)))), _CELL_NUMBER)
+    )
 
 
-def _whole(number: int) -> Constant:
-    return Constant(number, Column("", types.INTEGER))
+def _sql_cell(order: Element, lon: Element, lat: Element) -> Element:
+    finest = spherical.HealpixCell(lon, lat, sa.literal_column(str(cover.ORDER)))
+    within = order.between(_sql_integer(0), _sql_integer(cover.ORDER))
+    return sa.case((within, spherical.AncestorCell(finest, _sql_integer(2) * (_sql_integer(cover.ORDER) - order))))
 
 
-def _cell(order: Element, lon: Element, lat: Element) -> Element:
-    finest = spherical.Cell(lon, lat, sa.literal_column(str(cover.ORDER)))
-    within = order.between(_number(0), _number(cover.ORDER))
-    return sa.case((within, spherical.Ancestor(finest, _number(2) * (_number(cover.ORDER) - order))))
-
-
-def _number(n: int) -> Element:
+def _sql_integer(n: int) -> Element:
     return sa.literal_column(str(n), sa.Integer())
 
 
@@ -99,37 +97,37 @@ def _fold_centre(order: int, number: int) -> tuple[float, ...]:
     return float(lon[0]), float(lat[0])
 
 
-def _point(element: Callable[..., Element]) -> Callable[..., Geometry]:
-    return lambda *arguments: Geometry("point", whole=element(*arguments))
+def _sql_point(element: Callable[..., Element]) -> Callable[..., Geometry]:
+    return lambda *arguments: Geometry("point", value=element(*arguments))
 
 
 HEALPIX = (
-    _udf(
+    _define(
         "ivo_healpix_index(hpxOrder INTEGER, long REAL, lat REAL) -> BIGINT",
         _CELL_NUMBER,
-        _cell,
+        _sql_cell,
         "The number (nested) of the HEALPix cell of an order that holds a position in degrees. A condition on that of "
         "a table's own position is answered from the index.",
-        check=_orderly,
-        means=_cell_of,
+        check=_check_order,
+        rewrite=_rewrite_cell,
         example="ivo_healpix_index(6, 266.4, -29.0)",
     ),
-    _udf(
+    _define(
         "ivo_healpix_index(hpxOrder INTEGER, point POINT) -> BIGINT",
         _CELL_NUMBER,
-        lambda order, point: _cell(order, *point.centre),
+        lambda order, point: _sql_cell(order, *point.centre),
         "The number (nested) of the HEALPix cell of an order that holds a point.",
-        check=_orderly,
-        means=_cell_of,
+        check=_check_order,
+        rewrite=_rewrite_cell,
         example="ivo_healpix_index(6, POINT(266.4, -29.0))",
     ),
-    _udf(
+    _define(
         "ivo_healpix_center(hpxOrder INTEGER, hpxIndex BIGINT) -> POINT",
         _POSITION,
-        _point(spherical.CellCentre),
+        _sql_point(spherical.CellCentre),
         "The middle of the HEALPix cell of an order and a number (nested).",
         fold=_fold_centre,
-        check=_orderly,
+        check=_check_order,
         example="ivo_healpix_center(6, 1234)",
     ),
 )
@@ -137,46 +135,46 @@ HEALPIX = (
 # ----------------------------------------------------------- astrometry
 
 
-UNPLACED = "ivo_epoch_prop_pos: a position or an epoch is NULL"
-"""What the function must not be asked (UDF catalogue, ivo_epoch_prop_pos)."""
+NULL_POSITION_MESSAGE = "ivo_epoch_prop_pos: a position or an epoch is NULL"
+"""The error of a call whose position or epoch is NULL (UDF catalogue, ivo_epoch_prop_pos)."""
 
 
-def _placed(arguments: tuple[Value, ...]) -> str | None:
+def _check_position(arguments: tuple[Value, ...]) -> str | None:
     missing = [name for name, n in (("ra", 0), ("dec", 1), ("ref_epoch", 6), ("out_epoch", 7)) if is_null(arguments[n])]
     return f"{missing[0]} is NULL" if missing else None
 
 
 def _fold_motion(*numbers: float) -> tuple[float, ...]:
     *star, since, to = (np.array([float(n)]) for n in numbers)
-    lon, lat = motion.propagate(to - since, *star)
+    lon, lat = proper_motion.propagate(to - since, *star)
     return float(lon[0]), float(lat[0])
 
 
-def _moved(ra: Element, dec: Element, pm_ra: Element, pm_dec: Element, years: Element) -> Geometry:
+def _sql_apply_pm(ra: Element, dec: Element, pm_ra: Element, pm_dec: Element, years: Element) -> Geometry:
     given = sa.and_(*(x.is_not(None) for x in (ra, dec, pm_ra, pm_dec, years)))
     none: Element = sa.cast(sa.null(), sa.Double())
-    mas = fixed(_MAS)
-    moved = spherical.Propagated(ra, dec, none, pm_ra * mas, pm_dec * mas, none, fixed(0.0), years)
-    return Geometry("point", whole=sa.case((given, moved)))
+    mas = to_literal(_MAS_PER_DEGREE)
+    moved = spherical.PropagatedPosition(ra, dec, none, pm_ra * mas, pm_dec * mas, none, to_literal(0.0), years)
+    return Geometry("point", value=sa.case((given, moved)))
 
 
-def _fold_moved(ra: float, dec: float, pm_ra: float, pm_dec: float, years: float) -> tuple[float, ...]:
-    return _fold_motion(ra, dec, nan, pm_ra * _MAS, pm_dec * _MAS, nan, 0, years)
+def _fold_apply_pm(ra: float, dec: float, pm_ra: float, pm_dec: float, years: float) -> tuple[float, ...]:
+    return _fold_motion(ra, dec, nan, pm_ra * _MAS_PER_DEGREE, pm_dec * _MAS_PER_DEGREE, nan, 0, years)
 
 
-_MAS = 3.6e6
-"""In a degree."""
+_MAS_PER_DEGREE = 3.6e6
+"""Milliarcseconds."""
 
 _UCD_OF_FRAME = {
     "GALACTIC": "pos;pos.galactic",
     "SUPER_GALACTIC": "pos;pos.supergalactic",
     "ECLIPTIC": "pos;pos.ecliptic",
 }
-"""The words of these frames may not come first (UCD1+ 1.5)."""
+"""UCDs of positions in these frames, whose own words may not come first (UCD1+ 1.5)."""
 
 
-def _framed(arguments: tuple[Value, ...]) -> str | None:
-    for frame in (always(a) for a in arguments[:2]):
+def _check_frames(arguments: tuple[Value, ...]) -> str | None:
+    for frame in (constant_value(a) for a in arguments[:2]):
         if frame is None:
             return "the frames are texts in single quotes"
         if frame not in frames.FRAMES:
@@ -184,14 +182,14 @@ def _framed(arguments: tuple[Value, ...]) -> str | None:
     return "a MOC is of ICRS and cannot be turned" if arguments[2].column.type is types.MOC else None
 
 
-def _in_frame(arguments: tuple[Value, ...]) -> Column:
+def _type_rotated(arguments: tuple[Value, ...]) -> Column:
     shape = arguments[2].column.type
-    ucd = _UCD_OF_FRAME.get(always(arguments[1]), "pos.eq") if shape is types.POINT else "pos.outline"
+    ucd = _UCD_OF_FRAME.get(constant_value(arguments[1]), "pos.eq") if shape is types.POINT else "pos.outline"
     return Column("", shape, unit="deg", ucd=ucd)
 
 
-def _rotated(source: Element, target: Element, shape: Geometry) -> Geometry:
-    return Geometry(shape.kind, whole=spherical.Rotated(source, target, fixed(shape.kind), shape.numbers))
+def _sql_rotated(source: Element, target: Element, shape: Geometry) -> Geometry:
+    return Geometry(shape.kind, value=spherical.RotatedGeometry(source, target, to_literal(shape.kind), shape.numbers))
 
 
 def _fold_rotation(source: str, target: str, numbers: tuple[float, ...]) -> tuple[float, ...]:
@@ -199,35 +197,35 @@ def _fold_rotation(source: str, target: str, numbers: tuple[float, ...]) -> tupl
 
 
 ASTROMETRY = (
-    _udf(
+    _define(
         "ivo_epoch_prop_pos(ra REAL, dec REAL, parallax REAL, pmra REAL, pmdec REAL, radial_velocity REAL, "
         "ref_epoch REAL, out_epoch REAL) -> POINT",
         _POSITION,
-        _point(spherical.Propagated),
+        _sql_point(spherical.PropagatedPosition),
         "Where an object that moves in a straight line is at another epoch: degrees, mas, mas/yr with cos(dec) in "
         "pmra, km/s, Julian years. Without a parallax it is infinitely far, without a motion it has none; position "
         "and epochs must not be NULL.",
         fold=_fold_motion,
-        check=_placed,
+        check=_check_position,
         example="ivo_epoch_prop_pos(269.452, 4.693, 546.98, -801.55, 10362.39, -110.5, 2016.0, 2000.0)",
     ),
-    _udf(
+    _define(
         "ivo_apply_pm(ra REAL, dec REAL, pmra REAL, pmdec REAL, epdist REAL) -> POINT",
         _POSITION,
-        _moved,
+        _sql_apply_pm,
         "Where an object with this proper motion is after epdist Julian years: degrees, degrees a year with cos(dec) "
         "in pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
-        fold=_fold_moved,
+        fold=_fold_apply_pm,
         example="ivo_apply_pm(269.452, 4.693, -0.000223, 0.002878, -16)",
     ),
-    _udf(
+    _define(
         "ivo_geom_transform(from_sys TEXT literal, to_sys TEXT literal, geo GEOMETRY) -> GEOMETRY",
-        _in_frame,
-        _rotated,
+        _type_rotated,
+        _sql_rotated,
         f"A geometry in another reference frame: {', '.join(frames.FRAMES)}, as in IVOA's vocabulary. FK5 is of "
         "J2000, FK4 of B1950 without the terms of elliptic aberration, ECLIPTIC of J2000.",
         fold=_fold_rotation,
-        check=_framed,
+        check=_check_frames,
         example="ivo_geom_transform('ICRS', 'GALACTIC', POINT(266.4, -29.0))",
     ),
 )
@@ -235,25 +233,25 @@ ASTROMETRY = (
 # ---------------------------------------------------------------- dates
 
 
-def _days_from(zero: float) -> Callable[[Element], Element]:
-    """Days since a date, that of 1970 being `zero`."""
-    return lambda moment: sa.extract("epoch", moment) / fixed(86400.0) + fixed(zero)
+def _sql_days_since(zero: float) -> Callable[[Element], Element]:
+    """Return a function of times that gives days since a date; 1970-01-01 is day `zero`."""
+    return lambda moment: sa.extract("epoch", moment) / to_literal(86400.0) + to_literal(zero)
 
 
 _DAYS = Column("", types.DOUBLE, unit="d", ucd="time.epoch")
 
 DATES = (
-    _udf(
+    _define(
         "ivo_to_jd(d TIMESTAMP) -> REAL",
         _DAYS,
-        _days_from(2440587.5),
+        _sql_days_since(2440587.5),
         "The Julian date of a time, which may be a text in ISO form, too. Time scales are left alone.",
         example="ivo_to_jd('2000-01-01T12:00:00')",
     ),
-    _udf(
+    _define(
         "ivo_to_mjd(d TIMESTAMP) -> REAL",
         _DAYS,
-        _days_from(40587.0),
+        _sql_days_since(40587.0),
         "The modified Julian date of a time, which may be a text in ISO form, too. Time scales are left alone.",
         example="ivo_to_mjd('2000-01-01T12:00:00')",
     ),
@@ -262,56 +260,56 @@ DATES = (
 # ---------------------------------------------------------------- texts
 
 _TRUTH = Column("", types.INTEGER, ucd="meta.code")
-_HASH = fixed("#")
+_HASH = to_literal("#")
 
 
-def _in_list(listed: Element, item: Element) -> Element:
-    apart = sa.func.strpos(item, _HASH) == _number(0)
+def _sql_hashlist_has(listed: Element, item: Element) -> Element:
+    apart = sa.func.strpos(item, _HASH) == _sql_integer(0)
     wanted = _HASH.concat(sa.func.lower(item)).concat(_HASH)
     found = sa.func.strpos(_HASH.concat(sa.func.lower(listed)).concat(_HASH), wanted)
-    return sa.and_(apart, found > _number(0))
+    return sa.and_(apart, found > _sql_integer(0))
 
 
-def _joined(arguments: tuple[Value, ...]) -> Column:
-    return Column("", types.VARCHAR, ucd=computed_ucd(arguments[0].column.ucd))
+def _type_joined_text(arguments: tuple[Value, ...]) -> Column:
+    return Column("", types.VARCHAR, ucd=without_main(arguments[0].column.ucd))
 
 
-def _delimited(arguments: tuple[Value, ...]) -> str | None:
-    return None if isinstance(always(arguments[1]), str) else "the delimiter is a text in single quotes"
+def _check_delimiter(arguments: tuple[Value, ...]) -> str | None:
+    return None if isinstance(constant_value(arguments[1]), str) else "the delimiter is a text in single quotes"
 
 
 TEXTS = (
-    _udf(
+    _define(
         "ivo_string_agg(expression TEXT, delimiter TEXT) -> TEXT",
-        _joined,
+        _type_joined_text,
         lambda text, delimiter: sa.func.string_agg(text, delimiter),
         "The texts of a group in one, those that are not NULL, with the delimiter between them; in no certain order.",
-        check=_delimited,
-        aggregate=True,
+        check=_check_delimiter,
+        is_aggregate=True,
         example="ivo_string_agg(table_name, ', ')",
     ),
-    _udf(
+    _define(
         "ivo_nocasematch(value TEXT, pattern TEXT) -> INTEGER",
         _TRUTH,
         lambda value, pattern: value.ilike(pattern),
         "1 if the value matches the pattern of LIKE whatever its case, else 0.",
-        predicate=True,
+        is_predicate=True,
         example="ivo_nocasematch('NGC 309', 'ngc%')",
     ),
-    _udf(
+    _define(
         "ivo_hasword(haystack TEXT, needle TEXT) -> INTEGER",
         _TRUTH,
         spherical.HasWords,
         "1 if all words of needle are words of haystack, whatever their case, else 0. Words are not stemmed.",
-        predicate=True,
+        is_predicate=True,
         example="ivo_hasword('a star of the Milky Way', 'milky way')",
     ),
-    _udf(
+    _define(
         "ivo_hashlist_has(hashlist TEXT, item TEXT) -> INTEGER",
         _TRUTH,
-        _in_list,
+        _sql_hashlist_has,
         "1 if item is one of the words of hashlist, which # separates, whatever its case; else 0.",
-        predicate=True,
+        is_predicate=True,
         example="ivo_hashlist_has('infrared#optical', 'Optical')",
     ),
 )
@@ -319,30 +317,30 @@ TEXTS = (
 # -------------------------------------------------------------- numbers
 
 
-def _draw(mu: Element, sigma: Element) -> Element:
-    """Box and Muller's."""
-    far = sa.func.sqrt(fixed(-2.0) * sa.func.ln(fixed(1.0) - spherical.Random()))
-    return mu + sigma * far * sa.func.cos(fixed(2 * pi) * spherical.Random())
+def _sql_normal_random(mu: Element, sigma: Element) -> Element:
+    """Draw by the method of Box and Muller."""
+    far = sa.func.sqrt(to_literal(-2.0) * sa.func.ln(to_literal(1.0) - spherical.Random()))
+    return mu + sigma * far * sa.func.cos(to_literal(2 * pi) * spherical.Random())
 
 
-def _as_mean(arguments: tuple[Value, ...]) -> Column:
+def _type_as_mean(arguments: tuple[Value, ...]) -> Column:
     return Column("", types.DOUBLE, unit=arguments[0].column.unit)
 
 
-def _overlap(a1: Element, b1: Element, a2: Element, b2: Element) -> Element:
+def _sql_overlap(a1: Element, b1: Element, a2: Element, b2: Element) -> Element:
     return sa.and_(a1 <= b1, a2 <= b2, a1 <= b2, a2 <= b1)
 
 
-def _within(value: Element, low: Element, high: Element) -> Element:
+def _sql_within(value: Element, low: Element, high: Element) -> Element:
     return value.between(low, high)
 
 
-def _in_interval(value: Element, interval: Element) -> Element:
-    return _within(value, *(spherical.Coordinate(interval, fixed(n)) for n in (1, 2)))
+def _sql_in_interval(value: Element, interval: Element) -> Element:
+    return _sql_within(value, *(spherical.Coordinate(interval, to_literal(n)) for n in (1, 2)))
 
 
-def _degrees_of(form: str) -> Callable[[Element], Element]:
-    return lambda text: spherical.Sexagesimal(fixed(form), text)
+def _sql_sexagesimal(form: str) -> Callable[[Element], Element]:
+    return lambda text: spherical.SexagesimalAngle(to_literal(form), text)
 
 
 def _fold_angle(parse: Callable[[str], float | None]) -> Callable[[str], float]:
@@ -355,88 +353,88 @@ def _fold_angle(parse: Callable[[str], float | None]) -> Callable[[str], float]:
     return fold
 
 
-MOST_BINS = 1000
+MAX_BINS = 1000
 
 
-def _binned(arguments: tuple[Value, ...]) -> str | None:
-    lower, upper, bins = (always(a) for a in arguments[1:])
+def _check_bins(arguments: tuple[Value, ...]) -> str | None:
+    lower, upper, bins = (constant_value(a) for a in arguments[1:])
     if lower is None or upper is None or bins is None:
         return "lower, upper and nbins are numbers, the same for all rows"
     if not lower < upper:
         return f"lower, {lower:g}, is not less than upper, {upper:g}"
-    return None if 1 <= bins <= MOST_BINS else f"nbins is 1 to {MOST_BINS}, not {bins}"
+    return None if 1 <= bins <= MAX_BINS else f"nbins is 1 to {MAX_BINS}, not {bins}"
 
 
-def _histogram(value: Element, lower: Element, upper: Element, bins: Element) -> Element:
-    """Bin 0 is for what is below or NULL, the last one for upper and what is above."""
+def _sql_histogram(value: Element, lower: Element, upper: Element, bins: Element) -> Element:
+    """Count values by bin: bin 0 is for NULL and values below `lower`, the last one for `upper` and above."""
     doubles: list[Element] = [sa.cast(n, sa.Double()) for n in (value, lower, upper)]
     x, low, high = doubles
     inside = sa.func.floor((x - low) / (high - low) * bins)
     bin = sa.case(
-        (sa.or_(x.is_(None), x < low), _number(0)),
-        (x >= high, bins + _number(1)),
-        else_=sa.func.least(sa.cast(inside, sa.Integer()) + _number(1), bins),
+        (sa.or_(x.is_(None), x < low), _sql_integer(0)),
+        (x >= high, bins + _sql_integer(1)),
+        else_=sa.func.least(sa.cast(inside, sa.Integer()) + _sql_integer(1), bins),
     )
-    return spherical.Counts(bin, bins + _number(2))
+    return spherical.HistogramCounts(bin, bins + _sql_integer(2))
 
 
 _DEGREES = Column("", types.DOUBLE, unit="deg")
 
 NUMBERS = (
-    _udf(
+    _define(
         "ivo_histogram(val REAL, lower REAL, upper REAL, nbins INTEGER) -> INTEGER[]",
-        Column("", types.named("INTEGER ARRAY"), ucd="meta.number"),
-        _histogram,
+        Column("", types.find_type("INTEGER ARRAY"), ucd="meta.number"),
+        _sql_histogram,
         "How many values of a group are in each of nbins equal bins from lower to upper. The first number counts what "
         "is below or NULL, the last one what is upper or above. Limits and nbins are the same for all rows.",
-        check=_binned,
-        aggregate=True,
+        check=_check_bins,
+        is_aggregate=True,
         example="ivo_histogram(table_index, 0, 10, 5)",
     ),
-    _udf(
+    _define(
         "ivo_normal_random(mu REAL, sigma REAL) -> REAL",
-        _as_mean,
-        _draw,
+        _type_as_mean,
+        _sql_normal_random,
         "A random number of the normal distribution of a mean and a standard deviation.",
-        varies=True,
+        is_volatile=True,
         example="ivo_normal_random(0, 1)",
     ),
-    _udf(
+    _define(
         "ivo_interval_overlaps(a1 NUMERIC, b1 NUMERIC, a2 NUMERIC, b2 NUMERIC) -> INTEGER",
         _TRUTH,
-        _overlap,
+        _sql_overlap,
         "1 if the intervals from a1 to b1 and from a2 to b2 have a number in common, an end maybe; else 0.",
-        predicate=True,
+        is_predicate=True,
         example="ivo_interval_overlaps(1, 3, 2, 5)",
     ),
-    _udf(
+    _define(
         "ivo_interval_has(val NUMERIC, iv INTERVAL) -> INTEGER",
         _TRUTH,
-        _in_interval,
+        _sql_in_interval,
         "1 if the interval, a column of two numbers, holds the number, its ends included; else 0. It was proposed for "
         "the IVOA's catalogue.",
-        predicate=True,
+        is_predicate=True,
     ),
-    _udf(
+    _define(
         "ivo_interval_has(val NUMERIC, lower NUMERIC, upper NUMERIC) -> INTEGER",
         _TRUTH,
-        _within,
+        _sql_within,
         "1 if the number is from lower to upper, the ends included; else 0.",
-        predicate=True,
+        is_predicate=True,
         example="ivo_interval_has(2, 1, 3)",
     ),
-    _udf(
+    _define(
         "ivo_hms_to_degrees(hms TEXT) -> REAL",
         _DEGREES,
-        _degrees_of("hms"),
+        _sql_sexagesimal("hms"),
         "Degrees from h:m:s, hHmMsS or hhmmss; NULL for what is no such angle.",
         fold=_fold_angle(angles.hms),
         example="ivo_hms_to_degrees('08:36:09.6')",
     ),
-    _udf(
+    _define(
         "ivo_dms_to_degrees(dms TEXT) -> REAL",
         _DEGREES,
-        _degrees_of("dms"),
+        _sql_sexagesimal("dms"),
         "Degrees from d:m:s, dDmMsS or ddmmss, with or without a sign; NULL for what is no such angle.",
         fold=_fold_angle(angles.dms),
         example="ivo_dms_to_degrees('+19:40:48')",
@@ -445,12 +443,12 @@ NUMBERS = (
 
 # ------------------------------------------------------------------ all
 
-RECORDS = (*FORMS, *HEALPIX, *ASTROMETRY, *DATES, *TEXTS, *NUMBERS)
+UDF_FORMS = (*FORMS, *HEALPIX, *ASTROMETRY, *DATES, *TEXTS, *NUMBERS)
 UDFS: dict[str, tuple[Function, ...]] = {
-    name: tuple(f for f in RECORDS if f.name == name) for name in dict.fromkeys(f.name for f in RECORDS)
+    name: tuple(f for f in UDF_FORMS if f.name == name) for name in dict.fromkeys(f.name for f in UDF_FORMS)
 }
 
-ABSENT = {
+NOT_OFFERED = {
     "ivo_simbadpoint": "it would ask Sesame over the network: look the name up there and write POINT(ra, dec)",
 }
-"""What is asked for by name and is not here, and what to do."""
+"""Functions that clients call and that are not offered, with what to do instead."""

@@ -1,4 +1,4 @@
-"""Units and UCDs through arithmetic (VOUnits 1.0, UCD1+ 1.5). What cannot be said for certain is not said."""
+"""Units and UCDs of computed values (VOUnits 1.0, UCD1+ 1.5); None where they are uncertain."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 _SIMPLE = re.compile(r"[A-Za-z]+\d*")
 
 
-def same_unit(a: str | None, b: str | None) -> str | None:
-    """The unit of a sum or a difference."""
+def sum_unit(a: str | None, b: str | None) -> str | None:
+    """Return the unit of a sum or a difference."""
     return a if a == b else None
 
 
-def times_unit(a: str | None, b: str | None) -> str | None:
-    """The unit of a product; a number without a unit leaves the other's."""
+def product_unit(a: str | None, b: str | None) -> str | None:
+    """Return the unit of a product; a number without a unit leaves the other's."""
     if a is None or b is None:
         return a or b
     if a == b:
@@ -22,28 +22,28 @@ def times_unit(a: str | None, b: str | None) -> str | None:
 
 
 def quotient_unit(a: str | None, b: str | None) -> str | None:
-    """The unit of a quotient."""
+    """Return the unit of a quotient."""
     if b is None or a == b:
         return a if b is None else None
     return f"{a}/{b}" if a and _SIMPLE.fullmatch(a) and _SIMPLE.fullmatch(b) else None
 
 
 def power_unit(unit: str | None, n: float) -> str | None:
-    """The unit of a whole power."""
+    """Return the unit of an integer power."""
     if n == 1:
         return unit
     return f"{unit}**{n:.0f}" if n and n == int(n) and abs(n) < 100 and unit and _SIMPLE.fullmatch(unit) else None
 
 
 def root_unit(unit: str | None) -> str | None:
-    """The unit of a square root."""
+    """Return the unit of a square root."""
     found = re.fullmatch(r"([A-Za-z]+)\*\*2", unit or "")
     return found and found[1]
 
 
 def sum_ucd(operator: str, a: str | None, b: str | None) -> str | None:
-    """The UCD of a sum or a difference: that of two magnitudes is a colour."""
-    a, b = computed_ucd(a), computed_ucd(b)
+    """Return the UCD of a sum or a difference: that of two magnitudes is a colour."""
+    a, b = without_main(a), without_main(b)
     if a is None or b is None:
         return None
     if a == b:
@@ -53,8 +53,8 @@ def sum_ucd(operator: str, a: str | None, b: str | None) -> str | None:
 
 
 def ratio_ucd(a: str | None, b: str | None) -> str | None:
-    """The UCD of a quotient: known for that of two quantities of a kind."""
-    a, b = computed_ucd(a), computed_ucd(b)
+    """Return the UCD of a quotient, which is known if both UCDs are the same."""
+    a, b = without_main(a), without_main(b)
     return f"{a};arith.ratio" if a and a == b else None
 
 
@@ -62,10 +62,10 @@ _MAGNITUDE = re.compile(r"phot\.mag;(em\.[^;]+)")
 
 
 def statistic_ucd(word: str, ucd: str | None) -> str | None:
-    """The UCD of a statistic: the word may stand after the quantity (UCD1+ 1.5, letters P, S and Q)."""
-    return f"{computed_ucd(ucd)};{word}" if ucd else None
+    """Return the UCD of a statistic: the word may stand after the quantity (UCD1+ 1.5, letters P, S and Q)."""
+    return f"{without_main(ucd)};{word}" if ucd else None
 
 
-def computed_ucd(ucd: str | None) -> str | None:
-    """The UCD of what is computed from a column: clients take the one that is marked as main for the column itself."""
+def without_main(ucd: str | None) -> str | None:
+    """Remove meta.main from the UCD of a computed value: clients take the marked column for the original one."""
     return None if ucd is None else ";".join(word for word in ucd.split(";") if word != "meta.main") or None

@@ -1,4 +1,4 @@
-"""Typed values: constants from literals, what an operator makes of two, what may stand beside what."""
+"""Typed values: literals, operators, type coercion and aggregates' columns."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import (
     CIRCLE,
+    INTEGER_DIVISION,
     OPERATORS,
     POINT,
     POLYGON,
-    WHOLE_QUOTIENT,
-    common_type,
+    find_common_type,
 )
 from vo_server.adql.semantics.units import (
-    computed_ucd,
     power_unit,
+    product_unit,
     quotient_unit,
     ratio_ucd,
-    same_unit,
     statistic_ucd,
     sum_ucd,
-    times_unit,
+    sum_unit,
+    without_main,
 )
 from vo_server.adql.syntax import tree
 from vo_server.errors import QueryError, TextSpan
@@ -34,7 +34,7 @@ from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import units
 
-KINDS = {
+ARGUMENT_KIND_NAMES = {
     "number": "a number",
     "integer": "a whole number",
     "text": "a text",
@@ -47,39 +47,47 @@ KINDS = {
 # ------------------------------------------------------------- constants
 
 
-def constant(value: float) -> q.Constant:
-    """A number as a double."""
+def to_constant(value: float) -> q.Constant:
+    """Return a number as a double constant."""
     return q.Constant(float(value), _DOUBLE)
 
 
 _INTEGER, _DOUBLE = Column("", types.INTEGER), Column("", types.DOUBLE)
 
 
-def number(node: tree.Number) -> q.Constant:
-    """A literal: INTEGER or BIGINT where it is whole and fits, else DOUBLE."""
+def to_integer_constant(value: int) -> q.Constant:
+    """Return an integer as an INTEGER constant."""
+    return q.Constant(value, _INTEGER)
+
+
+def parse_number(node: tree.Number) -> q.Constant:
+    """Parse a number literal: INTEGER or BIGINT where it is whole and fits, else DOUBLE."""
     if node.text.isdigit():
-        return _whole(int(node.text), _INTEGER)
+        return _to_integer(int(node.text), _INTEGER)
     if node.text.lower().startswith("0x"):
-        return _whole(int(node.text, 16), _INTEGER)
+        return _to_integer(int(node.text, 16), _INTEGER)
     value = float(node.text)
     if not np.isfinite(value):
-        raise QueryError(f"{node.text} is too large a number", span=node.place)
-    return constant(value)
+        raise QueryError(f"{node.text} is too large a number", span=node.span)
+    return to_constant(value)
 
 
-def _whole(value: int, column: Column) -> q.Constant:
+def _to_integer(value: int, column: Column) -> q.Constant:
     wide = types.INTEGER if abs(value) < 2**31 else types.BIGINT
     if abs(value) >= 2**63:
         return q.Constant(float(value), column.replace(type=types.DOUBLE))
-    type = types.wider(wide, column.type)
+    type = types.pick_wider(wide, column.type)
     return q.Constant(value, column if type is column.type else column.replace(type=type))
 
 
 _DALI_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?Z?", re.ASCII)
 
 
-def time(value: q.Constant, type: types.Type, place: TextSpan) -> q.Constant:
-    """A DALI timestamp (DALI 1.1 section 3.3.3) as a date or a time."""
+def parse_time(value: q.Constant, type: types.Type, place: TextSpan) -> q.Constant:
+    """Parse a DALI timestamp (DALI 1.1 section 3.3.3) as a date or a time.
+
+    Raises QueryError for any other text.
+    """
     text = value.value.strip()
     try:
         if not _DALI_TIME.fullmatch(text):
@@ -97,77 +105,78 @@ def time(value: q.Constant, type: types.Type, place: TextSpan) -> q.Constant:
 
 
 def is_null(value: q.Value) -> bool:
-    """Is it NULL itself?"""
+    """Tell whether a value is the literal NULL."""
     return isinstance(value, q.Constant) and value.value is None
 
 
-def null_as(value: q.Value, type: types.Type) -> q.Value:
-    """NULL with a type; any other value as it is."""
+def set_null_type(value: q.Value, type: types.Type) -> q.Value:
+    """Return NULL with a type; any other value unchanged."""
     return q.Constant(None, value.column.replace(type=type)) if is_null(value) else value
 
 
-def is_fixed(value: q.Value | q.Condition) -> bool:
-    """Is it the same in every row? Then nothing can be sorted or grouped by it."""
-    varying = (q.Field, q.Aggregate, q.Scalar, q.Exists, q.Select, q.Combined)
-    return not any(isinstance(p, varying) or _is_random(p) for p in q.parts(value))
+def is_same_in_all_rows(value: q.Value | q.Condition) -> bool:
+    """Tell whether a value is the same in every row, so that nothing can be sorted or grouped by it."""
+    varying = (q.ColumnRef, q.AggregateCall, q.ScalarSubquery, q.ExistsTest, q.SelectQuery, q.SetQuery)
+    return not any(isinstance(p, varying) or _is_volatile(p) for p in q.walk(value))
 
 
-def _is_random(node: object) -> bool:
-    return isinstance(node, q.Apply) and node.function.varies
+def _is_volatile(node: object) -> bool:
+    return isinstance(node, q.FunctionCall) and node.function.is_volatile
 
 
 # ------------------------------------------------------------- operators
 
 
-def arithmetic(operator: str, left: q.Value, right: q.Value) -> q.Value:
-    """Two numbers and the operator between them, with the type, unit and UCD of the outcome."""
+def apply_operator(operator: str, left: q.Value, right: q.Value) -> q.Value:
+    """Return an arithmetic operation on two numbers, with the type, unit and UCD of the result."""
     a, b = left.column, right.column
-    type = types.wider(a.type, b.type)
+    type = types.pick_wider(a.type, b.type)
     if type.family == "integer" and type.rank < types.INTEGER.rank:
         type = types.INTEGER
-        left = q.Cast(left, a.replace(type=type))
+        left = q.TypeCast(left, a.replace(type=type))
     function = OPERATORS[operator]
     if operator == "/" and type.family == "integer":
-        function = WHOLE_QUOTIENT
-    unit, ucd = _measure(operator, left, right)
-    return folded(q.Apply(function, (left, right), Column("", type, unit=unit, ucd=ucd)))
+        function = INTEGER_DIVISION
+    unit, ucd = _derive_unit_and_ucd(operator, left, right)
+    return constant_fold(q.FunctionCall(function, (left, right), Column("", type, unit=unit, ucd=ucd)))
 
 
-def _measure(operator: str, left: q.Value, right: q.Value) -> tuple[str | None, str | None]:
+def _derive_unit_and_ucd(operator: str, left: q.Value, right: q.Value) -> tuple[str | None, str | None]:
     a, b = left.column, right.column
     plain = isinstance(left, q.Constant), isinstance(right, q.Constant)
     if operator in ("+", "-"):
         if any(plain):
             other = b if plain[0] else a
-            return other.unit, computed_ucd(other.ucd)
-        return same_unit(a.unit, b.unit), sum_ucd(operator, a.ucd, b.ucd)
+            return other.unit, without_main(other.ucd)
+        return sum_unit(a.unit, b.unit), sum_ucd(operator, a.ucd, b.ucd)
     if operator == "*":
-        return times_unit(a.unit, b.unit), None
+        return product_unit(a.unit, b.unit), None
     if operator == "/":
         inverse = plain[0] and a.unit is None
         return power_unit(b.unit, -1) if inverse else quotient_unit(a.unit, b.unit), ratio_ucd(a.ucd, b.ucd)
     return None, None
 
 
-def converted(value: q.Value, unit: str) -> q.Value:
-    """A number that has a unit in another one. A division where that is what the factor means: x / 3600.
+def convert_unit(value: q.Value, unit: str) -> q.Value:
+    """Return a number that has a unit in another one: a division where the factor is the inverse of an integer (x /
+    3600).
 
     Raises units.BadUnit.
     """
     number = units.factor(value.column.unit or "", unit)
-    column = value.column.replace(name="", description=None, unit=unit, ucd=computed_ucd(value.column.ucd))
+    column = value.column.replace(name="", description=None, unit=unit, ucd=without_main(value.column.ucd))
     if number == 1:
-        return q.Cast(value, column)
+        return q.TypeCast(value, column)
     column = column.replace(type=types.DOUBLE)
     inverse = 1 / number
     if number < 1 and abs(inverse - round(inverse)) < 1e-15 * inverse:
-        return q.Apply(OPERATORS["/"], (value, constant(round(inverse))), column)
-    return q.Apply(OPERATORS["*"], (value, constant(number)), column)
+        return q.FunctionCall(OPERATORS["/"], (value, to_constant(round(inverse))), column)
+    return q.FunctionCall(OPERATORS["*"], (value, to_constant(number)), column)
 
 
-def folded(value: q.Apply) -> q.Value:
-    """The constant that a function of constants is."""
-    fold, given = value.function.fold, [always(a) for a in value.arguments]
+def constant_fold(value: q.FunctionCall) -> q.Value:
+    """Return the constant result of a function of constants; any other call unchanged."""
+    fold, given = value.function.fold, [constant_value(a) for a in value.arguments]
     if fold is None or None in given:
         return value
     try:
@@ -175,75 +184,83 @@ def folded(value: q.Apply) -> q.Value:
     except (ArithmeticError, ValueError):
         return value
     if value.column.type.family == "geometry":
-        made = _MADE_BY[value.column.type.name]
-        return q.Apply(made, tuple(constant(n) for n in result), value.column)
+        made = _CONSTRUCTORS[value.column.type.name]
+        return q.FunctionCall(made, tuple(to_constant(n) for n in result), value.column)
     if isinstance(result, complex) or (isinstance(result, float) and not np.isfinite(result)):
         return value
     if value.column.type.family == "integer":
-        return _whole(int(result), value.column)
+        return _to_integer(int(result), value.column)
     return q.Constant(float(result) if value.column.type.family == "real" else result, value.column)
 
 
-def always(value: q.Value) -> Any:
-    """What a value always is, a geometry as the tuple of its numbers; None where it is NULL or depends on a row."""
+def constant_value(value: q.Value) -> Any:
+    """Return the value of a constant, a geometry as the tuple of its numbers; None where it is NULL or depends on a
+    row."""
     if isinstance(value, q.Constant):
         return value.value
-    if not isinstance(value, q.Apply) or value.function not in _MADE_BY.values():
+    if not isinstance(value, q.FunctionCall) or value.function not in _CONSTRUCTORS.values():
         return None
-    numbers = [always(a) for a in value.arguments]
+    numbers = [constant_value(a) for a in value.arguments]
     return None if None in numbers else tuple(float(n) for n in numbers)
 
 
-_MADE_BY = {f.name: f for f in (POINT, CIRCLE, POLYGON)}
+_CONSTRUCTORS = {f.name: f for f in (POINT, CIRCLE, POLYGON)}
 
 # ------------------------------------------------------------ agreement
 
 
-def comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: TextSpan) -> list[q.Value]:
-    """Values that are compared with one another, made of one kind.
+def coerce_to_comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: TextSpan) -> list[q.Value]:
+    """Return values that are compared with one another, made of one kind.
 
-    A literal follows the columns: a text beside a time becomes one, a number beside 4-byte floats gets their
-    precision, so that what is stored as 12.3 in such a column is equal to 12.3; NULL takes the type of the others.
+    A literal follows the columns: a text beside a time becomes one, a number beside 4-byte floats gets their precision,
+    so that what is stored as 12.3 in such a column is equal to 12.3; NULL takes the type of the others.
+
+    Raises QueryError where they cannot be compared; `span` is that of all.
     """
     known = [v for v in values if not is_null(v)]
     if not known:
         return list(values)
     models = [v for v in known if not isinstance(v, q.Constant)] or known
-    family = {_FAMILIES.get(v.column.type.family, v.column.type.name) for v in models}
+    family = {_COMPARABLE_FAMILIES.get(v.column.type.family, v.column.type.name) for v in models}
     timely = "time" in family or (family == {"text"} and any(v.column.type.family == "time" for v in known))
     narrow = all(v.column.type is types.REAL for v in models)
     lead = next((v for v in known if v.column.type.family == "time"), models[0]) if timely else models[0]
 
     def fitted(value: q.Value, node: tree.Value) -> q.Value:
         if is_null(value):
-            return null_as(value, lead.column.type)
+            return set_null_type(value, lead.column.type)
         if timely and isinstance(value, q.Constant) and isinstance(value.value, str):
-            return time(value, lead.column.type, node.place)
-        if not _comparable(lead, value):
-            raise QueryError(f"{called(lead)} compared with {called(value)}", span=place, hint=_mismatch(lead, value))
-        if lead.column.type is types.BOOLEAN and value.column.type.numeric:
+            return parse_time(value, lead.column.type, node.span)
+        if not _can_compare_values(lead, value):
+            raise QueryError(
+                f"{describe(lead)} compared with {describe(value)}", span=place, hint=_suggest_quotes(lead, value)
+            )
+        if lead.column.type is types.BOOLEAN and value.column.type.is_numeric:
             return q.Constant(bool(value.value), Column("", types.BOOLEAN))  # type: ignore[union-attr]
-        return _as_real(value) if narrow else value
+        return _to_real(value) if narrow else value
 
     return [fitted(v, n) for v, n in zip(values, nodes, strict=True)]
 
 
-_FAMILIES = {"integer": "number", "real": "number", "text": "text", "time": "time"}
+_COMPARABLE_FAMILIES = {"integer": "number", "real": "number", "text": "text", "time": "time"}
 
 
-def comparable_types(a: types.Type, b: types.Type) -> bool:
-    """Can values of these types be compared?"""
-    return a is b or (a.family != "geometry" and _FAMILIES.get(a.family, a.name) == _FAMILIES.get(b.family, b.name))
+def can_compare(a: types.Type, b: types.Type) -> bool:
+    """Tell whether values of these types can be compared."""
+    return a is b or (
+        a.family != "geometry"
+        and _COMPARABLE_FAMILIES.get(a.family, a.name) == _COMPARABLE_FAMILIES.get(b.family, b.name)
+    )
 
 
-def _comparable(model: q.Value, value: q.Value) -> bool:
+def _can_compare_values(model: q.Value, value: q.Value) -> bool:
     if model.column.type is types.BOOLEAN and isinstance(value, q.Constant) and value.value in (0, 1):
         return True
-    return comparable_types(model.column.type, value.column.type)
+    return can_compare(model.column.type, value.column.type)
 
 
-def _as_real(value: q.Value) -> q.Value:
-    """A literal as a 4-byte float."""
+def _to_real(value: q.Value) -> q.Value:
+    """Return a literal as a 4-byte float."""
     if not isinstance(value, q.Constant) or not isinstance(value.value, (int, float)):
         return value
     with np.errstate(over="ignore"):
@@ -251,54 +268,59 @@ def _as_real(value: q.Value) -> q.Value:
     return q.Constant(narrow, value.column.replace(type=types.REAL)) if np.isfinite(narrow) else value
 
 
-def _mismatch(a: q.Value, b: q.Value) -> str | None:
+def _suggest_quotes(a: q.Value, b: q.Value) -> str | None:
     text, other = (a, b) if a.column.type.family == "text" else (b, a)
-    if text.column.type.family == "text" and isinstance(other, q.Constant) and other.column.type.numeric:
+    if text.column.type.family == "text" and isinstance(other, q.Constant) and other.column.type.is_numeric:
         return f"write '{other.value}'"
-    if isinstance(text, q.Constant) and isinstance(text.value, str) and other.column.type.numeric:
+    if isinstance(text, q.Constant) and isinstance(text.value, str) and other.column.type.is_numeric:
         return f"write {text.value} without the quotes" if re.fullmatch(r"[-+.\deE]+", text.value) else None
     return None
 
 
-def common(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: TextSpan, what: str) -> list[q.Value]:
-    """Values of which one is the result, made of one type, that of `shared` of them."""
+def coerce_to_common(
+    values: Sequence[q.Value], nodes: Sequence[tree.Value], place: TextSpan, what: str
+) -> list[q.Value]:
+    """Return alternatives, of which one is the result, in their common type, that of `common_column`; `what` names them
+    in the error."""
     known = [v for v in values if not is_null(v)]
     clock = next((v.column.type for v in known if v.column.type.family == "time"), None)
     if clock is not None:
         values = [
-            time(v, clock, n.place) if isinstance(v, q.Constant) and isinstance(v.value, str) else v
+            parse_time(v, clock, n.span) if isinstance(v, q.Constant) and isinstance(v.value, str) else v
             for v, n in zip(values, nodes, strict=True)
         ]
         known = [v for v in values if not is_null(v)]
     if not known:
         return list(values)
-    type = common_type([v.column for v in known])
+    type = find_common_type([v.column for v in known])
     if type is None:
         said = ", ".join(str(v.column.type) for v in known)
         raise QueryError(f"{what} have different types: {said}", span=place)
-    return [null_as(v, type) for v in values]
+    return [set_null_type(v, type) for v in values]
 
 
-def shared(values: Sequence[q.Value]) -> Column:
-    """The column of a value that is one of these, which have a type in common; what they differ in is not said.
+def common_column(values: Sequence[q.Value]) -> Column:
+    """Return the column of a value that is one of these, which have a common type; metadata in which they differ is
+    left out.
 
     A literal is taken to be of the kind of the others.
     """
     known = [v.column for v in values if not is_null(v)]
     if not known:
         return values[0].column
-    type = common_type(known) or known[0].type
+    type = find_common_type(known) or known[0].type
     kinds = [v.column for v in values if not isinstance(v, q.Constant)] or known
-    units, ucds = {c.unit for c in kinds}, {computed_ucd(c.ucd) for c in kinds}
-    label = known[0].label if type.geometric and len({c.xtype for c in known}) == 1 else None
+    units, ucds = {c.unit for c in kinds}, {without_main(c.ucd) for c in kinds}
+    label = known[0].xtype_override if type.is_geometric and len({c.xtype for c in known}) == 1 else None
     unit, ucd = (found.pop() if len(found) == 1 else None for found in (units, ucds))
-    return Column("", type, unit=unit, ucd=ucd, label=label)
+    return Column("", type, unit=unit, ucd=ucd, xtype_override=label)
 
 
-def together(options: Sequence[q.Value]) -> q.Constant | None:
-    """Constants as one, the tuple of their values; None where one of them is NULL or depends on a row."""
+def as_tuple(options: Sequence[q.Value]) -> q.Constant | None:
+    """Return constants as one whose value is the tuple of theirs; None where one of them is NULL or depends on
+    a row."""
     values = [o.value for o in options if isinstance(o, q.Constant) and o.value is not None]
-    type = common_type([o.column for o in options])
+    type = find_common_type([o.column for o in options])
     if len(values) < len(options) or type is None or type.family == "geometry":
         return None
     return q.Constant(tuple(values), Column("", type))
@@ -307,8 +329,8 @@ def together(options: Sequence[q.Value]) -> q.Constant | None:
 # ------------------------------------------------------------- aggregates
 
 
-def aggregated(name: str, column: Column) -> Column:
-    """The column of an aggregate of a column."""
+def aggregate_column(name: str, column: Column) -> Column:
+    """Return the column of an aggregate of a column."""
     match name:
         case "COUNT":
             return Column("", types.BIGINT, ucd="meta.number", nullable=False)
@@ -326,13 +348,13 @@ def aggregated(name: str, column: Column) -> Column:
 
 
 def is_kind(value: q.Value, kind: str) -> bool:
-    """May the value stand where this kind is asked for?"""
+    """Tell whether a value may stand where this kind is needed."""
     type = value.column.type
     match kind:
         case "any":
             return True
         case "number":
-            return type.numeric or is_null(value)
+            return type.is_numeric or is_null(value)
         case "integer":
             return type.family == "integer" or is_null(value)
         case "text":
@@ -342,41 +364,47 @@ def is_kind(value: q.Value, kind: str) -> bool:
         case "point":
             return type is types.POINT
         case "interval":
-            return type.family == "array" and value.column.count == 2 and type.votable != "boolean"
+            return type.family == "array" and value.column.element_count == 2 and type.votable != "boolean"
         case _:
-            return type.geometric
+            return type.is_geometric
 
 
-def castable(source: types.Type, target: types.Type) -> bool:
-    """Is there a CAST from one type to the other?"""
+def can_cast(source: types.Type, target: types.Type) -> bool:
+    """Tell whether there is a CAST from one type to the other."""
     whole = ("geometry", "array", "binary")
-    if target.family in whole or source.family in whole or source.geometric or target.geometric:
+    if target.family in whole or source.family in whole or source.is_geometric or target.is_geometric:
         return source is target
     if target.family == "time":
         return source.family in ("time", "text")
-    return not (source.family == "time" and target.numeric)
+    return not (source.family == "time" and target.is_numeric)
 
 
-_CALLED = {"integer": "a number", "real": "a number", "text": "a text", "time": "a time", "geometry": "a geometry"}
+_FAMILY_NAMES = {
+    "integer": "a number",
+    "real": "a number",
+    "text": "a text",
+    "time": "a time",
+    "geometry": "a geometry",
+}
 
 
-def called(value: q.Value) -> str:
-    """How a message calls a value."""
+def describe(value: q.Value) -> str:
+    """Describe a value in a message."""
     type = value.column.type
-    family = _CALLED.get("geometry" if type.geometric else type.family, str(type))
-    if isinstance(value, q.Field):
+    family = _FAMILY_NAMES.get("geometry" if type.is_geometric else type.family, str(type))
+    if isinstance(value, q.ColumnRef):
         return f"{value.column.name} ({family})"
     if isinstance(value, q.Constant):
         return "NULL" if value.value is None else f"{value.value!r} ({family})"
     return family
 
 
-def kind_hint(value: q.Value, kind: str) -> str | None:
-    """How a value could become one of a kind."""
+def suggest_conversion(value: q.Value, kind: str) -> str | None:
+    """Return a hint how a value could become one of a kind; None without one."""
     if kind == "number" and value.column.type.family == "text":
         return "CAST(... AS INTEGER) makes a number of a text"
     if kind == "text":
         return "CAST(... AS VARCHAR) makes a text of it"
-    if kind in ("point", "geometry") and value.column.type.numeric:
+    if kind in ("point", "geometry") and value.column.type.is_numeric:
         return "POINT(ra, dec) makes a point of two numbers"
     return None
