@@ -1,11 +1,11 @@
 #!/bin/sh
-# A first look: installs vo_server into a virtual environment, makes a synthetic sky and serves it.
+# Install vo_server into a virtual environment, make a synthetic sky and serve it.
 #
 #   sh deploy/demo.sh                         on http://127.0.0.1:8000, with the sky in ./data
 #   sh deploy/demo.sh --port 8080 --rows 2000000 --data /tmp/sky
 #
-# Arguments go to `vo-server demo`. The virtual environment is $VO_SERVER_VENV, else .venv beside this folder; it is
-# made when it is not there, and installed into again when pyproject.toml has changed.
+# Arguments go to `vo-server demo`. The virtual environment is $VO_SERVER_VENV, else .venv beside this folder. The script
+# creates it if it is missing, and installs again when pyproject.toml has changed.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -18,7 +18,7 @@ fail() {
     exit 1
 }
 
-# The first Python that is new enough.
+# Print the first Python that is new enough.
 find_python() {
     for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
         if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -31,7 +31,7 @@ find_python() {
 
 if [ ! -x "$venv/bin/python" ] || [ ! -x "$venv/bin/pip" ]; then
     python=$(find_python)
-    "$python" -m venv "$venv" || fail "$python cannot make a virtual environment (Debian, Ubuntu: apt install python3-venv)"
+    "$python" -m venv "$venv" || fail "$python cannot create a virtual environment (Debian, Ubuntu: apt install python3-venv)"
 fi
 
 if [ "$(cat "$stamp" 2>/dev/null)" != "$(cksum <"$root/pyproject.toml")" ]; then

@@ -1,12 +1,12 @@
 #!/bin/sh
-# All checks and tests of vo_server.
+# Run all checks and tests of vo_server.
 #
-#   deploy/test.sh                       everything, with the floor of coverage
-#   deploy/test.sh tests/unit -k cone    arguments go to pytest; the floor then does not count
+#   deploy/test.sh                       everything, with the minimum coverage
+#   deploy/test.sh tests/unit -k cone    arguments go to pytest; the minimum coverage then does not apply
 #
-# The virtual environment is $VO_SERVER_VENV, else the active one ($VIRTUAL_ENV), else .venv in the repository, which is
-# made when it is not there. What is installed already is taken as it is, so that it runs without a network too.
-# TEST_PROCESSES (3: tests wait for servers) says in how many processes pytest runs.
+# The virtual environment is $VO_SERVER_VENV, else the active one ($VIRTUAL_ENV), else .venv in the repository, which the
+# script creates if it is missing. It installs only what is missing, so it runs without a network, too.
+# TEST_PROCESSES is the number of processes of pytest (3, because tests wait for servers).
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -30,7 +30,7 @@ debian_packages() {
     apt-get update -q && apt-get install -qq -y --no-install-recommends "$@"
 }
 
-# Names of the requirements, those of the tests too, that the environment does not meet.
+# Print the requirements, including those of the tests, that the environment does not meet.
 missing() {
     "$python" - <<'PYTHON'
 import tomllib
@@ -109,4 +109,4 @@ if [ -n "$failed" ]; then
     say "Failed:$failed"
     exit 1
 fi
-say "All is well."
+say "All checks passed."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ import pytest
 
 from vo_server.errors import Code, UsageError
 from vo_server.settings import PREFIX, Settings, describe_settings, read_settings
-
-README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.fixture
@@ -113,8 +110,3 @@ def test_rejects_a_missing_file(tmp_path: Path) -> None:
 def test_every_default_fits_its_own_rule() -> None:
     environment = {f"{PREFIX}{name.upper()}": str(default) for name, default, _ in describe_settings()}
     assert read_settings({}, environment, None) == Settings()
-
-
-def test_every_setting_is_in_the_readme() -> None:
-    table = README.read_text(encoding="utf-8")
-    assert [f.name for f in fields(Settings) if f"| `{f.name}` |" not in table] == []

@@ -14,22 +14,22 @@ from vo_server.adql.semantics.resolve import MAX_COLUMNS
 from vo_server.adql.syntax.build_values import MAX_IN_VALUES
 from vo_server.adql.syntax.error_list import MAX_ERRORS
 from vo_server.adql.syntax.lexer import MAX_DEPTH
-from vo_server.adql.syntax.parse import MAX_LENGTH
+from vo_server.adql.syntax.parse import MAX_CHARACTERS
 from vo_server.adql.syntax.partial import MAX_TABLES
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.obscore import image_collections
-from vo_server.catalogue.similar import similar
+from vo_server.catalogue.obscore import get_image_collections
+from vo_server.catalogue.similar import suggest_similar
 from vo_server.errors import NotFoundError
-from vo_server.formats.media import accepted
+from vo_server.formats.media_types import parse_accept
 from vo_server.http import fetch
 from vo_server.http.access_log import get_request_info
 from vo_server.http.errors import error_response
-from vo_server.http.responses import kept
+from vo_server.http.responses import cacheable_response
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import base_url
+from vo_server.http.urls import get_base_url
 from vo_server.images import preview
 from vo_server.protocols.images import bundle, gallery, layers, selection, sia1, sia1_cutout, soda
-from vo_server.protocols.images.summary import stocked
+from vo_server.protocols.images.summary import summarise
 from vo_server.protocols.uws import job
 from vo_server.web import documentation, reference
 
@@ -52,12 +52,12 @@ async def page(request: Request, site: Site) -> Response:
     name = name.removesuffix(".md")
     if name not in documentation.PAGES:
         raise NotFoundError(
-            f"there is no page {name!r} in the documentation", hint=similar(name, list(documentation.PAGES))
+            f"there is no page {name!r} in the documentation", hint=suggest_similar(name, list(documentation.PAGES))
         )
     get_request_info(request).service = "page"
-    base = base_url(request, site.public_url)
+    base = get_base_url(request, site.public_url)
     body = await anyio.to_thread.run_sync(_render, site, name, base, raw)
-    return kept(request, body, MARKDOWN if raw else HTML, headers={"Vary": "Accept-Encoding, Accept"})
+    return cacheable_response(request, body, MARKDOWN if raw else HTML, headers={"Vary": "Accept-Encoding, Accept"})
 
 
 @lru_cache(maxsize=64)
@@ -70,7 +70,7 @@ def _render(site: Site, name: str, base: str, raw: bool) -> bytes:
 
 def _prefers_markdown(request: Request) -> bool:
     """Return whether the Accept header puts Markdown first."""
-    return [media.essence for media in accepted(request.headers.get("accept", ""))][:1] == ["text/markdown"]
+    return [media.essence for media in parse_accept(request.headers.get("accept", ""))][:1] == ["text/markdown"]
 
 
 def placeholder_values(site: Site, base: str) -> dict[str, str]:
@@ -97,7 +97,7 @@ def _example_position(catalogue: Catalogue, base: str) -> dict[str, str]:
             lon, lat, radius = collection.cone.test
             position = collection.table.position
             return {
-                "table": collection.table.qualified,
+                "table": collection.table.qualified_name,
                 "ra": position.ra,
                 "dec": position.dec,
                 "lon": f"{lon:.10g}",
@@ -119,32 +119,32 @@ def _limits(site: Site) -> dict[str, int | float]:
         "retention": site.jobs.retention.default,
         "retention_hard": site.jobs.retention.maximum,
         "job_queue": site.jobs.max_queued,
-        "wait_seconds": job.LONGEST,
+        "wait_seconds": job.MAX_WAIT_SECONDS,
         "fetch_seconds": fetch.FETCH_TIMEOUT_SECONDS,
-        "max_length": MAX_LENGTH,
+        "max_length": MAX_CHARACTERS,
         "max_depth": MAX_DEPTH,
         "max_tables": MAX_TABLES,
         "max_columns": MAX_COLUMNS,
         "max_options": MAX_IN_VALUES,
         "max_shapes": MAX_GEOMETRY_DEPTH,
         "max_errors": MAX_ERRORS,
-        "tar_images": bundle.IMAGES,
-        "tar_bytes": bundle.BYTES,
-        "gallery_images": gallery.SHOWN,
-        "place_degrees": selection.LARGEST,
-        "sia1_degrees": sia1.LARGEST,
-        "preview_pixels": preview.LARGEST,
-        "cutout_pixels": sia1_cutout.SIDE,
-        "soda_results": soda.MOST,
-        "tiles": layers.TILES,
+        "tar_images": bundle.MAX_IMAGES,
+        "tar_bytes": bundle.MAX_BYTES,
+        "gallery_images": gallery.MAX_SHOWN,
+        "place_degrees": selection.MAX_RADIUS_DEGREES,
+        "sia1_degrees": sia1.MAX_SIDE_DEGREES,
+        "preview_pixels": preview.MAX_SIDE_PIXELS,
+        "cutout_pixels": sia1_cutout.MAX_SIDE_PIXELS,
+        "soda_results": soda.MAX_CUTOUTS,
+        "tiles": layers.MAX_TILES,
     }
 
 
 def _example_image(site: Site, base: str) -> dict[str, str]:
     """Return an image collection, one of its bands and the position of one of its images, in degrees."""
-    for collection in image_collections(site.catalogue):
+    for collection in get_image_collections(site.catalogue):
         if collection.images is not None and site.engine.count_rows(collection.table):
-            sample = parse_qs(urlsplit(stocked(collection, site, base).sample_url or "").query)
+            sample = parse_qs(urlsplit(summarise(collection, site, base).sample_url or "").query)
             lon, lat = sample.get("POS", ["129.04,19.68"])[0].split(",")
             band = next((band.name for band in collection.images.bands), "K")
             return {"collection": collection.id, "band": band, "image_lon": lon, "image_lat": lat}
@@ -172,5 +172,5 @@ SERVICE = Service(
     name="docs",
     path="/docs",
     resources=(Resource("", page), Resource("/{name}", page)),
-    refuse=error_response,
+    error_renderer=error_response,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote, urlencode
 
-from vo_server.catalogue.catalogue import Example
+from vo_server.catalogue.catalogue import ExampleQuery
 from vo_server.web.frame import render_page
 
 VOCABULARY = "http://www.ivoa.net/rdf/examples#"
@@ -49,7 +49,7 @@ if (navigator.clipboard) {
 class PublishedExample:
     """An example and the published names of the tables that it queries."""
 
-    example: Example
+    example: ExampleQuery
     tables: tuple[str, ...]
 
 
@@ -91,7 +91,7 @@ def _parameter(key: str, value: str) -> str:
     )
 
 
-def _run_url(base: str, example: Example, uploads: Sequence[tuple[str, str]]) -> str:
+def _run_url(base: str, example: ExampleQuery, uploads: Sequence[tuple[str, str]]) -> str:
     sent = [("UPLOAD", f"{name},{url}") for name, url in uploads]
     return _sync_url(base, [("MAXREC", str(MAX_ROWS)), ("RESPONSEFORMAT", "html"), *sent, ("QUERY", example.query)])
 

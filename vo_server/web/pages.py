@@ -24,7 +24,7 @@ def render_front_page(
     `examples` tells whether the service has example queries; `mapped` names the tables whose coverage is known.
     """
     table_rows = "".join(
-        _collection_row(p, base, rows.get(p.table.qualified), p.table.qualified in mapped)
+        _collection_row(p, base, rows.get(p.table.qualified_name), p.table.qualified_name in mapped)
         for p in catalogue.collections
     )
     body = f"""<h1>{escape(title)}</h1>
@@ -67,7 +67,7 @@ def _tap_links(base: str, examples: bool) -> str:
 
 def _image_section(catalogue: Catalogue, base: str, rows: dict[str, int | None]) -> str:
     """Return the section on images, empty if no image collection is loaded."""
-    loaded = [p for p in catalogue.collections if p.images is not None and rows.get(p.table.qualified) is not None]
+    loaded = [p for p in catalogue.collections if p.images is not None and rows.get(p.table.qualified_name) is not None]
     if not loaded:
         return ""
     url = escape(base)
@@ -87,7 +87,7 @@ def _collection_row(collection: Collection, base: str, rows: int | None, mapped:
     count = "not loaded" if rows is None else f"{rows:,}"
     return (
         f'<tr><td><a href="{escape(table_url(base, collection.table))}">'
-        f'<code>{escape(collection.table.qualified)}</code></a></td><td class="number">{count}</td>'
+        f'<code>{escape(collection.table.qualified_name)}</code></a></td><td class="number">{count}</td>'
         f"<td>{escape(collection.table.title or '')}{_cone_link(collection, base)}"
         f"{_coverage_map(collection, base) if mapped else ''}{_notes(collection)}</td></tr>"
     )
@@ -125,7 +125,7 @@ def _cone_link(collection: Collection, base: str) -> str:
 
 
 def _table_names(catalogue: Catalogue) -> Iterable[str]:
-    return (p.table.qualified for p in catalogue.collections)
+    return (p.table.qualified_name for p in catalogue.collections)
 
 
 def _short_query(catalogue: Catalogue) -> str:
@@ -138,7 +138,7 @@ def _example_query(catalogue: Catalogue) -> str:
             ra, dec, sr = collection.cone.test
             position = collection.table.position
             return (
-                f"SELECT TOP 100 *\nFROM {collection.table.qualified}\n"
+                f"SELECT TOP 100 *\nFROM {collection.table.qualified_name}\n"
                 f"WHERE 1 = CONTAINS(POINT({position.ra}, {position.dec}), CIRCLE({ra}, {dec}, {sr}))"
             )
     return _short_query(catalogue)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from vo_server.adql.semantics.functions import FUNCTIONS, Function
 from vo_server.adql.semantics.udfs import UDF_FORMS
 from vo_server.errors import Code, error_from_code
-from vo_server.formats import BINARY2, announced
+from vo_server.formats import BINARY2, format_names
 
 _COMMAND_LINE = ("LOAD", "CATALOGUE", "SETTINGS")
 """Families of codes that occur at the command line alone, and so have no HTTP status."""
@@ -41,7 +41,7 @@ def describe_formats() -> str:
     """Return the table of the output formats with all names that a client may give."""
     rows = (
         f"| {_escape(format.label)} | {', '.join(f'`{name}`' for name in names)} | `{format.media_type}` |"
-        for format, names in announced(BINARY2)
+        for format, names in format_names(BINARY2)
     )
     return "\n".join(("| format | names | media type |", "|---|---|---|", *rows))
 

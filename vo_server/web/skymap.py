@@ -52,7 +52,7 @@ def render_sky_map(text: str) -> str:
     Patches that are too small to be visible have a ring around them.
     """
     width, height = WIDTH_PIXELS, HEIGHT_PIXELS
-    label = _describe_fraction(footprint.part(text))
+    label = _describe_fraction(footprint.sky_fraction(text))
     marks = (("ring", RING_RADIUS_PIXELS), ("dot", 1.2))
     rings = "".join(
         f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{r}"/>'
@@ -95,13 +95,15 @@ def _describe_fraction(part: float) -> str:
 
 def _ring_centres(text: str) -> list[tuple[float, float]]:
     """Return the centres of small patches in pixels, (x, y); empty if there are many cells or a visible one."""
-    cells = mocs.cells_of(mocs.read(text)[1])
+    cells = mocs.to_cells(mocs.parse_moc(text)[1])
     if sum(len(numbers) for _, numbers in cells) > MAX_RING_CELLS:
         return []
-    places = [vectors.unit(*cover.centres(numbers, order)) for order, numbers in cells if order > VISIBLE_ORDER]
+    places = [
+        vectors.unit_vectors(*cover.cell_centres(numbers, order)) for order, numbers in cells if order > VISIBLE_ORDER
+    ]
     seen = any(order <= VISIBLE_ORDER for order, _ in cells)
     patches = [] if seen or not places else _group_patches(np.concatenate(places))
-    lon, lat = vectors.lonlat(np.array([each.mean(axis=0) for each in patches]).reshape(-1, 3))
+    lon, lat = vectors.to_lonlat(np.array([each.mean(axis=0) for each in patches]).reshape(-1, 3))
     return [_project_point(180 - (ra + 180) % 360, dec) for ra, dec in zip(lon.tolist(), lat.tolist(), strict=True)]
 
 
@@ -156,7 +158,7 @@ def _covered_fractions(text: str) -> npt.NDArray[np.float64]:
     """Return the covered fraction of each pixel, 0 to 1, shape (height, width)."""
     inside, ra, dec = _sample_positions()
     samples = np.zeros(inside.shape)
-    samples[inside] = footprint.holds(text, ra, dec)
+    samples[inside] = footprint.contains_positions(text, ra, dec)
     shape = (HEIGHT_PIXELS, SAMPLES_PER_PIXEL, WIDTH_PIXELS, SAMPLES_PER_PIXEL)
     return np.asarray(samples.reshape(shape).mean(axis=(1, 3)))
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote as in_url
 
-from vo_server.catalogue.names import qualified, quoted
+from vo_server.catalogue.names import quote_name, quote_table_name
 from vo_server.model.column import Column, Table
-from vo_server.model.statistics import Statistic, spoken
+from vo_server.model.statistics import Statistic, format_range
 from vo_server.web.frame import render_page
 
 
 def table_url(base: str, table: Table) -> str:
     """Return the URL of a table's page."""
-    return f"{base}/table/{in_url(table.qualified)}"
+    return f"{base}/table/{in_url(table.qualified_name)}"
 
 
 def render_table(base: str, table: Table, rows: int | None, statistics: Mapping[str, Statistic]) -> str:
@@ -22,12 +22,12 @@ def render_table(base: str, table: Table, rows: int | None, statistics: Mapping[
     count = "not loaded" if rows is None else f"{rows:,} rows"
     column_rows = "".join(_column_row(c, c.name == table.identifier, statistics.get(c.name)) for c in table.columns)
     body = f"""<p class="small"><a href="{escape(base)}/">All tables</a></p>
-<h1><code>{escape(qualified(table))}</code></h1>
+<h1><code>{escape(quote_table_name(table))}</code></h1>
 <p>{escape(table.title or "")} ({count})</p>
 <p>{escape(table.description or "")}</p>
 <div class="wide"><table><tr><th>Column</th><th>Type</th><th>Unit</th><th>UCD</th><th>Description</th>
 <th>Values</th><th class="number">Missing</th></tr>{column_rows}</table></div>"""
-    return render_page(table.qualified, body, _STYLE)
+    return render_page(table.qualified_name, body, _STYLE)
 
 
 _STYLE = """
@@ -40,14 +40,14 @@ def _column_row(column: Column, is_identifier: bool, statistic: Statistic | None
     marks = [word for word, holds in (("identifier", is_identifier), ("indexed", column.indexed)) if holds]
     note = f'<br/><span class="small">{", ".join(marks)}</span>' if marks else ""
     cells = (
-        escape(column.spelt),
+        escape(column.adql_type),
         escape(column.unit or ""),
         escape(column.ucd or ""),
         escape(column.description or ""),
     )
-    values = escape(spoken(statistic)) if statistic else ""
+    values = escape(format_range(statistic)) if statistic else ""
     missing = "" if statistic is None else f"{statistic.nulls:,}"
     return (
-        f"<tr><td><code>{escape(quoted(column.name))}</code>{note}</td>{''.join(f'<td>{c}</td>' for c in cells)}"
+        f"<tr><td><code>{escape(quote_name(column.name))}</code>{note}</td>{''.join(f'<td>{c}</td>' for c in cells)}"
         f'<td>{values}</td><td class="number">{missing}</td></tr>'
     )

@@ -32,10 +32,10 @@ def test_links_are_below_the_base(catalogue: Catalogue) -> None:
     page = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {}))
     links = [a.get("href") for a in page.iter("a") if not a.get("href").startswith("https://irsa.")]
     tables = {link for link in links if link.startswith(f"{BASE}/table/")}
-    assert tables == {f"{BASE}/table/{p.table.qualified}" for p in catalogue.collections}
+    assert tables == {f"{BASE}/table/{p.table.qualified_name}" for p in catalogue.collections}
     assert {link.partition("?")[0] for link in links if link not in tables} == {
         f"{BASE}/{path}"
-        for path in ("tap/capabilities", "tap/tables", "tap/availability", "cone/psc", "cone/xsc", "oai")
+        for path in ("docs", "tap/capabilities", "tap/tables", "tap/availability", "cone/psc", "cone/xsc", "oai")
     }
     cone = next(urlsplit(link) for link in links if "cone/psc" in link)
     assert parse_qs(cone.query) == {"RA": ["266.41683"], "DEC": ["-29.00781"], "SR": ["0.1"]}
