@@ -1,4 +1,4 @@
-"""The field's queries with their verdicts: what is valid parses, strictly too; what is not is refused with a place."""
+"""Published ADQL queries with their verdicts: valid ones parse, invalid ones give an error with a span."""
 
 from __future__ import annotations
 
@@ -10,77 +10,80 @@ from typing import Any
 import pytest
 
 from vo_server.adql.syntax.parse import parse
-from vo_server.errors import QueryError
+from vo_server.errors import Code, QueryError
 
-HERE = Path(__file__).resolve().parents[2].parent / "shared" / "standards" / "adql"
+CASES = Path(__file__).resolve().parents[2].parent / "shared" / "standards" / "adql"
 FILES = ("adql_cases.jsonl", "adql_cases_generated.jsonl", "adql_cases_v20_only.jsonl")
 
-pytestmark = pytest.mark.skipif(not HERE.is_dir(), reason=f"the ADQL case files are not at {HERE}")
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"the ADQL case files are not at {CASES}")
 
-IMPOSSIBLE: dict[str, str] = {}
-"""Cases that we do not decide as the file does: id (generated ones have none: their text) and why."""
+EXCEPTIONS: dict[str, str] = {}
+"""Cases whose verdict is not that of the file: the reason by id, or by text for generated cases, which have no id."""
 
-AS_EXTENSION = ("generated:limit",)
-"""Generated cases carry no kind; these are extensions that we accept unless read strictly."""
+EXTENSION_SOURCES = ("generated:limit",)
+"""Sources of generated cases that are extensions: these have no kind."""
 
 Case = dict[str, Any]
 
 
-def cases() -> list[Case]:
-    """All rows; those of the last file are marked under ADQL 2.0, all of them valid in 2.1."""
+def read_cases() -> list[Case]:
+    """Return all cases; those of the last file have their verdicts for ADQL 2.0, and all are valid in 2.1."""
     rows = []
     for name in FILES:
-        for line in (HERE / name).read_text(encoding="utf-8").splitlines():
+        for line in (CASES / name).read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             rows.append(row | {"valid": True} if name == FILES[2] else row)
-    return [row for row in rows if row.get("id", row["adql"]) not in IMPOSSIBLE]
+    return [row for row in rows if row.get("id", row["adql"]) not in EXCEPTIONS]
 
 
-def fault(text: str, strict: bool) -> QueryError | None:
+def parse_error(text: str, strict: bool) -> QueryError | None:
+    """Return the error that a query gives, if there is one."""
     try:
         parse(text, strict)
-    except QueryError as said:
-        return said
+    except QueryError as error:
+        return error
     return None
 
 
 def is_extension(case: Case) -> bool:
-    return case.get("kind") == "extension" or case["source"].startswith(AS_EXTENSION)
+    """Return whether a case is an extension that is accepted unless strict mode is on."""
+    return case.get("kind") == "extension" or case["source"].startswith(EXTENSION_SOURCES)
 
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_valid_queries_parse(strict: bool) -> None:
-    valid = [case["adql"] for case in cases() if case["valid"]]
+    valid = [case["adql"] for case in read_cases() if case["valid"]]
     assert len(valid) > 950
-    wrong = {text: str(said) for text in valid if (said := fault(text, strict))}
-    assert wrong == {}
+    errors = {text: str(error) for text in valid if (error := parse_error(text, strict))}
+    assert errors == {}
 
 
-def test_malformed_queries_are_refused_with_their_place() -> None:
-    malformed = [case["adql"] for case in cases() if not case["valid"] and not is_extension(case)]
+def test_rejects_malformed_queries_with_a_span() -> None:
+    malformed = [case["adql"] for case in read_cases() if not case["valid"] and not is_extension(case)]
     assert len(malformed) > 800
     for strict in (True, False):
-        faults = {text: fault(text, strict) for text in malformed}
-        assert [text for text, said in faults.items() if said is None] == []
-        for text, said in faults.items():
-            assert said is not None and said.span is not None and said.text == text
-            assert 0 <= said.span.start <= said.span.end <= len(text)
+        errors = {text: parse_error(text, strict) for text in malformed}
+        assert [text for text, error in errors.items() if error is None] == []
+        for text, error in errors.items():
+            assert error is not None and error.span is not None and error.text == text
+            assert error.code != Code.ADQL_INVALID
+            assert 0 <= error.span.start <= error.span.end <= len(text)
 
 
-def test_extensions_are_refused_when_read_strictly() -> None:
-    extensions = [case["adql"] for case in cases() if not case["valid"] and is_extension(case)]
+def test_strict_mode_rejects_extensions() -> None:
+    extensions = [case["adql"] for case in read_cases() if not case["valid"] and is_extension(case)]
     assert len(extensions) > 100
-    assert [text for text in extensions if fault(text, strict=True) is None] == []
+    assert [text for text in extensions if parse_error(text, strict=True) is None] == []
 
 
-def test_the_score_by_source(capsys: pytest.CaptureFixture[str]) -> None:
-    """Printed, so that a change of the language shows where it counts: pytest -s."""
+def test_score_by_source(capsys: pytest.CaptureFixture[str]) -> None:
+    """Print the number of correct verdicts by source, to show what a change of the grammar affects."""
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
-    for case in cases():
+    for case in read_cases():
         source = case["source"].partition(":")[0]
         total[source] += 1
-        right[source] += (fault(case["adql"], strict=True) is None) == case["valid"]
+        right[source] += (parse_error(case["adql"], strict=True) is None) == case["valid"]
     with capsys.disabled():
         print("\nADQL cases decided as marked, read strictly")
         for source, n in total.most_common():
@@ -88,7 +91,7 @@ def test_the_score_by_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert right == total
 
 
-def test_contested_queries_have_a_verdict_without_another_exception() -> None:
-    for line in (HERE / "adql_cases_contested.jsonl").read_text(encoding="utf-8").splitlines():
+def test_contested_queries_raise_no_other_exception() -> None:
+    for line in (CASES / "adql_cases_contested.jsonl").read_text(encoding="utf-8").splitlines():
         for strict in (True, False):
-            fault(json.loads(line)["adql"], strict)
+            parse_error(json.loads(line)["adql"], strict)

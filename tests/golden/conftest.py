@@ -1,4 +1,4 @@
-"""One switch renews what is expected: pytest tests/golden --update-golden."""
+"""The option that rewrites the expected output: pytest tests/golden --update-golden."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write what comes out as what is expected")
+    """Add the option --update-golden."""
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files with the actual output")

@@ -1,50 +1,56 @@
-"""Queries that are refused, and what is said of them: mistakes/*.txt, in pairs.
+"""Golden messages for invalid queries: mistakes/*.txt holds queries and the errors that they give.
 
-Each pair is the query, an empty line, and the message as a client gets it. A query that runs, and of which something is
-said nevertheless, has its warnings. strict.txt is read strictly. `--update-golden` writes the messages anew.
+Each entry is the query, an empty line, and each error as its code and the text that a client gets. A query that is
+valid but has warnings is followed by these. strict.txt is parsed strictly. `--update-golden` rewrites the messages.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.errors import QueryError
 
 FILES = sorted((Path(__file__).parent / "mistakes").glob("*.txt"))
-CATALOGUE = with_tap_schema(load_catalogue([builtin_schemas() / "catalogues"]))
+CATALOGUE = add_tap_schema(load_catalogue([find_builtin_schemas() / "catalogues"]))
 RULE = "-" * 100
 
 
-def message(text: str, strict: bool) -> str:
+def format_message(text: str, strict: bool) -> str:
+    """Return the codes and texts of the errors of a query, or its warnings."""
     try:
-        meant = resolve(parse(text, strict), CATALOGUE, text)
-    except QueryError as fault:
-        return "\n".join(line.rstrip() for line in str(fault).splitlines())
-    assert meant.warnings, f"nothing is said of {text}"
-    return "\n".join(f"It runs: {warning}" for warning in meant.warnings)
+        resolved = resolve(parse(text, strict), CATALOGUE, text)
+    except QueryError as error:
+        errors = zip((error, *error.other_errors), str(error).split("\n\n"), strict=True)
+        lines = "\n\n".join(f"{each.code}\n{shown}" for each, shown in errors).splitlines()
+        return "\n".join(line.rstrip() for line in lines)
+    assert resolved.warnings, f"neither error nor warning: {text}"
+    return "\n".join(f"Warning: {warning}" for warning in resolved.warnings)
 
 
-def pairs(file: Path) -> list[tuple[str, str]]:
+def read_entries(file: Path) -> list[tuple[str, str]]:
+    """Return the queries of a file and the messages that are expected."""
     parts = (part.strip("\n").split("\n\n", 1) for part in file.read_text(encoding="utf-8").split(RULE))
-    return [(text, said[0].strip("\n") if said else "") for text, *said in parts]
+    return [(text, message[0].strip("\n") if message else "") for text, *message in parts]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
-def test_each_mistake_is_told_like_this(file: Path, request: pytest.FixtureRequest) -> None:
-    made = [(text, message(text, file.stem == "strict")) for text, _ in pairs(file)]
+def test_messages_are_as_expected(file: Path, request: pytest.FixtureRequest) -> None:
+    entries = [(text, format_message(text, file.stem == "strict")) for text, _ in read_entries(file)]
     if request.config.getoption("--update-golden", default=False):
-        told = f"\n{RULE}\n".join(f"{text}\n\n{said}\n" for text, said in made)
-        file.write_text(told, encoding="utf-8")
-    assert pairs(file) == made
+        content = f"\n{RULE}\n".join(f"{text}\n\n{message}\n" for text, message in entries)
+        file.write_text(content, encoding="utf-8")
+    assert read_entries(file) == entries
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
-def test_each_message_has_a_place_or_is_a_warning(file: Path) -> None:
-    for text, said in pairs(file):
-        assert said.startswith(("Line ", "It runs: ")), text
+def test_each_error_has_code_line_and_column(file: Path) -> None:
+    for text, message in read_entries(file):
+        for part in message.split("\n\n"):
+            assert re.match(r"ADQL\.[A-Z_]+\nLine \d+, column \d+: |Warning: ", part), text

@@ -1,1 +1,1 @@
-"""ADQL 2.1: text to tree, tree to a typed query, query to SQLAlchemy. Knows no engine."""
+"""ADQL 2.1: text to syntax tree, tree to typed query, query to SQLAlchemy, without knowledge of a database engine."""

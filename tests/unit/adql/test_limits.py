@@ -1,4 +1,4 @@
-"""The limits of a query: what is within them passes every stage, what is beyond is refused in words."""
+"""Limits of queries: what is within them passes every stage, what exceeds them is rejected as too complex."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from vo_server.adql.syntax.lexer import MAX_DEPTH
 from vo_server.adql.syntax.parse import MAX_CHARACTERS, parse
 from vo_server.adql.syntax.partial import MAX_TABLES
 from vo_server.adql.translate import translate
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.engines import sky_duckdb, sky_postgres
 from vo_server.engines.engine import compile_statement
-from vo_server.errors import QueryError
+from vo_server.errors import Code, QueryError
 
-CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
-DIALECTS = (Dialect(paramstyle="numeric_dollar"), sky_postgres.Dialect())
-SPARE = 80
-"""Frames that are on the stack before a query is read: those of a server and of a test are no more."""
+CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+DIALECTS = (Dialect(paramstyle="numeric_dollar"), sky_postgres.PostgresDialect())
+STACK_FRAMES = 80
+"""Stack frames before a query is parsed; a server and a test have no more."""
 
 assert sky_duckdb.DIALECT == "duckdb"
 
@@ -79,95 +79,105 @@ NESTED: dict[str, Callable[[int], str]] = {
 }  # fmt: skip
 
 
-def refused(text: str) -> QueryError:
-    with pytest.raises(QueryError) as caught:
+def query_error(text: str) -> QueryError:
+    """Return the error of a query, which has a span."""
+    with pytest.raises(QueryError) as raised:
         resolve(parse(text), CATALOGUE, text)
-    assert caught.value.span is not None
-    return caught.value
+    assert raised.value.span is not None
+    return raised.value
 
 
-def accepted(text: str) -> bool:
+def limit_error(text: str) -> str:
+    """Return the message of the error of a query that exceeds a limit."""
+    error = query_error(text)
+    assert error.code == Code.ADQL_TOO_COMPLEX
+    return error.message
+
+
+def is_accepted(text: str) -> bool:
+    """Return whether a query parses; one that does not is too complex, or has a second WHERE or WITH."""
     try:
         parse(text)
-    except QueryError as fault:
-        assert "nested more than" in fault.message or "written twice" in fault.message or "stands once" in fault.message
+    except QueryError as error:
+        assert error.code in (Code.ADQL_TOO_COMPLEX, Code.ADQL_SYNTAX)
         return False
     return True
 
 
-def through(text: str) -> None:
-    """All stages, and the words of both databases."""
+def run_stages(text: str) -> None:
+    """Run all stages up to the SQL of both databases."""
     query = plan(resolve(parse(text), CATALOGUE, text).query, lambda _: 1000)
     statement, _ = translate(query, lambda table: (table.schema, table.name))
     for dialect in DIALECTS:
         compile_statement(statement, dialect)
 
 
-def deeper(levels: int, work: Callable[[], None]) -> None:
+def run_deeper(levels: int, work: Callable[[], None]) -> None:
+    """Run a function with so many more frames on the stack."""
     if levels:
-        deeper(levels - 1, work)
+        run_deeper(levels - 1, work)
     else:
         work()
 
 
 @pytest.mark.parametrize("kind", NESTED)
-def test_the_deepest_that_is_taken_passes_every_stage(kind: str) -> None:
-    most = max(n for n in range(1, MAX_DEPTH + 1) if accepted(NESTED[kind](n)))
-    assert most >= 7
-    most = min(most, MAX_MERGED_TABLES - 1) if kind == "full joins" else most
-    deeper(SPARE, lambda: through(NESTED[kind](most)))
+def test_deepest_accepted_query_passes_every_stage(kind: str) -> None:
+    depth = max(n for n in range(1, MAX_DEPTH + 1) if is_accepted(NESTED[kind](n)))
+    assert depth >= 7
+    depth = min(depth, MAX_MERGED_TABLES - 1) if kind == "full joins" else depth
+    run_deeper(STACK_FRAMES, lambda: run_stages(NESTED[kind](depth)))
 
 
 @pytest.mark.parametrize("kind", NESTED)
-def test_a_thousand_deep_is_refused(kind: str) -> None:
-    fault = refused(NESTED[kind](1000))
-    assert f"{MAX_DEPTH} levels" in fault.message or f"{MAX_TABLES} tables" in fault.message
+def test_rejects_a_thousand_levels(kind: str) -> None:
+    message = limit_error(NESTED[kind](1000))
+    assert str(MAX_DEPTH) in message or str(MAX_TABLES) in message
 
 
-def test_flat_is_not_deep() -> None:
+def test_accepts_long_flat_conditions() -> None:
     for word in ("AND", "OR"):
-        through("SELECT ra FROM psc WHERE " + f" {word} ".join(f"ra > {i}" for i in range(1000)))
+        run_stages("SELECT ra FROM psc WHERE " + f" {word} ".join(f"ra > {i}" for i in range(1000)))
 
 
 def test_geometries_in_geometries() -> None:
     def nested(n: int) -> str:
         return f"SELECT {'CENTROID(CIRCLE(' * n}POINT(ra, dec){', 1))' * n} FROM psc"
 
-    through(nested((MAX_GEOMETRY_DEPTH - 1) // 2))
-    assert f"{MAX_GEOMETRY_DEPTH} levels" in refused(nested(MAX_GEOMETRY_DEPTH)).message
+    run_stages(nested((MAX_GEOMETRY_DEPTH - 1) // 2))
+    assert str(MAX_GEOMETRY_DEPTH) in limit_error(nested(MAX_GEOMETRY_DEPTH))
 
 
-def test_queries_of_with_count_each_time_they_are_used() -> None:
+def test_queries_of_with_count_at_each_use() -> None:
     def doubled(n: int) -> str:
         link = chained(lambda i: f", q{i + 1} AS (SELECT a.ra FROM q{i} AS a, q{i} AS b)", n)
         return f"WITH q0 AS (SELECT ra FROM psc){link} SELECT ra FROM q{n}"
 
-    assert f"{MAX_TABLES} tables" in refused(doubled(10)).message
-    through(doubled(6))
+    assert str(MAX_TABLES) in limit_error(doubled(10))
+    run_stages(doubled(6))
 
 
 def test_values_of_a_list() -> None:
     text = f"SELECT ra FROM psc WHERE ra IN ({','.join(['1'] * (MAX_IN_VALUES + 1))})"
-    assert f"{MAX_IN_VALUES + 1:,} values; at most {MAX_IN_VALUES:,}" in refused(text).message
-    through(text.replace("1,", "", MAX_IN_VALUES - 10_000))
+    message = limit_error(text)
+    assert f"{MAX_IN_VALUES + 1:,}" in message and f"{MAX_IN_VALUES:,}" in message
+    run_stages(text.replace("1,", "", MAX_IN_VALUES - 10_000))
 
 
 def test_columns_of_a_result() -> None:
-    assert f"{MAX_COLUMNS:,} columns" in refused(f"SELECT ra{', ra' * MAX_COLUMNS} FROM psc").message
-    assert f"{MAX_COLUMNS:,} columns" in refused(f"SELECT p.*{', p.*' * 60} FROM psc AS p").message
-    through(f"SELECT ra{', ra' * (MAX_COLUMNS - 1)} FROM psc")
+    assert f"{MAX_COLUMNS:,}" in limit_error(f"SELECT ra{', ra' * MAX_COLUMNS} FROM psc")
+    assert f"{MAX_COLUMNS:,}" in limit_error(f"SELECT p.*{', p.*' * 60} FROM psc AS p")
+    run_stages(f"SELECT ra{', ra' * (MAX_COLUMNS - 1)} FROM psc")
 
 
 def test_tables_merged_by_full_joins() -> None:
-    assert f"{MAX_MERGED_TABLES} tables" in refused(NESTED["full joins"](MAX_MERGED_TABLES)).message
+    assert str(MAX_MERGED_TABLES) in limit_error(NESTED["full joins"](MAX_MERGED_TABLES))
 
 
 def test_length() -> None:
-    fault = refused("SELECT ra FROM psc" + " " * MAX_CHARACTERS)
-    assert f"{MAX_CHARACTERS:,}" in fault.message
+    assert f"{MAX_CHARACTERS:,}" in limit_error("SELECT ra FROM psc" + " " * MAX_CHARACTERS)
 
 
 @pytest.mark.parametrize("opening", [*"'\"([`-", "/* ", "-- ", "''", "CASE WHEN ", "NOT ", "1e", "a."])
-def test_what_goes_on_for_ever(opening: str) -> None:
-    refused(f"SELECT ra FROM psc WHERE {opening * (50_000 // len(opening))}")
-    refused(f"SELECT ra FROM psc WHERE {opening}{'x' * 100_000}")
+def test_rejects_endless_repetition(opening: str) -> None:
+    query_error(f"SELECT ra FROM psc WHERE {opening * (50_000 // len(opening))}")
+    query_error(f"SELECT ra FROM psc WHERE {opening}{'x' * 100_000}")

@@ -1,16 +1,18 @@
-"""What the grammar would have taken, in the words of the language."""
+"""Descriptions of the terminals that the grammar allows, in the terms of ADQL."""
 
 from __future__ import annotations
 
 from vo_server.adql.syntax.lexer import END
 
 CLAUSES = ("FROM", "WHERE", "GROUP", "HAVING", "ORDER", "OFFSET")
+"""The terminals with which clauses begin, in the order of the clauses."""
 CLAUSE_NAMES = {"GROUP": "GROUP BY", "ORDER": "ORDER BY"}
+"""The names of clauses that are not their terminals."""
 SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT"})
 VALUE_STARTS = frozenset(
     "NAME DELIMITED INTEGER NUMBER HEXADECIMAL STRING FUNCTION AGGREGATE CAST CASE NULL TRUE FALSE".split()
 )
-"""Words with which a value begins."""
+"""Terminals with which a value begins, without signs and parentheses."""
 JOIN_WORDS = frozenset({"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "NATURAL", "CROSS", "OUTER"})
 CONDITION_WORDS = frozenset({"COMPARE", "BETWEEN", "LIKE", "ILIKE", "IS", "IN", "AND", "OR", "NOT"})
 
@@ -39,22 +41,27 @@ EXPECTATION_LABELS: tuple[tuple[frozenset[str], str, frozenset[str]], ...] = (
     (frozenset({"ASC"}), "ASC, DESC", frozenset({"ASC", "DESC"})),
     (frozenset({END}), "the end of the query", frozenset({END, "SEMICOLON"})),
 )  # fmt: skip
-"""Which terminals, expected together, are told by which words, and all the terminals that these words cover."""
+"""Labels: the terminals that must all be expected, the label, and all the terminals that the label covers."""
 
 OPERATORS = frozenset({"LPAR", "PLUS", "MINUS", "STAR", "SLASH", "CONCAT", "PIPE", "CARET", "AMPERSAND", "DOT"})
+"""Terminals that are left out of a description where a value is not expected."""
 MAX_LABELS = 6
+"""Labels in a description."""
 
 
 def describe_expected(expected: frozenset[str]) -> str:
-    """The expected terminals in words; operators, and ( after a name, are left out where anything else will do."""
-    said = []
+    """Return the terminals in words, as in "a comma, FROM or an alias".
+
+    Operators, and ( after a name, are left out where anything else is allowed.
+    """
+    labels = []
     left = expected if "STRING" in expected else expected - OPERATORS
     for marks, label, covered in EXPECTATION_LABELS:
         if marks <= expected and marks & left:
-            said.append(label)
+            labels.append(label)
             left -= covered
-    said += sorted(left)
-    if not said:
+    labels += sorted(left)
+    if not labels:
         return "an opening parenthesis" if "LPAR" in expected else "an operator"
-    *most, last = said[:MAX_LABELS]
-    return f"{', '.join(most)} or {last}" if most else last
+    *first, last = labels[:MAX_LABELS]
+    return f"{', '.join(first)} or {last}" if first else last

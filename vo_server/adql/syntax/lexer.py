@@ -1,4 +1,4 @@
-"""Text to words. A word that is reserved, or names a function of the language, has a terminal of its own (words.py)."""
+"""The lexer: text to words. Reserved words and functions of ADQL have terminals of their own (words.py)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Self, cast
 from lark import Token
 
 from vo_server.adql.syntax import words
-from vo_server.errors import QueryError, TextSpan
+from vo_server.errors import Code, QueryError, TextSpan
 
 MAX_DEPTH = 50
-"""Levels of the tree, parentheses counted: what walks the tree later, the database too, may do so by recursion."""
+"""Levels of the tree, parentheses included: later stages, and the database, may walk the tree recursively."""
 
-END, INVALID = "$END", "STRANGE"
-"""The terminals after the last word: the end of the text, or text in which no word of the language begins."""
+END, INVALID = "$END", "INVALID"
+"""The terminals of the last word: the end of the text (lark's name), or text at which no word of ADQL begins."""
 
 
 class Word(Token):
@@ -42,11 +42,14 @@ class Word(Token):
 
     @property
     def symbol(self) -> str:
-        """How the tables of hints write a word: its text in upper case, with its class for names and their like."""
+        """Return the word as the patterns of syntax_hints.py write it.
+
+        That is its text in upper case, after its class for names and reserved words, and its class alone for literals.
+        """
         match self.type:
             case "NAME" | "FUNCTION" | "AGGREGATE" | "RESERVED" | "TYPE":
                 return f"{self.type.lower()}:{self.text.upper()}"
-            case "STRING" | "DELIMITED" | "NUMBER" | "INTEGER" | "HEXADECIMAL" | "STRANGE":
+            case "STRING" | "DELIMITED" | "NUMBER" | "INTEGER" | "HEXADECIMAL" | "INVALID":
                 return self.type.lower()
             case "$END":
                 return "end"
@@ -55,33 +58,35 @@ class Word(Token):
 
 
 def lex(text: str, pattern: re.Pattern[str]) -> list[Word]:
-    """The words of a text, the last of them END or STRANGE; the groups of the pattern are named for the terminals.
+    """Return the words of a text, the last of them END or INVALID.
 
-    Raises QueryError where parentheses nest too deep.
+    The groups of the pattern are named for the terminals. Raises QueryError where parentheses are nested too deeply.
     """
-    found: list[Word] = []
+    result: list[Word] = []
     depth = 0
     for match in pattern.finditer(text):
         kind = match.lastgroup or ""
         if kind == "IGNORED":
             continue
-        said, (start, end) = match[0], match.span()
+        word, (start, end) = match[0], match.span()
         if kind == "NAME":
-            kind = words.TERMINALS.get(said.upper(), "NAME")
+            kind = words.TERMINALS.get(word.upper(), "NAME")
         elif kind == "LPAR":
             depth += 1
             if depth > MAX_DEPTH:
                 raise explain_depth(TextSpan(start, end))
         elif kind == "RPAR":
             depth -= 1
-        found.append(Word(kind, said, start, end))
+        result.append(Word(kind, word, start, end))
         if kind == INVALID:
-            return found
+            return result
     end = len(text.rstrip())
-    found.append(Word(END, "", end, end))
-    return found
+    result.append(Word(END, "", end, end))
+    return result
 
 
 def explain_depth(span: TextSpan) -> QueryError:
-    said = f"the query is nested more than {MAX_DEPTH} levels deep here"
-    return QueryError(said, span=span, hint="each parenthesis, sub-query, join and operator of a chain is a level")
+    """Return the error for a query that is nested more than MAX_DEPTH levels deep."""
+    message = f"the query is nested more than {MAX_DEPTH} levels deep here"
+    hint = "each parenthesis, sub-query, join and operator of a chain is a level"
+    return QueryError(message, span=span, hint=hint, code=Code.ADQL_TOO_COMPLEX)

@@ -1,4 +1,4 @@
-"""What to say of a word in the wrong place, as a table."""
+"""Messages and hints for common mistakes, as a table of patterns over the last words."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class SyntaxHint(NamedTuple):
-    """A row of SENTENCES: the signs of the last words up to the wrong one, as a pattern, and what is said.
+    """A row of SYNTAX_HINTS: a pattern over the symbols of the last words up to the wrong one, message and hint.
 
-    `back` is how many words before the wrong one the place begins; in a message `{0}` is the wrong word, `{1}` the one
-    before it.
+    In a message `{0}` is the wrong word and `{1}` the one before it. The span of the error begins `words_before` words
+    before the wrong one. The terminals in `expected` must be allowed by the grammar, those with ! must not be.
     """
 
     pattern: str
@@ -139,4 +139,4 @@ SYNTAX_HINTS: tuple[SyntaxHint, ...] = (
     SyntaxHint(r"reserved:INTO", "ADQL only reads: it has no INTO"),
     SyntaxHint(r"reserved:CURRENT_\w+|reserved:INTERVAL", "ADQL has no {0}", "compare with a time as a string"),
 )
-"""Tried in this order; `needs` lists terminals that must be expected, with ! those that must not."""
+"""The hints in the order in which they are tried."""

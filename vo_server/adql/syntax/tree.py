@@ -1,4 +1,4 @@
-"""What the user wrote: the syntax tree of ADQL 2.1, each node with its place in the text.
+"""The syntax tree of ADQL 2.1: the query as the user wrote it, each node with its span in the text.
 
 Nothing here is resolved or typed. Node names follow the grammar's (ADQL 2.1 appendix A).
 """
@@ -12,8 +12,8 @@ from vo_server.errors import TextSpan
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """An identifier. `text` is without quotes; a regular identifier keeps the case it was written in."""
+class Identifier:
+    """An identifier. `text` is without quotes; a regular identifier keeps the case in which it is written."""
 
     text: str
     delimited: bool
@@ -27,7 +27,7 @@ class Name:
 class ColumnName:
     """A column reference: one to four names, the column's own last."""
 
-    names: tuple[Name, ...]
+    names: tuple[Identifier, ...]
     span: TextSpan
 
 
@@ -49,11 +49,13 @@ class String:
 
 @dataclass(frozen=True, slots=True)
 class Null:
+    """NULL as a value."""
+
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class Boolean:
     """TRUE or FALSE as a value."""
 
     value: bool
@@ -61,7 +63,7 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class Unary:
+class UnaryOperation:
     """A sign (`+`, `-`) or the bitwise `~` before a value."""
 
     operator: str
@@ -70,8 +72,8 @@ class Unary:
 
 
 @dataclass(frozen=True, slots=True)
-class Binary:
-    """`+ - * /`, `||`, and the bitwise `& | ^`."""
+class BinaryOperation:
+    """An operation by `+ - * /`, `||`, or the bitwise `& | ^`."""
 
     operator: str
     left: Value
@@ -83,8 +85,8 @@ class Binary:
 class Call:
     """Any function by name: maths, geometry, aggregates, COALESCE, IN_UNIT and user-defined ones.
 
-    `name` is upper case for the functions of the language, as written for others.
-    `star` is COUNT(*); `distinct` is COUNT(DISTINCT x) and its kin.
+    `name` is in upper case for the functions of ADQL, and as written for others.
+    `star` is set for COUNT(*), `distinct` for COUNT(DISTINCT x) and other aggregates with DISTINCT.
     """
 
     name: str
@@ -96,7 +98,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """CAST(value AS type): `type` in upper case and single blanks (`DOUBLE PRECISION`)."""
+    """CAST(value AS type): `type` is in upper case, with single blanks (`DOUBLE PRECISION`)."""
 
     value: Value
     type: str
@@ -106,11 +108,11 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """CASE, an extension. With an operand, each WHEN holds a value to compare it with."""
+    """CASE, an extension. With an operand, each WHEN has a value that is compared with it."""
 
     operand: Value | None
     branches: tuple[tuple[Condition | Value, Value], ...]
-    otherwise: Value | None
+    default: Value | None
     span: TextSpan
 
 
@@ -122,7 +124,8 @@ class ScalarQuery:
     span: TextSpan
 
 
-Value = ColumnName | Number | String | Null | Truth | Unary | Binary | Call | Cast | Case | ScalarQuery
+LiteralValue = Number | String | Null | Boolean
+Value = ColumnName | LiteralValue | UnaryOperation | BinaryOperation | Call | Cast | Case | ScalarQuery
 
 
 # ------------------------------------------------------------ conditions
@@ -130,7 +133,7 @@ Value = ColumnName | Number | String | Null | Truth | Unary | Binary | Call | Ca
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`= <> < > <= >=`; `!=` is written `<>` here."""
+    """A comparison by `= <> < > <= >=`; the operator of `!=` is `<>`."""
 
     operator: str
     left: Value
@@ -140,6 +143,8 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Between:
+    """`value [NOT] BETWEEN low AND high`."""
+
     value: Value
     low: Value
     high: Value
@@ -149,6 +154,8 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class In:
+    """`value [NOT] IN (...)` with a list of values or a sub-query."""
+
     value: Value
     options: tuple[Value, ...] | Query
     negated: bool
@@ -157,17 +164,19 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """LIKE, or ILIKE where `fold` is set."""
+    """`value [NOT] LIKE pattern`, or ILIKE where `is_case_insensitive` is set."""
 
     value: Value
     pattern: Value
     negated: bool
-    fold: bool
+    is_case_insensitive: bool
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class IsNull:
+    """`value IS [NOT] NULL`."""
+
     value: Value
     negated: bool
     span: TextSpan
@@ -175,24 +184,32 @@ class IsNull:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
+    """EXISTS with a sub-query."""
+
     query: Query
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """The negation of a condition."""
+
     operand: Condition
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """Two or more conditions joined by AND."""
+
     operands: tuple[Condition, ...]
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """Two or more conditions joined by OR."""
+
     operands: tuple[Condition, ...]
     span: TextSpan
 
@@ -207,34 +224,34 @@ Condition = Compare | Between | In | Like | IsNull | Exists | Not | And | Or
 class TableName:
     """A table by name (one to three names) with its optional alias."""
 
-    names: tuple[Name, ...]
-    alias: Name | None
+    names: tuple[Identifier, ...]
+    alias: Identifier | None
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class DerivedTable:
     """A sub-query in FROM; its alias is required."""
 
     query: Query
-    alias: Name
+    alias: Identifier
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A join; `kind` is what stands before JOIN, a comma counts as CROSS."""
+    """A join; `kind` is the word before JOIN, and CROSS for a comma."""
 
     kind: Literal["INNER", "LEFT", "RIGHT", "FULL", "CROSS"]
     natural: bool
     left: Source
     right: Source
     on: Condition | None
-    using: tuple[Name, ...]
+    using: tuple[Identifier, ...]
     span: TextSpan
 
 
-Source = TableName | Derived | Join
+Source = TableName | DerivedTable | Join
 
 
 # --------------------------------------------------------------- queries
@@ -244,22 +261,22 @@ Source = TableName | Derived | Join
 class Star:
     """`*` or `t.*` in a select list; `qualifier` is empty for the first."""
 
-    qualifier: tuple[Name, ...]
+    qualifier: tuple[Identifier, ...]
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SelectItem:
     """A value of the select list with its optional alias."""
 
     value: Value
-    alias: Name | None
+    alias: Identifier | None
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A term of ORDER BY; a bare whole Number is a position in the select list."""
+class OrderTerm:
+    """A term of ORDER BY; an integer Number alone is a position in the select list."""
 
     value: Value
     descending: bool
@@ -268,11 +285,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """SELECT ... HAVING. `source` joins all of FROM; a list with commas becomes CROSS joins."""
+    """SELECT up to HAVING. `source` is all of FROM; a list with commas becomes CROSS joins."""
 
     distinct: bool
     top: int | None
-    items: tuple[Star | Item, ...]
+    items: tuple[Star | SelectItem, ...]
     source: Source
     where: Condition | None
     group_by: tuple[Value, ...]
@@ -293,20 +310,20 @@ class SetOperation:
 
 @dataclass(frozen=True, slots=True)
 class CommonTable:
-    """One query of WITH."""
+    """A query of WITH and its name."""
 
-    name: Name
+    name: Identifier
     query: Query
     span: TextSpan
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A whole query expression: WITH, a body, and what is said of all its rows."""
+    """A query expression: WITH, a body, and the ORDER BY, OFFSET and LIMIT of all its rows."""
 
     body: Select | SetOperation
-    order_by: tuple[Order, ...]
+    order_by: tuple[OrderTerm, ...]
     offset: int | None
     span: TextSpan
-    common: tuple[CommonTable, ...] = ()
-    limit: int | None = None  # LIMIT n, an extension: the same as TOP n
+    common_tables: tuple[CommonTable, ...] = ()
+    limit: int | None = None  # LIMIT n is an extension, the same as TOP n

@@ -1,7 +1,7 @@
-"""The words of ADQL 2.1 as data: what is reserved, and how the functions of the language are called.
+"""The words of ADQL 2.1 as data: keywords, the types of CAST, and the arguments of its functions.
 
-The reserved words stand in model/words.py. How a word reads in the grammar is its terminal: most have their own, the
-rest of them are RESERVED and have no place but the list that refuses them as names.
+Keywords have terminals of their own in the grammar. All other reserved words (model/words.py) have the terminal
+RESERVED, which no rule but that of the types of CAST uses, so that they cannot be names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from vo_server.model.words import RESERVED
+from vo_server.model.reserved_words import RESERVED
 
 KEYWORDS = frozenset(
     """
@@ -30,7 +30,7 @@ SILENT_KEYWORDS = frozenset(
 AGGREGATES = frozenset({"COUNT", "SUM", "AVG", "MIN", "MAX"})
 
 TYPES = frozenset({"CHAR", "VARCHAR", "SMALLINT", "INTEGER", "BIGINT", "REAL", "DOUBLE", "PRECISION", "TIMESTAMP"})
-"""Words of the types of CAST, as far as they are no functions."""
+"""Words of the types of CAST, except those that are also functions (POINT, CIRCLE ...)."""
 
 CAST_TYPES = frozenset(
     {
@@ -39,14 +39,18 @@ CAST_TYPES = frozenset(
         *("REGION", "MOC"),
     }
 )
+"""The types of CAST."""
+
 EXTENSION_TYPES = frozenset({"REGION", "MOC"})
-"""Those that the standard has no CAST to."""
+"""The types of CAST that are extensions."""
 
 SIZED_TYPES = frozenset({"CHAR", "VARCHAR"})
+"""The types of CAST that take a length."""
 
 
-# What an argument is, in one letter. The grammar knows numeric, character and geometry expressions, and primaries
-# (columns, literals, parentheses, aggregates, CAST, COALESCE, user-defined functions), which may be any of these.
+# The kind of an argument is one letter. The grammar of the standard has numeric, character and geometry expressions,
+# and primaries (columns, literals, parentheses, aggregates, CAST, COALESCE, user-defined functions), which may be any
+# of these.
 
 COLUMN, ANY, STRING, INTEGER, NUMBER, SIGNED = "c", "a", "s", "d", "m", "i"
 NUMERIC, TEXT, POINT, GEOMETRY, USER, NULL, CONDITION = "n", "t", "o", "g", "f", "z", "B"
@@ -62,12 +66,12 @@ FORMAL_KINDS = {
     "i": "di",  # signed_integer
     "u": "d",  # unsigned_decimal
 }
-"""For each letter in a pattern of arguments, the letters of what may stand there."""
+"""For each formal kind, a letter in a pattern of arguments: the kinds that are allowed there."""
 
 
 @dataclass(frozen=True)
 class FunctionSyntax:
-    """A function of the language: what it takes (a pattern over FORMAL), that in words, and what it gives."""
+    """A function of ADQL: its arguments as a pattern over FORMAL_KINDS and in words, and the kind of its result."""
 
     arguments: str
     usage: str
@@ -75,7 +79,7 @@ class FunctionSyntax:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The arguments as a regular expression over the letters of actual arguments."""
+        """Return the arguments as a regular expression over the kinds of actual arguments."""
         return re.compile(re.sub("[a-z]", lambda match: f"[{FORMAL_KINDS[match[0]]}]", self.arguments))
 
 
