@@ -63,6 +63,7 @@ class Code(StrEnum):
 
     QUERY_TIMEOUT = "QUERY.TIMEOUT", "The query exceeded the time limit of the service."
     QUERY_CANCELLED = "QUERY.CANCELLED", "The client cancelled the query or disconnected."
+    QUERY_TOO_LARGE = "QUERY.TOO_LARGE", "The query needs more memory or disk space than the service gives."
     QUERY_NOT_LOADED = "QUERY.NOT_LOADED", "The table is published, but its rows have not been loaded."
     QUERY_ROW_FAILED = "QUERY.ROW_FAILED", "An expression has no value for a row, such as a division by zero."
     QUERY_NOT_REPRESENTABLE = "QUERY.NOT_REPRESENTABLE", "The result has values that the output format cannot hold."

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 
 def alive(pid: int) -> bool:
-    """Is there such a process?"""
+    """Return whether a process with this id exists."""
     with suppress(ProcessLookupError):
         with suppress(PermissionError):
             os.kill(pid, 0)
@@ -16,5 +16,5 @@ def alive(pid: int) -> bool:
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

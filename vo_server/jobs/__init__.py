@@ -1,1 +1,1 @@
-"""Jobs that outlive the request that asked for them, and the processes that run them (UWS 1.1)."""
+"""Asynchronous jobs and the worker processes that run them (UWS 1.1)."""

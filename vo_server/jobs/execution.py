@@ -1,6 +1,6 @@
-"""A job while it is run: in a thread, from its parameters to its results or to the reason why there is none.
+"""The execution of one job, in a thread, from its parameters to its results or its failure.
 
-Whatever the moment at which the process is killed: the row says EXECUTING until the results are on the disk, whole.
+The row of the job says EXECUTING until its results are complete on the disk, whenever the process is killed.
 """
 
 from __future__ import annotations
@@ -8,138 +8,169 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 
 from vo_server.errors import BusyError, EngineError, QueryTimeoutError, ServiceError
-from vo_server.jobs.files import Files
-from vo_server.jobs.leases import Leases
-from vo_server.jobs.task import Output, Task, Work
-from vo_server.model.job import Failure, Job, Made, Phase
-from vo_server.storage.jobs import FULL
+from vo_server.jobs.files import JobFiles
+from vo_server.jobs.leases import JobLeases
+from vo_server.jobs.task import JobOutput, Task, TaskFactory
+from vo_server.model.job import Failure, Job, JobResult, Phase
+from vo_server.storage.jobs import DISK_FULL_ERRNOS
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 0.2
+"""Seconds between two attempts to update the job store."""
 
-class Turn:
-    """One attempt at a job, by the worker that has its lease. `stopped` says why it shall not go on."""
+
+class StopReason(StrEnum):
+    """Why an execution is stopped: its deadline passed, its lease is lost, or the worker process exits."""
+
+    TIMEOUT = "timeout"
+    LEASE_LOST = "lease lost"
+    SHUTDOWN = "shutdown"
+
+
+class JobExecution:
+    """One attempt at a job, by the worker that has its lease. `stop_reason` is None until it is stopped."""
 
     def __init__(
-        self, job: Job, worker: str, store: Leases, files: Files, work: Mapping[str, Work], *, lease: float, most: int
+        self,
+        job: Job,
+        worker: str,
+        store: JobLeases,
+        files: JobFiles,
+        task_factories: Mapping[str, TaskFactory],
+        *,
+        lease: float,
+        max_bytes: int,
     ) -> None:
-        """`lease` is the seconds for which the job is the worker's, `most` the bytes that its results may have."""
+        """Prepare an attempt; `lease` is in seconds, `max_bytes` limits the size of all results."""
         self.job = job
-        self.stopped: str | None = None
+        self.stop_reason: StopReason | None = None
         self._worker = worker
         self._store = store
         self._files = files
-        self._work = work
-        self._most = most
+        self._task_factories = task_factories
+        self._max_bytes = max_bytes
         self._lease = lease
         self._task: Task | None = None
-        begun = time.monotonic()
-        self._until = begun + lease
-        self._end = begun + job.duration
+        start = time.monotonic()
+        self._lease_end = start + lease
+        self._deadline = start + job.duration
 
     # ------------------------------------------------- from another thread
 
-    def stop(self, why: str) -> None:
-        """Let it not go on; the first reason counts."""
-        if self.stopped is None:
-            self.stopped = why
+    def stop(self, reason: StopReason) -> None:
+        """Stop the execution; only the first reason counts."""
+        if self.stop_reason is None:
+            self.stop_reason = reason
             if self._task is not None:
                 self._task.stop()
 
-    def look(self) -> None:
-        """Stop it if it has run for too long, or if its lease has ended."""
+    def check_limits(self) -> None:
+        """Stop the execution past its deadline or the end of its lease."""
         at = time.monotonic()
-        if at > self._end:
-            self.stop("late")
-        if at > self._until:
-            self.stop("lost")
+        if at > self._deadline:
+            self.stop(StopReason.TIMEOUT)
+        if at > self._lease_end:
+            self.stop(StopReason.LEASE_LOST)
 
-    def beat(self) -> bool:
-        """Say that it is still worked at; False where it is not this worker's any more."""
+    def heartbeat(self) -> bool:
+        """Renew the lease and store the progress; return False if this worker has lost the lease."""
         at = time.monotonic()
         progress, rows = (self._task.progress(), self._task.rows) if self._task else (None, None)
-        ours = self._store.beat(self.job.id, self._worker, self._lease, progress, rows)
-        if ours:
-            self._until = at + self._lease
-        return ours
+        is_leased = self._store.heartbeat(self.job.id, self._worker, self._lease, progress, rows)
+        if is_leased:
+            self._lease_end = at + self._lease
+        return is_leased
 
     # ------------------------------------------------------ in its thread
 
     def run(self) -> None:
-        """The job's border: what goes wrong with it becomes its failure."""
+        """Run the job; record any error as its failure."""
         job = self.job
         try:
-            self._files.clear(job.id, ())
-            made = self._made()
-            if not self._surely(lambda: self._store.complete(job.id, self._worker, tuple(made))):
-                self._drop(made)
-        except Exception as error:  # noqa: BLE001 - the border
-            self._broken_off(error)
+            self._files.remove_partial_results(job.id, ())
+            results = self._produce_results()
+            if not self._retry_while_leased(lambda: self._store.complete(job.id, self._worker, tuple(results))):
+                self._remove_results(results)
+        except Exception as error:  # noqa: BLE001 - every error becomes the failure of the job
+            self._record_failure(error)
 
-    def _made(self) -> list[Made]:
-        self._task = task = self._work[self.job.service](self.job)
-        if self.stopped:
+    def _produce_results(self) -> list[JobResult]:
+        self._task = task = self._task_factories[self.job.service](self.job)
+        if self.stop_reason:
             task.stop()
-        made: list[Made] = []
+        results: list[JobResult] = []
         try:
             for output in task.outputs():
-                made.append(self._written(task, output, self._most - sum(m.size for m in made)))
+                results.append(self._write_result(task, output, self._max_bytes - sum(r.size for r in results)))
         except BaseException:
-            self._drop(made)
+            self._remove_results(results)
             raise
         finally:
             task.stop()
-        return made
+        return results
 
-    def _written(self, task: Task, output: Output, most: int) -> Made:
-        file = self._files.write(self.job.id, output.pieces, most)
-        kind, name, id = output.media_type, output.name, output.id
-        return Made(file.file, kind, name, file.size, file.etag, task.rows, task.overflow, id)
+    def _write_result(self, task: Task, output: JobOutput, max_bytes: int) -> JobResult:
+        stored = self._files.write_result(self.job.id, output.chunks, max_bytes)
+        return JobResult(
+            stored.file,
+            output.media_type,
+            output.name,
+            stored.size,
+            stored.etag,
+            task.rows,
+            task.overflow,
+            output.id,
+        )
 
-    def _drop(self, made: Iterable[Made]) -> None:
-        for each in made:
-            self._files.drop(self.job.id, each.file)
+    def _remove_results(self, results: Iterable[JobResult]) -> None:
+        for result in results:
+            self._files.remove_result(self.job.id, result.file)
 
-    def _broken_off(self, error: Exception) -> None:
+    def _record_failure(self, error: Exception) -> None:
+        """Store the failure, or requeue the job; a job whose lease is lost is left to its new worker."""
         id, worker = self.job.id, self._worker
-        if self.stopped == "ending":
-            self._surely(lambda: self._store.give_back(id, worker))
-        elif self.stopped == "late":
-            said = f"the job ran longer than its execution duration, {self.job.duration} s"
-            failure = _failure(QueryTimeoutError(said))
-            self._surely(lambda: self._store.fail(id, worker, failure, Phase.ABORTED))
-        elif self.stopped is None:
-            failure = _failure(_told(error))
-            self._surely(lambda: self._store.fail(id, worker, failure))
-        else:  # it is somebody else's by now, or nobody's
-            self._files.tidy(id)
+        if self.stop_reason is StopReason.SHUTDOWN:
+            self._retry_while_leased(lambda: self._store.requeue(id, worker))
+        elif self.stop_reason is StopReason.TIMEOUT:
+            message = f"the job ran longer than its execution duration of {self.job.duration} s"
+            failure = to_failure(QueryTimeoutError(message))
+            self._retry_while_leased(lambda: self._store.fail(id, worker, failure, Phase.ABORTED))
+        elif self.stop_reason is None:
+            failure = to_failure(to_service_error(error))
+            self._retry_while_leased(lambda: self._store.fail(id, worker, failure))
+        else:
+            self._files.remove_empty_folder(id)
 
-    def _surely(self, tell: Callable[[], bool]) -> bool:
-        """Tell the store, again and again while it cannot be used and the job is ours."""
+    def _retry_while_leased(self, update: Callable[[], bool]) -> bool:
+        """Retry an update of the job store while the store is unavailable and the lease lasts."""
         while True:
             try:
-                return tell()
+                return update()
             except BusyError:
-                if time.monotonic() > self._until:
+                if time.monotonic() > self._lease_end:
                     return False
-                time.sleep(0.2)
+                time.sleep(RETRY_SECONDS)
 
 
-def _told(error: Exception) -> ServiceError:
-    """What is told of anything that goes wrong; what only the operator should know goes to the log."""
+def to_service_error(error: Exception) -> ServiceError:
+    """Return the error that a client sees for any exception; details for the operator go to the log."""
     if isinstance(error, ServiceError):
         return error
     log.error("a job failed", exc_info=error)
-    if isinstance(error, OSError) and error.errno in FULL:
-        return BusyError("the service has no room left on its disk for this result")
+    if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
+        return BusyError("the disk of the service is full: the result cannot be stored")
     if isinstance(error, OSError):
-        return EngineError(f"the result could not be written: {error.strerror or type(error).__name__}")
+        return EngineError(f"the result cannot be written: {error.strerror or type(error).__name__}")
     if isinstance(error, MemoryError):
-        return EngineError("the result needs more memory than the service gives: ask for fewer rows or columns")
-    return EngineError("internal error; the operator finds the reason in the log")
+        hint = "ask for fewer rows or columns"
+        return EngineError("the result needs more memory than the limit of this service", hint=hint)
+    return EngineError("internal error; the log of the server has the reason")
 
 
-def _failure(fault: ServiceError) -> Failure:
-    return Failure(fault.code, str(fault), transient=isinstance(fault, BusyError))
+def to_failure(error: ServiceError) -> Failure:
+    """Return the failure of a job as it is stored."""
+    return Failure(error.code, str(error), transient=isinstance(error, BusyError))

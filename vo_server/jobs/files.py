@@ -1,10 +1,10 @@
-"""What belongs to a job and is no row: the tables that came with it, and its result.
+"""The files of a job: its uploaded tables and its results.
 
-    FOLDER/<job>/<name>.upload   a table that was sent, in Arrow's file format, with its columns in the metadata
-    FOLDER/<job>/<token>.result  a result, whole; another attempt has another token
-    FOLDER/<job>/<token>.part    a result being written to a disk
+    FOLDER/<job>/<name>.upload   an uploaded table, in Arrow's file format, with its columns in the metadata
+    FOLDER/<job>/<token>.result  a complete result; another attempt has another token
+    FOLDER/<job>/<token>.part    a result that is being written to a disk
 
-A file is whole and there to stay (shelf.py) before a row speaks of it.
+A file is complete and durable (storage/jobs.py) before a row of the job table refers to it.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from dataclasses import dataclass, fields
 
 import pyarrow as pa
 
-from vo_server.errors import BusyError, UsageError
+from vo_server.errors import BusyError, Code, UsageError
 from vo_server.model.column import Column
-from vo_server.model.types import named
-from vo_server.storage.jobs import FULL, PART, Shelf
+from vo_server.model.types import find_type
+from vo_server.storage.atomic import PARTIAL_SUFFIX
+from vo_server.storage.jobs import DISK_FULL_ERRNOS, JobStorage
 
 log = logging.getLogger(__name__)
 
 UPLOAD, RESULT = ".upload", ".result"
 
-_TOLD = b"vo_server.upload"
+_METADATA_KEY = b"vo_server.upload"
 
-LITTER = 3600.0
-"""Seconds after which a folder that no job speaks of is removed: before, it may be that of a job being made."""
+ORPHAN_AGE_SECONDS = 3600.0
+"""Seconds after which a folder without a job is removed: a younger one may belong to a job that is being created."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A table that came with a job."""
+class StoredUpload:
+    """An uploaded table of a job."""
 
     name: str
     columns: tuple[Column, ...]
@@ -43,108 +44,111 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A result on the disk: its file, bytes and a word that no other content has."""
+class StoredResult:
+    """A stored result: its file name, size in bytes, and ETag (a digest of the content)."""
 
     file: str
     size: int
     etag: str
 
 
-class Files:
-    """The folders of all jobs."""
+class JobFiles:
+    """The uploads and results of all jobs."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, shelf: JobStorage) -> None:
+        self._storage = shelf
 
     @property
     def root(self) -> str:
-        """The folder or the URL below which they are."""
-        return self._shelf.root
+        """The folder or the URL that holds all files."""
+        return self._storage.root
 
     # -------------------------------------------------------------- uploads
 
-    def keep(self, id: str, tables: Iterable[Kept]) -> None:
-        """Write the tables that came with a job; when this returns they are there to stay.
+    def save_uploads(self, id: str, tables: Iterable[StoredUpload]) -> None:
+        """Write the uploaded tables of a job; when this returns they are durable.
 
-        Raises BusyError where they cannot be written.
+        Raises BusyError if they cannot be written.
         """
         try:
             for table in tables:
-                said = {"name": table.name, "columns": [_told(column) for column in table.columns]}
-                rows = table.rows.replace_schema_metadata({_TOLD: json.dumps(said).encode()})
+                metadata = {"name": table.name, "columns": [_column_to_dict(column) for column in table.columns]}
+                rows = table.rows.replace_schema_metadata({_METADATA_KEY: json.dumps(metadata).encode()})
                 name = f"{table.name.lower()}{UPLOAD}"
-                with self._shelf.new(id, name) as out, pa.ipc.new_file(out, rows.schema) as writer:
+                with self._storage.create(id, name) as out, pa.ipc.new_file(out, rows.schema) as writer:
                     writer.write_table(rows)
         except OSError as error:
-            log.error("the upload of a job cannot be kept: %s", error)
-            why = "has no room left on its disk" if error.errno in FULL else "cannot keep files now"
-            raise BusyError(f"the service {why}", hint="ask again later", retry_after_seconds=60) from error
+            log.error("the upload of a job cannot be stored: %s", error)
+            why = "its disk is full" if error.errno in DISK_FULL_ERRNOS else "its storage is unavailable"
+            message = f"the service cannot store the upload: {why}"
+            raise BusyError(message, hint="ask again later", retry_after_seconds=60) from error
 
-    def uploads(self, id: str) -> list[Kept]:
-        """The tables that came with a job."""
-        return [self.upload(id, name.removesuffix(UPLOAD)) for name in sorted(self._uploads(id))]
+    def read_uploads(self, id: str) -> list[StoredUpload]:
+        """Return the uploaded tables of a job."""
+        return [self.read_upload(id, name.removesuffix(UPLOAD)) for name in sorted(self._upload_sizes(id))]
 
-    def upload(self, id: str, name: str) -> Kept:
-        """One of them. Its rows may be mapped from the file, which may be removed meanwhile."""
-        with self._shelf.read(id, f"{name.lower()}{UPLOAD}") as source:
+    def read_upload(self, id: str, name: str) -> StoredUpload:
+        """Return one uploaded table. Its rows may be mapped from the file, which may be removed meanwhile."""
+        with self._storage.open(id, f"{name.lower()}{UPLOAD}") as source:
             rows = pa.ipc.open_file(source).read_all()
-        told = json.loads(rows.schema.metadata[_TOLD])
-        columns = tuple(Column(**c | {"type": named(c["type"])}) for c in told["columns"])
-        return Kept(told["name"], columns, rows.replace_schema_metadata(None))
+        metadata = json.loads(rows.schema.metadata[_METADATA_KEY])
+        columns = tuple(Column(**c | {"type": find_type(c["type"])}) for c in metadata["columns"])
+        return StoredUpload(metadata["name"], columns, rows.replace_schema_metadata(None))
 
-    def upload_bytes(self, id: str) -> int:
-        """What the tables that came with a job have on the disk."""
-        return sum(self._uploads(id).values())
+    def count_upload_bytes(self, id: str) -> int:
+        """Return the size of the stored uploads of a job, in bytes."""
+        return sum(self._upload_sizes(id).values())
 
-    def _uploads(self, id: str) -> dict[str, int]:
-        return {name: size for name, size in self._shelf.sizes(id).items() if name.endswith(UPLOAD)}
+    def _upload_sizes(self, id: str) -> dict[str, int]:
+        return {name: size for name, size in self._storage.list_sizes(id).items() if name.endswith(UPLOAD)}
 
     # -------------------------------------------------------------- results
 
-    def write(self, id: str, pieces: Iterable[bytes], most: int) -> Written:
-        """Write a result; when this returns it is there to stay.
+    def write_result(self, id: str, chunks: Iterable[bytes], max_bytes: int) -> StoredResult:
+        """Write a result; when this returns it is durable.
 
-        Raises UsageError where it has more bytes than `most`, OSError where the disk fails; then nothing is left.
+        Raises UsageError (JOB.RESULT_TOO_LARGE) if it has more than `max_bytes`, OSError if the disk fails; both
+        leave no file.
         """
         name = f"{secrets.token_hex(8)}{RESULT}"
-        size, word = 0, hashlib.blake2b(digest_size=16)
-        with self._shelf.new(id, name) as out:
-            for piece in pieces:
-                size += len(piece)
-                if size > most:
+        size, digest = 0, hashlib.blake2b(digest_size=16)
+        with self._storage.create(id, name) as out:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > max_bytes:
                     raise UsageError(
-                        f"the result has more than {most:,} bytes, the limit of this service",
+                        f"the result has more than {max_bytes:,} bytes, the limit of this service",
                         hint="ask for fewer rows or columns",
+                        code=Code.JOB_RESULT_TOO_LARGE,
                     )
-                word.update(piece)
-                out.write(piece)
-        return Written(name, size, word.hexdigest())
+                digest.update(chunk)
+                out.write(chunk)
+        return StoredResult(name, size, digest.hexdigest())
 
-    def drop(self, id: str, file: str) -> None:
-        """Remove a result that is nobody's, and the folder with it if the job has gone."""
-        self._shelf.remove(id, file)
-        self._shelf.tidy(id)
+    def remove_result(self, id: str, file: str) -> None:
+        """Remove a result, and the folder of the job if it is empty then."""
+        self._storage.remove(id, file)
+        self._storage.remove_if_empty(id)
 
     def remove(self, id: str) -> None:
-        """Remove all that belongs to a job."""
-        self._shelf.destroy(id)
+        """Remove all files of a job."""
+        self._storage.remove_all(id)
 
-    def tidy(self, id: str) -> None:
-        """Remove the folder of a job that has gone, if nothing is in it."""
-        self._shelf.tidy(id)
+    def remove_empty_folder(self, id: str) -> None:
+        """Remove the folder of a job if it is empty."""
+        self._storage.remove_if_empty(id)
 
-    def litter(self) -> list[str]:
-        """The folders that have not changed for so long that no job is being made in them."""
-        return self._shelf.idle(LITTER)
+    def orphaned_folders(self) -> list[str]:
+        """Return the job ids of folders unchanged for ORPHAN_AGE_SECONDS, whose job may not exist."""
+        return self._storage.find_idle(ORPHAN_AGE_SECONDS)
 
-    def clear(self, id: str, keep: Collection[str]) -> None:
-        """Remove what attempts that were broken off have left in a job's folder."""
-        for name in self._shelf.sizes(id):
-            if name.endswith((PART, RESULT)) and name not in keep:
-                self._shelf.remove(id, name)
+    def remove_partial_results(self, id: str, keep: Collection[str]) -> None:
+        """Remove partial and complete results from a job's folder, except those in `keep`."""
+        for name in self._storage.list_sizes(id):
+            if name.endswith((PARTIAL_SUFFIX, RESULT)) and name not in keep:
+                self._storage.remove(id, name)
 
 
-def _told(column: Column) -> dict[str, object]:
-    said = {f.name: getattr(column, f.name) for f in fields(column)}
-    return said | {"type": column.type.name}
+def _column_to_dict(column: Column) -> dict[str, object]:
+    values = {f.name: getattr(column, f.name) for f in fields(column)}
+    return values | {"type": column.type.name}

@@ -1,7 +1,7 @@
-"""Who runs which job.
+"""Leases: which worker runs which job.
 
-A job is a worker's for as long as its lease lasts. Whoever changes a job says which phases it may come from, and that
-the lease is still its own; so of two who would change the same job one does and the other learns that it has not.
+A job belongs to a worker while its lease lasts. Every update states the phases that it may start from and that the
+lease is still held; so of two concurrent updates of one job one succeeds and the other returns False.
 """
 
 from __future__ import annotations
@@ -11,50 +11,51 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from vo_server.jobs.scheduling import next_turn
-from vo_server.jobs.table import FIELDS, JOBS, WORKERS, as_job, done, now, spelled
-from vo_server.jobs.transactions import Transactions
-from vo_server.model.job import Failure, Job, Made, Phase, before
+from vo_server.errors import Code
+from vo_server.jobs.scheduling import next_job
+from vo_server.jobs.table import FIELDS, JOBS, WORKERS, from_row, now, to_row, updated_one
+from vo_server.jobs.transactions import JobTransactions
+from vo_server.model.job import Failure, Job, JobResult, Phase, get_previous_phases
 
-ATTEMPTS = 2
-"""How often a job is begun before its worker's end is taken for the job's fault."""
+MAX_ATTEMPTS = 2
+"""Attempts after which a job fails whose workers died: it is then taken for the cause."""
 
 
-class Leases(Transactions):
-    """The store as a worker sees it."""
+class JobLeases(JobTransactions):
+    """The operations of the job store that workers use."""
 
-    def arrive(self, worker: str, lease: float) -> None:
-        """Say that there is this worker, for so many seconds; those that have not said so again are forgotten."""
+    def register_worker(self, worker: str, lease: float) -> None:
+        """Register a worker for `lease` seconds, or renew it; remove workers whose registration has expired."""
         at = now()
         until = at + timedelta(seconds=lease)
-        with self._writing() as link:
-            link.execute(WORKERS.delete().where(WORKERS.c.until < at))
-            if not done(link, WORKERS.update().where(WORKERS.c.name == worker).values(until=until)):
-                link.execute(WORKERS.insert().values(name=worker, until=until))
+        with self._write() as connection:
+            connection.execute(WORKERS.delete().where(WORKERS.c.until < at))
+            if not updated_one(connection, WORKERS.update().where(WORKERS.c.name == worker).values(until=until)):
+                connection.execute(WORKERS.insert().values(name=worker, until=until))
 
-    def leave(self, worker: str) -> None:
-        """This worker is no more."""
-        with self._writing() as link:
-            link.execute(WORKERS.delete().where(WORKERS.c.name == worker))
+    def unregister_worker(self, worker: str) -> None:
+        """Remove a worker."""
+        with self._write() as connection:
+            connection.execute(WORKERS.delete().where(WORKERS.c.name == worker))
 
-    def workers(self) -> int:
-        """How many workers there are."""
-        with self._reading() as link:
-            return _workers(link)
+    def count_workers(self) -> int:
+        """Return the number of registered workers."""
+        with self._read() as connection:
+            return _count_workers(connection)
 
-    def take(self, worker: str, lease: float) -> Job | None:
-        """The job whose turn it is (turns.py), as this worker's for so many seconds."""
-        with self._reading() as link:
-            if link.execute(next_turn(_workers(link))).first() is None:
+    def take_job(self, worker: str, lease: float) -> Job | None:
+        """Take the next job (scheduling.py) and lease it to a worker for `lease` seconds; None if none can run."""
+        with self._read() as connection:
+            if connection.execute(next_job(_count_workers(connection))).first() is None:
                 return None
         at = now()
-        with self._changing() as link:
-            chosen = link.execute(next_turn(_workers(link))).first()
+        with self._write_change() as connection:
+            chosen = connection.execute(next_job(_count_workers(connection))).first()
             if chosen is None:
                 return None
             taken = (
                 JOBS.update()
-                .where(JOBS.c.id == chosen.id, JOBS.c.phase.in_(before(Phase.EXECUTING)))
+                .where(JOBS.c.id == chosen.id, JOBS.c.phase.in_(get_previous_phases(Phase.EXECUTING)))
                 .values(
                     phase=Phase.EXECUTING,
                     started=at,
@@ -66,67 +67,70 @@ class Leases(Transactions):
                 )
                 .returning(*FIELDS)
             )
-            row = link.execute(taken).first()
-        return None if row is None else as_job(row)
+            row = connection.execute(taken).first()
+        return None if row is None else from_row(row)
 
-    def beat(self, id: str, worker: str, lease: float, progress: float | None, rows: int | None) -> bool:
-        """Say that a job is still worked at; False where it is not this worker's any more."""
+    def heartbeat(self, id: str, worker: str, lease: float, progress: float | None, rows: int | None) -> bool:
+        """Renew the lease of a job for `lease` seconds and store its progress; return False if the lease is lost."""
         until = now() + timedelta(seconds=lease)
-        with self._writing() as link:
-            return done(link, _own(id, worker).values(lease=until, progress=progress, rows=rows))
+        with self._write() as connection:
+            return updated_one(connection, _update_leased(id, worker).values(lease=until, progress=progress, rows=rows))
 
-    def complete(self, id: str, worker: str, made: tuple[Made, ...]) -> bool:
-        """The results are on the disk, whole."""
-        rows = [each.rows for each in made if each.rows is not None]
-        size = sum(each.size for each in made)
-        said = {"made": made, "size": size, "rows": sum(rows) if rows else None, "progress": 1.0}
-        return self._finish(id, worker, Phase.COMPLETED, said)
+    def complete(self, id: str, worker: str, results: tuple[JobResult, ...]) -> bool:
+        """Complete a job whose results are on the disk; return False if the lease is lost."""
+        rows = [result.rows for result in results if result.rows is not None]
+        size = sum(result.size for result in results)
+        values = {"results": results, "size": size, "rows": sum(rows) if rows else None, "progress": 1.0}
+        return self._finish(id, worker, Phase.COMPLETED, values)
 
     def fail(self, id: str, worker: str, failure: Failure, phase: Phase = Phase.ERROR) -> bool:
-        """There will be no result."""
+        """End a job with a failure; return False if the lease is lost."""
         return self._finish(id, worker, phase, {"failure": failure})
 
     def _finish(self, id: str, worker: str, phase: Phase, values: dict[str, Any]) -> bool:
-        said = spelled(values | {"phase": phase, "ended": now(), "worker": None, "lease": None})
-        with self._changing() as link:
-            return done(link, _own(id, worker).values(**said))
+        row = to_row(values | {"phase": phase, "ended": now(), "worker": None, "lease": None})
+        with self._write_change() as connection:
+            return updated_one(connection, _update_leased(id, worker).values(**row))
 
-    def give_back(self, id: str, worker: str) -> bool:
-        """Queue a job again, as if it had not been begun."""
-        said = _again() | {"attempts": JOBS.c.attempts - 1}
-        with self._changing() as link:
-            return done(link, _own(id, worker).values(**said))
+    def requeue(self, id: str, worker: str) -> bool:
+        """Requeue a job without counting the attempt; return False if the lease is lost."""
+        row = _requeued_values() | {"attempts": JOBS.c.attempts - 1}
+        with self._write_change() as connection:
+            return updated_one(connection, _update_leased(id, worker).values(**row))
 
-    def release(self, worker: str) -> int:
-        """The worker of this name has died: its job is queued again, or has failed if that was its last attempt."""
-        self.leave(worker)
-        return self._reclaim(JOBS.c.worker == worker)
+    def release_worker(self, worker: str) -> int:
+        """Unregister a dead worker and requeue its job, or fail it after the last attempt; return the number of jobs."""
+        self.unregister_worker(worker)
+        return self._requeue_or_fail(JOBS.c.worker == worker)
 
-    def reclaim(self) -> int:
-        """The same for all whose lease has ended."""
-        return self._reclaim(JOBS.c.lease < now())
+    def reclaim_expired(self) -> int:
+        """Requeue all jobs whose lease has expired, or fail them after the last attempt; return their number."""
+        return self._requeue_or_fail(JOBS.c.lease < now())
 
-    def _reclaim(self, which: sa.ColumnElement[bool]) -> int:
+    def _requeue_or_fail(self, which: sa.ColumnElement[bool]) -> int:
         lost = sa.and_(JOBS.c.phase == Phase.EXECUTING, which)
-        with self._reading() as link:
-            if link.execute(sa.select(JOBS.c.id).where(lost).limit(1)).first() is None:
+        with self._read() as connection:
+            if connection.execute(sa.select(JOBS.c.id).where(lost).limit(1)).first() is None:
                 return 0
-        said = f"the process that ran this job ended without a word, {ATTEMPTS} times: it may need more than there is"
-        failed = spelled({"failure": Failure("ENGINE", said, transient=True), "phase": Phase.ERROR, "ended": now()})
-        with self._changing() as link:
-            spent = JOBS.update().where(lost, JOBS.c.attempts >= ATTEMPTS)
-            n = link.execute(spent.values(worker=None, lease=None, **failed)).rowcount
-            return n + link.execute(JOBS.update().where(lost).values(**_again())).rowcount
+        message = (
+            f"the process that ran this job died {MAX_ATTEMPTS} times: the job may need more memory than the server has"
+        )
+        failure = Failure(Code.SERVICE_INTERNAL, message, transient=True)
+        failed_row = to_row({"failure": failure, "phase": Phase.ERROR, "ended": now()})
+        with self._write_change() as connection:
+            last_attempt = JOBS.update().where(lost, JOBS.c.attempts >= MAX_ATTEMPTS)
+            failed = connection.execute(last_attempt.values(worker=None, lease=None, **failed_row)).rowcount
+            return failed + connection.execute(JOBS.update().where(lost).values(**_requeued_values())).rowcount
 
 
-def _workers(link: sa.Connection) -> int:
-    asked = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.until >= now())
-    return int(link.execute(asked).scalar_one())
+def _count_workers(connection: sa.Connection) -> int:
+    statement = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.until >= now())
+    return int(connection.execute(statement).scalar_one())
 
 
-def _again() -> dict[str, Any]:
+def _requeued_values() -> dict[str, Any]:
     return {"phase": Phase.QUEUED, "worker": None, "lease": None, "started": None, "progress": None, "rows": None}
 
 
-def _own(id: str, worker: str) -> sa.Update:
+def _update_leased(id: str, worker: str) -> sa.Update:
     return JOBS.update().where(JOBS.c.id == id, JOBS.c.worker == worker, JOBS.c.phase == Phase.EXECUTING)

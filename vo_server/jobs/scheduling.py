@@ -1,7 +1,8 @@
-"""Whose turn it is: first comes who has been served least lately, and of one party's jobs the eldest.
+"""Fair-share order: the client served least recently goes first, and of one client's jobs the oldest.
 
-No party has more than half of the workers at a time, though no other waits: a job may run for a day and is not taken
-from its worker again, so who comes later would find no place.
+A client is identified by the fair-share key of its jobs. No client has more than half of the workers at a time, even
+if no other client waits: a job may run for a day and is never preempted, so a client that comes later would find no
+worker.
 """
 
 from __future__ import annotations
@@ -16,37 +17,38 @@ from vo_server.jobs.table import JOBS
 from vo_server.model.job import Job, Phase
 
 
-def _turns() -> sa.Select[Any]:
+def _queue_order() -> sa.Select[Any]:
     other = JOBS.alias()
-    latest = sa.select(sa.func.max(other.c.started)).where(other.c.party == JOBS.c.party).scalar_subquery()
-    turn = sa.func.coalesce(latest, sa.literal(0, sa.BigInteger))
-    return (
-        sa.select(JOBS.c.id, JOBS.c.party).where(JOBS.c.phase == Phase.QUEUED).order_by(turn, JOBS.c.queued, JOBS.c.id)
-    )
+    same_client = other.c.fair_share_key == JOBS.c.fair_share_key
+    last_start = sa.select(sa.func.max(other.c.started)).where(same_client).scalar_subquery()
+    last_served = sa.func.coalesce(last_start, sa.literal(0, sa.BigInteger))
+    queued = sa.select(JOBS.c.id, JOBS.c.fair_share_key).where(JOBS.c.phase == Phase.QUEUED)
+    return queued.order_by(last_served, JOBS.c.queued, JOBS.c.id)
 
 
-TURNS = _turns()
-"""The ids and parties of the jobs that wait, in the order of their turns."""
+QUEUE_ORDER = _queue_order()
+"""Selects the ids and fair-share keys of the queued jobs in the order in which they run."""
 
 
-def next_turn(workers: int) -> sa.Select[Any]:
-    """The first of them that may run now, of so many workers."""
+def next_job(workers: int) -> sa.Select[Any]:
+    """Return the selection of the next job that may run, given the number of workers."""
     other = JOBS.alias()
-    running = sa.select(sa.func.count()).where(other.c.party == JOBS.c.party, other.c.phase == Phase.EXECUTING)
-    return TURNS.where(running.scalar_subquery() < max(1, workers // 2)).limit(1)
+    same_client = other.c.fair_share_key == JOBS.c.fair_share_key
+    running = sa.select(sa.func.count()).where(same_client, other.c.phase == Phase.EXECUTING)
+    return QUEUE_ORDER.where(running.scalar_subquery() < max(1, workers // 2)).limit(1)
 
 
-def position(job: Job, waiting: Sequence[tuple[str, str]]) -> int:
-    """How many jobs are begun before this one and it, if no other comes.
+def queue_position(job: Job, waiting: Sequence[tuple[str, str]]) -> int:
+    """Return the position of a job in the queue, from 1, if no further job arrives.
 
-    Plays the queue on, party after party: `waiting` are the ids and parties in the order of their turns.
+    Simulates the queue, client by client: `waiting` are ids and fair-share keys in the order of QUEUE_ORDER.
     """
     queues: dict[str, list[str]] = defaultdict(list)
-    for id, party in waiting:
-        queues[party].append(id)
-    mine = queues[job.party]
-    ahead = mine.index(job.id) if job.id in mine else len(mine)
+    for id, key in waiting:
+        queues[key].append(id)
+    own_queue = queues[job.fair_share_key]
+    ahead = own_queue.index(job.id) if job.id in own_queue else len(own_queue)
     order = list(queues)
-    sooner = order[: order.index(job.party)]
-    others = (min(len(queues[party]), ahead + (party in sooner)) for party in order if party != job.party)
+    earlier = order[: order.index(job.fair_share_key)]
+    others = (min(len(queues[key]), ahead + (key in earlier)) for key in order if key != job.fair_share_key)
     return 1 + ahead + sum(others)

@@ -1,4 +1,4 @@
-"""What a server needs to take jobs in and to tell of them: the store, the files, who waits, and the limits."""
+"""The job service of a server: its store, files and limits, and the requests that wait for jobs."""
 
 from __future__ import annotations
 
@@ -6,56 +6,63 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from vo_server.errors import BusyError
-from vo_server.jobs.files import Files
-from vo_server.jobs.store import Store
+from vo_server.errors import BusyError, Code
+from vo_server.jobs.files import JobFiles
+from vo_server.jobs.store import JobStore
 from vo_server.jobs.table import now
-from vo_server.jobs.waiting import Watch
+from vo_server.jobs.waiting import PhaseWatcher
 from vo_server.model.job import Job, Phase
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Seconds: what holds when nothing is asked for, and the most."""
+class DurationLimits:
+    """The default and the maximum of a duration, in seconds."""
 
     default: int
-    hard: int
+    maximum: int
 
-    def within(self, seconds: int) -> int:
-        """What is given to who asks for so many seconds; for 0, which means without end, the most."""
-        return min(seconds, self.hard) if seconds > 0 else self.hard
+    def clamp(self, seconds: int) -> int:
+        """Return a requested duration, or the maximum where it exceeds that or is 0 (unlimited)."""
+        return min(seconds, self.maximum) if seconds > 0 else self.maximum
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """`execution` and `retention` are how long a job may run, and how long it is kept; `queue` is how many may wait;
-    `most` is the bytes that all results may have, 0 for no limit."""
+class JobService:
+    """The job system of a server.
 
-    store: Store
-    files: Files
-    watch: Watch
-    execution: Span
-    retention: Span
-    queue: int = 1_000
-    most: int = 0
+    `execution` limits how long a job may run, `retention` how long it is kept, in seconds; `max_queued` is the number
+    of jobs that may wait; `max_result_bytes` is the size limit of all results, 0 for no limit.
+    """
 
-    def room(self) -> None:
-        """Is there room for one more job that waits?
+    store: JobStore
+    files: JobFiles
+    watcher: PhaseWatcher
+    execution: DurationLimits
+    retention: DurationLimits
+    max_queued: int = 1_000
+    max_result_bytes: int = 0
 
-        Raises BusyError where there is none.
+    def check_capacity(self) -> None:
+        """Check that one more job may wait in the queue.
+
+        Raises BusyError if the queue is full.
         """
-        waiting = self.store.counts().get(Phase.QUEUED, 0)
-        if waiting >= self.queue:
-            raise BusyError(f"{waiting:,} jobs wait to be run, which is the limit", hint="ask again in a minute")
+        waiting = self.store.count_by_phase().get(Phase.QUEUED, 0)
+        if waiting >= self.max_queued:
+            raise BusyError(
+                f"the job queue is full: {waiting:,} jobs are waiting, the limit of this service",
+                hint="ask again in a minute",
+                code=Code.JOB_QUEUE_FULL,
+            )
 
-    def new(self, service: str) -> Job:
-        """A job with an id that nobody can guess, which is nowhere yet."""
+    def new_job(self, service: str) -> Job:
+        """Return a job that is not stored yet, with a random id that cannot be guessed."""
         at = now()
-        end = at + timedelta(seconds=min(self.retention.default, self.retention.hard))
-        duration = min(self.execution.default, self.execution.hard)
+        end = at + timedelta(seconds=min(self.retention.default, self.retention.maximum))
+        duration = min(self.execution.default, self.execution.maximum)
         return Job(secrets.token_urlsafe(16), service, at, end.replace(microsecond=0), duration)
 
-    def destruction(self, job: Job, wanted: datetime) -> datetime:
-        """When a job is destroyed whose client wants it kept until then."""
-        last = job.created + timedelta(seconds=self.retention.hard)
-        return min(wanted, last).replace(microsecond=0)
+    def limit_destruction(self, job: Job, requested: datetime) -> datetime:
+        """Return the requested destruction time, or the latest that the limits allow."""
+        last = job.created + timedelta(seconds=self.retention.maximum)
+        return min(requested, last).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""Where jobs are kept: a table in SQLite, or in PostgreSQL for several servers."""
+"""The job store: a table in SQLite, or in PostgreSQL for several servers."""
 
 from __future__ import annotations
 
@@ -8,101 +8,103 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from vo_server.jobs.leases import Leases
-from vo_server.jobs.scheduling import TURNS, position
-from vo_server.jobs.table import FIELDS, JOBS, as_job, as_row, done, now, spelled
-from vo_server.model.job import Failure, Job, Phase, before
+from vo_server.jobs.leases import JobLeases
+from vo_server.jobs.scheduling import QUEUE_ORDER, queue_position
+from vo_server.jobs.table import FIELDS, JOBS, from_row, job_to_row, now, to_row, updated_one
+from vo_server.model.job import Failure, Job, Phase, get_previous_phases
 
 
-class Store(Leases):
-    """All jobs."""
+class JobStore(JobLeases):
+    """The job store: reading, changing and deleting jobs, and the leases of workers."""
 
-    # --------------------------------------------------------- to look at
+    # ------------------------------------------------------------ reading
 
     def get(self, id: str) -> Job | None:
-        """The job of this id."""
-        with self._reading() as link:
-            row = link.execute(sa.select(*FIELDS).where(JOBS.c.id == id)).first()
-        return None if row is None else as_job(row)
+        """Return the job with an id; None if there is none."""
+        with self._read() as connection:
+            row = connection.execute(sa.select(*FIELDS).where(JOBS.c.id == id)).first()
+        return None if row is None else from_row(row)
 
-    def phases(self, ids: Collection[str]) -> dict[str, Phase]:
-        """The phases of those of these jobs that are still there."""
-        asked = sa.select(JOBS.c.id, JOBS.c.phase).where(JOBS.c.id.in_(ids))
-        with self._reading() as link:
-            return {id: Phase(phase) for id, phase in link.execute(asked)}
+    def get_phases(self, ids: Collection[str]) -> dict[str, Phase]:
+        """Return the phases of these jobs by id, without those that do not exist."""
+        statement = sa.select(JOBS.c.id, JOBS.c.phase).where(JOBS.c.id.in_(ids))
+        with self._read() as connection:
+            return {id: Phase(phase) for id, phase in connection.execute(statement)}
 
-    def listed(
+    def list_jobs(
         self, service: str, client: str, phases: Collection[Phase], after: datetime | None, last: int | None
     ) -> list[Job]:
-        """A client's jobs of these phases (all, where none is named) that were made after an instant, in their order;
-        or the last so many, the newest first (UWS 1.1 section 2.2.2.1)."""
-        asked = sa.select(*FIELDS).where(JOBS.c.service == service, JOBS.c.client == client)
+        """Return a client's jobs in these phases (in all, if empty) created after an instant, the oldest first; with
+        `last` only that many, the newest first (UWS 1.1 section 2.2.2.1)."""
+        statement = sa.select(*FIELDS).where(JOBS.c.service == service, JOBS.c.client == client)
         if phases:
-            asked = asked.where(JOBS.c.phase.in_(phases))
+            statement = statement.where(JOBS.c.phase.in_(phases))
         if after is not None:
-            asked = asked.where(JOBS.c.created > after)
+            statement = statement.where(JOBS.c.created > after)
         order = JOBS.c.created if last is None else JOBS.c.created.desc()
-        with self._reading() as link:
-            return [as_job(row) for row in link.execute(asked.order_by(order, JOBS.c.id).limit(last))]
+        with self._read() as connection:
+            return [from_row(row) for row in connection.execute(statement.order_by(order, JOBS.c.id).limit(last))]
 
-    def position(self, job: Job) -> int:
-        """How many jobs are begun before this one and it, if no other comes."""
-        with self._reading() as link:
-            return position(job, [(id, party) for id, party in link.execute(TURNS)])
+    def queue_position(self, job: Job) -> int:
+        """Return the position of a job in the queue, from 1."""
+        with self._read() as connection:
+            return queue_position(job, [(id, party) for id, party in connection.execute(QUEUE_ORDER)])
 
-    def total(self) -> int:
-        """The bytes of all results."""
-        with self._reading() as link:
-            return int(link.execute(sa.select(sa.func.coalesce(sa.func.sum(JOBS.c.size), 0))).scalar_one())
+    def total_result_bytes(self) -> int:
+        """Return the size of all results in bytes."""
+        with self._read() as connection:
+            return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(JOBS.c.size), 0))).scalar_one())
 
-    def counts(self) -> dict[Phase, int]:
-        """How many jobs are in each phase."""
-        asked = sa.select(JOBS.c.phase, sa.func.count()).group_by(JOBS.c.phase)
-        with self._reading() as link:
-            return {Phase(phase): n for phase, n in link.execute(asked)}
+    def count_by_phase(self) -> dict[Phase, int]:
+        """Return the number of jobs by phase."""
+        statement = sa.select(JOBS.c.phase, sa.func.count()).group_by(JOBS.c.phase)
+        with self._read() as connection:
+            return {Phase(phase): n for phase, n in connection.execute(statement)}
 
-    # ------------------------------------------------------ for the client
+    # ----------------------------------------------------------- changing
 
     def add(self, job: Job) -> None:
-        """Keep a new job: when this returns, it is accepted."""
-        with self._changing() as link:
-            link.execute(JOBS.insert().values(**as_row(job)))
+        """Store a new job; when this returns, the job is accepted."""
+        with self._write_change() as connection:
+            connection.execute(JOBS.insert().values(**job_to_row(job)))
 
-    def amend(self, id: str, phases: Collection[Phase], **values: Any) -> bool:
-        """Change what a client may change, while the job is in one of these phases."""
-        said = spelled(values)
-        with self._changing() as link:
-            return done(link, JOBS.update().where(JOBS.c.id == id, JOBS.c.phase.in_(phases)).values(**said))
+    def update(self, id: str, phases: Collection[Phase], **values: Any) -> bool:
+        """Set values of a job; return False if it is in none of these phases."""
+        row = to_row(values)
+        with self._write_change() as connection:
+            return updated_one(connection, JOBS.update().where(JOBS.c.id == id, JOBS.c.phase.in_(phases)).values(**row))
 
     def queue(self, id: str) -> bool:
-        """Let a job wait for a worker."""
-        return self.amend(id, {Phase.PENDING}, phase=Phase.QUEUED, queued=now())
+        """Put a pending job into the queue; return False if it is not pending."""
+        return self.update(id, {Phase.PENDING}, phase=Phase.QUEUED, queued=now())
 
     def abort(self, id: str, failure: Failure | None = None) -> bool:
-        """End a job before its end; a worker that has it learns so by the counter."""
-        return self.amend(id, before(Phase.ABORTED), phase=Phase.ABORTED, ended=now(), worker=None, failure=failure)
+        """Abort (cancel) a job; its worker sees it through the change counter. Return False if it has ended."""
+        return self.update(
+            id, get_previous_phases(Phase.ABORTED), phase=Phase.ABORTED, ended=now(), worker=None, failure=failure
+        )
 
     def delete(self, id: str) -> bool:
-        """Forget a job."""
-        with self._changing() as link:
-            return done(link, JOBS.delete().where(JOBS.c.id == id))
+        """Delete a job; return False if it does not exist."""
+        with self._write_change() as connection:
+            return updated_one(connection, JOBS.delete().where(JOBS.c.id == id))
 
-    # ------------------------------------------------------- their end
+    # ------------------------------------------------------------ cleanup
 
-    def expired(self) -> list[str]:
-        """The jobs whose time of destruction has come."""
-        with self._reading() as link:
-            return list(link.execute(sa.select(JOBS.c.id).where(JOBS.c.destruction <= now())).scalars())
+    def find_expired(self) -> list[str]:
+        """Return the ids of the jobs past their destruction time."""
+        with self._read() as connection:
+            return list(connection.execute(sa.select(JOBS.c.id).where(JOBS.c.destruction <= now())).scalars())
 
-    def eldest(self, bytes: int) -> Iterator[str]:
-        """The jobs to destroy so that all results have no more than so many bytes: those that ended first."""
-        over = self.total() - bytes
+    def find_oldest_results(self, bytes: int) -> Iterator[str]:
+        """Yield the ids of the jobs to delete so that all results have at most `bytes` bytes: those that ended first."""
+        over = self.total_result_bytes() - bytes
         if over <= 0:
             return
-        asked = sa.select(JOBS.c.id, JOBS.c.size).where(JOBS.c.size > 0).order_by(JOBS.c.ended)
-        with self._reading() as link:
-            found = link.execute(asked).all()
-        for id, size in found:
+        statement = sa.select(JOBS.c.id, JOBS.c.size).where(JOBS.c.size > 0).order_by(JOBS.c.ended)
+        with self._read() as connection:
+            rows = connection.execute(statement).all()
+        for id, size in rows:
             if over > 0:
                 yield id
                 over -= size

@@ -1,4 +1,4 @@
-"""What a job does, as the room of jobs sees it; what that is, each service knows."""
+"""The task of a job: the interface between the job system and the services whose jobs it runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing_extensions import override
 from vo_server.model.job import Job
 
 
-class Answering(Protocol):
-    """A question under way, as a job sees it (answer.Question is one)."""
+class RunningQuery(Protocol):
+    """A running query, as a job uses it."""
 
     @property
     def rows(self) -> int:
@@ -24,12 +24,12 @@ class Answering(Protocol):
 
     @property
     def failure(self) -> Exception | None:
-        """What broke the rows off, where the format has told it in its last bytes."""
+        """The error that ended the rows, where the output format reports it in its last bytes."""
 
-    def answer(self) -> Iterable[bytes]:
-        """The result, piece by piece."""
+    def start(self) -> Iterable[bytes]:
+        """Yield the result in chunks of bytes."""
 
-    def stop(self) -> None:
+    def cancel(self) -> None:
         """End it; from any thread."""
 
     def progress(self) -> float | None:
@@ -37,29 +37,29 @@ class Answering(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """A result as it is made: what it is called among those of its job, how it is sent, and its bytes, which are read
-    once."""
+class JobOutput:
+    """A result while it is produced: its id among the results of its job, media type, file name, and its bytes in
+    chunks, which are read once."""
 
     id: str
     media_type: str
     name: str
-    pieces: Iterable[bytes]
+    chunks: Iterable[bytes]
 
 
 class Task(Protocol):
-    """What a job does, under way."""
+    """The running task of a job."""
 
     @property
     def rows(self) -> int | None:
-        """Rows until now; None for what has none."""
+        """The rows until now; None for results without rows."""
 
     @property
     def overflow(self) -> bool:
         """Were rows left out?"""
 
-    def outputs(self) -> Iterator[Output]:
-        """The results, each when the one before it has been read."""
+    def outputs(self) -> Iterator[JobOutput]:
+        """Yield the results; each is produced when the one before has been read."""
 
     def stop(self) -> None:
         """End it; from any thread."""
@@ -69,44 +69,44 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Task):
-    """The answer to a question, the one result of its job, and how it is sent."""
+class QueryTask(Task):
+    """A task that runs a query, whose answer is the one result of the job."""
 
-    question: Answering
+    query: RunningQuery
     media_type: str
     name: str
 
     @property
     @override
     def rows(self) -> int:
-        return self.question.rows
+        return self.query.rows
 
     @property
     @override
     def overflow(self) -> bool:
-        return self.question.overflow
+        return self.query.overflow
 
     @override
-    def outputs(self) -> Iterator[Output]:
-        yield Output("result", self.media_type, self.name, self._whole())
+    def outputs(self) -> Iterator[JobOutput]:
+        yield JobOutput("result", self.media_type, self.name, self._produce_answer())
 
-    def _whole(self) -> Iterable[bytes]:
-        """All pieces of the answer.
+    def _produce_answer(self) -> Iterable[bytes]:
+        """Yield the chunks of the answer.
 
-        Raises what broke it off, also where the format has said so in words and ended in good order.
+        Raises the error that ended it, also where the output format reports it in its last bytes.
         """
-        yield from self.question.answer()
-        if self.question.failure is not None:
-            raise self.question.failure
+        yield from self.query.start()
+        if self.query.failure is not None:
+            raise self.query.failure
 
     @override
     def stop(self) -> None:
-        self.question.stop()
+        self.query.cancel()
 
     @override
     def progress(self) -> float | None:
-        return self.question.progress()
+        return self.query.progress()
 
 
-Work = Callable[[Job], Task]
-"""What a job of a service does, made from its parameters. Raises the fault that these are."""
+TaskFactory = Callable[[Job], Task]
+"""Creates the task of a job from its parameters. Raises ServiceError for invalid parameters."""

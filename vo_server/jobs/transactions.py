@@ -1,7 +1,7 @@
-"""How the table of the jobs is read and changed.
+"""Transactions on the job table.
 
-A counter goes up with every change that somebody may wait for: to look at it is cheap, and it is looked at many times a
-second.
+A counter increases with every change that a request or a worker may wait for. Reading it is cheap: it is polled many
+times a second.
 """
 
 from __future__ import annotations
@@ -14,90 +14,92 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from vo_server.errors import BusyError
-from vo_server.jobs.table import CHANGES, METADATA, database
+from vo_server.errors import BusyError, Code
+from vo_server.jobs.table import CHANGES, METADATA, create_database
 
 log = logging.getLogger(__name__)
 
 
-class Transactions:
-    """A database with the table of the jobs. Every method may be called from several threads, and raises BusyError
-    where the database is not to be had."""
+class JobTransactions:
+    """A database with the job table. Every method is thread-safe, and raises BusyError (SERVICE.UNAVAILABLE) if the
+    database cannot be used."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        """`url` of SQLAlchemy or of libpq; the empty one is a SQLite file in the folder."""
+        """Configure the database under a URL of SQLAlchemy or libpq; an empty URL is a SQLite file in the folder."""
         self._folder = folder
-        self._engine = database(url or f"sqlite:///{folder / 'jobs.sqlite'}")
-        self._said = ""
+        self._engine = create_database(url or f"sqlite:///{folder / 'jobs.sqlite'}")
+        self._last_error = ""
 
     def prepare(self) -> None:
-        """Make the folder and the tables, where they are not there yet."""
-        with self._faults():
+        """Create the folder and the tables if they do not exist."""
+        with self._translate_errors():
             self._folder.mkdir(parents=True, exist_ok=True)
             try:
-                self._create()
-            except (DBAPIError, IntegrityError):  # another process was making them
-                self._create()
+                self._create_tables()
+            except (DBAPIError, IntegrityError):  # another process was creating them
+                self._create_tables()
 
-    def _create(self) -> None:
+    def _create_tables(self) -> None:
         METADATA.create_all(self._engine)
-        with self._engine.begin() as link:
-            if link.execute(sa.select(CHANGES.c.n)).first() is None:
-                link.execute(CHANGES.insert().values(one=1, n=0))
+        with self._engine.begin() as connection:
+            if connection.execute(sa.select(CHANGES.c.n)).first() is None:
+                connection.execute(CHANGES.insert().values(one=1, n=0))
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._engine.dispose()
 
-    def changes(self) -> int:
-        """A number that is another one when something has changed."""
-        with self._reading() as link:
-            return int(link.execute(sa.select(CHANGES.c.n)).scalar_one())
+    def count_changes(self) -> int:
+        """Return the value of the change counter."""
+        with self._read() as connection:
+            return int(connection.execute(sa.select(CHANGES.c.n)).scalar_one())
 
-    def glance(self) -> Callable[[], int]:
-        """The same as a function for one thread, which keeps its connection: for who asks fifty times a second."""
+    def change_counter(self) -> Callable[[], int]:
+        """Return a function that reads the change counter, for one thread that polls it fifty times a second: the
+        function keeps its connection."""
         kept: list[sa.Connection] = []
 
         def look() -> int:
-            with self._faults():
+            with self._translate_errors():
                 try:
                     if not kept:
                         kept.append(self._engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
                     return int(kept[0].exec_driver_sql("SELECT n FROM job_changes").scalar_one())
                 except SQLAlchemyError:
-                    for link in kept:
-                        link.invalidate()
+                    for connection in kept:
+                        connection.invalidate()
                     kept.clear()
                     raise
 
         return look
 
     @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with self._faults(), self._engine.connect() as link:
-            yield link
+    def _read(self) -> Iterator[sa.Connection]:
+        with self._translate_errors(), self._engine.connect() as connection:
+            yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with self._faults(), self._engine.begin() as link:
-            yield link
+    def _write(self) -> Iterator[sa.Connection]:
+        with self._translate_errors(), self._engine.begin() as connection:
+            yield connection
 
     @contextmanager
-    def _changing(self) -> Iterator[sa.Connection]:
-        """The counter goes first: its row lets one writer in at a time, so that all that follows is settled."""
-        with self._writing() as link:
-            link.execute(CHANGES.update().values(n=CHANGES.c.n + 1))
-            yield link
+    def _write_change(self) -> Iterator[sa.Connection]:
+        """Open a transaction that first increments the counter: the lock of its row lets one writer in at a time."""
+        with self._write() as connection:
+            connection.execute(CHANGES.update().values(n=CHANGES.c.n + 1))
+            yield connection
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
-        """The one place that knows what the database's errors mean. They are logged when they are new, for they come
-        many times a second."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Translate errors of the database to BusyError. An error is logged once, for it repeats many times a second."""
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
-            said = str(getattr(error, "orig", None) or error).partition("\n")[0]
-            if said != self._said:
-                log.error("the store of the jobs: %s", said)
-                self._said = said
-            raise BusyError("the store of the jobs cannot be used now", hint="ask again in a minute") from error
+            message = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            if message != self._last_error:
+                log.error("the job store: %s", message)
+                self._last_error = message
+            raise BusyError(
+                "the job store is unavailable", hint="ask again in a minute", code=Code.SERVICE_UNAVAILABLE
+            ) from error

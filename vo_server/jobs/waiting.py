@@ -1,4 +1,4 @@
-"""Who waits for a job to change is told, without a thread for each: one look for all of them, many times a second."""
+"""Long-polling: one poller wakes all requests that wait for a job's phase to change, without a thread for each."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ import anyio
 import anyio.to_thread
 
 from vo_server.errors import BusyError
-from vo_server.jobs.store import Store
+from vo_server.jobs.store import JobStore
 from vo_server.model.job import Phase
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LOOK = 0.03
-"""Seconds between two looks, while anybody waits."""
+POLL_SECONDS = 0.03
+"""Seconds between two polls of the job store, while requests wait."""
 
-THREADS = 16
-"""Calls of the store at a time. They are short, and not kept waiting by queries, which have threads of their own."""
+MAX_THREADS = 16
+"""Concurrent calls of the job store. They are short, and queries, which have threads of their own, do not delay them."""
 
 
-class Watch:
-    """The phases of the jobs that somebody waits for. Belongs to one event loop."""
+class PhaseWatcher:
+    """Wakes the requests that wait for a job's phase to change. Belongs to one event loop."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: JobStore) -> None:
         self._store = store
         self._waiting: dict[str, list[tuple[Phase, asyncio.Event]]] = defaultdict(list)
-        self._fresh = False
-        self._ended = False
+        self._has_new_requests = False
+        self._stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._limiter: anyio.CapacityLimiter | None = None
 
-    async def ask(self, question: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """What a method of the store says, asked for in a thread."""
-        if self._limiter is None:  # it cannot be made before there is an event loop
-            self._limiter = anyio.CapacityLimiter(THREADS)
+    async def call_in_thread(self, question: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call a method of the job store in a thread and return its result."""
+        if self._limiter is None:  # needs an event loop
+            self._limiter = anyio.CapacityLimiter(MAX_THREADS)
         return await anyio.to_thread.run_sync(partial(question, *arguments, **named), limiter=self._limiter)
 
-    async def changed(self, id: str, phase: Phase, seconds: float) -> None:
-        """Return when the job is not in this phase any more, or after so many seconds."""
-        if self._ended:
+    async def wait_for_change(self, id: str, phase: Phase, seconds: float) -> None:
+        """Return when the job has left this phase, or after a timeout in seconds."""
+        if self._stopped:
             return
         entry = phase, asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._waiting[id].append(entry)
-        self._fresh = True
+        self._has_new_requests = True
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._look())
+            self._task = asyncio.create_task(self._poll())
         try:
             with anyio.move_on_after(seconds):
                 await entry[1].wait()
@@ -62,28 +62,33 @@ class Watch:
             if not self._waiting[id]:
                 del self._waiting[id]
 
-    def end(self) -> None:
-        """Let nobody wait any more: the server stops. May be called from another thread or by a signal's handler."""
-        self._ended = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(_tell, self._all(), {})
+    def stop(self) -> None:
+        """Wake all waiting requests, because the server stops.
 
-    async def _look(self) -> None:
+        May be called from another thread or from a signal handler.
+        """
+        self._stopped = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(_wake_changed, self._waiting_requests(), {})
+
+    async def _poll(self) -> None:
         seen = -1
         while self._waiting:
-            with suppress(BusyError):  # it is tried again
-                now = await self.ask(self._store.changes)
-                if now != seen or self._fresh:
-                    seen, self._fresh = now, False
-                    waiting = self._all()  # who comes while the store is asked is not in its answer
-                    _tell(waiting, await self.ask(self._store.phases, {id for id, *_ in waiting}))
-            await asyncio.sleep(LOOK)
+            with suppress(BusyError):  # the next poll retries
+                now = await self.call_in_thread(self._store.count_changes)
+                if now != seen or self._has_new_requests:
+                    seen, self._has_new_requests = now, False
+                    waiting = self._waiting_requests()  # a request that arrives during the call is not in its result
+                    _wake_changed(
+                        waiting, await self.call_in_thread(self._store.get_phases, {id for id, *_ in waiting})
+                    )
+            await asyncio.sleep(POLL_SECONDS)
 
-    def _all(self) -> list[tuple[str, Phase, asyncio.Event]]:
+    def _waiting_requests(self) -> list[tuple[str, Phase, asyncio.Event]]:
         return [(id, *entry) for id, entries in self._waiting.items() for entry in entries]
 
 
-def _tell(waiting: Iterable[tuple[str, Phase, asyncio.Event]], phases: Mapping[str, Phase]) -> None:
+def _wake_changed(waiting: Iterable[tuple[str, Phase, asyncio.Event]], phases: Mapping[str, Phase]) -> None:
     for id, phase, event in waiting:
         if phases.get(id) is not phase:
             event.set()

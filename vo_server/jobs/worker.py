@@ -1,8 +1,8 @@
-"""What a process that runs jobs does: takes one, and looks many times a second whether it may go on.
+"""A worker: takes one job at a time from the queue and polls many times a second whether it may go on.
 
-The job runs in a thread (turn.py), so that the process hears at once when the job is aborted or it shall end itself. A
-job is this worker's for as long as its lease lasts, which it says again every second; when it cannot, or hears that the
-job is not its own any more, it stops. The lease of a dead worker ends.
+The job runs in a thread (execution.py), so that the process reacts at once to an abort of the job or to a signal. A
+job belongs to this worker while its lease lasts; a heartbeat every second renews the lease. When the heartbeat fails
+for too long, or the job has been aborted or deleted, the worker stops the job. The lease of a dead worker expires.
 """
 
 from __future__ import annotations
@@ -13,139 +13,152 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from vo_server.errors import BusyError
-from vo_server.jobs.cleanup import Room, Sweep
-from vo_server.jobs.execution import Turn
-from vo_server.jobs.files import Files
-from vo_server.jobs.store import Store
-from vo_server.jobs.task import Work
+from vo_server.jobs.cleanup import Cleanup, StorageQuota
+from vo_server.jobs.execution import JobExecution, StopReason
+from vo_server.jobs.files import JobFiles
+from vo_server.jobs.store import JobStore
+from vo_server.jobs.task import TaskFactory
 from vo_server.model.job import Job, Phase
 
-LOOK = 0.02
-"""Seconds between two looks at the counter of changes."""
+POLL_SECONDS = 0.02
+"""Seconds between two polls of the change counter."""
 
-LEASE = 15.0
-BEAT = 1.0
-SWEEP = 2.0
-TIDY = 60.0
-"""Seconds: for which a job is a worker's; between two beats; between two looks for jobs whose end has come; between two
-looks at how much room the results take."""
+LEASE_SECONDS = 15.0
+"""Seconds for which a job belongs to a worker after a heartbeat."""
+
+HEARTBEAT_SECONDS = 1.0
+"""Seconds between two heartbeats."""
+
+JOB_CLEANUP_SECONDS = 2.0
+"""Seconds between two cleanups of expired jobs and leases."""
+
+STORAGE_CLEANUP_SECONDS = 60.0
+"""Seconds between two cleanups of stored results."""
 
 
 class Worker:
-    """Runs one job at a time until it is told to end."""
+    """Runs one job at a time until it is stopped."""
 
     def __init__(
         self,
         name: str,
-        store: Store,
-        files: Files,
-        work: Mapping[str, Work],
+        store: JobStore,
+        files: JobFiles,
+        task_factories: Mapping[str, TaskFactory],
         *,
-        room: Room | None = None,
-        lease: float = LEASE,
+        quota: StorageQuota | None = None,
+        lease: float = LEASE_SECONDS,
     ) -> None:
-        """`name` is like that of no other worker; `work` says for each service what its jobs do."""
-        room = room or Room()
+        """Configure a worker with a unique name; `task_factories` are by service, `lease` is in seconds."""
+        quota = quota or StorageQuota()
         self.name = name
         self._store = store
         self._files = files
-        self._work = work
-        self._most = room.most or (1 << 62)
-        self._sweep = Sweep(store, files, room)
+        self._task_factories = task_factories
+        self._max_result_bytes = quota.max_result_bytes or (1 << 62)
+        self._cleanup = Cleanup(store, files, quota)
         self._lease = lease
-        self._changes = store.glance()
+        self._read_counter = store.change_counter()
         self._wake = threading.Event()
-        self._ending = False
-        self._turn: tuple[Turn, threading.Thread] | None = None
-        self._seen = -1
-        self._due: dict[str, float] = {}
+        self._stopping = False
+        self._execution: tuple[JobExecution, threading.Thread] | None = None
+        self._seen_counter = -1
+        self._due_at: dict[str, float] = {}
 
-    def end(self) -> None:
-        """Let `run` return soon; the job under way goes back to the queue. May be called by a signal's handler."""
-        self._ending = True
+    def stop(self) -> None:
+        """Make `run` return soon; the running job is requeued. May be called from a signal handler."""
+        self._stopping = True
         self._wake.set()
 
-    def run(self, alive: Callable[[], bool] = lambda: True) -> None:
-        """Run jobs until `end` is called, or until `alive` says no more."""
-        while not self._ending:
-            pause = LOOK
+    def run(self, is_parent_alive: Callable[[], bool] = lambda: True) -> None:
+        """Run jobs until `stop` is called or `is_parent_alive` returns False."""
+        while not self._stopping:
+            pause = POLL_SECONDS
             try:
-                self._look()
+                self._poll()
             except BusyError:
-                pause = BEAT
-            if self._often("alive", BEAT) and not alive():
+                pause = HEARTBEAT_SECONDS
+            if self._is_due("alive", HEARTBEAT_SECONDS) and not is_parent_alive():
                 break
             self._wake.wait(pause)
             self._wake.clear()
-        if self._turn is not None:
-            turn, thread = self._turn
-            turn.stop("ending")
+        if self._execution is not None:
+            execution, thread = self._execution
+            execution.stop(StopReason.SHUTDOWN)
             thread.join()
         with suppress(BusyError):
-            self._store.leave(self.name)
+            self._store.unregister_worker(self.name)
 
-    def _look(self) -> None:
-        turn = self._turn[0] if self._turn else None
-        if turn is not None:
-            turn.look()
-        if self._often("here", self._lease / 3):
-            self._store.arrive(self.name, self._lease)
-        if turn is not None:
-            self._watch(turn)
+    def _poll(self) -> None:
+        execution = self._execution[0] if self._execution else None
+        if execution is not None:
+            execution.check_limits()
+        if self._is_due("here", self._lease / 3):
+            self._store.register_worker(self.name, self._lease)
+        if execution is not None:
+            self._monitor(execution)
         else:
-            self._seek()
+            self._take_job()
 
-    def _seek(self) -> None:
-        """Is there a job to take?"""
-        again = self._swept()
-        seen = self._changes()
-        if seen == self._seen and not again:
+    def _take_job(self) -> None:
+        """Take the next job from the queue, if there is one."""
+        again = self._clean_if_due()
+        seen = self._read_counter()
+        if seen == self._seen_counter and not again:
             return
-        job = self._store.take(self.name, self._lease)
+        job = self._store.take_job(self.name, self._lease)
         if job is None:
-            self._seen = seen
+            self._seen_counter = seen
         else:
-            self._begin(job)
+            self._start(job)
 
-    def _begin(self, job: Job) -> None:
-        turn = Turn(job, self.name, self._store, self._files, self._work, lease=self._lease, most=self._most)
-        thread = threading.Thread(target=self._perform, args=(turn,), name=f"job {job.id}", daemon=True)
-        self._turn = turn, thread
-        self._due["beat"] = time.monotonic() + BEAT
+    def _start(self, job: Job) -> None:
+        execution = JobExecution(
+            job,
+            self.name,
+            self._store,
+            self._files,
+            self._task_factories,
+            lease=self._lease,
+            max_bytes=self._max_result_bytes,
+        )
+        thread = threading.Thread(target=self._execute, args=(execution,), name=f"job {job.id}", daemon=True)
+        self._execution = execution, thread
+        self._due_at["beat"] = time.monotonic() + HEARTBEAT_SECONDS
         thread.start()
 
-    def _perform(self, turn: Turn) -> None:
+    def _execute(self, execution: JobExecution) -> None:
         try:
-            turn.run()
+            execution.run()
         finally:
-            self._turn = None
-            self._seen = -1
+            self._execution = None
+            self._seen_counter = -1
             self._wake.set()
 
-    def _watch(self, turn: Turn) -> None:
-        """Is the job under way still ours?"""
-        if self._often("beat", BEAT) and not turn.beat():
-            turn.stop("lost")
-        self._swept()
-        seen = self._changes()
-        if seen != self._seen:
-            self._seen = seen
-            if self._store.phases([turn.job.id]).get(turn.job.id) != Phase.EXECUTING:
-                turn.stop("lost")
+    def _monitor(self, execution: JobExecution) -> None:
+        """Send the heartbeat when it is due, and stop the job if it no longer belongs to this worker."""
+        if self._is_due("beat", HEARTBEAT_SECONDS) and not execution.heartbeat():
+            execution.stop(StopReason.LEASE_LOST)
+        self._clean_if_due()
+        seen = self._read_counter()
+        if seen != self._seen_counter:
+            self._seen_counter = seen
+            if self._store.get_phases([execution.job.id]).get(execution.job.id) != Phase.EXECUTING:
+                execution.stop(StopReason.LEASE_LOST)
 
-    def _swept(self) -> bool:
-        """Was it time again to do what is done for all jobs?"""
-        if not self._often("sweep", SWEEP):
+    def _clean_if_due(self) -> bool:
+        """Run the cleanup if it is due; return whether it ran."""
+        if not self._is_due("sweep", JOB_CLEANUP_SECONDS):
             return False
-        self._sweep.jobs()
-        if self._often("tidy", TIDY):
-            self._sweep.room()
+        self._cleanup.clean_jobs()
+        if self._is_due("tidy", STORAGE_CLEANUP_SECONDS):
+            self._cleanup.clean_storage()
         return True
 
-    def _often(self, what: str, seconds: float) -> bool:
-        """Is it time again?"""
+    def _is_due(self, what: str, seconds: float) -> bool:
+        """Return whether an activity is due again, and set its next time."""
         at = time.monotonic()
-        if at < self._due.get(what, 0.0):
+        if at < self._due_at.get(what, 0.0):
             return False
-        self._due[what] = at + seconds
+        self._due_at[what] = at + seconds
         return True

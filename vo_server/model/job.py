@@ -1,4 +1,4 @@
-"""A job of UWS 1.1: what is asked for, how far it has come, and what came of it (section 2.1)."""
+"""A job of UWS 1.1: its parameters, phase, progress, and results or failure (section 2.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Phase(StrEnum):
-    """The phases of UWS 1.1 section 2.1.3. Those that are not REACHED can be asked for and are never found."""
+    """The phases of UWS 1.1 section 2.1.3. Clients can filter by those that are not in REACHED, but no job has them."""
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"
@@ -24,12 +24,12 @@ class Phase(StrEnum):
 
 
 ACTIVE = frozenset({Phase.PENDING, Phase.QUEUED, Phase.EXECUTING})
-"""The phases that something may still follow."""
+"""The phases of jobs that have not ended."""
 
-REACHED = ACTIVE | {Phase.COMPLETED, Phase.ERROR, Phase.ABORTED}
-"""The phases in which a job of ours can be."""
+REACHABLE = ACTIVE | {Phase.COMPLETED, Phase.ERROR, Phase.ABORTED}
+"""The phases that a job of this server can have."""
 
-_BEFORE = {
+_PREVIOUS_PHASES = {
     Phase.QUEUED: frozenset({Phase.PENDING, Phase.EXECUTING}),
     Phase.EXECUTING: frozenset({Phase.QUEUED}),
     Phase.COMPLETED: frozenset({Phase.EXECUTING}),
@@ -38,14 +38,14 @@ _BEFORE = {
 }
 
 
-def before(phase: Phase) -> frozenset[Phase]:
-    """The phases that this one may follow. A job whose worker has gone is queued again."""
-    return _BEFORE.get(phase, frozenset())
+def get_previous_phases(phase: Phase) -> frozenset[Phase]:
+    """Return the phases that may precede a phase. A job whose worker has died is queued again."""
+    return _PREVIOUS_PHASES.get(phase, frozenset())
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no result: the code of a fault and what it said. A transient one may go well another time."""
+    """Why a job has no result: the code and message of the error. After a transient one, a retry may succeed."""
 
     code: str
     message: str
@@ -53,9 +53,12 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A result: a file in the job's folder, and how it is sent. `size` in bytes; `rows` that it holds, None for what
-    has none, `overflow` if some were left out. `id` is what it is called among the results of its job."""
+class JobResult:
+    """A result: a file in the job's folder, and how it is sent.
+
+    `size` is in bytes; `rows` is None for a result without rows; `overflow` is true if rows were left out. `id` is the
+    name of the result within its job. The field names are stored in the job table.
+    """
 
     file: str
     media_type: str
@@ -69,12 +72,12 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job, as it was when it was looked at. Instants are in UTC.
+    """A job, as it was when it was read. Instants are in UTC.
 
-    `duration` is the seconds that it may run. `client` is whose list it stands in, None for nobody's; `party` is whom
-    it is run for, so that nobody waits for all the jobs of another. `url` is where it was asked for, `format` the
-    format that the asker likes best. `attempts` counts how often it was begun; `progress` (0..1) and `rows` are those
-    of the attempt under way.
+    `duration` is the time limit in seconds. `client` identifies the client whose job list shows it, None for none;
+    `fair_share_key` identifies the client for fair-share scheduling. `url` is the URL of the request, `format` the
+    client's preferred format. `attempts` counts the attempts to run it; `progress` (0..1) and `rows` are those of the
+    current attempt.
     """
 
     id: str
@@ -85,7 +88,7 @@ class Job:
     parameters: tuple[tuple[str, str], ...] = ()
     phase: Phase = Phase.PENDING
     client: str | None = None
-    party: str = ""
+    fair_share_key: str = ""
     url: str = ""
     format: str | None = None
     queued: datetime | None = None
@@ -95,17 +98,17 @@ class Job:
     progress: float | None = None
     rows: int | None = None
     failure: Failure | None = None
-    made: tuple[Made, ...] = ()
+    results: tuple[JobResult, ...] = ()
 
-    def all(self, name: str) -> list[str]:
-        """All values of a parameter; names are compared without case."""
+    def get_parameter(self, name: str) -> list[str]:
+        """Return all values of a parameter; names are compared without case."""
         return [value for key, value in self.parameters if key.lower() == name.lower()]
 
     @property
     def run_id(self) -> str | None:
-        """The name that the client gave it (DALI 1.1 section 3.4.6)."""
-        return next(iter(self.all("RUNID")), None)
+        """The client's name for the job (DALI 1.1 section 3.4.6); None without one."""
+        return next(iter(self.get_parameter("RUNID")), None)
 
-    def but(self, **changes: Any) -> Self:
-        """A copy with some attributes changed."""
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some attributes changed."""
         return replace(self, **changes)

@@ -10,22 +10,22 @@ import pytest
 from lxml import etree
 
 from vo_server.documents import uws
-from vo_server.model.job import Failure, Job, Made, Phase
+from vo_server.model.job import Failure, Job, JobResult, Phase
 
 SCHEMA = Path(__file__).resolve().parents[4] / "shared" / "standards" / "xsd" / "local" / "UWS-v1.1.xsd"
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 AT = datetime(2026, 1, 2, 3, 4, 5, 67_000, tzinfo=UTC)
 PENDING = Job("a-b_c", "tap", AT, AT.replace(microsecond=0), 60)
 PARAMETERS = (("QUERY", "SELECT '<&>\x00\ud800' \n]]>"), ("UPLOAD", "a,param:é"), ("\x01", ""), ("RUNID", "<mine>"))
-MADE = Made("x.result", 'text/csv;header="present"', "x.csv", 12, "abc", 3)
+MADE = JobResult("x.result", 'text/csv;header="present"', "x.csv", 12, "abc", 3)
 JOBS = {
     "pending": PENDING,
-    "with parameters": PENDING.but(parameters=PARAMETERS),
-    "queued": PENDING.but(phase=Phase.QUEUED, queued=AT),
-    "executing": PENDING.but(phase=Phase.EXECUTING, started=AT, progress=0.25, rows=10, attempts=2),
-    "completed": PENDING.but(phase=Phase.COMPLETED, started=AT, ended=AT, made=(MADE,), rows=3, progress=1.0),
-    "failed": PENDING.but(phase=Phase.ERROR, started=AT, ended=AT, failure=Failure("QUERY", "a\x02 <b>\n  ^")),
-    "aborted": PENDING.but(phase=Phase.ABORTED, ended=AT, failure=Failure("BUSY", "late", transient=True)),
+    "with parameters": PENDING.replace(parameters=PARAMETERS),
+    "queued": PENDING.replace(phase=Phase.QUEUED, queued=AT),
+    "executing": PENDING.replace(phase=Phase.EXECUTING, started=AT, progress=0.25, rows=10, attempts=2),
+    "completed": PENDING.replace(phase=Phase.COMPLETED, started=AT, ended=AT, results=(MADE,), rows=3, progress=1.0),
+    "failed": PENDING.replace(phase=Phase.ERROR, started=AT, ended=AT, failure=Failure("QUERY", "a\x02 <b>\n  ^")),
+    "aborted": PENDING.replace(phase=Phase.ABORTED, ended=AT, failure=Failure("BUSY", "late", transient=True)),
 }
 
 

@@ -14,8 +14,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from vo_server.errors import BusyError, UsageError
-from vo_server.jobs.files import Files, Kept
-from vo_server.storage.jobs import Shelf, shelf
+from vo_server.jobs.files import JobFiles, StoredUpload
+from vo_server.storage.jobs import JobStorage, open_storage
 
 
 @pytest.fixture(params=["disk", "memory", "file"])
@@ -26,61 +26,61 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def there(place: str) -> Iterator[Shelf]:
-    yield shelf(place)
+def there(place: str) -> Iterator[JobStorage]:
+    yield open_storage(place)
     system, path = fsspec.core.url_to_fs(place)
     if system.exists(path):
         system.rm(path, recursive=True)
 
 
-def content(there: Shelf, id: str, name: str) -> bytes:
-    with there.read(id, name) as source:
+def content(there: JobStorage, id: str, name: str) -> bytes:
+    with there.open(id, name) as source:
         return bytes(source.read())
 
 
-def put(there: Shelf, id: str, name: str, said: bytes) -> None:
-    with there.new(id, name) as out:
+def put(there: JobStorage, id: str, name: str, said: bytes) -> None:
+    with there.create(id, name) as out:
         out.write(said)
 
 
-def test_a_file_is_there_as_it_was_written(there: Shelf) -> None:
+def test_a_file_is_there_as_it_was_written(there: JobStorage) -> None:
     put(there, "job", "a.result", b"one two")
     put(there, "job", "b.upload", b"")
     put(there, "other", "a.result", b"three")
     assert content(there, "job", "a.result") == b"one two"
-    assert there.sizes("job") == {"a.result": 7, "b.upload": 0}
-    assert there.sizes("nobody") == {}
-    with pytest.raises(FileNotFoundError), there.read("job", "c.result"):
+    assert there.list_sizes("job") == {"a.result": 7, "b.upload": 0}
+    assert there.list_sizes("nobody") == {}
+    with pytest.raises(FileNotFoundError), there.open("job", "c.result"):
         pass
 
 
-def test_of_a_file_whose_writing_fails_nothing_is_left(there: Shelf) -> None:
+def test_of_a_file_whose_writing_fails_nothing_is_left(there: JobStorage) -> None:
     put(there, "job", "a.result", b"whole")
-    with pytest.raises(ZeroDivisionError), there.new("job", "b.result") as out:
+    with pytest.raises(ZeroDivisionError), there.create("job", "b.result") as out:
         out.write(b"half")
         raise ZeroDivisionError
-    assert there.sizes("job") == {"a.result": 5}
+    assert there.list_sizes("job") == {"a.result": 5}
 
 
-def test_what_is_removed(there: Shelf) -> None:
+def test_what_is_removed(there: JobStorage) -> None:
     for name in ("a", "b"):
         put(there, "job", name, b"x")
     there.remove("job", "a")
     there.remove("job", "never")
-    there.tidy("job")
-    assert there.sizes("job") == {"b": 1}
-    there.destroy("job")
-    there.destroy("never")
-    there.tidy("never")
-    assert there.sizes("job") == {}
-    assert there.idle(-1) == []
+    there.remove_if_empty("job")
+    assert there.list_sizes("job") == {"b": 1}
+    there.remove_all("job")
+    there.remove_all("never")
+    there.remove_if_empty("never")
+    assert there.list_sizes("job") == {}
+    assert there.find_idle(-1) == []
 
 
-def test_folders_in_which_nothing_has_changed(there: Shelf) -> None:
-    assert there.idle(-1) == []
+def test_folders_in_which_nothing_has_changed(there: JobStorage) -> None:
+    assert there.find_idle(-1) == []
     put(there, "job", "a", b"x")
-    assert there.idle(60) == []
-    assert there.idle(-1) == ["job"]
+    assert there.find_idle(60) == []
+    assert there.find_idle(-1) == ["job"]
 
 
 class Losing(MemoryFileSystem):
@@ -112,7 +112,7 @@ def stores() -> None:
 
 @pytest.mark.usefixtures("stores")
 def test_what_has_not_arrived_as_a_whole_is_not_there() -> None:
-    away = shelf("losing://jobs")
+    away = open_storage("losing://jobs")
     with pytest.raises(OSError, match="not all of the file has arrived"):
         put(away, "job", "a.result", b"whole")
     assert Losing.store == {}
@@ -120,7 +120,7 @@ def test_what_has_not_arrived_as_a_whole_is_not_there() -> None:
 
 @pytest.mark.usefixtures("stores")
 def test_faults_of_other_libraries_are_those_of_a_disk() -> None:
-    away = shelf("strange://jobs")
+    away = open_storage("strange://jobs")
     with pytest.raises(OSError, match="RuntimeError: throttled") as caught:
         put(away, "job", "a.result", b"x")
     assert caught.value.errno == errno.EIO
@@ -129,7 +129,7 @@ def test_faults_of_other_libraries_are_those_of_a_disk() -> None:
 @pytest.mark.parametrize("url", ["nonsense://x", "dropbox://x"])
 def test_a_url_that_cannot_be_reached(url: str) -> None:
     with pytest.raises(UsageError, match="cannot be reached"):
-        shelf(url)
+        open_storage(url)
 
 
 def test_a_disk_without_room_refuses_uploads_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,8 +139,8 @@ def test_a_disk_without_room_refuses_uploads_in_words(tmp_path: Path, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    files = Files(shelf(str(tmp_path)))
+    files = JobFiles(open_storage(str(tmp_path)))
     with pytest.raises(BusyError, match="no room left on its disk") as caught:
-        files.keep("job", [Kept("t", (), pa.table({}))])
+        files.save_uploads("job", [StoredUpload("t", (), pa.table({}))])
     assert caught.value.retry_after_seconds == 60
     assert list(tmp_path.glob("*/*")) == []

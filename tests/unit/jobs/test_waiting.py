@@ -1,4 +1,4 @@
-"""Who waits for a job is told when it changes, and not before."""
+"""Long-polling: requests wake when their job's phase changes, and not before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vo_server.errors import BusyError
-from vo_server.jobs.service import Desk
+from vo_server.jobs.service import JobService
 from vo_server.model.job import Job, Phase
 
 Make = Callable[..., Job]
@@ -22,54 +22,52 @@ def url() -> str:
     return ""
 
 
-def ran(work: Coroutine[Any, Any, None]) -> float:
+def run_timed(work: Coroutine[Any, Any, None]) -> float:
     begun = time.monotonic()
     asyncio.run(work)
     return time.monotonic() - begun
 
 
-def test_those_who_wait_are_told(desk: Desk, make: Make) -> None:
+def test_wakes_waiting_requests(service: JobService, make: Make) -> None:
     jobs = [make() for _ in range(3)]
     woken: list[str] = []
 
     async def wait(job: Job, seconds: float) -> None:
-        await desk.watch.changed(job.id, Phase.PENDING, seconds)
+        await service.watcher.wait_for_change(job.id, Phase.PENDING, seconds)
         woken.append(job.id)
 
-    async def all() -> None:
+    async def main() -> None:
         tasks = [asyncio.create_task(wait(job, 20)) for job in (*jobs, jobs[0])]
         await asyncio.sleep(0.1)
         assert woken == []
-        desk.store.queue(jobs[1].id)
+        service.store.queue(jobs[1].id)
         await tasks[1]
-        desk.store.delete(jobs[0].id)
+        service.store.delete(jobs[0].id)
         await asyncio.gather(tasks[0], tasks[3])
         assert sorted(woken) == sorted([jobs[1].id, jobs[0].id, jobs[0].id])
         await wait(jobs[2], 0.05)
         await wait(jobs[1], 20)  # it is queued already, and that is seen at once
         tasks[2].cancel()
 
-    assert ran(all()) < 15
+    assert run_timed(main()) < 15
 
 
-def test_who_comes_while_the_store_is_asked_is_not_told_what_it_said(
-    desk: Desk, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_request_during_poll_keeps_waiting(service: JobService, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = make(), make()
     asked, answer = threading.Event(), threading.Event()
-    phases = desk.store.phases
+    phases = service.store.get_phases
 
     def slow(ids: Any) -> Any:
         asked.set()
         assert answer.wait(10)
         return phases(ids)
 
-    async def all() -> None:
-        monkeypatch.setattr(desk.store, "phases", slow)
-        one = asyncio.create_task(desk.watch.changed(first.id, Phase.PENDING, 10))
+    async def main() -> None:
+        monkeypatch.setattr(service.store, "get_phases", slow)
+        one = asyncio.create_task(service.watcher.wait_for_change(first.id, Phase.PENDING, 10))
         while not asked.is_set():
             await asyncio.sleep(0.01)
-        two = asyncio.create_task(desk.watch.changed(second.id, Phase.PENDING, 0.5))
+        two = asyncio.create_task(service.watcher.wait_for_change(second.id, Phase.PENDING, 0.5))
         await asyncio.sleep(0.01)
         answer.set()
         await asyncio.sleep(0.2)
@@ -78,12 +76,12 @@ def test_who_comes_while_the_store_is_asked_is_not_told_what_it_said(
         one.cancel()
         await two
 
-    ran(all())
+    run_timed(main())
 
 
-def test_a_store_that_cannot_be_asked_is_asked_again(desk: Desk, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_unavailable_store(service: JobService, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make(queued=True)
-    changes, times = desk.store.changes, []
+    changes, times = service.store.count_changes, []
 
     def sometimes() -> int:
         times.append(1)
@@ -91,19 +89,19 @@ def test_a_store_that_cannot_be_asked_is_asked_again(desk: Desk, make: Make, mon
             raise BusyError("not now")
         return changes()
 
-    monkeypatch.setattr(desk.store, "changes", sometimes)
-    assert ran(desk.watch.changed(job.id, Phase.PENDING, 20)) < 15
+    monkeypatch.setattr(service.store, "count_changes", sometimes)
+    assert run_timed(service.watcher.wait_for_change(job.id, Phase.PENDING, 20)) < 15
     assert len(times) >= 4
 
 
-def test_nobody_waits_when_the_server_stops(desk: Desk, make: Make) -> None:
+def test_stop_wakes_all_requests(service: JobService, make: Make) -> None:
     job = make()
 
-    async def all() -> None:
-        waiting = asyncio.create_task(desk.watch.changed(job.id, Phase.PENDING, 60))
+    async def main() -> None:
+        waiting = asyncio.create_task(service.watcher.wait_for_change(job.id, Phase.PENDING, 60))
         await asyncio.sleep(0.05)
-        desk.watch.end()
+        service.watcher.stop()
         await waiting
-        await desk.watch.changed(job.id, Phase.PENDING, 60)
+        await service.watcher.wait_for_change(job.id, Phase.PENDING, 60)
 
-    assert ran(all()) < 20
+    assert run_timed(main()) < 20

@@ -1,6 +1,6 @@
-"""kill -9 at moments all over a job's life: no job that was accepted is lost, none has half a result.
+"""kill -9 at moments all over a job's life: no accepted job is lost, and no result is partial.
 
-The processes die for good (dying.py), at every second line that the room of jobs runs.
+The processes are really killed (kills.py), at every second line executed in vo_server/jobs.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def lives(folder: Path, url: str, step: int, part: str) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.unit.jobs.dying", str(folder), url, str(step), part]
+def run_moments(folder: Path, url: str, step: int, part: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "tests.unit.jobs.kills", str(folder), url, str(step), part]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert not told[-1]["died"], "the last one lives to the end"
+    assert not told[-1]["died"], "the last process is not killed"
     return told
 
 
-def test_a_worker_dies(tmp_path: Path, url: str) -> None:
-    moments = lives(tmp_path, url, 2 if not url else 12, "run")
+def test_recovers_job_of_killed_worker(tmp_path: Path, url: str) -> None:
+    moments = run_moments(tmp_path, url, 2 if not url else 12, "run")
     assert len(moments) > (50 if not url else 8)
     for moment in moments:
         told = moment["told"]
@@ -39,9 +39,9 @@ def test_a_worker_dies(tmp_path: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_a_server_dies_while_it_takes_a_job_in(tmp_path: Path, url: str) -> None:
-    """The job is there with all that belongs to it, or it is not there and its client knows that nobody said so."""
-    moments = lives(tmp_path, url, 4, "accept")
+def test_job_of_killed_server_is_complete_or_absent(tmp_path: Path, url: str) -> None:
+    """The job is stored with all its files, or it is not stored and the client got no answer."""
+    moments = run_moments(tmp_path, url, 4, "accept")
     assert len(moments) > 20
     for moment in moments:
         told = moment["told"]
