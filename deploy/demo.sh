@@ -36,7 +36,7 @@ fi
 
 if [ "$(cat "$stamp" 2>/dev/null)" != "$(cksum <"$root/pyproject.toml")" ]; then
     echo "Installing vo_server and the libraries it needs into $venv (once) ..." >&2
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$root" || fail "pip failed, see above"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$root[demo,stamps]" || fail "pip failed, see above"
     cksum <"$root/pyproject.toml" >"$stamp"
 fi
 

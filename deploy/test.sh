@@ -43,8 +43,13 @@ except ImportError:
 
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
-for line in project["dependencies"] + project["optional-dependencies"]["test"]:
+extras = project["optional-dependencies"]
+lines = [*project["dependencies"], *extras["test"]]
+for line in lines:
     wanted = Requirement(line)
+    if wanted.name == project["name"]:
+        lines += [each for extra in wanted.extras for each in extras[extra]]
+        continue
     if wanted.marker is None or wanted.marker.evaluate():
         try:
             met = wanted.specifier.contains(version(wanted.name), prereleases=True)

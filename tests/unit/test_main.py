@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from vo_server.__main__ import main
-from vo_server.engines.store import Store
+from vo_server.engines.store import DataDirectory
 from vo_server.errors import Code
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,16 +136,16 @@ def test_demo_resumes_an_interrupted_sky(run: Run) -> None:
     (Path("data") / "sky").mkdir(parents=True)
     (Path("data") / "sky" / "litter").touch()
     assert run("demo", "--no-serve", "--rows", "1000")[0] == 0
-    assert all(Store(Path("data")).current(id) for id in ("psc", "xsc", "atlas"))
+    assert all(DataDirectory(Path("data")).current_file(id) for id in ("psc", "xsc", "atlas"))
     assert not (Path("data") / "sky").exists()
 
 
 def test_demo_keeps_loaded_catalogues(run: Run) -> None:
     run("load", "psc", *(str(file) for file in _sky(Path(), 1_000)))
-    before = Store(Path("data")).current("psc")
+    before = DataDirectory(Path("data")).current_file("psc")
     assert run("demo", "--no-serve")[2] == "Serving the catalogues that are loaded in data.\n"
-    assert Store(Path("data")).current("psc") == before
-    assert Store(Path("data")).current("xsc") is None
+    assert DataDirectory(Path("data")).current_file("psc") == before
+    assert DataDirectory(Path("data")).current_file("xsc") is None
 
 
 def test_demo_from_nothing_to_a_clean_stop(tmp_path: Path) -> None:
@@ -169,3 +169,26 @@ def test_demo_from_nothing_to_a_clean_stop(tmp_path: Path) -> None:
         assert "Traceback" not in rest
         assert "\x1b" not in "".join(said)
     assert "Serving the catalogues that are loaded in data.\n" in said
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("scipy", ["demo", "--no-serve"], "demo"),
+        ("scipy", ["stamps"], "stamps"),
+        ("adbc_driver_postgresql", ["serve", "--engine", "postgresql://nobody@127.0.0.1/none"], "postgresql"),
+    ],
+)
+def test_a_missing_package_names_the_extra_that_has_it(
+    tmp_path: Path, package: str, arguments: list[str], extra: str
+) -> None:
+    program = (
+        f"import sys; sys.modules[{package!r}] = None; from vo_server.__main__ import main; sys.exit(main({arguments}))"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VO_SERVER_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"pip install 'vo-server[{extra}]'" in done.stderr
+    assert f"[{Code.SETTINGS_INVALID}]" in done.stderr

@@ -5,11 +5,11 @@ from __future__ import annotations
 from vo_server.commands.command import Command
 
 COMMANDS = (
-    Command("demo", "make a synthetic sky and serve it", "demo"),
+    Command("demo", "make a synthetic sky and serve it", "demo", extra="demo"),
     Command("publish", "describe a table file in a catalogue file and load it", "publish"),
     Command("load", "load files into a catalogue", "load"),
     Command("quicklook", "make Quicklook images from Atlas images", "quicklook"),
-    Command("stamps", "make postage stamps of extended sources", "stamps"),
+    Command("stamps", "make postage stamps of extended sources", "stamps", extra="stamps"),
     Command("serve", "serve what is loaded", "serve"),
     Command("worker", "run asynchronous jobs", "worker"),
     Command("catalogues", "list the catalogues, or the columns of one", "catalogues"),

@@ -8,16 +8,16 @@ from contextlib import closing
 
 from rich.console import Console
 
-from vo_server.answer import asked, meaning
+from vo_server.answer import compile_query, expand_obscore
 from vo_server.app import catalogue_of, engine_of
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.commands.command import add_strict_argument, setting_help
 from vo_server.commands.terminal import console, print_error
 from vo_server.errors import ServiceError
-from vo_server.explain import Explanation, Inquiry, explain
+from vo_server.explain import ExplainRequest, Explanation, explain
 from vo_server.explain.json import as_json
-from vo_server.explain.text import WIDTH, sections
-from vo_server.obscore.query import Host
+from vo_server.explain.text import WIDTH, build_sections
+from vo_server.obscore.query import ImageUrls
 from vo_server.settings import Settings
 
 EPILOG = """examples:
@@ -43,13 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     text = sys.stdin.read() if parsed.query == "-" else parsed.query
-    catalogue = with_tap_schema(catalogue_of(settings))
+    catalogue = add_tap_schema(catalogue_of(settings))
     with closing(engine_of(settings, catalogue)) as engine:
         try:
-            host = Host(settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}")
-            meant = asked(meaning(text, catalogue, engine.lacks(), settings.strict), catalogue, engine, host)
+            host = ImageUrls(settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}")
+            meant = expand_obscore(
+                compile_query(text, catalogue, engine.unsupported_functions(), settings.strict), catalogue, engine, host
+            )
             maxrec = min(settings.maxrec, settings.maxrec_hard)
-            done = explain(Inquiry(text, meant, engine, maxrec, settings.timeout))
+            done = explain(ExplainRequest(text, meant, engine, maxrec, settings.timeout))
         except ServiceError as error:  # of the query, not of the command
             print_error(console, error, "vo-server: ")
             return 1
@@ -63,7 +65,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
 def _print(explanation: Explanation) -> None:
     """Print the sections, with bold headings on a terminal."""
     page = Console(highlight=False)
-    for number, section in enumerate(sections(explanation, page.width if page.is_terminal else WIDTH)):
+    for number, section in enumerate(build_sections(explanation, page.width if page.is_terminal else WIDTH)):
         page.print(f"{chr(10) if number else ''}{section.title}", style="bold", markup=False, soft_wrap=True)
         for line in section.lines:
             page.print(f"  {line}", markup=False, soft_wrap=True)

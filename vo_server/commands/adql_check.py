@@ -14,9 +14,9 @@ from typing import Any
 from rich.console import Console
 
 from vo_server.adql.syntax.parse import parse
-from vo_server.answer import meaning
+from vo_server.answer import compile_query
 from vo_server.app import catalogue_of
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.commands.command import add_strict_argument
 from vo_server.commands.queries import QueryEntry, read_entries
 from vo_server.commands.terminal import print_error, say
@@ -82,8 +82,8 @@ def _syntax_validator(settings: Settings) -> Validator:
 
 
 def _catalogue_validator(settings: Settings) -> Validator:
-    catalogue = with_tap_schema(catalogue_of(settings))
-    return lambda text: meaning(text, catalogue, strict=settings.strict).warnings
+    catalogue = add_tap_schema(catalogue_of(settings))
+    return lambda text: compile_query(text, catalogue, strict=settings.strict).warnings
 
 
 def _validate(entry: QueryEntry, validate: Validator) -> tuple[ServiceError | None, tuple[str, ...]]:

@@ -6,9 +6,9 @@ import re
 
 from vo_server.app import engine_of
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.catalogue.similar import similar
-from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.engines.store import Store
+from vo_server.catalogue.suggestions import suggest_similar
+from vo_server.catalogue.tap_schema import add_tap_schema
+from vo_server.engines.store import DataDirectory
 from vo_server.errors import Code, UsageError
 from vo_server.settings import Settings
 
@@ -21,23 +21,23 @@ def find_collection(catalogue: Catalogue, name: str) -> Collection:
     for each in catalogue.collections:
         if name.lower() in (
             each.id.lower(),
-            each.table.qualified.lower(),
+            each.table.qualified_name.lower(),
             each.table.name.lower(),
         ):
             return each
     known = [p.id for p in catalogue.collections]
-    hint = similar(name, known) or f"there are {', '.join(known)}"
+    hint = suggest_similar(name, known) or f"there are {', '.join(known)}"
     raise UsageError(f"no catalogue {name}", hint=hint, code=Code.SETTINGS_INVALID)
 
 
 def find_loaded(settings: Settings, catalogue: Catalogue) -> dict[str, str]:
     """Return the ids of the loaded collections, each with its file or its number of rows."""
     if not settings.engine:
-        paths = {p.id: Store(settings.data).current(p.id) for p in catalogue.collections}
+        paths = {p.id: DataDirectory(settings.data).current_file(p.id) for p in catalogue.collections}
         return {id: str(path) for id, path in paths.items() if path is not None}
-    engine = engine_of(settings, with_tap_schema(catalogue))
+    engine = engine_of(settings, add_tap_schema(catalogue))
     try:
-        rows = {p.id: engine.rows(p.table) for p in catalogue.collections}
+        rows = {p.id: engine.count_rows(p.table) for p in catalogue.collections}
     finally:
         engine.close()
     return {id: f"{count:,} rows" for id, count in rows.items() if count is not None}

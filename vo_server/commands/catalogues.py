@@ -9,11 +9,11 @@ from rich.table import Table as RichTable
 
 from vo_server.app import catalogue_of, engine_of
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.commands.catalogue_lookup import find_collection
 from vo_server.engines.engine import Engine
 from vo_server.model.column import Table
-from vo_server.model.statistics import spoken
+from vo_server.model.statistics import format_range
 from vo_server.settings import Settings
 
 _WIDTH_WITHOUT_TERMINAL = 200
@@ -30,7 +30,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """List the catalogues, or the columns of one."""
     catalogue = catalogue_of(settings)
     wanted = find_collection(catalogue, parsed.table).table if parsed.table else None
-    engine = engine_of(settings, with_tap_schema(catalogue))
+    engine = engine_of(settings, add_tap_schema(catalogue))
     try:
         output = _list_catalogues(catalogue, engine) if wanted is None else _list_columns(wanted, engine)
     finally:
@@ -43,22 +43,22 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
 def _list_catalogues(catalogue: Catalogue, engine: Engine) -> RichTable:
     table_view = _new_table("name", "table", "rows", "columns", "cone search", "title")
     for each in catalogue.collections:
-        rows = engine.rows(each.table)
+        rows = engine.count_rows(each.table)
         said = "not loaded" if rows is None else f"{rows:,}"
         cone = "no" if each.cone is None else f"/cone/{each.id}"
         table_view.add_row(
-            each.id, each.table.qualified, said, str(len(each.table.columns)), cone, each.table.title or ""
+            each.id, each.table.qualified_name, said, str(len(each.table.columns)), cone, each.table.title or ""
         )
     return table_view
 
 
 def _list_columns(table: Table, engine: Engine) -> RichTable:
-    facts = engine.facts(table)
+    facts = engine.get_facts(table)
     table_view = _new_table("column", "type", "unit", "UCD", "values", "missing")
     for column in table.columns:
         known = facts.statistics.get(column.name) if facts else None
-        values, missing = ("", "") if known is None else (spoken(known), f"{known.nulls:,}")
-        table_view.add_row(column.name, column.spelt, column.unit or "", column.ucd or "", values, missing)
+        values, missing = ("", "") if known is None else (format_range(known), f"{known.nulls:,}")
+        table_view.add_row(column.name, column.adql_type, column.unit or "", column.ucd or "", values, missing)
     return table_view
 
 

@@ -20,10 +20,10 @@ from starlette.applications import Starlette
 from vo_server import check
 from vo_server.app import DATES, SOFTWARE, catalogue_of, create_app
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.check import Check, Probe, Report
+from vo_server.check import Check, CheckReport, Probe
 from vo_server.check.finding import Finding, Severity
-from vo_server.check.response import NoAnswer
-from vo_server.check.schemas import Unusable, found, schemas
+from vo_server.check.response import NoResponse
+from vo_server.check.schemas import UnusableSchemas, find_schemas, load_schemas
 from vo_server.commands.asgi_client import connect
 from vo_server.commands.catalogue_lookup import find_loaded
 from vo_server.commands.terminal import console, say
@@ -86,7 +86,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
             return 0
         report = check_service(settings, checks, parsed.xsd, network=parsed.links)
     if parsed.record:
-        report.record(settings.data / RECORD_FILE)
+        report.write_summary(settings.data / RECORD_FILE)
     _print_report(report, parsed.json, parsed.all)
     return 1 if report.failed else 0
 
@@ -97,7 +97,7 @@ def check_service(
     xsd: str | None = None,
     *,
     network: bool = False,
-) -> Report:
+) -> CheckReport:
     """What a server with these settings keeps of what it says, asked in this process and without a port.
 
     `elsewhere` follows links to other servers. Raises UsageError for a folder `xsd` without schemas.
@@ -106,7 +106,7 @@ def check_service(
     known = _load_schemas(xsd, settings)
     paths = _service_paths(catalogue_of(settings).collections)
     with _application(settings) as app, connect(app, url, network=network) as client:
-        return _run_checks(Probe(client, url, paths, known, inside=True, elsewhere=network), checks)
+        return _run_checks(Probe(client, url, paths, known, in_process=True, network=network), checks)
 
 
 @contextmanager
@@ -119,20 +119,20 @@ def _application(settings: Settings) -> Iterator[Starlette]:
         yield create_app(replace(settings, jobs="", job_results=f"{folder}/jobs"), Path(folder) / DATES)
 
 
-def _check_url(url: str, settings: Settings, checks: Sequence[Check], parsed: argparse.Namespace) -> Report:
+def _check_url(url: str, settings: Settings, checks: Sequence[Check], parsed: argparse.Namespace) -> CheckReport:
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{url!r} must be an http or https URL", code=Code.SETTINGS_INVALID)
     with httpx.Client(timeout=60, headers={"User-Agent": f"{SOFTWARE} (IVOA-validate)"}) as client:
         paths = _service_paths(catalogue_of(settings).collections)
-        probe = Probe(client, url, paths, _load_schemas(parsed.xsd, settings), elsewhere=parsed.links)
+        probe = Probe(client, url, paths, _load_schemas(parsed.xsd, settings), network=parsed.links)
         return _run_checks(probe, checks)
 
 
-def _run_checks(probe: Probe, checks: Sequence[Check]) -> Report:
+def _run_checks(probe: Probe, checks: Sequence[Check]) -> CheckReport:
     with console.status("checking ...") as status:
         try:
-            return check.run(probe, checks, lambda each: status.update(f"checking {each.code}: {each.title}"))
-        except NoAnswer as error:
+            return check.run_checks(probe, checks, lambda each: status.update(f"checking {each.code}: {each.title}"))
+        except NoResponse as error:
             raise CheckFailedError(str(error)) from None
 
 
@@ -143,17 +143,17 @@ def _service_paths(publications: Sequence[Collection]) -> list[str]:
 
 
 def _load_schemas(given: str | None, settings: Settings) -> object | None:
-    path = Path(given) if given else found(Path(), settings.data)
+    path = Path(given) if given else find_schemas(Path(), settings.data)
     try:
-        return schemas(path) if path else None
-    except Unusable as error:
+        return load_schemas(path) if path else None
+    except UnusableSchemas as error:
         raise UsageError(f"--xsd: {error}" if given else str(error)) from None
 
 
 def _select_checks(parsed: argparse.Namespace) -> tuple[Check, ...]:
     only, skip = ([c for c in (text or "").split(",") if c] for text in (parsed.only, parsed.skip))
     try:
-        return check.chosen(only, skip)
+        return check.select_checks(only, skip)
     except KeyError as code:
         raise UsageError(
             f"no check has a code that begins with {code.args[0]}", hint="--list shows them", code=Code.SETTINGS_INVALID
@@ -173,7 +173,7 @@ def _print_catalogues(catalogue: Catalogue, loaded: dict[str, str]) -> None:
         table = collection.table
         cone = "cone search" if collection.cone else "no cone search"
         state = f"loaded ({loaded[collection.id]})" if collection.id in loaded else "not loaded"
-        print(f"{collection.id}: {table.qualified}, {len(table.columns)} columns, {cone}, {state}")
+        print(f"{collection.id}: {table.qualified_name}, {len(table.columns)} columns, {cone}, {state}")
 
 
 _STYLES: dict[Severity, str] = {"error": "red", "warning": "yellow"}
@@ -186,12 +186,12 @@ def _style_line(line: str, finding: Finding) -> Text:
     return text
 
 
-def _print_report(report: Report, as_json: bool, shown_all: bool) -> None:
+def _print_report(report: CheckReport, as_json: bool, shown_all: bool) -> None:
     if as_json:
         print(report.as_json())
         return
     page = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
-    for code, lines in groupby(report.lines(), lambda pair: pair[1].code):
+    for code, lines in groupby(report.format_lines(), lambda pair: pair[1].code):
         found = list(lines)
         most = len(found) if shown_all else MAX_FINDINGS_SHOWN
         for line, finding in found[:most]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol, cast
 
+from vo_server.extras import import_with_extra
 from vo_server.settings import Settings, describe_settings
 
 
@@ -26,16 +26,20 @@ class Command:
     """A command; its name may have two words. `help` is one line in the imperative.
 
     `module` is the name of its module below vo_server.commands. It is imported only when the command is used: help
-    and other commands do not wait for its libraries.
+    and other commands do not wait for its libraries. `extra` names the extra of pyproject.toml that it needs, if any.
     """
 
     name: str
     help: str
     module: str
+    extra: str = ""
 
     def load(self) -> CommandModule:
-        """Import the module of the command."""
-        return cast(CommandModule, import_module(f"vo_server.commands.{self.module}"))
+        """Import the module of the command.
+
+        Raises UsageError where the packages of its extra are not installed.
+        """
+        return cast(CommandModule, import_with_extra(f"vo_server.commands.{self.module}", self.extra))
 
 
 def add_command(commands: Any, command: Command, load: bool) -> None:

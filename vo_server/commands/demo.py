@@ -22,7 +22,7 @@ from vo_server.commands.load import print_load_summary
 from vo_server.commands.progress import load_reporter, progress_bar
 from vo_server.commands.serve import open_socket, serve_until_stopped
 from vo_server.commands.terminal import say
-from vo_server.engines.store import Store
+from vo_server.engines.store import DataDirectory
 from vo_server.load.inventory.walk import Walk
 from vo_server.load.load import load
 from vo_server.load.sinks import sink
@@ -76,8 +76,8 @@ def _make_sky(wanted: list[Collection], rows: int, settings: Settings, catalogue
                 source = mine if each.images is None else _make_images(each, rows, settings, catalogue)
                 if source is None:
                     continue
-                seen = load_reporter(shown, each.table.qualified)
-                done = load(each, source, Store(settings.data), sink=sink(settings.engine), progress=seen)
+                seen = load_reporter(shown, each.table.qualified_name)
+                done = load(each, source, DataDirectory(settings.data), sink=sink(settings.engine), progress=seen)
                 print_load_summary(each, done)
     finally:
         for file in folder.iterdir():

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.catalogue.images import Lookup
-from vo_server.catalogue.names import qualified, quoted
+from vo_server.catalogue.names import quote_name, quote_table_name
 from vo_server.commands.query_client import QueryClient
-from vo_server.load.inventory.headers import Told
+from vo_server.load.inventory.headers import LookupTable
 from vo_server.load.inventory.walk import Walk
 from vo_server.processes import processors
 from vo_server.settings import Settings, find_image_root
@@ -30,16 +30,16 @@ def plan_walk(collection: Collection, named: Sequence[str], settings: Settings, 
     return Walk(root, folders, told, processors())
 
 
-def _read_lookup(lookup: Lookup, asking: QueryClient) -> Told:
+def _read_lookup(lookup: Lookup, asking: QueryClient) -> LookupTable:
     """Read the rows of a lookup table that is loaded."""
     names = [there for _, there in (*lookup.match, *lookup.take)]
     here = len(lookup.match)
-    table = next(t for t in asking.catalogue.tables if t.qualified == lookup.table)
+    table = next(t for t in asking.catalogue.tables if t.qualified_name == lookup.table)
     known: dict[tuple[object, ...], tuple[object, ...]] = {}
     if asking.is_loaded(table):
-        text = f"SELECT DISTINCT {', '.join(map(quoted, names))} FROM {qualified(table)}"
+        text = f"SELECT DISTINCT {', '.join(map(quote_name, names))} FROM {quote_table_name(table)}"
         known.update((row[:here], row[here:]) for row in asking.fetch_rows(text))
-    return Told(
+    return LookupTable(
         lookup.table,
         tuple(name for name, _ in lookup.match),
         tuple(name for name, _ in lookup.take),

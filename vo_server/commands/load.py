@@ -10,7 +10,7 @@ from vo_server.commands.catalogue_lookup import find_collection
 from vo_server.commands.images import is_walk, plan_walk
 from vo_server.commands.progress import load_reporter, progress_bar
 from vo_server.commands.terminal import say
-from vo_server.engines.store import Store
+from vo_server.engines.store import DataDirectory
 from vo_server.errors import Code, UsageError
 from vo_server.load.load import Loaded, load
 from vo_server.load.sinks import sink
@@ -53,11 +53,11 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
         done = load(
             collection,
             source,
-            Store(settings.data),
+            DataDirectory(settings.data),
             sink=sink(settings.engine),
             append=parsed.append,
             on_error=parsed.on_error or ("skip" if images else "stop"),
-            progress=load_reporter(shown, collection.table.qualified),
+            progress=load_reporter(shown, collection.table.qualified_name),
         )
     print_load_summary(collection, done)
     return 3 if done.rejected else 0
@@ -69,7 +69,7 @@ def print_load_summary(collection: Collection, done: Loaded) -> None:
         say(f"warning: {warning}", "yellow")
     rate = done.rows / max(done.seconds, 1e-3)
     say(
-        f"{collection.table.qualified}: {done.rows:,} rows loaded in {done.seconds:.1f} s ({rate:,.0f} rows/s),"
+        f"{collection.table.qualified_name}: {done.rows:,} rows loaded in {done.seconds:.1f} s ({rate:,.0f} rows/s),"
         f" {done.total:,} rows in all"
     )
     if done.rejected:

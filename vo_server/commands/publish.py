@@ -12,13 +12,13 @@ from pathlib import Path
 
 from vo_server.app import catalogue_of
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.check import Report
+from vo_server.check import CheckReport
 from vo_server.commands.catalogue_lookup import find_collection
 from vo_server.commands.check import check_service
 from vo_server.commands.load import print_load_summary
 from vo_server.commands.progress import load_reporter, progress_bar
 from vo_server.commands.terminal import console, say
-from vo_server.engines.store import Store, published_in
+from vo_server.engines.store import DataDirectory, catalogue_folder
 from vo_server.errors import Code, ServiceError, UsageError
 from vo_server.load.inputs import expand
 from vo_server.load.load import load
@@ -115,7 +115,7 @@ def _choose_names(parsed: argparse.Namespace, file: str) -> tuple[str, str]:
 def _catalogue_folder(settings: Settings) -> Path:
     """Return the folder for catalogue files: the first of the setting `schemas`, else that in the data folder."""
     further = [Path(folder) for folder in settings.schemas.split(":") if folder]
-    return next((folder for folder in further if not folder.is_file()), published_in(settings.data))
+    return next((folder for folder in further if not folder.is_file()), catalogue_folder(settings.data))
 
 
 def _load_without(settings: Settings, target: Path, force: bool) -> Catalogue:
@@ -151,10 +151,10 @@ def _check_names(catalogue: Catalogue, names: tuple[str, str]) -> None:
     """Raise UsageError where another table has these names."""
     id, schema = names
     for each in catalogue.collections:
-        taken = {each.id.lower(), *(t.qualified.lower() for t in each.tables)}
+        taken = {each.id.lower(), *(t.qualified_name.lower() for t in each.tables)}
         if taken & {id.lower(), f"{schema}.{id}".lower()}:
             raise UsageError(
-                f"the names are taken by {each.table.qualified} ({each.id})",
+                f"the names are taken by {each.table.qualified_name} ({each.id})",
                 hint="--name takes another",
                 code=Code.SETTINGS_INVALID,
             )
@@ -191,9 +191,9 @@ def _write_atomically(target: Path, data: bytes) -> None:
     Path(file.name).rename(target)
 
 
-def _print_check(report: Report) -> None:
+def _print_check(report: CheckReport) -> None:
     """Print the findings of a check."""
-    for line, finding in report.lines():
+    for line, finding in report.format_lines():
         say(line, "red" if finding.severity == "error" else "yellow")
     say(f"checked: {report.summary} (see vo-server check)")
 
@@ -215,16 +215,16 @@ def _load_rows(collection: Collection, path: str, target: Path, on_error: str, s
             result = load(
                 collection,
                 [path],
-                Store(settings.data),
+                DataDirectory(settings.data),
                 sink=sink(settings.engine),
                 on_error="skip" if on_error == "skip" else "stop",
-                progress=load_reporter(bar, collection.table.qualified),
+                progress=load_reporter(bar, collection.table.qualified_name),
             )
     except ServiceError:
         say(f"correct {target}, then: vo-server load {collection.id} {path}", "yellow")
         raise
     print_load_summary(collection, result)
     cone = f", has a cone search at /cone/{collection.id}" if collection.cone else ""
-    say(f"It is served at /tap as {collection.table.qualified}{cone}, and has a record at /oai.")
+    say(f"It is served at /tap as {collection.table.qualified_name}{cone}, and has a record at /oai.")
     say("Restart a running server to serve it.")
     return 3 if result.rejected else 0

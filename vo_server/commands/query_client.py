@@ -8,14 +8,12 @@ from typing import Any
 
 from typing_extensions import override
 
-from vo_server.answer import meaning, prepared
+from vo_server.answer import compile_query, fetch_rows
 from vo_server.app import engine_of
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.model.column import Table
 from vo_server.settings import Settings
-
-_NO_LIMIT_ROWS = 1 << 40
 
 Row = tuple[Any, ...]
 
@@ -24,21 +22,19 @@ class QueryClient(AbstractContextManager["QueryClient"]):
     """A connection to the tables of a server, for queries until it is closed."""
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
-        self.catalogue = with_tap_schema(catalogue)
+        self.catalogue = add_tap_schema(catalogue)
         self._engine = engine_of(settings, self.catalogue)
 
     def fetch_rows(self, text: str) -> Iterator[Row]:
-        """Yield all rows of a query.
+        """Return all rows of a query.
 
         Raises QueryError.
         """
-        made = prepared(meaning(text, self.catalogue).query, self._engine, _NO_LIMIT_ROWS)
-        for batch in self._engine.run(made.statement, made.slots).batches():
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        return fetch_rows(compile_query(text, self.catalogue).query, self._engine)
 
     def is_loaded(self, table: Table) -> bool:
         """Tell whether the rows of a table are loaded."""
-        return self._engine.rows(table) is not None
+        return self._engine.count_rows(table) is not None
 
     def close(self) -> None:
         """Close the database."""

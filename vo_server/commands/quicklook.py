@@ -22,7 +22,7 @@ from vo_server.load.workers import in_order
 from vo_server.processes import processors
 from vo_server.settings import Settings, find_image_root
 from vo_server.storage import files
-from vo_server.storage.listing import Listed, listing
+from vo_server.storage.listing import ListedFile, list_fits_files
 
 EPILOG = """examples:
   vo-server quicklook                  from all Atlas images
@@ -65,19 +65,19 @@ def make_quicklook_images(
         require_local_folder(find_image_root(settings, "quicklook"), "Quicklook images"),
     )
     named = [n if "://" in n else str(Path(n).absolute()) for n in folders] or [root]
-    found = listing(root, named)
+    found = list_fits_files(root, named)
     chunks = iter(lambda: list(islice(found, _CHUNK_IMAGES)), [])
     done = in_order(partial(_make_chunk, root, into, again), chunks, processes)
     return report_outcomes("quicklook", (outcome for chunk in done for outcome in chunk), settings.data)
 
 
-def _make_chunk(root: str, into: Path, again: bool, chunk: Sequence[Listed]) -> list[FileOutcome]:
+def _make_chunk(root: str, into: Path, again: bool, chunk: Sequence[ListedFile]) -> list[FileOutcome]:
     return [_make_one(root, into, again, listed.path) for listed in chunk]
 
 
 def _make_one(root: str, into: Path, again: bool, path: str) -> FileOutcome:
     def compressed() -> tuple[bytes, int]:
-        with image.opened(files.below(root, path)) as opened:
-            return quicklook.compress(opened), opened.plain
+        with image.open_image(files.resolve_path(root, path)) as opened:
+            return quicklook.compress(opened), opened.uncompressed_size
 
     return write_if_missing(path, into / f"{_COMPRESSED_SUFFIX.sub('', path)}.fz", again, compressed)

@@ -98,7 +98,7 @@ def _make_one(settings: Settings, into: Path, again: bool, row: Row) -> FileOutc
         designation, ra, dec, _finite_or(radius, 5.0), _finite_or(ratio, 1.0), _finite_or(angle, 90.0), side, key
     )
     night, hemis, scan, coadd = own
-    file = into / stamp.file_name(f"{night:%y%m%d}", hemis, scan, coadd, number)
+    file = into / stamp.build_file_name(f"{night:%y%m%d}", hemis, scan, coadd, number)
 
     def cut() -> tuple[bytes, int]:
         return _make_stamp(galaxy, tuple(own), _query_client(settings), find_image_root(settings, "atlas")), 0
@@ -108,7 +108,7 @@ def _make_one(settings: Settings, into: Path, again: bool, row: Row) -> FileOutc
 
 def _make_stamp(galaxy: Galaxy, own: CoaddKey, asking: QueryClient, atlas: str) -> bytes:
     """Make the stamp of a galaxy from its own coadd and, beyond its edges, from those that cover most of the rest."""
-    reach = stamp.side(galaxy) / 3600 / 2**0.5
+    reach = stamp.compute_side(galaxy) / 3600 / 2**0.5
     place = f"{galaxy.ra!r}, {galaxy.dec!r}"
     stars = _to_stars(list(asking.fetch_rows(_stars_query(place, reach + _STAR_MARGIN_ARCSEC / 3600))))
     with ExitStack() as stack:
@@ -116,8 +116,8 @@ def _make_stamp(galaxy: Galaxy, own: CoaddKey, asking: QueryClient, atlas: str) 
         if own not in found:
             raise ImageError("its coadd does not cover it")
         first = found.pop(own)
-        others = sorted(found.values(), key=lambda coadd: -stamp.coverage(coadd[0], galaxy))
-        return stamp.stamp([first, *others], galaxy, stars)
+        others = sorted(found.values(), key=lambda coadd: -stamp.compute_coverage(coadd[0], galaxy))
+        return stamp.build_stamp([first, *others], galaxy, stars)
 
 
 def _finite_or(value: float | None, otherwise: float) -> float:
@@ -141,7 +141,7 @@ def _open_coadds(rows: Iterable[Row], atlas: str, stack: ExitStack) -> Iterator[
     for key, group in groupby(rows, key=lambda row: row[:4]):
         paths = {band: path for *_, band, path in group}
         if set(_BANDS) <= set(paths):
-            j, h, k = (stack.enter_context(image.opened(files.below(atlas, paths[band]))) for band in _BANDS)
+            j, h, k = (stack.enter_context(image.open_image(files.resolve_path(atlas, paths[band]))) for band in _BANDS)
             yield key, (j, h, k)
 
 

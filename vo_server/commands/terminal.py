@@ -18,7 +18,7 @@ def say(text: str, style: str = "") -> None:
 
 def configure_logs(settings: Settings) -> None:
     """Configure the log of the process by the settings."""
-    logs.configure(settings.log_level, settings.log_format, tells_personal=settings.log_personal == "yes")
+    logs.configure(settings.log_level, settings.log_format, show_private=settings.log_personal == "yes")
 
 
 def print_error(page: Console, error: ServiceError, before: str = "") -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from vo_server.app import desk_of, worker_of
 from vo_server.commands.command import parse_count
-from vo_server.jobs.supervisor import Crew
+from vo_server.jobs.supervisor import WorkerSupervisor
 from vo_server.settings import PREFIX, Settings, describe_settings
 
 NICE_INCREMENT = 10
@@ -36,10 +36,10 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE_INCREMENT)
     with worker_of(settings, parsed.name or f"w{secrets.token_hex(8)}") as worker:
-        signal.signal(signal.SIGTERM, lambda *_: worker.end())
+        signal.signal(signal.SIGTERM, lambda *_: worker.stop())
         if parsed.parent is None:
-            signal.signal(signal.SIGINT, lambda *_: worker.end())
-        worker.run(alive=lambda: parsed.parent is None or os.getppid() == parsed.parent)
+            signal.signal(signal.SIGINT, lambda *_: worker.stop())
+        worker.run(is_parent_alive=lambda: parsed.parent is None or os.getppid() == parsed.parent)
     return 0
 
 
@@ -51,7 +51,9 @@ def run_workers(settings: Settings) -> Iterator[None]:
         return
     store = desk_of(settings).store
     command = [sys.executable, "-m", "vo_server", "worker", "--parent", str(os.getpid())]
-    crew = Crew(settings.job_workers, command, _inherited_environment() | to_environment(settings), store.release)
+    crew = WorkerSupervisor(
+        settings.job_workers, command, _inherited_environment() | to_environment(settings), store.release_worker
+    )
     crew.start()
     try:
         yield

@@ -9,11 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.engines.database import Limits
+from vo_server.engines.database import DuckDBLimits
 from vo_server.engines.duckdb import DuckDBEngine
 from vo_server.engines.engine import Engine
-from vo_server.engines.store import Store
+from vo_server.engines.store import DataDirectory
 from vo_server.errors import UsageError
+from vo_server.extras import import_with_extra
 from vo_server.processes import processors
 
 __all__ = ["ENGINES", "Kind", "Opening", "kind_of", "open_engine", "scheme"]
@@ -26,7 +27,7 @@ class Opening:
 
     url: str
     data: Path
-    limits: Limits
+    limits: DuckDBLimits
     catalogue: Catalogue
     static: Mapping[str, pa.Table]
 
@@ -42,13 +43,13 @@ class Kind:
 
 
 def _duckdb(given: Opening) -> Engine:
-    return DuckDBEngine(Store(given.data), given.catalogue, static=given.static, limits=given.limits)
+    return DuckDBEngine(DataDirectory(given.data), given.catalogue, static=given.static, limits=given.limits)
 
 
 def _postgres(given: Opening) -> Engine:
-    from vo_server.engines.postgres import PostgresEngine  # noqa: PLC0415 - 17 MB that sites with DuckDB do without
-
-    return PostgresEngine(given.url, given.catalogue, static=given.static)
+    module = import_with_extra("vo_server.engines.postgres", "postgresql")
+    engine: Engine = module.PostgresEngine(given.url, given.catalogue, static=given.static)
+    return engine
 
 
 ENGINES = (
