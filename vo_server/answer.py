@@ -18,7 +18,7 @@ from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import Statement, translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines.engine import Engine, QueryRun
-from vo_server.errors import QueryCancelledError, QueryTimeoutError, UsageError
+from vo_server.errors import Code, QueryCancelledError, QueryTimeoutError, UsageError
 from vo_server.formats.format import Format
 from vo_server.model.result import Descriptor, Info, Result
 from vo_server.obscore.query import ImageUrls, with_inventories
@@ -85,8 +85,9 @@ def prepare(query: q.Query, engine: Engine, maxrec: int) -> PreparedQuery:
     missing = find_unsupported(query, engine.unsupported_functions())
     if missing:
         raise UsageError(
-            f"this service does not know regions: {min(missing)} is not offered",
-            hint="ask without a place, or tell its operator to install pgSphere",
+            f"{min(missing)} is not offered by this service, whose database does not support regions",
+            hint="query without a region, or ask the operator to install pgSphere",
+            code=Code.ADQL_UNKNOWN_FUNCTION,
         )
     rows = maxrec + 1 if query.top is None else min(query.top, maxrec + 1)
     planned = plan(query, engine.count_rows)

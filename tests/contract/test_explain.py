@@ -1,9 +1,8 @@
-"""/tap/explain: what a query would do, compared with what it does."""
+"""/tap/explain: explanations compared with the answers."""
 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ import pytest
 from astropy.coordinates import Latitude, Longitude
 from astropy.table import Table
 from lxml import html
+
+from vo_server.errors import Code
 
 Ask = Callable[..., httpx.Response]
 
@@ -32,8 +33,8 @@ def explain(client: httpx.Client) -> Callable[..., dict[str, Any]]:
         answer = client.get("/tap/explain", params={"LANG": "ADQL", "QUERY": query} | parameters)
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-type"] == "application/json"
-        said: dict[str, Any] = answer.json()
-        return said
+        document: dict[str, Any] = answer.json()
+        return document
 
     return explain
 
@@ -41,7 +42,7 @@ def explain(client: httpx.Client) -> Callable[..., dict[str, Any]]:
 Explain = Callable[..., dict[str, Any]]
 
 
-def test_the_columns_are_those_of_the_answer(explain: Explain, ask: Ask) -> None:
+def test_columns_are_those_of_the_answer(explain: Explain, ask: Ask) -> None:
     query = "SELECT TOP 3 designation, j_m - k_m AS jk, POINT(ra, dec) AS p, jdate FROM twomass.psc"
     answered = ask(query, RESPONSEFORMAT="json").json()["metadata"]
     columns = explain(query)["columns"]
@@ -49,7 +50,7 @@ def test_the_columns_are_those_of_the_answer(explain: Explain, ask: Ask) -> None
     assert [c["type"] for c in columns] == ["VARCHAR", "REAL", "POINT", "DOUBLE PRECISION"]
 
 
-def test_the_ranges_hold_every_row_of_the_answer_and_no_more_sky_than_told(explain: Explain, ask: Ask) -> None:
+def test_ranges_contain_every_row_of_the_answer(explain: Explain, ask: Ask) -> None:
     (read,) = explain(CONE)["tables"]
     assert (read["table"], read["as"], read["rows"]) == ("twomass.psc", "p", 20_000)
     ranges = np.array(read["index"]["ranges"], dtype=np.uint64)
@@ -68,9 +69,9 @@ def test_rows_and_bytes_are_estimated(explain: Explain, ask: Ask) -> None:
     for query in ("SELECT TOP 3000 * FROM twomass.psc", "SELECT TOP 3000 designation, ra, j_m FROM twomass.psc"):
         estimate = explain(query)["estimate"]
         assert (estimate["rows"], estimate["most"]) == (3000, 3000)
-        for name, told in estimate["bytes"].items():
+        for name, size in estimate["bytes"].items():
             made = len(ask(query, RESPONSEFORMAT=name, headers={"Accept-Encoding": "identity"}).content)
-            assert 0.5 < told / made < 2, (name, told, made)
+            assert 0.5 < size / made < 2, (name, size, made)
 
 
 def test_maxrec_bounds_the_estimate(explain: Explain) -> None:
@@ -80,7 +81,7 @@ def test_maxrec_bounds_the_estimate(explain: Explain) -> None:
     assert explain("SELECT COUNT(*) AS n FROM twomass.psc")["estimate"]["rows"] == 1
 
 
-def test_the_estimate_of_a_cone_is_that_of_its_part_of_the_sky(explain: Explain) -> None:
+def test_estimate_of_a_cone_follows_its_area(explain: Explain) -> None:
     query = "SELECT ra FROM twomass.psc WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(120, 40, 20))"
     estimate = explain(query)["estimate"]
     evenly = 20_000 * (1 - np.cos(np.radians(20))) / 2
@@ -90,24 +91,24 @@ def test_the_estimate_of_a_cone_is_that_of_its_part_of_the_sky(explain: Explain)
     assert fewer["rows"] == min(fewer["by_index"], fewer["by_engine"])
 
 
-def test_a_join_through_cells_is_told(explain: Explain) -> None:
-    said = explain(JOIN)
-    (join,) = said["cell_joins"]
+def test_lists_joins_through_cells(explain: Explain) -> None:
+    document = explain(JOIN)
+    (join,) = document["cell_joins"]
     assert (join["spread"], join["with"], join["indexed"]) == ("x", "p", True)
     assert join["width_deg"] >= 2 * 0.01
     assert join["width_deg"] ** 2 * 12 * 4 ** join["order"] == pytest.approx(41252.96, rel=1e-6)
-    assert [t["as"] for t in said["tables"]] == ["p", "x"]
+    assert [t["as"] for t in document["tables"]] == ["p", "x"]
 
 
-def test_the_plan_and_the_sql_are_those_of_the_engine(explain: Explain) -> None:
-    said = explain("SELECT ra FROM twomass.psc WHERE designation <> 'it''s' AND k_m < 12.5")
-    assert said["engine"] == "DuckDB"
-    assert "'it''s'" in said["sql"] and "12.5" in said["sql"] and "$" not in said["sql"]
+def test_shows_plan_and_sql_of_the_engine(explain: Explain) -> None:
+    document = explain("SELECT ra FROM twomass.psc WHERE designation <> 'it''s' AND k_m < 12.5")
+    assert document["engine"] == "DuckDB"
+    assert "'it''s'" in document["sql"] and "12.5" in document["sql"] and "$" not in document["sql"]
 
     def names(plan: dict[str, Any]) -> list[str]:
         return [plan["step"], *(name for each in plan["inputs"] for name in names(each))]
 
-    assert any("SCAN" in name for name in names(said["plan"]))
+    assert any("SCAN" in name for name in names(document["plan"]))
 
 
 def test_an_upload_by_multipart(client: httpx.Client) -> None:
@@ -118,15 +119,15 @@ def test_an_upload_by_multipart(client: httpx.Client) -> None:
         files={"f": ("t.csv", b"a,d\n10.5,20.5\n11.5,21.5\n", "text/csv")},
     )
     assert answer.status_code == 200, answer.text
-    said = answer.json()
-    assert said["tables"][0] == {"table": "TAP_UPLOAD.t", "as": "t", "rows": 2, "index": None}
-    assert said["cell_joins"][0]["spread"] == "t"
+    document = answer.json()
+    assert document["tables"][0] == {"table": "TAP_UPLOAD.t", "as": "t", "rows": 2, "index": None}
+    assert document["cell_joins"][0]["spread"] == "t"
 
 
 # ------------------------------------------------------------------ forms
 
 
-def test_text_is_for_people(client: httpx.Client) -> None:
+def test_text_format(client: httpx.Client) -> None:
     for asked in ({"params": {"RESPONSEFORMAT": "text"}}, {"headers": {"Accept": "text/plain"}}):
         asked["params"] = {"QUERY": CONE, "LANG": "ADQL"} | asked.get("params", {})
         answer = client.get("/tap/explain", **asked)  # type: ignore[arg-type]
@@ -164,25 +165,25 @@ def test_head_has_the_type(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["votable", "csv", "application/fits"])
-def test_a_format_of_tables_is_refused(client: httpx.Client, name: str) -> None:
+def test_rejects_table_formats(client: httpx.Client, name: str) -> None:
     answer = client.get("/tap/explain", params={"QUERY": CONE, "LANG": "ADQL", "RESPONSEFORMAT": name})
     assert answer.status_code == 400
-    assert "is not offered" in answer.json()["message"]
+    assert answer.json()["code"] == answer.headers["vo-error-code"] == Code.REQUEST_UNSUPPORTED_FORMAT
     assert "json" in answer.json()["hint"]
 
 
 # ----------------------------------------------------------------- faults
 
 
-def test_a_wrong_query_has_its_place(client: httpx.Client) -> None:
+def test_error_has_line_and_column(client: httpx.Client) -> None:
     answer = client.get("/tap/explain", params={"QUERY": WRONG, "LANG": "ADQL"})
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/json"
-    said = answer.json()
-    assert {name: said[name] for name in ("status", "fault", "code", "message", "hint", "line", "column")} == {
+    document = answer.json()
+    assert {name: document[name] for name in ("status", "fault", "code", "message", "hint", "line", "column")} == {
         "status": "ERROR",
         "fault": "UsageFault",
-        "code": "QUERY",
+        "code": "ADQL.UNKNOWN_COLUMN",
         "message": "no column decx",
         "hint": "did you mean dec?",
         "line": 2,
@@ -190,7 +191,7 @@ def test_a_wrong_query_has_its_place(client: httpx.Client) -> None:
     }
 
 
-def test_a_wrong_query_in_text_has_a_caret(client: httpx.Client) -> None:
+def test_error_in_text_has_a_caret(client: httpx.Client) -> None:
     answer = client.get("/tap/explain", params={"QUERY": WRONG, "LANG": "ADQL", "RESPONSEFORMAT": "text"})
     assert answer.status_code == 400
     *_, line, caret, id = answer.text.splitlines()
@@ -202,13 +203,14 @@ def test_a_wrong_query_in_text_has_a_caret(client: httpx.Client) -> None:
 def test_parameters_are_those_of_sync(client: httpx.Client, given: dict[str, str]) -> None:
     answer, there = (client.get(path, params=given) for path in ("/tap/explain", "/tap/sync"))
     assert (answer.status_code, there.status_code) == (400, 400)
+    assert answer.headers["vo-error-code"] == there.headers["vo-error-code"]
     assert answer.json()["message"] in there.text.replace("&apos;", "'")
 
 
-def test_what_is_not_loaded(tmp_path: Path, listening: Callable[..., Any]) -> None:
+def test_table_that_is_not_loaded(tmp_path: Path, listening: Callable[..., Any]) -> None:
     from vo_server.settings import Settings
 
     with listening(Settings(data=tmp_path)) as url:
         answer = httpx.get(f"{url}/tap/explain", params={"QUERY": CONE, "LANG": "ADQL"})
     assert answer.status_code == 400
-    assert "have not been loaded yet" in json.loads(answer.content)["message"]
+    assert answer.json()["code"] == Code.QUERY_NOT_LOADED

@@ -1,4 +1,4 @@
-"""DuckDB and PostgreSQL give the same answer to the same query, or both refuse it."""
+"""DuckDB and PostgreSQL give the same answer to the same query, or both reject it."""
 
 # ruff: noqa: E501
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.writer import Writer
+from tests.engines.writer import QueryWriter
 from vo_server.errors import UsageError
 
 # Two differences are known, and kept out of here. A number that leaves the range of doubles is infinite or nothing on
@@ -78,27 +78,27 @@ def expressions() -> Iterator[str]:
 
 
 NOTHING = "COALESCE(NULLIF(name, name), '')"
-"""An empty text that is not known to be one before it is asked for."""
+"""An empty text that is not a constant."""
 
 WILD = re.compile(r"1e300|1e-300|9\.3e18")
-"""What may leave the range of doubles."""
+"""Expressions that may leave the range of doubles."""
 
 
-def asked(world: Any, chosen: Sequence[str]) -> list[Any]:
-    """The values of expressions with their types, many at once; the word of a refusal."""
+def evaluate(world: Any, chosen: Sequence[str]) -> list[Any]:
+    """Return the values of expressions with their types, many at once; "rejected" for an error."""
     try:
         text = f"SELECT {', '.join(f'{e} AS v{n}' for n, e in enumerate(chosen))} FROM sky.stars WHERE id = 0"
         values = world.ask(text)[0]
         return [(v, c.type.name) for v, c in zip(values, world.query(text).columns, strict=True)]
     except UsageError:
         if len(chosen) == 1:
-            return ["refused"]
+            return ["rejected"]
     half = len(chosen) // 2
-    return asked(world, chosen[:half]) + asked(world, chosen[half:])
+    return evaluate(world, chosen[:half]) + evaluate(world, chosen[half:])
 
 
 def agree(a: Any, b: Any) -> bool:
-    """Equal but for the last digits of a double."""
+    """Tell whether two values are equal but for the last digits of a double."""
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(agree, a, b))
     if isinstance(a, float) and isinstance(b, float):
@@ -107,11 +107,11 @@ def agree(a: Any, b: Any) -> bool:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_expressions_mean_the_same(worlds: tuple[Any, Any], part: int) -> None:
+def test_expressions_agree(worlds: tuple[Any, Any], part: int) -> None:
     chosen = [e for n, e in enumerate(dict.fromkeys(expressions())) if n % 4 == part]
-    one, other = ([v for n in range(0, len(chosen), 16) for v in asked(w, chosen[n : n + 16])] for w in worlds)
+    one, other = ([v for n in range(0, len(chosen), 16) for v in evaluate(w, chosen[n : n + 16])] for w in worlds)
     wrong = {e: (a, b) for e, a, b in zip(chosen, one, other, strict=True) if not agree(a, b)}
-    assert {e: pair for e, pair in wrong.items() if "refused" not in pair or not WILD.search(e)} == {}
+    assert {e: pair for e, pair in wrong.items() if "rejected" not in pair or not WILD.search(e)} == {}
 
 
 AGGREGATED = (
@@ -161,11 +161,11 @@ def rows_of(world: Any, text: str) -> Any:
     try:
         return world.ask(text), [c.type.name for c in world.query(text).columns]
     except UsageError:
-        return "refused"
+        return "rejected"
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_queries_mean_the_same(worlds: tuple[Any, Any], part: int) -> None:
+def test_queries_agree(worlds: tuple[Any, Any], part: int) -> None:
     for text in [q for n, q in enumerate(queries()) if n % 4 == part]:
         one, other = (rows_of(w, text) for w in worlds)
         assert agree(one, other), text
@@ -174,11 +174,11 @@ def test_queries_mean_the_same(worlds: tuple[Any, Any], part: int) -> None:
 # ----------------------------------------------------------- random queries
 
 UNSURE = re.compile(r"RAND\(|TOP 5 |OFFSET|1e3\b", re.IGNORECASE)
-"""What may differ: numbers at random, and which rows are left out."""
+"""Queries whose answers may differ: random numbers, and which rows are left out."""
 
 
 def sorted_rows(rows: list[Any]) -> list[Any]:
-    """In an order that does not hang on the last digits of doubles."""
+    """Sort rows independently of the last digits of doubles."""
     return sorted(rows, key=lambda row: [_key(v) for v in row])
 
 
@@ -191,14 +191,14 @@ def _key(value: Any) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("part", range(6))
-def test_random_queries_mean_the_same(worlds: tuple[Any, Any], part: int) -> None:
+def test_random_queries_agree(worlds: tuple[Any, Any], part: int) -> None:
     agreed = 0
     for seed in range(10_000 + part * 60, 10_060 + part * 60):
-        text = re.sub(r"TOP [05] | OFFSET 2", "", Writer(seed).query())
+        text = re.sub(r"TOP [05] | OFFSET 2", "", QueryWriter(seed).query())
         if UNSURE.search(text):
             continue
         one, other = (rows_of(w, text) for w in worlds)
-        if "refused" in (one, other):
+        if "rejected" in (one, other):
             assert one == other or WILD.search(text) or "POLYGON" in text, (
                 f"{text}\n{str(one)[:200]}\n{str(other)[:200]}"
             )

@@ -1,4 +1,4 @@
-"""What is announced is what runs: every feature of the capabilities, taken from them, is asked of every engine."""
+"""Every language feature of the capabilities runs on every engine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS, Function, Parameter
-from vo_server.adql.semantics.udfs import ABSENT, RECORDS
+from vo_server.adql.semantics.udfs import NOT_OFFERED, UDF_FORMS
 from vo_server.app import desk_of
 from vo_server.documents.capability import FEATURES, TableAccess
-from vo_server.errors import QueryError
+from vo_server.errors import Code, QueryError
 from vo_server.http.health import Health
 from vo_server.http.service import Site
 from vo_server.model import types
@@ -49,7 +49,7 @@ GIVEN = {
     "POLYGON": "ra, 1, ra + 1, 2, ra, 3",
     "COORDSYS": "POINT(ra, dec)",
 }
-"""Arguments that must be more than of their kinds."""
+"""Arguments with further requirements than their kinds."""
 
 OTHERS = {
     "ILIKE": "SELECT id FROM sky.stars WHERE name ILIKE 'A%'",
@@ -60,12 +60,12 @@ OTHERS = {
     "CAST": "SELECT CAST(x AS INTEGER) FROM sky.stars",
     "OFFSET": "SELECT id FROM sky.stars ORDER BY id OFFSET 3",
 }
-"""Features that are no functions."""
+"""Features that are not functions."""
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """A query that calls a function, and how to say it."""
+    """A query that calls a function."""
 
     name: str
     arguments: str
@@ -88,7 +88,7 @@ def _argument(parameter: Parameter) -> str:
 @pytest.fixture(scope="module")
 def uploading(world: Any) -> Callable[[str], list[Any]]:
     """Asks over the tables and an upload with a column of intervals."""
-    span = Column("span", types.named("DOUBLE PRECISION ARRAY"), shape="2", label="interval")
+    span = Column("span", types.find_type("DOUBLE PRECISION ARRAY"), arraysize_override="2", xtype_override="interval")
     spans = Table("TAP_UPLOAD", "spans", (Column("x", types.DOUBLE), span))
     there = replace(world, catalogue=world.catalogue.with_tables([spans]))
     rows = {"spans": pa.table({"x": [1.0, 2.0], "span": [[0.0, 1.5], [0.0, 1.5]]})}
@@ -111,15 +111,15 @@ def announced(world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         timeout=60,
         title="announced",
     )
-    capability, *_ = tap.capabilities(site, "http://127.0.0.1/tap")
+    capability, *_ = tap.list_capabilities(site, "http://127.0.0.1/tap")
     assert isinstance(capability.details, TableAccess)
     (language,) = capability.details.languages
     kinds = {uri: kind for kind, uri in FEATURES.items()}
     return {kinds[uri]: {f.form for f in features} for uri, features in language.features}
 
 
-@pytest.mark.parametrize("function", RECORDS, ids=lambda f: f.form)
-def test_a_user_defined_function_runs_as_it_is_announced(
+@pytest.mark.parametrize("function", UDF_FORMS, ids=lambda f: f.form)
+def test_user_defined_function_runs(
     function: Function, announced: dict[str, set[str]], uploading: Callable[[str], list[Any]]
 ) -> None:
     assert function.form in announced["udf"]
@@ -128,7 +128,7 @@ def test_a_user_defined_function_runs_as_it_is_announced(
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_a_function_of_the_language_runs(
+def test_function_runs(
     function: Function, announced: dict[str, set[str]], uploading: Callable[[str], list[Any]]
 ) -> None:
     if function.feature is not None:
@@ -136,30 +136,30 @@ def test_a_function_of_the_language_runs(
     assert any(row[0] is not None for row in uploading(sample(function).text))
 
 
-def test_the_rest_of_what_is_announced_runs(world: Any, announced: dict[str, set[str]]) -> None:
-    known = {f.name for f in FUNCTIONS.values()} | {f.form for f in RECORDS} | {"COORDSYS"}
+def test_other_features_run(world: Any, announced: dict[str, set[str]]) -> None:
+    known = {f.name for f in FUNCTIONS.values()} | {f.form for f in UDF_FORMS} | {"COORDSYS"}
     assert {form for forms in announced.values() for form in forms} - known == OTHERS.keys()
     for text in (*OTHERS.values(), _Sample("COORDSYS", GIVEN["COORDSYS"]).text):
         assert world.ask(text)
 
 
 @pytest.mark.parametrize("name", AGGREGATES)
-def test_an_aggregate_runs(world: Any, name: str) -> None:
+def test_aggregate_runs(world: Any, name: str) -> None:
     columns = ("x", "mag", "small", "big") if name in ("SUM", "AVG") else (*world.stars, "TRUE")
     for column in columns:
-        said = column if column == "TRUE" else f'"{column}"'
-        assert world.ask(f"SELECT {name}({said}), {name}(DISTINCT {said}) FROM sky.stars")[0][0] is not None
+        argument = column if column == "TRUE" else f'"{column}"'
+        assert world.ask(f"SELECT {name}({argument}), {name}(DISTINCT {argument}) FROM sky.stars")[0][0] is not None
 
 
 @pytest.mark.parametrize("symbol", OPERATORS)
-def test_an_operator_runs(world: Any, symbol: str) -> None:
+def test_operator_runs(world: Any, symbol: str) -> None:
     a, b = ("name", "flag") if symbol == "||" else ("big", "small")
     assert any(row[0] is not None for row in world.ask(f"SELECT {a} {symbol} {b} FROM sky.stars"))
 
 
-@pytest.mark.parametrize("name", ABSENT)
-def test_what_is_not_there_is_not_announced_and_says_why(world: Any, announced: dict[str, set[str]], name: str) -> None:
+@pytest.mark.parametrize("name", NOT_OFFERED)
+def test_rejects_functions_that_are_not_offered(world: Any, announced: dict[str, set[str]], name: str) -> None:
     assert not any(form.startswith(name) for form in announced["udf"])
     with pytest.raises(QueryError) as refused:
         world.ask(f"SELECT {name}('M 31') FROM sky.stars")
-    assert ABSENT[name] in str(refused.value)
+    assert (refused.value.code, refused.value.hint) == (Code.ADQL_UNKNOWN_FUNCTION, NOT_OFFERED[name])

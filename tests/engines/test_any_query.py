@@ -1,6 +1,6 @@
-"""Whatever is written in the language either runs or is refused in words: typed random queries over the tables.
+"""Random typed queries over the tables: each one runs or is rejected with a UsageError.
 
-An EngineError here is SQL that the database refused, and so a gap in how we type; any other exception is a bug.
+An EngineError is SQL that the database rejects, and so a gap in our types; any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zlib import crc32
 
 import pytest
 
-from tests.engines.writer import Writer
+from tests.engines.writer import QueryWriter
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax import tree
@@ -24,58 +24,59 @@ from vo_server.errors import TextSpan, UsageError
 CASES = Path(__file__).resolve().parents[2].parent / "shared/standards/adql/adql_cases.jsonl"
 
 
-def said(world: Any, text: str, planned: bool = True) -> str | list[Any]:
-    """The rows, or the word of a refusal; anything else is a failure that tells the query."""
+def run_query(world: Any, text: str, planned: bool = True) -> str | list[Any]:
+    """Return the rows, or the code of the error; any other exception is a failure that shows the query."""
     try:
         return world.ask(text, planned)  # type: ignore[no-any-return]
-    except UsageError as fault:
-        return fault.code
+    except UsageError as error:
+        return error.code
     except Exception as error:
         raise AssertionError(f"{text}\n{type(error).__name__}: {error}\n{error.__cause__}") from error
 
 
 @pytest.mark.parametrize("part", range(8))
-def test_random_queries_run_or_are_refused(world: Any, part: int) -> None:
-    outcomes = [said(world, Writer(seed).query()) for seed in range(part * 60, part * 60 + 60)]
+def test_random_queries_run_or_are_rejected(world: Any, part: int) -> None:
+    outcomes = [run_query(world, QueryWriter(seed).query()) for seed in range(part * 60, part * 60 + 60)]
     assert sum(isinstance(o, list) for o in outcomes) > len(outcomes) * 0.3, "hardly any query ran"
 
 
-# ------------------------------------------------- the field's own queries, over our tables
+# ------------------------------------------------- the shared query collection, over our tables
 
 
-def ours(node: Any) -> Any:
-    """A tree with its tables and columns replaced by ones that there are; the shape of the query stays."""
+def map_tree(node: Any) -> Any:
+    """Return a tree with its tables and columns replaced by existing ones; the shape of the query stays."""
     match node:
         case tree.TableName(names, alias, place):
-            here = tree.Name("spots" if crc32(names[-1].text.encode()) % 4 == 0 else "stars", False, place)
+            here = tree.Identifier("spots" if crc32(names[-1].text.encode()) % 4 == 0 else "stars", False, place)
             return tree.TableName((here,), alias or replace(names[-1], delimited=True), place)
         case tree.ColumnName(names):
             known = ("id", "ra", "dec", "id", "mag", "name")
-            name = tree.Name(known[crc32(names[-1].text.lower().encode()) % len(known)], False, names[-1].place)
+            name = tree.Identifier(known[crc32(names[-1].text.lower().encode()) % len(known)], False, names[-1].span)
             return replace(node, names=(*names[:-1][-1:], name))
         case tuple():
-            return tuple(map(ours, node))
-        case _ if is_dataclass(node) and not isinstance(node, tree.Name | TextSpan | type):
-            return replace(node, **{f.name: ours(getattr(node, f.name)) for f in fields(node)})
+            return tuple(map(map_tree, node))
+        case _ if is_dataclass(node) and not isinstance(node, tree.Identifier | TextSpan | type):
+            return replace(node, **{f.name: map_tree(getattr(node, f.name)) for f in fields(node)})
         case _:
             return node
 
 
 @pytest.mark.skipif(not CASES.is_file(), reason=f"the ADQL case file is not at {CASES}")
-def test_the_queries_of_the_field_run_or_are_refused(world: Any) -> None:
+def test_shared_queries_run_or_are_rejected(world: Any) -> None:
     cases = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
-    ran, refused = 0, 0
+    ran, rejected = 0, 0
     for text in dict.fromkeys(case["adql"] for case in cases if case["valid"]):
         try:
             query = plan(
-                resolve(ours(parse(text)), world.catalogue, text, world.engine.lacks()).query, world.engine.rows
+                resolve(map_tree(parse(text)), world.catalogue, text, world.engine.unsupported_functions()).query,
+                world.engine.count_rows,
             )
             statement, slots = translate(query, world.engine.locate)
-            next(world.engine.run(statement, slots, timeout=5).batches(), None)
+            next(world.engine.run(statement, slots, timeout=5).read_batches(), None)
             ran += 1
-        except UsageError as fault:
-            refused += 1
-            assert str(fault)
+        except UsageError as error:
+            rejected += 1
+            assert str(error)
         except Exception as error:
             raise AssertionError(f"{text}\n{type(error).__name__}: {error}\n{error.__cause__}") from error
-    assert ran > refused / 2
+    assert ran > rejected / 2

@@ -1,4 +1,4 @@
-"""Each engine explains what it would do: SQL that can be run as it stands, and its plan."""
+"""Explanations of each engine: SQL that can be run as it stands, and its plan."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from tests.engines.conftest import World
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.answer import prepared
+from vo_server.answer import prepare
 from vo_server.catalogue.catalogue import Schema
-from vo_server.engines.engine import Compiled, Explained, literal, steps
+from vo_server.engines.engine import CompiledStatement, QueryPlan, iterate_steps, to_literal
 from vo_server.explain import WRITERS, Inquiry, explain
 from vo_server.model import types
 from vo_server.model.column import Column, Table
@@ -36,68 +36,68 @@ QUERIES = [
 ]
 
 
-def explained(world: World, text: str, maxrec: int = 2000) -> Explained:
-    made = prepared(world.query(text, planned=False), world.engine, maxrec)
-    return world.engine.explain(made.statement, made.slots, brief=made.brief, timeout=30)
+def explain_query(world: World, text: str, maxrec: int = 2000) -> QueryPlan:
+    made = prepare(world.query(text, planned=False), world.engine, maxrec)
+    return world.engine.explain(made.statement, made.parameters, brief=made.is_small, timeout=30)
 
 
 @pytest.mark.parametrize("text", QUERIES)
-def test_the_sql_that_is_told_gives_the_answer(world: World, text: str) -> None:
-    sql = explained(world, text).sql
+def test_explained_sql_gives_the_answer(world: World, text: str) -> None:
+    sql = explain_query(world, text).sql
     statement = sa.text(sql.replace(":", "\\:"))
     run = world.engine.run(statement)  # type: ignore[arg-type]
-    rows = [tuple(row.values()) for batch in run.batches() for row in batch.to_pylist()]
+    rows = [tuple(row.values()) for batch in run.read_batches() for row in batch.to_pylist()]
     assert rows == world.ask(text)
     assert rows
 
 
 @pytest.mark.parametrize("text", QUERIES)
-def test_the_plan_names_the_tables_and_expects_rows(world: World, text: str) -> None:
-    plan = explained(world, text).plan
-    said = " ".join(f"{step.name} {' '.join(step.details.values())}" for step in steps(plan)).lower()
+def test_plan_names_tables_and_estimates_rows(world: World, text: str) -> None:
+    plan = explain_query(world, text).plan
+    said = " ".join(f"{step.name} {' '.join(step.details.values())}" for step in iterate_steps(plan)).lower()
     assert "scan" in said
-    assert any(step.rows for step in steps(plan))
+    assert any(step.rows for step in iterate_steps(plan))
 
 
-def test_the_whole_explanation(world: World) -> None:
+def test_complete_explanation(world: World) -> None:
     text = (
         "SELECT s.id, p.spot FROM sky.stars AS s JOIN sky.spots AS p ON DISTANCE(s.ra, s.dec, p.ra, p.dec) < 1"
         " WHERE 1 = CONTAINS(POINT(s.ra, s.dec), CIRCLE(10, 20, 2.5))"
     )
     meant = resolve(parse(text), world.catalogue, text)
     done = explain(Inquiry(text, meant, world.engine, 1000))
-    stars, spots = done.readings
+    stars, spots = done.reads
     assert (stars.name, stars.rows) == ("s", len(world.stars["id"]))
     assert (spots.name, spots.rows) == ("p", len(world.spots["spot"]))
-    assert stars.stretches is not None and 0 < stars.stretches.sky < 0.01
-    assert spots.stretches is not None and stars.stretches.sky < spots.stretches.sky < 0.01, "a degree wider"
+    assert stars.coverage is not None and 0 < stars.coverage.sky < 0.01
+    assert spots.coverage is not None and stars.coverage.sky < spots.coverage.sky < 0.01, "a degree wider"
     (join,) = done.joins
-    assert (join.spread, join.other) == ("p", "s")
+    assert (join.unnested, join.other) == ("p", "s")
     assert done.estimate.engine is not None
     assert [c.name for c in done.columns] == ["id", "spot"]
     for write in WRITERS.values():
         assert done.engine.engine.encode() in write(done)
 
 
-def test_no_row_is_read(world: World) -> None:
+def test_reads_no_rows(world: World) -> None:
     """A query that would fail on its rows is explained."""
-    assert explained(world, "SELECT CAST(name AS INTEGER) AS n FROM sky.stars").plan.inputs
+    assert explain_query(world, "SELECT CAST(name AS INTEGER) AS n FROM sky.stars").plan.inputs
 
 
-def test_an_upload_is_known(world: World) -> None:
+def test_explains_an_upload(world: World) -> None:
     rows = pa.table({"ra": [10.0, 11.0], "dec": [20.0, 21.0]})
     table = Table("TAP_UPLOAD", "Mine", tuple(Column(n, types.DOUBLE) for n in ("ra", "dec")))
     catalogue = world.catalogue.with_tables((table,), Schema("TAP_UPLOAD"))
     text = "SELECT s.id FROM sky.stars AS s JOIN TAP_UPLOAD.Mine AS m ON DISTANCE(s.ra, s.dec, m.ra, m.dec) < 0.1"
-    made = prepared(resolve(parse(text), catalogue, text).query, world.engine, 100)
-    done = world.engine.explain(made.statement, made.slots, uploads={"Mine": rows}, brief=made.brief)
+    made = prepare(resolve(parse(text), catalogue, text).query, world.engine, 100)
+    done = world.engine.explain(made.statement, made.parameters, uploads={"Mine": rows}, brief=made.is_small)
     assert "upload_mine" in done.sql
-    assert any("join" in step.name.lower() or step.name == "Nested Loop" for step in steps(done.plan))
+    assert any("join" in step.name.lower() or step.name == "Nested Loop" for step in iterate_steps(done.plan))
 
 
-def test_values_are_told_as_they_are_written() -> None:
-    compiled = Compiled("""SELECT "a$1", 'it''s $2', $2, x - $1, $3, $4 FROM t""", ("a", "b", "c", "d"), {})
-    said = Compiled(compiled.text, compiled.names, {"a": -1.5, "b": "it's", "c": None, "d": (1, True)})
+def test_shows_values_as_literals() -> None:
+    compiled = CompiledStatement("""SELECT "a$1", 'it''s $2', $2, x - $1, $3, $4 FROM t""", ("a", "b", "c", "d"), {})
+    said = CompiledStatement(compiled.text, compiled.names, {"a": -1.5, "b": "it's", "c": None, "d": (1, True)})
     assert said.with_values(()) == """SELECT "a$1", 'it''s $2', 'it''s', x - (-1.5e0), NULL, ARRAY[1, TRUE] FROM t"""
-    assert literal(float("inf")) == "CAST('inf' AS DOUBLE PRECISION)"
-    assert literal(1e-9) == "1e-09"
+    assert to_literal(float("inf")) == "CAST('inf' AS DOUBLE PRECISION)"
+    assert to_literal(1e-9) == "1e-09"

@@ -1,4 +1,4 @@
-"""Joins on nearness: through cells or through the product, the pairs are the same, and those of brute force."""
+"""Joins by distance: pairs through cells, through the product and by brute force are the same."""
 
 # ruff: noqa: E501
 
@@ -27,8 +27,8 @@ def near(world: Any, radius: float) -> set[tuple[int, int]]:
     return {(int(ids[i]), int(spots[j])) for i, j in zip(*np.nonzero(away <= radius + 1e-12), strict=True)}
 
 
-def spread(node: Any) -> bool:
-    return any(isinstance(part, q.Spread) for part in q.parts(node))
+def is_unnested(node: Any) -> bool:
+    return any(isinstance(part, q.Unnest) for part in q.walk(node))
 
 
 FORMS = (
@@ -46,7 +46,7 @@ FORMS = (
 def test_pairs(world: Any, form: str, radius: float) -> None:
     id = "cntr" if "fp_stars" in form else "id"
     text = f"SELECT a.{id}, b.spot FROM {form.format(r=float(radius))}"
-    assert spread(world.query(text))
+    assert is_unnested(world.query(text))
     pairs = world.ask(text)
     assert len(pairs) == len(set(pairs))
     assert set(pairs) == set(world.ask(text, planned=False)) == near(world, radius)
@@ -66,8 +66,8 @@ def test_pairs(world: Any, form: str, radius: float) -> None:
         " WHERE a.id < 0 AND DISTANCE(a.ra, a.dec, b.ra, b.dec) < b.r",
     ],
 )
-def test_what_cells_cannot_answer_goes_through_the_product(world: Any, text: str) -> None:
-    assert not spread(world.query(text))
+def test_falls_back_to_the_product(world: Any, text: str) -> None:
+    assert not is_unnested(world.query(text))
     assert sorted(world.ask(text)) == sorted(world.ask(text, planned=False))
 
 
@@ -80,9 +80,9 @@ def test_what_cells_cannot_answer_goes_through_the_product(world: Any, text: str
         "DISTANCE(a.ra, a.dec, b.ra, b.dec) < CASE WHEN 1 = 1 THEN 0.5 ELSE 0.1 END",
     ],
 )
-def test_pairs_of_shapes_and_of_radii_that_no_column_makes(world: Any, condition: str) -> None:
+def test_pairs_of_shapes_and_computed_radii(world: Any, condition: str) -> None:
     text = f"SELECT a.id, b.spot FROM sky.stars AS a JOIN sky.spots AS b ON {condition} WHERE ABS(b.dec) < 80"
-    assert spread(world.query(text))
+    assert is_unnested(world.query(text))
     pairs = world.ask(text)
     assert pairs
     assert sorted(pairs) == sorted(world.ask(text, planned=False))
@@ -112,7 +112,7 @@ class Brute:
         self.x = np.array(stars["x"], dtype=float)[:, None]
         self.small = np.array(stars["small"], dtype=float)[:, None]
         self.radius = np.array(spots["radius"], dtype=float)[None, :]
-        a, b = (vectors.unit(np.array(t["ra"]), np.array(t["dec"])) for t in (stars, spots))
+        a, b = (vectors.unit_vectors(np.array(t["ra"]), np.array(t["dec"])) for t in (stars, spots))
         across = np.linalg.norm(a[:, None] - b[None], axis=-1)
         self.away = np.degrees(2 * np.arcsin(np.clip(across / 2, 0, 1)))
 
@@ -125,7 +125,7 @@ def in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("radius", RADIUS_FORMS)
-def test_every_kind_of_join_is_that_of_brute_force(world: Any, radius: str) -> None:
+def test_every_kind_of_join_agrees_with_brute_force(world: Any, radius: str) -> None:
     """A pair is there once; a row without a partner is there once where it counts, and else is not."""
     brute = Brute(world)
     near = brute.near(RADIUS_FORMS[radius])
@@ -142,7 +142,7 @@ def test_every_kind_of_join_is_that_of_brute_force(world: Any, radius: str) -> N
                 f"SELECT a.id, b.spot FROM sky.{first} {kind} sky.{second}"
                 f" ON DISTANCE(POINT(a.ra, a.dec), POINT(b.ra, b.dec)) <= {radius}"
             )
-            assert spread(world.query(text))
+            assert is_unnested(world.query(text))
             assert in_order(world.ask(text)) == in_order([*pairs, *alone]), text
 
 
@@ -164,7 +164,7 @@ def test_rows_with_and_without_a_neighbour(world: Any, radius: str) -> None:
         }
         for test, wanted in tests.items():
             text = f"SELECT {label} FROM sky.{mine} WHERE {test}"
-            assert spread(world.query(text)), text
+            assert is_unnested(world.query(text)), text
             assert sorted(world.values(text)) == [n for n, yes in zip(names, wanted, strict=True) if yes], text
 
 
@@ -174,7 +174,7 @@ def test_a_radius_from_both_sides_of_an_intersection(world: Any) -> None:
         " WHERE 1 = INTERSECTS(CIRCLE(a.ra, a.dec, a.x / 50), CIRCLE(b.ra, b.dec, b.radius))"
     )
     near = Brute(world).near(lambda w: np.where(w.radius + w.x / 50 >= 0, w.radius + w.x / 50, np.nan))
-    assert spread(world.query(text))
+    assert is_unnested(world.query(text))
     assert len(world.ask(text)) == near.sum()
     assert in_order(world.ask(text)) == in_order(world.ask(text, planned=False))
 
@@ -241,8 +241,8 @@ def test_a_radius_from_both_sides_of_an_intersection(world: Any) -> None:
         " WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) < 90 AND DISTANCE(a.ra, a.dec, b.ra, b.dec) < 20",
     ],
 )  # fmt: skip
-def test_planned_is_as_unplanned(world: Any, text: str) -> None:
-    assert spread(world.query(text))
+def test_plan_does_not_change_the_answer(world: Any, text: str) -> None:
+    assert is_unnested(world.query(text))
     rows = in_order(world.ask(text))
     assert rows
     assert rows == in_order(world.ask(text, planned=False))
@@ -263,7 +263,7 @@ def test_planned_is_as_unplanned(world: Any, text: str) -> None:
         "SELECT ra FROM (SELECT TOP 300 ra, dec FROM sky.stars ORDER BY id) AS u WHERE DISTANCE(ra, dec, 10, 20) < 2",
     ],
 )
-def test_bounds_change_no_answer(world: Any, text: str) -> None:
+def test_bounds_do_not_change_the_answer(world: Any, text: str) -> None:
     rows = in_order(world.ask(text))
     assert rows
     assert rows == in_order(world.ask(text, planned=False))
@@ -304,22 +304,22 @@ def test_a_full_join_with_more_conditions(world: Any) -> None:
     ],
 )
 def test_joins_inside_larger_queries(world: Any, text: str) -> None:
-    assert spread(world.query(text))
+    assert is_unnested(world.query(text))
     rows = sorted(world.ask(text))
     assert rows
     assert rows == sorted(world.ask(text, planned=False))
 
 
-def test_a_position_that_is_none_has_no_neighbours(world: Any) -> None:
+def test_null_position_has_no_neighbours(world: Any) -> None:
     text = (
         "SELECT a.id, b.spot FROM sky.stars AS a JOIN (SELECT spot, NULLIF(ra, 10) AS ra, dec FROM sky.spots) AS b"
         " ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 1"
     )
-    assert spread(world.query(text))
+    assert is_unnested(world.query(text))
     assert sorted(world.ask(text)) == sorted(world.ask(text, planned=False))
 
 
-def test_the_cells_of_a_position_are_seen_by_nobody(world: Any) -> None:
+def test_cells_are_not_visible(world: Any) -> None:
     text = "SELECT * FROM sky.stars AS a JOIN sky.spots AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 1"
     table: pa.Table = world.table(text)
     assert table.num_columns == len(world.query(text).columns) == 12 + 5

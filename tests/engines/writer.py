@@ -1,4 +1,4 @@
-"""Writes random queries of the whole language."""
+"""A generator of random queries of the whole language."""
 
 # ruff: noqa: E501
 
@@ -15,8 +15,8 @@ ONE_NUMBER = (
 ).split()
 
 
-class Writer:
-    """Writes queries by the types of their parts; now and then a part of another type."""
+class QueryWriter:
+    """Generates queries whose parts have the right types, and now and then a wrong one."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)

@@ -1,4 +1,4 @@
-"""The road from a query to bytes: how many rows are asked for, who cuts them, and what a stop does."""
+"""Answering a query: how many rows are fetched, where they are cut, and cancellation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vo_server.adql.semantics.query import Query
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import Statement
-from vo_server.answer import SHORT, Question, head
+from vo_server.answer import SMALL_RESULT_ROWS, QueryExecution, take_rows
 from vo_server.catalogue.catalogue import Catalogue, Schema
 from vo_server.errors import QueryCancelledError
 from vo_server.formats import CSV
@@ -34,7 +34,7 @@ class FakeRun:
     def __init__(self, rows: int) -> None:
         self.rows, self.read, self.cancelled, self.closed = rows, 0, False, False
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def read_batches(self) -> Iterator[pa.RecordBatch]:
         for batch in batches(*[1000] * (self.rows // 1000), self.rows % 1000):
             self.read += batch.num_rows
             yield batch
@@ -50,7 +50,7 @@ class FakeRun:
 
 
 class FakeEngine:
-    """Holds so many rows and keeps what it was asked."""
+    """An engine with `rows` rows that records the last statement."""
 
     def __init__(self, rows: int) -> None:
         self.last = FakeRun(rows)
@@ -71,13 +71,13 @@ class FakeEngine:
         self.text, self.brief = str(statement), brief
         return self.last
 
-    def lacks(self) -> frozenset[str]:
+    def unsupported_functions(self) -> frozenset[str]:
         return frozenset()
 
-    def rows(self, table: Table) -> int | None:
+    def count_rows(self, table: Table) -> int | None:
         return None
 
-    def ready(self) -> str | None:
+    def check_ready(self) -> str | None:
         return None
 
     def close(self) -> None:
@@ -88,67 +88,70 @@ def query(text: str) -> Query:
     return resolve(parse(text), CATALOGUE, text).query
 
 
-def lines(question: Question) -> list[str]:
-    return b"".join(question.answer()).decode().splitlines()[1:]
+def answer_lines(execution: QueryExecution) -> list[str]:
+    return b"".join(execution.start()).decode().splitlines()[1:]
 
 
 @pytest.mark.parametrize(
-    ("sizes", "rows", "wanted"), [((3, 3), 4, [3, 1]), ((3, 3), 3, [3]), ((3,), 9, [3]), ((), 5, [])]
+    ("sizes", "rows", "expected"), [((3, 3), 4, [3, 1]), ((3, 3), 3, [3]), ((3,), 9, [3]), ((), 5, [])]
 )
-def test_head_reads_no_further_than_it_must(sizes: tuple[int, ...], rows: int, wanted: list[int]) -> None:
-    assert [b.num_rows for b in head(batches(*sizes), rows)] == wanted
+def test_take_rows_stops_reading_at_the_limit(sizes: tuple[int, ...], rows: int, expected: list[int]) -> None:
+    assert [b.num_rows for b in take_rows(batches(*sizes), rows)] == expected
 
 
-def test_a_short_answer_is_cut_by_the_database() -> None:
+def test_database_limits_a_small_result() -> None:
     engine = FakeEngine(5)
-    assert len(lines(Question(query("SELECT TOP 5 n FROM t"), engine, CSV, 100))) == 5
+    assert len(answer_lines(QueryExecution(query("SELECT TOP 5 n FROM t"), engine, CSV, 100))) == 5
     assert engine.brief
     assert "LIMIT" in engine.text
 
 
-def test_a_long_answer_without_an_order_is_cut_as_it_comes() -> None:
+def test_server_cuts_a_large_unordered_result() -> None:
     engine = FakeEngine(50_000)
-    assert len(lines(Question(query(f"SELECT TOP {SHORT + 1} n FROM t"), engine, CSV, 10**6))) == SHORT + 1
+    assert (
+        len(answer_lines(QueryExecution(query(f"SELECT TOP {SMALL_RESULT_ROWS + 1} n FROM t"), engine, CSV, 10**6)))
+        == SMALL_RESULT_ROWS + 1
+    )
     assert not engine.brief
     assert "LIMIT" not in engine.text
     assert engine.last.read < 15_000
     assert engine.last.cancelled
 
 
-def test_a_long_answer_with_an_order_is_cut_by_the_database() -> None:
+def test_database_limits_a_large_ordered_result() -> None:
     engine = FakeEngine(100)
-    lines(Question(query(f"SELECT TOP {SHORT + 1} n FROM t ORDER BY n"), engine, CSV, 10**6))
+    answer_lines(QueryExecution(query(f"SELECT TOP {SMALL_RESULT_ROWS + 1} n FROM t ORDER BY n"), engine, CSV, 10**6))
     assert "LIMIT" in engine.text
 
 
-def test_one_row_more_than_maxrec_is_asked_for_and_not_shown() -> None:
+def test_fetches_one_row_more_than_maxrec() -> None:
     engine = FakeEngine(11)
-    question = Question(query("SELECT n FROM t"), engine, CSV, 10)
-    *rows, last = lines(question)
-    assert (len(rows), last.startswith("# OVERFLOW"), question.overflow) == (10, True, True)
+    execution = QueryExecution(query("SELECT n FROM t"), engine, CSV, 10)
+    *rows, last = answer_lines(execution)
+    assert (len(rows), last.startswith("# OVERFLOW"), execution.overflow) == (10, True, True)
     assert engine.last.read == 11
 
 
 def test_maxrec_0_runs_no_query() -> None:
     engine = FakeEngine(10)
-    question = Question(query("SELECT n FROM t"), engine, CSV, 0)
-    assert [line.partition(":")[0] for line in lines(question)] == ["# OVERFLOW"]
+    execution = QueryExecution(query("SELECT n FROM t"), engine, CSV, 0)
+    assert [line.partition(":")[0] for line in answer_lines(execution)] == ["# OVERFLOW"]
     assert engine.text == ""
 
 
-def test_a_question_that_is_stopped_before_its_answer() -> None:
+def test_cancel_before_start() -> None:
     engine = FakeEngine(10)
-    question = Question(query("SELECT n FROM t"), engine, CSV, 100)
-    question.stop()
+    execution = QueryExecution(query("SELECT n FROM t"), engine, CSV, 100)
+    execution.cancel()
     with pytest.raises(QueryCancelledError):
-        question.answer()
+        execution.start()
     assert engine.last.closed
 
 
-def test_closing_an_answer_stops_its_query() -> None:
+def test_closing_a_result_cancels_its_query() -> None:
     engine = FakeEngine(50_000)
-    pieces = iter(Question(query("SELECT n FROM t"), engine, CSV, 10**6).answer())
-    next(pieces)
+    chunks = iter(QueryExecution(query("SELECT n FROM t"), engine, CSV, 10**6).start())
+    next(chunks)
     assert not engine.last.cancelled
-    pieces.close()  # type: ignore[attr-defined]
+    chunks.close()  # type: ignore[attr-defined]
     assert engine.last.cancelled

@@ -85,7 +85,7 @@ def _join_record(join: CellJoin) -> dict[str, Any]:
         "with": join.other,
         "indexed": join.indexed,
         "order": join.order,
-        "width_deg": None if join.order is None else cover.width(join.order),
+        "width_deg": None if join.order is None else cover.cell_width(join.order),
     }
 
 

@@ -128,7 +128,7 @@ def _format_count(count: int, noun: str) -> str:
 def _format_join(join: CellJoin) -> Iterator[str]:
     cells = "cells as large as each of them needs"
     if join.order is not None:
-        cells = f"cells of order {join.order} ({_format_angle(cover.width(join.order))} wide)"
+        cells = f"cells of order {join.order} ({_format_angle(cover.cell_width(join.order))} wide)"
     yield f"circles about the positions of {join.unnested} are spread over {cells}"
     where = "read from its index" if join.indexed else "worked out from its position"
     yield f"{join.other} has one cell a row, {where}"

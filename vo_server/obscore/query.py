@@ -14,9 +14,9 @@ from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import STC_S
 from vo_server.adql.semantics.values import apply_operator, to_constant, to_integer_constant
 from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Collection
-from vo_server.catalogue.images import CLOCKS, Band, Images
-from vo_server.catalogue.obscore import image_collections, obscore
-from vo_server.errors import UsageError
+from vo_server.catalogue.images import CLOCKS, ImageCollection, Passband
+from vo_server.catalogue.obscore import get_image_collections, load_obscore
+from vo_server.errors import Code, UsageError
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.obscore.templates import concatenate, encode_in_sql, encode_query_value, render_template, to_text
@@ -68,7 +68,7 @@ def with_inventories(query: q.Query, catalogue: Catalogue, rows: q.RowCounts, ho
     `rows` returns how many rows a table has, None where it is not loaded. Raises UsageError where no collection is
     loaded.
     """
-    _, table = obscore()
+    _, table = load_obscore()
     if table not in q.scanned_tables(query):
         return query
     branches = [Branch(p) for p in loaded_collections(catalogue, rows)]
@@ -87,9 +87,9 @@ def loaded_collections(catalogue: Catalogue, rows: q.RowCounts) -> tuple[Collect
 
     Raises UsageError where none is.
     """
-    found = tuple(p for p in image_collections(catalogue) if rows(p.table) is not None)
+    found = tuple(p for p in get_image_collections(catalogue) if rows(p.table) is not None)
     if not found:
-        raise UsageError("ivoa.obscore is published here, but no collection of images has been loaded yet")
+        raise UsageError("ivoa.obscore is empty: no image collection has been loaded yet", code=Code.QUERY_NOT_LOADED)
     return found
 
 
@@ -107,7 +107,7 @@ class Branch:
 
 def union_query(branches: Sequence[Branch], host: ImageUrls, name: str) -> q.Query:
     """Return the images of one or several collections in the columns of ObsCore."""
-    _, table = obscore()
+    _, table = load_obscore()
     first, *others = (_select_branch(b, host, f"{name}_{n}") for n, b in enumerate(branches))
     made: q.Query = first
     for other in others:
@@ -116,7 +116,7 @@ def union_query(branches: Sequence[Branch], host: ImageUrls, name: str) -> q.Que
 
 
 def _select_branch(branch: Branch, host: ImageUrls, name: str) -> q.SelectQuery:
-    _, table = obscore()
+    _, table = load_obscore()
     row = InventoryRow(branch.collection, name)
     values = row.obscore_values(host) | row.access_overrides(host, branch.media_type)
     outputs = tuple(q.OutputColumn(c.name, _to_column(values.get(c.name), c)) for c in table.columns)
@@ -142,7 +142,7 @@ class InventoryRow:
     source: str
 
     @property
-    def images(self) -> Images:
+    def images(self) -> ImageCollection:
         """The section [images] of the collection."""
         assert self.collection.images is not None
         return self.collection.images
@@ -158,7 +158,7 @@ class InventoryRow:
 
     def find_column(self, source: Any, said: str) -> q.ColumnRef | None:
         """Return the column that holds this property of a file; None where none does."""
-        name = self.images.filled(source, said)
+        name = self.images.find_column(source, said)
         return None if name is None else self.column(name)
 
     @property
@@ -217,7 +217,7 @@ class InventoryRow:
         """Return a text template with columns in braces as a value."""
         return render_template(template, self.column)
 
-    def band_value(self, value: Callable[[Band], float], over_all: Callable[[Iterable[float]], float]) -> q.Value:
+    def band_value(self, value: Callable[[Passband], float], over_all: Callable[[Iterable[float]], float]) -> q.Value:
         """Return a number of the band of the image; of all bands together, where it has all of them."""
         if self.images.band is None:
             return to_constant(over_all(map(value, self.images.bands)))

@@ -1,4 +1,4 @@
-"""What is known of a value: its type, unit and UCD through every function and operator, one row each."""
+"""Type, unit and UCD of every function and operator, one row each."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.semantics.udfs import UDFS
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 
-CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
+CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
 WORDS = Path(__file__).resolve().parents[3].parent / "shared/standards/vocab/ucd-list.txt"
 J, K = "phot.mag;em.IR.J", "phot.mag;em.IR.K"
 RA, DEC = "pos.eq.ra", "pos.eq.dec"
@@ -154,7 +154,7 @@ SHORT = {"name": "designation", "id": "pts_key", "flag": "rd_flg", "seen": '"dat
 
 
 @pytest.mark.parametrize(("expression", "datatype", "unit", "ucd"), ROWS, ids=[r[0] for r in ROWS])
-def test_a_value_is_described(expression: str, datatype: str, unit: str | None, ucd: str | None) -> None:
+def test_describes_values(expression: str, datatype: str, unit: str | None, ucd: str | None) -> None:
     renamed = ", ".join(f"{theirs} AS {ours}" for ours, theirs in SHORT.items())
     text = f"SELECT {expression} FROM (SELECT ra, dec, j_m, k_m, {renamed} FROM psc) AS s"
     (found,) = resolve(parse(text), CATALOGUE, text).query.columns
@@ -162,21 +162,21 @@ def test_a_value_is_described(expression: str, datatype: str, unit: str | None, 
     assert found.description == expression
 
 
-def test_every_function_is_in_the_table() -> None:
+def test_table_has_every_function() -> None:
     said = " ".join(row[0] for row in ROWS)
     names = {name.partition("(")[0] for name in (*FUNCTIONS, *UDFS, *AGGREGATES)}
     assert [name for name in sorted(names) if f"{name}(" not in said] == []
     assert [symbol for symbol in OPERATORS if f" {symbol} " not in said] == []
 
 
-def test_units_of_the_table_are_vounits() -> None:
+def test_units_are_vounits() -> None:
     for *_, unit, _ in ROWS:
         if unit:
             u.Unit(unit, format="vounit")
 
 
 @pytest.mark.skipif(not WORDS.is_file(), reason=f"the list of UCDs is not at {WORDS}")
-def test_ucds_of_the_table_are_of_the_vocabulary() -> None:
+def test_ucds_are_in_the_vocabulary() -> None:
     lines = (line.split("|") for line in WORDS.read_text(encoding="utf-8").splitlines() if line.count("|") >= 2)
     known = {word.strip(): letter.strip() for letter, word, *_ in lines}
     for ucd in {row[3] for row in ROWS if row[3]}:
@@ -186,7 +186,7 @@ def test_ucds_of_the_table_are_of_the_vocabulary() -> None:
 
 
 @pytest.mark.parametrize("operator", ["UNION", "INTERSECT", "EXCEPT ALL"])
-def test_a_set_operation_is_described_by_its_left_side(operator: str) -> None:
+def test_set_operation_keeps_columns_of_its_left_side(operator: str) -> None:
     text = f"SELECT AVG(ra) AS a, MAX(j_m) FROM psc {operator} SELECT dec, 1.5 FROM psc"
     first, second = resolve(parse(text), CATALOGUE, text).query.columns
     assert (first.name, first.unit, first.ucd, first.description) == ("a", "deg", f"{RA};stat.mean", "AVG(ra)")

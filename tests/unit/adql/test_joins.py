@@ -1,4 +1,4 @@
-"""Which joins on nearness are made through cells, by which cells, and which side is spread."""
+"""Joins by distance through cells: which joins, over which cells, and which side is unnested."""
 
 # ruff: noqa: E501
 
@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.adql.planning.cells import CELL_TESTS, cell_joins
+from vo_server.adql.planning.cells import CELL_TESTS, find_cell_joins
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import LOOK_UP
+from vo_server.adql.semantics.functions import INDEX_LOOKUP
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 
-CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
+CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
 SIZES = {"psc": 1000, "fp_psc": 1000, "xsc": 10}
 PX, XY = "DISTANCE(p.ra, p.dec, x.ra, x.dec)", "DISTANCE(x.ra, x.dec, y.ra, y.dec)"
 
@@ -26,8 +26,8 @@ def planned(text: str) -> q.Query:
 
 
 def links(text: str) -> list[Link]:
-    """What is spread, for what other source, over cells of which order."""
-    return [(join.spread, join.other, join.order) for join in cell_joins(planned(text))]
+    """Return the unnested source, the other one and the order of the cells, for each join through cells."""
+    return [(join.unnested, join.other, join.order) for join in find_cell_joins(planned(text))]
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def links(text: str) -> list[Link]:
         (f"xsc AS x WHERE x.ext_key IN (SELECT p.ext_key FROM psc AS p WHERE {PX} < x.r_ext)", [("x", "p", None)]),
     ],
 )  # fmt: skip
-def test_what_is_spread(source: str, expected: list[Link]) -> None:
+def test_unnests_one_side(source: str, expected: list[Link]) -> None:
     assert sorted(links(f"SELECT 1 AS one FROM {source}")) == sorted(expected)
 
 
-def test_a_row_without_a_partner_is_never_spread() -> None:
-    """What counts alone is read as it is: only its places are spread, in a sub-query of their own."""
+def test_never_unnests_a_row_without_a_partner() -> None:
+    """A row-preserving source is read as it is: only its positions are unnested, in a sub-query of their own."""
     for text in (
         f"SELECT x.ra FROM xsc AS x LEFT JOIN psc AS p ON {PX} < 0.01",
         f"SELECT x.ra FROM psc AS p RIGHT JOIN xsc AS x ON {PX} < x.r_ext",
@@ -83,8 +83,8 @@ def test_a_row_without_a_partner_is_never_spread() -> None:
         f"SELECT x.ra FROM xsc AS x WHERE EXISTS (SELECT 1 AS o FROM psc AS p WHERE {PX} < p.err_maj)",
     ):
         query = planned(text)
-        assert isinstance(query, q.Select)
-        outer = [part for part in _joined(query.source) if isinstance(part, q.Spread)]
+        assert isinstance(query, q.SelectQuery)
+        outer = [part for part in _joined(query.source) if isinstance(part, q.Unnest)]
         assert not outer
 
 
@@ -95,30 +95,32 @@ def test_a_row_without_a_partner_is_never_spread() -> None:
         f"psc AS p JOIN xsc AS x ON {PX} < 0.1 JOIN psc AS y ON DISTANCE(p.ra, p.dec, y.ra, y.dec) < 0.01",
     ],
 )
-def test_nothing_is_looked_up_in_a_source_that_is_spread(source: str) -> None:
-    """A spread source is a sub-query and has no index, so that each look-up would read all of it."""
+def test_no_index_lookup_in_an_unnested_source(source: str) -> None:
+    """An unnested source is a sub-query without an index, so that each lookup would read all of it."""
     query = planned(f"SELECT 1 AS one FROM {source}")
-    spread = {part.name for part in q.parts(query) if isinstance(part, q.Spread)}
-    assert spread == {"p", "x"}
-    tests = [part for part in q.parts(query) if isinstance(part, q.Apply) and part.function in CELL_TESTS]
-    assert {part.arguments[0].source for part in tests if isinstance(part.arguments[0], q.Field)} == {"p", "y"}
-    assert not [part for part in tests if part.function is LOOK_UP]
+    unnested = {part.name for part in q.walk(query) if isinstance(part, q.Unnest)}
+    assert unnested == {"p", "x"}
+    tests = [part for part in q.walk(query) if isinstance(part, q.FunctionCall) and part.function in CELL_TESTS]
+    assert {part.arguments[0].source for part in tests if isinstance(part.arguments[0], q.ColumnRef)} == {"p", "y"}
+    assert not [part for part in tests if part.function is INDEX_LOOKUP]
 
 
 def _joined(source: q.Source) -> list[q.Source]:
-    return [*_joined(source.left), *_joined(source.right)] if isinstance(source, q.Join) else [source]
+    return [*_joined(source.left), *_joined(source.right)] if isinstance(source, q.JoinedSource) else [source]
 
 
-def test_bounds_of_a_query_bound_what_is_read_for_its_pairs() -> None:
+def test_bounds_apply_to_the_source_of_pairs() -> None:
     text = (
         f"SELECT x.ra FROM xsc AS x LEFT JOIN psc AS p ON {PX} < x.r_ext"
         " WHERE 1 = CONTAINS(POINT(x.ra, x.dec), CIRCLE(10, 20, 1)) AND x.k_m_ext < 12 AND x.ra < RAND()"
     )
-    (places,) = (p.query for p in q.parts(planned(text)) if isinstance(p, q.Derived) and p.name == "x")
-    assert isinstance(places, q.Select)
-    assert places.distinct
-    assert isinstance(places.where, q.And)
-    assert {type(c) for c in places.where.operands} == {q.Within, q.Holds, q.Compare}
+    (positions,) = (p.query for p in q.walk(planned(text)) if isinstance(p, q.Subquery) and p.name == "x")
+    assert isinstance(positions, q.SelectQuery)
+    assert positions.distinct
+    assert isinstance(positions.where, q.Conjunction)
+    assert {type(c) for c in positions.where.operands} == {q.IndexRanges, q.PredicateTest, q.Comparison}
     assert not any(
-        getattr(p, "function", None) and p.function.varies for p in q.parts(places.where) if isinstance(p, q.Apply)
+        getattr(p, "function", None) and p.function.is_volatile
+        for p in q.walk(positions.where)
+        if isinstance(p, q.FunctionCall)
     )

@@ -1,4 +1,4 @@
-"""Which conditions bound the index, and which must not."""
+"""Index ranges of planned queries: which conditions bound the index, and which do not."""
 
 # ruff: noqa: E501
 
@@ -7,15 +7,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vo_server.adql.planning.plan import plan, work
+from vo_server.adql.planning.plan import estimate_work, plan
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.sky import cover
 
-CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
+CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
 CONE = "1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))"
 NEAR_P = "DISTANCE(p.ra, p.dec, 10, 20) < 1"
 
@@ -25,8 +25,8 @@ def bounds(text: str) -> dict[str, list[tuple[int, int]]]:
     planned = plan(resolve(parse(text), CATALOGUE, text).query)
     return {
         p.index.source: [(int(lo.value), int(hi.value)) for lo, hi in p.ranges]
-        for p in q.parts(planned)
-        if isinstance(p, q.Within)
+        for p in q.walk(planned)
+        if isinstance(p, q.IndexRanges)
     }
 
 
@@ -89,7 +89,7 @@ def bounds(text: str) -> dict[str, list[tuple[int, int]]]:
         (f"ext_key NOT IN (SELECT ext_key FROM xsc WHERE {CONE})", {"xsc"}),
     ],
 )
-def test_what_bounds_the_index(condition: str, sources: set[str]) -> None:
+def test_conditions_bound_the_index(condition: str, sources: set[str]) -> None:
     assert set(bounds(f"SELECT ra FROM psc WHERE {condition}")) == sources
 
 
@@ -143,11 +143,11 @@ def test_what_bounds_the_index(condition: str, sources: set[str]) -> None:
         (f"SELECT p.ra FROM psc AS p WHERE {NEAR_P} OR EXISTS (SELECT 1 AS o FROM xsc AS x WHERE DISTANCE(p.ra, p.dec, x.ra, x.dec) < 0.1)", set()),
     ],
 )  # fmt: skip
-def test_where_in_a_query_it_is_bounded(text: str, sources: set[str]) -> None:
+def test_parts_of_a_query_bound_the_index(text: str, sources: set[str]) -> None:
     assert set(bounds(text)) == sources
 
 
-def test_bounds_of_a_conjunction_meet() -> None:
+def test_conjunction_intersects_bounds() -> None:
     def size(text: str) -> int:
         return sum(hi - lo + 1 for lo, hi in bounds(f"SELECT ra FROM psc WHERE {text}").get("psc", []))
 
@@ -158,16 +158,16 @@ def test_bounds_of_a_conjunction_meet() -> None:
     assert bounds(f"SELECT ra FROM psc WHERE {wide} AND {apart}") == {"psc": []}
 
 
-def test_a_plan_leaves_the_condition_as_it_was() -> None:
+def test_plan_keeps_the_condition() -> None:
     text = f"SELECT ra FROM psc WHERE {CONE} AND j_m < 3"
     before = resolve(parse(text), CATALOGUE, text).query
     planned = plan(before)
-    assert isinstance(before, q.Select)
-    assert isinstance(planned, q.Select)
-    assert isinstance(planned.where, q.And)
+    assert isinstance(before, q.SelectQuery)
+    assert isinstance(planned, q.SelectQuery)
+    assert isinstance(planned.where, q.Conjunction)
     assert planned.where.operands[-1] == before.where
     (ranges,) = bounds(text).values()
-    index = int(cover.index(np.array([10.0]), np.array([20.0]))[0])
+    index = int(cover.healpix_index(np.array([10.0]), np.array([20.0]))[0])
     assert any(lo <= index <= hi for lo, hi in ranges)
     assert (
         plan(resolve(parse("SELECT ra FROM psc"), CATALOGUE).query)
@@ -175,24 +175,24 @@ def test_a_plan_leaves_the_condition_as_it_was() -> None:
     )
 
 
-def test_the_cell_of_the_own_position_is_read_from_the_index() -> None:
-    def made(text: str) -> set[str]:
+def test_reads_the_cell_of_a_position_from_the_index() -> None:
+    def column_names(text: str) -> set[str]:
         planned = plan(resolve(parse(text), CATALOGUE, text).query)
-        return {p.name for p in q.parts(planned) if isinstance(p, q.Field)}
+        return {p.name for p in q.walk(planned) if isinstance(p, q.ColumnRef)}
 
     cell = "ivo_healpix_index(7, ra, dec) AS cell"
-    assert made(f"SELECT {cell} FROM psc GROUP BY cell") == {"_healpix"}
-    assert made(f"SELECT {cell} FROM fp_psc ORDER BY cell") == {"_healpix"}
-    assert "_healpix" not in made(f"SELECT {cell} FROM (SELECT ra, dec FROM psc) AS s")
-    assert "_healpix" not in made("SELECT ivo_healpix_index(7, glon, glat) FROM psc")
+    assert column_names(f"SELECT {cell} FROM psc GROUP BY cell") == {"_healpix"}
+    assert column_names(f"SELECT {cell} FROM fp_psc ORDER BY cell") == {"_healpix"}
+    assert "_healpix" not in column_names(f"SELECT {cell} FROM (SELECT ra, dec FROM psc) AS s")
+    assert "_healpix" not in column_names("SELECT ivo_healpix_index(7, glon, glat) FROM psc")
 
 
 ROWS = {"psc": 470_992_970, "xsc": 1_647_599, "fp_psc": 470_992_970, "tables": 9, "columns": 500}
-SCHEMA = with_tap_schema(CATALOGUE)
+SCHEMA = add_tap_schema(CATALOGUE)
 
 
 @pytest.mark.parametrize(
-    ("text", "asked", "low", "high"),
+    ("text", "limit", "low", "high"),
     [
         (f"SELECT * FROM psc WHERE {CONE}", 10**6, 30_000, 100_000),  # 3 square degrees of 41,253
         (f"SELECT COUNT(*) AS n FROM psc WHERE {CONE}", 10**6, 30_000, 100_000),
@@ -211,7 +211,7 @@ SCHEMA = with_tap_schema(CATALOGUE)
         ("SELECT key_id FROM TAP_SCHEMA.keys ORDER BY key_id", 10**6, np.inf, np.inf),
     ],
 )  # fmt: skip
-def test_how_much_work_a_query_is(text: str, asked: int, low: float, high: float) -> None:
-    """Rows that are looked at, on the release: too many rather than too few."""
+def test_estimates_work(text: str, limit: int, low: float, high: float) -> None:
+    """The estimate is on the side of too many rows; sizes are those of the release."""
     planned = plan(resolve(parse(text), SCHEMA, text).query)
-    assert low <= work(planned, lambda table: ROWS.get(table.name), asked) <= high
+    assert low <= estimate_work(planned, lambda table: ROWS.get(table.name), limit) <= high

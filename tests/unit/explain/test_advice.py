@@ -1,4 +1,4 @@
-"""Advice comes where it should, and nowhere else."""
+"""Advice on slow queries."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.explain.advice import advice
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from vo_server.explain.advice import find_advice
 from vo_server.model.column import Table
 
-CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
+CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
 CONE = "1 = CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))"
 
 
@@ -19,8 +19,8 @@ def rows(table: Table) -> int:
     return {"psc": 2000, "xsc": 30}[table.name]
 
 
-def told(text: str) -> list[str]:
-    return list(advice(plan(resolve(parse(text), CATALOGUE, text).query, rows), rows))
+def advise(text: str) -> list[str]:
+    return list(find_advice(plan(resolve(parse(text), CATALOGUE, text).query, rows), rows))
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def told(text: str) -> list[str]:
         "SELECT s.a FROM (SELECT ra AS a FROM psc) AS s",
     ],
 )
-def test_nothing_to_say(text: str) -> None:
-    assert told(text) == []
+def test_no_advice(text: str) -> None:
+    assert advise(text) == []
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_nothing_to_say(text: str) -> None:
          "ra of psc is compared with"),
     ],
 )  # fmt: skip
-def test_coordinates_that_are_compared_by_themselves(text: str, where: str) -> None:
-    (said,) = told(text)
-    assert said.startswith(f"the index does not help where {where}")
-    assert "1 = CONTAINS(POINT(ra, dec), BOX(...))" in said
+def test_advises_a_region_for_compared_coordinates(text: str, where: str) -> None:
+    (sentence,) = advise(text)
+    assert sentence.startswith(f"the index does not help where {where}")
+    assert "1 = CONTAINS(POINT(ra, dec), BOX(...))" in sentence
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_coordinates_that_are_compared_by_themselves(text: str, where: str) -> N
          "(2,000 x 30 x ?)"),
     ],
 )  # fmt: skip
-def test_products(text: str, names: str, size: str) -> None:
-    (said,) = told(text)
-    assert f"joins {names}: " in said
-    assert said.endswith(size)
+def test_advises_a_condition_for_products(text: str, names: str, size: str) -> None:
+    (sentence,) = advise(text)
+    assert f"joins {names}: " in sentence
+    assert sentence.endswith(size)

@@ -133,9 +133,9 @@ def link_fixed_order(source: q.Source, edge: Edge, other: q.Source, use_index: b
     `use_index` looks the rows of the first source up in the index of the second, for a first source with few rows.
     Where each row of the second counts, with a partner or not, a database could not: it would try all against all.
     """
-    if edge.radius is None or not 0 <= edge.radius <= cover.widest(0):
+    if edge.radius is None or not 0 <= edge.radius <= cover.max_radius(0):
         return None
-    order = cover.order_of(edge.radius)
+    order = cover.join_order(edge.radius)
     cell = q.ColumnRef(edge.first, f"_cell_{edge.second}", _CELL)
     reached = q.FunctionCall(
         CELLS_IN_CIRCLE, (*split_point(edge.pair.first), to_constant(edge.radius), to_integer_constant(order)), _CELL

@@ -105,7 +105,7 @@ def _constant_extent(value: q.Value) -> _Extent | None:
     """Return the shape, or the text of the MOC, of a constant. None for an empty MOC, too, which lies in everything."""
     if value.column.type is types.MOC:
         text = constant_value(value)
-        return None if text is None or not len(mocs.read(text)[1]) else (None, text)
+        return None if text is None or not len(mocs.parse_moc(text)[1]) else (None, text)
     shape = constant_shape(value)
     return None if shape is None else (shape, "")
 
@@ -115,15 +115,15 @@ def cover_extent(extent: _Extent, reach: float) -> Ranges:
     """Return the ranges, shape (n, 2), that cover all within `reach` degrees of a shape or a MOC."""
     shape, text = extent
     if shape is None:
-        return cover.around(mocs.read(text)[1], reach) if reach else mocs.read(text)[1]
+        return cover.dilate(mocs.parse_moc(text)[1], reach) if reach else mocs.parse_moc(text)[1]
     if not reach:
-        return cover.of(shape)
+        return cover.cover_shape(shape)
     if shape[0] in ("point", "circle"):
         lon, lat, *radius = shape[1]
-        return cover.circle(lon, lat, sum(radius) + reach)
+        return cover.cover_circle(lon, lat, sum(radius) + reach)
     return _cover_surroundings(shape, reach)
 
 
 def _cover_surroundings(shape: Shape, reach: float) -> Ranges:
-    order = cover.depth(max(reach, 0.01))
-    return mocs.around(shapes.distances(shape), min(order, 10), radians(reach) + 1e-9)
+    order = cover.cover_order(max(reach, 0.01))
+    return mocs.cells_near(shapes.distance_function(shape), min(order, 10), radians(reach) + 1e-9)

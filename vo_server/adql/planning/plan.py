@@ -78,7 +78,7 @@ def estimate_rows(query: q.Query, rows: q.RowCounts) -> int | None:
     covers = [w for w in iter_conjuncts(query.where) if isinstance(w, q.IndexRanges)]
     if total is None or not covers:
         return None
-    return int(total * count_cells(covers[0]) / int(cover.SKY[0, 1]))
+    return int(total * count_cells(covers[0]) / int(cover.WHOLE_SKY[0, 1]))
 
 
 def estimate_work(query: q.Query, rows: q.RowCounts, asked: int) -> float:
@@ -162,8 +162,8 @@ def _bound_nearby(
             if mine is None or other is None or mine not in known or other in known:
                 continue
             if isinstance(near.radius, q.Constant) and near.radius.value is not None:
-                ranges = cover.around(known[mine], float(near.radius.value))
-                found = found if np.array_equal(ranges, cover.SKY) else _intersect(found, {other: ranges})
+                ranges = cover.dilate(known[mine], float(near.radius.value))
+                found = found if np.array_equal(ranges, cover.WHOLE_SKY) else _intersect(found, {other: ranges})
     return _intersect(found, _bound_nearby(condition, _intersect(known, found), positions, theirs)) if found else found
 
 
@@ -259,7 +259,7 @@ def _add_index_ranges(
 
 
 def _to_index_ranges(name: str, position: Position, ranges: Ranges) -> q.IndexRanges:
-    pairs = cover.thrifty(ranges)
+    pairs = cover.merge_small_gaps(ranges)
     column = Column(position.healpix, types.BIGINT)
     ends = tuple((q.Constant(int(lo), column), q.Constant(int(hi) - 1, column)) for lo, hi in pairs)
     return q.IndexRanges(q.ColumnRef(name, position.healpix, column), ends)
@@ -287,16 +287,16 @@ def _bound_condition(condition: q.Condition, positions: Positions) -> IndexBound
 
 
 def _intersect(a: IndexBounds, b: IndexBounds) -> IndexBounds:
-    return {**a, **b, **{name: cover.meet(a[name], b[name]) for name in a.keys() & b.keys()}}
+    return {**a, **b, **{name: cover.intersection(a[name], b[name]) for name in a.keys() & b.keys()}}
 
 
 def _unite(a: IndexBounds, b: IndexBounds) -> IndexBounds:
-    return {name: cover.join(a[name], b[name]) for name in a.keys() & b.keys()}
+    return {name: cover.union(a[name], b[name]) for name in a.keys() & b.keys()}
 
 
 def _bound_predicate(predicate: q.FunctionCall, positions: Mapping[str, Position]) -> IndexBounds:
     found = _bound_distance(predicate, positions) or bound_index(predicate, positions)
-    return {} if found is None or np.array_equal(found[1], cover.SKY) else {found[0]: found[1]}
+    return {} if found is None or np.array_equal(found[1], cover.WHOLE_SKY) else {found[0]: found[1]}
 
 
 def _bound_cells(value: q.Value, spans: Sequence[tuple[q.Value, q.Value]]) -> IndexBounds:
@@ -306,10 +306,10 @@ def _bound_cells(value: q.Value, spans: Sequence[tuple[q.Value, q.Value]]) -> In
     if part is None or len(ends) < len(spans) or not all(isinstance(n, int) for pair in ends for n in pair):
         return {}
     index, bits = part
-    last = int(cover.SKY[0, 1] >> bits) - 1
+    last = int(cover.WHOLE_SKY[0, 1] >> bits) - 1
     ranges = [(max(lo, 0) << bits, (min(hi, last) + 1) << bits) for lo, hi in ends if max(lo, 0) <= min(hi, last)]
-    found = cover.NOTHING if not ranges else cover.ordered(np.array(ranges, dtype=np.int64))
-    return {} if np.array_equal(found, cover.SKY) else {index.source: found}
+    found = cover.EMPTY if not ranges else cover.normalise_ranges(np.array(ranges, dtype=np.int64))
+    return {} if np.array_equal(found, cover.WHOLE_SKY) else {index.source: found}
 
 
 def _bound_distance(predicate: q.FunctionCall, positions: Mapping[str, Position]) -> tuple[str, Ranges] | None:
@@ -320,7 +320,7 @@ def _bound_distance(predicate: q.FunctionCall, positions: Mapping[str, Position]
     for value, other in ((a, b), (b, a)):
         circle, place = _to_circle(other, radius), find_nearby_position(value, positions)
         if circle is not None and place is not None:
-            return place[0], cover.of(circle)
+            return place[0], cover.cover_shape(circle)
     return None
 
 

@@ -194,7 +194,7 @@ def constant_ranges(within: q.IndexRanges) -> list[tuple[int, int]]:
 
 def sky_fraction(within: q.IndexRanges) -> float:
     """Return the part of the sky, 0 to 1, that the ranges of an index cover."""
-    return count_cells(within) / int(cover.SKY[0, 1])
+    return count_cells(within) / int(cover.WHOLE_SKY[0, 1])
 
 
 def count_cells(within: q.IndexRanges) -> int:

@@ -9,11 +9,11 @@ from vo_server.adql.semantics.geometry import from_shapes
 from vo_server.adql.semantics.spherical import Geometry, to_literal
 from vo_server.adql.semantics.values import is_null
 from vo_server.adql.syntax import tree
-from vo_server.errors import QueryError
+from vo_server.errors import Code, QueryError
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import regions
-from vo_server.sky.shapes import BadShape
+from vo_server.sky.shapes import ShapeError
 
 _UCDS = {"POINT": "pos.eq", "CIRCLE": "pos.outline", "POLYGON": "pos.outline"}
 
@@ -82,8 +82,10 @@ def _parse_constant(text: str, target: types.Type, node: tree.Cast) -> q.Value:
     """Parse a constant text now, so that its errors are reported."""
     try:
         if target is types.REGION:
-            return q.Constant(regions.worded_all(regions.read(text)), Column("", types.REGION, ucd="pos.outline"))
+            return q.Constant(
+                regions.format_shapes(regions.parse_region(text)), Column("", types.REGION, ucd="pos.outline")
+            )
         kind = target.name.lower()
-        return from_shapes([(kind, regions.single(kind, text))])
-    except BadShape as error:
-        raise QueryError(str(error), span=node.span) from None
+        return from_shapes([(kind, regions.parse_single_shape(kind, text))])
+    except ShapeError as error:
+        raise QueryError(str(error), span=node.span, code=Code.ADQL_BAD_LITERAL) from None

@@ -49,11 +49,11 @@ from vo_server.adql.syntax import tree, words
 from vo_server.adql.syntax.error_list import ErrorCollector
 from vo_server.adql.syntax.other_dialects import ADQL_EQUIVALENTS
 from vo_server.adql.syntax.words import FUNCTION_SYNTAX
-from vo_server.catalogue.similar import similar
-from vo_server.errors import QueryError, TextSpan
+from vo_server.catalogue.suggestions import suggest_similar
+from vo_server.errors import Code, QueryError, TextSpan
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.sky.units import BadUnit
+from vo_server.sky.units import UnitError
 
 MIRRORED_OPERATORS = {"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
@@ -167,7 +167,11 @@ class ExpressionResolver:
         A geometry made of others repeats each coordinate, so that its length doubles with each level.
         """
         if self.geometry_depth == MAX_GEOMETRY_DEPTH:
-            raise QueryError(f"geometries are nested more than {MAX_GEOMETRY_DEPTH} levels deep here", span=node.span)
+            raise QueryError(
+                f"geometries are nested more than {MAX_GEOMETRY_DEPTH} levels deep",
+                span=node.span,
+                code=Code.ADQL_TOO_COMPLEX,
+            )
         for argument in node.arguments:
             if isinstance(argument, tree.Call) and argument.name == "RADIANS":
                 self.warnings.append(f"{name} takes degrees, and RADIANS(...) gives radians")
@@ -182,11 +186,18 @@ class ExpressionResolver:
         """Return a user-defined function, in the form that takes as many arguments."""
         name = node.name.lower()
         if name in NOT_OFFERED:
-            raise QueryError(f"{node.name} is not offered here", span=node.span, hint=NOT_OFFERED[name])
+            raise QueryError(
+                f"{node.name} is not offered here",
+                span=node.span,
+                hint=NOT_OFFERED[name],
+                code=Code.ADQL_UNKNOWN_FUNCTION,
+            )
         forms = UDFS.get(name)
         if forms is None:
-            hint = ADQL_EQUIVALENTS.get(name.upper()) or similar(node.name, (*FUNCTION_SYNTAX, *AGGREGATES, *UDFS))
-            raise QueryError(f"no function {node.name}", span=node.span, hint=hint)
+            hint = ADQL_EQUIVALENTS.get(name.upper()) or suggest_similar(
+                node.name, (*FUNCTION_SYNTAX, *AGGREGATES, *UDFS)
+            )
+            raise QueryError(f"no function {node.name}", span=node.span, hint=hint, code=Code.ADQL_UNKNOWN_FUNCTION)
         return next((f for f in forms if len(f.parameters) == len(node.arguments)), forms[0])
 
     def _resolve_function(self, function: Function, node: tree.Call) -> q.Value:
@@ -213,7 +224,12 @@ class ExpressionResolver:
         )
         wrong = None if function.check is None else function.check(arguments)
         if wrong is not None:
-            raise QueryError(f"{node.name}: {wrong}", span=node.span, hint=f"it is {function.signature}")
+            raise QueryError(
+                f"{node.name}: {wrong}",
+                span=node.span,
+                hint=f"it is {function.signature}",
+                code=Code.ADQL_WRONG_ARGUMENTS,
+            )
         return arguments
 
     def _resolve_user_aggregate(self, function: Function, node: tree.Call) -> q.Value:
@@ -225,18 +241,21 @@ class ExpressionResolver:
     def _check_argument_count(self, function: Function, node: tree.Call) -> None:
         given, most = len(node.arguments), function.max_arguments
         if node.star or node.distinct:
-            raise QueryError(f"{node.name} takes no * and no DISTINCT", span=node.span)
+            raise QueryError(f"{node.name} takes no * and no DISTINCT", span=node.span, code=Code.ADQL_WRONG_ARGUMENTS)
         if given < function.min_arguments or (most is not None and given > most):
             raise QueryError(
-                f"{node.name} with {given} argument{'s' * (given != 1)}",
+                f"wrong number of arguments for {node.name}: {given}",
                 span=node.span,
                 hint=f"it is {function.signature}",
+                code=Code.ADQL_WRONG_ARGUMENTS,
             )
 
     def _resolve_argument(self, node: tree.Value, parameter: Parameter, function: Function) -> q.Value:
-        return self._resolve_kind(node, parameter.kind, f"as {parameter.name} of {function.name}")
+        return self._resolve_kind(
+            node, parameter.kind, f"as {parameter.name} of {function.name}", Code.ADQL_WRONG_ARGUMENTS
+        )
 
-    def _resolve_kind(self, node: tree.Value, kind: str, where: str) -> q.Value:
+    def _resolve_kind(self, node: tree.Value, kind: str, where: str, code: Code = Code.ADQL_TYPE_MISMATCH) -> q.Value:
         """Resolve a value that must be of a kind; `where` describes its place in error messages, such as "after -"."""
         value = self.resolve_value(node)
         if is_kind(value, kind):
@@ -247,6 +266,7 @@ class ExpressionResolver:
             f"{describe(value)} {where}, where {ARGUMENT_KIND_NAMES[kind]} is needed",
             span=node.span,
             hint=suggest_conversion(value, kind),
+            code=code,
         )
 
     def _resolve_coalesce(self, node: tree.Call) -> q.Value:
@@ -265,22 +285,35 @@ class ExpressionResolver:
         self._check_argument_count(IN_UNIT, node)
         value, wanted = (self._resolve_argument(a, IN_UNIT.parameter(n), IN_UNIT) for n, a in enumerate(node.arguments))
         if value.column.unit is None:
-            raise QueryError(f"{describe(value)} in IN_UNIT has no unit", span=node.arguments[0].span)
+            raise QueryError(
+                f"{describe(value)} in IN_UNIT has no unit", span=node.arguments[0].span, code=Code.ADQL_WRONG_ARGUMENTS
+            )
         if not isinstance(wanted, q.Constant) or not wanted.value:
-            raise QueryError("the unit in IN_UNIT is no text in single quotes", span=node.arguments[1].span)
+            raise QueryError(
+                "the unit of IN_UNIT must be a text in single quotes",
+                span=node.arguments[1].span,
+                code=Code.ADQL_WRONG_ARGUMENTS,
+            )
         try:
             return convert_unit(value, wanted.value)
-        except BadUnit as error:
-            raise QueryError(str(error), span=node.arguments[1].span, hint=_EXAMPLES_OF_UNITS) from None
+        except UnitError as error:
+            raise QueryError(
+                str(error), span=node.arguments[1].span, hint=_EXAMPLES_OF_UNITS, code=Code.ADQL_BAD_LITERAL
+            ) from None
 
     def _check_aggregate_allowed(self, name: str, node: tree.Call) -> None:
         """Check that an aggregate may stand here."""
         if self.aggregate_ban is not None:
             hint = "a condition on groups goes after HAVING" if self.aggregate_ban == "in WHERE" else None
-            raise QueryError(f"{name} cannot stand {self.aggregate_ban}", span=node.span, hint=hint)
+            raise QueryError(
+                f"{name} cannot stand {self.aggregate_ban}", span=node.span, hint=hint, code=Code.ADQL_BAD_AGGREGATION
+            )
         if self.in_aggregate:
             raise QueryError(
-                f"{name} inside another aggregate", span=node.span, hint="use a sub-query for the inner one"
+                f"{name} cannot stand inside another aggregate",
+                span=node.span,
+                hint="use a sub-query for the inner one",
+                code=Code.ADQL_BAD_AGGREGATION,
             )
 
     def _resolve_aggregate(self, node: tree.Call, name: str) -> q.Value:
@@ -288,12 +321,16 @@ class ExpressionResolver:
         if node.star:
             return q.AggregateCall(name, None, False, aggregate_column("COUNT", Column("", types.BIGINT)))
         if len(node.arguments) != 1:
-            raise QueryError(f"{name} takes one argument", span=node.span)
+            raise QueryError(f"{name} takes one argument", span=node.span, code=Code.ADQL_WRONG_ARGUMENTS)
         kind = "any" if name in ("COUNT", "MIN", "MAX") else "number"
-        value = replace(self, in_aggregate=True)._resolve_kind(node.arguments[0], kind, f"in {name}")
+        value = replace(self, in_aggregate=True)._resolve_kind(
+            node.arguments[0], kind, f"in {name}", Code.ADQL_WRONG_ARGUMENTS
+        )
         if name in ("MIN", "MAX") and value.column.type.family in _UNORDERED_FAMILIES:
             what = _UNORDERED_FAMILIES[value.column.type.family]
-            raise QueryError(f"{name} of {what}", span=node.span, hint="it has no order")
+            raise QueryError(
+                f"{name} cannot take {what}", span=node.span, hint="it has no order", code=Code.ADQL_WRONG_ARGUMENTS
+            )
         self._check_aggregate_columns(value, name, node)
         return q.AggregateCall(name, value, node.distinct, aggregate_column(name, value.column))
 
@@ -302,22 +339,33 @@ class ExpressionResolver:
         means."""
         used = q.find_sources(value)
         if used and not used & self.scope.namespace.source_names:
-            raise QueryError(f"{name} of columns of the query around this one", span=node.span)
+            raise QueryError(
+                f"{name} cannot take columns of an outer query alone", span=node.span, code=Code.ADQL_BAD_AGGREGATION
+            )
 
     def _resolve_cast(self, node: tree.Cast) -> q.Value:
         value = self.resolve_value(node.value)
         try:
             target = types.find_type(node.type)
         except KeyError:
-            raise QueryError(f"CAST to {node.type}", span=node.span, hint="the types are those of ADQL 2.1") from None
+            raise QueryError(
+                f"CAST to the unknown type {node.type}",
+                span=node.span,
+                hint="the types are those of ADQL 2.1",
+                code=Code.ADQL_TYPE_MISMATCH,
+            ) from None
         if node.length == 0:
-            raise QueryError(f"CAST to {target} of no characters", span=node.span)
+            raise QueryError(
+                f"CAST to {target} needs a length of at least 1", span=node.span, code=Code.ADQL_BAD_LITERAL
+            )
         text = isinstance(value, q.Constant) and isinstance(value.value, str)
         shaped = convert_geometry(value, target, node)
         if shaped is not None:
             return shaped
         if not can_cast(value.column.type, target):
-            raise QueryError(f"{describe(value)} cannot be cast to {target}", span=node.span)
+            raise QueryError(
+                f"{describe(value)} cannot be cast to {target}", span=node.span, code=Code.ADQL_TYPE_MISMATCH
+            )
         if text and target.family == "time":
             return parse_time(value, target, node.span)  # type: ignore[arg-type]
         unit = value.column.unit if target.is_numeric and value.column.type.is_numeric else None
@@ -338,7 +386,11 @@ class ExpressionResolver:
     def _resolve_scalar(self, node: tree.ScalarQuery) -> q.Value:
         inner = self.resolve_query(node.query, self.scope)
         if len(inner.columns) != 1:
-            raise QueryError(f"a sub-query as a value with {len(inner.columns)} columns", span=node.span)
+            raise QueryError(
+                f"a scalar sub-query must return one column, not {len(inner.columns)}",
+                span=node.span,
+                code=Code.ADQL_COLUMN_COUNT,
+            )
         return q.ScalarSubquery(inner, inner.columns[0])
 
     # -------------------------------------------------------- conditions
@@ -399,7 +451,7 @@ class ExpressionResolver:
             name = tree.Identifier(node.value, False, node.span)
             if self.scope.namespace.find(name):
                 said = f"'{node.value}' is a string; the column {node.value} is written without quotes"
-                raise QueryError(said, span=node.span)
+                raise QueryError(said, span=node.span, code=Code.ADQL_TYPE_MISMATCH)
 
     def _resolve_comparable(self, nodes: tuple[tree.Value, ...], place: TextSpan) -> list[q.Value]:
         return coerce_to_comparable([self.resolve_value(n) for n in nodes], nodes, place)
@@ -414,10 +466,19 @@ class ExpressionResolver:
         value = self.resolve_value(node.value)
         inner = self.resolve_query(node.options, self.scope)
         if len(inner.columns) != 1:
-            raise QueryError(f"IN a sub-query of {len(inner.columns)} columns", span=node.span, hint="select one")
+            raise QueryError(
+                f"the sub-query after IN must return one column, not {len(inner.columns)}",
+                span=node.span,
+                hint="select one",
+                code=Code.ADQL_COLUMN_COUNT,
+            )
         theirs = inner.columns[0]
         if not is_null(value) and not can_compare(value.column.type, theirs.type):
-            raise QueryError(f"{describe(value)} IN a sub-query of {theirs.name} ({theirs.type})", span=node.span)
+            raise QueryError(
+                f"cannot compare {describe(value)} with {theirs.name} ({theirs.type}) of the sub-query",
+                span=node.span,
+                code=Code.ADQL_TYPE_MISMATCH,
+            )
         return q.InTest(set_null_type(value, theirs.type), inner, node.negated)
 
     def _resolve_text(self, node: tree.Value, word: str) -> q.Value:
@@ -426,7 +487,9 @@ class ExpressionResolver:
             return q.TypeCast(value, Column("", types.VARCHAR))
         if value.column.type.family == "text":
             return value
-        raise QueryError(f"{describe(value)} beside {word}, where a text is needed", span=node.span)
+        raise QueryError(
+            f"{describe(value)} beside {word}, where a text is needed", span=node.span, code=Code.ADQL_TYPE_MISMATCH
+        )
 
 
 FRAME_FUNCTIONS = ("POINT", "CIRCLE", "BOX", "POLYGON")

@@ -423,7 +423,7 @@ REGION = Function(
 
 def _check_centroid(arguments: tuple[Value, ...]) -> str | None:
     moc = arguments[0].column.type is types.MOC
-    return "a MOC has no middle of its own, it may lie all round it or in many parts" if moc else None
+    return "a MOC has no single centre: it may be a ring or have many parts" if moc else None
 
 
 GEOMETRIES = (
@@ -524,7 +524,9 @@ UNNEST = Function(
 """Repeats a row once for each of some values (query.Unnest); users do not write it."""
 
 _NUMBER = _result_of(types.BIGINT)
-CELL = Function("CELL", (LON, LAT, N), _NUMBER, spherical.HealpixCell, "The HEALPix cell of a position.", cover.cell)
+CELL = Function(
+    "CELL", (LON, LAT, N), _NUMBER, spherical.HealpixCell, "The HEALPix cell of a position.", cover.healpix_cell
+)
 ANCESTOR = Function(
     "ANCESTOR", (X, N), _NUMBER, spherical.AncestorCell, "A larger HEALPix cell that holds one.", operator.rshift
 )
@@ -544,7 +546,7 @@ IN_CELL = Function(
     "IN_CELL", (X, X, N), _TRUTH, spherical.InCell, "Does a cell hold a HEALPix number?", is_predicate=True
 )
 INDEX_LOOKUP = Function(
-    "LOOK_UP", (X, X, N), _TRUTH, spherical.IndexLookup, "The same, asked of few cells.", is_predicate=True
+    "LOOK_UP", (X, X, N), _TRUTH, spherical.IndexLookup, "The same for few cells.", is_predicate=True
 )
 """The functions that a join by distance becomes; users do not write these either."""
 

@@ -22,7 +22,7 @@ from vo_server.adql.semantics.functions import (
 )
 from vo_server.adql.semantics.values import describe, is_kind, is_null, set_null_type, to_constant
 from vo_server.adql.syntax import tree
-from vo_server.errors import QueryError
+from vo_server.errors import Code, QueryError
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import regions, shapes
@@ -59,7 +59,7 @@ def make_point(lon: q.Value, lat: q.Value) -> q.FunctionCall:
 def constant_shape(value: q.Value) -> shapes.Shape | None:
     """Return the geometry of a constant value; None where it depends on a row."""
     if isinstance(value, q.Constant) and value.column.type is types.REGION and value.value is not None:
-        return "region", regions.outline(value.value)
+        return "region", regions.parse_outline(value.value)
     if not isinstance(value, q.FunctionCall) or value.function not in (POINT, CIRCLE, POLYGON):
         return None
     numbers = _constant_numbers(value)
@@ -87,7 +87,9 @@ def build_shape(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str]
         elif is_kind(v, "number"):
             numbers.append(v)
         else:
-            raise QueryError(f"{describe(v)} in {node.name}, where a number is needed", span=a.span)
+            raise QueryError(
+                f"{describe(v)} in {node.name}, where a number is needed", span=a.span, code=Code.ADQL_WRONG_ARGUMENTS
+            )
     if is_null(values[0]) and not _has_right_count(function, len(numbers)):
         numbers.pop(0)  # NULL as the coordinate system
     return _build(function, numbers, node)
@@ -110,20 +112,30 @@ def _has_right_count(function: Function, given: int) -> bool:
 
 def _check_count(function: Function, given: int, node: tree.Call) -> None:
     if function is POLYGON and not _has_right_count(function, given):
-        raise QueryError("POLYGON needs three or more vertices, a longitude and a latitude each", span=node.span)
+        raise QueryError(
+            "POLYGON needs three or more vertices, a longitude and a latitude each",
+            span=node.span,
+            code=Code.ADQL_WRONG_ARGUMENTS,
+        )
     if not _has_right_count(function, given):
-        raise QueryError(f"{node.name} with {given} numbers", span=node.span, hint=f"it is {function.signature}")
+        raise QueryError(
+            f"{node.name} cannot be made of {given} numbers",
+            span=node.span,
+            hint=f"it is {function.signature}",
+            code=Code.ADQL_WRONG_ARGUMENTS,
+        )
 
 
 def _check_frame(node: tree.Value, value: q.Value, warn: Callable[[str], None]) -> None:
     if not isinstance(value, q.Constant):
-        raise QueryError("a coordinate system that is not a literal", span=node.span)
+        raise QueryError("the coordinate system must be a literal text", span=node.span, code=Code.ADQL_WRONG_ARGUMENTS)
     name = _parse_frame_name(value)
     if name not in _ICRS_NAMES | _ROTATED_FRAMES.keys():
         raise QueryError(
-            f"the coordinate system {value.value!r} is not known here",
+            f"unknown coordinate system {value.value!r}",
             span=node.span,
             hint="positions are ICRS degrees",
+            code=Code.ADQL_BAD_LITERAL,
         )
     if name in _TAKEN_FOR_ICRS:
         warn(f"{name} was taken for ICRS: they agree within 0.1 arcsec.")
@@ -152,11 +164,11 @@ def _check_constant(made: q.FunctionCall, node: tree.Call) -> None:
         return
     latitudes = numbers[1::2] if made.function is POLYGON else numbers[1:2]
     if any(abs(lat) > 90 for lat in latitudes):
-        raise QueryError(f"a latitude outside -90..90 in {node.name}", span=node.span)
+        raise QueryError(f"latitude outside -90..90 in {node.name}", span=node.span, code=Code.ADQL_BAD_LITERAL)
     try:
-        shapes.check(made.function.name.lower(), numbers)
-    except shapes.BadShape as error:
-        raise QueryError(str(error), span=node.span) from None
+        shapes.check_shape(made.function.name.lower(), numbers)
+    except shapes.ShapeError as error:
+        raise QueryError(str(error), span=node.span, code=Code.ADQL_BAD_LITERAL) from None
 
 
 def _box_to_polygon(made: q.FunctionCall) -> q.FunctionCall:
@@ -164,18 +176,23 @@ def _box_to_polygon(made: q.FunctionCall) -> q.FunctionCall:
     numbers = _constant_numbers(made)
     if numbers is None:
         return made
-    return q.FunctionCall(POLYGON, tuple(to_constant(n) for n in shapes.box(*numbers)), made.column)
+    return q.FunctionCall(POLYGON, tuple(to_constant(n) for n in shapes.box_vertices(*numbers)), made.column)
 
 
 def build_region(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
     """Build REGION."""
     value = values[0] if len(values) == 1 else None
     if not isinstance(value, q.Constant) or not isinstance(value.value, str):
-        raise QueryError("REGION takes one literal text", span=node.span, hint="such as REGION('CIRCLE 10 20 1')")
+        raise QueryError(
+            "REGION takes one literal text",
+            span=node.span,
+            hint="such as REGION('CIRCLE 10 20 1')",
+            code=Code.ADQL_WRONG_ARGUMENTS,
+        )
     try:
-        return from_shapes(regions.read(value.value))
-    except shapes.BadShape as error:
-        raise QueryError(str(error), span=node.span) from None
+        return from_shapes(regions.parse_region(value.value))
+    except shapes.ShapeError as error:
+        raise QueryError(str(error), span=node.span, code=Code.ADQL_BAD_LITERAL) from None
 
 
 _REGION = Column("", types.REGION, ucd="pos.outline")
@@ -185,7 +202,7 @@ _CONSTRUCTORS = {"point": POINT, "circle": CIRCLE, "polygon": POLYGON}
 def from_shapes(union: Sequence[shapes.Shape]) -> q.Value:
     """Return constant shapes as one value, several of them as their union."""
     if len(union) > 1:
-        return q.Constant(regions.worded_all(union), _REGION)
+        return q.Constant(regions.format_shapes(union), _REGION)
     ((kind, numbers),) = union
     made = _CONSTRUCTORS[kind]
     return q.FunctionCall(made, tuple(to_constant(n) for n in numbers), made.result(()))
@@ -196,9 +213,10 @@ def build_distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[s
     numbers = [x for v in values for x in (split_point(v) if v.column.type is types.POINT else [v])]
     if len(values) not in (2, 4) or len(numbers) != 4 or not all(is_kind(x, "number") for x in numbers):
         raise QueryError(
-            "DISTANCE of something else than two points",
+            "DISTANCE takes two points",
             span=node.span,
             hint=f"it is {DISTANCE.signature}, or lon1, lat1, lon2, lat2",
+            code=Code.ADQL_WRONG_ARGUMENTS,
         )
     plain = [set_null_type(n, types.DOUBLE) for n in numbers]
     points = make_point(plain[0], plain[1]), make_point(plain[2], plain[3])
@@ -208,7 +226,7 @@ def build_distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[s
 def build_coordsys(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
     """Build COORDSYS, which is always ICRS."""
     if len(values) != 1 or not is_kind(values[0], "geometry"):
-        raise QueryError("COORDSYS takes one geometry", span=node.span)
+        raise QueryError("COORDSYS takes one geometry", span=node.span, code=Code.ADQL_WRONG_ARGUMENTS)
     return q.Constant("ICRS", Column("", types.VARCHAR, length=4, ucd="meta.code"))
 
 
@@ -216,7 +234,7 @@ def build_coordinate(node: tree.Call, values: Sequence[q.Value], warn: Callable[
     """Build COORD1 and COORD2: of a point that is built, the coordinate that it was built from."""
     name = node.name.upper()
     if len(values) != 1 or not is_kind(values[0], "point"):
-        raise QueryError(f"{name} takes one point", span=node.span)
+        raise QueryError(f"{name} takes one point", span=node.span, code=Code.ADQL_WRONG_ARGUMENTS)
     return split_point(values[0])[0 if name == "COORD1" else 1]
 
 

@@ -26,11 +26,11 @@ from vo_server.adql.semantics.geometry import split_point
 from vo_server.adql.semantics.spherical import Element, Geometry, to_literal
 from vo_server.adql.semantics.values import constant_fold, constant_value, describe, is_kind
 from vo_server.adql.syntax import tree
-from vo_server.errors import QueryError
+from vo_server.errors import Code, QueryError
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import cover, mocs, regions
-from vo_server.sky.shapes import BadShape, Shape
+from vo_server.sky.shapes import Shape, ShapeError
 
 MOC_COLUMN = Column("", types.MOC, ucd="pos.outline")
 _TRUTH = Column("", types.INTEGER, ucd="meta.code")
@@ -42,14 +42,14 @@ _CELL_NUMBERS = Column("", types.find_type("BIGINT ARRAY"))
 def to_shape(value: Any) -> Shape:
     """Return the shape of a constant geometry (values.constant_value): a region from its text, any other from its
     numbers."""
-    return "region", (regions.outline(value) if isinstance(value, str) else tuple(value))
+    return "region", (regions.parse_outline(value) if isinstance(value, str) else tuple(value))
 
 
 # ---------------------------------------------------------------- records
 
 
 def _to_moc_text(order: int, shape: Any) -> str:
-    return mocs.text(mocs.of(order, to_shape(shape)), order)
+    return mocs.format_moc(mocs.moc_of_shape(order, to_shape(shape)), order)
 
 
 MOC_OF_SHAPE = Function(
@@ -90,7 +90,7 @@ def _define_shape_test(name: str, test: str) -> Function:
         return spherical.MocTest(to_literal(test), moc.numbers, to_literal(shape.kind), shape.numbers)
 
     def fold(moc: str, shape: Any) -> int:
-        return int(mocs.TESTS[test](mocs.read(moc)[1], to_shape(shape)))
+        return int(mocs.PREDICATES[test](mocs.parse_moc(moc)[1], to_shape(shape)))
 
     return Function(name, (_MOC, GEOMETRY), lambda _: _TRUTH, sql, name, fold, is_predicate=True)
 
@@ -100,7 +100,7 @@ def _define_moc_test(name: str, element: Callable[..., Element], test: Callable[
         return element(a.numbers, b.numbers)
 
     def fold(a: str, b: str) -> int:
-        return int(test(mocs.read(a)[1], mocs.read(b)[1]))
+        return int(test(mocs.parse_moc(a)[1], mocs.parse_moc(b)[1]))
 
     return Function(name, (_MOC, _MOC), lambda _: _TRUTH, sql, name, fold, is_predicate=True)
 
@@ -122,8 +122,8 @@ POINT_IN_MOC = Function(
     "Is a position in a MOC?",
     is_predicate=True,
 )
-MOC_IN_MOC = _define_moc_test("CONTAINS(MOC, MOC)", lambda a, b: spherical.MocContains(a, b), mocs.covers)
-MOC_MEETS_MOC = _define_moc_test("INTERSECTS(MOC, MOC)", lambda a, b: spherical.MocIntersects(a, b), mocs.overlap)
+MOC_IN_MOC = _define_moc_test("CONTAINS(MOC, MOC)", lambda a, b: spherical.MocContains(a, b), mocs.contains_moc)
+MOC_MEETS_MOC = _define_moc_test("INTERSECTS(MOC, MOC)", lambda a, b: spherical.MocIntersects(a, b), mocs.overlaps)
 SHAPE_IN_MOC = _define_shape_test("CONTAINS(shape, MOC)", "contains")
 MOC_IN_SHAPE = _define_shape_test("CONTAINS(MOC, shape)", "within")
 MOC_MEETS_SHAPE = _define_shape_test("INTERSECTS(MOC, shape)", "meets")
@@ -137,24 +137,34 @@ def build_moc(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], 
     if len(values) == 1:
         return _build_from_text(node, values[0])
     if len(values) != 2:
-        raise QueryError(f"MOC with {len(values)} arguments", span=node.span, hint=f"it is {MOC_OF_SHAPE.form}")
+        raise QueryError(
+            f"wrong number of arguments for MOC: {len(values)}",
+            span=node.span,
+            hint=f"it is {MOC_OF_SHAPE.form}",
+            code=Code.ADQL_WRONG_ARGUMENTS,
+        )
     order, shape = values
     number = constant_value(order)
     if not isinstance(number, int) or not 0 <= number <= cover.ORDER:
         raise QueryError(
-            f"the order of a MOC is a whole number, 0 to {cover.ORDER}, the same for all rows",
+            f"the order of a MOC must be an integer from 0 to {cover.ORDER} that is the same for all rows",
             span=node.arguments[0].span,
             hint=f"it is {MOC_OF_SHAPE.form}",
+            code=Code.ADQL_WRONG_ARGUMENTS,
         )
     if not is_kind(shape, "geometry") or shape.column.type is types.MOC:
-        raise QueryError(f"{describe(shape)} in MOC, where a shape is needed", span=node.arguments[1].span)
+        raise QueryError(
+            f"{describe(shape)} in MOC, where a shape is needed",
+            span=node.arguments[1].span,
+            code=Code.ADQL_WRONG_ARGUMENTS,
+        )
     known = constant_value(shape)
     if known is None:
         return q.FunctionCall(MOC_OF_SHAPE, (order, shape), MOC_COLUMN)
     try:
         return q.Constant(_to_moc_text(number, known), MOC_COLUMN)
-    except BadShape as error:
-        raise QueryError(str(error), span=node.span) from None
+    except ShapeError as error:
+        raise QueryError(str(error), span=node.span, code=Code.ADQL_BAD_LITERAL) from None
 
 
 def _build_from_text(node: tree.Call, value: q.Value) -> q.Value:
@@ -163,6 +173,7 @@ def _build_from_text(node: tree.Call, value: q.Value) -> q.Value:
             f"{describe(value)} in MOC, where an ASCII MOC is needed",
             span=node.arguments[0].span,
             hint="such as MOC('6/1-3 7/20'), or MOC(order, geometry)",
+            code=Code.ADQL_WRONG_ARGUMENTS,
         )
     return convert_text(value, node)
 
@@ -174,10 +185,10 @@ def convert_text(value: q.Value, node: tree.Call | tree.Cast) -> q.Value:
     if value.value is None:
         return q.Constant(None, MOC_COLUMN)
     try:
-        order, ranges = mocs.read(value.value)
-    except BadShape as error:
-        raise QueryError(str(error), span=node.span) from None
-    return q.Constant(mocs.text(ranges, order), MOC_COLUMN)
+        order, ranges = mocs.parse_moc(value.value)
+    except ShapeError as error:
+        raise QueryError(str(error), span=node.span, code=Code.ADQL_BAD_LITERAL) from None
+    return q.Constant(mocs.format_moc(ranges, order), MOC_COLUMN)
 
 
 # ---------------------------------------------------------------- meaning
@@ -211,7 +222,7 @@ def _rewrite_point_in_moc(moc: q.Value, point: q.Value) -> q.Value:
         q.FunctionCall(CELL, (*split_point(point), q.Constant(cover.ORDER, _INTEGER)), CELL.result(()))
     )
     levels: list[q.Value] = []
-    for order, numbers in mocs.cells_of(mocs.read(text)[1]):
+    for order, numbers in mocs.to_cells(mocs.parse_moc(text)[1]):
         levels.append(q.Constant(2 * (cover.ORDER - order), _INTEGER))
         levels.append(q.Constant(tuple(numbers.tolist()), _CELL_NUMBERS))
     return q.FunctionCall(IN_CELLS, (cell, *levels), _TRUTH)
@@ -223,8 +234,8 @@ def _is_moc(value: q.Value) -> bool:
 
 def index_ranges(predicate: q.FunctionCall) -> cover.Ranges:
     """Return the ranges of the index, shape (n, 2), in which a position lies that is IN_CELLS."""
-    found = [cover.NOTHING]
+    found = [cover.EMPTY]
     levels = [a.value for a in predicate.arguments[1:] if isinstance(a, q.Constant)]
     for bits, numbers in zip(levels[::2], levels[1::2], strict=True):
-        found.append(mocs.spans(np.array(numbers, dtype=np.int64), cover.ORDER - bits // 2))
-    return cover.ordered(np.concatenate(found))
+        found.append(mocs.to_ranges(np.array(numbers, dtype=np.int64), cover.ORDER - bits // 2))
+    return cover.normalise_ranges(np.concatenate(found))

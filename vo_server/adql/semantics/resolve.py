@@ -20,8 +20,8 @@ from vo_server.adql.semantics.sources import CommonQueries, SourceResolver
 from vo_server.adql.semantics.values import is_null, is_same_in_all_rows
 from vo_server.adql.syntax import tree
 from vo_server.adql.syntax.error_list import ErrorCollector, combine
-from vo_server.catalogue.catalogue import Catalogue, same
-from vo_server.errors import QueryError, TextSpan
+from vo_server.catalogue.catalogue import Catalogue, is_same_name
+from vo_server.errors import Code, QueryError, TextSpan
 from vo_server.model import types
 from vo_server.model.column import Column
 
@@ -61,7 +61,9 @@ def _check_supported(query: q.Query, node: tree.Query, unsupported: frozenset[st
         words = (missing.partition("(")[0], *sorted(unsupported), "REGION", "CAST")
         name = next((n for n in words if n.upper() in calls), "")
         said = missing if "(" in missing else name or missing
-        raise QueryError(f"{said} is not offered by this service", span=calls.get(name.upper()))
+        raise QueryError(
+            f"{said} is not offered by this service", span=calls.get(name.upper()), code=Code.ADQL_UNKNOWN_FUNCTION
+        )
 
 
 def find_unsupported(query: q.Query, unsupported: frozenset[str]) -> frozenset[str]:
@@ -98,7 +100,11 @@ class _QueryResolver:
             made: q.Query | None = None
             with self.collector:
                 if each.name.text.lower() in common:
-                    raise QueryError(f"WITH has a second query named {each.name.text}", span=each.name.span)
+                    raise QueryError(
+                        f"WITH has two queries named {each.name.text}",
+                        span=each.name.span,
+                        code=Code.ADQL_DUPLICATE_NAME,
+                    )
                 made = self.resolve(each.query, outer, common)
             common = {**common, each.name.text.lower(): (each.name, made)}
         if isinstance(node.body, tree.Select):
@@ -164,7 +170,9 @@ class _QueryResolver:
         outputs: list[q.OutputColumn] = []
         for item in node.items:
             if len(outputs) > MAX_COLUMNS or len(node.items) > MAX_COLUMNS:
-                raise QueryError(f"a result has at most {MAX_COLUMNS:,} columns", span=item.span)
+                raise QueryError(
+                    f"a result has at most {MAX_COLUMNS:,} columns", span=item.span, code=Code.ADQL_TOO_COMPLEX
+                )
             with self.collector:
                 values = self._resolve_item(item, scope, free, names)
                 outputs += [q.OutputColumn(labels.assign(value.column.name), value) for value in values]
@@ -202,10 +210,18 @@ class _QueryResolver:
                 value = scope.resolve_column(node)
         value = value or expressions.resolve_value(node)
         if any(isinstance(p, q.AggregateCall) for p in walk_select(value)):
-            raise QueryError("GROUP BY of an aggregate", span=node.span, hint="a sub-query in FROM can make it")
+            raise QueryError(
+                "GROUP BY cannot take an aggregate",
+                span=node.span,
+                hint="compute it in a sub-query in FROM",
+                code=Code.ADQL_BAD_AGGREGATION,
+            )
         if is_same_in_all_rows(value):
             raise QueryError(
-                "GROUP BY of what is the same in every row", span=node.span, hint="it takes names, not positions"
+                "GROUP BY expression is constant",
+                span=node.span,
+                hint="it takes names, not positions",
+                code=Code.ADQL_BAD_AGGREGATION,
             )
         return value
 
@@ -216,19 +232,29 @@ class _QueryResolver:
         if isinstance(node.value, tree.Number) and node.value.text.isdigit():
             place = int(node.value.text)
             if not 1 <= place <= len(outputs):
-                raise QueryError(f"ORDER BY {place} of {len(outputs)} columns", span=node.value.span)
+                raise QueryError(
+                    f"ORDER BY position {place} is not one of 1..{len(outputs)}",
+                    span=node.value.span,
+                    code=Code.ADQL_BAD_ORDER,
+                )
             return q.SortKey(outputs[place - 1].label, node.descending)
         aliases = _find_aliases(node.value, outputs)
         if len({strip_name(o.value) for o in aliases}) > 1:
-            raise QueryError("ORDER BY of a name that two columns have", span=node.span, hint="order by position")
+            raise QueryError(
+                "two columns have the name that ORDER BY gives",
+                span=node.span,
+                hint="order by position",
+                code=Code.ADQL_BAD_ORDER,
+            )
         if aliases:
             return q.SortKey(aliases[0].label, node.descending)
         value = free.resolve_value(node.value)
         if is_same_in_all_rows(value):
             raise QueryError(
-                "ORDER BY of what is the same in every row",
+                "ORDER BY expression is constant",
                 span=node.span,
                 hint=f"a position is a whole number, 1..{len(outputs)}",
+                code=Code.ADQL_BAD_ORDER,
             )
         listed = next((o.label for o in outputs if is_same_value(o.value, value)), None)
         return q.SortKey(listed or value, node.descending)
@@ -250,12 +276,17 @@ class _QueryResolver:
                     f"{loose.name} is neither grouped nor in an aggregate",
                     span=_find_span(node, whole, loose),
                     hint=hint,
+                    code=Code.ADQL_BAD_AGGREGATION,
                 )
 
     def _check_distinct(self, select: q.SelectQuery, whole: tree.Query) -> None:
         for order, node in zip(select.order_by, whole.order_by, strict=True):
             if select.distinct and not isinstance(order.by, str):
-                raise QueryError("ORDER BY of something that SELECT DISTINCT does not list", span=node.span)
+                raise QueryError(
+                    "ORDER BY of SELECT DISTINCT takes only values of the select list",
+                    span=node.span,
+                    code=Code.ADQL_BAD_ORDER,
+                )
 
     # -------------------------------------------------------------- sets
 
@@ -271,7 +302,9 @@ class _QueryResolver:
         left, right = sides
         if len(left.columns) != len(right.columns):
             raise QueryError(
-                f"{node.operator} of {len(left.columns)} and of {len(right.columns)} columns", span=node.span
+                f"{node.operator} of queries with {len(left.columns)} and {len(right.columns)} columns",
+                span=node.span,
+                code=Code.ADQL_COLUMN_COUNT,
             )
         pairs = zip(left.columns, right.columns, _find_null_columns(left), _find_null_columns(right), strict=True)
         columns = tuple(_unite_columns(a, b, node, *nulls) for a, b, *nulls in pairs)
@@ -284,21 +317,33 @@ class _QueryResolver:
                 return q.SortKey(combined.labels[int(text) - 1], node.descending)
             case tree.ColumnName(names=(*_, name)):
                 for label, column in zip(combined.labels, combined.columns, strict=True):
-                    if same(name.text, name.delimited, column.name):
+                    if is_same_name(name.text, name.delimited, column.name):
                         return q.SortKey(label, node.descending)
             case _:
                 pass
-        raise QueryError("a union is ordered by one of its columns", span=node.span, hint="by name or by position")
+        raise QueryError(
+            "a set operation must be ordered by one of its columns",
+            span=node.span,
+            hint="by name or by position",
+            code=Code.ADQL_BAD_ORDER,
+        )
 
 
 def _unite_columns(a: Column, b: Column, node: tree.SetOperation, a_null: bool, b_null: bool) -> Column:
     """Return the column of a set operation; one that is NULL throughout takes the other's type."""
     if a_null or b_null:
-        return a if b_null else a.replace(type=b.type, length=b.length, unit=b.unit, ucd=b.ucd, label=b.xtype_override)
+        return (
+            a
+            if b_null
+            else a.replace(type=b.type, length=b.length, unit=b.unit, ucd=b.ucd, xtype_override=b.xtype_override)
+        )
     type = find_common_type([a, b])
     if type is None:
         raise QueryError(
-            f"{node.operator} of {a.name} ({a.type}) and {b.name} ({b.type})", span=node.span, hint="CAST one of them"
+            f"{node.operator} cannot combine {a.name} ({a.type}) with {b.name} ({b.type})",
+            span=node.span,
+            hint="CAST one of them",
+            code=Code.ADQL_TYPE_MISMATCH,
         )
     length = max(a.length, b.length) if type.family == "text" and a.length and b.length else None
     return a.replace(type=_widen_char(type, a, b), length=length)
@@ -336,7 +381,7 @@ def _find_aliases(node: tree.Value, outputs: tuple[q.OutputColumn, ...]) -> list
     if not isinstance(node, tree.ColumnName) or len(node.names) != 1:
         return []
     (name,) = node.names
-    return [o for o in outputs if same(name.text, name.delimited, o.column.name)]
+    return [o for o in outputs if is_same_name(name.text, name.delimited, o.column.name)]
 
 
 def _find_span(node: tree.Select, whole: tree.Query, field: q.ColumnRef) -> TextSpan:

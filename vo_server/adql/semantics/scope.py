@@ -11,9 +11,9 @@ from vo_server.adql.semantics.query import ColumnRef, Value
 from vo_server.adql.syntax import tree
 from vo_server.adql.syntax.error_list import AmbiguousNameError, SuppressedError
 from vo_server.adql.syntax.operand_errors import suggest_single_quotes
-from vo_server.catalogue.catalogue import Catalogue, same
-from vo_server.catalogue.similar import similar
-from vo_server.errors import QueryError, TextSpan
+from vo_server.catalogue.catalogue import Catalogue, is_same_name
+from vo_server.catalogue.suggestions import suggest_similar
+from vo_server.errors import Code, QueryError, TextSpan
 from vo_server.model.column import Table
 
 
@@ -73,7 +73,7 @@ def _matches(qualifier: Sequence[tree.Identifier], names: tuple[str, ...]) -> bo
     if len(qualifier) > len(names) + 1:
         return False
     pairs = zip(reversed(qualifier), reversed(names), strict=False)
-    return all(same(w.text, w.delimited, n) for w, n in pairs)
+    return all(is_same_name(w.text, w.delimited, n) for w, n in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Namespace:
 
     def mark_unknown(self) -> Namespace:
         """Return a copy whose sources are unknown, after an error that leaves the meaning of names open."""
-        return Namespace(tuple(replace(e, known=False) for e in self.entries), self.column_lists)
+        return Namespace(tuple(replace(e, is_known=False) for e in self.entries), self.column_lists)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +184,19 @@ class Scope:
         hidden = next((e for e in self.namespace.entries if e.matches_original_name(qualifier)), None)
         if hidden is not None:
             return QueryError(
-                f"{format_name(qualifier)} goes by the alias {hidden.names[-1]} here",
+                f"the table {format_name(qualifier)} has the alias {hidden.names[-1]} here",
                 span=place,
                 hint=f"write {hidden.names[-1]} before the column",
+                code=Code.ADQL_UNKNOWN_TABLE,
             )
         known = [e.names[-1] for e in self.namespace.entries]
-        published = self.catalogue.find([(n.text, n.delimited) for n in qualifier]) if self.catalogue else []
+        published = self.catalogue.find_tables([(n.text, n.delimited) for n in qualifier]) if self.catalogue else []
         hint = f"the tables of this FROM are {', '.join(known)}"
         if published:
             hint = f"there is such a table, but this FROM has only {', '.join(known)}"
-        return QueryError(f"no table {format_name(qualifier)} in this FROM", span=place, hint=hint)
+        return QueryError(
+            f"no table {format_name(qualifier)} in this FROM", span=place, hint=hint, code=Code.ADQL_UNKNOWN_TABLE
+        )
 
     def _unknown_column_error(self, node: tree.ColumnName, entries: Sequence[SourceEntry]) -> QueryError:
         *qualifier, name = node.names
@@ -201,10 +204,20 @@ class Scope:
             return self._unknown_table_error(qualifier, node.span)
         said = f"no column {format_name(node.names)}"
         if not qualifier and name.text.lower() in self.aliases:
-            hint = "what it stands for must be written again there, or be made in a sub-query in FROM"
-            return QueryError(f"the alias {name.text} is not known yet in WHERE", span=node.span, hint=hint)
+            hint = "repeat its expression there, or compute it in a sub-query in FROM"
+            return QueryError(
+                f"the alias {name.text} cannot be used in WHERE",
+                span=node.span,
+                hint=hint,
+                code=Code.ADQL_UNKNOWN_COLUMN,
+            )
         known = list(dict.fromkeys(c.column.name for e in entries for c in e.columns.ordered))
-        return QueryError(said, span=node.span, hint=_suggest_column(name, known, self._find_in_other_tables(name)))
+        return QueryError(
+            said,
+            span=node.span,
+            hint=_suggest_column(name, known, self._find_in_other_tables(name)),
+            code=Code.ADQL_UNKNOWN_COLUMN,
+        )
 
     def _find_in_other_tables(self, name: tree.Identifier) -> list[str]:
         """Return the published tables that have a column of this name and are not in this FROM."""
@@ -229,7 +242,7 @@ def _suggest_column(name: tree.Identifier, known: list[str], elsewhere: list[str
         tables = elsewhere[:MAX_TABLES_IN_HINT]
         more = f" and {len(elsewhere) - len(tables)} more" if len(elsewhere) > len(tables) else ""
         return f"{', '.join(tables)}{more} {'has' if len(elsewhere) == 1 else 'have'} a column of this name"
-    return similar(name.text, known) or (suggest_single_quotes(name) if name.delimited else None)
+    return suggest_similar(name.text, known) or (suggest_single_quotes(name) if name.delimited else None)
 
 
 def _ambiguity_error(node: tree.ColumnName, name: str, hits: Sequence[Value]) -> AmbiguousNameError:
@@ -240,7 +253,7 @@ def _ambiguity_error(node: tree.ColumnName, name: str, hits: Sequence[Value]) ->
         return AmbiguousNameError(said, span=node.span, hint="put the table's name before it")
     quoted = " or ".join(f'"{h.column.name}"' for h in hits)
     return AmbiguousNameError(
-        f"{name} could be {quoted}", span=node.span, hint="double quotes tell which: case counts there"
+        f"{name} could be {quoted}", span=node.span, hint="write it in double quotes, in which case counts"
     )
 
 

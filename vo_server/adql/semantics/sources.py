@@ -20,9 +20,9 @@ from vo_server.adql.semantics.scope import (
 from vo_server.adql.semantics.values import can_compare, describe
 from vo_server.adql.syntax import tree
 from vo_server.adql.syntax.error_list import ErrorCollector, SuppressedError
-from vo_server.catalogue.catalogue import Catalogue, same
-from vo_server.catalogue.similar import similar
-from vo_server.errors import QueryError, TextSpan
+from vo_server.catalogue.catalogue import Catalogue, is_same_name
+from vo_server.catalogue.suggestions import suggest_similar
+from vo_server.errors import Code, QueryError, TextSpan
 from vo_server.model.column import Table
 
 MAX_MERGED_TABLES = 16
@@ -81,7 +81,7 @@ class SourceResolver:
         if len(node.names) == 1:
             (name,) = node.names
             told, inner = self.common.get(name.text.lower(), (None, None))
-            if told is not None and same(name.text, name.delimited, told.text):
+            if told is not None and is_same_name(name.text, name.delimited, told.text):
                 if inner is None:
                     raise SuppressedError(f"the query {name.text}", span=node.span)
                 return self._resolve_subquery(inner, node.alias or name)
@@ -93,23 +93,30 @@ class SourceResolver:
         return q.TableScan(name_here, table), Namespace((entry,), (columns,))
 
     def _find_published(self, node: tree.TableName) -> Table:
-        hits = self.catalogue.find([(n.text, n.delimited) for n in node.names])
+        hits = self.catalogue.find_tables([(n.text, n.delimited) for n in node.names])
         if len(hits) == 1:
             return hits[0]
         if hits:
             hint = f"write {' or '.join(t.qualified_name for t in hits)}"
             raise QueryError(
-                f"{format_name(node.names)} could be more than one table", span=_name_span(node), hint=hint
+                f"{format_name(node.names)} could be more than one table",
+                span=_name_span(node),
+                hint=hint,
+                code=Code.ADQL_AMBIGUOUS_NAME,
             )
         *_, last = node.names
         apart = [(part, True) for part in last.text.split(".")]
-        if last.delimited and len(apart) > 1 and self.catalogue.find(apart):
+        if last.delimited and len(apart) > 1 and self.catalogue.find_tables(apart):
             quoted = ".".join(f'"{part}"' for part, _ in apart)
             hint = f"the double quotes stand round each name: {quoted}"
-            raise QueryError(f"no table {format_name(node.names)}", span=_name_span(node), hint=hint)
-        close = self.catalogue.similar(".".join(n.text for n in node.names))
+            raise QueryError(
+                f"no table {format_name(node.names)}", span=_name_span(node), hint=hint, code=Code.ADQL_UNKNOWN_TABLE
+            )
+        close = self.catalogue.find_similar(".".join(n.text for n in node.names))
         hint = f"did you mean {' or '.join(close)}?" if close else "TAP_SCHEMA.tables lists the tables there are"
-        raise QueryError(f"no table {format_name(node.names)}", span=_name_span(node), hint=hint)
+        raise QueryError(
+            f"no table {format_name(node.names)}", span=_name_span(node), hint=hint, code=Code.ADQL_UNKNOWN_TABLE
+        )
 
     def _resolve_join(self, node: tree.Join) -> tuple[q.Source, Namespace]:
         left, left_block = self.resolve(node.left)
@@ -133,7 +140,10 @@ class SourceResolver:
         for entry in right.entries:
             if tuple(n.lower() for n in entry.names) in mine:
                 raise QueryError(
-                    f"{entry.names[-1]} stands twice in FROM", span=node.right.span, hint="give each an alias"
+                    f"FROM has two sources named {entry.names[-1]}",
+                    span=node.right.span,
+                    hint="give each an alias",
+                    code=Code.ADQL_DUPLICATE_NAME,
                 )
 
     def _merge_columns(
@@ -149,8 +159,10 @@ class SourceResolver:
         )
         for n, (a, b) in enumerate(pairs):
             if not can_compare(a.column.type, b.column.type):
-                said = f"{describe(a)} is joined with {describe(b)}"
-                raise QueryError(said, span=node.using[n].span if node.using else node.right.span)
+                said = f"cannot join {describe(a)} with {describe(b)}"
+                raise QueryError(
+                    said, span=node.using[n].span if node.using else node.right.span, code=Code.ADQL_BAD_JOIN
+                )
         merged = ColumnList.from_columns(_merge_pair(node, a, b) for a, b in pairs)
         gone = {id(c) for pair in pairs for c in pair}
         rest = ColumnList.from_columns(c for c in (*left.columns, *right.columns) if id(c) not in gone)
@@ -165,9 +177,10 @@ class SourceResolver:
                 said = "has more than one" if hits else "has none"
                 known = list(dict.fromkeys(c.column.name for c in block.columns))
                 raise QueryError(
-                    f"USING needs one column {name.text} on either side, and the {side} one {said}",
+                    f"USING needs one column {name.text} on either side, but the {side} one {said}",
                     span=name.span,
-                    hint=None if hits else similar(name.text, known),
+                    hint=None if hits else suggest_similar(name.text, known),
+                    code=Code.ADQL_BAD_JOIN,
                 )
             found.append(hits[0])
         return found[0], found[1]
@@ -179,8 +192,8 @@ def _find_natural_pairs(left: Namespace, right: Namespace, place: TextSpan) -> l
     common = [name for name in mine if name in theirs]
     for name in common:
         if len(mine[name]) > 1 or len(theirs[name]) > 1:
-            said = f"NATURAL JOIN by {name}, of which one side has more than one"
-            raise QueryError(said, span=place, hint="write ON and say which is meant")
+            said = f"NATURAL JOIN finds more than one column {name} on one side"
+            raise QueryError(said, span=place, hint="write ON with the qualified columns", code=Code.ADQL_BAD_JOIN)
     return [(mine[name][0], theirs[name][0]) for name in common]
 
 
@@ -193,8 +206,8 @@ def _merge_pair(node: tree.Join, left: q.Value, right: q.Value) -> q.Value:
     wide = find_common_type([left.column, right.column]) or left.column.type
     before = left.arguments if isinstance(left, q.FunctionCall) and left.function is COALESCE else (left,)
     if len(before) == MAX_MERGED_TABLES:
-        said = f"{left.column.name} is merged from more than {MAX_MERGED_TABLES} tables by FULL JOIN"
-        raise QueryError(said, span=node.right.span, hint="write ON")
+        said = f"FULL JOIN merges {left.column.name} from more than {MAX_MERGED_TABLES} tables"
+        raise QueryError(said, span=node.right.span, hint="write ON", code=Code.ADQL_TOO_COMPLEX)
     return q.FunctionCall(COALESCE, (*before, right), left.column.replace(type=wide))
 
 

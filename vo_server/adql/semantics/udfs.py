@@ -65,7 +65,7 @@ _POSITION = Column("", types.POINT, unit="deg", ucd="pos.eq")
 
 def _check_order(arguments: tuple[Value, ...]) -> str | None:
     order = constant_value(arguments[0])
-    return None if order is None or 0 <= order <= cover.ORDER else f"the order is 0 to {cover.ORDER}, not {order}"
+    return None if order is None or 0 <= order <= cover.ORDER else f"the order must be 0 to {cover.ORDER}, not {order}"
 
 
 def _rewrite_cell(arguments: tuple[Value, ...]) -> Value | None:
@@ -93,7 +93,7 @@ def _sql_integer(n: int) -> Element:
 def _fold_centre(order: int, number: int) -> tuple[float, ...]:
     if not 0 <= number < 12 << (2 * order):
         raise ValueError(number)
-    lon, lat = cover.centres(np.array([number]), order)
+    lon, lat = cover.cell_centres(np.array([number]), order)
     return float(lon[0]), float(lat[0])
 
 
@@ -176,10 +176,10 @@ _UCD_OF_FRAME = {
 def _check_frames(arguments: tuple[Value, ...]) -> str | None:
     for frame in (constant_value(a) for a in arguments[:2]):
         if frame is None:
-            return "the frames are texts in single quotes"
+            return "the frames must be texts in single quotes"
         if frame not in frames.FRAMES:
-            return f"the frame {frame!r} is not known here, only {', '.join(frames.FRAMES)}"
-    return "a MOC is of ICRS and cannot be turned" if arguments[2].column.type is types.MOC else None
+            return f"unknown frame {frame!r}; known are {', '.join(frames.FRAMES)}"
+    return "a MOC is in ICRS and cannot be rotated" if arguments[2].column.type is types.MOC else None
 
 
 def _type_rotated(arguments: tuple[Value, ...]) -> Column:
@@ -275,7 +275,7 @@ def _type_joined_text(arguments: tuple[Value, ...]) -> Column:
 
 
 def _check_delimiter(arguments: tuple[Value, ...]) -> str | None:
-    return None if isinstance(constant_value(arguments[1]), str) else "the delimiter is a text in single quotes"
+    return None if isinstance(constant_value(arguments[1]), str) else "the delimiter must be a text in single quotes"
 
 
 TEXTS = (
@@ -359,10 +359,10 @@ MAX_BINS = 1000
 def _check_bins(arguments: tuple[Value, ...]) -> str | None:
     lower, upper, bins = (constant_value(a) for a in arguments[1:])
     if lower is None or upper is None or bins is None:
-        return "lower, upper and nbins are numbers, the same for all rows"
+        return "lower, upper and nbins must be numbers that are the same for all rows"
     if not lower < upper:
-        return f"lower, {lower:g}, is not less than upper, {upper:g}"
-    return None if 1 <= bins <= MAX_BINS else f"nbins is 1 to {MAX_BINS}, not {bins}"
+        return f"lower must be less than upper, but they are {lower:g} and {upper:g}"
+    return None if 1 <= bins <= MAX_BINS else f"nbins must be 1 to {MAX_BINS}, not {bins}"
 
 
 def _sql_histogram(value: Element, lower: Element, upper: Element, bins: Element) -> Element:
@@ -428,7 +428,7 @@ NUMBERS = (
         _DEGREES,
         _sql_sexagesimal("hms"),
         "Degrees from h:m:s, hHmMsS or hhmmss; NULL for what is no such angle.",
-        fold=_fold_angle(angles.hms),
+        fold=_fold_angle(angles.parse_hms),
         example="ivo_hms_to_degrees('08:36:09.6')",
     ),
     _define(
@@ -436,7 +436,7 @@ NUMBERS = (
         _DEGREES,
         _sql_sexagesimal("dms"),
         "Degrees from d:m:s, dDmMsS or ddmmss, with or without a sign; NULL for what is no such angle.",
-        fold=_fold_angle(angles.dms),
+        fold=_fold_angle(angles.parse_dms),
         example="ivo_dms_to_degrees('+19:40:48')",
     ),
 )

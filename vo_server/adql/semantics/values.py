@@ -29,7 +29,7 @@ from vo_server.adql.semantics.units import (
     without_main,
 )
 from vo_server.adql.syntax import tree
-from vo_server.errors import QueryError, TextSpan
+from vo_server.errors import Code, QueryError, TextSpan
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.sky import units
@@ -68,7 +68,7 @@ def parse_number(node: tree.Number) -> q.Constant:
         return _to_integer(int(node.text, 16), _INTEGER)
     value = float(node.text)
     if not np.isfinite(value):
-        raise QueryError(f"{node.text} is too large a number", span=node.span)
+        raise QueryError(f"the number {node.text} is too large", span=node.span, code=Code.ADQL_BAD_LITERAL)
     return to_constant(value)
 
 
@@ -96,7 +96,10 @@ def parse_time(value: q.Constant, type: types.Type, place: TextSpan) -> q.Consta
         moment = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text.rstrip("Z")[:26])
     except ValueError:
         raise QueryError(
-            f"{text!r} is not a time", span=place, hint="write it as 2000-01-30 or 2000-01-30T12:34:56"
+            f"invalid time {text!r}",
+            span=place,
+            hint="write it as 2000-01-30 or 2000-01-30T12:34:56",
+            code=Code.ADQL_BAD_LITERAL,
         ) from None
     if isinstance(moment, datetime) or type is types.TIMESTAMP:
         moment = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
@@ -163,7 +166,7 @@ def convert_unit(value: q.Value, unit: str) -> q.Value:
 
     Raises units.BadUnit.
     """
-    number = units.factor(value.column.unit or "", unit)
+    number = units.conversion_factor(value.column.unit or "", unit)
     column = value.column.replace(name="", description=None, unit=unit, ucd=without_main(value.column.ucd))
     if number == 1:
         return q.TypeCast(value, column)
@@ -233,7 +236,10 @@ def coerce_to_comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value],
             return parse_time(value, lead.column.type, node.span)
         if not _can_compare_values(lead, value):
             raise QueryError(
-                f"{describe(lead)} compared with {describe(value)}", span=place, hint=_suggest_quotes(lead, value)
+                f"cannot compare {describe(lead)} with {describe(value)}",
+                span=place,
+                hint=_suggest_quotes(lead, value),
+                code=Code.ADQL_TYPE_MISMATCH,
             )
         if lead.column.type is types.BOOLEAN and value.column.type.is_numeric:
             return q.Constant(bool(value.value), Column("", types.BOOLEAN))  # type: ignore[union-attr]
@@ -295,7 +301,7 @@ def coerce_to_common(
     type = find_common_type([v.column for v in known])
     if type is None:
         said = ", ".join(str(v.column.type) for v in known)
-        raise QueryError(f"{what} have different types: {said}", span=place)
+        raise QueryError(f"{what} have different types: {said}", span=place, code=Code.ADQL_TYPE_MISMATCH)
     return [set_null_type(v, type) for v in values]
 
 
