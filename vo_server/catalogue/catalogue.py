@@ -1,4 +1,4 @@
-"""The published catalogues and how a name in a query finds its table.
+"""The published catalogue and the lookup of tables by their names in queries.
 
 Names as in ADQL 2.1 sections 2.1.5 and 2.1.6: a regular identifier is compared without case, a delimited one exactly.
 """
@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 
-from vo_server.catalogue.images import Images
+from vo_server.catalogue.images import ImageCollection
 from vo_server.model.column import Table
 
 UNREGISTERED = "unregistered.invalid"
-"""The authority of a server that has none. Nobody can own it (RFC 6761 section 6.4), and its records are inactive: they
-can be harvested and looked at, and no registry that keeps to the rules shows them."""
+"""The IVOA authority of a server without one. Nobody can own it (RFC 6761 section 6.4), and its records are inactive:
+they can be harvested and inspected, but a conforming registry does not show them."""
 
 UPLOADS = "TAP_UPLOAD"
-"""The schema of tables that come with a query (TAP 1.1 section 2.7.6)."""
+"""The schema of uploaded tables (TAP 1.1 section 2.7.6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a data set comes from: what every answer says of it (Data Origin in the VO, DALI 1.1 section 4.4.3)."""
+    """The origin of a data set, which every response states (Data Origin in the VO, DALI 1.1 section 4.4.3)."""
 
     title: str
     publisher: str
@@ -43,19 +43,19 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A cautionary note: one sentence and where to read on."""
+    """A cautionary note: one sentence, and the URL of details."""
 
     text: str
     url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """When and in which light the data were taken (VODataService 1.2 section 3.2); where, the rows themselves say.
+class Coverage:
+    """The coverage of a collection in time and spectrum (VODataService 1.2 section 3.2).
 
-    `wavebands` are words of the IVOA's vocabulary of messengers, `times` first and last days, `wavelengths` in um.
-    `time` is a column that says when a row was observed, in days of `clock` if it is a number: then the rows say that,
-    too.
+    The spatial coverage is computed from the rows. `wavebands` are terms of the IVOA vocabulary of messengers, `times`
+    pairs of a first and a last day, `wavelengths` pairs in um. `time` is the column with the time of observation, in
+    days of `clock` if it is a number: the temporal coverage is then computed from the rows, too.
     """
 
     wavebands: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Cone:
-    """The cone search of a table: its bounds, the columns of each verbosity and a query that finds something."""
+    """The cone search of a table: its maximum radius, the columns of each verbosity, and a query that returns rows."""
 
     max_sr: float = 180.0
     verb1: tuple[str, ...] = ()
@@ -76,8 +76,8 @@ class Cone:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """What a value must obey to be loaded: bounds included."""
+class ValueCheck:
+    """The range of the values of a column, bounds included; a row outside of it is not loaded."""
 
     column: str
     low: float | None = None
@@ -85,10 +85,10 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """A query that shows what a table is good for (DALI 1.1 section 2.3, TAP 1.1 section 2.6).
+class ExampleQuery:
+    """An example query for a table (DALI 1.1 section 2.3, TAP 1.1 section 2.6).
 
-    `uploads` are the tables that come with it, each by its name and the query of this service that makes it.
+    `uploads` maps the names of its uploaded tables to queries of this service that produce them.
     """
 
     id: str
@@ -99,12 +99,12 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """How the files of a release write a table: delimited text without a header, columns in this order.
+class FileLayout:
+    """The layout of the bulk files of a table: delimited text without a header, with columns in this order.
 
-    `columns` are (name in the files, name of the published column).
-    `also` are further names under which other sources of the same rows carry a column.
-    `number` is a column that the files do not have: the rows are counted in it, from 1, as they are loaded.
+    `columns` are pairs (name in the files, name of the published column). `also` maps alternative names of columns, as
+    other sources of the same rows use them, to the published columns. `number` is a column that the files do not have:
+    it numbers the rows from 1 as they are loaded.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -116,32 +116,34 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One file of schemas/catalogues: a table, its views, how it is loaded and where it comes from; of which images, if
-    it is an inventory."""
+    """The content of one file of schemas/catalogues: a table, its views, the layout of its files and its origin.
+
+    `images` describes the images if the table is the inventory of an image collection.
+    """
 
     id: str
     table: Table
     origin: Origin
-    files: Files
+    files: FileLayout
     views: tuple[Table, ...] = ()
     notes: tuple[Note, ...] = ()
-    checks: tuple[Check, ...] = ()
+    checks: tuple[ValueCheck, ...] = ()
     cone: Cone | None = None
-    images: Images | None = None
-    bounds: Bounds = Bounds()
-    examples: tuple[Example, ...] = ()
+    images: ImageCollection | None = None
+    coverage: Coverage = Coverage()
+    examples: tuple[ExampleQuery, ...] = ()
     subjects: tuple[str, ...] = ()
     description: str | None = None
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """The table and its views."""
+        """Return the table and its views."""
         return (self.table, *self.views)
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A schema that tables live in."""
+    """A schema of tables."""
 
     name: str
     title: str | None = None
@@ -149,60 +151,60 @@ class Schema:
     utype: str | None = None
 
 
-def same(written: str, delimited: bool, declared: str) -> bool:
-    """Does an identifier, as written in a query, name what is declared under this name?"""
+def is_same_name(written: str, delimited: bool, declared: str) -> bool:
+    """Tell whether an identifier in a query refers to a declared name."""
     return written == declared if delimited else written.lower() == declared.lower()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """All that can be queried. Two catalogues are never equal, so that one can be the key of a cache."""
+    """All tables that can be queried. Catalogues are compared by identity, so that one can be the key of a cache."""
 
     schemas: tuple[Schema, ...]
     tables: tuple[Table, ...]
     collections: tuple[Collection, ...] = ()
 
-    def find(self, names: Sequence[tuple[str, bool]]) -> list[Table]:
-        """The tables that a name means: (identifier, delimited?) for each part, schema first when there are two.
+    def find_tables(self, names: Sequence[tuple[str, bool]]) -> list[Table]:
+        """Return the tables that a name refers to: none, one, or several if it is ambiguous.
 
-        One table is an answer; none and several are for the caller to tell. A leading catalogue name is passed over.
-        A name without a schema means an upload only where nothing published has it.
+        `names` has (identifier, is delimited) for each part, the schema before the table. A leading catalogue name is
+        ignored. A name without a schema refers to an upload only if no published table has it.
         """
         *outer, (name, delimited) = names
-        hits = [t for t in self.tables if same(name, delimited, t.name)]
+        hits = [t for t in self.tables if is_same_name(name, delimited, t.name)]
         if outer:
             schema, exact = outer[-1]
-            return [t for t in hits if same(schema, exact, t.schema)]
+            return [t for t in hits if is_same_name(schema, exact, t.schema)]
         return [t for t in hits if t.schema != UPLOADS] or hits
 
-    def similar(self, name: str) -> list[str]:
-        """Names of tables much like this one, the likest first."""
-        known = {t.name.lower(): t.qualified for t in self.tables}
-        known |= {t.qualified.lower(): t.qualified for t in self.tables}
-        found = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
-        return list(dict.fromkeys(known[k] for k in found))
+    def find_similar(self, name: str) -> list[str]:
+        """Return names of tables similar to this one, the most similar first."""
+        known = {t.name.lower(): t.qualified_name for t in self.tables}
+        known |= {t.qualified_name.lower(): t.qualified_name for t in self.tables}
+        matches = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+        return list(dict.fromkeys(known[k] for k in matches))
 
     def with_tables(self, tables: Iterable[Table], schema: Schema | None = None) -> Catalogue:
-        """A catalogue that holds these tables too (uploads, TAP_SCHEMA)."""
+        """Return a catalogue with these tables in addition (uploads, TAP_SCHEMA)."""
         schemas = self.schemas if schema is None else (*self.schemas, schema)
         return Catalogue(schemas, (*self.tables, *tables), self.collections)
 
-    def part(self, tables: Iterable[Table]) -> Catalogue:
-        """A catalogue of these tables alone."""
+    def restrict_to(self, tables: Iterable[Table]) -> Catalogue:
+        """Return a catalogue of these tables only."""
         return Catalogue(self.schemas, tuple(tables), self.collections)
 
-    def collection(self, id: str) -> Collection:
-        """The publication of this id.
+    def get_collection(self, id: str) -> Collection:
+        """Return the collection with this id.
 
-        Raises KeyError where there is none.
+        Raises KeyError if there is none.
         """
-        for publication in self.collections:
-            if publication.id == id:
-                return publication
+        for collection in self.collections:
+            if collection.id == id:
+                return collection
         raise KeyError(id)
 
-    def origins(self, tables: Iterable[Table]) -> tuple[Origin, ...]:
-        """The origins of these tables, each once."""
-        wanted = {t.qualified for t in tables}
-        found = [p.origin for p in self.collections if wanted & {t.qualified for t in p.tables}]
-        return tuple(dict.fromkeys(found))
+    def collect_origins(self, tables: Iterable[Table]) -> tuple[Origin, ...]:
+        """Return the origins of these tables, each once."""
+        names = {t.qualified_name for t in tables}
+        origins = [c.origin for c in self.collections if names & {t.qualified_name for t in c.tables}]
+        return tuple(dict.fromkeys(origins))

@@ -1,1 +1,1 @@
-"""The nouns of the server: frozen records, no input and no output."""
+"""The data model of the server: frozen records without input or output."""

@@ -1,6 +1,6 @@
-"""What is published: columns, tables and the keys between them.
+"""The metadata of published tables: columns, tables and foreign keys.
 
-The attributes are those of VODataService 1.2 section 3.3 and TAP 1.1 section 4.3, under their standard names.
+The attributes are those of VODataService 1.2 section 3.3 and TAP 1.1 section 4.3 and have their standard names.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from vo_server.model.types import CHAR, Type
 class Column:
     """A column of a published table or of a result.
 
-    `length` is the number of characters of a text (of at most so many, for VARCHAR), None where there is no bound.
-    `shape` and `label` are an arraysize and an xtype in the place of the type's own: uploads say them ("2x3", "moc").
-    `nullable` says whether a value may be missing. `indexed`, `principal` and `std` are TAP_SCHEMA's flags.
+    `length` is the number of characters of a text (the maximum, for VARCHAR), None without a limit.
+    `arraysize_override` and `xtype_override` replace the arraysize and the xtype of the type, as for uploads that
+    declare "2x3" or "moc". `nullable` tells whether a value may be missing. `indexed`, `principal` and `std` are the
+    flags of TAP_SCHEMA.
     """
 
     name: str
@@ -34,24 +35,24 @@ class Column:
     indexed: bool = False
     principal: bool = False
     std: bool = False
-    shape: str | None = None
-    label: str | None = None
+    arraysize_override: str | None = None
+    xtype_override: str | None = None
 
     @override
     def __hash__(self) -> int:
-        """Cheap, as queries of many columns are keys of the statement cache; equality looks at all."""
+        """Return a cheap hash, as queries of many columns are keys of the statement cache; equality compares all."""
         return hash((self.name, self.unit))
 
     @property
     def datatype(self) -> str:
-        """The VOTable datatype."""
+        """Return the VOTable datatype."""
         return self.type.votable
 
     @property
     def arraysize(self) -> str | None:
-        """The VOTable arraysize; None for a scalar, and a single character is one (VOTable 1.4 section 4.1)."""
-        if self.shape is not None or self.type.family != "text":
-            return self.shape or self.type.arraysize
+        """Return the VOTable arraysize, None for a scalar; a single character is a scalar (VOTable 1.4 section 4.1)."""
+        if self.arraysize_override is not None or self.type.family != "text":
+            return self.arraysize_override or self.type.arraysize
         if self.type is CHAR and self.length == 1:
             return None
         if self.length is None:
@@ -59,36 +60,36 @@ class Column:
         return str(self.length) if self.type is CHAR else f"{self.length}*"
 
     @property
-    def spelt(self) -> str:
-        """The type as ADQL calls it, with the length of a text and the size of an array."""
-        size = self.length if self.type.family == "text" else self.shape
+    def adql_type(self) -> str:
+        """Return the ADQL name of the type with the length of a text or the size of an array."""
+        size = self.length if self.type.family == "text" else self.arraysize_override
         return f"{self.type.name}({size})" if size else self.type.name
 
     @property
     def xtype(self) -> str | None:
-        """The DALI xtype."""
-        return self.label or self.type.xtype
+        """Return the DALI xtype."""
+        return self.xtype_override or self.type.xtype
 
     @property
-    def count(self) -> int | None:
-        """How many values an array has, all its dimensions together; None for a scalar and where it may differ."""
+    def element_count(self) -> int | None:
+        """Return the number of elements of an array over all dimensions; None for a scalar or a variable size."""
         sides = (self.arraysize or "").split("x")
         return prod(map(int, sides)) if all(s.isdigit() for s in sides) else None
 
     @property
     def size(self) -> int | None:
-        """TAP_SCHEMA's deprecated "size": the number in a one-dimensional arraysize."""
+        """Return the deprecated "size" of TAP_SCHEMA: the number in a one-dimensional arraysize."""
         digits = (self.arraysize or "").rstrip("*")
         return int(digits) if digits.isdigit() else None
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some attributes changed."""
+        """Return a copy with some attributes changed."""
         return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A foreign key: pairs of (column here, column there)."""
+    """A foreign key: pairs of (column of this table, column of the target)."""
 
     target: str
     columns: tuple[tuple[str, str], ...]
@@ -98,10 +99,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The two columns that say where a row lies on the sky (ICRS, degrees) and the index made from them.
+    """The two columns of a row's position on the sky (ICRS, degrees) and the index computed from them.
 
     `healpix` is the hidden 64-bit column of nested order-29 HEALPix numbers by which the rows are sorted.
-    `reaches` says of columns with regions how far (degrees) a region is all within from this position.
+    `reaches` gives, for columns with regions, the maximum distance (degrees) of any point of a region from the
+    position.
     """
 
     ra: str
@@ -112,11 +114,11 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that can be queried: `schema.name`, found by ADQL's rules for names.
+    """A table that can be queried: `schema.name`, found by the rules of ADQL for names.
 
-    A view names in `base` the table that it shows, and in `source` the column of that table behind each of its own. A
-    table has in `source` what its rows call a column where that is another name, as of uploads whose names differ in
-    case alone.
+    In a view, `base` is the name of its base table and `source` maps each column to the column of the base table. In a
+    table, `source` maps a column to its name in the rows where that differs, as for uploads whose column names differ
+    only in case.
     """
 
     schema: str
@@ -135,18 +137,18 @@ class Table:
 
     @override
     def __hash__(self) -> int:
-        """By name: equality looks at all."""
+        """Return the hash of the name; equality compares all fields."""
         return hash((self.schema, self.name))
 
     @property
-    def qualified(self) -> str:
-        """The name with its schema."""
+    def qualified_name(self) -> str:
+        """Return the name with its schema."""
         return f"{self.schema}.{self.name}"
 
-    def column(self, name: str) -> Column:
-        """The column of exactly this name.
+    def get_column(self, name: str) -> Column:
+        """Return the column of exactly this name.
 
-        Raises KeyError where there is none.
+        Raises KeyError if there is none.
         """
         for column in self.columns:
             if column.name == name:

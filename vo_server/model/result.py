@@ -1,4 +1,4 @@
-"""The answer to a query, before it has a format: columns, and batches of rows that come as they are asked for.
+"""The result of a query before it has an output format: columns, and batches of rows that are read lazily.
 
 MAXREC and overflow as in DALI 1.1 section 3.4.4 and TAP 1.1 section 2.7.4.
 """
@@ -15,7 +15,7 @@ from vo_server.model.column import Column
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """A statement about the answer: becomes an INFO of a VOTable (DALI 1.1 section 4.4.3)."""
+    """A statement about the result: an INFO of a VOTable (DALI 1.1 section 4.4.3)."""
 
     name: str
     value: str
@@ -24,11 +24,11 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """A parameter of a service: becomes a PARAM of a VOTable that describes it.
+class ServiceParameter:
+    """A parameter of a service: a PARAM of a VOTable.
 
-    It is a text if `datatype` and its like do not say otherwise. `low`, `high` and `options` are what its values may
-    be. `ref` names the column that has its values.
+    By default it is a text. `low`, `high` and `options` limit its values. `ref` is the name of the column that holds
+    its values.
     """
 
     name: str
@@ -47,8 +47,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A service that goes with the rows: becomes a RESOURCE beside them (DataLink 1.1 section 4), under an `id` that no
-    other has. `standard_id` is that of what the service does, `content_type` the media type of what it answers."""
+    """A service descriptor: a RESOURCE next to the table with a unique `id` (DataLink 1.1 section 4).
+
+    `standard_id` identifies the capability, `content_type` is the media type of the responses.
+    """
 
     id: str
     name: str
@@ -56,16 +58,16 @@ class Descriptor:
     access_url: str
     standard_id: str
     content_type: str
-    inputs: tuple[Input, ...]
+    inputs: tuple[ServiceParameter, ...]
 
 
 @dataclass(slots=True)
 class Result:
     """Columns and their rows.
 
-    The batches have one array a column, in the columns' order; they are read once. `overflow` is known when they
-    have been read to their end: it says that a row was left out. `failure` is what broke them off, where the writer
-    ends its document in words instead of raising.
+    The batches have one array per column, in the order of the columns; they are read once. `overflow` is valid after
+    the last batch: it tells that rows were left out. `failure` is the error that ended the batches, if the writer
+    reports it in the document instead of raising it.
     """
 
     columns: tuple[Column, ...]
@@ -73,26 +75,26 @@ class Result:
     title: str | None = None
     description: str | None = None
     infos: tuple[Info, ...] = ()
-    inputs: tuple[Input, ...] = ()
+    inputs: tuple[ServiceParameter, ...] = ()
     descriptors: tuple[Descriptor, ...] = ()
     overflow: bool = field(default=False, init=False)
     failure: Exception | None = field(default=None, init=False)
 
-    def limited(self, maxrec: int | None) -> Result:
-        """The same with at most `maxrec` rows, cut as they are read.
+    def limit(self, maxrec: int | None) -> Result:
+        """Limit the result to `maxrec` rows, counted as they are read, and return it.
 
-        For overflow to be seen the batches must hold one row more than `maxrec` where there is one.
-        `maxrec` 0 asks for the metadata alone: the batches are not touched and overflow is said (DALI 1.1, 3.4.4).
+        To detect an overflow, the batches must hold one row more than `maxrec`, if it exists. `maxrec` 0 asks for the
+        metadata only: the batches are not read, and `overflow` is set (DALI 1.1 section 3.4.4).
         """
         if maxrec is not None:
-            self.batches = self._none() if maxrec == 0 else self._cut(self.batches, maxrec)
+            self.batches = self._skip_all() if maxrec == 0 else self._cut_rows(self.batches, maxrec)
         return self
 
-    def _none(self) -> Iterator[pa.RecordBatch]:
+    def _skip_all(self) -> Iterator[pa.RecordBatch]:
         self.overflow = True
         return iter(())
 
-    def _cut(self, batches: Iterator[pa.RecordBatch], maxrec: int) -> Iterator[pa.RecordBatch]:
+    def _cut_rows(self, batches: Iterator[pa.RecordBatch], maxrec: int) -> Iterator[pa.RecordBatch]:
         left = maxrec
         for batch in batches:
             if batch.num_rows > left:

@@ -1,4 +1,4 @@
-"""What is known of the values of a column: the ends of their range, how many are missing, and all, if they are few."""
+"""Statistics of the values of a column: range, number of nulls, and all distinct values if they are few."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """Of one column: the smallest and the largest value (times in ISO 8601), None for types without an order and where
-    there is none; how many rows have no value; the different values in order, None where they are more than a few."""
+    """The statistic of one column.
+
+    `low` and `high` are the smallest and the largest value (times in ISO 8601), None for types without an order and for
+    columns without values; `nulls` is the number of rows without a value; `values` are the distinct values in order,
+    None if there are many.
+    """
 
     low: Value | None = None
     high: Value | None = None
@@ -22,33 +26,35 @@ class Statistic:
     values: tuple[Value, ...] | None = None
 
 
-def spoken(known: Statistic) -> str:
-    """The values for a person to read: all, if they are few, else the ends of their range."""
-    if known.values is not None and len(known.values) <= _SHOWN:
-        return ", ".join(map(_spoken, known.values))
-    return "" if known.low is None or known.high is None else f"{_spoken(known.low)} to {_spoken(known.high)}"
+def format_range(statistic: Statistic) -> str:
+    """Return the values in readable form: all of them if they are few, otherwise the ends of their range."""
+    if statistic.values is not None and len(statistic.values) <= _MAX_LISTED_VALUES:
+        return ", ".join(map(_format_value, statistic.values))
+    if statistic.low is None or statistic.high is None:
+        return ""
+    return f"{_format_value(statistic.low)} to {_format_value(statistic.high)}"
 
 
-_SHOWN = 10
+_MAX_LISTED_VALUES = 10
 
 
-def _spoken(value: Value) -> str:
+def _format_value(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
 def to_json(statistics: Mapping[str, Statistic]) -> str:
-    """The statistics of a table's columns as a text to be kept with its rows."""
+    """Return the statistics of the columns of a table as JSON, which is stored with the rows."""
     return json.dumps({name: asdict(each) for name, each in statistics.items()}, allow_nan=False)
 
 
-def shown(table: Table, statistics: Mapping[str, Statistic]) -> dict[str, Statistic]:
-    """Those of a table, or of a view on it under the names there."""
+def for_view(table: Table, statistics: Mapping[str, Statistic]) -> dict[str, Statistic]:
+    """Return the statistics of the columns of a table or view under the names of its columns."""
     source = table.source or {c.name: c.name for c in table.columns}
     return {name: statistics[behind] for name, behind in source.items() if behind in statistics}
 
 
 def from_json(text: str | None) -> dict[str, Statistic]:
-    """The statistics from their text; none from none."""
+    """Return the statistics from their JSON; none if there is no text."""
     read = {name: Statistic(**each) for name, each in json.loads(text).items()} if text else {}
     return {
         name: replace(each, values=None if each.values is None else tuple(each.values)) for name, each in read.items()

@@ -1,4 +1,4 @@
-"""The type table: what each ADQL type is called in VOTable, Arrow, SQL and FITS.
+"""The type table: the name of each ADQL type in VOTable, Arrow, SQL and FITS.
 
 ADQL 2.1 section 3 (types and their VOTable forms), DALI 1.1 section 3.3 (xtypes).
 """
@@ -19,8 +19,8 @@ Family = Literal["boolean", "integer", "real", "text", "time", "geometry", "bina
 class Type:
     """One row of the table.
 
-    `arraysize` is None for a scalar and for the text types, whose size is that of their column.
-    `rank` orders the numbers by width, so that the wider of two is the type of their sum.
+    `arraysize` is None for a scalar and for the text types, whose columns have a length.
+    `rank` orders the numeric types by width: the wider of two is the type of their sum.
     """
 
     name: str
@@ -34,13 +34,13 @@ class Type:
     rank: int = 0
 
     @property
-    def numeric(self) -> bool:
-        """Can be added, compared by size and averaged."""
+    def is_numeric(self) -> bool:
+        """Tell whether values can be added, ordered as numbers and averaged."""
         return self.family in ("integer", "real")
 
     @property
-    def geometric(self) -> bool:
-        """Is it a place or a part of the sky? Regions and MOCs are, though their values are texts."""
+    def is_geometric(self) -> bool:
+        """Tell whether values are positions or regions, as are REGION and MOC, whose values are texts."""
         return self.family == "geometry" or self in (REGION, MOC)
 
     @override
@@ -48,8 +48,8 @@ class Type:
         return self.name
 
 
-class Floats(sa.types.TypeDecorator[Any]):
-    """A list of numbers: how arrays and, as doubles, geometries travel through SQL and Arrow (DALI 1.1 section 3.3)."""
+class NumberList(sa.types.TypeDecorator[Any]):
+    """A list of numbers: the form of arrays and (as doubles) geometries in SQL and Arrow (DALI 1.1 section 3.3)."""
 
     impl = sa.types.NullType
     cache_ok = True
@@ -73,15 +73,15 @@ MOC = Type("MOC", "text", "char", pa.string(), sa.String(), "A", xtype="moc")
 DATE = Type("DATE", "time", "char", pa.date32(), sa.Date(), "A", arraysize="10", xtype="timestamp")
 TIMESTAMP = Type("TIMESTAMP", "time", "char", pa.timestamp("us"), sa.DateTime(), "A", arraysize="*", xtype="timestamp")
 BLOB = Type("BLOB", "binary", "unsignedByte", pa.binary(), sa.LargeBinary(), "B", arraysize="*")
-POINT = Type("POINT", "geometry", "double", _DOUBLES, Floats(), "D", arraysize="2", xtype="point")
-CIRCLE = Type("CIRCLE", "geometry", "double", _DOUBLES, Floats(), "D", arraysize="3", xtype="circle")
-POLYGON = Type("POLYGON", "geometry", "double", _DOUBLES, Floats(), "D", arraysize="*", xtype="polygon")
+POINT = Type("POINT", "geometry", "double", _DOUBLES, NumberList(), "D", arraysize="2", xtype="point")
+CIRCLE = Type("CIRCLE", "geometry", "double", _DOUBLES, NumberList(), "D", arraysize="3", xtype="circle")
+POLYGON = Type("POLYGON", "geometry", "double", _DOUBLES, NumberList(), "D", arraysize="*", xtype="polygon")
 
 ARRAYS = tuple(
-    Type(f"{of.name} ARRAY", "array", of.votable, pa.list_(of.arrow), Floats(), of.fits, arraysize="*")
+    Type(f"{of.name} ARRAY", "array", of.votable, pa.list_(of.arrow), NumberList(), of.fits, arraysize="*")
     for of in (BOOLEAN, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE)
 )
-"""Arrays, which uploads have; one of unsigned bytes is a BLOB. The language only passes them on."""
+"""Types of arrays, for uploads; an array of unsigned bytes is a BLOB. ADQL only passes them through."""
 
 TYPES = (
     BOOLEAN,
@@ -106,26 +106,26 @@ TYPES = (
     *ARRAYS,
 )  # fmt: skip
 
-_BY_NAME = {t.name: t for t in TYPES}
+_TYPES_BY_NAME = {t.name: t for t in TYPES}
 
 
-def named(name: str) -> Type:
-    """The type of this ADQL name.
+def find_type(name: str) -> Type:
+    """Return the type with an ADQL name, in any case.
 
     Raises KeyError for a name that is not in the table.
     """
-    return _BY_NAME[name.upper()]
+    return _TYPES_BY_NAME[name.upper()]
 
 
-_OF_XTYPE = dict.fromkeys(("adql:region", "region", "shape", "multishape"), REGION) | {"moc": MOC}
-"""Which texts are parts of the sky: STC-S as in ObsCore, DALI 1.2, ASCII MOC."""
+_TYPES_BY_XTYPE = dict.fromkeys(("adql:region", "region", "shape", "multishape"), REGION) | {"moc": MOC}
+"""Types of texts that describe regions, by xtype: STC-S as in ObsCore, DALI 1.2, ASCII MOC."""
 
 
-def of_xtype(type: Type, xtype: str | None) -> Type:
-    """The type of a text that its xtype says more of; any other as it is."""
-    return _OF_XTYPE.get((xtype or "").lower(), type) if type is VARCHAR else type
+def refine_by_xtype(type: Type, xtype: str | None) -> Type:
+    """Return REGION or MOC for a VARCHAR with such an xtype, and any other type unchanged."""
+    return _TYPES_BY_XTYPE.get((xtype or "").lower(), type) if type is VARCHAR else type
 
 
-def wider(a: Type, b: Type) -> Type:
-    """The type that holds the values of both numbers (ADQL 2.1 section 3.1)."""
+def pick_wider(a: Type, b: Type) -> Type:
+    """Return the wider of two numeric types, which holds the values of both (ADQL 2.1 section 3.1)."""
     return a if a.rank >= b.rank else b

@@ -14,8 +14,8 @@ from astropy import units
 from astropy.io.votable.ucd import check_ucd
 
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.model.column import Column
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
@@ -35,11 +35,11 @@ VARYING = {"designation": 17, "id_cat": 20}
 
 @cache
 def catalogue() -> Catalogue:
-    return load_catalogue([builtin_schemas() / "catalogues"])
+    return load_catalogue([find_builtin_schemas() / "catalogues"])
 
 
 def publication(id: str) -> Collection:
-    return catalogue().collection(id)
+    return catalogue().get_collection(id)
 
 
 @cache
@@ -49,7 +49,7 @@ def released(id: str) -> list[dict[str, str]]:
 
 
 def all_columns() -> list[tuple[str, Column]]:
-    return [(t.qualified, c) for t in with_tap_schema(catalogue()).tables for c in t.columns]
+    return [(t.qualified_name, c) for t in add_tap_schema(catalogue()).tables for c in t.columns]
 
 
 @pytest.mark.parametrize(("id", "count"), [("psc", 60), ("xsc", 389)])
@@ -114,12 +114,12 @@ def test_a_real_row_fits() -> None:
     row = json.loads((SHARED / "data" / "xsc" / "fritz_2MASS_XSC_row_389col.json").read_text("utf-8"))
     here = publication("xsc")
     for there, name in here.files.columns:
-        column = here.table.column(name)
+        column = here.table.get_column(name)
         if row.get(there) is None:
             assert column.nullable, name
         elif column.type.family == "text":
             assert column.length is not None and len(str(row[there])) <= column.length
-        elif column.type.numeric:
+        elif column.type.is_numeric:
             float(row[there])
     for check in here.checks:
         there = next(t for t, n in here.files.columns if n == check.column)
@@ -161,9 +161,9 @@ def test_one_main_position_and_one_name(id: str) -> None:
         for ucd in ("pos.eq.ra;meta.main", "pos.eq.dec;meta.main", "meta.id;meta.main"):
             assert by_ucd[ucd] == 1
         assert table.position is not None and table.identifier is not None
-        assert table.column(table.position.ra).ucd == "pos.eq.ra;meta.main"
-        assert table.column(table.position.dec).ucd == "pos.eq.dec;meta.main"
-        assert table.column(table.identifier).ucd == "meta.id;meta.main"
+        assert table.get_column(table.position.ra).ucd == "pos.eq.ra;meta.main"
+        assert table.get_column(table.position.dec).ucd == "pos.eq.dec;meta.main"
+        assert table.get_column(table.identifier).ucd == "meta.id;meta.main"
         assert {c.name for c in table.columns if c.indexed} == {table.position.ra, table.position.dec}
         assert not any(c.std for c in table.columns)
         assert table.position.healpix not in {c.name for c in table.columns}
@@ -194,11 +194,11 @@ def test_descriptions_are_our_own_words(id: str) -> None:
 def test_views_show_their_table(id: str) -> None:
     table = publication(id).table
     for view in publication(id).views:
-        assert (view.kind, view.base, view.name) == ("view", table.qualified, f"fp_{id}")
+        assert (view.kind, view.base, view.name) == ("view", table.qualified_name, f"fp_{id}")
         assert list(view.source) == [c.name for c in view.columns]
         assert list(view.source.values()) == [c.name for c in table.columns]
         for column in view.columns:
-            assert column.replace(name=view.source[column.name]) == table.column(view.source[column.name])
+            assert column.replace(name=view.source[column.name]) == table.get_column(view.source[column.name])
 
 
 def test_names_of_irsa_in_the_view() -> None:
@@ -242,12 +242,12 @@ def test_sizes_of_texts() -> None:
     sizes = {c.name: c.arraysize for c in publication("psc").table.columns if c.type.family == "text"}
     assert sizes["designation"] == "17*"
     assert sizes["ph_qual"] == "3" and sizes["ndet"] == "6" and sizes["hemis"] is None
-    assert publication("xsc").table.column("id_cat").arraysize == "20*"
+    assert publication("xsc").table.get_column("id_cat").arraysize == "20*"
 
 
 def test_finding_tables() -> None:
     def found(*names: tuple[str, bool]) -> list[str]:
-        return [t.qualified for t in catalogue().find(names)]
+        return [t.qualified_name for t in catalogue().find_tables(names)]
 
     assert found(("psc", False)) == ["twomass.psc"]
     assert found(("PSC", False)) == ["twomass.psc"]
@@ -256,7 +256,7 @@ def test_finding_tables() -> None:
     assert found(("TwoMASS", True), ("psc", False)) == []
     assert found(("vo", False), ("twomass", False), ("xsc", True)) == ["twomass.xsc"]
     assert found(("ivoa", False), ("psc", False)) == []
-    assert catalogue().similar("twomass.pcs")[0] == "twomass.psc"
-    assert [o.title for o in catalogue().origins(catalogue().find([("fp_psc", False)]))] == [
+    assert catalogue().find_similar("twomass.pcs")[0] == "twomass.psc"
+    assert [o.title for o in catalogue().collect_origins(catalogue().find_tables([("fp_psc", False)]))] == [
         "2MASS All-Sky Point Source Catalog"
     ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vo_server.catalogue.names import quoted, regular
-from vo_server.model.words import ADQL, RESERVED, SQL
+from vo_server.catalogue.names import is_regular, quote_name
+from vo_server.model.reserved_words import ADQL, RESERVED, SQL
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ from vo_server.model.words import ADQL, RESERVED, SQL
     ],
 )
 def test_quoted(name: str, typed: str) -> None:
-    assert quoted(name) == typed
-    assert regular(name) == (name == typed)
+    assert quote_name(name) == typed
+    assert is_regular(name) == (name == typed)
 
 
 def test_words_of_the_two_languages() -> None:

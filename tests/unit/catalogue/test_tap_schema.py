@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from vo_server.catalogue.catalogue import Catalogue, Schema
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.catalogue.tap_schema import describe, tap_schema, with_tap_schema
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from vo_server.catalogue.tap_schema import add_tap_schema, build_rows, load_tap_schema
 from vo_server.model.column import Column, Key, Table
 from vo_server.model.types import CIRCLE, CLOB, INTEGER, POINT, POLYGON, TIMESTAMP, UNICODE, VARCHAR
 
@@ -21,19 +21,19 @@ DATATYPES = {"boolean", "unsignedByte", "short", "int", "long", "float", "double
 
 @cache
 def catalogue() -> Catalogue:
-    return load_catalogue([builtin_schemas() / "catalogues"])
+    return load_catalogue([find_builtin_schemas() / "catalogues"])
 
 
 @cache
 def rows() -> dict[str, list[dict[str, Any]]]:
-    return {name: table.to_pylist() for name, table in describe(catalogue()).items()}
+    return {name: table.to_pylist() for name, table in build_rows(catalogue()).items()}
 
 
 @pytest.mark.skipif(not STANDARD.is_file(), reason="the folder of standards is not beside the repository")
 def test_columns_are_those_of_the_standard() -> None:
     standard = json.loads(STANDARD.read_text("utf-8"))
     families = {"string": "text", "integer": "integer"}
-    _, tables = tap_schema()
+    _, tables = load_tap_schema()
     assert [f"TAP_SCHEMA.{t.name}" for t in tables] == list(standard["tables"])
     for table in tables:
         expected = standard["tables"][f"TAP_SCHEMA.{table.name}"]
@@ -92,8 +92,8 @@ def test_values_follow_the_rules() -> None:
 
 
 def test_nothing_is_missing_that_must_be_there() -> None:
-    for table in tap_schema()[1]:
-        told = describe(catalogue())[table.name]
+    for table in load_tap_schema()[1]:
+        told = build_rows(catalogue())[table.name]
         assert told.column_names == [c.name for c in table.columns]
         for column in table.columns:
             assert column.nullable or told[column.name].null_count == 0
@@ -125,10 +125,10 @@ def test_keys_join_columns_that_exist() -> None:
 
 
 def test_it_is_added_once_and_last() -> None:
-    whole = with_tap_schema(catalogue())
-    assert with_tap_schema(whole) is whole
-    assert describe(whole) == describe(catalogue())
-    assert whole.find([("TAP_SCHEMA", False), ("Columns", False)]) == [whole.tables[-3]]
+    whole = add_tap_schema(catalogue())
+    assert add_tap_schema(whole) is whole
+    assert build_rows(whole) == build_rows(catalogue())
+    assert whole.find_tables([("TAP_SCHEMA", False), ("Columns", False)]) == [whole.tables[-3]]
 
 
 def test_odd_names_and_types() -> None:
@@ -144,7 +144,7 @@ def test_odd_names_and_types() -> None:
     odd = Table(
         "my-data", "Table", columns, keys=(Key("my-data.no", (("note", "x"),)), Key("my-data.Table", (("area", "at"),)))
     )
-    told = describe(Catalogue((Schema("my-data"), Schema("empty")), (odd,)))
+    told = build_rows(Catalogue((Schema("my-data"), Schema("empty")), (odd,)))
     assert told["schemas"]["schema_name"].to_pylist() == ['"my-data"', "tap_schema"]
     assert told["tables"]["table_name"][0].as_py() == '"my-data"."Table"'
     seen = [
@@ -168,5 +168,5 @@ def test_odd_names_and_types() -> None:
 
 
 def test_integers_are_int() -> None:
-    numbers = {c.type for t in tap_schema()[1] for c in t.columns if c.type.family == "integer"}
+    numbers = {c.type for t in load_tap_schema()[1] for c in t.columns if c.type.family == "integer"}
     assert numbers == {INTEGER}

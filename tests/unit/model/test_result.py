@@ -34,7 +34,7 @@ def batches(*sizes: int) -> Iterator[pa.RecordBatch]:
 def test_rows_are_cut_and_overflow_is_said_only_when_one_was_left_out(
     sizes: tuple[int, ...], maxrec: int | None, rows: int, overflow: bool
 ) -> None:
-    result = Result(COLUMNS, batches(*sizes)).limited(maxrec)
+    result = Result(COLUMNS, batches(*sizes)).limit(maxrec)
     assert sum(b.num_rows for b in result.batches) == rows
     assert result.overflow is overflow
 
@@ -44,6 +44,6 @@ def test_maxrec_0_touches_no_row_and_says_overflow() -> None:
         raise AssertionError("the rows were read")
         yield
 
-    result = Result(COLUMNS, forbidden()).limited(0)
+    result = Result(COLUMNS, forbidden()).limit(0)
     assert list(result.batches) == []
     assert result.overflow

@@ -1,4 +1,4 @@
-"""The reserved words of ADQL: what no regular identifier may be (ADQL 2.1 section 2.1.2 and its BNF)."""
+"""The reserved words of ADQL, which are no regular identifiers (ADQL 2.1 section 2.1.2 and its BNF)."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ _ADQL = """
 SQL = frozenset(_SQL.split())
 ADQL = frozenset(_ADQL.split())
 RESERVED = SQL | ADQL
-"""All of them, in upper case; they are compared without case."""
+"""All reserved words, in upper case; they are compared without case."""
