@@ -1,173 +1,165 @@
-"""Files as HTTP responses: whole or in parts (RFC 9110 section 14), from a disk or from wherever fsspec reaches."""
+"""Files as HTTP responses: whole or in ranges (RFC 9110 section 14), of a local disk or any store of fsspec.
+
+Images and results of jobs are served by the same code.
+"""
 
 from __future__ import annotations
 
-import gzip
+import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO
 
-from fsspec.implementations.local import LocalFileSystem
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from vo_server.errors import ImageError, NotFoundError
-from vo_server.http.conditional import heed_only_ranges, known
+from vo_server.errors import Code, ImageError, NotFoundError
+from vo_server.http.conditional import drop_invalid_range, etag_matches
 from vo_server.images import image
 from vo_server.images.quicklook import restore
-from vo_server.storage import files
-from vo_server.storage.listing import opened
+from vo_server.storage.files import CHUNK_BYTES, read_chunks, resolve_path
+from vo_server.storage.filesystem import FileInfo, is_local, open_stream, read_info, to_local_path
+from vo_server.storage.gzip import open_gzip
 
-PIECE = 256 * 1024
-"""Bytes that are read of a remote file at a time."""
-
-GZIP, PACKED = ".gz", ".fz"
-
-
-def on_disk(request: Request, path: Path, headers: Mapping[str, str]) -> Response:
-    """A file of a disk under headers that have its Content-Type; an ETag among them is believed.
-
-    Raises FileNotFoundError.
-    """
-    heed_only_ranges(request)
-    answer = FileResponse(path, headers=headers, media_type=headers["Content-Type"], stat_result=path.stat())
-    return answer if _changed(request, answer.headers["ETag"]) else _unchanged(answer)
+GZIP_SUFFIX, FPACK_SUFFIX = ".gz", ".fz"
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class FileSource:
     """A file below a root, which is a folder or a URL."""
 
     root: str
     path: str
 
-    def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
-        """It under headers that have its Content-Type. One that is compressed is sent as it is to whom can unpack it.
+    def response(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """Return the file under headers that include its Content-Type; an ETag among them is used as it is.
 
-        Raises NotFoundError where it is not there, or does not lie below the root.
+        A gzipped file is sent as it is to clients that accept gzip, and decompressed to others. Raises NotFoundError
+        where there is no such file, or it does not lie below the root.
         """
-        try:
-            return self._packed(request, headers) if self.path.endswith(GZIP) else self._plain(request, headers)
-        except (FileNotFoundError, IsADirectoryError):
-            raise NotFoundError("the file of this image is not where the inventory says that it is") from None
+        with _not_found_errors():
+            location = resolve_path(self.root, self.path)
+            info = read_info(location)
+            if not self.path.endswith(GZIP_SUFFIX):
+                return _file_response(request, location, info, headers)
+            headers = {**headers, "Vary": "Accept-Encoding"}
+            if accepts_gzip(request):
+                return _file_response(request, location, info, {**headers, "Content-Encoding": "gzip"})
+            return _gunzip_response(request, location, {**headers, "ETag": f'"{info.etag}-plain"'})
 
-    def restored(self, request: Request, headers: Mapping[str, str]) -> Response:
-        """A Quicklook image as plain FITS, under such headers.
+    def decompressed_response(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """Return a Quicklook image as plain FITS under such headers; see `response`.
 
-        Raises NotFoundError where it is not there, or does not lie below the root, ImageError where it is damaged.
+        Raises NotFoundError as `response` does, ImageError where the file is damaged.
         """
-        try:
-            where = files.below(self.root, self.path)
-            etag = files.facts(where).etag
-        except ImageError as fault:
-            raise NotFoundError(fault.message) from None
-        more = {**headers, "ETag": f'"{etag}-restored"', "Accept-Ranges": "bytes"}
-        if not _changed(request, more["ETag"]):
-            return Response(status_code=304, headers={"ETag": more["ETag"]})
-        with image.opened(where) as opened:
+        with _not_found_errors():
+            location = resolve_path(self.root, self.path)
+            info = read_info(location)
+        headers = {**headers, "ETag": f'"{info.etag}-restored"', "Accept-Ranges": "bytes"}
+        if _is_cached(request, headers):
+            return _not_modified(headers)
+        with image.open_image(location) as opened:
             data = restore(opened)
-        part = _part(request, len(data), more["ETag"])
-        if part is None:
-            return Response(status_code=416, headers={"Content-Range": f"bytes */{len(data)}"})
-        first, last = part
-        whole = (first, last) == (0, len(data) - 1)
-        if not whole:
-            more["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-        return Response(data[first : last + 1], status_code=200 if whole else 206, headers=more)
+        span = parse_range(request, len(data), headers["ETag"])
+        if span is None:
+            return _range_error(len(data))
+        status, headers = _describe_span(span, len(data), headers)
+        return Response(data[span[0] : span[1] + 1], status_code=status, headers=headers)
 
-    def _packed(self, request: Request, headers: Mapping[str, str]) -> Response:
-        if accepts_gzip(request):
-            return self._plain(request, {**headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
-        system, path = self._place()
-        more = {**headers, "ETag": _etag(system.info(path), "-plain"), "Vary": "Accept-Encoding"}
-        if not _changed(request, more["ETag"]):
-            return Response(status_code=304, headers={"ETag": more["ETag"]})
-        if request.method == "HEAD":
-            answer = Response(headers=more)
-            del answer.headers["Content-Length"]  # it is not known before all is unpacked
-            return answer
-        packed = cast(IO[bytes], system.open(path, "rb"))
-        return StreamingResponse(_pieces(cast(IO[bytes], gzip.open(packed)), None, packed), headers=more)
 
-    def _plain(self, request: Request, headers: Mapping[str, str]) -> Response:
-        system, path = self._place()
-        if isinstance(system, LocalFileSystem):
-            return on_disk(request, Path(path), headers)
-        info = system.info(path)
-        size = int(info["size"])
-        more = {**headers, "ETag": headers.get("ETag") or _etag(info), "Accept-Ranges": "bytes"}
-        if not _changed(request, more["ETag"]):
-            return Response(status_code=304, headers={"ETag": more["ETag"]})
-        part = _part(request, size, more["ETag"])
-        if part is None:
-            return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-        first, last = part
-        more["Content-Length"] = str(last - first + 1)
-        whole = (first, last) == (0, size - 1) or size == 0
-        if not whole:
-            more["Content-Range"] = f"bytes {first}-{last}/{size}"
-        if request.method == "HEAD":
-            return Response(status_code=200 if whole else 206, headers=more)
-        if not whole:  # fsspec would read on
-            return StreamingResponse(files.pieces(files.below(self.root, self.path), first, last + 1), 206, more)
-        return StreamingResponse(_pieces(cast(IO[bytes], system.open(path, "rb")), size), headers=more)
+def _file_response(request: Request, location: str, info: FileInfo, headers: Mapping[str, str]) -> Response:
+    headers = {**headers, "ETag": headers.get("ETag") or f'"{info.etag}"', "Accept-Ranges": "bytes"}
+    if _is_cached(request, headers):
+        return _not_modified(headers)
+    if is_local(location):
+        drop_invalid_range(request)
+        path = to_local_path(location)
+        return FileResponse(path, headers=headers, media_type=headers["Content-Type"], stat_result=os.stat(path))
+    span = parse_range(request, info.size, headers["ETag"])
+    if span is None:
+        return _range_error(info.size)
+    status, headers = _describe_span(span, info.size, headers)
+    headers["Content-Length"] = str(span[1] - span[0] + 1)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    if status == 206:  # fsspec would read on
+        return StreamingResponse(read_chunks(location, span[0], span[1] + 1), status, headers)
+    return StreamingResponse(_read_stream(open_stream(location)), status, headers)
 
-    def _place(self) -> tuple[Any, str]:
-        """The file system, and what it calls the file: a path of the inventory that leads out of the root is none."""
-        system, home = opened(self.root)
-        try:
-            return system, files.below(home, self.path)
-        except ImageError:
-            raise FileNotFoundError(self.path) from None
+
+def _gunzip_response(request: Request, location: str, headers: Mapping[str, str]) -> Response:
+    """Return the decompressed content of a gzipped file, whose length is not known before its end."""
+    if _is_cached(request, headers):
+        return _not_modified(headers)
+    if request.method == "HEAD":
+        response = Response(headers=dict(headers))
+        del response.headers["Content-Length"]
+        return response
+    compressed = open_stream(location)
+    return StreamingResponse(_read_stream(open_gzip(compressed), compressed), headers=headers)
+
+
+@contextmanager
+def _not_found_errors() -> Iterator[None]:
+    """Raise a missing file, and a path that leads out of its root, as a NotFoundError."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError):
+        message = "the file of this image is not where the inventory says that it is"
+        raise NotFoundError(message, code=Code.IMAGE_NOT_FOUND) from None
+    except ImageError as error:
+        raise NotFoundError(error.message, code=Code.IMAGE_NOT_FOUND) from None
 
 
 def accepts_gzip(request: Request) -> bool:
-    """Can the client unpack gzip?"""
-    words = (w.partition(";") for w in request.headers.get("accept-encoding", "").split(","))
-    return any(name.strip() in ("gzip", "x-gzip") and q.replace(" ", "") != "q=0" for name, _, q in words)
+    """Return whether the client accepts gzip (RFC 9110 section 12.5.3)."""
+    codings = (coding.partition(";") for coding in request.headers.get("accept-encoding", "").split(","))
+    return any(name.strip() in ("gzip", "x-gzip") and q.replace(" ", "") != "q=0" for name, _, q in codings)
 
 
-def _changed(request: Request, etag: str) -> bool:
-    return not known(request.headers.get("if-none-match", ""), etag)
+def parse_range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
+    """Return the first and the last byte of the requested range; None where the file has no such bytes.
 
-
-def _unchanged(answer: Response) -> Response:
-    kept = ("etag", "cache-control", "vary")
-    return Response(status_code=304, headers={name: answer.headers[name] for name in kept if name in answer.headers})
-
-
-def _etag(info: Mapping[str, Any], mark: str = "") -> str:
-    """By what the file system says of a file that changes with it."""
-    said = next((info[key] for key in ("ETag", "etag", "mtime", "LastModified", "last_modified") if key in info), "")
-    moment = said.timestamp() if isinstance(said, datetime) else said
-    return f'"{info.get("size")}-{re.sub(r"[^A-Za-z0-9.]", "", str(moment))}{mark}"'
-
-
-def _part(request: Request, size: int, etag: str) -> tuple[int, int] | None:
-    """The first and the last byte of what is asked for: the whole where nothing else is, or several parts are; None
-    where there is no such part."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", "").replace(" ", ""))
-    if found is None or found[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
+    The whole file is requested without a Range, with several ranges, and where If-Range names another ETag.
+    """
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", "").replace(" ", ""))
+    if match is None or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
         return 0, size - 1
-    if not found[1]:
-        first, last = max(size - int(found[2]), 0), size - 1
+    if not match[1]:
+        first, last = max(size - int(match[2]), 0), size - 1
     else:
-        first, last = int(found[1]), min(int(found[2] or size), size - 1)
+        first, last = int(match[1]), min(int(match[2] or size), size - 1)
     return (first, last) if first <= last else None
 
 
-def _pieces(stream: IO[bytes], count: int | None, *others: IO[bytes]) -> Iterator[bytes]:
-    """So many bytes, or all of them."""
+def _describe_span(span: tuple[int, int], size: int, headers: Mapping[str, str]) -> tuple[int, dict[str, str]]:
+    """Return the status of a response of these bytes of a file, and its headers."""
+    if span == (0, size - 1):
+        return 200, dict(headers)
+    return 206, {**headers, "Content-Range": f"bytes {span[0]}-{span[1]}/{size}"}
+
+
+def _range_error(size: int) -> Response:
+    return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+
+
+def _is_cached(request: Request, headers: Mapping[str, str]) -> bool:
+    return etag_matches(request.headers.get("if-none-match", ""), headers["ETag"])
+
+
+def _not_modified(headers: Mapping[str, str]) -> Response:
+    """Return a response of status 304 (RFC 9110 section 15.4.5)."""
+    names = ("ETag", "Cache-Control", "Vary")
+    return Response(status_code=304, headers={name: headers[name] for name in names if name in headers})
+
+
+def _read_stream(stream: IO[bytes], *others: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a stream, and close it and others at the end."""
     try:
-        while count is None or count > 0:
-            piece = stream.read(PIECE if count is None else min(PIECE, count))
-            if not piece:
-                return
-            count = None if count is None else count - len(piece)
-            yield piece
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
     finally:
         for each in (stream, *others):
             each.close()

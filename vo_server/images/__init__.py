@@ -1,17 +1,17 @@
-"""Pixels: cutouts, previews, quicklook images and postage stamps, each a pure function on FITS files.
+"""Pixels: cutouts, previews, quicklook images and postage stamps, each a pure function of FITS files.
 
-This room knows no HTTP and no database. `where` is always what an inventory says about a file, an absolute path or a
-URL that fsspec knows, and never anything that a client said. A protocol needs
+This room imports no HTTP and no database. `location` is always what an inventory says about a file, an absolute path or
+a URL that fsspec supports, and never anything that a client sent. A protocol needs
 
-- `files.below(root, path)`: the `where` of an inventory's row;
-- `files.facts(where)`: size, ETag and date of a file; `files.pieces(where, start, stop)`: its bytes, piece by piece;
-- `image.opened(where)`: the header, the shape and the place on the sky of the image in a file;
-- `cutout.cut(image, region, band)`: a part of it as FITS; `cutout.exact(image, lon, lat, ...)`: so many pixels about a
-  place;
-- `preview.gray((image, plane), region, look)` and `preview.colour(layers, region, look)`: PNG or JPEG;
-- `quicklook.compress(image)` and `quicklook.restore(data)`;
-- `stamp.stamp(...)`: the six planes about an extended source.
+- `storage.files.resolve_path(root, path)`: the location of an inventory's file;
+- `storage.files.stat_file(location)`: size, ETag and time; `read_chunks(location, start, stop)`: the bytes;
+- `image.open_image(location)`: the header, the shape and the WCS of the image in a file;
+- `cutout.cut(image, region, band)`: a part of an image as FITS; `cutout.cut_to_size(image, lon, lat, ...)`: a given
+  number of pixels about a position;
+- `preview.render_gray((image, plane), region, style)` and `preview.render_colour(layers, region, style)`: PNG or JPEG;
+- `quicklook.compress(image)` and `quicklook.restore(image)`;
+- `stamp.build_stamp(...)`: the six planes about an extended source.
 
-All of them are blocking: a server runs them in a thread. What goes wrong is a Fault: ImageFault for a file that is not
-as the inventory says, NoPixelsError where nothing of an image was asked for, TooLargeError beyond a limit.
+All of them block: a server runs them in a thread. They raise ServiceErrors: ImageError for a file that is not as the
+inventory says, NoPixelsError for a request that misses the image, TooLargeError beyond a limit.
 """

@@ -1,7 +1,7 @@
-"""The image in a FITS file: its header, its shape, its pixels read where they are wanted.
+"""The image in a FITS file: its header, its shape, and its pixels, of which only the requested ones are read.
 
-Of a plain file nothing is read but the header and the rows of the wanted window, by seeks or range requests. A gzip
-file is unpacked up to the last of them, which is slower. Of a tile-compressed image (FITS 4.0 section 10) the tiles are
+Of a plain file the header and the rows of the requested window are read, by seeks or range requests. A gzipped file is
+decompressed up to the last of them, which is slower. Of a tile-compressed image (FITS 4.0 section 10) the tiles are
 read that the window touches. The image is the first one in the file that has pixels.
 """
 
@@ -20,67 +20,77 @@ from astropy.io import fits
 from astropy.io.fits import Header
 from typing_extensions import Buffer, override
 
-from vo_server.errors import ImageError, TooLargeError
-from vo_server.images.sky import Sky
+from vo_server.errors import Code, ImageError, TooLargeError
+from vo_server.images.sky import ImageWcs
 from vo_server.storage import files
-from vo_server.storage.files import Range, Source
-from vo_server.storage.gzip import MAGIC, Unpacked
+from vo_server.storage.files import Range, ReadableFile
+from vo_server.storage.gzip import GZIP_MAGIC, GzipReader
 
 Pixels = npt.NDArray[Any]
-"""Shape (planes, rows, columns), south first."""
+"""Pixels, shape (planes, rows, columns), the first row of the file first."""
 
-Reader = Callable[[Sequence[int], Range, Range], Pixels]
-"""Planes (numbers from 0), rows and columns (half-open) to the pixels as they are stored."""
+PixelReader = Callable[[Sequence[int], Range, Range], Pixels]
+"""Maps planes (numbered from 0), rows and columns (half-open ranges) to the stored pixels, shape (planes, rows,
+columns)."""
 
-BLOCK = 2880
-MOST = 50_000_000
-"""Pixels that are taken from an image at once."""
+BLOCK_BYTES = 2880
+MAX_PIXELS = 50_000_000
+"""Pixels that are read of an image at once, at most."""
 
-_HEADS = 400
-"""Blocks of headers that a file may have before its image has begun."""
+_MAX_HEADER_BLOCKS = 400
+"""Blocks that one header may have."""
 
-_FIRST = 6 * BLOCK
-"""Bytes that are read first: the header of an Atlas image has four blocks."""
+_FIRST_READ_BYTES = 6 * BLOCK_BYTES
+"""Bytes that are read at a time while a header has not ended: that of an Atlas image has four blocks."""
 
-_TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
 @dataclass(frozen=True)
 class Image:
-    """An open image; valid inside of `opened`. The header is the file's own, in its order and with its comments."""
+    """An open image, valid inside the block of `open_image`; shape is (planes, rows, columns).
+
+    The header is the file's own, in its order and with its comments.
+    """
 
     header: Header
     shape: tuple[int, int, int]
-    reader: Reader
+    reader: PixelReader
 
     @cached_property
-    def sky(self) -> Sky:
-        """Its place on the sky.
+    def wcs(self) -> ImageWcs:
+        """The mapping between pixels and sky.
 
-        Raises ImageError where the header does not say.
+        Raises ImageError (IMAGE_NO_WCS) for a header without usable celestial coordinates.
         """
-        return Sky(self.header)
+        return ImageWcs(self.header)
 
     @property
-    def plain(self) -> int:
-        """The bytes that its pixels have where they are not compressed."""
+    def uncompressed_size(self) -> int:
+        """The bytes of the uncompressed pixels."""
         planes, rows, columns = self.shape
         return planes * rows * columns * abs(int(self.header["BITPIX"])) // 8
 
-    def stored(self, rows: Range, columns: Range, planes: Sequence[int] | None = None) -> Pixels:
-        """The pixels of a window as they are stored, big-endian; all planes where none are named.
+    def read_stored(self, rows: Range, columns: Range, planes: Sequence[int] | None = None) -> Pixels:
+        """Return the stored pixels of a window, big-endian, shape (planes, rows, columns); all planes by default.
 
-        Raises TooLargeError for more than MOST pixels, ImageError where the file cannot be read.
+        Raises TooLargeError for more than MAX_PIXELS pixels, ImageError where the file cannot be read.
         """
         wanted = range(self.shape[0]) if planes is None else planes
         count = len(wanted) * (rows[1] - rows[0]) * (columns[1] - columns[0])
-        if count > MOST:
-            raise TooLargeError(f"{count:,} pixels are more than the {MOST:,} that are taken from an image at once")
+        if count > MAX_PIXELS:
+            message = f"{count:,} pixels exceed the {MAX_PIXELS:,} that are read of an image at once"
+            raise TooLargeError(message, code=Code.IMAGE_TOO_LARGE)
         return self.reader(wanted, rows, columns)
 
-    def physical(self, rows: Range, columns: Range, planes: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
-        """The values of a window (BSCALE and BZERO applied), with NaN where there is none; see `stored`."""
-        stored = self.stored(rows, columns, planes)
+    def read_physical(
+        self, rows: Range, columns: Range, planes: Sequence[int] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return the values of a window, BSCALE and BZERO applied, shape (planes, rows, columns); NaN is no value.
+
+        See `read_stored`.
+        """
+        stored = self.read_stored(rows, columns, planes)
         values = stored.astype(np.float32)
         if self.header.get("BSCALE", 1) != 1 or self.header.get("BZERO", 0) != 0:
             values = values * np.float32(self.header.get("BSCALE", 1)) + np.float32(self.header.get("BZERO", 0))
@@ -88,54 +98,54 @@ class Image:
             values[stored == self.header["BLANK"]] = np.nan
         return values
 
-    def whole(self) -> npt.NDArray[np.float32]:
-        """The values of all pixels; see `physical`."""
-        return self.physical((0, self.shape[1]), (0, self.shape[2]))
+    def read_all(self) -> npt.NDArray[np.float32]:
+        """Return the values of all pixels, shape (planes, rows, columns); see `read_physical`."""
+        return self.read_physical((0, self.shape[1]), (0, self.shape[2]))
 
 
-class _Bytes(Protocol):
+class RangeReader(Protocol):
     def read(self, ranges: Sequence[Range]) -> list[bytes]: ...
 
 
 @contextmanager
-def opened(where: str) -> Iterator[Image]:
-    """The image in a file that an inventory names.
+def open_image(where: str) -> Iterator[Image]:
+    """Open the image in a file of an inventory.
 
-    Raises ImageError where there is no image in it, or none that can be read.
+    Raises ImageError for a file without an image, and for one that cannot be read.
     """
-    with files.opened(where) as source:
-        yield of(source)
+    with files.open_file(where) as source:
+        yield read_image(source)
 
 
-def of(source: Source) -> Image:
-    """The image in an open file; see `opened`."""
+def read_image(source: ReadableFile) -> Image:
+    """Return the image in an open file; see `open_image`."""
     (first,) = source.read([(0, min(2, source.size))])
-    content: _Bytes = Unpacked(source) if first == MAGIC else source
-    for number, (header, start) in enumerate(_headers(content)):
+    content: RangeReader = GzipReader(source) if first == GZIP_MAGIC else source
+    for number, (header, start) in enumerate(_iterate_headers(content)):
         if header.get("ZIMAGE") is True:
-            return _tiled(content, source, number)
-        if _extent(header) and header.get("XTENSION", "IMAGE").strip() == "IMAGE":
-            shape = _shape(header)
-            return Image(header, shape, _plain(content, start, shape, header["BITPIX"]))
+            return _open_compressed_image(content, source, number)
+        if _compute_data_size(header) and header.get("XTENSION", "IMAGE").strip() == "IMAGE":
+            shape = _read_shape(header)
+            return Image(header, shape, _create_plain_reader(content, start, shape, header["BITPIX"]))
     raise ImageError("the file has no image")
 
 
-def _headers(content: _Bytes) -> Iterator[tuple[Header, int]]:
-    """Each header of a file, and where its data begin."""
+def _iterate_headers(content: RangeReader) -> Iterator[tuple[Header, int]]:
+    """Yield each header of a file, and the byte at which its data begin."""
     at = 0
     while True:
-        header, at = _header(content, at)
+        header, at = _read_header(content, at)
         if header is None:
             return
         yield header, at
-        at += -(-_extent(header) // BLOCK) * BLOCK
+        at += -(-_compute_data_size(header) // BLOCK_BYTES) * BLOCK_BYTES
 
 
-def _header(content: _Bytes, start: int) -> tuple[Header | None, int]:
-    """The header that begins there, and where it ends; None where the file ends."""
+def _read_header(content: RangeReader, start: int) -> tuple[Header | None, int]:
+    """Return the header that begins at a byte, and the byte after it; None at the end of the file."""
     text = b""
-    while len(text) < _HEADS * BLOCK:
-        (more,) = content.read([(start + len(text), start + len(text) + _FIRST)])
+    while len(text) < _MAX_HEADER_BLOCKS * BLOCK_BYTES:
+        (more,) = content.read([(start + len(text), start + len(text) + _FIRST_READ_BYTES)])
         if not text and not more:
             return None, start
         if not text and not more.startswith((b"SIMPLE  =", b"XTENSION=")):
@@ -143,23 +153,23 @@ def _header(content: _Bytes, start: int) -> tuple[Header | None, int]:
                 return None, start  # FITS 4.0 section 3.5 allows of records of any kind after the last extension
             raise ImageError("the file of this image is not FITS")
         text += more
-        end = _end(text)
+        end = _find_header_end(text)
         if end:
-            return _parsed(text[:end]), start + end
-        if len(more) < _FIRST:
+            return _parse_header(text[:end]), start + end
+        if len(more) < _FIRST_READ_BYTES:
             break
     raise ImageError("the file of this image is not FITS: a header does not end")
 
 
-def _end(text: bytes) -> int:
-    """Where the block ends that holds the END card; 0 where there is none."""
+def _find_header_end(text: bytes) -> int:
+    """Return the end of the block that holds the END card; 0 where there is none."""
     at = text.find(b"END" + b" " * 77)
     while at >= 0 and at % 80:
         at = text.find(b"END" + b" " * 77, at + 1)
-    return -(-(at + 80) // BLOCK) * BLOCK if at >= 0 else 0
+    return -(-(at + 80) // BLOCK_BYTES) * BLOCK_BYTES if at >= 0 else 0
 
 
-def _parsed(text: bytes) -> Header:
+def _parse_header(text: bytes) -> Header:
     try:
         header = Header.fromstring(text.decode("latin-1"))
         axes = [header[f"NAXIS{n + 1}"] for n in range(header["NAXIS"])]
@@ -170,22 +180,22 @@ def _parsed(text: bytes) -> Header:
     return header
 
 
-def _extent(header: Header) -> int:
-    """The bytes of the data after a header (FITS 4.0 section 4.4.1.1, equation 2)."""
+def _compute_data_size(header: Header) -> int:
+    """Return the bytes of the data after a header (FITS 4.0 section 4.4.1.1, equation 2)."""
     axes = [header[f"NAXIS{n + 1}"] for n in range(header["NAXIS"])]
     count = int(np.prod(axes, dtype=object)) if axes else 0
     return abs(header["BITPIX"]) // 8 * header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + count) if axes else 0
 
 
-def _shape(header: Header) -> tuple[int, int, int]:
+def _read_shape(header: Header) -> tuple[int, int, int]:
     axes = [header[f"NAXIS{n + 1}"] for n in range(header["NAXIS"])]
-    if len(axes) < 2 or any(n != 1 for n in axes[3:]) or header["BITPIX"] not in _TYPES:
+    if len(axes) < 2 or any(n != 1 for n in axes[3:]) or header["BITPIX"] not in _DTYPES:
         raise ImageError("the file of this image has no pixels in two or three dimensions")
     return (axes[2] if len(axes) > 2 else 1), axes[1], axes[0]
 
 
-def _plain(content: _Bytes, start: int, shape: tuple[int, int, int], bitpix: int) -> Reader:
-    kind = np.dtype(_TYPES[bitpix])
+def _create_plain_reader(content: RangeReader, start: int, shape: tuple[int, int, int], bitpix: int) -> PixelReader:
+    kind = np.dtype(_DTYPES[bitpix])
 
     def read(planes: Sequence[int], rows: Range, columns: Range) -> Pixels:
         lines = [(plane * shape[1] + row) * shape[2] for plane in planes for row in range(*rows)]
@@ -199,30 +209,32 @@ def _plain(content: _Bytes, start: int, shape: tuple[int, int, int], bitpix: int
     return read
 
 
-def _tiled(content: _Bytes, source: Source, number: int) -> Image:
-    """A tile-compressed image, which astropy reads; one under gzip is unpacked as a whole."""
-    packed = content is not source
-    file = source if not packed else files.Held(content.read([(0, files.LIMIT)])[0])
-    hdus = fits.open(io.BufferedReader(_Seekable(file), BLOCK * 16), memmap=False, do_not_scale_image_data=True)
+def _open_compressed_image(content: RangeReader, source: ReadableFile, number: int) -> Image:
+    """Return a tile-compressed image, which astropy reads; a gzipped file is decompressed as a whole."""
+    compressed = content is not source
+    file = source if not compressed else files.MemoryFile(content.read([(0, files.MAX_READ_BYTES)])[0])
+    hdus = fits.open(
+        io.BufferedReader(_SeekableFile(file), BLOCK_BYTES * 16), memmap=False, do_not_scale_image_data=True
+    )
     hdu = hdus[number]
     header = hdu.header
-    shape = _shape(header)
+    shape = _read_shape(header)
 
     def read(planes: Sequence[int], rows: Range, columns: Range) -> Pixels:
-        before = [(0,) * (header["NAXIS"] - 3) + (plane,) for plane in planes] if header["NAXIS"] > 2 else [()]
+        prefixes = [(0,) * (header["NAXIS"] - 3) + (plane,) for plane in planes] if header["NAXIS"] > 2 else [()]
         try:
-            found = [hdu.section[(*first, slice(*rows), slice(*columns))] for first in before]
-        except Exception as error:  # border: each way of compression has faults of its own
-            raise ImageError("the file of this image is damaged: a tile cannot be unpacked") from error
-        return np.stack(found).astype(_TYPES[header["BITPIX"]])
+            planes_read = [hdu.section[(*prefix, slice(*rows), slice(*columns))] for prefix in prefixes]
+        except Exception as error:  # border: each method of compression has errors of its own
+            raise ImageError("the file of this image is damaged: a tile cannot be decompressed") from error
+        return np.stack(planes_read).astype(_DTYPES[header["BITPIX"]])
 
     return Image(header, shape, read)
 
 
-class _Seekable(io.RawIOBase):
-    """A source as a file."""
+class _SeekableFile(io.RawIOBase):
+    """A file of storage as a seekable stream."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ReadableFile) -> None:
         self._source = source
         self._at = 0
 

@@ -1,7 +1,8 @@
-"""Bytes under gzip, as if they lay open.
+"""gzip streams: decompression of a stream, and byte ranges of a gzipped file as if it were plain.
 
-Gzip knows no places: what lies before the wanted bytes is unpacked and dropped, and who goes back begins anew. So a
-part of a gzipped image costs as much time as all that comes before it (8 ms for a whole Atlas image).
+gzip has no random access: everything before the requested bytes is decompressed and dropped, and reading backwards
+restarts from the beginning. So a part of a gzipped image costs as much time as all that comes before it (8 ms for a
+whole Atlas image).
 """
 
 from __future__ import annotations
@@ -12,51 +13,61 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
 from vo_server.errors import ImageError
-from vo_server.storage.files import Range, Source
+from vo_server.storage.files import Range, ReadableFile
 
-try:  # three times as fast as zlib
+try:  # isal is three times as fast as zlib: 0.4 s against 1.4 s for a million rows of the point source catalogue
     from isal.igzip import IGzipFile
     from isal.isal_zlib import error as _isal_error
 except ImportError:  # pragma: no cover
-    _opened: Callable[..., Any] = gzip.GzipFile
-    _DAMAGED: tuple[type[Exception], ...] = (gzip.BadGzipFile, zlib.error, EOFError)
+    _gzip_file: Callable[..., Any] = gzip.GzipFile
+    GZIP_ERRORS: tuple[type[Exception], ...] = (gzip.BadGzipFile, zlib.error, EOFError)
 else:
-    _opened = IGzipFile
-    _DAMAGED = (gzip.BadGzipFile, zlib.error, EOFError, cast(type[Exception], _isal_error))
+    _gzip_file = IGzipFile
+    GZIP_ERRORS = (gzip.BadGzipFile, zlib.error, EOFError, cast(type[Exception], _isal_error))
 
-MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 18
+GZIP_MAGIC = b"\x1f\x8b"
+"""The first bytes of a gzip stream (RFC 1952 section 2.3.1)."""
+
+_SKIP_BYTES = 1 << 18
 
 
-class Unpacked:
-    """What a gzipped source holds."""
+def open_gzip(stream: IO[bytes]) -> IO[bytes]:
+    """Return the decompressed content of a gzip stream.
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._begin()
+    Reading raises one of GZIP_ERRORS where it is damaged, EOFError where it is cut short.
+    """
+    return cast("IO[bytes]", _gzip_file(fileobj=stream, mode="rb"))
 
-    def _begin(self) -> None:
-        self._stream = cast("IO[bytes]", _opened(fileobj=self._source.stream(), mode="rb"))
-        self._at = 0
+
+class GzipReader:
+    """Byte ranges of the decompressed content of a gzipped file."""
+
+    def __init__(self, file: ReadableFile) -> None:
+        self._file = file
+        self._restart()
+
+    def _restart(self) -> None:
+        self._stream = open_gzip(self._file.open_stream())
+        self._position = 0
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
-        """The bytes of ascending ranges that do not overlap; short where the stream ends.
+        """Return the bytes of ascending ranges that do not overlap; short where the content ends.
 
         Raises ImageError for gzip that is damaged or cut short.
         """
         try:
-            return [self._one(start, stop) for start, stop in ranges]
-        except _DAMAGED as error:
-            raise ImageError("the file of this image is damaged: its gzip stream cannot be unpacked") from error
+            return [self._read_range(start, stop) for start, stop in ranges]
+        except GZIP_ERRORS as error:
+            raise ImageError("the file of this image is damaged: its gzip stream cannot be decompressed") from error
 
-    def _one(self, start: int, stop: int) -> bytes:
-        if start < self._at:
-            self._begin()
-        while self._at < start and self._next(min(_CHUNK, start - self._at)):
+    def _read_range(self, start: int, stop: int) -> bytes:
+        if start < self._position:
+            self._restart()
+        while self._position < start and self._read_next(min(_SKIP_BYTES, start - self._position)):
             pass
-        return self._next(stop - start)
+        return self._read_next(stop - start)
 
-    def _next(self, count: int) -> bytes:
-        found = self._stream.read(count)
-        self._at += len(found)
-        return found
+    def _read_next(self, count: int) -> bytes:
+        content = self._stream.read(count)
+        self._position += len(content)
+        return content

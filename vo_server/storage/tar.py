@@ -1,5 +1,5 @@
-"""Files as one tar stream (POSIX.1-2001, pax), made while it is read: nothing is written to a disk, and its length is
-known before."""
+"""tar archives (POSIX.1-2001, pax) built while they are sent: nothing is written to a disk, and the size is known
+before."""
 
 from __future__ import annotations
 
@@ -10,50 +10,51 @@ from datetime import datetime
 
 from vo_server.errors import ImageError
 
-_BLOCK = tarfile.BLOCKSIZE
-_END = 2 * _BLOCK
+_BLOCK_BYTES = tarfile.BLOCKSIZE
+_END_BYTES = 2 * _BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A file of the stream: its name in it, its bytes, when it was written, and where they come from."""
+class TarMember:
+    """A file of an archive: its name there, its bytes, the time of its last change, and a function that yields its
+    content."""
 
     name: str
     size: int
     modified: datetime
-    pieces: Callable[[], Iterable[bytes]]
+    chunks: Callable[[], Iterable[bytes]]
 
 
-def length(members: Sequence[Member]) -> int:
-    """The bytes of a stream."""
-    return sum(len(_head(m)) + m.size + _padding(m.size) for m in members) + _END
+def compute_size(members: Sequence[TarMember]) -> int:
+    """Return the bytes of an archive."""
+    return sum(len(_encode_header(m)) + m.size + _count_padding(m.size) for m in members) + _END_BYTES
 
 
-def stream(members: Sequence[Member]) -> Iterator[bytes]:
-    """The bytes, file after file.
+def stream_archive(members: Sequence[TarMember]) -> Iterator[bytes]:
+    """Yield the bytes of an archive, file after file.
 
-    Raises ImageError where a file does not have the bytes that were said of it.
+    Raises ImageError for a file whose content does not have the size of its member.
     """
     for member in members:
-        yield _head(member)
-        left = member.size
-        for piece in member.pieces():
-            left -= len(piece)
-            if left < 0:
+        yield _encode_header(member)
+        remaining = member.size
+        for chunk in member.chunks():
+            remaining -= len(chunk)
+            if remaining < 0:
                 break
-            yield piece
-        if left:
+            yield chunk
+        if remaining:
             raise ImageError(f"{member.name} has changed while it was read")
-        yield bytes(_padding(member.size))
-    yield bytes(_END)
+        yield bytes(_count_padding(member.size))
+    yield bytes(_END_BYTES)
 
 
-def _head(member: Member) -> bytes:
+def _encode_header(member: TarMember) -> bytes:
     info = tarfile.TarInfo(member.name)
     info.size = member.size
     info.mtime = int(member.modified.timestamp())
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
-def _padding(size: int) -> int:
-    return -size % _BLOCK
+def _count_padding(size: int) -> int:
+    return -size % _BLOCK_BYTES

@@ -1,1 +1,1 @@
-"""The inventory of an image collection: a walk over its files that reads their headers alone."""
+"""The inventory of an image collection, from a walk over its files that reads only their headers."""

@@ -1,8 +1,8 @@
-"""Rows of an inventory that come from a table instead of files, as an archive has one of its images.
+"""Rows of an inventory from a table instead of files, as an archive may have a table of its images.
 
-Its columns are the keywords of the headers, in any case and with the values that headers have (a band j, a night
-001022), or the published ones. What the table does not say is made as a walk makes it: from the keywords that are
-there, from the name of the file, and from the WCS.
+Its columns are keywords of headers, in any case and with the values that headers have (a band j, a night 001022), or
+the published columns. Missing columns are filled as by a walk: from the keywords that are there, from the name of the
+file, and from the WCS.
 """
 
 from __future__ import annotations
@@ -17,203 +17,219 @@ import pyarrow as pa
 from astropy.io import fits
 
 from vo_server.catalogue.catalogue import Collection
-from vo_server.catalogue.images import SKY, Fill, Images
-from vo_server.load.inventory.fill import Row, filled, formatted, groups, joined
-from vo_server.load.inventory.header import Header, Refused
-from vo_server.load.inventory.sky import BEYOND, ZENITHAL, place, places
-from vo_server.load.pieces import Bad, Checked
+from vo_server.catalogue.images import SKY_VALUES, Fill, ImageCollection
+from vo_server.load.inventory.fill import RowValues, convert_value, format_text, join_values, match_name
+from vo_server.load.inventory.header import ImageHeader, InventoryError
+from vo_server.load.inventory.sky import OUTSIDE_PROJECTION, ZENITHAL, locate_image, locate_images
+from vo_server.load.pieces import RejectedRow, ValidatedChunk
 from vo_server.model import types
 from vo_server.model.column import Column
 
-_WCS = ("NAXIS1", "NAXIS2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2", "CROTA2")
+_WCS_KEYWORDS = ("NAXIS1", "NAXIS2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2", "CROTA2")
 
 
-def as_said(publication: Collection) -> Collection:
-    """A collection as tables speak of it: columns that are written otherwise in headers are texts, and the keywords of
-    headers are names, too. Other publications are as they are."""
-    images, table = publication.images, publication.table
+def as_header_table(collection: Collection) -> Collection:
+    """Return an image collection as a table of its headers describes it; other collections stay as they are.
+
+    Columns that headers write in another form are texts, and keywords of headers are column names, too.
+    """
+    images, table = collection.images, collection.table
     if images is None:
-        return publication
-    worded = {f.column for f in images.fills if _is_worded(f)}
+        return collection
+    worded = {f.column for f in images.fills if _needs_parsing(f)}
     texts = [replace(c, type=types.VARCHAR, length=None) if c.name in worded else c for c in table.columns]
-    keywords = _keywords(images)
+    keywords = _map_keywords(images)
     more = [k for k, column in keywords.items() if column not in {c.name for c in table.columns}]
     columns = (*texts, *(Column(keywords[k], types.VARCHAR) for k in more))
-    also = {keyword.lower(): column for keyword, column in keywords.items()} | publication.files.also
-    return replace(publication, table=replace(table, columns=columns), files=replace(publication.files, also=also))
+    also = {keyword.lower(): column for keyword, column in keywords.items()} | collection.files.also
+    return replace(collection, table=replace(table, columns=columns), files=replace(collection.files, also=also))
 
 
-def _is_worded(fill: Fill) -> bool:
+def _needs_parsing(fill: Fill) -> bool:
     return fill.source == "header" and (fill.kind in ("date", "time") or bool(fill.values))
 
 
-def _keywords(images: Images) -> dict[str, str]:
-    """The columns of a table that hold the keywords of headers: the published ones where they hold the very values."""
+def _map_keywords(images: ImageCollection) -> dict[str, str]:
+    """Map keywords of headers to columns of a table: the published ones where they have the same values."""
     headers = [f for f in images.fills if f.source == "header"]
-    found = {f.said: f.column for f in reversed(headers) if _is_plain(f)}
-    return {k: found.get(k, k.lower()) for f in headers for k in f.said.split()}
+    found = {f.spec: f.column for f in reversed(headers) if _is_verbatim(f)}
+    return {k: found.get(k, k.lower()) for f in headers for k in f.spec.split()}
 
 
-def _is_plain(fill: Fill) -> bool:
-    return " " not in fill.said and fill.clock is None and (fill.scale, fill.offset) == (1, 0)
+def _is_verbatim(fill: Fill) -> bool:
+    return " " not in fill.spec and fill.clock is None and (fill.scale, fill.offset) == (1, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Complete:
-    """Makes the rows of a table, as they are said, those of the inventory."""
+class RowCompleter:
+    """Completes the rows of a table to rows of the inventory."""
 
-    publication: Collection
-    images: Images
+    collection: Collection
+    images: ImageCollection
 
-    def __call__(self, found: Checked, file: str) -> Checked:
-        """The same rows with all that follows; those of which nothing can be made are bad."""
+    def __call__(self, found: ValidatedChunk, file: str) -> ValidatedChunk:
+        """Return the rows with all columns; those that cannot be completed are rejected."""
         table = found.table
-        columns = self.publication.table.columns
-        there = {name for name in table.column_names if table[name].null_count < table.num_rows}
+        columns = self.collection.table.columns
+        present = {name for name in table.column_names if table[name].null_count < table.num_rows}
         known: dict[str, list[Any]] = {}
-        refused: dict[int, str] = {}
-        for fill in (f for f in self.images.fills if f.column in there and _is_worded(f)):
-            known[fill.column] = _read(fill, table[fill.column], refused)
-        self._make(table, there, known, refused)
+        errors: dict[int, str] = {}
+        for fill in (f for f in self.images.fills if f.column in present and _needs_parsing(f)):
+            known[fill.column] = _parse_column(fill, table[fill.column], errors)
+        self._fill_columns(table, present, known, errors)
         arrays = [
-            pa.array(known[c.name], c.type.arrow) if c.name in known else _as(table[c.name], c.type.arrow)
+            pa.array(known[c.name], c.type.arrow) if c.name in known else _cast_or_null(table[c.name], c.type.arrow)
             for c in columns
         ]
-        made = pa.table(arrays, names=[c.name for c in columns])
-        if not refused:
-            return Checked(made, found.bad)
+        completed = pa.table(arrays, names=[c.name for c in columns])
+        if not errors:
+            return ValidatedChunk(completed, found.rejected)
         paths = table[self._path].to_pylist()
-        bad = [Bad(file, "image", paths[n], f": {reason}", str(paths[n])) for n, reason in sorted(refused.items())]
-        good = pa.array([n for n in range(len(made)) if n not in refused], pa.int64())
-        return Checked(made.take(good), (*found.bad, *bad))
+        bad = [
+            RejectedRow(file, "image", paths[n], f": {reason}", str(paths[n])) for n, reason in sorted(errors.items())
+        ]
+        good = pa.array([n for n in range(len(completed)) if n not in errors], pa.int64())
+        return ValidatedChunk(completed.take(good), (*found.rejected, *bad))
 
     @property
     def _path(self) -> str:
-        return self.images.filled("file", "path") or self.publication.table.columns[0].name
+        return self.images.find_column("file", "path") or self.collection.table.columns[0].name
 
-    def _make(self, table: pa.Table, there: Set[str], known: dict[str, list[Any]], refused: dict[int, str]) -> None:
-        """Adds the columns that the table has not to those that are known, and the rows for which this fails."""
-        keywords = _keywords(self.images)
-        outlined = (self.images.filled("sky", "footprint") or "") in there
-        fills = [f for f in self.images.fills if f.column not in there and _can_be(f, there, keywords, outlined)]
+    def _fill_columns(
+        self, table: pa.Table, present: Set[str], known: dict[str, list[Any]], errors: dict[int, str]
+    ) -> None:
+        """Add the columns that the table lacks to `known`, and the rows for which this fails to `errors`."""
+        keywords = _map_keywords(self.images)
+        has_footprint = (self.images.find_column("sky", "footprint") or "") in present
+        fills = [
+            f for f in self.images.fills if f.column not in present and _can_fill(f, present, keywords, has_footprint)
+        ]
         if not fills:
             return
-        if not outlined:
-            sky, nowhere = _places(self.images, table)
-            known |= {f.column: sky[f.said] for f in fills if f.source == "sky"}
-            refused |= {n: f"it has no footprint, and {reason}" for n, reason in nowhere.items()}
+        if not has_footprint:
+            sky, errors_by_row = _locate_rows(self.images, table)
+            known |= {f.column: sky[f.spec] for f in fills if f.source == "sky"}
+            errors |= {n: f"it has no footprint, and {reason}" for n, reason in errors_by_row.items()}
         fills = [f for f in fills if f.source != "sky"]
-        made: dict[str, list[Any]] = {f.column: [] for f in fills}
-        for n, said in enumerate(table.select(_needed(fills, keywords, table, self._path)).to_pylist()):
-            row = said | {name: values[n] for name, values in known.items()}
+        filled: dict[str, list[Any]] = {f.column: [] for f in fills}
+        for n, texts in enumerate(table.select(_select_source_columns(fills, keywords, table, self._path)).to_pylist()):
+            row = texts | {name: values[n] for name, values in known.items()}
             try:
-                values = {} if n in refused else _row(self.images, fills, said, row, keywords)
-            except Refused as fault:
-                refused[n], values = str(fault), {}
-            for name, column in made.items():
+                values = {} if n in errors else _build_row(self.images, fills, texts, row, keywords)
+            except InventoryError as error:
+                errors[n], values = str(error), {}
+            for name, column in filled.items():
                 column.append(values.get(name))
-        known |= made
+        known |= filled
 
 
-def _needed(fills: Sequence[Fill], keywords: Mapping[str, str], table: pa.Table, path: str) -> list[str]:
-    """The columns that others are made of."""
-    headers = {keywords[k] for f in fills if f.source == "header" for k in f.said.split()}
-    words = {name for f in fills if f.source == "text" for _, name, *_ in Formatter().parse(f.said) if name}
+def _select_source_columns(fills: Sequence[Fill], keywords: Mapping[str, str], table: pa.Table, path: str) -> list[str]:
+    """Return the columns of the table from which others are filled."""
+    headers = {keywords[k] for f in fills if f.source == "header" for k in f.spec.split()}
+    words = {name for f in fills if f.source == "text" for _, name, *_ in Formatter().parse(f.spec) if name}
     return [name for name in table.column_names if name in headers | words | {path}]
 
 
-def _as(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+def _cast_or_null(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return values if values.type == kind else pa.nulls(len(values), kind)
 
 
-def _read(fill: Fill, column: pa.ChunkedArray, refused: dict[int, str]) -> list[Any]:
-    """The values that words mean; each word is read once."""
-    coded = column.combine_chunks().dictionary_encode()
-    meant: list[Any] = []
-    for word in coded.dictionary.to_pylist():
+def _parse_column(fill: Fill, column: pa.ChunkedArray, errors: dict[int, str]) -> list[Any]:
+    """Return the values of a column of texts; each distinct text is parsed once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    parsed: list[Any] = []
+    for word in encoded.dictionary.to_pylist():
         try:
-            meant.append(filled(fill, word.zfill(6) if fill.kind == "date" else word))
-        except Refused as fault:
-            meant.append(fault)
-    found = [None if index is None else meant[index] for index in coded.indices.to_pylist()]
-    refused.update((n, str(value)) for n, value in enumerate(found) if isinstance(value, Refused))
-    return [None if isinstance(value, Refused) else value for value in found]
+            parsed.append(convert_value(fill, word.zfill(6) if fill.kind == "date" else word))
+        except InventoryError as error:
+            parsed.append(error)
+    values = [None if index is None else parsed[index] for index in encoded.indices.to_pylist()]
+    errors.update((n, str(value)) for n, value in enumerate(values) if isinstance(value, InventoryError))
+    return [None if isinstance(value, InventoryError) else value for value in values]
 
 
-def _can_be(fill: Fill, there: Set[str], keywords: Mapping[str, str], outlined: bool) -> bool:
-    """Can a column be made of what is there?"""
+def _can_fill(fill: Fill, present: Set[str], keywords: Mapping[str, str], has_footprint: bool) -> bool:
+    """Return whether a column can be filled from those that are there."""
     match fill.source:
         case "header":
-            return all(keywords[k] in there for k in fill.said.split())
+            return all(keywords[k] in present for k in fill.spec.split())
         case "file":
             return False
         case "sky":
-            return not outlined
+            return not has_footprint
         case _:
             return True
 
 
-def _row(images: Images, fills: Sequence[Fill], said: Row, row: Row, keywords: Mapping[str, str]) -> Row:
-    """The values of columns for a row as the table says it, and as it is published.
+def _build_row(
+    images: ImageCollection, fills: Sequence[Fill], texts: RowValues, row: RowValues, keywords: Mapping[str, str]
+) -> RowValues:
+    """Return the values of missing columns for a row, as in the table (`texts`) and as published (`row`).
 
-    Raises Refused.
+    Raises InventoryError.
     """
-    path = row.get(images.filled("file", "path") or "")
-    names = groups(images.names, str(path).rpartition("/")[2]) if any(f.source == "name" for f in fills) else {}
-    made: Row = {}
+    path = row.get(images.find_column("file", "path") or "")
+    names = match_name(images.names, str(path).rpartition("/")[2]) if any(f.source == "name" for f in fills) else {}
+    made: RowValues = {}
     for fill in fills:
         match fill.source:
             case "header":
-                made[fill.column] = filled(fill, joined([said[keywords[k]] for k in fill.said.split()]))
+                made[fill.column] = convert_value(fill, join_values([texts[keywords[k]] for k in fill.spec.split()]))
             case "name":
-                made[fill.column] = filled(fill, names.get(fill.said))
+                made[fill.column] = convert_value(fill, names.get(fill.spec))
             case "text":
-                made[fill.column] = formatted(fill.said, row | made)
+                made[fill.column] = format_text(fill.spec, row | made)
             case _:
-                made[fill.column] = filled(fill, fill.said)
+                made[fill.column] = convert_value(fill, fill.spec)
     return made
 
 
-def _places(images: Images, table: pa.Table) -> tuple[dict[str, list[Any]], dict[int, str]]:
-    """What follows from the WCS that the columns tell, and the rows of which nothing does."""
-    columns = {f.said: f.column for f in images.fills if f.source == "header" and f.said in _WCS}
+def _locate_rows(images: ImageCollection, table: pa.Table) -> tuple[dict[str, list[Any]], dict[int, str]]:
+    """Return the columns of SKY by the WCS in the table, and the reason for each row without a position."""
+    columns = {f.spec: f.column for f in images.fills if f.source == "header" and f.spec in _WCS_KEYWORDS}
     if images.projection not in ZENITHAL:
-        return _one_by_one(images, table.select(list(columns.values())).to_pylist(), columns)
+        return _locate_one_by_one(images, table.select(list(columns.values())).to_pylist(), columns)
     none = pa.nulls(len(table), pa.float64())
-    said = {k: table[columns[k]].cast(pa.float64()) if k in columns else none for k in _WCS}
-    wcs = {k: values.to_numpy(zero_copy_only=False) for k, values in said.items()}
+    texts = {k: table[columns[k]].cast(pa.float64()) if k in columns else none for k in _WCS_KEYWORDS}
+    wcs = {k: values.to_numpy(zero_copy_only=False) for k, values in texts.items()}
     wcs["CROTA2"] = np.nan_to_num(wcs["CROTA2"])
-    made, good = places(images.projection, wcs)
-    nowhere = {int(n): _missing({k: wcs[k][n] for k in _WCS}) or BEYOND for n in np.flatnonzero(~good)}
-    return made, nowhere
+    made, good = locate_images(images.projection, wcs)
+    errors_by_row = {
+        int(n): _describe_missing({k: wcs[k][n] for k in _WCS_KEYWORDS}) or OUTSIDE_PROJECTION
+        for n in np.flatnonzero(~good)
+    }
+    return made, errors_by_row
 
 
-def _one_by_one(
-    images: Images, rows: Sequence[Row], columns: Mapping[str, str]
+def _locate_one_by_one(
+    images: ImageCollection, rows: Sequence[RowValues], columns: Mapping[str, str]
 ) -> tuple[dict[str, list[Any]], dict[int, str]]:
-    made: dict[str, list[Any]] = {name: [] for name in SKY}
-    nowhere: dict[int, str] = {}
+    made: dict[str, list[Any]] = {name: [] for name in SKY_VALUES}
+    errors_by_row: dict[int, str] = {}
     for n, row in enumerate(rows):
         try:
-            sky = place(_header(images, {k: row[c] for k, c in columns.items()}))
-        except Refused as refused:
-            nowhere[n], sky = str(refused), {}
+            sky = locate_image(_build_header(images, {k: row[c] for k, c in columns.items()}))
+        except InventoryError as errors:
+            errors_by_row[n], sky = str(errors), {}
         for name, values in made.items():
             values.append(sky.get(name))
-    return made, nowhere
+    return made, errors_by_row
 
 
-def _missing(known: Mapping[str, float | None]) -> str | None:
-    missing = [k for k in _WCS[:-1] if (value := known.get(k)) is None or value != value]
+def _describe_missing(known: Mapping[str, float | None]) -> str | None:
+    missing = [k for k in _WCS_KEYWORDS[:-1] if (value := known.get(k)) is None or value != value]
     return f"there is no {', '.join(missing)}" if missing else None
 
 
-def _header(images: Images, known: Mapping[str, float | None]) -> Header:
-    """The header that the keywords tell of."""
-    missing = "its catalogue file names no projection" if images.projection is None else _missing(known)
+def _build_header(images: ImageCollection, known: Mapping[str, float | None]) -> ImageHeader:
+    """Return a header of these keywords.
+
+    Raises InventoryError where keywords are missing.
+    """
+    missing = "its catalogue file names no projection" if images.projection is None else _describe_missing(known)
     if missing:
-        raise Refused(missing)
+        raise InventoryError(missing)
     cards = fits.Header({"NAXIS": 2, **{k: v for k, v in known.items() if v is not None}, "EQUINOX": 2000.0})
     cards["CTYPE1"], cards["CTYPE2"] = f"RA---{images.projection}", f"DEC--{images.projection}"
     text = cards.tostring(padding=False).encode("ascii")
-    return Header(text, text)
+    return ImageHeader(text, text)

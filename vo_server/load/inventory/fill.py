@@ -1,4 +1,4 @@
-"""A row of the inventory from an image's file: each column by the rule that the catalogue file gives for it."""
+"""A row of the inventory from an image file: each column by its rule in the catalogue file."""
 
 from __future__ import annotations
 
@@ -9,136 +9,138 @@ from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Any
 
-from vo_server.catalogue.images import CLOCKS, Fill, Images
-from vo_server.load.inventory.header import Header, Refused
-from vo_server.load.inventory.sky import place
-from vo_server.storage.listing import Listed
+from vo_server.catalogue.images import CLOCKS, Fill, ImageCollection
+from vo_server.load.inventory.header import ImageHeader, InventoryError
+from vo_server.load.inventory.sky import locate_image
+from vo_server.storage.listing import ListedFile
 
-Row = dict[str, Any]
-_PIVOT = 50
-"""Years of two digits from here on are of the 20th century."""
+RowValues = dict[str, Any]
+_PIVOT_YEAR = 50
+"""Two-digit years from here on belong to the 20th century."""
 _MJD_OF_1970 = 40_587
-_WHOLE = re.compile(r"\s*[-+]?\d+\s*", re.ASCII)
+_INTEGER_PATTERN = re.compile(r"\s*[-+]?\d+\s*", re.ASCII)
 
 
-def row(images: Images, listed: Listed, header: Header) -> Row:
-    """The columns that the collection fills.
+def build_row(images: ImageCollection, listed_file: ListedFile, header: ImageHeader) -> RowValues:
+    """Return the values of the columns that the collection fills from its files.
 
-    Raises Refused where a value is not of its column's kind or the name is none of the collection's.
+    Raises InventoryError for a value that does not fit its column, and for a file name that matches no pattern.
     """
-    name = listed.path.rpartition("/")[2]
-    sky = place(header)
+    name = listed_file.path.rpartition("/")[2]
+    sky = locate_image(header)
     if images.reach is not None and sky["fov"] / 2 > images.reach:
-        raise Refused(f"it reaches {sky['fov'] / 2:.3g} deg from its centre, where {images.reach:g} is the most")
-    file = {"path": listed.path, "name": name, "size": listed.size}
+        raise InventoryError(f"it extends {sky['fov'] / 2:.3g} deg from its centre; the limit is {images.reach:g}")
+    file = {"path": listed_file.path, "name": name, "size": listed_file.size}
     sources: dict[str, Callable[[str], object]] = {
-        "header": lambda said: joined([header.value(keyword) for keyword in said.split()]),
+        "header": lambda keywords: join_values([header.get(keyword) for keyword in keywords.split()]),
         "file": file.get,
         "sky": sky.get,
-        "name": groups(images.names, name).get,
-        "value": lambda said: said,
+        "name": match_name(images.names, name).get,
+        "value": lambda value: value,
     }
-    made: Row = {}
+    values: RowValues = {}
     for fill in images.fills:
-        made[fill.column] = (
-            formatted(fill.said, made) if fill.source == "text" else filled(fill, sources[fill.source](fill.said))
+        values[fill.column] = (
+            format_text(fill.spec, values)
+            if fill.source == "text"
+            else convert_value(fill, sources[fill.source](fill.spec))
         )
-    return made
+    return values
 
 
-def formatted(text: str, values: Row) -> str | None:
-    """A text with columns in braces; None where one of them is missing."""
+def format_text(text: str, values: RowValues) -> str | None:
+    """Return a template with the values of columns in place of their names in braces; None where one is missing."""
     try:
         return text.format_map({name: value for name, value in values.items() if value is not None})
     except KeyError:
         return None
 
 
-def groups(patterns: tuple[str, ...], name: str) -> dict[str, str]:
-    """What the patterns find in the name of a file.
+def match_name(patterns: tuple[str, ...], name: str) -> dict[str, str]:
+    """Return the named groups of the first pattern that matches the name of a file.
 
-    Raises Refused where none fits.
+    Raises InventoryError where none matches.
     """
     if not patterns:
         return {}
-    match = next((m for p in patterns if (m := _compiled(p).search(name))), None)
+    match = next((m for p in patterns if (m := _compile(p).search(name))), None)
     if match is None:
-        raise Refused("its name is none of the collection's")
+        raise InventoryError("its name matches no pattern of the collection")
     return match.groupdict()
 
 
 @lru_cache(maxsize=64)
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def joined(values: list[object]) -> object:
-    """The value of one keyword, or those of several as a date and a time."""
+def join_values(values: list[object]) -> object:
+    """Return the value of one keyword, or those of several joined as a date and a time; None where one is missing."""
     if len(values) == 1:
         return values[0]
     return None if None in values else "T".join(str(v).strip() for v in values)
 
 
-def filled(fill: Fill, found: object) -> object:
-    """What is published for a value as a header has it; one that is published already stays.
+def convert_value(fill: Fill, value: object) -> object:
+    """Return the published form of a header's value; a published form stays as it is.
 
-    Raises Refused where it is not of its column's kind.
+    Raises InventoryError for a value that does not fit its column.
     """
-    if isinstance(found, str):
-        found = found.strip()
-    if found in (None, "") or (isinstance(found, float) and not math.isfinite(found)):
+    if isinstance(value, str):
+        value = value.strip()
+    if value in (None, "") or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if fill.values:
-        known = dict(fill.values)
-        if str(found) in known.values():
-            return found
-        if str(found) not in known:
-            raise Refused(f"{fill.said} is {found!r}, where one of {', '.join(known)} is needed")
-        found = known[str(found)]
-    return _typed(fill, found)
+        choices = dict(fill.values)
+        if str(value) in choices.values():
+            return value
+        if str(value) not in choices:
+            raise InventoryError(f"{fill.spec} is {value!r}, not one of {', '.join(choices)}")
+        value = choices[str(value)]
+    return _convert_type(fill, value)
 
 
-def _typed(fill: Fill, found: object) -> object:
+def _convert_type(fill: Fill, value: object) -> object:
     if fill.source in ("sky", "file"):
-        return found
+        return value
     try:
         if fill.clock is not None:
-            return _days(moment(str(found))) + CLOCKS[fill.clock]
-        return _KINDS[fill.kind](fill, found)
+            return _to_mjd(parse_date_time(str(value))) + CLOCKS[fill.clock]
+        return _CONVERTERS[fill.kind](fill, value)
     except (ValueError, OverflowError):
-        raise Refused(f"{fill.said} is {found!r}, where {_WANTED[fill.kind]} is needed") from None
+        raise InventoryError(f"{fill.spec} is {value!r}, not {_EXPECTED[fill.kind]}") from None
 
 
-def _integer(fill: Fill, found: object) -> int:
-    number = int(found) if isinstance(found, str) and _WHOLE.fullmatch(found) else float(str(found))
+def _to_integer(fill: Fill, value: object) -> int:
+    number = int(value) if isinstance(value, str) and _INTEGER_PATTERN.fullmatch(value) else float(str(value))
     scaled = number if (fill.scale, fill.offset) == (1, 0) else number * fill.scale + fill.offset
     if scaled != round(scaled) or abs(scaled) >= 2**63:
         raise ValueError
     return round(scaled)
 
 
-def _real(fill: Fill, found: object) -> float:
-    number = float(str(found)) * fill.scale + fill.offset
-    if isinstance(found, bool) or not math.isfinite(number):
+def _to_real(fill: Fill, value: object) -> float:
+    number = float(str(value)) * fill.scale + fill.offset
+    if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError
     return number
 
 
-def _truth(fill: Fill, found: object) -> bool:
-    if str(found).upper() not in ("TRUE", "FALSE", "T", "F"):
+def _to_boolean(fill: Fill, value: object) -> bool:
+    if str(value).upper() not in ("TRUE", "FALSE", "T", "F"):
         raise ValueError
-    return str(found).upper().startswith("T")
+    return str(value).upper().startswith("T")
 
 
-_KINDS: dict[str, Callable[[Fill, object], object]] = {
-    "integer": _integer,
-    "real": _real,
-    "boolean": _truth,
-    "text": lambda fill, found: str(found),
-    "time": lambda fill, found: moment(str(found)),
-    "date": lambda fill, found: moment(str(found)).date(),
+_CONVERTERS: dict[str, Callable[[Fill, object], object]] = {
+    "integer": _to_integer,
+    "real": _to_real,
+    "boolean": _to_boolean,
+    "text": lambda fill, value: str(value),
+    "time": lambda fill, value: parse_date_time(str(value)),
+    "date": lambda fill, value: parse_date_time(str(value)).date(),
 }
-_WANTED = {
+_EXPECTED = {
     "integer": "a whole number",
     "real": "a number",
     "boolean": "T or F",
@@ -147,28 +149,28 @@ _WANTED = {
     "date": "a date",
 }
 
-_FORMS = (
+_DATE_PATTERNS = (
     (re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](.+))?"), (1, 2, 3)),
     (re.compile(r"(\d\d)(\d\d)(\d\d)(?:[T ](.+))?"), (1, 2, 3)),
     (re.compile(r"(\d\d)/(\d\d)/(\d\d)(?:[T ](.+))?"), (3, 2, 1)),
 )
-"""How dates are written in headers: ISO 8601, yymmdd, and dd/mm/yy as before 2000 (FITS 4.0 section 4.4.2.1)."""
+"""The forms of dates in headers: ISO 8601, yymmdd, and dd/mm/yy as before 2000 (FITS 4.0 section 4.4.2.1)."""
 
 
-def moment(text: str) -> datetime:
-    """A date, with a time or without, in any of the forms of headers.
+def parse_date_time(text: str) -> datetime:
+    """Return a date, with a time or without, in any of the forms of headers.
 
-    Raises ValueError.
+    Raises ValueError for any other form.
     """
-    for form, order in _FORMS:
+    for form, order in _DATE_PATTERNS:
         if match := form.fullmatch(text.strip()):
             year, month, day = (int(match[n]) for n in order)
-            year += 0 if year >= 100 else 1900 if year >= _PIVOT else 2000
-            return datetime.combine(date(year, month, day), _time(match[4]))
+            year += 0 if year >= 100 else 1900 if year >= _PIVOT_YEAR else 2000
+            return datetime.combine(date(year, month, day), _parse_time(match[4]))
     raise ValueError(text)
 
 
-def _time(text: str | None) -> time:
+def _parse_time(text: str | None) -> time:
     if text is None:
         return time()
     hours, minutes, seconds = [*text.removesuffix("Z").split(":"), "0"][:3]
@@ -176,6 +178,6 @@ def _time(text: str | None) -> time:
     return time(int(hours), int(minutes), whole // 10**6, whole % 10**6)
 
 
-def _days(moment: datetime) -> float:
-    """Modified Julian date."""
+def _to_mjd(moment: datetime) -> float:
+    """Return the Modified Julian Date of a time in UTC."""
     return moment.replace(tzinfo=UTC).timestamp() / 86_400 + _MJD_OF_1970

@@ -1,4 +1,4 @@
-"""A stretch of an inventory: what was read of some files, rows and refusals alike, as the loader's checks take it."""
+"""A chunk of an inventory: what was read of some files, rows and errors alike, in the form that the loader validates."""
 
 from __future__ import annotations
 
@@ -9,88 +9,92 @@ from typing import Literal
 
 import pyarrow as pa
 
-from vo_server.catalogue.images import Images
-from vo_server.errors import LoadError
-from vo_server.load.inventory.fill import Row, row
-from vo_server.load.inventory.header import Refused, read_header
-from vo_server.load.pieces import Record
+from vo_server.catalogue.images import ImageCollection
+from vo_server.errors import Code, LoadError
+from vo_server.load.inventory.fill import RowValues, build_row
+from vo_server.load.inventory.header import InventoryError, read_header
+from vo_server.load.pieces import SourceRow
 from vo_server.model.column import Column, Table
-from vo_server.storage.listing import Listed, opened
+from vo_server.storage.filesystem import open_root
+from vo_server.storage.listing import ListedFile
 
-_HEAD = 1 << 15
-"""Bytes that are asked of a remote store at once: more than most headers."""
+_READ_AHEAD_BYTES = 1 << 15
+"""Bytes that are requested of a remote store at once: more than most headers have."""
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What became of a file: a row, or the reason why it has none."""
+class InventoryEntry:
+    """A file and its row, or the reason why it has none."""
 
-    listed: Listed
-    row: Row | None
+    file: ListedFile
+    row: RowValues | None
     reason: str | None = None
 
 
-def read_all(images: Images, root: str, files: Sequence[Listed]) -> list[Read]:
-    """What the headers of these files say. This is what runs in the processes of a walk."""
-    return [_read(images, root, listed) for listed in files]
+def read_headers(images: ImageCollection, root: str, files: Sequence[ListedFile]) -> list[InventoryEntry]:
+    """Return the entries of these files, in their order. This runs in the processes of a walk."""
+    return [_read_entry(images, root, file) for file in files]
 
 
-def _read(images: Images, root: str, listed: Listed) -> Read:
-    system, home = opened(root)
+def _read_entry(images: ImageCollection, root: str, file: ListedFile) -> InventoryEntry:
     try:
-        with system.open(f"{home}/{listed.path}", "rb", block_size=_HEAD) as stream:
+        system, home = open_root(root)
+        with system.open(f"{home}/{file.path}", "rb", block_size=_READ_AHEAD_BYTES) as stream:
             header = read_header(stream)
-            if listed.size is None:  # a web server's list of files does not tell it
-                listed = replace(listed, size=getattr(stream, "size", None))
-        return Read(listed, row(images, listed, header))
-    except Refused as refused:
-        return Read(listed, None, str(refused))
+            if file.size is None:  # a web server's list of files does not give it
+                file = replace(file, size=getattr(stream, "size", None))
+        return InventoryEntry(file, build_row(images, file, header))
+    except InventoryError as error:
+        return InventoryEntry(file, None, str(error))
     except OSError as error:
-        return Read(listed, None, f"it cannot be read: {error.strerror or error}")
+        return InventoryEntry(file, None, f"it cannot be read: {error.strerror or error}")
 
 
 @dataclass(frozen=True, slots=True)
-class Headers:
-    """Files of a walk, numbered from `first`, as rows of the inventory."""
+class InventoryChunk:
+    """The entries of consecutive files of a walk, numbered from `first`."""
 
     root: str
     first: int
-    found: Sequence[Read]
+    entries: Sequence[InventoryEntry]
     columns: tuple[Column, ...]
     carried: tuple[str, ...]
     unit: Literal["file"] = "file"
 
     @property
     def file(self) -> str:
-        """Where they lie."""
+        """The root of the collection."""
         return self.root
 
     @property
     def exact(self) -> Collection[str]:
-        """None: what a header says may be too large."""
+        """No column: a value of a header may be too large for its type."""
         return ()
 
     def table(self) -> pa.Table:
-        """Every published column, of its type."""
-        if any(read.row is None for read in self.found):
-            raise pa.ArrowInvalid("a file was refused")
-        rows = [read.row or {} for read in self.found]
+        """Return the rows, every published column with its type.
+
+        Raises ArrowInvalid for a file without a row, and for a value that does not fit its column.
+        """
+        if any(read.row is None for read in self.entries):
+            raise pa.ArrowInvalid("a file has no row")
+        rows = [read.row or {} for read in self.entries]
         arrays = [pa.array([r.get(c.name) for r in rows], c.type.arrow) for c in self.columns]
         return pa.table(arrays, names=[c.name for c in self.columns])
 
-    def records(self) -> Iterator[Record]:
-        """The files one by one."""
-        for number, read in enumerate(self.found, self.first):
-            values = [] if read.row is None else [_text(read.row.get(name)) for name in self.carried]
-            yield Record(number, read.listed.path, values, read.reason, read.listed.path)
+    def records(self) -> Iterator[SourceRow]:
+        """Yield the files one by one."""
+        for number, read in enumerate(self.entries, self.first):
+            values = [] if read.row is None else [_to_text(read.row.get(name)) for name in self.carried]
+            yield SourceRow(number, read.file.path, values, read.reason, read.file.path)
 
-    def without(self, numbers: Collection[int]) -> Headers:
-        """The same without these files."""
-        kept = [read for number, read in enumerate(self.found, self.first) if number not in numbers]
-        return replace(self, found=kept)
+    def without(self, numbers: Collection[int]) -> InventoryChunk:
+        """Return the chunk without the files of these numbers."""
+        entries = [read for number, read in enumerate(self.entries, self.first) if number not in numbers]
+        return replace(self, entries=entries)
 
 
-def _text(value: object) -> str | None:
+def _to_text(value: object) -> str | None:
     match value:
         case None:
             return None
@@ -102,34 +106,35 @@ def _text(value: object) -> str | None:
             return str(value)
 
 
-Known = Mapping[tuple[object, ...], tuple[object, ...]]
+LookupValues = Mapping[tuple[object, ...], tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What another table knows of images: from the values of the columns `match` to those of the columns `take`."""
+class LookupTable:
+    """Rows of another table that complete the inventory: `values` maps values of `key_columns` to those of `columns`."""
 
     table: str
-    match: tuple[str, ...]
-    take: tuple[str, ...]
-    known: Known
+    key_columns: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: LookupValues
 
-    def add(self, row: Row) -> bool:
-        """Fill what is missing in a row; whether the table knows the image."""
-        found = self.known.get(tuple(row.get(name) for name in self.match))
-        for name, value in zip(self.take, found or (), strict=False):
+    def fill_row(self, row: RowValues) -> bool:
+        """Fill missing values of a row in place, and return whether the table has a row of the image."""
+        values = self.values.get(tuple(row.get(name) for name in self.key_columns))
+        for name, value in zip(self.columns, values or (), strict=False):
             if row.get(name) is None:
                 row[name] = value
-        return found is not None
+        return values is not None
 
 
-def carried(table: Table, images: Images) -> tuple[str, ...]:
-    """The columns that a walk fills, in the order of the table.
+def list_filled_columns(table: Table, images: ImageCollection) -> tuple[str, ...]:
+    """Return the names of the columns that a walk fills, in the order of the table.
 
-    Raises LoadError where a column that must be there is not among them.
+    Raises LoadError for a required column that no rule fills.
     """
     filled = {f.column for f in images.fills} | {here for look in images.lookups for here, _ in look.take}
-    lacking = [c.name for c in table.columns if not c.nullable and c.name not in filled]
-    if lacking:
-        raise LoadError(f"{table.qualified}: no rule under [images.fill] fills {', '.join(lacking)}")
+    missing = [c.name for c in table.columns if not c.nullable and c.name not in filled]
+    if missing:
+        message = f"{table.qualified_name}: no rule under [images.fill] fills {', '.join(missing)}"
+        raise LoadError(message, code=Code.LOAD_MISMATCH)
     return tuple(c.name for c in table.columns if c.name in filled)

@@ -1,5 +1,5 @@
-"""A walk over an image collection as the source of a load: files are listed here and read by processes, some hundreds
-at a time."""
+"""A walk over an image collection as the source of a load: files are listed here, and processes read their headers in
+chunks of some hundreds."""
 
 from __future__ import annotations
 
@@ -11,91 +11,94 @@ from itertools import islice
 from pathlib import Path
 
 from vo_server.catalogue.catalogue import Collection
-from vo_server.catalogue.images import Images
-from vo_server.errors import LoadError
+from vo_server.catalogue.images import ImageCollection
+from vo_server.errors import Code, LoadError
 from vo_server.load.inputs import Meter
-from vo_server.load.inventory.checkpoint import digest, read_noted
-from vo_server.load.inventory.headers import Headers, Read, Told, carried
+from vo_server.load.inventory.checkpoint import compute_digest, read_with_checkpoint
+from vo_server.load.inventory.headers import InventoryChunk, InventoryEntry, LookupTable, list_filled_columns
 from vo_server.load.shape import Warn
 from vo_server.load.workers import in_order
-from vo_server.storage.listing import listing
+from vo_server.storage.listing import list_fits_files
 
-CHUNK = 512
+FILES_PER_CHUNK = 512
 """Files that a process reads at a time."""
 
 
 @dataclass(slots=True)
 class Walk:
-    """The files below folders of a collection's root, read in so many processes.
+    """The files below folders of a collection's root, read in `processes` processes.
 
-    `told` fills what no header has. `resumed` counts the files that an earlier walk had read.
+    `lookups` fill values that no header has. `resumed` counts the files that an interrupted walk had read.
     """
 
     root: str
     folders: Sequence[str]
-    told: Sequence[Told] = ()
+    lookups: Sequence[LookupTable] = ()
     processes: int = 1
-    chunk: int = CHUNK
+    chunk_size: int = FILES_PER_CHUNK
     gauge: Meter = field(default_factory=lambda: Meter(None))
     resumed: int = 0
-    _notes: Path | None = None
+    _checkpoint_folder: Path | None = None
 
     @property
     def names(self) -> Sequence[str]:
         """The folders."""
         return list(self.folders)
 
-    def said(self, publication: Collection) -> Collection:
-        """As it is published."""
-        return publication
+    def said(self, collection: Collection) -> Collection:
+        """Return the collection as it is published."""
+        return collection
 
-    def pieces(self, publication: Collection, folder: Path, warn: Warn) -> Iterator[Headers]:
-        """Their rows.
+    def pieces(self, collection: Collection, folder: Path, warn: Warn) -> Iterator[InventoryChunk]:
+        """Yield the rows in chunks.
 
-        Raises LoadError for what is no collection, a folder that is not there and one without FITS files.
+        Raises LoadError for a collection without images, a missing folder, and folders without FITS files.
         """
-        images, table = publication.images, publication.table
+        images, table = collection.images, collection.table
         if images is None:
-            raise LoadError(f"{table.qualified} is no collection of images", hint="name files to load")
-        names, count = carried(table, images), 0
-        strangers = [0] * len(self.told)
-        for chunk in self._chunks(images, self._room(folder, images)):
-            for n, told in enumerate(self.told):
-                strangers[n] += sum(not told.add(read.row) for read in chunk if read.row is not None)
-            yield Headers(self.root, count + 1, chunk, table.columns, names)
+            raise LoadError(
+                f"{table.qualified_name} is not an image collection", hint="name files to load", code=Code.LOAD_MISMATCH
+            )
+        names, count = list_filled_columns(table, images), 0
+        missing = [0] * len(self.lookups)
+        for chunk in self._read_chunks(images, self._prepare_checkpoints(folder, images)):
+            for n, lookup in enumerate(self.lookups):
+                missing[n] += sum(not lookup.fill_row(read.row) for read in chunk if read.row is not None)
+            yield InventoryChunk(self.root, count + 1, chunk, table.columns, names)
             count += len(chunk)
-            self.gauge.read += sum(read.listed.size or 0 for read in chunk)
+            self.gauge.read += sum(read.file.size or 0 for read in chunk)
         if not count:
-            raise LoadError(f"there are no FITS files in {', '.join(self.folders)}")
-        for told, unknown in zip(self.told, strangers, strict=True):
-            if unknown:
-                warn(f"{unknown:,} images have no {', '.join(told.take)}: {told.table} has no row of them")
+            raise LoadError(f"there are no FITS files in {', '.join(self.folders)}", code=Code.LOAD_UNREADABLE)
+        for lookup, count_missing in zip(self.lookups, missing, strict=True):
+            if count_missing:
+                warn(f"{count_missing:,} images have no {', '.join(lookup.columns)}: {lookup.table} has no row of them")
         if self.resumed:
-            warn(f"{self.resumed:,} files had been read by a walk that was broken off, and have not changed")
+            warn(f"{self.resumed:,} files had been read by an interrupted walk, and have not changed")
 
     def done(self) -> None:
-        """The notes go."""
-        if self._notes is not None:
-            shutil.rmtree(self._notes, ignore_errors=True)
+        """Remove the checkpoints."""
+        if self._checkpoint_folder is not None:
+            shutil.rmtree(self._checkpoint_folder, ignore_errors=True)
 
-    def _room(self, folder: Path, images: Images) -> Path:
-        """The folder of the notes of this walk; those of others, as of a collection that is described anew, go."""
-        room = folder / f"headers-{digest((images, self.root))}"
+    def _prepare_checkpoints(self, folder: Path, images: ImageCollection) -> Path:
+        """Create the folder of this walk's checkpoints; remove those of others, as of a changed description."""
+        checkpoints = folder / f"headers-{compute_digest((images, self.root))}"
         for other in folder.glob("headers-*"):
-            if other != room:
+            if other != checkpoints:
                 shutil.rmtree(other, ignore_errors=True)
-        room.mkdir(parents=True, exist_ok=True)
-        self._notes = room
-        return room
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        self._checkpoint_folder = checkpoints
+        return checkpoints
 
-    def _chunks(self, images: Images, notes: Path) -> Iterator[list[Read]]:
-        """What is known of each file, in the order of the listing."""
-        files = listing(self.root, self.folders)
-        chunks = iter(lambda: list(islice(files, self.chunk)), [])
-        read = partial(read_noted, images, self.root, notes)
+    def _read_chunks(self, images: ImageCollection, checkpoints: Path) -> Iterator[list[InventoryEntry]]:
+        """Yield the entries of the files in chunks, in the order of the listing."""
+        files = list_fits_files(self.root, self.folders)
+        chunks = iter(lambda: list(islice(files, self.chunk_size)), [])
+        read = partial(read_with_checkpoint, images, self.root, checkpoints)
         try:
-            for found, noted in in_order(read, chunks, self.processes):
-                self.resumed += len(found) * noted
-                yield found
+            for entries, from_checkpoint in in_order(read, chunks, self.processes):
+                self.resumed += len(entries) * from_checkpoint
+                yield entries
         except OSError as error:
-            raise LoadError(f"{error.filename or self.root}: {error.strerror or error}") from error
+            message = f"{error.filename or self.root}: {error.strerror or error}"
+            raise LoadError(message, code=Code.LOAD_UNREADABLE) from error

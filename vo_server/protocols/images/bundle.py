@@ -1,4 +1,4 @@
-"""The images of a place in one tar stream, with a manifest that says what is in it and what is not."""
+"""The images of a search region in one tar stream, with a manifest of what is in it and what is missing."""
 
 from __future__ import annotations
 
@@ -13,143 +13,156 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from vo_server.errors import ImageError, NotFoundError, UsageError
+from vo_server.errors import Code, ImageError, NotFoundError, UsageError
 from vo_server.http import dali, origin
-from vo_server.http.responses import in_turn
+from vo_server.http.responses import run_in_slot
 from vo_server.http.service import Site
-from vo_server.http.urls import asked_url, base_url
-from vo_server.obscore.query import Host, Row
-from vo_server.obscore.templates import encoded
+from vo_server.http.urls import get_base_url, get_request_url
+from vo_server.obscore.query import ImageUrls, InventoryRow
+from vo_server.obscore.templates import encode_query_value
 from vo_server.protocols.images import selection
-from vo_server.protocols.images.selection import Found
+from vo_server.protocols.images.selection import FoundImage
 from vo_server.storage import files, tar
 
 log = logging.getLogger(__name__)
 
-IMAGES = 1_000
-"""Images of a stream at the most."""
+MAX_IMAGES = 1_000
+"""Images of a stream, at most."""
 
-BYTES = 4_000_000_000
-"""Bytes of the images of a stream at the most."""
+MAX_BYTES = 4_000_000_000
+"""Bytes of the images of a stream, at most."""
 
 FOLDER = "images"
-"""Where all files of a stream lie."""
+"""The folder of all files in a stream."""
 
 MANIFEST = f"{FOLDER}/manifest.csv"
 
 
 @dataclass(frozen=True, slots=True)
-class _Packed:
-    """An image in the stream."""
+class _PackedImage:
+    """An image and its member of the archive."""
 
-    image: Found
-    member: tar.Member
+    image: FoundImage
+    member: tar.TarMember
 
 
-def fitting(found: Sequence[Found]) -> list[Found]:
-    """The first images whose bytes, as the inventory has them, a stream may have."""
+def limit_bundle(found: Sequence[FoundImage]) -> list[FoundImage]:
+    """Return the first images, as many as the limits of a stream allow by the sizes in the inventory."""
     kept, size = [], 0
-    for image in found[:IMAGES]:
+    for image in found[:MAX_IMAGES]:
         size += image.size or 0
-        if size > BYTES:
+        if size > MAX_BYTES:
             break
         kept.append(image)
     return kept
 
 
-async def bundle(request: Request, site: Site) -> Response:
-    """The stream, of the images that the page shows for the same parameters, the nearest first.
+async def get_bundle(request: Request, site: Site) -> Response:
+    """Return the stream of the images that the page shows for the same parameters, the nearest first.
 
-    Raises UsageError without a place, NotFoundError where no image meets it.
+    Raises UsageError without a region, NotFoundError for a region without images.
     """
-    given = await dali.parameters(request)
-    place = selection.around(given)
+    params = await dali.read_parameters(request)
+    place = selection.parse_search_region(params)
     if place is None:
-        raise UsageError("POS is missing", hint="such as POS=266.4,-29.0&SIZE=0.1, or CIRCLE 266.4 -29.0 0.1")
-    asked, host = asked_url(request, site.public_url), origin.host_of(site, base_url(request, site.public_url))
+        raise UsageError(
+            "POS is missing",
+            hint="such as POS=266.4,-29.0&SIZE=0.1, or CIRCLE 266.4 -29.0 0.1",
+            code=Code.REQUEST_MISSING_PARAMETER,
+        )
+    asked, host = (
+        get_request_url(request, site.public_url),
+        origin.host_of(site, get_base_url(request, site.public_url)),
+    )
 
-    def gathered() -> list[tar.Member]:
-        found, more = selection.found(given, place, site, IMAGES)
+    def gathered() -> list[tar.TarMember]:
+        found, more = selection.find_images(params, place, site, MAX_IMAGES)
         if not found:
-            raise NotFoundError("no image meets this place")
-        return _members(found, more, asked, host, site)
+            raise NotFoundError("no image overlaps this region", code=Code.IMAGE_NOT_FOUND)
+        return _build_members(found, more, asked, host, site)
 
-    members = await in_turn(request, site, gathered)
+    members = await run_in_slot(request, site, gathered)
     headers = {
         "Content-Type": "application/x-tar",
         "Content-Disposition": f'attachment; filename="{FOLDER}.tar"',
-        "Content-Length": str(tar.length(members)),
+        "Content-Length": str(tar.compute_size(members)),
         "Cache-Control": "no-cache",
     }
     if request.method == "HEAD":
         return Response(headers=headers)
-    return StreamingResponse(_logged(tar.stream(members)), headers=headers)
+    return StreamingResponse(_log_errors(tar.stream_archive(members)), headers=headers)
 
 
-def _logged(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """A stream that cannot go on ends before its length: so the client knows, and the log says why."""
+def _log_errors(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks and log an error: the stream ends before its length, by which the client knows."""
     try:
         yield from pieces
-    except ImageError as fault:
-        log.error("a tar stream was broken off: %s", fault)
+    except ImageError as error:
+        log.error("a tar stream was interrupted: %s", error)
         raise
 
 
-def _members(found: Sequence[Found], more: bool, asked: str, host: Host, site: Site) -> list[tar.Member]:
-    packed: list[_Packed] = []
+def _build_members(
+    found: Sequence[FoundImage], more: bool, asked: str, host: ImageUrls, site: Site
+) -> list[tar.TarMember]:
+    packed: list[_PackedImage] = []
     missing: list[str] = []
-    kept = fitting(found)
+    kept = limit_bundle(found)
     for image in kept:
         try:
-            packed.append(_packed(image, site))
-        except ImageError as fault:
-            missing.append(f"{image.publication.id}/{image.name}: {fault}")
-    said = _manifest(packed, missing, _cut(found, kept, more), asked, host, site)
-    manifest = tar.Member(MANIFEST, len(said), datetime.now(UTC), lambda: [said])
+            packed.append(_pack(image, site))
+        except ImageError as error:
+            missing.append(f"{image.collection.id}/{image.name}: {error}")
+    said = _build_manifest(packed, missing, _describe_selection(found, kept, more), asked, host, site)
+    manifest = tar.TarMember(MANIFEST, len(said), datetime.now(UTC), lambda: [said])
     return [manifest, *(p.member for p in packed)]
 
 
-def _packed(image: Found, site: Site) -> _Packed:
-    where = files.below(site.roots[image.publication.id], image.path)
-    facts = files.facts(where)
-    name = f"{FOLDER}/{image.publication.id}/{image.path}"
+def _pack(image: FoundImage, site: Site) -> _PackedImage:
+    where = files.resolve_path(site.roots[image.collection.id], image.path)
+    facts = files.stat_file(where)
+    name = f"{FOLDER}/{image.collection.id}/{image.path}"
     modified = facts.modified or datetime.now(UTC)
-    return _Packed(image, tar.Member(name, facts.size, modified, partial(files.pieces, where, 0, facts.size)))
-
-
-def _cut(found: Sequence[Found], kept: Sequence[Found], more: bool) -> str:
-    """How many of the images there are."""
-    if len(kept) == len(found) and not more:
-        return f"all {len(found):,} images that meet the place"
-    there = f"more than {len(found):,}" if more else f"{len(found):,}"
-    return (
-        f"CUT: the {len(kept):,} images nearest to the middle of the place, of {there} that meet it; a stream has"
-        f" {IMAGES:,} images and {BYTES:,} bytes at the most; ask for less of the sky, one collection or one band"
+    return _PackedImage(
+        image, tar.TarMember(name, facts.size, modified, partial(files.read_chunks, where, 0, facts.size))
     )
 
 
-def _manifest(packed: Sequence[_Packed], missing: Sequence[str], cut: str, asked: str, host: Host, site: Site) -> bytes:
-    """A table in CSV; what is to be said of all of it stands before it, in lines that begin with #."""
-    publications = {p.image.publication.id: p.image.publication for p in packed}
+def _describe_selection(found: Sequence[FoundImage], kept: Sequence[FoundImage], more: bool) -> str:
+    """Return how many of the images are in the stream."""
+    if len(kept) == len(found) and not more:
+        return f"all {len(found):,} images that overlap the region"
+    there = f"more than {len(found):,}" if more else f"{len(found):,}"
+    return (
+        f"CUT: the {len(kept):,} images nearest to the centre of the region, of {there} that overlap it; a stream has"
+        f" {MAX_IMAGES:,} images and {MAX_BYTES:,} bytes at most; ask for less of the sky, one collection or one band"
+    )
+
+
+def _build_manifest(
+    packed: Sequence[_PackedImage], missing: Sequence[str], cut: str, asked: str, host: ImageUrls, site: Site
+) -> bytes:
+    """Return the manifest, a CSV table after lines of comments that begin with #."""
+    publications = {p.image.collection.id: p.image.collection for p in packed}
     said = [
         f"Images from {site.title}, packed by {site.software} on {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         f"Asked: {asked}",
         f"Here: {cut}",
         *(f"Missing: {what}" for what in missing),
     ]
-    for publication in publications.values():
-        told, caution = publication.origin, Row(publication, "image").images.caution
-        said += [f"{publication.id}: {each}" for each in (told.title, caution, told.acknowledgement) if each]
+    for collection in publications.values():
+        told, caution = collection.origin, InventoryRow(collection, "image").images.caution
+        said += [f"{collection.id}: {each}" for each in (told.title, caution, told.acknowledgement) if each]
     file = io.StringIO()
     for line in said:
         file.write(f"# {' '.join(line.split())}\n")
     table = csv.writer(file, lineterminator="\n")
     table.writerow(("file", "collection", "image", "title", "band", "ra", "dec", "bytes", "url", "identifier"))
     for each in packed:
-        image, publication = each.image, each.image.publication
+        image, collection = each.image, each.image.collection
         table.writerow((
-            each.member.name.removeprefix(f"{FOLDER}/"), publication.id, image.name, image.title, image.band or "",
-            repr(image.ra), repr(image.dec), each.member.size, host.file(publication) + encoded(image.name),
-            host.prefix(publication) + image.name,
+            each.member.name.removeprefix(f"{FOLDER}/"), collection.id, image.name, image.title, image.band or "",
+            repr(image.ra), repr(image.dec), each.member.size, host.file_prefix(collection) + encode_query_value(image.name),
+            host.identifier_prefix(collection) + image.name,
         ))  # fmt: skip
     return file.getvalue().encode()

@@ -1,4 +1,4 @@
-"""Cutouts as they are asked for: parts of images by identifier, region, wavelength and format (SODA 1.0 section 3)."""
+"""Requests for cutouts: parts of images by identifier, region, wavelength and format (SODA 1.0 section 3)."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from functools import partial
 from itertools import product
 from typing import Literal
 
-from vo_server.errors import NoPixelsError, NotFoundError, UsageError
+from vo_server.errors import Code, NoPixelsError, NotFoundError, UsageError
 from vo_server.http.dali import Parameters
 from vo_server.http.service import Site
 from vo_server.images import bands, cutout, preview
-from vo_server.images.image import Image, of, opened
-from vo_server.obscore.query import Host, Row, loaded
+from vo_server.images.image import Image, open_image, read_image
+from vo_server.obscore.query import ImageUrls, InventoryRow, loaded_collections
 from vo_server.protocols.images import parameters
-from vo_server.protocols.images.files import looked_up, owner
+from vo_server.protocols.images.files import fetch_images, find_owner
 from vo_server.sky.shapes import Shape
 from vo_server.storage import files
 
-REGIONS = ("POS", "CIRCLE", "POLYGON")
-"""The parameters that say where; several of them are so many regions."""
+REGION_PARAMETERS = ("POS", "CIRCLE", "POLYGON")
+"""The parameters of regions; each value is a region."""
 
 Band = tuple[float, float]
-Make = Callable[[Image, Shape | None, Band | None, str], bytes]
-"""An image, a region, a band and the image's identifier to the bytes of a cutout."""
+CutoutRenderer = Callable[[Image, Shape | None, Band | None, str], bytes]
+"""Maps an image, a region, a band and the image's identifier to the bytes of a cutout."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """A format of cutouts, under the media type that the client knows."""
+class CutoutFormat:
+    """A format of cutouts: its media type, file extension and renderer."""
 
     media_type: str
     extension: str
-    make: Make
+    render: CutoutRenderer
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A part of an image; without a region it is all of its sky, without a band all of its planes."""
+class CutoutRequest:
+    """A request for a part of an image; without a region the whole image, without a band all planes."""
 
     id: str
     region: Shape | None = None
@@ -48,108 +48,119 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class CutoutRequests:
     """All identifiers, regions and bands of a request; each combination is a cutout (SODA 1.0 section 6)."""
 
     ids: tuple[str, ...]
     regions: tuple[Shape, ...]
     bands: tuple[Band, ...]
 
-    def each(self) -> Iterator[Wish]:
-        """One combination after the other."""
+    def combinations(self) -> Iterator[CutoutRequest]:
+        """Yield one request for each combination."""
         for id, region, band in product(self.ids, self.regions or (None,), self.bands or (None,)):
-            yield Wish(id, region, band)
+            yield CutoutRequest(id, region, band)
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of combinations."""
         return len(self.ids) * max(len(self.regions), 1) * max(len(self.bands), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """A cutout, and what it is saved as."""
+    """A cutout, its media type and its file name."""
 
     data: bytes
     media_type: str
     name: str
 
 
-def wishes(given: Parameters) -> Wishes:
-    """What the parameters ask for.
+def parse_requests(params: Parameters) -> CutoutRequests:
+    """Return the requests of the parameters.
 
-    Raises UsageError where the ID is missing, and for a value that is none of its parameter.
+    Raises UsageError for a missing ID and for an invalid value.
     """
-    ids = tuple(dict.fromkeys(id.strip() for id in given.all("ID") if id.strip()))
+    ids = tuple(dict.fromkeys(id.strip() for id in params.get_all("ID") if id.strip()))
     if not ids:
-        raise UsageError("ID is missing", hint="give it the obs_publisher_did of an image, as ivoa.obscore has it")
+        raise UsageError(
+            "ID is missing",
+            hint="give it the obs_publisher_did of an image, as ivoa.obscore has it",
+            code=Code.REQUEST_MISSING_PARAMETER,
+        )
     for name in ("TIME", "POL"):
-        if any(given.all(name)):
-            raise UsageError(f"{name} does not cut these images: they have one time and no polarisation")
-    regions = (_region(name, said) for name in REGIONS for said in given.all(name) if said.strip())
-    intervals = (_band(said) for said in given.all("BAND") if said.strip())
-    return Wishes(ids, tuple(regions), tuple(intervals))
+        if any(params.get_all(name)):
+            message = f"{name} is not supported: these images have one time and no polarisation"
+            raise UsageError(message, code=Code.REQUEST_UNSUPPORTED)
+    regions = (_parse_region(name, said) for name in REGION_PARAMETERS for said in params.get_all(name) if said.strip())
+    intervals = (_parse_band(said) for said in params.get_all("BAND") if said.strip())
+    return CutoutRequests(ids, tuple(regions), tuple(intervals))
 
 
-def _region(name: str, said: str) -> Shape:
-    return parameters.region(name, said) if name == "POS" else parameters.shape(name, name, said)
+def _parse_region(name: str, said: str) -> Shape:
+    return parameters.parse_pos(name, said) if name == "POS" else parameters.parse_shape(name, name, said)
 
 
-def _band(said: str) -> Band:
+def _parse_band(said: str) -> Band:
     try:
-        return parameters.interval("BAND", said, " in m")
-    except UsageError as fault:
+        return parameters.parse_interval("BAND", said, " in m")
+    except UsageError as error:
         hint = "give two wavelengths in m: " + ", ".join(f"{b.name} is {b.low:g} {b.high:g}" for b in bands.BANDS)
-        raise UsageError(fault.message, hint=hint) from None
+        raise UsageError(error.message, hint=hint, code=error.code) from None
 
 
 # ---------------------------------------------------------------- formats
 
 
-def _fits(image: Image, region: Shape | None, band: Band | None, source: str) -> bytes:
+def _render_fits(image: Image, region: Shape | None, band: Band | None, source: str) -> bytes:
     return cutout.cut(image, region, band, source)
 
 
-def _drawn(kind: Literal["png", "jpeg"], image: Image, region: Shape | None, band: Band | None, source: str) -> bytes:
-    """A picture: of three planes in colour, else of the first one in grey."""
+def _render_picture(
+    kind: Literal["png", "jpeg"], image: Image, region: Shape | None, band: Band | None, source: str
+) -> bytes:
+    """Return a picture: of three planes in colour, else of the first one in grey."""
     count = image.shape[0]
-    planes = tuple(range(count)) if band is None else bands.planes(image.header, count, *band)
-    look = preview.Look(format=kind)
+    planes = tuple(range(count)) if band is None else bands.select_planes(image.header, count, *band)
+    style = preview.PictureStyle(format=kind)
     if len(planes) < 3:
-        return preview.gray((image, planes[0]), region, look)
-    return preview.colour([(image, plane) for plane in planes[:3]], region, look)
+        return preview.render_gray((image, planes[0]), region, style)
+    return preview.render_colour([(image, plane) for plane in planes[:3]], region, style)
 
 
-_FORMS = (
-    (Form("image/fits", "fits", _fits), ("fits",)),
-    (Form("application/fits", "fits", _fits), ()),
-    (Form("image/png", "png", partial(_drawn, "png")), ("png",)),
-    (Form("image/jpeg", "jpg", partial(_drawn, "jpeg")), ("jpeg", "jpg")),
+_FORMATS = (
+    (CutoutFormat("image/fits", "fits", _render_fits), ("fits",)),
+    (CutoutFormat("application/fits", "fits", _render_fits), ()),
+    (CutoutFormat("image/png", "png", partial(_render_picture, "png")), ("png",)),
+    (CutoutFormat("image/jpeg", "jpg", partial(_render_picture, "jpeg")), ("jpeg", "jpg")),
 )
 """The formats, and their short names."""
 
-FORMATS = tuple(form.media_type for form, _ in _FORMS)
+FORMATS = tuple(form.media_type for form, _ in _FORMATS)
 
 
-def form(given: Parameters) -> Form:
-    """The format that RESPONSEFORMAT names; FITS where it names none.
+def parse_format(params: Parameters) -> CutoutFormat:
+    """Return the format of RESPONSEFORMAT; FITS by default.
 
-    Raises UsageError for one that is not offered.
+    Raises UsageError for a format that is not offered.
     """
-    asked = given.one("RESPONSEFORMAT") or FORMATS[0]
+    asked = params.get("RESPONSEFORMAT") or FORMATS[0]
     word = asked.strip().lower()
-    for known, names in _FORMS:
+    for known, names in _FORMATS:
         if word in (known.media_type, *names):
             return known
-    raise UsageError(f"RESPONSEFORMAT {asked!r} is not offered", hint=f"offered are {', '.join(FORMATS)}")
+    raise UsageError(
+        f"RESPONSEFORMAT {asked!r} is not offered",
+        hint=f"offered are {', '.join(FORMATS)}",
+        code=Code.REQUEST_UNSUPPORTED_FORMAT,
+    )
 
 
 # ---------------------------------------------------------------- cutting
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """An open image, its identifier, its name as that of a file, and its wavelengths where they are known."""
+class _OpenImage:
+    """An open image, its identifier, its name as a file name, and its wavelengths in metres, None where unknown."""
 
     image: Image
     id: str
@@ -157,48 +168,52 @@ class _Found:
     low: float | None
     high: float | None
 
-    def saved(self, data: bytes, wanted: Form) -> Cutout:
-        """A cutout of it."""
+    def to_cutout(self, data: bytes, wanted: CutoutFormat) -> Cutout:
+        """Return a cutout of the image in a format."""
         return Cutout(data, wanted.media_type, f"{self.stem}_cut.{wanted.extension}")
 
 
-def made(wish: Wish, wanted: Form, site: Site, host: Host) -> Cutout:
-    """A cutout.
+def cut(wish: CutoutRequest, wanted: CutoutFormat, site: Site, host: ImageUrls) -> Cutout:
+    """Return the cutout of a request.
 
-    Raises NotFoundError where there is no such image, NoPixelsError where it has nothing of what is wished,
-    TooLargeError for too many pixels, ImageError where its file cannot be read.
+    Raises NotFoundError for an unknown image, NoPixelsError for an empty cutout, TooLargeError for too many pixels,
+    ImageError for a file that cannot be read.
     """
-    with _image(wish.id, site, host) as found:
+    with _open_image(wish.id, site, host) as found:
         band = wish.band
         if band is not None and found.image.shape[0] == 1 and found.low is not None and found.high is not None:
             if not (found.low <= band[1] and band[0] <= found.high):
                 raise NoPixelsError("the image has no light of these wavelengths")
-            band = None  # what the inventory says, the header need not
-        return found.saved(wanted.make(found.image, wish.region, band, found.id), wanted)
+            band = None  # the inventory gives the wavelengths, so that the header need not
+        return found.to_cutout(wanted.render(found.image, wish.region, band, found.id), wanted)
 
 
-def exact(id: str, place: tuple[float, float], size: tuple[int, int], wanted: Form, site: Site, host: Host) -> Cutout:
-    """A cutout of so many columns and rows about a place in degrees, with nothing where the image has nothing; see
-    `made`."""
-    with _image(id, site, host) as found:
-        data = cutout.exact(found.image, *place, *size, found.id)
-        if wanted.make is not _fits:
-            data = wanted.make(of(files.Held(data)), None, None, found.id)
-        return found.saved(data, wanted)
+def cut_to_size(
+    id: str, place: tuple[float, float], size: tuple[int, int], wanted: CutoutFormat, site: Site, host: ImageUrls
+) -> Cutout:
+    """Return a cutout of `size` columns and rows about a position in degrees, NaN beyond the image; see `cut`."""
+    with _open_image(id, site, host) as found:
+        data = cutout.cut_to_size(found.image, *place, *size, found.id)
+        if wanted.render is not _render_fits:
+            data = wanted.render(read_image(files.MemoryFile(data)), None, None, found.id)
+        return found.to_cutout(data, wanted)
 
 
 @contextmanager
-def _image(id: str, site: Site, host: Host) -> Iterator[_Found]:
-    """The image of this identifier."""
-    publication, name = owner(id, loaded(site.catalogue, site.engine.rows), host)
-    row = Row(publication, "image")
-    path = row.filled("file", "path")
+def _open_image(id: str, site: Site, host: ImageUrls) -> Iterator[_OpenImage]:
+    """Open the image of an identifier.
+
+    Raises NotFoundError for an unknown image, ImageError for a file that cannot be read.
+    """
+    collection, name = find_owner(id, loaded_collections(site.catalogue, site.engine.count_rows), host)
+    row = InventoryRow(collection, "image")
+    path = row.find_column("file", "path")
     assert path is not None  # no collection without it
-    limits = row.of_band(lambda b: b.low, min), row.of_band(lambda b: b.high, max)
-    known = looked_up(site, row, (path, *limits), parameters.among(row.name, [name]))
+    limits = row.band_value(lambda b: b.low, min), row.band_value(lambda b: b.high, max)
+    known = fetch_images(site, row, (path, *limits), parameters.equals_any(row.name, [name]))
     if not known:
-        raise NotFoundError("there is no such data set here")
+        raise NotFoundError("unknown data set", code=Code.IMAGE_NOT_FOUND)
     file, low, high = known[0]
     stem = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
-    with opened(files.below(site.roots[publication.id], str(file))) as image:
-        yield _Found(image, host.prefix(publication) + name, stem, low, high)
+    with open_image(files.resolve_path(site.roots[collection.id], str(file))) as image:
+        yield _OpenImage(image, host.identifier_prefix(collection) + name, stem, low, high)

@@ -1,4 +1,4 @@
-"""DataLink 1.1: what is had of an image: its file, pictures, the same place in other bands, and what is to be read."""
+"""DataLink 1.1: the links of an image: its file, pictures, cutouts, the same region in other bands, documentation."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.catalogue.load import builtin_schemas, load_standard
-from vo_server.catalogue.obscore import image_collections
+from vo_server.catalogue.load import find_builtin_schemas, load_standard
+from vo_server.catalogue.obscore import get_image_collections
 from vo_server.documents.capability import Capability, Interface
-from vo_server.errors import NotFoundError, ServiceError
-from vo_server.formats import HTML, TABLEDATA, Choice, choose
+from vo_server.errors import Code, NotFoundError, ServiceError
+from vo_server.formats import HTML, TABLEDATA, FormatChoice, select_format
 from vo_server.http import dali, origin
 from vo_server.http.errors import formatted_error
-from vo_server.http.responses import document
+from vo_server.http.responses import document_response
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import base_url
-from vo_server.images.preview import PREVIEW, THUMBNAIL
+from vo_server.http.urls import get_base_url
+from vo_server.images.preview import PREVIEW_PIXELS, THUMBNAIL_PIXELS
 from vo_server.model.column import Table
 from vo_server.model.result import Descriptor, Result
-from vo_server.obscore.query import DATALINK, Host, Row, loaded
-from vo_server.obscore.templates import encoded
+from vo_server.obscore.query import DATALINK, ImageUrls, InventoryRow, loaded_collections
+from vo_server.obscore.templates import encode_query_value
 from vo_server.protocols.images import descriptors, parameters
-from vo_server.protocols.images.descriptors import LINKS_ID, SYNC_ID, Reach
-from vo_server.protocols.images.files import looked_up, owner, together
-from vo_server.protocols.images.layers import COLOURS, colour
+from vo_server.protocols.images.descriptors import LINKS_ID, SYNC_ID, ImageExtent
+from vo_server.protocols.images.files import fetch_images, find_owner, match_observation
+from vo_server.protocols.images.layers import COLOUR_BANDS, name_all_bands
 
-MOST = 200
-"""Identifiers that are answered at once; the first ones of more."""
+MAX_IDS = 200
+"""Identifiers of a request that are answered; the rest are left out with an overflow."""
 
 
 @cache
-def _table() -> Table:
-    _, (table,) = load_standard(builtin_schemas() / "standard" / "datalink.toml")
+def _load_table() -> Table:
+    _, (table,) = load_standard(find_builtin_schemas() / "standard" / "datalink.toml")
     return table
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A row of the answer, its fields the columns."""
+    """A row of the links table; the fields are its columns."""
 
     ID: str
     access_url: str | None = None
@@ -59,114 +59,120 @@ class Link:
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
-    """One, where there are image collections."""
-    return (SERVICE,) if image_collections(catalogue) else ()
+    """Return the service, where there are image collections."""
+    return (SERVICE,) if get_image_collections(catalogue) else ()
 
 
-async def links(request: Request, site: Site) -> Response:
-    """The links of each data set that is asked for, one after another; without an ID there are none (section 2.1)."""
-    given = await dali.parameters(request)
-    choice = _choice(request, given)
-    host = origin.host_of(site, base_url(request, site.public_url))
-    ids = list(dict.fromkeys(id.strip() for id in given.all("ID") if id.strip()))
+async def get_links(request: Request, site: Site) -> Response:
+    """Return the links of each requested data set, one after another; none without an ID (section 2.1)."""
+    params = await dali.read_parameters(request)
+    choice = _choose_format(request, params)
+    host = origin.host_of(site, get_base_url(request, site.public_url))
+    ids = list(dict.fromkeys(id.strip() for id in params.get_all("ID") if id.strip()))
 
     def made() -> bytes:
-        known = loaded(site.catalogue, site.engine.rows) if ids else ()
-        numbers = (None,) if len(ids) == 1 else range(1, MOST + 1)
-        said = [part for id, number in zip(ids, numbers, strict=False) for part in _of(id, number, known, site, host)]
+        known = loaded_collections(site.catalogue, site.engine.count_rows) if ids else ()
+        numbers = (None,) if len(ids) == 1 else range(1, MAX_IDS + 1)
+        said = [
+            part
+            for id, number in zip(ids, numbers, strict=False)
+            for part in _link_or_error(id, number, known, site, host)
+        ]
         rows = [part for part in said if isinstance(part, Link)]
         services = tuple(part for part in said if isinstance(part, Descriptor))
-        asked = origin.asked(request, site) if choice.format is TABLEDATA else ()  # a page would offer other formats
-        infos = origin.infos(site, LINKS_ID, asked, (), {})
-        batches = iter([_batch(rows)])
-        result = Result(_table().columns, batches, "Links", _table().description, infos, descriptors=services)
-        result.overflow = len(ids) > MOST
+        asked = (
+            origin.describe_request(request, site) if choice.format is TABLEDATA else ()
+        )  # a page would offer other formats
+        infos = origin.describe_answer(site, LINKS_ID, asked, (), {})
+        batches = iter([_to_batch(rows)])
+        result = Result(_load_table().columns, batches, "Links", _load_table().description, infos, descriptors=services)
+        result.overflow = len(ids) > MAX_IDS
         return b"".join(choice.format.write(result))
 
-    return document(request, await anyio.to_thread.run_sync(made), choice.content_type)
+    return document_response(request, await anyio.to_thread.run_sync(made), choice.content_type)
 
 
-def _choice(request: Request, given: dali.Parameters) -> Choice:
-    """A VOTable, under the name that was asked for or under its own (section 3.3); a page for a person."""
-    request.state.choice = Choice(TABLEDATA, DATALINK)
-    asked = given.one("RESPONSEFORMAT")
-    if asked is None and dali.from_person(request):
-        return Choice(HTML, HTML.media_type)
+def _choose_format(request: Request, params: dali.Parameters) -> FormatChoice:
+    """Return the format: a VOTable under its requested or its own media type (section 3.3), HTML for a browser."""
+    request.state.choice = FormatChoice(TABLEDATA, DATALINK)
+    asked = params.get("RESPONSEFORMAT")
+    if asked is None and dali.is_navigation(request):
+        return FormatChoice(HTML, HTML.media_type)
     if asked is None or asked.lower().replace(" ", "") in ("votable", DATALINK):
-        return Choice(TABLEDATA, DATALINK)
-    return choose(asked, None, TABLEDATA, (TABLEDATA, HTML))
+        return FormatChoice(TABLEDATA, DATALINK)
+    return select_format(asked, None, TABLEDATA, (TABLEDATA, HTML))
 
 
-def _batch(rows: Sequence[Link]) -> pa.RecordBatch:
-    columns = _table().columns
+def _to_batch(rows: Sequence[Link]) -> pa.RecordBatch:
+    columns = _load_table().columns
     assert [c.name for c in columns] == [f.name for f in fields(Link)]
     arrays = [pa.array([getattr(row, c.name) for row in rows], c.type.arrow) for c in columns]
     return pa.record_batch(arrays, names=[c.name for c in columns])
 
 
-# ------------------------------------------------------------ what is had
+# ------------------------------------------------------------------ links
 
 
 Parts = Iterator[Link | Descriptor]
-"""Rows, and the descriptors of services that they name."""
+"""Links, and the descriptors of services that they refer to."""
 
 
-def _of(id: str, number: int | None, known: Sequence[Collection], site: Site, host: Host) -> Parts:
-    """The links of one data set; a row that says why there are none, where there are none (section 3.4).
+def _link_or_error(id: str, number: int | None, known: Sequence[Collection], site: Site, host: ImageUrls) -> Parts:
+    """Yield the links of one data set; a row with an error message where there are none (section 3.4).
 
-    `number` is that of the data set where there are several.
+    `number` is the position of the data set where several are requested.
     """
     try:
-        yield from _found(id, number, known, site, host)
-    except ServiceError as fault:
-        yield Link(id, error_message=f"{fault.dali_name}: {fault}")
+        yield from _build_links(id, number, known, site, host)
+    except ServiceError as error:
+        yield Link(id, error_message=f"{error.dali_name}: {error}")
 
 
-def _found(id: str, number: int | None, known: Sequence[Collection], site: Site, host: Host) -> Parts:
-    publication, name = owner(id, known, host)
-    row = Row(publication, "image")
-    values = (row.title, row.size, *row.position, row.observation, *descriptors.reaching(row))
-    found = looked_up(site, row, values, parameters.among(row.name, [name]))
+def _build_links(id: str, number: int | None, known: Sequence[Collection], site: Site, host: ImageUrls) -> Parts:
+    collection, name = find_owner(id, known, host)
+    row = InventoryRow(collection, "image")
+    values = (row.title, row.size, *row.position, row.observation, *descriptors.extent_columns(row))
+    found = fetch_images(site, row, values, parameters.equals_any(row.name, [name]))
     if not found:
-        raise NotFoundError("there is no such data set here")
+        raise NotFoundError("unknown data set", code=Code.IMAGE_NOT_FOUND)
     title, length, ra, dec, observation, *reach = found[0]
     images = row.images
     caution = f" {images.caution}" if images.caution else ""
     yield Link(
         id,
-        host.file(publication) + encoded(name),
+        host.file_prefix(collection) + encode_query_value(name),
         description=f"{title}.{caution}",
         content_type=images.media_type,
         content_length=length,
         content_qualifier=f"#{images.product}",
     )
-    yield from _cutouts(descriptors.reach(id, ra, dec, *reach), host, number, caution)
-    mine, of = (publication.id, name), (ra, dec, observation)
-    siblings = {p.id: list(_siblings(id, mine, Row(p, "sibling"), of, site, host)) for p in known}
-    complete = images.band is None or len(siblings[publication.id]) + 1 == COLOURS
-    yield from _pictures(id, name, publication, host, complete)
+    yield from _build_cutout_links(descriptors.build_extent(id, ra, dec, *reach), host, number, caution)
+    mine, of = (collection.id, name), (ra, dec, observation)
+    siblings = {p.id: list(_build_sibling_links(id, mine, InventoryRow(p, "sibling"), of, site, host)) for p in known}
+    complete = images.band is None or len(siblings[collection.id]) + 1 == COLOUR_BANDS
+    yield from _build_picture_links(id, name, collection, host, complete)
     for mates in siblings.values():
         yield from mates
-    yield from _documents(id, publication)
+    yield from _build_document_links(id, collection)
 
 
-def _pictures(id: str, name: str, publication: Collection, host: Host, complete: bool) -> Iterator[Link]:
-    """What it looks like; `complete` tells whether all bands are there."""
-    images = publication.images
+def _build_picture_links(id: str, name: str, collection: Collection, host: ImageUrls, complete: bool) -> Iterator[Link]:
+    """Yield the links to pictures; `complete` is whether all bands are there, for a picture in colour."""
+    images = collection.images
     assert images is not None
-    url = host.preview(publication) + encoded(name)
-    every = colour(images) if complete else None
-    large = f"&PIXELS={PREVIEW}"
+    url = host.preview_prefix(collection) + encode_query_value(name)
+    every = name_all_bands(images) if complete else None
+    large = f"&PIXELS={PREVIEW_PIXELS}"
     kinds = [("Picture", large, "#preview")] if images.band or every is None else []
     kinds += [(f"Picture in colour from {every}", f"&BAND={every}{large}", "#preview")] if every is not None else []
-    kinds += [("Thumbnail", f"&PIXELS={THUMBNAIL}", "#thumbnail")]
+    kinds += [("Thumbnail", f"&PIXELS={THUMBNAIL_PIXELS}", "#thumbnail")]
     for said, how, semantics in kinds:
         yield Link(id, url + how, description=said, semantics=semantics, content_type="image/jpeg")
 
 
-def _cutouts(reach: Reach, host: Host, number: int | None, caution: str) -> Parts:
-    """Services that cut the image; a client that wants a cutout finds the one that gives it at once."""
-    for service in descriptors.soda(reach, host, number):
+def _build_cutout_links(reach: ImageExtent, host: ImageUrls, number: int | None, caution: str) -> Parts:
+    """Yield the services that cut the image; a client that looks for `#cutout` finds the synchronous one."""
+    for service in descriptors.describe_soda(reach, host, number):
         said = f"{service.description}, by circle, polygon or range and by wavelength.{caution}"
         yield Link(
             reach.id,
@@ -179,18 +185,20 @@ def _cutouts(reach: Reach, host: Host, number: int | None, caution: str) -> Part
         yield service
 
 
-def _siblings(
-    id: str, own: tuple[str, str], row: Row, of: tuple[float, float, str], site: Site, host: Host
+def _build_sibling_links(
+    id: str, own: tuple[str, str], row: InventoryRow, of: tuple[float, float, str], site: Site, host: ImageUrls
 ) -> Iterator[Link]:
-    """The images of the same observation, in other bands or of other collections."""
-    publication = row.publication
+    """Yield the links to images of the same observation, in other bands or of other collections."""
+    collection = row.collection
     if row.images.observation is None:
         return
-    for name, title, length in sorted(looked_up(site, row, (row.name, row.title, row.size), together(row, *of))):
-        if (publication.id, name) != own:
+    for name, title, length in sorted(
+        fetch_images(site, row, (row.name, row.title, row.size), match_observation(row, *of))
+    ):
+        if (collection.id, name) != own:
             yield Link(
                 id,
-                host.file(publication) + encoded(name),
+                host.file_prefix(collection) + encode_query_value(name),
                 description=title,
                 semantics="#coderived",
                 content_type=row.images.media_type,
@@ -200,22 +208,22 @@ def _siblings(
             )
 
 
-def _documents(id: str, publication: Collection) -> Iterator[Link]:
-    """What is to be read: of the collection, and before its numbers are trusted."""
-    said = [(publication.origin.title, publication.origin.reference_url)]
-    said += [(note.text, note.url) for note in publication.notes]
+def _build_document_links(id: str, collection: Collection) -> Iterator[Link]:
+    """Yield the links to documentation: of the collection, and notes on its data."""
+    said = [(collection.origin.title, collection.origin.reference_url)]
+    said += [(note.text, note.url) for note in collection.notes]
     for what, url in said:
         if url:
             yield Link(id, url, description=what, semantics="#documentation", content_type="text/html")
 
 
-def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
-    """A fault of the whole service: a VOTable (section 3.4)."""
-    return formatted_error(request, fault, TABLEDATA)
+def render_error(request: Request, site: Site, error: ServiceError) -> Response:
+    """Return an error of the whole request, in a VOTable (section 3.4)."""
+    return formatted_error(request, error, TABLEDATA)
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
-    """The capability of the links (section 2.2)."""
+    """Return the capability of the links (section 2.2)."""
     interface = Interface(
         f"{base}/links",
         use="base",
@@ -230,8 +238,8 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
 SERVICE = Service(
     name="datalink",
     path="/datalink",
-    resources=(Resource("/links", links, ("GET", "POST")),),
-    refuse=refuse,
+    resources=(Resource("/links", get_links, ("GET", "POST")),),
+    error_renderer=render_error,
     capabilities=capabilities,
     label="DataLink",
     of_images=True,

@@ -1,11 +1,12 @@
-"""The files of the image collections, /images/COLLECTION/IMAGE, by the inventory alone: what a client names is looked
-up there, and the inventory says which file it is."""
+"""The files of the image collections, /images/COLLECTION/IMAGE.
+
+A client names an image, and the inventory names its file: no path comes from a client.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -14,122 +15,124 @@ from starlette.responses import Response
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import NEAR, POINT
-from vo_server.adql.semantics.values import constant
-from vo_server.answer import prepared
+from vo_server.adql.semantics.values import to_constant
+from vo_server.answer import fetch_rows
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.catalogue.obscore import image_collections
-from vo_server.errors import NotFoundError, UsageError
+from vo_server.catalogue.obscore import get_image_collections
+from vo_server.errors import Code, NotFoundError, UsageError
 from vo_server.http.errors import error_response
-from vo_server.http.files import GZIP, PACKED, Stored
+from vo_server.http.files import FPACK_SUFFIX, GZIP_SUFFIX, FileSource
 from vo_server.http.service import Resource, Service, Site
-from vo_server.obscore.query import Host, Row
-from vo_server.obscore.templates import text
+from vo_server.obscore.query import ImageUrls, InventoryRow
+from vo_server.obscore.templates import to_text
 from vo_server.protocols.images import parameters
 
-MOST = 10_000
-"""Rows of the inventory that are looked up at once."""
+MAX_ROWS = 10_000
+"""Rows of an inventory that one look-up returns, at most."""
 
-NEARBY = 1 / 3600
-"""Degrees between the centres of images of one observation, at the most."""
+MAX_CENTRE_SHIFT_DEGREES = 1 / 3600
+"""Distance between the centres of images of one observation, at most."""
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
-    """One, where there are image collections."""
-    return (SERVICE,) if image_collections(catalogue) else ()
+    """Return the service, where there are image collections."""
+    return (SERVICE,) if get_image_collections(catalogue) else ()
 
 
-async def image(request: Request, site: Site) -> Response:
-    """The file of an image.
+async def get_image(request: Request, site: Site) -> Response:
+    """Return the file of an image.
 
-    Raises NotFoundError for a collection, an image or a file that is not there.
+    Raises NotFoundError for an unknown collection or image, and for a missing file.
     """
-    publication = collection(request.path_params["collection"], site)
+    collection = find_collection(request.path_params["collection"], site)
     name: str = request.path_params["image"]
 
     def found() -> Response:
-        row = Row(publication, "image")
-        path = row.filled("file", "path")
+        row = InventoryRow(collection, "image")
+        path = row.find_column("file", "path")
         assert path is not None  # no collection without it
-        known = looked_up(site, row, (path,), parameters.among(row.name, [name]))
+        known = fetch_images(site, row, (path,), parameters.equals_any(row.name, [name]))
         if not known:
-            raise NotFoundError(f"there is no image {name!r} in {publication.id}")
+            raise NotFoundError(f"there is no image {name!r} in {collection.id}")
         file = str(known[0][0])
         headers = {
             "Content-Type": row.images.media_type,
-            "Content-Disposition": f'attachment; filename="{_file_name(file)}"',
+            "Content-Disposition": f'attachment; filename="{_to_file_name(file)}"',
             "Cache-Control": "public, max-age=3600",
         }
-        stored = Stored(site.roots[publication.id], file)
-        if row.images.restored and file.endswith(PACKED):
-            return stored.restored(request, headers)
-        return stored.answer(request, headers)
+        stored = FileSource(site.roots[collection.id], file)
+        if row.images.restored and file.endswith(FPACK_SUFFIX):
+            return stored.decompressed_response(request, headers)
+        return stored.response(request, headers)
 
     return await anyio.to_thread.run_sync(found)
 
 
-def collection(id: str, site: Site) -> Collection:
-    """The collection of this id.
+def find_collection(id: str, site: Site) -> Collection:
+    """Return the image collection of an id.
 
-    Raises NotFoundError where it is not there, or not loaded yet.
+    Raises NotFoundError for an unknown collection, and for one that is not loaded.
     """
-    known = {p.id: p for p in image_collections(site.catalogue)}
+    known = {p.id: p for p in get_image_collections(site.catalogue)}
     if id not in known:
-        raise NotFoundError(f"there is no image collection {id!r}", hint=f"there are {', '.join(known)}")
-    if site.engine.rows(known[id].table) is None:
-        raise NotFoundError(f"the images of {id} have not been loaded yet")
+        raise NotFoundError(
+            f"there is no image collection {id!r}", hint=f"there are {', '.join(known)}", code=Code.IMAGE_NOT_FOUND
+        )
+    if site.engine.count_rows(known[id].table) is None:
+        raise NotFoundError(f"the images of {id} have not been loaded yet", code=Code.QUERY_NOT_LOADED)
     return known[id]
 
 
-def owner(id: str, known: Sequence[Collection], host: Host) -> tuple[Collection, str]:
-    """The collection of the image that has this identifier (obs_publisher_did), and what it is called there.
+def find_owner(id: str, known: Sequence[Collection], host: ImageUrls) -> tuple[Collection, str]:
+    """Return the collection and the name of the image with an identifier (obs_publisher_did).
 
-    Raises UsageError for what is no identifier, NotFoundError where it is of no collection.
+    Raises UsageError for an invalid identifier, NotFoundError for one of no collection.
     """
     if not id.lower().startswith("ivo://"):
-        raise UsageError(f"{id[:80]!r} is no identifier of a data set", hint="obs_publisher_did of ivoa.obscore is one")
-    for publication in known:
-        name = host.image(publication, id)
+        raise UsageError(
+            f"{id[:80]!r} is not an identifier of a data set",
+            hint="obs_publisher_did of ivoa.obscore is one",
+            code=Code.REQUEST_BAD_PARAMETER,
+        )
+    for collection in known:
+        name = host.image_name(collection, id)
         if name is not None:
-            return publication, name
-    raise NotFoundError("there is no such data set here")
+            return collection, name
+    raise NotFoundError("unknown data set", code=Code.IMAGE_NOT_FOUND)
 
 
-def _file_name(path: str) -> str:
-    """What a browser saves it as: it is unpacked by then."""
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", path.rpartition("/")[2].removesuffix(GZIP).removesuffix(PACKED))
+def _to_file_name(path: str) -> str:
+    """Return the file name for a browser, which has decompressed the file by then."""
+    return re.sub(
+        r"[^A-Za-z0-9._+-]", "_", path.rpartition("/")[2].removesuffix(GZIP_SUFFIX).removesuffix(FPACK_SUFFIX)
+    )
 
 
-def looked_up(
+def fetch_images(
     site: Site,
-    row: Row,
+    row: InventoryRow,
     values: Sequence[q.Value],
     where: q.Condition | None,
-    most: int = MOST,
-    order: tuple[q.Order, ...] = (),
+    most: int = MAX_ROWS,
+    order: tuple[q.SortKey, ...] = (),
 ) -> list[tuple[Any, ...]]:
-    """These values of the images of an inventory for which a condition holds, by the road of all queries."""
-    outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(values))
-    return answered(site, q.Select(outputs, row.scan, where, order_by=order), most)
+    """Return values of the images of an inventory that meet a condition, at most `most` rows, by the road of all queries."""
+    outputs = tuple(q.OutputColumn(f"v{n}", value) for n, value in enumerate(values))
+    query = q.SelectQuery(outputs, row.scan, where, order_by=order)
+    return list(fetch_rows(query, site.engine, most, site.timeout))
 
 
-def answered(site: Site, query: q.Select, most: int) -> list[tuple[Any, ...]]:
-    """The rows of a query, so many at the most."""
-    made = prepared(replace(query, top=most), site.engine, most)
-    batches = site.engine.run(made.statement, made.slots, timeout=site.timeout, brief=made.brief).batches()
-    return [each for batch in batches for each in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
-
-
-def together(row: Row, ra: float, dec: float, observation: str) -> q.Condition:
-    """An image is of this observation, whose centre lies there, in one band or another."""
-    pairs = row.position, (constant(ra), constant(dec))
-    centres = tuple(q.Apply(POINT, pair, POINT.result(pair)) for pair in pairs)
-    near = q.Holds(q.Apply(NEAR, (*centres, constant(NEARBY)), NEAR.result(())))
-    return q.And((near, q.Compare("=", row.observation, text(observation))))
+def match_observation(row: InventoryRow, ra: float, dec: float, observation: str) -> q.Condition:
+    """Return the condition that an image belongs to this observation about this centre (degrees), in any band."""
+    pairs = row.position, (to_constant(ra), to_constant(dec))
+    centres = tuple(q.FunctionCall(POINT, pair, POINT.result(pair)) for pair in pairs)
+    near = q.PredicateTest(q.FunctionCall(NEAR, (*centres, to_constant(MAX_CENTRE_SHIFT_DEGREES)), NEAR.result(())))
+    return q.Conjunction((near, q.Comparison("=", row.observation, to_text(observation))))
 
 
 SERVICE = Service(
     name="images",
     path="/images",
-    resources=(Resource("/{collection}/{image}", image),),
-    refuse=error_response,
+    resources=(Resource("/{collection}/{image}", get_image),),
+    error_renderer=error_response,
 )

@@ -1,5 +1,8 @@
-"""By what else images of a collection are looked for than by their place: night, scan, band, name, under all names that
-the catalogue file knows for the columns, those of the services of 2MASS at IRSA among them (ds, band, hem, date)."""
+"""Filters of the images of a collection besides their position: night, scan, band, name.
+
+A filter has all names of its column in the catalogue file, among them those of IRSA's services of 2MASS (ds, band, hem,
+date).
+"""
 
 from __future__ import annotations
 
@@ -10,93 +13,101 @@ from datetime import date
 
 from vo_server.adql.semantics import query as q
 from vo_server.catalogue.catalogue import Collection
-from vo_server.errors import UsageError
+from vo_server.errors import Code, UsageError
 from vo_server.http import dali
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.obscore.query import Row
-from vo_server.obscore.templates import columns_of
+from vo_server.obscore.query import InventoryRow
+from vo_server.obscore.templates import template_columns
 from vo_server.protocols.images import parameters
 
-ALL = ("A", "ALL")
-"""All bands."""
+ALL_BANDS = ("A", "ALL")
+"""The values of a band filter that select all bands."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """The parameters of a collection that are columns of its inventory."""
+class ImageFilters:
+    """The filters of a collection: the request parameters that are columns of its inventory."""
 
-    publication: Collection
+    collection: Collection
 
-    def names(self) -> dict[str, Column]:
-        """The columns by all the names that they have as parameters: those that the titles of the images are made from,
-        and their names themselves."""
-        table, images = self.publication.table, self.publication.images
+    def list_columns(self) -> dict[str, Column]:
+        """Return the filter columns by all their parameter names: those in the titles of the images, and their names."""
+        table, images = self.collection.table, self.collection.images
         assert images is not None and table.identifier is not None  # no images without one
-        wanted = [*columns_of(images.title), *columns_of(images.observation or ""), table.identifier]
-        columns = {name: table.column(name) for name in dict.fromkeys(wanted)}
-        also = {other: columns[name] for other, name in self.publication.files.also.items() if name in columns}
+        wanted = [*template_columns(images.title), *template_columns(images.observation or ""), table.identifier]
+        columns = {name: table.get_column(name) for name in dict.fromkeys(wanted)}
+        also = {other: columns[name] for other, name in self.collection.files.also.items() if name in columns}
         return columns | also
 
-    def described(self) -> list[tuple[str, str]]:
-        """Each of these names, and what it is."""
-        said = [(name, column.description or "") for name, column in self.names().items()]
+    def describe(self) -> list[tuple[str, str]]:
+        """Return each parameter name and its description."""
+        said = [(name, column.description or "") for name, column in self.list_columns().items()]
         return [*said, ("ds", f"Data set: {', '.join(self._datasets())}")]
 
-    def conditions(self, given: dali.Parameters, row: Row) -> Iterator[q.Condition]:
-        """What is asked for, a condition for each parameter that is there.
+    def build_conditions(self, params: dali.Parameters, row: InventoryRow) -> Iterator[q.Condition]:
+        """Yield a condition for each parameter of the request that is a filter.
 
-        Raises UsageError for a value that the column cannot have.
+        Raises UsageError for a value that does not fit its column.
         """
-        images = self.publication.images
-        for name, column in self.names().items():
-            said = [v.strip() for value in given.all(name) for v in value.split(",") if v.strip()]
+        images = self.collection.images
+        for name, column in self.list_columns().items():
+            said = [v.strip() for value in params.get_all(name) for v in value.split(",") if v.strip()]
             if images is not None and column.name == images.band:
-                said = [] if any(v.upper() in ALL for v in said) else [self.band(v) for v in said]
+                said = [] if any(v.upper() in ALL_BANDS for v in said) else [self.parse_band(v) for v in said]
             if said:
-                yield q.In(row.field(column.name), tuple(_value(name, v, column) for v in said))
+                yield q.InTest(row.column(column.name), tuple(_parse_value(name, v, column) for v in said))
 
-    def has_dataset(self, given: dali.Parameters) -> bool:
-        """Is the data set that is asked for this one?"""
-        said = given.one("ds")
+    def has_dataset(self, params: dali.Parameters) -> bool:
+        """Return whether the requested data set, if there is one, is this collection."""
+        said = params.get("ds")
         return said is None or said.lower() in self._datasets()
 
     def _datasets(self) -> tuple[str, ...]:
-        images = self.publication.images
+        images = self.collection.images
         assert images is not None
-        return (*images.datasets, self.publication.id)
+        return (*images.datasets, self.collection.id)
 
-    def band(self, said: str) -> str:
-        """A band as the inventory has it: k and Ks are K.
+    def parse_band(self, said: str) -> str:
+        """Return a band as in the inventory: k and Ks are K.
 
-        Raises UsageError for one that is not there.
+        Raises UsageError for an unknown band.
         """
-        assert self.publication.images is not None
-        known = {b.name.upper(): b.name for b in self.publication.images.bands}
+        assert self.collection.images is not None
+        known = {b.name.upper(): b.name for b in self.collection.images.bands}
         found = known.get(said.upper()) or known.get(said.upper().removesuffix("S"))
         if found is None:
-            raise UsageError(f"there is no band {said!r}", hint=f"there are {', '.join(known.values())}")
+            hint = f"there are {', '.join(known.values())}"
+            raise UsageError(f"there is no band {said!r}", hint=hint, code=Code.REQUEST_BAD_PARAMETER)
         return found
 
 
-def _value(name: str, said: str, column: Column) -> q.Constant:
+def _parse_value(name: str, said: str, column: Column) -> q.Constant:
     if column.type is types.DATE:
-        return q.Constant(_night(name, said), column)
+        return q.Constant(_parse_date(name, said), column)
     if column.type.family == "integer":
         if not re.fullmatch(r"\d{1,9}", said, re.ASCII):
-            raise UsageError(f"{name} is {said!r}, which is not a whole number")
+            message = f"{name} must be a non-negative integer, not {said!r}"
+            raise UsageError(message, code=Code.REQUEST_BAD_PARAMETER)
         return q.Constant(int(said), column)
     if column.type.family == "real":
-        return q.Constant(parameters.number(name, said), column)
+        return q.Constant(parameters.parse_number(name, said), column)
     return q.Constant(said, column.replace(length=None))
 
 
-def _night(name: str, said: str) -> date:
-    """A date as the survey writes it (980128) or as ISO 8601 does."""
+def _parse_date(name: str, said: str) -> date:
+    """Return a date in the form of the survey (980128) or of ISO 8601.
+
+    Raises UsageError for any other.
+    """
     try:
         if re.fullmatch(r"\d{6}", said, re.ASCII):
             year = int(said[:2])
             return date((1900 if year > 69 else 2000) + year, int(said[2:4]), int(said[4:]))
         return date.fromisoformat(said)
     except ValueError:
-        raise UsageError(f"{name} is {said!r}, which is no date", hint="such as 980128 or 1998-01-28") from None
+        raise UsageError(
+            f"{name} is {said!r}, which is not a date",
+            hint="such as 980128 or 1998-01-28",
+            code=Code.REQUEST_BAD_PARAMETER,
+        ) from None

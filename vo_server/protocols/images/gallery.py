@@ -1,4 +1,4 @@
-"""Images for people at /images: what there is, and which of them show a place."""
+"""The page of images at /images: the collections, and a search by region."""
 
 from __future__ import annotations
 
@@ -10,122 +10,126 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.catalogue.obscore import image_collections
+from vo_server.catalogue.obscore import get_image_collections
 from vo_server.errors import UsageError
 from vo_server.http import dali, origin
 from vo_server.http.errors import error_response
-from vo_server.http.responses import document, in_turn
+from vo_server.http.responses import document_response, run_in_slot
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import base_url
-from vo_server.images.preview import PREVIEW, THUMBNAIL
-from vo_server.obscore.query import Host, Row
-from vo_server.obscore.templates import encoded
+from vo_server.http.urls import get_base_url
+from vo_server.images.preview import PREVIEW_PIXELS, THUMBNAIL_PIXELS
+from vo_server.obscore.query import ImageUrls, InventoryRow
+from vo_server.obscore.templates import encode_query_value
 from vo_server.protocols.images import bundle, selection
-from vo_server.protocols.images.layers import TILES, colour
-from vo_server.protocols.images.selection import Around, Found
-from vo_server.protocols.images.summary import stocked
+from vo_server.protocols.images.layers import MAX_TILES, name_all_bands
+from vo_server.protocols.images.selection import FoundImage, SearchRegion
+from vo_server.protocols.images.summary import summarise
 from vo_server.web import images as web
 
-SHOWN = 100
-"""Images of a page."""
+MAX_SHOWN = 100
+"""Images that a page shows, at most."""
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
-    """One, where there are image collections."""
-    return (SERVICE,) if image_collections(catalogue) else ()
+    """Return the service, where there are image collections."""
+    return (SERVICE,) if get_image_collections(catalogue) else ()
 
 
-async def page(request: Request, site: Site) -> Response:
-    """The page. What is wrong with the place that is asked for is said on it, and by its status."""
-    given = await dali.parameters(request)
-    base = base_url(request, site.public_url)
-    made, status = await in_turn(request, site, partial(_page, given, base, site))
-    answer = document(request, made.encode(), "text/html;charset=utf-8")
+async def get_page(request: Request, site: Site) -> Response:
+    """Return the page; an error of the search is shown on it and sets its status."""
+    params = await dali.read_parameters(request)
+    base = get_base_url(request, site.public_url)
+    made, status = await run_in_slot(request, site, partial(_render_page, params, base, site))
+    answer = document_response(request, made.encode(), "text/html;charset=utf-8")
     answer.status_code = status
     return answer
 
 
-def _page(given: dali.Parameters, base: str, site: Site) -> tuple[str, int]:
-    known = [p for p in image_collections(site.catalogue) if site.engine.rows(p.table) is not None]
+def _render_page(params: dali.Parameters, base: str, site: Site) -> tuple[str, int]:
+    known = [p for p in get_image_collections(site.catalogue) if site.engine.count_rows(p.table) is not None]
     table, wrong, status = None, None, 200
     try:
-        place = selection.around(given)
+        place = selection.parse_search_region(params)
         if place is not None:
-            table = _table(given, place, origin.host_of(site, base), site)
-    except UsageError as fault:
-        wrong, status = str(fault), fault.status
-    stock = [stocked(p, site, base) for p in known]
-    return web.page(base, site.title, _asked(given, known), stock, table, wrong), status
+            table = _build_result(params, place, origin.host_of(site, base), site)
+    except UsageError as error:
+        wrong, status = str(error), error.status
+    stock = [summarise(p, site, base) for p in known]
+    return web.render_images(base, site.title, _build_form(params, known), stock, table, wrong), status
 
 
-def _asked(given: dali.Parameters, known: Sequence[Collection]) -> web.Asked:
-    said = {name: next(iter(given.all(name)), "") for name in ("POS", "SIZE", "COLLECTION", "BAND")}
-    bands = dict.fromkeys(b.name for p in known for b in Row(p, "image").images.bands)
+def _build_form(params: dali.Parameters, known: Sequence[Collection]) -> web.ImageSearchForm:
+    said = {name: next(iter(params.get_all(name)), "") for name in ("POS", "SIZE", "COLLECTION", "BAND")}
+    bands = dict.fromkeys(b.name for p in known for b in InventoryRow(p, "image").images.bands)
     titles = tuple((p.id, p.table.title or p.table.name) for p in known)
-    return web.Asked(said["POS"], said["SIZE"], said["COLLECTION"], said["BAND"], titles, tuple(bands))
+    return web.ImageSearchForm(said["POS"], said["SIZE"], said["COLLECTION"], said["BAND"], titles, tuple(bands))
 
 
-def _table(given: dali.Parameters, place: Around, host: Host, site: Site) -> web.Table:
-    found, more = selection.found(given, place, site, bundle.IMAGES)
-    packed = bundle.fitting(found)
-    again = urlencode([(name, value) for name, value in given.given if value])
-    kinds = {image.publication.id: Row(image.publication, "image").images for image in found}
-    return web.Table(
-        tuple(_shown(image, found, host) for image in found[:SHOWN]),
+def _build_result(params: dali.Parameters, place: SearchRegion, host: ImageUrls, site: Site) -> web.ImageSearchResult:
+    found, more = selection.find_images(params, place, site, bundle.MAX_IMAGES)
+    packed = bundle.limit_bundle(found)
+    again = urlencode([(name, value) for name, value in params.pairs if value])
+    kinds = {image.collection.id: InventoryRow(image.collection, "image").images for image in found}
+    return web.ImageSearchResult(
+        tuple(_build_entry(image, found, host) for image in found[:MAX_SHOWN]),
         len(found),
         more,
         f"{host.base}/images.tar?{again}",
         len(packed),
         sum(image.size or 0 for image in packed),
-        _look(given, place, found, host),
-        _data(given, place, host, site),
+        _build_picture_url(params, place, found, host),
+        _build_data_links(params, place, host, site),
         tuple(f"{images.collection}: {images.caution}" for images in kinds.values() if images.caution),
     )
 
 
-def _shown(image: Found, found: Sequence[Found], host: Host) -> web.Shown:
-    publication, images = image.publication, Row(image.publication, "image").images
-    picture = host.preview(publication) + encoded(image.name)
-    every = colour(images) if image.band is not None else None
-    mates = {o.band for o in found if (o.publication, o.observation) == (publication, image.observation)}
-    return web.Shown(
+def _build_entry(image: FoundImage, found: Sequence[FoundImage], host: ImageUrls) -> web.ImageEntry:
+    collection, images = image.collection, InventoryRow(image.collection, "image").images
+    picture = host.preview_prefix(collection) + encode_query_value(image.name)
+    every = name_all_bands(images) if image.band is not None else None
+    mates = {o.band for o in found if (o.collection, o.observation) == (collection, image.observation)}
+    return web.ImageEntry(
         image.title,
         images.collection,
         image.band or "".join(b.name for b in images.bands),
         image.ra,
         image.dec,
-        image.away,
+        image.distance,
         image.size,
-        f"{picture}&PIXELS={THUMBNAIL}",
+        f"{picture}&PIXELS={THUMBNAIL_PIXELS}",
         picture,
         f"{picture}&BAND={every}" if every and len(mates) == len(images.bands) else None,
-        host.file(publication) + encoded(image.name),
-        host.links() + encoded(host.prefix(publication) + image.name),
+        host.file_prefix(collection) + encode_query_value(image.name),
+        host.links_prefix() + encode_query_value(host.identifier_prefix(collection) + image.name),
     )
 
 
-def _look(given: dali.Parameters, place: Around, found: Sequence[Found], host: Host) -> str | None:
-    """A picture of the place, if it is no work for long."""
-    places = {(image.publication.id, image.observation) for image in found}
-    if place.sides is None or not 0 < len(places) <= TILES:
+def _build_picture_url(
+    params: dali.Parameters, place: SearchRegion, found: Sequence[FoundImage], host: ImageUrls
+) -> str | None:
+    """Return the URL of a picture of the region; None where it would take long."""
+    places = {(image.collection.id, image.observation) for image in found}
+    if place.sides is None or not 0 < len(places) <= MAX_TILES:
         return None
     said = {"POS": "{:.6f},{:.6f}".format(*place.centre)}
     said |= {"SIZE": "{:.6g},{:.6g}".format(*place.sides)} if max(place.sides) > 0 else {}
-    named = given.all("COLLECTION")
+    named = params.get_all("COLLECTION")
     said |= {"COLLECTION": named[0]} if len(named) == 1 and named[0] else {}
-    return f"{host.base}/preview?{urlencode(said | {'PIXELS': str(PREVIEW)}, safe=',')}"
+    return f"{host.base}/preview?{urlencode(said | {'PIXELS': str(PREVIEW_PIXELS)}, safe=',')}"
 
 
-def _data(given: dali.Parameters, place: Around, host: Host, site: Site) -> tuple[tuple[str, str], ...]:
-    """The same images by SIA 2.0, for programs; nothing where it cannot be asked the same."""
-    names = {name.upper() for name, value in given.given if value}
-    if place.asked is None or not names <= {"POS", "SIZE", "COLLECTION", "BAND"}:
+def _build_data_links(
+    params: dali.Parameters, place: SearchRegion, host: ImageUrls, site: Site
+) -> tuple[tuple[str, str], ...]:
+    """Return labels and URLs of the same search by SIA 2.0; none where SIA 2.0 has no equivalent."""
+    names = {name.upper() for name, value in params.pairs if value}
+    if place.sia2_pos is None or not names <= {"POS", "SIZE", "COLLECTION", "BAND"}:
         return ()
-    known = {p.id: Row(p, "image").images for p in image_collections(site.catalogue)}
-    named = [known[id].collection for id in given.all("COLLECTION") if id in known]
+    known = {p.id: InventoryRow(p, "image").images for p in get_image_collections(site.catalogue)}
+    named = [known[id].collection for id in params.get_all("COLLECTION") if id in known]
     bands = {b.name: b.reference for images in known.values() for b in images.bands}
-    lights = [f"{bands[name]:g}" for name in given.all("BAND") if name in bands]
-    asked = urlencode([("POS", place.asked), *(("COLLECTION", c) for c in named), *(("BAND", b) for b in lights)])
+    lights = [f"{bands[name]:g}" for name in params.get_all("BAND") if name in bands]
+    asked = urlencode([("POS", place.sia2_pos), *(("COLLECTION", c) for c in named), *(("BAND", b) for b in lights)])
     formats = {"VOTable": "votable", "CSV": "csv", "JSON": "json"}
     return tuple((label, f"{host.base}/sia2/query?{asked}&RESPONSEFORMAT={f}") for label, f in formats.items())
 
@@ -133,6 +137,6 @@ def _data(given: dali.Parameters, place: Around, host: Host, site: Site) -> tupl
 SERVICE = Service(
     name="gallery",
     path="/images",
-    resources=(Resource("", page), Resource(".tar", bundle.bundle)),
-    refuse=error_response,
+    resources=(Resource("", get_page), Resource(".tar", bundle.get_bundle)),
+    error_renderer=error_response,
 )

@@ -1,4 +1,4 @@
-"""Which files a picture is made of, by the inventory alone: of one image, or of the images of a place."""
+"""The files and planes of a picture, by the inventory: of one image, or of the images of a region."""
 
 from __future__ import annotations
 
@@ -7,51 +7,54 @@ from dataclasses import dataclass
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import CONTAINS
-from vo_server.adql.semantics.values import constant
+from vo_server.adql.semantics.values import to_constant
 from vo_server.catalogue.catalogue import Collection
-from vo_server.catalogue.images import Images
-from vo_server.errors import NotFoundError, UsageError
+from vo_server.catalogue.images import ImageCollection
+from vo_server.errors import Code, NotFoundError, UsageError
 from vo_server.http.service import Site
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.obscore.query import Row, loaded
+from vo_server.obscore.query import InventoryRow, loaded_collections
 from vo_server.protocols.images import parameters
-from vo_server.protocols.images.files import collection, looked_up, together
-from vo_server.protocols.images.filters import Filters
-from vo_server.protocols.images.sia1 import distance, point
+from vo_server.protocols.images.files import fetch_images, find_collection, match_observation
+from vo_server.protocols.images.filters import ImageFilters
+from vo_server.protocols.images.sia1 import build_distance, build_point
 from vo_server.sky.shapes import Shape
 from vo_server.storage import files
 
-COLOURS = 3
-"""Bands that a picture in colour is made of."""
+COLOUR_BANDS = 3
+"""Bands of a picture in colour."""
 
-TILES = 12
-"""Places of the survey that a picture may be put together from."""
+MAX_TILES = 12
+"""Images in one band that a picture may be combined from."""
 
-_MOST = 64
-"""Images of a place that are looked at for a picture of one of them."""
+_MAX_CANDIDATES = 64
+"""Images at a position that are considered for a picture of one of them."""
 
 
-File = tuple[str, int]
+PlaneFile = tuple[str, int]
+"""The location of a file and the number of one of its planes, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layers:
-    """What a picture is made of: one plane for grey, three for colour, that of the longest wavelengths last. Each is a
-    file and the number of a plane in it, from 0, or several of a place. `name` is for people."""
+class PictureLayers:
+    """The planes of a picture: one for grey, three for colour, that of the longest wavelengths last.
+
+    Each plane has one file, or several that cover a region together. `name` is a label for users.
+    """
 
     name: str
-    planes: tuple[tuple[File, ...], ...]
+    planes: tuple[tuple[PlaneFile, ...], ...]
 
     @property
-    def files(self) -> tuple[File, ...]:
-        """All of them."""
+    def files(self) -> tuple[PlaneFile, ...]:
+        """The files of all planes."""
         return tuple(file for plane in self.planes for file in plane)
 
 
 @dataclass(frozen=True, slots=True)
-class _Image:
-    """A row of an inventory; `band` is None where it has all of them."""
+class _InventoryImage:
+    """A row of an inventory; `band` is None for an image of all bands."""
 
     name: str
     path: str
@@ -61,158 +64,172 @@ class _Image:
     observation: str
 
 
-def colour(images: Images) -> str | None:
-    """What a picture in all bands is asked for by, as JHK; None for a collection that does not have three."""
-    return "".join(b.name for b in images.bands) if len(images.bands) == COLOURS else None
+def name_all_bands(images: ImageCollection) -> str | None:
+    """Return the BAND of a picture in colour, such as JHK; None for a collection that does not have three bands."""
+    return "".join(b.name for b in images.bands) if len(images.bands) == COLOUR_BANDS else None
 
 
-def of_image(said: str, band: str | None, site: Site) -> Layers:
-    """Those of an image, COLLECTION/NAME, alone or as an identifier ends with it. Without a band they are its own.
+def find_image_layers(said: str, band: str | None, site: Site) -> PictureLayers:
+    """Return the layers of an image, COLLECTION/NAME or an identifier that ends with it; without a band its own.
 
-    Raises NotFoundError where it is not there, or not in this band; UsageError where there is no such band.
+    Raises NotFoundError for an unknown image and one that does not exist in the band, UsageError for an unknown band.
     """
     id, _, name = said.partition("~?")[2].partition("/") if "~?" in said else said.partition("/")
-    publication = collection(id, site)
-    wanted = _wanted(publication, band)
-    row = Row(publication, "image")
-    found = _images(site, row, parameters.among(row.name, [name]))
+    collection = find_collection(id, site)
+    wanted = _parse_bands(collection, band)
+    row = InventoryRow(collection, "image")
+    found = _fetch_inventory(site, row, parameters.equals_any(row.name, [name]))
     if not found:
-        raise NotFoundError(f"there is no image {name!r} in {id}")
-    return _layers(publication, found[0], wanted or _own(row.images, found[0]), site)
+        raise NotFoundError(f"there is no image {name!r} in {id}", code=Code.IMAGE_NOT_FOUND)
+    return _build_layers(collection, found[0], wanted or _list_image_bands(row.images, found[0]), site)
 
 
-def of_place(place: tuple[float, float], id: str | None, band: str | None, site: Site) -> Layers:
-    """Those of the image that shows a place and whose centre is nearest to it. Without a collection it is the first
-    that has one; without a band all are taken, or else what there is.
+def find_position_layers(place: tuple[float, float], id: str | None, band: str | None, site: Site) -> PictureLayers:
+    """Return the layers of the image that covers a position (degrees) and whose centre is nearest to it.
 
-    Raises NotFoundError where there is none, UsageError where there is no such band.
+    Without a collection the first one with such an image is taken, without a band all bands, or those that exist.
+    Raises NotFoundError without such an image, UsageError for an unknown band.
     """
-    publications = [collection(id, site)] if id else loaded(site.catalogue, site.engine.rows)
-    for publication in publications:
-        wanted = _wanted(publication, band)
-        for image in _nearest(publication, place, site):
+    publications = [find_collection(id, site)] if id else loaded_collections(site.catalogue, site.engine.count_rows)
+    for collection in publications:
+        wanted = _parse_bands(collection, band)
+        for image in _find_nearest(collection, place, site):
             try:
-                return _of(publication, image, wanted, site)
-            except NotFoundError:  # it is not there in this band; another may be
+                return _find_layers(collection, image, wanted, site)
+            except NotFoundError:  # another image may exist in this band
                 continue
-    raise NotFoundError(f"there is no image of this place{f' in {band}' if band else ''}")
+    raise NotFoundError(f"no image covers this position{f' in {band}' if band else ''}", code=Code.IMAGE_NOT_FOUND)
 
 
-def _of(publication: Collection, image: _Image, wanted: Sequence[str], site: Site) -> Layers:
+def _find_layers(collection: Collection, image: _InventoryImage, wanted: Sequence[str], site: Site) -> PictureLayers:
     if wanted:
-        return _layers(publication, image, wanted, site)
-    images = Row(publication, "image").images
+        return _build_layers(collection, image, wanted, site)
+    images = InventoryRow(collection, "image").images
     try:
-        return _layers(publication, image, _every(images), site)
+        return _build_layers(collection, image, _list_default_bands(images), site)
     except NotFoundError:
-        return _layers(publication, image, _own(images, image), site)
+        return _build_layers(collection, image, _list_image_bands(images, image), site)
 
 
-def _nearest(publication: Collection, place: tuple[float, float], site: Site) -> list[_Image]:
-    row = Row(publication, "image")
-    here = point(constant(place[0]), constant(place[1]))
-    shown = q.Holds(q.Apply(CONTAINS, (here, row.footprint), CONTAINS.result(())))
-    return _images(site, row, shown, _MOST, (q.Order(distance(row, place)),))
+def _find_nearest(collection: Collection, place: tuple[float, float], site: Site) -> list[_InventoryImage]:
+    row = InventoryRow(collection, "image")
+    here = build_point(to_constant(place[0]), to_constant(place[1]))
+    shown = q.PredicateTest(q.FunctionCall(CONTAINS, (here, row.footprint), CONTAINS.result(())))
+    return _fetch_inventory(site, row, shown, _MAX_CANDIDATES, (q.SortKey(build_distance(row, place)),))
 
 
-def of_region(centre: tuple[float, float], region: Shape, id: str | None, band: str | None, site: Site) -> Layers:
-    """Those of all images that meet a region. Without a collection it is the first that has some; without a band all
-    are taken, if they are there everywhere.
+def find_region_layers(
+    centre: tuple[float, float], region: Shape, id: str | None, band: str | None, site: Site
+) -> PictureLayers:
+    """Return the layers of all images that overlap a region about a centre (degrees).
 
-    Raises NotFoundError where there is none, UsageError where there is no such band, or more than TILES images in one.
+    Without a collection the first one with such images is taken, without a band all bands, if they exist everywhere.
+    Raises NotFoundError without such an image, UsageError for an unknown band and for more than MAX_TILES images.
     """
-    publications = [collection(id, site)] if id else loaded(site.catalogue, site.engine.rows)
-    for publication in publications:
-        wanted = _wanted(publication, band)
-        row = Row(publication, "image")
-        most = TILES * len(row.images.bands) + 1
-        order = (q.Order(distance(row, centre)),)
-        known = _images(site, row, parameters.overlapping(row.footprint, [region]), most, order)
-        planes = _tiled(publication, known, wanted, site)
-        if max(map(len, planes), default=0) > TILES or len(known) == most:
+    publications = [find_collection(id, site)] if id else loaded_collections(site.catalogue, site.engine.count_rows)
+    for collection in publications:
+        wanted = _parse_bands(collection, band)
+        row = InventoryRow(collection, "image")
+        most = MAX_TILES * len(row.images.bands) + 1
+        order = (q.SortKey(build_distance(row, centre)),)
+        known = _fetch_inventory(site, row, parameters.overlaps_shapes(row.footprint, [region]), most, order)
+        planes = _build_mosaic_planes(collection, known, wanted, site)
+        if max(map(len, planes), default=0) > MAX_TILES or len(known) == most:
             hint = "ask for less of the sky, or without SIZE for the image that is nearest"
-            raise UsageError(f"a picture of this place would be made of more than {TILES} images", hint=hint)
+            message = f"a picture of this region would combine more than {MAX_TILES} images"
+            raise UsageError(message, hint=hint, code=Code.IMAGE_TOO_LARGE)
         if planes:
-            name = f"{publication.id}_{centre[0]:.4f}{centre[1]:+.4f}"
-            return Layers(f"{name}_{''.join(wanted) or len(planes)}", planes)
-    raise NotFoundError(f"there is no image of this place{f' in {band}' if band else ''}")
+            name = f"{collection.id}_{centre[0]:.4f}{centre[1]:+.4f}"
+            return PictureLayers(f"{name}_{''.join(wanted) or len(planes)}", planes)
+    raise NotFoundError(f"no image covers this position{f' in {band}' if band else ''}", code=Code.IMAGE_NOT_FOUND)
 
 
-def _tiled(
-    publication: Collection, known: Sequence[_Image], wanted: Sequence[str], site: Site
-) -> tuple[tuple[File, ...], ...]:
-    """The planes of images of several places, in the bands that are there of each."""
-    images = Row(publication, "image").images
+def _build_mosaic_planes(
+    collection: Collection, known: Sequence[_InventoryImage], wanted: Sequence[str], site: Site
+) -> tuple[tuple[PlaneFile, ...], ...]:
+    """Return the planes of images of several observations, in the bands that exist of each."""
+    images = InventoryRow(collection, "image").images
     if not known:
         return ()
     order = [b.name for b in images.bands]
     if images.band is None:
-        numbers = [order.index(name) for name in wanted or _every(images)]
-        return tuple(tuple((_where(publication, image, site), n) for image in known) for n in numbers)
-    places: dict[str, dict[str | None, _Image]] = {}
+        numbers = [order.index(name) for name in wanted or _list_default_bands(images)]
+        return tuple(tuple((_locate_file(collection, image, site), n) for image in known) for n in numbers)
+    places: dict[str, dict[str | None, _InventoryImage]] = {}
     for image in known:
         places.setdefault(image.observation, {})[image.band] = image
     if not wanted:
-        every = _every(images)
-        wanted = every if all(set(every) <= set(place) for place in places.values()) else _own(images, known[0])
+        every = _list_default_bands(images)
+        wanted = (
+            every if all(set(every) <= set(place) for place in places.values()) else _list_image_bands(images, known[0])
+        )
     whole = [place for place in places.values() if set(wanted) <= set(place)]
-    planes = tuple(tuple((_where(publication, place[name], site), 0) for place in whole) for name in wanted)
+    planes = tuple(tuple((_locate_file(collection, place[name], site), 0) for place in whole) for name in wanted)
     return planes if whole else ()
 
 
-def _images(
-    site: Site, row: Row, where: q.Condition, most: int = _MOST, order: tuple[q.Order, ...] = ()
-) -> list[_Image]:
-    path = row.filled("file", "path")
+def _fetch_inventory(
+    site: Site, row: InventoryRow, where: q.Condition, most: int = _MAX_CANDIDATES, order: tuple[q.SortKey, ...] = ()
+) -> list[_InventoryImage]:
+    path = row.find_column("file", "path")
     assert path is not None  # no collection without it
-    band = row.field(row.images.band) if row.images.band else q.Constant(None, Column("", types.VARCHAR))
+    band = row.column(row.images.band) if row.images.band else q.Constant(None, Column("", types.VARCHAR))
     values = (row.name, path, band, *row.position, row.observation)
-    return [_Image(*found) for found in looked_up(site, row, values, where, most, order)]
+    return [_InventoryImage(*found) for found in fetch_images(site, row, values, where, most, order)]
 
 
-def _wanted(publication: Collection, said: str | None) -> list[str]:
-    """The names of the bands that are asked for, one or three; none where nothing is."""
-    images = publication.images
+def _parse_bands(collection: Collection, said: str | None) -> list[str]:
+    """Return the names of the requested bands, one or three; none where no band is requested.
+
+    Raises UsageError for an unknown band.
+    """
+    images = collection.images
     assert images is not None
     if said is None:
         return []
-    every = colour(images)
+    every = name_all_bands(images)
     if every is not None and said.upper() == every.upper():
         return [b.name for b in images.bands]
     try:
-        return [Filters(publication).band(said)]
-    except UsageError as fault:
+        return [ImageFilters(collection).parse_band(said)]
+    except UsageError as error:
         more = f", and {every} for colour" if every else ""
-        raise UsageError(fault.message, hint=f"{fault.hint}{more}") from None
+        raise UsageError(error.message, hint=f"{error.hint}{more}", code=error.code) from None
 
 
-def _own(images: Images, image: _Image) -> list[str]:
-    """The bands of an image: its own, or all where it has all."""
-    return _every(images) if image.band is None else [image.band]
+def _list_image_bands(images: ImageCollection, image: _InventoryImage) -> list[str]:
+    """Return the bands of an image: its own, or the default ones of an image of all bands."""
+    return _list_default_bands(images) if image.band is None else [image.band]
 
 
-def _every(images: Images) -> list[str]:
-    """All bands, where they make a picture in colour, or else the first."""
-    return [b.name for b in images.bands][: COLOURS if colour(images) else 1]
+def _list_default_bands(images: ImageCollection) -> list[str]:
+    """Return all bands where they make a picture in colour, else the first."""
+    return [b.name for b in images.bands][: COLOUR_BANDS if name_all_bands(images) else 1]
 
 
-def _layers(publication: Collection, image: _Image, wanted: Sequence[str], site: Site) -> Layers:
-    """Those of an image and, for other bands than its own, of those of the same observation. An image of all bands has
-    them in its first planes, in the order of the catalogue file."""
-    row = Row(publication, "image")
+def _build_layers(collection: Collection, image: _InventoryImage, wanted: Sequence[str], site: Site) -> PictureLayers:
+    """Return the layers of an image and, for other bands than its own, of images of the same observation.
+
+    An image of all bands has them in its first planes, in the order of the catalogue file. Raises NotFoundError for a
+    missing band.
+    """
+    row = InventoryRow(collection, "image")
     order = [b.name for b in row.images.bands]
     if image.band is None:
-        return Layers(image.name, tuple(((_where(publication, image, site), order.index(name)),) for name in wanted))
+        return PictureLayers(
+            image.name, tuple(((_locate_file(collection, image, site), order.index(name)),) for name in wanted)
+        )
     by_band = {image.band: image}
     if set(wanted) - set(by_band):
-        mates = _images(site, row, together(row, image.ra, image.dec, image.observation))
+        mates = _fetch_inventory(site, row, match_observation(row, image.ra, image.dec, image.observation))
         by_band = {mate.band: mate for mate in mates if mate.band is not None} | by_band
     missing = [name for name in wanted if name not in by_band]
     if missing:
-        raise NotFoundError(f"there is no image in {', '.join(missing)} that goes with {image.name}")
+        message = f"there is no image of the same observation as {image.name} in {', '.join(missing)}"
+        raise NotFoundError(message, code=Code.IMAGE_NOT_FOUND)
     named = image.name if wanted == [image.band] else f"{image.observation}_{''.join(wanted)}"
-    return Layers(named, tuple(((_where(publication, by_band[name], site), 0),) for name in wanted))
+    return PictureLayers(named, tuple(((_locate_file(collection, by_band[name], site), 0),) for name in wanted))
 
 
-def _where(publication: Collection, image: _Image, site: Site) -> str:
-    return files.below(site.roots[publication.id], image.path)
+def _locate_file(collection: Collection, image: _InventoryImage, site: Site) -> str:
+    return files.resolve_path(site.roots[collection.id], image.path)

@@ -1,5 +1,4 @@
-"""What is wanted of images, as conditions: the values of SIA 2's parameters (its section 2.1), which DataLink and SODA
-write alike."""
+"""The values of SIA 2's parameters (its section 2.1), which DataLink and SODA share, and the conditions that they are."""
 
 from __future__ import annotations
 
@@ -8,112 +7,122 @@ from collections.abc import Sequence
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import INTERSECTS
-from vo_server.adql.semantics.values import constant
-from vo_server.errors import UsageError
+from vo_server.adql.semantics.values import to_constant
+from vo_server.errors import Code, UsageError
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.obscore.templates import text
-from vo_server.sky import bounds, regions
-from vo_server.sky.shapes import BadShape, Shape, check
+from vo_server.obscore.templates import to_text
+from vo_server.sky import coordinate_ranges, regions
+from vo_server.sky.shapes import Shape, ShapeError, check_shape
 
 POLARISATIONS = ("I", "Q", "U", "V", "RR", "LL", "RL", "LR", "XX", "YY", "XY", "YX", "POLI", "POLA")
-_NUMBERS = {"CIRCLE": 3, "RANGE": 4, "POLYGON": 0}
+_NUMBER_COUNTS = {"CIRCLE": 3, "RANGE": 4, "POLYGON": 0}
 
 
-def place(name: str, said: str) -> tuple[Shape, ...]:
-    """The shapes of which a region is the union, each within a hemisphere where the region is a RANGE; see `region`."""
-    shape = region(name, said)
-    return bounds.between(*shape[1]) if shape[0] == "range" else (shape,)
+def parse_region(name: str, said: str) -> tuple[Shape, ...]:
+    """Return the shapes whose union is a region, those of a RANGE each within a hemisphere; see `parse_pos`."""
+    shape = parse_pos(name, said)
+    return coordinate_ranges.range_polygons(*shape[1]) if shape[0] == "range" else (shape,)
 
 
-def region(name: str, said: str) -> Shape:
-    """What CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat ... describes, in degrees.
+def parse_pos(name: str, said: str) -> Shape:
+    """Return the shape of CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat ..., in degrees.
 
-    Raises UsageError for what is none.
+    Raises UsageError for an invalid region.
     """
     kind, *numbers = said.split(maxsplit=1) or [""]
-    if kind.upper() not in _NUMBERS:
-        hint = "it is CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat lon lat ..."
-        raise UsageError(f"{name} is {said[:80]!r}, which is no place", hint=hint)
-    return shape(name, kind.upper(), " ".join(numbers))
+    if kind.upper() not in _NUMBER_COUNTS:
+        hint = "use CIRCLE lon lat radius, RANGE lon1 lon2 lat1 lat2 or POLYGON lon lat lon lat lon lat ..."
+        raise UsageError(f"{name}: invalid region {said[:80]!r}", hint=hint, code=Code.REQUEST_BAD_REGION)
+    return parse_shape(name, kind.upper(), " ".join(numbers))
 
 
-def shape(name: str, kind: str, said: str) -> Shape:
-    """The numbers of a CIRCLE, a RANGE or a POLYGON as that.
+def parse_shape(name: str, kind: str, said: str) -> Shape:
+    """Return the shape of a kind, CIRCLE, RANGE or POLYGON, with these numbers.
 
-    Raises UsageError where they are none.
+    Raises UsageError for invalid numbers.
     """
-    numbers = tuple(number(name, word) for word in said.split())
-    if len(numbers) != (_NUMBERS[kind] or len(numbers)):
-        raise UsageError(f"{name}: a {kind} has {_NUMBERS[kind]} numbers, not {len(numbers)}")
+    numbers = tuple(parse_number(name, word) for word in said.split())
+    if len(numbers) != (_NUMBER_COUNTS[kind] or len(numbers)):
+        message = f"{name}: a {kind} has {_NUMBER_COUNTS[kind]} numbers, not {len(numbers)}"
+        raise UsageError(message, code=Code.REQUEST_BAD_REGION)
     try:
         if kind == "RANGE":
-            return "range", _closed(*numbers)
-        check(kind.lower(), numbers)
+            return "range", _close_range(*numbers)
+        check_shape(kind.lower(), numbers)
         if kind == "CIRCLE" and not 0 <= numbers[2] <= 180:
-            raise BadShape("the radius of a circle is 0 to 180 degrees")
+            raise ShapeError("the radius of a circle is 0 to 180 degrees")
         return kind.lower(), numbers
-    except BadShape as error:
-        raise UsageError(f"{name} is {said.strip()[:80]!r}: {error}") from None
+    except ShapeError as error:
+        message = f"{name}: invalid region {said.strip()[:80]!r}: {error}"
+        raise UsageError(message, code=Code.REQUEST_BAD_REGION) from None
 
 
-def _closed(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[float, float, float, float]:
-    """A range whose ends may be open; one of all longitudes and latitudes is the whole sky."""
+def _close_range(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[float, float, float, float]:
+    """Return a range with finite bounds; an open one ends at 0 or 360, -90 or 90 degrees.
+
+    Raises BadShape for an invalid range.
+    """
     lon1, lat1 = (0.0 if lon1 == -math.inf else lon1), max(lat1, -90.0)
     lon2, lat2 = (360.0 if lon2 == math.inf else lon2), min(lat2, 90.0)
-    bounds.between(lon1, lon2, lat1, lat2)
+    coordinate_ranges.range_polygons(lon1, lon2, lat1, lat2)
     return lon1, lon2, lat1, lat2
 
 
-def overlapping(region: q.Value, shapes: Sequence[Shape]) -> q.Condition:
-    """A region of a row has a point in common with a union of shapes."""
-    other = q.Constant(regions.worded_all(shapes), Column("", types.REGION))
-    return q.Holds(q.Apply(INTERSECTS, (region, other), INTERSECTS.result(())))
+def overlaps_shapes(region: q.Value, shapes: Sequence[Shape]) -> q.Condition:
+    """Return the condition that a region of a row overlaps a union of shapes."""
+    other = q.Constant(regions.format_shapes(shapes), Column("", types.REGION))
+    return q.PredicateTest(q.FunctionCall(INTERSECTS, (region, other), INTERSECTS.result(())))
 
 
-def number(name: str, said: str) -> float:
-    """A number, which may be infinite.
+def parse_number(name: str, said: str) -> float:
+    """Return a number, which may be infinite.
 
-    Raises UsageError.
+    Raises UsageError for any other text, and for NaN.
     """
     try:
         value = float(said if said.isascii() and "_" not in said else "")
     except ValueError:
-        raise UsageError(f"{name} has {said!r}, which is not a number") from None
+        raise UsageError(f"{name} has {said!r}, which is not a number", code=Code.REQUEST_BAD_PARAMETER) from None
     if math.isnan(value):
-        raise UsageError(f"{name} has NaN, which is not a number")
+        raise UsageError(f"{name} has NaN, which is not a number", code=Code.REQUEST_BAD_PARAMETER)
     return value
 
 
-def interval(name: str, said: str, unit: str) -> tuple[float, float]:
-    """One number, or two with a blank between them, the smaller first; -Inf and +Inf are open ends.
+def parse_interval(name: str, said: str, unit: str) -> tuple[float, float]:
+    """Return the interval of one number, or of two separated by a space, the smaller first; -Inf and +Inf are open ends.
 
-    Raises UsageError.
+    Raises UsageError for an invalid interval.
     """
-    numbers = [number(name, word) for word in said.split()]
+    numbers = [parse_number(name, word) for word in said.split()]
     if len(numbers) not in (1, 2):
-        raise UsageError(f"{name} is {said[:80]!r}, which is no interval", hint=f"give one or two numbers{unit}")
+        raise UsageError(
+            f"{name}: invalid interval {said[:80]!r}",
+            hint=f"give one or two numbers{unit}",
+            code=Code.REQUEST_BAD_REGION,
+        )
     low, high = numbers[0], numbers[-1]
     if low > high:
-        raise UsageError(f"{name} is {said!r}, whose first number is larger than its second")
+        message = f"{name}: invalid interval {said!r}: the first number is larger than the second"
+        raise UsageError(message, code=Code.REQUEST_BAD_REGION)
     return low, high
 
 
-def within(low: q.Value, high: q.Value, wanted: tuple[float, float]) -> q.Condition:
-    """What reaches from a low value to a high one of the row has something in common with an interval."""
+def overlaps_interval(low: q.Value, high: q.Value, wanted: tuple[float, float]) -> q.Condition:
+    """Return the condition that the interval between two values of a row overlaps an interval."""
     ends = []
     if wanted[0] > -math.inf:
-        ends.append(q.Compare(">=", high, constant(wanted[0])))
+        ends.append(q.Comparison(">=", high, to_constant(wanted[0])))
     if wanted[1] < math.inf:
-        ends.append(q.Compare("<=", low, constant(wanted[1])))
-    return q.And(tuple(ends)) if ends else q.And((q.IsNull(low, True), q.IsNull(high, True)))
+        ends.append(q.Comparison("<=", low, to_constant(wanted[1])))
+    return q.Conjunction(tuple(ends)) if ends else q.Conjunction((q.NullTest(low, True), q.NullTest(high, True)))
 
 
-def among(value: q.Value, said: Sequence[str]) -> q.Condition:
-    """A text is one of some."""
-    return q.In(value, tuple(text(each) for each in said))
+def equals_any(value: q.Value, said: Sequence[str]) -> q.Condition:
+    """Return the condition that a text of a row equals one of these."""
+    return q.InTest(value, tuple(to_text(each) for each in said))
 
 
-def either(conditions: Sequence[q.Condition]) -> q.Condition:
-    """One of them holds."""
-    return conditions[0] if len(conditions) == 1 else q.Or(tuple(conditions))
+def any_of(conditions: Sequence[q.Condition]) -> q.Condition:
+    """Return the condition that one of these holds."""
+    return conditions[0] if len(conditions) == 1 else q.Disjunction(tuple(conditions))

@@ -1,12 +1,12 @@
-"""Pictures of images at /preview: one band in grey, three in colour, of an image or of a place.
+"""Pictures of images at /preview: one band in grey, three in colour, of an image or of a region.
 
 ID        COLLECTION/IMAGE, or the identifier of the data set, which ends with it; or else
-POS, SIZE a place and the box about it, as in SIA 1.0, put together from all images of it; without SIZE the whole image
+POS, SIZE a position and the box about it, as in SIA 1.0, combined from all images of it; without SIZE the whole image
           that is nearest; with an ID the part of the image that is shown
-COLLECTION of places: the collection that is asked, the first that has an image if none is told
+COLLECTION with POS: the collection, by default the first that has an image
 BAND      a band, or all of them in one word, as JHK, for colour
-PIXELS    the longer side of the picture, that of the image if none is told
-STRETCH   asinh or zscale, of pictures in grey
+PIXELS    the longer side of the picture, by default that of the image
+STRETCH   asinh or zscale, for pictures in grey
 FORMAT    jpeg or png
 """
 
@@ -26,25 +26,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.obscore import image_collections
-from vo_server.errors import NoPixelsError, NotFoundError, UsageError
+from vo_server.catalogue.obscore import get_image_collections
+from vo_server.errors import Code, NoPixelsError, NotFoundError, UsageError
 from vo_server.http import dali
-from vo_server.http.conditional import known
+from vo_server.http.conditional import etag_matches
 from vo_server.http.errors import error_response
-from vo_server.http.responses import in_turn
+from vo_server.http.responses import run_in_slot
 from vo_server.http.service import Resource, Service, Site
 from vo_server.images import image, preview
-from vo_server.images.mosaic import mosaic
+from vo_server.images.mosaic import build_mosaic
 from vo_server.protocols.images import layers
-from vo_server.protocols.images.sia1 import placed
+from vo_server.protocols.images.layers import PictureLayers
+from vo_server.protocols.images.sia1 import parse_pos_size
 from vo_server.sky.shapes import Shape
 from vo_server.storage import files
 
-KEPT = 32 << 20
-"""Bytes of pictures that are kept in memory."""
+CACHE_BYTES = 32 << 20
+"""Bytes of pictures that are cached in memory."""
 
-_MADE = b"1"
-"""To be changed when the same request gives another picture, so that nobody believes that he has it."""
+_RENDERING_VERSION = b"1"
+"""Bump when the rendering changes, to invalidate cached pictures."""
 
 T = TypeVar("T")
 
@@ -59,134 +60,155 @@ _STRETCHES: Mapping[str, Literal["asinh", "zscale"]] = {"asinh": "asinh", "zscal
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
-    """One, where there are image collections."""
-    if not image_collections(catalogue):
+    """Return the service, where there are image collections."""
+    if not get_image_collections(catalogue):
         return ()
-    return (Service("preview", "/preview", (Resource("", partial(picture, Kept())),), error_response),)
+    return (Service("preview", "/preview", (Resource("", partial(get_picture, PictureCache())),), error_response),)
 
 
-class Kept:
-    """Pictures that were made, those that were asked for last."""
+class PictureCache:
+    """A cache of the most recently requested pictures (LRU)."""
 
-    def __init__(self, limit: int = KEPT) -> None:
-        """`limit` in bytes."""
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        """Set up an empty cache of `limit` bytes."""
         self._limit = limit
-        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
         self._size = 0
         self._lock = Lock()
 
-    def find(self, key: str) -> bytes | None:
-        """The picture of this key; None where it is not kept."""
+    def get(self, key: str) -> bytes | None:
+        """Return the picture of a key; None where it is not cached."""
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+            return self._pictures.get(key)
 
-    def keep(self, key: str, made: bytes) -> None:
-        """Keep a picture, in the place of those that nobody asked for longest."""
+    def put(self, key: str, data: bytes) -> None:
+        """Cache a picture, and evict the least recently requested ones."""
         with self._lock:
-            if key in self._held or len(made) > self._limit:
+            if key in self._pictures or len(data) > self._limit:
                 return
-            self._held[key] = made
-            self._size += len(made)
+            self._pictures[key] = data
+            self._size += len(data)
             while self._size > self._limit:
-                _, gone = self._held.popitem(last=False)
-                self._size -= len(gone)
+                _, evicted = self._pictures.popitem(last=False)
+                self._size -= len(evicted)
 
 
-async def picture(kept: Kept, request: Request, site: Site) -> Response:
-    """The picture that is asked for.
+async def get_picture(cache: PictureCache, request: Request, site: Site) -> Response:
+    """Return the requested picture.
 
-    Raises UsageError for what is no picture, NotFoundError where there is none.
+    Raises UsageError for an invalid request, NotFoundError where no image has the region.
     """
-    given = await dali.parameters(request)
-    look = _look(given)
-    subject = await anyio.to_thread.run_sync(_subject, given, site)
-    etag = await anyio.to_thread.run_sync(subject.etag, look)
+    params = await dali.read_parameters(request)
+    style = _parse_style(params)
+    subject = await anyio.to_thread.run_sync(_parse_subject, params, site)
+    etag = await anyio.to_thread.run_sync(subject.compute_etag, style)
     headers = {
         "ETag": f'"{etag}"',
         "Cache-Control": "public, max-age=3600",
-        "Content-Type": f"image/{look.format}",
-        "Content-Disposition": f'inline; filename="{subject.layers.name}.{"jpg" if look.format == "jpeg" else "png"}"',
+        "Content-Type": f"image/{style.format}",
+        "Content-Disposition": f'inline; filename="{subject.layers.name}.{"jpg" if style.format == "jpeg" else "png"}"',
     }
-    if known(request.headers.get("if-none-match", ""), headers["ETag"]):
+    if etag_matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
-    made = kept.find(etag)
-    if made is None:
-        made = await in_turn(request, site, partial(_drawn, subject, look))
-        kept.keep(etag, made)
-    return Response(made, headers=headers)
+    data = cache.get(etag)
+    if data is None:
+        data = await run_in_slot(request, site, partial(_render, subject, style))
+        cache.put(etag, data)
+    return Response(data, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
-    """What is to be seen: of one image all, or what it has of a region; or else a box about a place, its sides in
-    degrees, of which several images may show parts."""
+class _PictureSubject:
+    """The subject of a picture: one image or its part in a region, or a box (centre, sides in degrees) that several
+    images may cover together."""
 
-    layers: layers.Layers
+    layers: PictureLayers
     region: Shape | None = None
     box: tuple[tuple[float, float], tuple[float, float]] | None = None
 
-    def etag(self, look: preview.Look) -> str:
-        """By the files, which planes of them and how: the same as long as none of them changes."""
-        said = [(files.facts(where).etag, plane) for where, plane in self.layers.files]
-        of = (len(self.layers.planes), self.region, self.box, look)
-        return blake2b(_MADE + repr((said, of)).encode(), digest_size=12).hexdigest()
+    def compute_etag(self, style: preview.PictureStyle) -> str:
+        """Compute the ETag from the files, planes and style: the same as long as no file changes."""
+        said = [(files.stat_file(where).etag, plane) for where, plane in self.layers.files]
+        of = (len(self.layers.planes), self.region, self.box, style)
+        return blake2b(_RENDERING_VERSION + repr((said, of)).encode(), digest_size=12).hexdigest()
 
 
-def _drawn(subject: _Subject, look: preview.Look) -> bytes:
-    """The picture.
+def _render(subject: _PictureSubject, style: preview.PictureStyle) -> bytes:
+    """Return the bytes of the picture.
 
-    Raises NotFoundError where nothing is to be seen.
+    Raises NotFoundError for a region without pixels.
     """
     with ExitStack() as stack:
-        opened = {where: stack.enter_context(image.opened(where)) for where in dict(subject.layers.files)}
+        opened = {where: stack.enter_context(image.open_image(where)) for where in dict(subject.layers.files)}
         planes = [[(opened[where], number) for where, number in plane] for plane in subject.layers.planes]
         try:
             if subject.box is None:
                 of = [plane[0] for plane in planes]
             else:
-                together = mosaic(planes, *subject.box, look.size)
+                together = build_mosaic(planes, *subject.box, style.size)
                 of = [(together, number) for number in range(len(planes))]
             return (
-                preview.colour(of, subject.region, look) if len(of) > 1 else preview.gray(of[0], subject.region, look)
+                preview.render_colour(of, subject.region, style)
+                if len(of) > 1
+                else preview.render_gray(of[0], subject.region, style)
             )
-        except NoPixelsError as fault:
-            raise NotFoundError(str(fault)) from None
+        except NoPixelsError as error:
+            raise NotFoundError(str(error), code=Code.IMAGE_NO_OVERLAP) from None
 
 
-def _subject(given: dali.Parameters, site: Site) -> _Subject:
-    """What is asked for."""
-    id, band, size = given.one("ID"), given.one("BAND"), given.one("SIZE")
-    if id is None and given.one("POS") is None:
-        raise UsageError("neither ID nor POS is there", hint="such as ID=atlas/IMAGE or POS=266.4,-29.0&SIZE=0.1")
-    if id is not None and given.one("COLLECTION"):
-        raise UsageError("COLLECTION goes with POS", hint="an ID names its collection")
-    if size is not None and given.one("POS") is None:
-        raise UsageError("SIZE is there without POS", hint="PIXELS is how large the picture is")
-    place = placed(given.with_default("SIZE", "0"), needed=False)
+def _parse_subject(params: dali.Parameters, site: Site) -> _PictureSubject:
+    """Return the requested subject.
+
+    Raises UsageError for an invalid combination of parameters, NotFoundError where there is no such image.
+    """
+    id, band, size = params.get("ID"), params.get("BAND"), params.get("SIZE")
+    if id is None and params.get("POS") is None:
+        raise UsageError(
+            "ID or POS is required",
+            hint="such as ID=atlas/IMAGE or POS=266.4,-29.0&SIZE=0.1",
+            code=Code.REQUEST_MISSING_PARAMETER,
+        )
+    if id is not None and params.get("COLLECTION"):
+        raise UsageError("COLLECTION needs POS", hint="an ID names its collection", code=Code.REQUEST_BAD_PARAMETER)
+    if size is not None and params.get("POS") is None:
+        raise UsageError(
+            "SIZE needs POS", hint="PIXELS is how large the picture is", code=Code.REQUEST_MISSING_PARAMETER
+        )
+    place = parse_pos_size(params.with_default("SIZE", "0"), needed=False)
     if id is not None:
         region = place[1] if place is not None and size is not None else None
-        return _Subject(layers.of_image(id, band, site), region)
+        return _PictureSubject(layers.find_image_layers(id, band, site), region)
     assert place is not None
     if size is None:
-        return _Subject(layers.of_place(place[0], given.one("COLLECTION"), band, site))
-    found = layers.of_region(*place, given.one("COLLECTION"), band, site)
+        return _PictureSubject(layers.find_position_layers(place[0], params.get("COLLECTION"), band, site))
+    found = layers.find_region_layers(*place, params.get("COLLECTION"), band, site)
     sides = [float(side) for side in size.split(",")]
-    return _Subject(found, box=(place[0], (sides[0], sides[-1])))
+    return _PictureSubject(found, box=(place[0], (sides[0], sides[-1])))
 
 
-def _look(given: dali.Parameters) -> preview.Look:
-    said = given.one("PIXELS")
+def _parse_style(params: dali.Parameters) -> preview.PictureStyle:
+    """Return the style of PIXELS, FORMAT and STRETCH.
+
+    Raises UsageError for an invalid one.
+    """
+    said = params.get("PIXELS")
     if said is not None and not (said.isascii() and said.isdecimal() and len(said) < 10):
-        raise UsageError(f"PIXELS is {said!r}, which is not a whole number")
+        raise UsageError(f"PIXELS must be a positive integer, not {said!r}", code=Code.REQUEST_BAD_PARAMETER)
     size = None if said is None else int(said)
-    return preview.Look(size, _one_of(given, "FORMAT", _FORMATS), _one_of(given, "STRETCH", _STRETCHES))
+    return preview.PictureStyle(
+        size, _parse_choice(params, "FORMAT", _FORMATS), _parse_choice(params, "STRETCH", _STRETCHES)
+    )
 
 
-def _one_of(given: dali.Parameters, name: str, known: Mapping[str, T]) -> T:
-    """The value of a parameter, the first that is known where there is none."""
-    said = (given.one(name) or next(iter(known))).lower()
-    if said not in known:
-        raise UsageError(f"{name} is {said[:80]!r}, which is none of {', '.join(known)}")
-    return known[said]
+def _parse_choice(params: dali.Parameters, name: str, choices: Mapping[str, T]) -> T:
+    """Return the choice that a parameter names, by default the first.
+
+    Raises UsageError for an unknown one.
+    """
+    said = (params.get(name) or next(iter(choices))).lower()
+    if said not in choices:
+        message = f"{name} must be one of {', '.join(choices)}, not {said[:80]!r}"
+        raise UsageError(message, code=Code.REQUEST_BAD_PARAMETER)
+    return choices[said]

@@ -1,4 +1,4 @@
-"""The images of a place, of all collections or of some, as people ask for them."""
+"""The search for images by region, of all collections or of some, for the page of images and its archive."""
 
 from __future__ import annotations
 
@@ -10,41 +10,43 @@ import numpy as np
 
 from vo_server.adql.semantics import query as q
 from vo_server.catalogue.catalogue import Collection
-from vo_server.errors import UsageError
+from vo_server.errors import Code, UsageError
 from vo_server.http import dali
 from vo_server.http.service import Site
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.obscore.query import Row, loaded
+from vo_server.obscore.query import InventoryRow, loaded_collections
 from vo_server.protocols.images import parameters
-from vo_server.protocols.images.files import collection, looked_up
-from vo_server.protocols.images.filters import Filters
-from vo_server.protocols.images.sia1 import distance, placed
+from vo_server.protocols.images.files import fetch_images, find_collection
+from vo_server.protocols.images.filters import ImageFilters
+from vo_server.protocols.images.sia1 import build_distance, parse_pos_size
 from vo_server.sky import angles, vectors
 from vo_server.sky.shapes import Shape
 
-SIZE = "0.1"
-"""Degrees about a position where no size is told."""
+DEFAULT_SIZE_DEGREES = "0.1"
+"""The default of SIZE."""
 
-LARGEST = 5.0
-"""Degrees from the middle of a place to its edge: whoever wants more asks as a program, row by row."""
+MAX_RADIUS_DEGREES = 5.0
+"""Degrees from the centre of a region to its edge, at most; SIA 2.0 and TAP have no such limit."""
 
-_TWO = re.compile(r"\s*(\S+?)(?:\s*,\s*|\s+)(\S+)\s*")
-_SIX = re.compile(r"\s*(\d+)[\s:]+(\d+)[\s:]+([\d.]+)[\s,]+([+-]?\d+)[\s:]+(\d+)[\s:]+([\d.]+)\s*", re.ASCII)
+_PAIR_PATTERN = re.compile(r"\s*(\S+?)(?:\s*,\s*|\s+)(\S+)\s*")
+_SEXAGESIMAL_PATTERN = re.compile(
+    r"\s*(\d+)[\s:]+(\d+)[\s:]+([\d.]+)[\s,]+([+-]?\d+)[\s:]+(\d+)[\s:]+([\d.]+)\s*", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """A place: the shapes of which it is the union, its middle and, where it is no taller and no wider than something
-    simple, the sides of a box about that, in degrees, ICRS."""
+class SearchRegion:
+    """A search region: its shapes, its centre, and the sides of its bounding box if it is a box or a circle; in
+    degrees, ICRS."""
 
     centre: tuple[float, float]
     shapes: tuple[Shape, ...]
     sides: tuple[float, float] | None
 
     @property
-    def asked(self) -> str | None:
-        """The same as SIA 2 is asked for it; None for what it has no one word for."""
+    def sia2_pos(self) -> str | None:
+        """The region as POS of SIA 2.0; None for a union of shapes, which has none."""
         if len(self.shapes) != 1:
             return None
         kind, numbers = self.shapes[0]
@@ -53,11 +55,11 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An image: `path` below the root of its collection, `size` in bytes, `away` from the middle of the place in
-    degrees."""
+class FoundImage:
+    """An image of a search: `path` below the root of its collection, `size` in bytes, `distance` of its centre from
+    that of the region in degrees."""
 
-    publication: Collection
+    collection: Collection
     name: str
     title: str
     path: str
@@ -66,88 +68,105 @@ class Found:
     dec: float
     observation: str
     size: int | None
-    away: float
+    distance: float
 
     @property
-    def order(self) -> int:
-        """Where its band stands among those of the collection."""
-        bands = [b.name for b in Row(self.publication, "image").images.bands]
+    def band_order(self) -> int:
+        """The position of its band among those of the collection."""
+        bands = [b.name for b in InventoryRow(self.collection, "image").images.bands]
         return bands.index(self.band) if self.band in bands else 0
 
 
-def around(given: dali.Parameters) -> Around | None:
-    """The place that POS and SIZE describe; None without POS.
+def parse_search_region(params: dali.Parameters) -> SearchRegion | None:
+    """Return the region of POS and SIZE; None without POS.
 
-    Raises UsageError for what is none, and for one that is larger than LARGEST.
+    Raises UsageError for an invalid region, and for one larger than MAX_RADIUS_DEGREES.
     """
-    place = _around(given)
-    if place is not None and max(_reach(place.centre, shape) for shape in place.shapes) > LARGEST + 1e-6:
-        hint = "SIA 2.0 and TAP know no such limit"
-        raise UsageError(f"the place reaches more than {LARGEST:g} degrees from its middle", hint=hint)
+    place = _parse_pos_size(params)
+    if (
+        place is not None
+        and max(_compute_radius(place.centre, shape) for shape in place.shapes) > MAX_RADIUS_DEGREES + 1e-6
+    ):
+        message = f"the region extends more than {MAX_RADIUS_DEGREES:g} degrees from its centre"
+        raise UsageError(message, hint="SIA 2.0 and TAP have no such limit", code=Code.REQUEST_BAD_REGION)
     return place
 
 
-def _around(given: dali.Parameters) -> Around | None:
-    """Two numbers of degrees, or hours and degrees with minutes and seconds, and the sides of a box about them; or else
-    CIRCLE, RANGE or POLYGON as in SIA 2.0."""
-    said = (given.one("POS") or "").strip()
+def _parse_pos_size(params: dali.Parameters) -> SearchRegion | None:
+    """Return the region of POS and SIZE.
+
+    POS is two numbers of degrees, or hours and degrees with minutes and seconds, and SIZE the sides of a box about
+    them; or POS is a CIRCLE, RANGE or POLYGON as in SIA 2.0.
+    """
+    said = (params.get("POS") or "").strip()
     if not said:
         return None
     if said[0].isalpha():
-        shapes = parameters.place("POS", said)
+        shapes = parameters.parse_region("POS", said)
         kind, numbers = shapes[0]
-        return Around(_middle(shapes), shapes, (2 * numbers[2], 2 * numbers[2]) if kind == "circle" else None)
-    size = ",".join((given.one("SIZE") or SIZE).replace(",", " ").split())
-    found = placed(dali.Parameters((("POS", _decimal(said)), ("SIZE", size))), needed=True)
+        return SearchRegion(
+            _compute_centre(shapes), shapes, (2 * numbers[2], 2 * numbers[2]) if kind == "circle" else None
+        )
+    size = ",".join((params.get("SIZE") or DEFAULT_SIZE_DEGREES).replace(",", " ").split())
+    found = parse_pos_size(dali.Parameters((("POS", _to_decimal(said)), ("SIZE", size))), needed=True)
     assert found is not None
     sides = [float(side) for side in size.split(",")]
-    return Around(found[0], (found[1],), (sides[0], sides[-1]))
+    return SearchRegion(found[0], (found[1],), (sides[0], sides[-1]))
 
 
-def _decimal(said: str) -> str:
-    """A position as two decimal numbers with a comma between them; as it is where it cannot be understood."""
-    six = _SIX.fullmatch(said)
+def _to_decimal(said: str) -> str:
+    """Return a position as two decimal numbers separated by a comma; unchanged where it cannot be parsed."""
+    six = _SEXAGESIMAL_PATTERN.fullmatch(said)
     two = (f"{six[1]}:{six[2]}:{six[3]}", f"{six[4]}:{six[5]}:{six[6]}") if six else None
-    if two is None and (match := _TWO.fullmatch(said)):
+    if two is None and (match := _PAIR_PATTERN.fullmatch(said)):
         two = match[1], match[2]
     if two is None:
         return said
-    lon, lat = angles.hms(two[0]), angles.dms(two[1])
+    lon, lat = angles.parse_hms(two[0]), angles.parse_dms(two[1])
     return f"{two[0]},{two[1]}" if lon is None or lat is None else f"{lon!r},{lat!r}"
 
 
-def _middle(shapes: Sequence[Shape]) -> tuple[float, float]:
+def _compute_centre(shapes: Sequence[Shape]) -> tuple[float, float]:
     points = [numbers[:2] if kind == "circle" else numbers for kind, numbers in shapes]
     pairs = np.reshape([n for each in points for n in each], (-1, 2))
-    (lon,), (lat,) = vectors.lonlat(vectors.unit(pairs[:, 0], pairs[:, 1]).sum(axis=0))
+    (lon,), (lat,) = vectors.to_lonlat(vectors.unit_vectors(pairs[:, 0], pairs[:, 1]).sum(axis=0))
     return float(lon), float(lat)
 
 
-def _reach(centre: tuple[float, float], shape: Shape) -> float:
+def _compute_radius(centre: tuple[float, float], shape: Shape) -> float:
     kind, numbers = shape
     pairs = np.reshape(numbers[:2] if kind == "circle" else numbers, (-1, 2))
     return float(vectors.distance(*centre, pairs[:, 0], pairs[:, 1]).max()) + (numbers[2] if kind == "circle" else 0)
 
 
-def found(given: dali.Parameters, place: Around, site: Site, most: int) -> tuple[list[Found], bool]:
-    """The images that meet a place, the nearest first, so many at the most; and whether there are more.
+def find_images(params: dali.Parameters, place: SearchRegion, site: Site, most: int) -> tuple[list[FoundImage], bool]:
+    """Return the images that overlap a region, the nearest first, at most `most`, and whether there are more.
 
-    Raises NotFoundError for a collection that is not there, UsageError for a value that a column cannot have.
+    Raises NotFoundError for an unknown collection, UsageError for a value that does not fit its column.
     """
-    named = [id for id in given.all("COLLECTION") if id]
-    known = [collection(id, site) for id in named] if named else loaded(site.catalogue, site.engine.rows)
-    every = [image for publication in known for image in _of(publication, given, place, site, most + 1)]
-    every.sort(key=lambda image: (image.away, image.publication.id, image.observation, image.order))
+    named = [id for id in params.get_all("COLLECTION") if id]
+    known = (
+        [find_collection(id, site) for id in named]
+        if named
+        else loaded_collections(site.catalogue, site.engine.count_rows)
+    )
+    every = [image for collection in known for image in _find_in_collection(collection, params, place, site, most + 1)]
+    every.sort(key=lambda image: (image.distance, image.collection.id, image.observation, image.band_order))
     return every[:most], len(every) > most
 
 
-def _of(publication: Collection, given: dali.Parameters, place: Around, site: Site, most: int) -> list[Found]:
-    row = Row(publication, "image")
-    path = row.filled("file", "path")
+def _find_in_collection(
+    collection: Collection, params: dali.Parameters, place: SearchRegion, site: Site, most: int
+) -> list[FoundImage]:
+    row = InventoryRow(collection, "image")
+    path = row.find_column("file", "path")
     assert path is not None  # no collection without it
-    conditions = (*Filters(publication).conditions(given, row), parameters.overlapping(row.footprint, place.shapes))
-    band = row.field(row.images.band) if row.images.band else q.Constant(None, Column("", types.VARCHAR))
-    far = distance(row, place.centre)
+    conditions = (
+        *ImageFilters(collection).build_conditions(params, row),
+        parameters.overlaps_shapes(row.footprint, place.shapes),
+    )
+    band = row.column(row.images.band) if row.images.band else q.Constant(None, Column("", types.VARCHAR))
+    far = build_distance(row, place.centre)
     values = (row.name, row.title, path, band, *row.position, row.observation, row.size, far)
-    rows = looked_up(site, row, values, q.And(conditions), most, (q.Order(far),))
-    return [Found(publication, *each) for each in rows]
+    rows = fetch_images(site, row, values, q.Conjunction(conditions), most, (q.SortKey(far),))
+    return [FoundImage(collection, *each) for each in rows]

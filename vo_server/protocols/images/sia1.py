@@ -1,6 +1,6 @@
-"""SIA 1.0: the images of one collection about a place, and by what the services of 2MASS at IRSA are asked.
+"""SIA 1.0: the images of one collection by region, and by the parameters of IRSA's services of 2MASS.
 
-A search is a query to the inventory, built here by hand, and walks the same road as one in ADQL.
+A search is a query to the inventory, built here by hand, and takes the same road as one in ADQL.
 """
 
 from __future__ import annotations
@@ -16,188 +16,204 @@ from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import (
     CONTAINS,
     DISTANCE,
-    EACH,
     INTERSECTS,
     POINT,
+    UNNEST,
     Function,
 )
-from vo_server.adql.semantics.values import constant
-from vo_server.answer import Question
+from vo_server.adql.semantics.values import to_constant
+from vo_server.answer import QueryExecution
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.catalogue.obscore import image_collections
+from vo_server.catalogue.obscore import get_image_collections
 from vo_server.documents.capability import Capability, ImageAccess, Interface, Param
-from vo_server.errors import ServiceError, UsageError
-from vo_server.formats import HTML, TABLEDATA, Choice
+from vo_server.errors import Code, ServiceError, UsageError
+from vo_server.formats import HTML, TABLEDATA, FormatChoice
 from vo_server.http import dali, origin
-from vo_server.http.access_log import identified
+from vo_server.http.access_log import describe_request_id
 from vo_server.http.errors import error_headers, formatted_error
-from vo_server.http.responses import document, stream
+from vo_server.http.responses import document_response, stream
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import base_url
+from vo_server.http.urls import get_base_url
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.model.result import Info, Input, Result
-from vo_server.obscore.query import PICTURES, Host, Row
+from vo_server.model.result import Info, Result, ServiceParameter
+from vo_server.obscore.query import PICTURES, ImageUrls, InventoryRow
 from vo_server.protocols.images import parameters
-from vo_server.protocols.images.files import looked_up
-from vo_server.protocols.images.filters import Filters
-from vo_server.protocols.images.sia1_columns import pictured, table, values
+from vo_server.protocols.images.files import fetch_images
+from vo_server.protocols.images.filters import ImageFilters
+from vo_server.protocols.images.sia1_columns import image_row, load_table, picture_row
 from vo_server.sky import regions, shapes
 from vo_server.sky.shapes import Shape
 
 STANDARD_ID = "ivo://ivoa.net/std/SIA"
 MEDIA_TYPE = "text/xml"
 MODES = ("COVERS", "ENCLOSED", "CENTER", "OVERLAPS")
-LARGEST = 179.0
-"""Degrees that a side of the region may have: it must lie in a hemisphere."""
+MAX_SIDE_DEGREES = 179.0
+"""The longest side of a region, which must lie in a hemisphere."""
 
-LEAST = 1e-7
-"""Degrees, far below any pixel, that the shorter side of a region has at least."""
+MIN_SIDE_DEGREES = 1e-7
+"""The shortest side of a box, far below any pixel."""
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
-    """A search for each image collection."""
-    return tuple(_service(p, catalogue) for p in image_collections(catalogue))
+    """Return a search service for each image collection."""
+    return tuple(_build_service(p, catalogue) for p in get_image_collections(catalogue))
 
 
-def _service(publication: Collection, catalogue: Catalogue) -> Service:
-    searched = catalogue.part([publication.table])
+def _build_service(collection: Collection, catalogue: Catalogue) -> Service:
+    searched = catalogue.restrict_to([collection.table])
     return Service(
-        name=f"sia1-{publication.id}",
-        path=f"/sia1/{publication.id}",
-        resources=(Resource("", partial(search, publication), ("GET", "POST")),),
-        refuse=refuse,
-        capabilities=partial(capabilities, publication),
+        name=f"sia1-{collection.id}",
+        path=f"/sia1/{collection.id}",
+        resources=(Resource("", partial(search, collection), ("GET", "POST")),),
+        error_renderer=render_error,
+        capabilities=partial(capabilities, collection),
         catalogue=lambda _: searched,
         label="Simple Image Access",
-        collection=publication.id,
+        collection=collection.id,
     )
 
 
-async def search(publication: Collection, request: Request, site: Site) -> Response:
-    """The images of a collection that go with a place as INTERSECT says, those nearest to it first (section 4.1)."""
-    given = await dali.parameters(request)
-    choice = dali.format_for(request, given.without("FORMAT"), TABLEDATA)
-    named = given.one("RESPONSEFORMAT")
+async def search(collection: Collection, request: Request, site: Site) -> Response:
+    """Return the images of a collection that match a region as INTERSECT says, the nearest first (section 4.1)."""
+    params = await dali.read_parameters(request)
+    choice = dali.choose_format(request, params.drop("FORMAT"), TABLEDATA)
+    named = params.get("RESPONSEFORMAT")
     media_type = choice.content_type if named or choice.format is not TABLEDATA else MEDIA_TYPE
-    host = origin.host_of(site, base_url(request, site.public_url))
-    title = publication.table.title or publication.table.name
-    infos = origin.infos(site, STANDARD_ID, origin.asked(request, site), (publication.table,), {})
-    formats = formats_of(given)
+    host = origin.host_of(site, get_base_url(request, site.public_url))
+    title = collection.table.title or collection.table.name
+    infos = origin.describe_answer(site, STANDARD_ID, origin.describe_request(request, site), (collection.table,), {})
+    formats = parse_formats(params)
     if "METADATA" in formats:
-        columns = tuple(o.column for o in _outputs(publication, given, host))
-        told = Result(columns, iter(()), title, publication.table.description, infos, inputs(publication))
-        return document(request, b"".join(choice.format.write(told)), media_type)
-    question = Question(
-        image_query(publication, given, host, formats),
+        columns = tuple(o.column for o in _build_outputs(collection, params, host))
+        told = Result(columns, iter(()), title, collection.table.description, infos, describe_inputs(collection))
+        return document_response(request, b"".join(choice.format.write(told)), media_type)
+    question = QueryExecution(
+        build_query(collection, params, host, formats),
         site.engine,
         choice.format,
-        given.maxrec(site.maxrec, site.maxrec_hard),
+        params.get_maxrec(site.maxrec, site.maxrec_hard),
         site.timeout,
         title=title,
-        description=publication.table.description,
+        description=collection.table.description,
         infos=infos,
     )
-    return await stream(request, site, question, media_type, f"{publication.id}.{choice.format.extension}")
+    return await stream(request, site, question, media_type, f"{collection.id}.{choice.format.extension}")
 
 
-def image_query(publication: Collection, given: dali.Parameters, host: Host, formats: Sequence[str]) -> q.Select:
-    """The images that the parameters ask for, a row for each format in which they are wanted and had.
+def build_query(
+    collection: Collection, params: dali.Parameters, host: ImageUrls, formats: Sequence[str]
+) -> q.SelectQuery:
+    """Return the query of the parameters, with a row for each image and each requested format that it has.
 
-    Raises UsageError where they ask for nothing that can be answered.
+    Raises UsageError for invalid parameters.
     """
-    row = Row(publication, SOURCE)
-    filters = Filters(publication)
-    conditions = list(filters.conditions(given, row))
-    place = placed(given, needed=not conditions)
-    far: q.Value = constant(0.0)
+    row = InventoryRow(collection, INVENTORY_ALIAS)
+    filters = ImageFilters(collection)
+    conditions = list(filters.build_conditions(params, row))
+    place = parse_pos_size(params, needed=not conditions)
+    far: q.Value = to_constant(0.0)
     if place is not None:
         centre, region = place
-        conditions.append(met(given, row, centre, region))
-        far = distance(row, centre)
-    wanted = [kind for kind in offered(publication) if {"ALL", kind} & set(formats)]
-    none = not wanted or not filters.has_dataset(given)
+        conditions.append(build_region_condition(params, row, centre, region))
+        far = build_distance(row, centre)
+    wanted = [kind for kind in list_formats(collection) if {"ALL", kind} & set(formats)]
+    none = not wanted or not filters.has_dataset(params)
     selects = [
-        q.Select(_outputs(publication, given, host, kind), row.scan, q.And(tuple(conditions)))
-        for kind in wanted or offered(publication)[:1]
+        q.SelectQuery(_build_outputs(collection, params, host, kind), row.scan, q.Conjunction(tuple(conditions)))
+        for kind in wanted or list_formats(collection)[:1]
     ]
     if len(selects) == 1:
-        order = (q.Order(far),) if place is not None else ()
+        order = (q.SortKey(far),) if place is not None else ()
         return replace(selects[0], order_by=order, top=0 if none else None)
-    return replace(_together(selects, far), top=0 if none else None)
+    return replace(_combine_formats(selects, far), top=0 if none else None)
 
 
-def _together(selects: Sequence[q.Select], far: q.Value) -> q.Select:
-    """The rows of all of them, the nearest image first, and those of an image in their order. The inventory is asked
-    once, and each image then stands once for each of them."""
-    kind = q.Field(FOUND, _KIND, _INTEGER)
+def _combine_formats(selects: Sequence[q.SelectQuery], far: q.Value) -> q.SelectQuery:
+    """Return a query with the rows of all formats, the nearest image first, those of an image in the order of formats.
+
+    The inventory is read once, and each of its rows is then repeated for each format.
+    """
+    kind = q.ColumnRef(FOUND_ALIAS, _FORMAT_LABEL, _INTEGER)
     numbers = tuple(q.Constant(n, _INTEGER) for n in range(len(selects)))
-    asked, told = [q.Output(_FAR, far)], list[q.Output]()
+    asked, told = [q.OutputColumn(_DISTANCE_LABEL, far)], list[q.OutputColumn]()
     for alike in zip(*(s.outputs for s in selects), strict=True):
         label, column = alike[0].label, alike[0].value.column
         if all(each.value == alike[0].value for each in alike):
             asked.append(alike[0])
-            told.append(q.Output(label, q.Field(FOUND, label, column)))
+            told.append(q.OutputColumn(label, q.ColumnRef(FOUND_ALIAS, label, column)))
         else:
-            asked += [q.Output(f"{label} {n.value}", each.value) for n, each in zip(numbers, alike, strict=True)]
-            cases = ((q.Compare("=", kind, n), q.Field(FOUND, f"{label} {n.value}", column)) for n in numbers)
-            told.append(q.Output(label, q.Case(tuple(cases), None, column)))
-    found = q.Derived(FOUND, replace(selects[0], outputs=tuple(asked)))
-    each = q.Spread(FOUND, found, q.Apply(EACH, numbers, _INTEGER), _KIND)
+            asked += [q.OutputColumn(f"{label} {n.value}", each.value) for n, each in zip(numbers, alike, strict=True)]
+            cases = (
+                (q.Comparison("=", kind, n), q.ColumnRef(FOUND_ALIAS, f"{label} {n.value}", column)) for n in numbers
+            )
+            told.append(q.OutputColumn(label, q.CaseExpression(tuple(cases), None, column)))
+    found = q.Subquery(FOUND_ALIAS, replace(selects[0], outputs=tuple(asked)))
+    each = q.Unnest(FOUND_ALIAS, found, q.FunctionCall(UNNEST, numbers, _INTEGER), _FORMAT_LABEL)
     name = next(o.value for o in told if o.label == "name")
-    return q.Select(tuple(told), each, order_by=tuple(map(q.Order, (q.Field(FOUND, _FAR, far.column), name, kind))))
+    return q.SelectQuery(
+        tuple(told),
+        each,
+        order_by=tuple(map(q.SortKey, (q.ColumnRef(FOUND_ALIAS, _DISTANCE_LABEL, far.column), name, kind))),
+    )
 
 
-_FAR, _KIND = "_far", "_kind"
+_DISTANCE_LABEL, _FORMAT_LABEL = "_far", "_kind"
 _INTEGER = Column("", types.INTEGER)
-FOUND = "found"
-"""The name, in the query, of what was found in several formats."""
+FOUND_ALIAS = "found"
+"""The name, in the query, of the images that are repeated for several formats."""
 
-SOURCE = "images"
+INVENTORY_ALIAS = "images"
 """The name of the inventory in the query."""
 
-# ------------------------------------------------------------------ places
+# ----------------------------------------------------------------- regions
 
 
-def placed(given: dali.Parameters, needed: bool) -> tuple[tuple[float, float], Shape] | None:
-    """The centre and the region that POS and SIZE describe; None where neither is there and `needed` does not hold.
+def parse_pos_size(params: dali.Parameters, needed: bool) -> tuple[tuple[float, float], Shape] | None:
+    """Return the centre and the region of POS and SIZE; None without POS, unless it is `needed`.
 
-    Raises UsageError.
+    Raises UsageError for a missing or invalid parameter.
     """
-    if given.one("POS") is None and not needed:
+    if params.get("POS") is None and not needed:
         return None
-    ra, dec = _pair(given, "POS", "266.4,-29.0, right ascension and declination in degrees", alone=False)
+    ra, dec = _parse_pair(params, "POS", "266.4,-29.0, right ascension and declination in degrees", alone=False)
     if not -90 <= dec <= 90 or not 0 <= ra <= 360:
-        raise UsageError(f"POS is {given.one('POS')}, which is not on the sky: 0 to 360, -90 to 90 degrees")
-    width, height = _pair(given, "SIZE", "0.1 or 0.1,0.2, width and height in degrees", alone=True)
-    if not (0 <= width <= LARGEST and 0 <= height <= LARGEST):
-        raise UsageError(f"SIZE is {given.one('SIZE')}, which is not within 0 to {LARGEST:g} degrees")
+        message = f"POS must be within 0 to 360, -90 to 90 degrees, not {params.get('POS')}"
+        raise UsageError(message, code=Code.REQUEST_BAD_REGION)
+    width, height = _parse_pair(params, "SIZE", "0.1 or 0.1,0.2, width and height in degrees", alone=True)
+    if not (0 <= width <= MAX_SIDE_DEGREES and 0 <= height <= MAX_SIDE_DEGREES):
+        message = f"SIZE must be within 0 to {MAX_SIDE_DEGREES:g} degrees, not {params.get('SIZE')}"
+        raise UsageError(message, code=Code.REQUEST_BAD_REGION)
     if width == height == 0:
         return (ra, dec), ("point", (ra, dec))
-    box = shapes.box(ra, dec, max(width, LEAST), max(height, LEAST))
+    box = shapes.box_vertices(ra, dec, max(width, MIN_SIDE_DEGREES), max(height, MIN_SIDE_DEGREES))
     return (ra, dec), ("polygon", box)
 
 
-def _pair(given: dali.Parameters, name: str, such: str, alone: bool) -> tuple[float, float]:
-    said = given.one(name)
+def _parse_pair(params: dali.Parameters, name: str, example: str, alone: bool) -> tuple[float, float]:
+    said = params.get(name)
     if said is None:
-        raise UsageError(f"{name} is missing", hint=f"such as {name}={such}")
-    numbers = [parameters.number(name, word.strip()) for word in said.split(",")]
+        hint = f"such as {name}={example}"
+        raise UsageError(f"{name} is missing", hint=hint, code=Code.REQUEST_MISSING_PARAMETER)
+    numbers = [parameters.parse_number(name, word.strip()) for word in said.split(",")]
     if len(numbers) == 1 and alone:
         numbers *= 2
     if len(numbers) != 2:
-        raise UsageError(f"{name} is {said!r}, which is not {'one or ' if alone else ''}two numbers", hint=such)
+        message = f"{name} must be {'one or ' if alone else ''}two numbers, not {said!r}"
+        raise UsageError(message, hint=example, code=Code.REQUEST_BAD_REGION)
     return numbers[0], numbers[1]
 
 
-def met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: Shape) -> q.Condition:
-    """How an image goes with the region.
+def build_region_condition(
+    params: dali.Parameters, row: InventoryRow, centre: tuple[float, float], region: Shape
+) -> q.Condition:
+    """Return the condition of INTERSECT between an image and the region.
 
-    Raises UsageError for an INTERSECT that is none.
+    Raises UsageError for an unknown INTERSECT.
     """
-    mode = (given.one("INTERSECT") or "OVERLAPS").upper()
-    image, middle = row.footprint, point(constant(centre[0]), constant(centre[1]))
-    there = middle if region[0] == "point" else q.Constant(regions.worded_all([region]), Column("", types.REGION))
+    mode = (params.get("INTERSECT") or "OVERLAPS").upper()
+    image, middle = row.footprint, build_point(to_constant(centre[0]), to_constant(centre[1]))
+    there = middle if region[0] == "point" else q.Constant(regions.format_shapes([region]), Column("", types.REGION))
     pairs: dict[str, tuple[Function, q.Value, q.Value]] = {
         "COVERS": (CONTAINS, there, image),
         "ENCLOSED": (CONTAINS, image, there),
@@ -205,40 +221,41 @@ def met(given: dali.Parameters, row: Row, centre: tuple[float, float], region: S
         "OVERLAPS": (INTERSECTS, image, there),
     }
     if mode not in pairs:
-        raise UsageError(f"INTERSECT is {mode!r}, which is none of {', '.join(MODES)}")
+        message = f"INTERSECT must be one of {', '.join(MODES)}, not {mode!r}"
+        raise UsageError(message, code=Code.REQUEST_BAD_PARAMETER)
     function, *arguments = pairs[mode]
-    return q.Holds(q.Apply(function, tuple(arguments), function.result(())))
+    return q.PredicateTest(q.FunctionCall(function, tuple(arguments), function.result(())))
 
 
-def point(lon: q.Value, lat: q.Value) -> q.Value:
-    """A position as a value."""
-    return q.Apply(POINT, (lon, lat), POINT.result((lon, lat)))
+def build_point(lon: q.Value, lat: q.Value) -> q.Value:
+    """Return a position as a value of a query."""
+    return q.FunctionCall(POINT, (lon, lat), POINT.result((lon, lat)))
 
 
-def distance(row: Row, centre: tuple[float, float]) -> q.Value:
-    """How far the centre of an image is, in degrees."""
-    pair = point(*row.position), point(constant(centre[0]), constant(centre[1]))
-    return q.Apply(DISTANCE, pair, DISTANCE.result(pair))
+def build_distance(row: InventoryRow, centre: tuple[float, float]) -> q.Value:
+    """Return the distance between the centre of an image and a position, in degrees."""
+    pair = build_point(*row.position), build_point(to_constant(centre[0]), to_constant(centre[1]))
+    return q.FunctionCall(DISTANCE, pair, DISTANCE.result(pair))
 
 
 # ----------------------------------------------------------------- formats
 
 
-def offered(publication: Collection) -> tuple[str, ...]:
-    """The formats in which images are had: their files, and pictures of them."""
-    assert publication.images is not None
-    return (publication.images.media_type, *PICTURES)
+def list_formats(collection: Collection) -> tuple[str, ...]:
+    """Return the media types of the images: that of their files, and those of pictures."""
+    assert collection.images is not None
+    return (collection.images.media_type, *PICTURES)
 
 
-def formats_of(given: dali.Parameters) -> list[str]:
-    """The media types of images that are asked for, ALL and METADATA among them (section 4.1.3). GRAPHIC is a picture
-    of any kind, GRAPHIC-ALL of all kinds, and GRAPHIC-png,jpeg the first of these that there is.
+def parse_formats(params: dali.Parameters) -> list[str]:
+    """Return the requested media types, with ALL and METADATA among them (section 4.1.3).
 
-    Raises UsageError for what is none of this.
+    GRAPHIC is a picture of any kind, GRAPHIC-ALL of all kinds, and GRAPHIC-png,jpeg the first of these that is
+    offered. Raises UsageError for anything else.
     """
     found: list[str] = []
     preferred: list[str] | None = None
-    for word in (given.one("FORMAT") or "ALL").split(","):
+    for word in (params.get("FORMAT") or "ALL").split(","):
         name = word.strip()
         first, dash, kind = name.upper().partition("-")
         if first == "GRAPHIC":
@@ -251,7 +268,11 @@ def formats_of(given: dali.Parameters) -> list[str]:
         elif preferred is not None:
             preferred.append(name.lower())
         else:
-            raise UsageError(f"FORMAT has {name!r}", hint="ALL, GRAPHIC, METADATA or media types, as in image/fits")
+            raise UsageError(
+                f"FORMAT: unknown format {name!r}",
+                hint="ALL, GRAPHIC, METADATA or media types, as in image/fits",
+                code=Code.REQUEST_UNSUPPORTED_FORMAT,
+            )
     kinds = (f"image/{kind}" for kind in preferred or ())
     return [*found, *[kind for kind in kinds if kind in PICTURES][:1]]
 
@@ -259,43 +280,46 @@ def formats_of(given: dali.Parameters) -> list[str]:
 # ----------------------------------------------------------------- columns
 
 
-def _outputs(
-    publication: Collection, given: dali.Parameters, host: Host, kind: str | None = None
-) -> tuple[q.Output, ...]:
-    """The columns of a verbosity, of the files or of pictures of a kind: those of the standard that must be there, all
-    of them, and with these the main or all columns of the inventory."""
-    text = given.one("VERB") or "2"
+def _build_outputs(
+    collection: Collection, params: dali.Parameters, host: ImageUrls, kind: str | None = None
+) -> tuple[q.OutputColumn, ...]:
+    """Return the columns of VERB, of the files or of pictures of a kind.
+
+    They are the required columns of the standard, then all of them, then also the main or all columns of the inventory.
+    Raises UsageError for an invalid VERB.
+    """
+    text = params.get("VERB") or "2"
     if text not in ("0", "1", "2", "3"):
-        raise UsageError(f"VERB is {text!r}, which is not 0, 1, 2 or 3")
+        raise UsageError(f"VERB must be 0, 1, 2 or 3, not {text!r}", code=Code.REQUEST_BAD_PARAMETER)
     verb = int(text)
-    row = Row(publication, SOURCE)
-    made = values(row, host) if kind not in PICTURES else pictured(row, host, kind)
-    standard = [c for c in table().columns if verb > 0 or c.principal]
-    outputs = [q.Output(c.name, made[c.name]) for c in standard]
-    taken = {c.name.lower() for c in table().columns}
-    own = [c for c in publication.table.columns if c.name.lower() not in taken and (verb == 3 or c.principal)]
-    return (*outputs, *(q.Output(c.name, row.field(c.name)) for c in own if verb > 1))
+    row = InventoryRow(collection, INVENTORY_ALIAS)
+    made = image_row(row, host) if kind not in PICTURES else picture_row(row, host, kind)
+    standard = [c for c in load_table().columns if verb > 0 or c.principal]
+    outputs = [q.OutputColumn(c.name, made[c.name]) for c in standard]
+    taken = {c.name.lower() for c in load_table().columns}
+    own = [c for c in collection.table.columns if c.name.lower() not in taken and (verb == 3 or c.principal)]
+    return (*outputs, *(q.OutputColumn(c.name, row.column(c.name)) for c in own if verb > 1))
 
 
 # -------------------------------------------------------------- description
 
 
-def inputs(publication: Collection) -> tuple[Input, ...]:
-    """The parameters, as FORMAT=METADATA tells them (section 7.1)."""
-    assert publication.images is not None
-    formats = ("ALL", "GRAPHIC", "GRAPHIC-ALL", "METADATA", *offered(publication))
+def describe_inputs(collection: Collection) -> tuple[ServiceParameter, ...]:
+    """Return the parameters for FORMAT=METADATA (section 7.1)."""
+    assert collection.images is not None
+    formats = ("ALL", "GRAPHIC", "GRAPHIC-ALL", "METADATA", *list_formats(collection))
     return (
-        Input("INPUT:POS", "Right ascension and declination of the centre, ICRS", unit="deg", ucd="pos.eq"),
-        Input("INPUT:SIZE", "Width and, after a comma, height of the region", value="0.1", unit="deg"),
-        Input("INPUT:FORMAT", "Media types of the images", value="ALL", options=formats),
-        Input("INPUT:INTERSECT", "How images go with the region", value="OVERLAPS", options=MODES),
-        Input("INPUT:VERB", "How many columns", value="2", options=("0", "1", "2", "3")),
-        *(Input(f"INPUT:{name.upper()}", said) for name, said in Filters(publication).described()),
+        ServiceParameter("INPUT:POS", "Right ascension and declination of the centre, ICRS", unit="deg", ucd="pos.eq"),
+        ServiceParameter("INPUT:SIZE", "Width and, after a comma, height of the region", value="0.1", unit="deg"),
+        ServiceParameter("INPUT:FORMAT", "Media types of the images", value="ALL", options=formats),
+        ServiceParameter("INPUT:INTERSECT", "How images go with the region", value="OVERLAPS", options=MODES),
+        ServiceParameter("INPUT:VERB", "How many columns", value="2", options=("0", "1", "2", "3")),
+        *(ServiceParameter(f"INPUT:{name.upper()}", said) for name, said in ImageFilters(collection).describe()),
     )
 
 
-def capabilities(publication: Collection, site: Site, base: str) -> tuple[Capability, ...]:
-    """The image access capability (SimpleDALRegExt 1.1 section 3.2)."""
+def capabilities(collection: Collection, site: Site, base: str) -> tuple[Capability, ...]:
+    """Return the image access capability (SimpleDALRegExt 1.1 section 3.2)."""
     params = (
         Param("POS", "string", "Centre, ICRS: 266.4,-29.0", "deg", "pos.eq", "required"),
         Param("SIZE", "string", "Width and height of the region: 0.1 or 0.1,0.2", "deg", "phys.angSize", "required"),
@@ -304,30 +328,32 @@ def capabilities(publication: Collection, site: Site, base: str) -> tuple[Capabi
         Param("VERB", "integer", "0 to 3: how many columns"),
         Param("MAXREC", "integer", "Rows at the most"),
         Param("RESPONSEFORMAT", "string", "Format of the answer"),
-        *(Param(name.upper(), "string", said, std=False) for name, said in Filters(publication).described()),
+        *(Param(name.upper(), "string", said, std=False) for name, said in ImageFilters(collection).describe()),
     )
-    details = ImageAccess("Atlas", (LARGEST, LARGEST), site.maxrec_hard or None, sample(publication, site))
+    details = ImageAccess(
+        "Atlas", (MAX_SIDE_DEGREES, MAX_SIDE_DEGREES), site.maxrec_hard or None, find_sample_position(collection, site)
+    )
     interface = Interface(
         f"{base}?", use="base", role="std", query_types=("GET",), result_type=MEDIA_TYPE, params=params
     )
     return (Capability(STANDARD_ID, (interface,), details),)
 
 
-def sample(publication: Collection, site: Site) -> tuple[float, float] | None:
-    """A place that an image shows, the same each time: the registry dates its records by what they say."""
-    if not site.engine.rows(publication.table):
+def find_sample_position(collection: Collection, site: Site) -> tuple[float, float] | None:
+    """Return a position that an image covers, always the same: the registry dates its records by their content."""
+    if not site.engine.count_rows(collection.table):
         return None
-    row = Row(publication, SOURCE)
-    found = looked_up(site, row, row.position, None, most=1, order=(q.Order(row.identifier),))
+    row = InventoryRow(collection, INVENTORY_ALIAS)
+    found = fetch_images(site, row, row.position, None, most=1, order=(q.SortKey(row.identifier),))
     return (float(found[0][0]), float(found[0][1])) if found else None
 
 
-def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
-    """QUERY_STATUS ERROR in a VOTable of status 200, as old clients ask (section 4.3); a person gets a page."""
-    choice: Choice | None = getattr(request.state, "choice", None)
+def render_error(request: Request, site: Site, error: ServiceError) -> Response:
+    """Return an error as QUERY_STATUS in a VOTable of status 200, as old clients need (section 4.3), to a browser a page."""
+    choice: FormatChoice | None = getattr(request.state, "choice", None)
     if choice is not None and choice.format is HTML:
-        return formatted_error(request, fault, HTML)
-    told: tuple[Info, ...] = identified(request)
-    status = fault.status if fault.status >= 500 else 200
-    headers = {"Content-Type": MEDIA_TYPE, **error_headers(fault)}
-    return Response(TABLEDATA.fault(fault, told), status_code=status, headers=headers)
+        return formatted_error(request, error, HTML)
+    told: tuple[Info, ...] = describe_request_id(request)
+    status = error.status if error.status >= 500 else 200
+    headers = {"Content-Type": MEDIA_TYPE, **error_headers(error)}
+    return Response(TABLEDATA.error_document(error, told), status_code=status, headers=headers)

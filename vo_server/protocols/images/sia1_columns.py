@@ -1,4 +1,4 @@
-"""What an image is in the columns of SIA 1.0 (section 4.2.4), by the columns of its inventory."""
+"""The columns of SIA 1.0 (section 4.2.4), computed from the columns of an inventory."""
 
 from __future__ import annotations
 
@@ -7,105 +7,110 @@ from dataclasses import replace
 from functools import cache
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import COALESCE, FUNCTIONS, LIST, OPERATORS
-from vo_server.adql.semantics.values import constant
-from vo_server.catalogue.load import builtin_schemas, load_standard
+from vo_server.adql.semantics.functions import ARRAY, COALESCE, FUNCTIONS, OPERATORS
+from vo_server.adql.semantics.values import to_constant
+from vo_server.catalogue.load import find_builtin_schemas, load_standard
 from vo_server.model import types
 from vo_server.model.column import Column, Table
-from vo_server.obscore.query import Host, Row
-from vo_server.obscore.templates import text
+from vo_server.obscore.query import ImageUrls, InventoryRow
+from vo_server.obscore.templates import to_text
 
 _DOUBLE, _INTEGER = Column("", types.DOUBLE), Column("", types.INTEGER)
 
 
 @cache
-def table() -> Table:
-    """The columns, those that must be there marked as principal."""
-    _, (found,) = load_standard(builtin_schemas() / "standard" / "sia1.toml")
+def load_table() -> Table:
+    """Return the columns as a table; the required ones are principal."""
+    _, (found,) = load_standard(find_builtin_schemas() / "standard" / "sia1.toml")
     return found
 
 
-def values(row: Row, host: Host) -> dict[str, q.Value]:
-    """The value of each column by its name, of the files."""
-    return _typed(_values(row, host))
+def image_row(row: InventoryRow, host: ImageUrls) -> dict[str, q.Value]:
+    """Return the values of the row of an image's file, by the names of the columns."""
+    return _cast_columns(_build_values(row, host))
 
 
-def pictured(row: Row, host: Host, media_type: str) -> dict[str, q.Value]:
-    """The same of pictures that have the pixels of the images, of which the coordinates are not told: a picture may be
-    turned, and its rows are counted from the top."""
+def picture_row(row: InventoryRow, host: ImageUrls, media_type: str) -> dict[str, q.Value]:
+    """Return the values of the row of a picture of an image, by the names of the columns.
+
+    It has no WCS: a picture may be turned, and its rows are counted from the top.
+    """
     other: dict[str, q.Value | None] = {
-        "download": row.picture(host, media_type),
-        "format": text(media_type),
-        "pixflags": text("FV"),
+        "download": row.preview_url(host, media_type),
+        "format": to_text(media_type),
+        "pixflags": to_text("FV"),
     }
-    return _typed(_values(row, host) | other | dict.fromkeys(("crpix", "crval", "cd", "filesize")))
+    return _cast_columns(_build_values(row, host) | other | dict.fromkeys(("crpix", "crval", "cd", "filesize")))
 
 
-def _typed(made: Mapping[str, q.Value | None]) -> dict[str, q.Value]:
-    return {c.name: _as(made[c.name], c) for c in table().columns}
+def _cast_columns(made: Mapping[str, q.Value | None]) -> dict[str, q.Value]:
+    return {c.name: _cast(made[c.name], c) for c in load_table().columns}
 
 
-def _values(row: Row, host: Host) -> dict[str, q.Value | None]:
+def _build_values(row: InventoryRow, host: ImageUrls) -> dict[str, q.Value | None]:
     images = row.images
     ra, dec = row.position
     return {
         "name": row.title,
-        "download": row.url(host),
+        "download": row.file_url(host),
         "center_ra": ra,
         "center_dec": dec,
         "naxes": q.Constant(2, _INTEGER),
-        "naxis": _list(row, ("NAXIS1", "NAXIS2"), _INTEGER),
-        "scale": _list(row, ("CDELT1", "CDELT2"), _DOUBLE),
-        "format": text(images.media_type),
-        "instrument": text(images.instrument),
-        "mjd": row.times(0, 0),
-        "frame": text("ICRS"),
-        "equinox": constant(2000.0),
-        "proj": text(images.projection) if images.projection else None,
-        "crpix": _list(row, ("CRPIX1", "CRPIX2"), _DOUBLE),
-        "crval": _list(row, ("CRVAL1", "CRVAL2"), _DOUBLE),
-        "cd": _matrix(row),
-        "band": row.field(images.band) if images.band else text("".join(b.name for b in images.bands)),
-        "bunit": text("meters"),
-        "bref": row.of_band(lambda b: b.reference, min) if images.band else None,
-        "bhi": row.of_band(lambda b: b.high, max),
-        "blo": row.of_band(lambda b: b.low, min),
-        "pixflags": text("CV" if images.caution else "CZ"),
+        "naxis": _list_keywords(row, ("NAXIS1", "NAXIS2"), _INTEGER),
+        "scale": _list_keywords(row, ("CDELT1", "CDELT2"), _DOUBLE),
+        "format": to_text(images.media_type),
+        "instrument": to_text(images.instrument),
+        "mjd": row.time_bound(0, 0),
+        "frame": to_text("ICRS"),
+        "equinox": to_constant(2000.0),
+        "proj": to_text(images.projection) if images.projection else None,
+        "crpix": _list_keywords(row, ("CRPIX1", "CRPIX2"), _DOUBLE),
+        "crval": _list_keywords(row, ("CRVAL1", "CRVAL2"), _DOUBLE),
+        "cd": _build_cd_matrix(row),
+        "band": row.column(images.band) if images.band else to_text("".join(b.name for b in images.bands)),
+        "bunit": to_text("meters"),
+        "bref": row.band_value(lambda b: b.reference, min) if images.band else None,
+        "bhi": row.band_value(lambda b: b.high, max),
+        "blo": row.band_value(lambda b: b.low, min),
+        "pixflags": to_text("CV" if images.caution else "CZ"),
         "filesize": row.estimate,
     }
 
 
-def _as(value: q.Value | None, column: Column) -> q.Value:
+def _cast(value: q.Value | None, column: Column) -> q.Value:
     if value is None:
         return q.Constant(None, column)
     same = value.column.type is column.type or column.type.family == "array"
-    return replace(value, column=column) if same else q.Cast(value, column)
+    return replace(value, column=column) if same else q.TypeCast(value, column)
 
 
-def _list(row: Row, keywords: Iterable[str], column: Column) -> q.Value | None:
-    """Numbers of the header in a list; None where one of them is not kept."""
-    known = [row.filled("header", keyword) for keyword in keywords]
-    return None if None in known else _listed([q.Cast(v, column) for v in known if v is not None])
+def _list_keywords(row: InventoryRow, keywords: Iterable[str], column: Column) -> q.Value | None:
+    """Return keywords of the header as a list; None where the inventory lacks one of them."""
+    known = [row.find_column("header", keyword) for keyword in keywords]
+    return None if None in known else _build_list([q.TypeCast(v, column) for v in known if v is not None])
 
 
-def _listed(numbers: Iterable[q.Value]) -> q.Value:
+def _build_list(numbers: Iterable[q.Value]) -> q.Value:
     given = tuple(numbers)
-    return q.Apply(LIST, given, LIST.result(given))
+    return q.FunctionCall(ARRAY, given, ARRAY.result(given))
 
 
-def _matrix(row: Row) -> q.Value | None:
-    """The CD matrix from the sizes of the pixels and the direction of the columns (FITS paper II, section 6.1)."""
-    x, y, turn = (row.filled("header", keyword) for keyword in ("CDELT1", "CDELT2", "CROTA2"))
+def _build_cd_matrix(row: InventoryRow) -> q.Value | None:
+    """Return the CD matrix from the sizes of the pixels and the rotation (FITS paper II, section 6.1); None where the
+    inventory lacks them."""
+    x, y, turn = (row.find_column("header", keyword) for keyword in ("CDELT1", "CDELT2", "CROTA2"))
     if x is None or y is None or turn is None:
         return None
-    angle = _apply("RADIANS", q.Apply(COALESCE, (turn, constant(0.0)), _DOUBLE))
-    cos, sin = _apply("COS", angle), _apply("SIN", angle)
-    return _listed((_times(x, cos), _times(_times(constant(-1.0), y), sin), _times(x, sin), _times(y, cos)))
+    angle = _call("RADIANS", q.FunctionCall(COALESCE, (turn, to_constant(0.0)), _DOUBLE))
+    cos, sin = _call("COS", angle), _call("SIN", angle)
+    return _build_list(
+        (_multiply(x, cos), _multiply(_multiply(to_constant(-1.0), y), sin), _multiply(x, sin), _multiply(y, cos))
+    )
 
 
-def _apply(name: str, value: q.Value) -> q.Value:
-    return q.Apply(FUNCTIONS[name], (value,), _DOUBLE)
+def _call(name: str, value: q.Value) -> q.Value:
+    return q.FunctionCall(FUNCTIONS[name], (value,), _DOUBLE)
 
 
-def _times(a: q.Value, b: q.Value) -> q.Value:
-    return q.Apply(OPERATORS["*"], (a, b), _DOUBLE)
+def _multiply(a: q.Value, b: q.Value) -> q.Value:
+    return q.FunctionCall(OPERATORS["*"], (a, b), _DOUBLE)

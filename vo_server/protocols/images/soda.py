@@ -1,4 +1,4 @@
-"""SODA 1.0: parts of images, one at once at /soda/sync, many by a job at /soda/async."""
+"""SODA 1.0: cutouts of images, one by a synchronous request at /soda/sync, many by a job at /soda/async."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from starlette.responses import PlainTextResponse, Response
 from typing_extensions import override
 
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.obscore import image_collections
+from vo_server.catalogue.obscore import get_image_collections
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import (
     BusyError,
+    Code,
     ImageError,
     NoPixelsError,
     QueryCancelledError,
@@ -27,51 +28,51 @@ from vo_server.http import dali
 from vo_server.http.errors import error_details, error_headers
 from vo_server.http.origin import host_of
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import base_url, client_address
-from vo_server.jobs.task import Output, Task
+from vo_server.http.urls import get_base_url, get_client_address
+from vo_server.jobs.task import JobOutput, Task
 from vo_server.model.job import Job
-from vo_server.obscore.query import Host
+from vo_server.obscore.query import ImageUrls
 from vo_server.protocols import uws
 from vo_server.protocols.images import cutouts
 from vo_server.protocols.images.descriptors import ASYNC_ID, SYNC_ID
 
-TEXT = "text/plain; charset=utf-8"
-MOST = 1_000
-"""Cutouts that a job may ask for."""
+TEXT_TYPE = "text/plain; charset=utf-8"
+MAX_CUTOUTS = 1_000
+"""Cutouts of a job, at most."""
 
-_WORDS: tuple[tuple[type[ServiceError], str], ...] = (
+_ERROR_WORDS: tuple[tuple[type[ServiceError], str], ...] = (
     (RepeatedParameterError, "MultiValuedParamNotSupported"),
     (BusyError, "ServiceUnavailable"),
     (UsageError, "UsageError"),
     (ServiceError, "Error"),
 )
-"""The words with which SODA's errors begin (section 5.2); that of the first class that fits."""
+"""The words with which SODA's errors begin (section 5.2), by the first class that matches."""
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
-    """One, where there are image collections."""
-    return (SERVICE,) if image_collections(catalogue) else ()
+    """Return the service, where there are image collections."""
+    return (SERVICE,) if get_image_collections(catalogue) else ()
 
 
-async def sync(request: Request, site: Site) -> Response:
-    """One cutout (section 5)."""
-    given = await dali.parameters(request)
-    form = cutouts.form(given)
-    wish = _single(given)
-    host = host_of(site, base_url(request, site.public_url))
-    return await answered(partial(cutouts.made, wish, form, site, host), request, site)
+async def get_cutout(request: Request, site: Site) -> Response:
+    """Return one cutout (section 5)."""
+    params = await dali.read_parameters(request)
+    form = cutouts.parse_format(params)
+    wish = _parse_single(params)
+    host = host_of(site, get_base_url(request, site.public_url))
+    return await run_cutout(partial(cutouts.cut, wish, form, site, host), request, site)
 
 
-async def answered(work: Callable[[], cutouts.Cutout], request: Request, site: Site) -> Response:
-    """A cutout that is made when its turn has come.
+async def run_cutout(work: Callable[[], cutouts.Cutout], request: Request, site: Site) -> Response:
+    """Produce a cutout in an admission slot and return it.
 
-    Raises what the work raises, and BusyError.
+    Raises the errors of `work`, and BusyError.
     """
-    turn = await site.admission.turn(client_address(request), light=True)
+    turn = await site.admission.acquire(get_client_address(request), is_short=True)
     try:
         cut = await anyio.to_thread.run_sync(work)
     finally:
-        turn.end()
+        turn.release()
     headers = {
         "Content-Type": cut.media_type,
         "Content-Disposition": f'attachment; filename="{cut.name}"',
@@ -80,30 +81,30 @@ async def answered(work: Callable[[], cutouts.Cutout], request: Request, site: S
     return Response(cut.data, headers=headers)
 
 
-def _single(given: dali.Parameters) -> cutouts.Wish:
-    """The one cutout that is asked for.
+def _parse_single(params: dali.Parameters) -> cutouts.CutoutRequest:
+    """Return the one requested cutout.
 
-    Raises RepeatedParameterError where they are several.
+    Raises RepeatedParameterError for several.
     """
-    asked = cutouts.wishes(given)
-    several = {"ID": asked.ids, " or ".join(cutouts.REGIONS): asked.regions, "BAND": asked.bands}
+    asked = cutouts.parse_requests(params)
+    several = {"ID": asked.ids, " or ".join(cutouts.REGION_PARAMETERS): asked.regions, "BAND": asked.bands}
     for name, values in several.items():
         if len(values) > 1:
-            raise RepeatedParameterError(f"{name} may be given once, not {len(values)} times")
-    (wish,) = asked.each()
+            raise RepeatedParameterError(f"{name} may occur once, not {len(values)} times")
+    (wish,) = asked.combinations()
     return wish
 
 
 @dataclass(slots=True)
-class Cutting(Task):
-    """The cutouts of a job: all combinations of what was asked for, and for those that have none a text that says why
+class CutoutTask(Task):
+    """The task of a job: a cutout for each combination of the parameters, or a text with the reason where there is none
     (section 6)."""
 
-    wishes: cutouts.Wishes
-    form: cutouts.Form
+    requests: cutouts.CutoutRequests
+    format: cutouts.CutoutFormat
     site: Site
-    host: Host
-    done: int = field(default=0, init=False)
+    host: ImageUrls
+    completed: int = field(default=0, init=False)
     stopped: bool = field(default=False, init=False)
 
     @property
@@ -117,19 +118,19 @@ class Cutting(Task):
         return False
 
     @override
-    def outputs(self) -> Iterator[Output]:
-        for number, wish in enumerate(self.wishes.each(), 1):
+    def outputs(self) -> Iterator[JobOutput]:
+        for number, wish in enumerate(self.requests.combinations(), 1):
             if self.stopped:
                 raise QueryCancelledError("the job was stopped")
             yield self._output(f"cutout{number}", wish)
-            self.done = number
+            self.completed = number
 
-    def _output(self, id: str, wish: cutouts.Wish) -> Output:
+    def _output(self, id: str, wish: cutouts.CutoutRequest) -> JobOutput:
         try:
-            cut = cutouts.made(wish, self.form, self.site, self.host)
-        except (UsageError, ImageError) as fault:
-            return Output(id, TEXT, f"{id}.txt", [f"{said(fault)}\n".encode()])
-        return Output(id, cut.media_type, f"{id}_{cut.name}", [cut.data])
+            cut = cutouts.cut(wish, self.format, self.site, self.host)
+        except (UsageError, ImageError) as error:
+            return JobOutput(id, TEXT_TYPE, f"{id}.txt", [f"{describe_error(error)}\n".encode()])
+        return JobOutput(id, cut.media_type, f"{id}_{cut.name}", [cut.data])
 
     @override
     def stop(self) -> None:
@@ -137,54 +138,55 @@ class Cutting(Task):
 
     @override
     def progress(self) -> float:
-        return self.done / self.wishes.count
+        return self.completed / self.requests.count
 
 
-def task(site: Site, job: Job) -> Cutting:
-    """What a job does.
+def create_task(site: Site, job: Job) -> CutoutTask:
+    """Return the task of a job.
 
-    Raises UsageError where its parameters are wrong, whichever image they are for, or ask for too much.
+    Raises UsageError for parameters that are invalid for any image, and for too many cutouts.
     """
-    given = dali.Parameters(job.parameters)
-    asked = cutouts.wishes(given)
-    if asked.count > MOST:
-        raise UsageError(f"the job asks for {asked.count:,} cutouts, where {MOST:,} are the limit", hint="make several")
-    return Cutting(asked, cutouts.form(given), site, host_of(site, job.url.rpartition(f"{JOBS.path}/")[0]))
+    params = dali.Parameters(job.parameters)
+    asked = cutouts.parse_requests(params)
+    if asked.count > MAX_CUTOUTS:
+        message = f"the job has {asked.count:,} cutouts; the limit is {MAX_CUTOUTS:,}"
+        raise UsageError(message, hint="make several jobs", code=Code.REQUEST_TOO_LARGE)
+    return CutoutTask(asked, cutouts.parse_format(params), site, host_of(site, job.url.rpartition(f"{JOBS.path}/")[0]))
 
 
-def said(fault: ServiceError) -> str:
-    """A fault in the words of SODA."""
-    word = next(word for kind, word in _WORDS if isinstance(fault, kind))
-    return f"{word}: {fault}"
+def describe_error(error: ServiceError) -> str:
+    """Return the text of an error in the form of SODA (section 5.2)."""
+    word = next(word for kind, word in _ERROR_WORDS if isinstance(error, kind))
+    return f"{word}: {error}"
 
 
-def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
-    """Plain text that begins with one of SODA's words (section 5.2); nothing at all where there are no pixels (5.1)."""
-    if isinstance(fault, NoPixelsError):
-        return Response(status_code=fault.status)
-    text = f"{said(fault)}\n{error_details(request, fault)}"
-    return PlainTextResponse(text, status_code=fault.status, headers=error_headers(fault))
+def render_error(request: Request, site: Site, error: ServiceError) -> Response:
+    """Return an error as plain text that begins with one of SODA's words (section 5.2), empty for no pixels (5.1)."""
+    if isinstance(error, NoPixelsError):
+        return Response(status_code=error.status)
+    text = f"{describe_error(error)}\n{error_details(request, error)}"
+    return PlainTextResponse(text, status_code=error.status, headers=error_headers(error))
 
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
-    """How cutouts are had (section 2.2)."""
+    """Return the capabilities of both modes (section 2.2)."""
     ways = ((SYNC_ID, "sync"), (ASYNC_ID, "async"))
     return tuple(Capability(id, (Interface(f"{base}/{way}", role="std", version="1.0"),)) for id, way in ways)
 
 
-JOBS = uws.Place(
+JOBS = uws.JobList(
     service="soda",
     path="/soda/async",
-    task=task,
-    fault=lambda fault: (f"{said(fault)}\n".encode(), TEXT),
+    task=create_task,
+    write_error=lambda error: (f"{describe_error(error)}\n".encode(), TEXT_TYPE),
 )
 
 
 SERVICE = Service(
     name="soda",
     path="/soda",
-    resources=(Resource("/sync", sync, ("GET", "POST")), *uws.resources(JOBS, "/async")),
-    refuse=refuse,
+    resources=(Resource("/sync", get_cutout, ("GET", "POST")), *uws.make_resources(JOBS, "/async")),
+    error_renderer=render_error,
     capabilities=capabilities,
     label="Cutouts (SODA)",
     of_images=True,

@@ -1,4 +1,4 @@
-"""What there is of the images of each collection, told by its inventory."""
+"""Summaries of the image collections, computed from their inventories."""
 
 from __future__ import annotations
 
@@ -8,44 +8,45 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from vo_server.adql.semantics import query as q
+from vo_server.answer import fetch_rows
 from vo_server.catalogue.catalogue import Collection
 from vo_server.http.service import Site
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.obscore.query import Row
-from vo_server.obscore.templates import text
-from vo_server.protocols.images.files import answered, looked_up
-from vo_server.web.images import Stock
+from vo_server.obscore.query import InventoryRow
+from vo_server.obscore.templates import to_text
+from vo_server.protocols.images.files import fetch_images
+from vo_server.web.images import CollectionEntry
 
 _JD = 2_400_000.5
 _DAY = date(1858, 11, 17)
-"""That of MJD 0, which is this Julian date."""
+"""The day of MJD 0, which is Julian date _JD."""
 
-_MOST = 100
-"""Bands of a collection that are told."""
+_MAX_BANDS = 100
+"""Bands of a collection, at most."""
 
 
-def stocked(publication: Collection, site: Site, base: str) -> Stock:
-    """What there is of a collection, on a server with this URL."""
-    facts = site.engine.facts(publication.table)
+def summarise(collection: Collection, site: Site, base: str) -> CollectionEntry:
+    """Return the summary of a collection, on a server with this base URL."""
+    facts = site.engine.get_facts(collection.table)
     loaded = facts.loaded_at if facts is not None else None
-    counted = _counted(site, publication.id, loaded, site.engine.rows(publication.table))
+    counted = _count_images(site, collection.id, loaded, site.engine.count_rows(collection.table))
     place = ",".join(f"{degrees:.5f}" for degrees in counted.place)
-    return Stock(
-        publication.id,
-        publication.table.title or publication.table.name,
+    return CollectionEntry(
+        collection.id,
+        collection.table.title or collection.table.name,
         counted.images,
         counted.size,
         counted.nights,
-        Row(publication, "image").images.caution,
-        f"{base}/coverage/{publication.id}.svg" if facts is not None and facts.coverage is not None else None,
-        f"{base}/images?POS={place}&COLLECTION={publication.id}" if place else None,
+        InventoryRow(collection, "image").images.caution,
+        f"{base}/coverage/{collection.id}.svg" if facts is not None and facts.coverage is not None else None,
+        f"{base}/images?POS={place}&COLLECTION={collection.id}" if place else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
-    """What an inventory tells: images by band, bytes, first and last night, and where one of the images is."""
+class CollectionSummary:
+    """The summary of an inventory: images by band, bytes, first and last night, and the position of one of the images."""
 
     images: tuple[tuple[str, int], ...]
     size: int
@@ -54,32 +55,33 @@ class _Counted:
 
 
 @lru_cache(maxsize=64)
-def _counted(site: Site, id: str, loaded: datetime | None, rows: int | None) -> _Counted:
-    """All rows are looked at, once for each load: `loaded`, its time, and `rows` change with it."""
-    row = Row(site.catalogue.collection(id), "image")
-    band = row.field(row.images.band) if row.images.band else None
-    outputs = tuple(q.Output(f"v{n}", value) for n, value in enumerate(_values(row, band)))
-    found = answered(site, q.Select(outputs, row.scan, group_by=() if band is None else (band,)), _MOST)
+def _count_images(site: Site, id: str, loaded: datetime | None, rows: int | None) -> CollectionSummary:
+    """Read all rows of an inventory; cached until `loaded`, the time of the load, or `rows` changes."""
+    row = InventoryRow(site.catalogue.get_collection(id), "image")
+    band = row.column(row.images.band) if row.images.band else None
+    outputs = tuple(q.OutputColumn(f"v{n}", value) for n, value in enumerate(_build_values(row, band)))
+    query = q.SelectQuery(outputs, row.scan, group_by=() if band is None else (band,))
+    found = list(fetch_rows(query, site.engine, _MAX_BANDS, site.timeout))
     order = [b.name for b in row.images.bands]
     found.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
     times = [time for *_, first, last in found for time in (first, last) if time is not None]
-    return _Counted(
+    return CollectionSummary(
         tuple((str(band), count) for band, count, *_ in found),
         sum(int(size or 0) for _, _, size, *_ in found),
-        (_night(min(times)), _night(max(times))) if times else None,
-        next(iter(looked_up(site, row, row.position, None, most=1)), ()),
+        (_to_date(min(times)), _to_date(max(times))) if times else None,
+        next(iter(fetch_images(site, row, row.position, None, most=1)), ()),
     )
 
 
-def _values(row: Row, band: q.Field | None) -> Iterator[q.Value]:
-    """The band, how many images, their bytes, when the first and the last were taken."""
-    time = row.field(row.images.time.column) if row.images.time else q.Constant(None, Column("", types.DOUBLE))
-    yield band or text("")
-    yield q.Aggregate("COUNT", None, False, Column("", types.BIGINT))
-    yield q.Aggregate("SUM", row.size, False, Column("", types.BIGINT))
-    yield q.Aggregate("MIN", time, False, time.column)
-    yield q.Aggregate("MAX", time, False, time.column)
+def _build_values(row: InventoryRow, band: q.ColumnRef | None) -> Iterator[q.Value]:
+    """Yield band, number of images, their bytes, and the times of the first and the last."""
+    time = row.column(row.images.time.column) if row.images.time else q.Constant(None, Column("", types.DOUBLE))
+    yield band or to_text("")
+    yield q.AggregateCall("COUNT", None, False, Column("", types.BIGINT))
+    yield q.AggregateCall("SUM", row.size, False, Column("", types.BIGINT))
+    yield q.AggregateCall("MIN", time, False, time.column)
+    yield q.AggregateCall("MAX", time, False, time.column)
 
 
-def _night(jd: float) -> date:
+def _to_date(jd: float) -> date:
     return _DAY + timedelta(days=int(jd - _JD))
