@@ -88,7 +88,7 @@ _TWO_NUMBERS = FunctionSyntax("nn", "two numbers")
 _TWO_REGIONS = FunctionSyntax("gg", "two geometries")
 _ONE_POINT = FunctionSyntax("p", "one point")
 _ONE_TEXT = FunctionSyntax("t", "one string", TEXT)
-_NUMBER_AND_DIGITS = FunctionSyntax("ni?", "a number and, if wanted, a whole number of digits")
+_NUMBER_AND_DIGITS = FunctionSyntax("ni?", "a number and, optionally, a whole number of digits")
 
 FUNCTION_SYNTAX: dict[str, FunctionSyntax] = {
     **dict.fromkeys("ABS CEILING DEGREES EXP FLOOR LOG LOG10 RADIANS SQRT".split(), _ONE_NUMBER),
