@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from vo_server.adql.semantics.functions import FUNCTIONS, Function
-from vo_server.adql.semantics.udfs import RECORDS
+from vo_server.adql.semantics.udfs import UDF_FORMS
 from vo_server.web.reference import example_query
 
-EXAMPLES = [function for function in (*FUNCTIONS.values(), *RECORDS) if function.example]
+EXAMPLES = [function for function in (*FUNCTIONS.values(), *UDF_FORMS) if function.example]
 
 
 @pytest.mark.parametrize("function", EXAMPLES, ids=lambda function: function.signature)

@@ -15,7 +15,7 @@ import pytest
 from vo_server.__main__ import _join_command_name, _parser, main
 from vo_server.app import create_app
 from vo_server.commands import COMMANDS
-from vo_server.engines.store import DataDirectory
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.http.downtime import Downtime, read_downtime
 from vo_server.settings import Settings, read_settings
 

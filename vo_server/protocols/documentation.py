@@ -18,7 +18,7 @@ from vo_server.adql.syntax.parse import MAX_CHARACTERS
 from vo_server.adql.syntax.partial import MAX_TABLES
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.obscore import get_image_collections
-from vo_server.catalogue.similar import suggest_similar
+from vo_server.catalogue.suggestions import suggest_similar
 from vo_server.errors import NotFoundError
 from vo_server.formats.media_types import parse_accept
 from vo_server.http import fetch

@@ -30,7 +30,7 @@ PAGES = (
 """The pages in the order of reading."""
 
 _FOLDER = Path(__file__).parent / "docs"
-_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_PLACEHOLDER = re.compile(r"(?<!%)\{([a-z][a-z0-9_]*)\}")
 _LINK = re.compile(rf"({'|'.join(PAGES)})\.md(#[\w-]+)?")
 
 _STYLE = """
