@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 
 import pytest
-from duckdb_engine import Dialect
 
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics.resolve import resolve
@@ -19,10 +18,11 @@ from vo_server.adql.translate import translate
 from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.engines import sky_duckdb, sky_postgres
+from vo_server.engines.duckdb_dialect import DuckDBDialect
 from vo_server.engines.engine import compile_statement
 from vo_server.model.column import Table
 
-DIALECTS = {"adql": Dialect(paramstyle="numeric_dollar"), "postgres": sky_postgres.PostgresDialect()}
+DIALECTS = {"adql": DuckDBDialect(), "postgres": sky_postgres.PostgresDialect()}
 FILES = sorted(file for folder in DIALECTS for file in (Path(__file__).parent / folder).glob("*.sql"))
 CATALOGUE = add_tap_schema(load_catalogue([find_builtin_schemas() / "catalogues"]))
 RULE = "-" * 100

@@ -37,8 +37,8 @@ class Grammar:
 def load_grammar() -> Grammar:
     """Return the compiled grammar."""
     text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    parser = Lark(text, parser="lalr", lexer="basic", maybe_placeholders=True, transformer=_rule_callbacks())
-    return Grammar(_word_pattern(parser), parser)
+    parser = Lark(text, parser="lalr", lexer="basic", maybe_placeholders=True, transformer=_create_callbacks())
+    return Grammar(_compile_word_pattern(parser), parser)
 
 
 @contextmanager
@@ -51,15 +51,16 @@ def use_builder(builder: TreeBuilder) -> Iterator[None]:
         _BUILDER.reset(token)
 
 
-def _rule_callbacks() -> SimpleNamespace:
+def _create_callbacks() -> SimpleNamespace:
     """Return an object that has, for each rule of the grammar, the function that lark calls when it is reduced.
 
     A rule is named by its alias or, without one, by itself, and the builder has a method of this name.
     """
-    return SimpleNamespace(**{name: _rule_callback(name) for name in dir(TreeBuilder) if not name.startswith("_")})
+    return SimpleNamespace(**{name: _create_callback(name) for name in dir(TreeBuilder) if not name.startswith("_")})
 
 
-def _rule_callback(rule: str) -> Callable[[list[Any]], Any]:
+def _create_callback(rule: str) -> Callable[[list[Any]], Any]:
+    """Return the function that calls the builder's method of this name with the children of a rule."""
     method = getattr(TreeBuilder, rule)
 
     def call_builder(children: list[Any]) -> Any:
@@ -68,7 +69,7 @@ def _rule_callback(rule: str) -> Callable[[list[Any]], Any]:
     return call_builder
 
 
-def _word_pattern(parser: Lark) -> re.Pattern[str]:
+def _compile_word_pattern(parser: Lark) -> re.Pattern[str]:
     """Return all terminals as one expression, in lark's order of preference; any other character is INVALID.
 
     The groups of the pattern are named for the terminals, that of blanks and comments IGNORED.
