@@ -25,34 +25,33 @@ from starlette.routing import Route
 from vo_server import __version__
 from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
-from vo_server.catalogue.obscore import image_collections, with_obscore
-from vo_server.catalogue.similar import similar
-from vo_server.catalogue.stamps import Stamps
-from vo_server.catalogue.tap_schema import describe, with_tap_schema
-from vo_server.engines import Opening, kind_of, open_engine
-from vo_server.engines.database import Limits
-from vo_server.engines.engine import Engine
-from vo_server.engines.store import published_in
+from vo_server.catalogue.datestamps import DatestampFile
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from vo_server.catalogue.obscore import add_obscore, get_image_collections
+from vo_server.catalogue.suggestions import suggest_similar
+from vo_server.catalogue.tap_schema import add_tap_schema, build_rows
+from vo_server.engines import EngineOptions, kind_of, open_engine
+from vo_server.engines.data_directory import catalogue_folder
+from vo_server.engines.engine import Engine, EngineLimits
 from vo_server.errors import EngineError, MethodNotAllowedError, NotFoundError, ServiceError
 from vo_server.http import dali, metrics
-from vo_server.http.access_log import Accounts, account, shown
-from vo_server.http.admission import Lanes
+from vo_server.http.access_log import AccessLogMiddleware, get_request_info, mask_job_ids
+from vo_server.http.admission import QueryAdmission
 from vo_server.http.errors import error_response, text_error
 from vo_server.http.health import Health
-from vo_server.http.service import Refusal, Resource, Service, Site
-from vo_server.http.urls import asked_url, base_url
-from vo_server.jobs.cleanup import Room
-from vo_server.jobs.files import Files
-from vo_server.jobs.service import Desk, Span
-from vo_server.jobs.store import Store
-from vo_server.jobs.task import Work
-from vo_server.jobs.waiting import Watch
+from vo_server.http.service import ErrorRenderer, Resource, Service, Site
+from vo_server.http.urls import get_base_url, get_request_url
+from vo_server.jobs.cleanup import StorageQuota
+from vo_server.jobs.files import JobFiles
+from vo_server.jobs.service import DurationLimits, JobService
+from vo_server.jobs.store import JobStore
+from vo_server.jobs.task import TaskFactory
+from vo_server.jobs.waiting import PhaseWatcher
 from vo_server.jobs.worker import Worker
 from vo_server.model.column import Table
 from vo_server.model.statistics import Statistic
-from vo_server.model.statistics import shown as statistics_of
-from vo_server.protocols import cone
+from vo_server.model.statistics import for_view as statistics_of
+from vo_server.protocols import cone, documentation
 from vo_server.protocols.images import (
     datalink,
     files,
@@ -64,11 +63,11 @@ from vo_server.protocols.images import (
     soda,
 )
 from vo_server.protocols.registry import oai
-from vo_server.protocols.registry.records import Office
+from vo_server.protocols.registry.records import RegistryConfig
 from vo_server.protocols.tap import examples, tap
 from vo_server.protocols.vosi import coverage, vosi
-from vo_server.settings import Settings, image_root
-from vo_server.storage.jobs import Shelf, shelf
+from vo_server.settings import Settings, find_image_root
+from vo_server.storage.jobs import JobStorage, open_storage
 from vo_server.web import pages, tables
 
 log = logging.getLogger(__name__)
@@ -87,37 +86,44 @@ THREADS = 64
 def catalogue_of(settings: Settings, shipped: bool = True) -> Catalogue:
     """What is published: the `shipped` catalogue files, those of the operator's folders, and those beside the data."""
     further = [Path(folder) for folder in settings.schemas.split(":") if folder]
-    own = published_in(settings.data)
+    own = catalogue_folder(settings.data)
     beside = [own] if own.is_dir() and own.resolve() not in {folder.resolve() for folder in further} else []
-    before = [builtin_schemas() / "catalogues"] if shipped else []
-    return with_obscore(load_catalogue([*before, *further, *beside]))
+    before = [find_builtin_schemas() / "catalogues"] if shipped else []
+    return add_obscore(load_catalogue([*before, *further, *beside]))
 
 
 def engine_of(settings: Settings, catalogue: Catalogue) -> Engine:
     """The engine that the settings name, with TAP_SCHEMA."""
-    static = {f"tap_schema.{name}": rows for name, rows in describe(catalogue).items()}
-    limits = Limits(settings.memory, _spill(settings), settings.threads or None)
-    return open_engine(Opening(settings.engine, settings.data, limits, catalogue, static))
+    return open_engine(engine_options(settings, catalogue))
 
 
-def desk_of(settings: Settings) -> Desk:
+def engine_options(settings: Settings, catalogue: Catalogue) -> EngineOptions:
+    """Return the options of the engine, with the rows of TAP_SCHEMA."""
+    static = {f"tap_schema.{name}": rows for name, rows in build_rows(catalogue).items()}
+    limits = EngineLimits(settings.memory, _spill(settings), settings.threads or None)
+    return EngineOptions(settings.engine, settings.data, limits, catalogue, static)
+
+
+def desk_of(settings: Settings) -> JobService:
     """Where jobs are kept; its tables are made when they are needed."""
     kept = _results(settings)
-    store = Store(settings.jobs, _beside(settings))
-    execution = Span(min(settings.execution, settings.execution_hard), settings.execution_hard)
-    retention = Span(min(settings.retention, settings.retention_hard), settings.retention_hard)
-    return Desk(store, Files(kept), Watch(store), execution, retention, settings.job_queue, settings.results_limit)
+    store = JobStore(settings.jobs, _beside(settings))
+    execution = DurationLimits(min(settings.execution, settings.execution_hard), settings.execution_hard)
+    retention = DurationLimits(min(settings.retention, settings.retention_hard), settings.retention_hard)
+    return JobService(
+        store, JobFiles(kept), PhaseWatcher(store), execution, retention, settings.job_queue, settings.results_limit
+    )
 
 
 def _served(settings: Settings) -> tuple[Catalogue, Engine]:
     """What is served, and from where: without the catalogues that came with the server where none of these is loaded,
     but another one is."""
-    catalogue = with_tap_schema(catalogue_of(settings))
+    catalogue = add_tap_schema(catalogue_of(settings))
     engine = engine_of(settings, catalogue)
-    shipped = {p.id for p in load_catalogue([builtin_schemas() / "catalogues"]).collections}
+    shipped = {p.id for p in load_catalogue([find_builtin_schemas() / "catalogues"]).collections}
     try:
-        loaded = {p.id for p in catalogue.collections if engine.rows(p.table) is not None}
-        own = None if loaded & shipped or not loaded else with_tap_schema(catalogue_of(settings, shipped=False))
+        loaded = {p.id for p in catalogue.collections if engine.count_rows(p.table) is not None}
+        own = None if loaded & shipped or not loaded else add_tap_schema(catalogue_of(settings, shipped=False))
     except ServiceError:  # another one refers to a table of theirs; or all will be told when asked
         own = None
     if own is None:
@@ -136,7 +142,7 @@ def site_of(settings: Settings) -> Site:
         engine=engine,
         jobs=desk,
         health=health,
-        started=health.since,
+        started=health.started,
         maxrec=settings.maxrec,
         maxrec_hard=settings.maxrec_hard,
         timeout=settings.timeout,
@@ -148,10 +154,12 @@ def site_of(settings: Settings) -> Site:
         public_url=settings.public_url,
         software=SOFTWARE,
         strict=settings.strict,
-        roots={p.id: image_root(settings, p.id) for p in image_collections(catalogue)},
+        roots={p.id: find_image_root(settings, p.id) for p in get_image_collections(catalogue)},
         upload_limit=settings.upload_limit,
         upload_hosts=tuple(settings.upload_hosts.lower().split()),
-        admission=Lanes(kind_of(settings.engine).at_once, settings.queries, settings.queue, settings.timeout),
+        admission=QueryAdmission(
+            kind_of(settings.engine).short_queries, settings.queries, settings.queue, settings.timeout
+        ),
     )
 
 
@@ -160,15 +168,15 @@ def worker_of(settings: Settings, name: str) -> Iterator[Worker]:
     """What runs the jobs of all services in a process of its own."""
     site = site_of(settings)
     _warm(site)
-    wrong = site.engine.ready()
+    wrong = site.engine.check_ready()
     if wrong:
         log.error("%s", wrong)
     _settle()
     site.jobs.store.prepare()
-    room = Room(settings.results_limit, settings.results_limit)
-    work: dict[str, Work] = {place.service: partial(place.task, site) for place in JOBS}
+    room = StorageQuota(settings.results_limit, settings.results_limit)
+    work: dict[str, TaskFactory] = {place.service: partial(place.task, site) for place in JOBS}
     try:
-        yield Worker(name, site.jobs.store, site.jobs.files, work, room=room)
+        yield Worker(name, site.jobs.store, site.jobs.files, work, quota=room)
     finally:
         site.engine.close()
         site.jobs.store.close()
@@ -181,18 +189,18 @@ def create_app(settings: Settings, stamps: Path | None = None) -> Starlette:
     """
     site = site_of(settings)
     asked = (tap.SERVICE, *cone.services(site.catalogue), *_of_images(site.catalogue))
-    registered = oai.service(Office(asked, site.authority), Stamps(stamps or settings.data / DATES))
-    services = (*asked, registered, coverage.SERVICE)
+    registered = oai.service(RegistryConfig(asked, site.authority), DatestampFile(stamps or settings.data / DATES))
+    services = (*asked, registered, coverage.SERVICE, documentation.SERVICE)
     app = Starlette(
         routes=[
             *_routes(services, site),
             Route("/", _page(site)),
             Route("/tap", _page(site)),
             Route("/table/{name}", _table(site)),
-            Route("/metrics", partial(metrics.metrics, site=site, readers=settings.metrics)),
+            Route("/metrics", partial(metrics.send_metrics, site=site, readers=settings.metrics)),
         ],
         middleware=[
-            Middleware(Accounts, metrics=site.metrics),
+            Middleware(AccessLogMiddleware, metrics=site.metrics),
             Middleware(
                 CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["*"]
             ),
@@ -213,8 +221,8 @@ def _spill(settings: Settings) -> Path:
     return Path(settings.spill) if settings.spill else settings.data / "spill"
 
 
-def _results(settings: Settings) -> Shelf:
-    return shelf(settings.job_results or str(settings.data / "jobs"))
+def _results(settings: Settings) -> JobStorage:
+    return open_storage(settings.job_results or str(settings.data / "jobs"))
 
 
 def _beside(settings: Settings) -> Path:
@@ -225,7 +233,7 @@ def _beside(settings: Settings) -> Path:
 
 def _written(settings: Settings) -> dict[str, Path]:
     """Where there must be room while the server runs."""
-    spill = {} if settings.engine else {"what does not fit into memory": _spill(settings)}
+    spill = {"what does not fit into memory": _spill(settings)} if kind_of(settings.engine).has_spill else {}
     return {"the results of jobs": _beside(settings), **spill}
 
 
@@ -234,13 +242,13 @@ def _lifespan(site: Site) -> Callable[[Starlette], AbstractAsyncContextManager[N
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         await anyio.to_thread.run_sync(_warm, site)
-        found = await site.health.state()  # opens the files; a database that hangs is not waited for
+        found = await site.health.check()  # opens the files; a database that hangs is not waited for
         if not found.available:
             log.error("%s", "; ".join(found.notes[:1]))
         _settle()
-        with _told_at_the_signal(site.jobs.watch.end):
+        with _told_at_the_signal(site.jobs.watcher.stop):
             async with anyio.create_task_group() as group:
-                group.start_soon(metrics.sampled, site)
+                group.start_soon(metrics.sample_regularly, site)
                 yield
                 group.cancel_scope.cancel()
         site.engine.close()
@@ -292,22 +300,25 @@ def _routes(services: tuple[Service, ...], site: Site) -> list[Route]:
     return [
         Route(
             service.path + resource.path,
-            _endpoint(service, resource, resource.refuse or refuse, site),
+            _endpoint(service, resource, resource.error_renderer or refuse, site),
             methods=list(resource.methods),
         )
         for service in services
-        for resources, refuse in ((service.resources, service.refuse), (vosi.resources(service), error_response))
+        for resources, refuse in (
+            (service.resources, service.error_renderer),
+            (vosi.make_resources(service), error_response),
+        )
         for resource in resources
     ]
 
 
 def _endpoint(
-    service: Service, resource: Resource, refuse: Refusal, site: Site
+    service: Service, resource: Resource, refuse: ErrorRenderer, site: Site
 ) -> Callable[[Request], Awaitable[Response]]:
     """The one place where what goes wrong with a request becomes an answer in the protocol's own form."""
 
     async def endpoint(request: Request) -> Response:
-        kept = account(request)
+        kept = get_request_info(request)
         kept.service, kept.resource = service.name, resource.path
         try:
             return await resource.endpoint(request, site)
@@ -315,44 +326,46 @@ def _endpoint(
             kept.error_code = str(error.code)
             return refuse(request, site, error)
         except Exception:  # the request's border: nothing beyond it may see a stack trace
-            log.exception("%s %s", request.method, shown(request.url.path))
+            log.exception("%s %s", request.method, mask_job_ids(request.url.path))
             internal = EngineError("internal error; the operator finds the reason in the log")
             kept.error_code = str(internal.code)
             return refuse(request, site, internal)
         finally:
-            await dali.close(request)
+            await dali.close_form(request)
 
     return endpoint
 
 
 def _page(site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
-        account(request).service = "page"
+        get_request_info(request).service = "page"
         tables = [p.table for p in site.catalogue.collections]
-        rows = await anyio.to_thread.run_sync(lambda: {t.qualified: site.engine.rows(t) for t in tables})
-        shown = bool(await anyio.to_thread.run_sync(examples.offered, site))
+        rows = await anyio.to_thread.run_sync(lambda: {t.qualified_name: site.engine.count_rows(t) for t in tables})
+        shown = bool(await anyio.to_thread.run_sync(examples.find_examples, site))
         mapped = await anyio.to_thread.run_sync(
-            lambda: frozenset(t.qualified for t in tables if (f := site.engine.facts(t)) and f.coverage is not None)
+            lambda: frozenset(
+                t.qualified_name for t in tables if (f := site.engine.get_facts(t)) and f.coverage is not None
+            )
         )
-        base = base_url(request, site.public_url)
-        return HTMLResponse(pages.front(base, site.title, site.catalogue, rows, shown, mapped))
+        base = get_base_url(request, site.public_url)
+        return HTMLResponse(pages.render_front_page(base, site.title, site.catalogue, rows, shown, mapped))
 
     return page
 
 
 def _table(site: Site) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
-        account(request).service = "page"
+        get_request_info(request).service = "page"
         name = request.path_params["name"]
         published = [t for p in site.catalogue.collections for t in p.tables]
-        table = next((t for t in published if t.qualified.lower() == name.lower()), None)
+        table = next((t for t in published if t.qualified_name.lower() == name.lower()), None)
         if table is None:
             return text_error(
-                request, NotFoundError(f"there is no table {name} here", hint=similar(name, _names(published)))
+                request, NotFoundError(f"there is no table {name} here", hint=suggest_similar(name, _names(published)))
             )
-        base = base_url(request, site.public_url)
+        base = get_base_url(request, site.public_url)
         made = await anyio.to_thread.run_sync(
-            lambda: tables.page(base, table, site.engine.rows(table), _statistics(site, table))
+            lambda: tables.render_table(base, table, site.engine.count_rows(table), _statistics(site, table))
         )
         return HTMLResponse(made)
 
@@ -360,12 +373,12 @@ def _table(site: Site) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _statistics(site: Site, table: Table) -> dict[str, Statistic]:
-    facts = site.engine.facts(table)
+    facts = site.engine.get_facts(table)
     return {} if facts is None else statistics_of(table, facts.statistics)
 
 
 def _names(published: list[Table]) -> list[str]:
-    return [table.qualified for table in published]
+    return [table.qualified_name for table in published]
 
 
 def _no_such_page(site: Site) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -378,7 +391,7 @@ def _no_such_page(site: Site) -> Callable[[Request, Exception], Awaitable[Respon
             )
             answer.headers["Allow"] = allowed
             return answer
-        url, mark, query = asked_url(request, site.public_url).partition("?")
+        url, mark, query = get_request_url(request, site.public_url).partition("?")
         if request.url.path != "/" and url.endswith("/"):
             return RedirectResponse(url.rstrip("/") + mark + query)
         return text_error(request, NotFoundError(f"there is nothing at {request.url.path}"))

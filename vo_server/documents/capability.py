@@ -17,7 +17,7 @@ UPLOAD_INLINE = "ivo://ivoa.net/std/TAPRegExt#upload-inline"
 UPLOAD_HTTP = "ivo://ivoa.net/std/TAPRegExt#upload-http"
 UPLOAD_HTTPS = "ivo://ivoa.net/std/TAPRegExt#upload-https"
 
-FEATURES = {
+FEATURE_IDS = {
     "udf": "ivo://ivoa.net/std/TAPRegExt#features-udf",
     "adqlgeo": "ivo://ivoa.net/std/TAPRegExt#features-adqlgeo",
     "string": "ivo://ivoa.net/std/tapregext#features-adql-string",
@@ -99,9 +99,9 @@ class Language:
     features: tuple[tuple[str, tuple[Feature, ...]], ...] = ()
 
 
-def adql(features: Mapping[str, Sequence[Feature]]) -> Language:
+def describe_adql(features: Mapping[str, Sequence[Feature]]) -> Language:
     """ADQL with the features of each kind, under the short names of FEATURES."""
-    said = tuple((FEATURES[kind], tuple(named)) for kind, named in features.items() if named)
+    said = tuple((FEATURE_IDS[kind], tuple(named)) for kind, named in features.items() if named)
     return Language("ADQL", ADQL_VERSIONS, "The Astronomical Data Query Language", said)
 
 
@@ -115,7 +115,7 @@ class OutputFormat:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class LimitPair:
     """What holds when nothing is asked for, and what cannot be exceeded."""
 
     default: int | None = None
@@ -132,10 +132,10 @@ class TableAccess(Details):
     formats: tuple[OutputFormat, ...]
     models: tuple[tuple[str, str], ...] = ()
     upload_methods: tuple[str, ...] = ()
-    retention: Limits | None = None
-    duration: Limits | None = None
-    output_limit: Limits | None = None
-    upload_limit: Limits | None = None
+    retention: LimitPair | None = None
+    duration: LimitPair | None = None
+    output_limit: LimitPair | None = None
+    upload_limit: LimitPair | None = None
 
     @override
     def write(self, capability: Element) -> None:
@@ -264,7 +264,7 @@ def _write_language(capability: Element, language: Language) -> None:
             add_known(add(group, "feature"), form=feature.form, description=feature.description)
 
 
-def _write_limits(capability: Element, name: str, limits: Limits | None, unit: str | None = None) -> None:
+def _write_limits(capability: Element, name: str, limits: LimitPair | None, unit: str | None = None) -> None:
     if limits is None:
         return
     entry = add(capability, name)

@@ -26,10 +26,10 @@ Element: TypeAlias = etree._Element
 Value: TypeAlias = str | int | float | bool | datetime | None
 
 
-def root(prefix: str, namespace: str, name: str, **attributes: Value) -> Element:
+def make_root(prefix: str, namespace: str, name: str, **attributes: Value) -> Element:
     """The root of a document whose own namespace has this prefix."""
     made = etree.Element(f"{{{namespace}}}{name}", nsmap={prefix: namespace, **NAMESPACES})
-    return _given(made, attributes)
+    return _set_attributes(made, attributes)
 
 
 def add(parent: Element, name: str, value: Value = None, /, type: str | None = None, **attributes: Value) -> Element:
@@ -38,8 +38,8 @@ def add(parent: Element, name: str, value: Value = None, /, type: str | None = N
     if type is not None:
         child.set(f"{{{XSI}}}type", type)
     if value is not None:
-        child.text = said(value)
-    return _given(child, attributes)
+        child.text = format_value(value)
+    return _set_attributes(child, attributes)
 
 
 def add_known(parent: Element, **values: Value) -> None:
@@ -49,7 +49,7 @@ def add_known(parent: Element, **values: Value) -> None:
             add(parent, name, value)
 
 
-def said(value: Value) -> str:
+def format_value(value: Value) -> str:
     """A value as XML Schema writes it; an instant in UTC, to the second."""
     match value:
         case bool():
@@ -60,14 +60,14 @@ def said(value: Value) -> str:
             return str(value)
 
 
-def serialised(document: Element) -> bytes:
+def serialise(document: Element) -> bytes:
     """The document as it is sent."""
     etree.indent(document)
     return bytes(etree.tostring(document, xml_declaration=True, encoding="UTF-8", pretty_print=True))
 
 
-def _given(element: Element, attributes: dict[str, Value]) -> Element:
+def _set_attributes(element: Element, attributes: dict[str, Value]) -> Element:
     for name, value in attributes.items():
         if value is not None:
-            element.set(name.replace("_", "-"), said(value))
+            element.set(name.replace("_", "-"), format_value(value))
     return element

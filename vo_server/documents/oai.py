@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from vo_server.documents.elements import XSI, Element, add, root
+from vo_server.documents.elements import XSI, Element, add, make_root
 
 OAI = "http://www.openarchives.org/OAI/2.0/"
-SCHEMA = "http://www.openarchives.org/OAI/2.0/OAI-PMH.xsd"
+SCHEMA_URL = "http://www.openarchives.org/OAI/2.0/OAI-PMH.xsd"
 GRANULARITY = "YYYY-MM-DDThh:mm:ssZ"
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
+class MetadataFormat:
     """A metadata format: its name, its schema and its namespace."""
 
     name: str
@@ -23,7 +23,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class RecordHeader:
     """What is known of a record without looking into it."""
 
     identifier: str
@@ -33,7 +33,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class ResumptionToken:
     """Where a list goes on; an empty text ends a list that came in parts."""
 
     text: str
@@ -41,10 +41,10 @@ class Token:
     cursor: int
 
 
-def answer(base: str, moment: datetime, arguments: Mapping[str, str]) -> Element:
+def make_document(base: str, moment: datetime, arguments: Mapping[str, str]) -> Element:
     """An answer without its contents. The arguments are those of the request, none where they make no sense."""
-    document = root("oai", OAI, "OAI-PMH")
-    document.set(f"{{{XSI}}}schemaLocation", f"{OAI} {SCHEMA}")
+    document = make_root("oai", OAI, "OAI-PMH")
+    document.set(f"{{{XSI}}}schemaLocation", f"{OAI} {SCHEMA_URL}")
     _add(document, "responseDate", moment)
     _add(document, "request", base, **arguments)
     return document
@@ -76,7 +76,7 @@ def add_identify(
         _add(entry, "description").append(description)
 
 
-def add_formats(document: Element, prefixes: Iterable[Prefix]) -> None:
+def add_formats(document: Element, prefixes: Iterable[MetadataFormat]) -> None:
     """The formats of the records (section 4.4)."""
     entry = _add(document, "ListMetadataFormats")
     for prefix in prefixes:
@@ -95,7 +95,7 @@ def add_sets(document: Element, sets: Iterable[tuple[str, str]]) -> None:
         _add(made, "setName", name)
 
 
-def add_headers(document: Element, headers: Iterable[Header], token: Token | None) -> None:
+def add_headers(document: Element, headers: Iterable[RecordHeader], token: ResumptionToken | None) -> None:
     """A list of headers (section 4.3)."""
     entry = _add(document, "ListIdentifiers")
     for header in headers:
@@ -103,10 +103,12 @@ def add_headers(document: Element, headers: Iterable[Header], token: Token | Non
     _add_token(entry, token)
 
 
-Body = Callable[[], Element]
+WriteRecord = Callable[[], Element]
 
 
-def add_records(document: Element, verb: str, records: Iterable[tuple[Header, Body]], token: Token | None) -> None:
+def add_records(
+    document: Element, verb: str, records: Iterable[tuple[RecordHeader, WriteRecord]], token: ResumptionToken | None
+) -> None:
     """Records (sections 4.1 and 4.5); of one that is deleted the header alone."""
     entry = _add(document, verb)
     for header, body in records:
@@ -117,7 +119,7 @@ def add_records(document: Element, verb: str, records: Iterable[tuple[Header, Bo
     _add_token(entry, token)
 
 
-def _add_header(parent: Element, header: Header) -> None:
+def _add_header(parent: Element, header: RecordHeader) -> None:
     entry = _add(parent, "header", status="deleted" if header.deleted else None)
     _add(entry, "identifier", header.identifier)
     _add(entry, "datestamp", header.datestamp)
@@ -125,7 +127,7 @@ def _add_header(parent: Element, header: Header) -> None:
         _add(entry, "setSpec", spec)
 
 
-def _add_token(parent: Element, token: Token | None) -> None:
+def _add_token(parent: Element, token: ResumptionToken | None) -> None:
     if token is not None:
         _add(parent, "resumptionToken", token.text, completeListSize=token.size, cursor=token.cursor)
 

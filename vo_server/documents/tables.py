@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vo_server.catalogue.catalogue import Catalogue, Schema
-from vo_server.catalogue.names import qualified, quoted
+from vo_server.catalogue.names import quote_name, quote_table_name
 from vo_server.documents.elements import Element, add, add_known
 from vo_server.model.column import Column, Key, Table
 
-KINDS = {"table": "base_table", "view": "view"}
+TABLE_TYPES = {"table": "base_table", "view": "view"}
 """TAP_SCHEMA's word for the kind of a table, and VODataService's."""
 
 
@@ -26,17 +26,19 @@ def add_schemas(tableset: Element, catalogue: Catalogue, columns: bool = True) -
 
 def _add_schema(tableset: Element, schema: Schema, tables: list[Table], catalogue: Catalogue, columns: bool) -> None:
     entry = add(tableset, "schema")
-    add_known(entry, name=quoted(schema.name), title=schema.title, description=schema.description, utype=schema.utype)
+    add_known(
+        entry, name=quote_name(schema.name), title=schema.title, description=schema.description, utype=schema.utype
+    )
     for table in tables:
-        fill(add(entry, "table"), table, catalogue, columns)
+        fill_table(add(entry, "table"), table, catalogue, columns)
 
 
-def fill(element: Element, table: Table, catalogue: Catalogue, columns: bool = True) -> None:
+def fill_table(element: Element, table: Table, catalogue: Catalogue, columns: bool = True) -> None:
     """What a table element holds."""
-    element.set("type", KINDS[table.kind])
+    element.set("type", TABLE_TYPES[table.kind])
     add_known(
         element,
-        name=qualified(table),
+        name=quote_table_name(table),
         title=table.title,
         description=table.description,
         utype=table.utype,
@@ -45,12 +47,12 @@ def fill(element: Element, table: Table, catalogue: Catalogue, columns: bool = T
     if columns:
         for column in table.columns:
             _add_column(element, column, column.name == table.identifier)
-        _add_keys(element, table.keys, {t.qualified: qualified(t) for t in catalogue.tables})
+        _add_keys(element, table.keys, {t.qualified_name: quote_table_name(t) for t in catalogue.tables})
 
 
 def _add_column(table: Element, column: Column, primary: bool) -> None:
     entry = add(table, "column", std=column.std)
-    add_known(entry, name=quoted(column.name), description=column.description)
+    add_known(entry, name=quote_name(column.name), description=column.description)
     add_known(entry, unit=column.unit, ucd=column.ucd, utype=column.utype)
     add(
         entry,
@@ -73,5 +75,5 @@ def _add_keys(table: Element, keys: Iterable[Key], published: dict[str, str]) ->
             entry = add(table, "foreignKey")
             add(entry, "targetTable", published[key.target])
             for here, there in key.columns:
-                add_known(add(entry, "fkColumn"), fromColumn=quoted(here), targetColumn=quoted(there))
+                add_known(add(entry, "fkColumn"), fromColumn=quote_name(here), targetColumn=quote_name(there))
             add_known(entry, description=key.description, utype=key.utype)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
-from vo_server.documents.elements import XSI, Element, Value, said, serialised
+from vo_server.documents.elements import XSI, Element, Value, format_value, serialise
 from vo_server.model.job import Job, Phase
 
 UWS = "http://www.ivoa.net/xml/UWS/v1.0"
@@ -16,12 +16,12 @@ XLINK = "http://www.w3.org/1999/xlink"
 VERSION = "1.1"
 
 _NAMESPACES = {"uws": UWS, "xlink": XLINK, "xsi": XSI}
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def jobs(listed: Iterable[Job], base: str) -> bytes:
+def write_jobs(listed: Iterable[Job], base: str) -> bytes:
     """The list of jobs under this URL."""
-    document = _root("jobs", version=VERSION)
+    document = _make_root("jobs", version=VERSION)
     for job in listed:
         entry = _add(document, "jobref", id=job.id)
         entry.set(f"{{{XLINK}}}href", f"{base}/{job.id}")
@@ -29,24 +29,24 @@ def jobs(listed: Iterable[Job], base: str) -> bytes:
         if job.run_id is not None:
             _add(entry, "runId", job.run_id)
         _add(entry, "ownerId")
-        _add(entry, "creationTime", instant(job.created))
-    return serialised(document)
+        _add(entry, "creationTime", format_instant(job.created))
+    return serialise(document)
 
 
-def job(one: Job, url: str, parts: Iterable[str] = (), position: int | None = None) -> bytes:
+def write_job(one: Job, url: str, parts: Iterable[str] = (), position: int | None = None) -> bytes:
     """A job in full. `parts` are the parameters that came as files; `position` is its place in the queue."""
-    document = _root("job", version=VERSION)
+    document = _make_root("job", version=VERSION)
     _add(document, "jobId", one.id)
     if one.run_id is not None:
         _add(document, "runId", one.run_id)
     _add(document, "ownerId")
     _add(document, "phase", one.phase)
     _add(document, "quote")
-    _add(document, "creationTime", instant(one.created))
-    _add(document, "startTime", one.started and instant(one.started))
-    _add(document, "endTime", one.ended and instant(one.ended))
+    _add(document, "creationTime", format_instant(one.created))
+    _add(document, "startTime", one.started and format_instant(one.started))
+    _add(document, "endTime", one.ended and format_instant(one.ended))
     _add(document, "executionDuration", one.duration)
-    _add(document, "destruction", instant(one.destruction))
+    _add(document, "destruction", format_instant(one.destruction))
     _fill_parameters(_add(document, "parameters", ""), one, url, parts)
     _fill_results(_add(document, "results", ""), one, url)
     if one.failure is not None:
@@ -58,33 +58,33 @@ def job(one: Job, url: str, parts: Iterable[str] = (), position: int | None = No
             hasDetail=True,
         )
         _add(summary, "message", one.failure.message)
-    overflow = True if any(made.overflow for made in one.made) else None
+    overflow = True if any(made.overflow for made in one.results) else None
     known = {"position": position, "progress": one.progress, "rows": one.rows, "overflow": overflow}
-    _add_info(document, known | {"attempts": _again(one)})
-    return serialised(document)
+    _add_info(document, known | {"attempts": _count_repeated_attempts(one)})
+    return serialise(document)
 
 
-def parameters(one: Job, url: str, parts: Iterable[str] = ()) -> bytes:
+def write_parameters(one: Job, url: str, parts: Iterable[str] = ()) -> bytes:
     """The parameters of a job."""
-    document = _root("parameters")
+    document = _make_root("parameters")
     _fill_parameters(document, one, url, parts)
-    return serialised(document)
+    return serialise(document)
 
 
-def results(one: Job, url: str) -> bytes:
+def write_results(one: Job, url: str) -> bytes:
     """The results of a job."""
-    document = _root("results")
+    document = _make_root("results")
     _fill_results(document, one, url)
-    return serialised(document)
+    return serialise(document)
 
 
-def instant(at: datetime) -> str:
+def format_instant(at: datetime) -> str:
     """In UTC, with the milliseconds where there are any."""
     at = at.astimezone(UTC)
     return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace("+00:00", "Z")
 
 
-def _again(one: Job) -> int | None:
+def _count_repeated_attempts(one: Job) -> int | None:
     """Worth a word only when it was more than one."""
     return one.attempts if one.attempts > 1 else None
 
@@ -98,7 +98,7 @@ def _fill_parameters(element: Element, one: Job, url: str, parts: Iterable[str])
 
 
 def _fill_results(element: Element, one: Job, url: str) -> None:
-    for made in one.made if one.phase is Phase.COMPLETED else ():
+    for made in one.results if one.phase is Phase.COMPLETED else ():
         attributes: dict[str, Value] = {"id": made.id, "size": made.size, "mime-type": made.media_type}
         result = _add(element, "result", "", **attributes)
         result.set(f"{{{XLINK}}}href", f"{url}/results/{made.id}")
@@ -110,12 +110,12 @@ def _add_info(document: Element, values: Mapping[str, Value]) -> None:
     if known:
         info = _add(document, "jobInfo", "")
         for name, value in known.items():
-            etree.SubElement(info, name).text = said(value)
+            etree.SubElement(info, name).text = format_value(value)
 
 
-def _root(name: str, **attributes: Value) -> Element:
+def _make_root(name: str, **attributes: Value) -> Element:
     document = etree.Element(f"{{{UWS}}}{name}", nsmap=_NAMESPACES)
-    return _given(document, attributes)
+    return _set_attributes(document, attributes)
 
 
 def _add(parent: Element, name: str, value: Value = None, **attributes: Value) -> Element:
@@ -124,11 +124,11 @@ def _add(parent: Element, name: str, value: Value = None, **attributes: Value) -
     if value is None and not attributes:
         child.set(f"{{{XSI}}}nil", "true")
     elif value is not None and value != "":
-        child.text = _ILLEGAL.sub("", said(value))
-    return _given(child, attributes)
+        child.text = _NOT_XML.sub("", format_value(value))
+    return _set_attributes(child, attributes)
 
 
-def _given(element: Element, attributes: Mapping[str, Value]) -> Element:
+def _set_attributes(element: Element, attributes: Mapping[str, Value]) -> Element:
     for name, value in attributes.items():
-        element.set(name, _ILLEGAL.sub("", said(value)))
+        element.set(name, _NOT_XML.sub("", format_value(value)))
     return element

@@ -17,16 +17,16 @@ from typing_extensions import override
 
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.documents.capability import Capability, Details, add_capability
-from vo_server.documents.elements import NAMESPACES, XSI, Element, add, add_known, root, said
+from vo_server.documents.elements import NAMESPACES, XSI, Element, add, add_known, format_value, make_root
 from vo_server.documents.tables import add_schemas
 
 RI = "http://www.ivoa.net/xml/RegistryInterface/v1.0"
 Status = Literal["active", "inactive"]
-Span = tuple[float, float]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class ResourceName:
     """A name, and the IVOA identifier of what it names, where that is in the registry."""
 
     text: str
@@ -38,14 +38,14 @@ class Relationship:
     """How a resource is related to others: a word of the vocabulary of relationship types, and the others."""
 
     kind: str
-    resources: tuple[Name, ...]
+    resources: tuple[ResourceName, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Curation:
     """Who made a resource, who publishes it and whom to ask."""
 
-    publisher: Name
+    publisher: ResourceName
     contact: str
     email: str | None = None
     creators: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Content:
     relationships: tuple[Relationship, ...] = ()
 
 
-class Kind(Protocol):
+class RecordKind(Protocol):
     """What a record of a certain kind says after what all have in common."""
 
     xsi_type: ClassVar[str]
@@ -77,7 +77,7 @@ class Kind(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class RegistryRecord:
     """A record. `alternates` are other identifiers, such as a DOI."""
 
     identifier: str
@@ -85,15 +85,15 @@ class Resource:
     short_name: str | None
     curation: Curation
     content: Content
-    kind: Kind
-    alternates: tuple[str, ...] = ()
+    kind: RecordKind
+    other_identifiers: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------ kinds
 
 
 @dataclass(frozen=True, slots=True)
-class Organisation(Kind):
+class Organisation(RecordKind):
     """Who runs the services."""
 
     xsi_type: ClassVar[str] = "vr:Organisation"
@@ -104,20 +104,20 @@ class Organisation(Kind):
 
 
 @dataclass(frozen=True, slots=True)
-class Authority(Kind):
+class Authority(RecordKind):
     """Whose identifiers begin with this one (VORegistry 1.1 section 3.2)."""
 
     xsi_type: ClassVar[str] = "vg:Authority"
 
-    managing: Name
+    managing: ResourceName
 
     @override
     def write(self, resource: Element) -> None:
-        _name(resource, "managingOrg", self.managing)
+        _add_name(resource, "managingOrg", self.managing)
 
 
 @dataclass(frozen=True, slots=True)
-class Registry(Kind):
+class Registry(RecordKind):
     """A publishing registry (VORegistry 1.1 section 3.1)."""
 
     xsi_type: ClassVar[str] = "vg:Registry"
@@ -140,11 +140,11 @@ class Harvest(Details):
 
     xsi_type: ClassVar[str] = "vg:Harvest"
 
-    most: int
+    max_records: int
 
     @override
     def write(self, capability: Element) -> None:
-        add(capability, "maxRecords", self.most)
+        add(capability, "maxRecords", self.max_records)
 
 
 JOULE_UM = 1.98644586e-19
@@ -160,8 +160,8 @@ class Coverage:
     """
 
     spatial: str | None = None
-    times: tuple[Span, ...] = ()
-    wavelengths: tuple[Span, ...] = ()
+    times: tuple[Interval, ...] = ()
+    wavelengths: tuple[Interval, ...] = ()
     footprint: str | None = None
     wavebands: tuple[str, ...] = ()
 
@@ -169,9 +169,9 @@ class Coverage:
         """The element, unless there is nothing in it."""
         entry = etree.Element("coverage")
         add_known(entry, spatial=self.spatial)
-        for low, high in _joined(self.times):
+        for low, high in _merge_intervals(self.times):
             add(entry, "temporal", f"{low:.10g} {high:.10g}")
-        for low, high in _joined([(JOULE_UM / high, JOULE_UM / low) for low, high in self.wavelengths]):
+        for low, high in _merge_intervals([(JOULE_UM / high, JOULE_UM / low) for low, high in self.wavelengths]):
             add(entry, "spectral", f"{low:.4g} {high:.4g}")
         if self.footprint is not None:
             add(entry, "footprint", self.footprint, ivo_id="ivo://ivoa.net/std/moc")
@@ -181,9 +181,9 @@ class Coverage:
             resource.append(entry)
 
 
-def _joined(spans: Iterable[Span]) -> list[Span]:
+def _merge_intervals(spans: Iterable[Interval]) -> list[Interval]:
     """What the spans cover, in their order and apart from one another."""
-    made: list[Span] = []
+    made: list[Interval] = []
     for low, high in sorted(spans):
         if made and low <= made[-1][1]:
             low, high = made[-1][0], max(made.pop()[1], high)
@@ -192,7 +192,7 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogResource(Kind):
+class CatalogResource(RecordKind):
     """Tables; as a CatalogService, a service that asks them (VODataService 1.2 section 3.1)."""
 
     xsi_type: ClassVar[str] = "vs:CatalogResource"
@@ -207,7 +207,7 @@ class CatalogResource(Kind):
     @override
     def write(self, resource: Element) -> None:
         for text, url in self.rights:
-            add(resource, "rights", _token(text), rightsURI=url)
+            add(resource, "rights", _normalise_space(text), rightsURI=url)
         for capability in self.capabilities:
             add_capability(resource, capability)
         for facility in self.facilities:
@@ -229,18 +229,20 @@ class CatalogService(CatalogResource):
 # --------------------------------------------------------------- the record
 
 
-LOCATIONS = " ".join(f"{uri} {uri}" for uri in (RI, *(u for prefix, u in NAMESPACES.items() if prefix != "xsi")))
+SCHEMA_LOCATIONS = " ".join(f"{uri} {uri}" for uri in (RI, *(u for prefix, u in NAMESPACES.items() if prefix != "xsi")))
 """The schemas lie at the URLs of their namespaces (TAPRegExt 1.0 section 2.1)."""
 
 
-def element(resource: Resource, created: datetime, updated: datetime, status: Status) -> Element:
+def write_record(resource: RegistryRecord, created: datetime, updated: datetime, status: Status) -> Element:
     """The record as `ri:Resource`, in the prefixes that harvesters know and without a default namespace (Registry
     Interfaces 1.1 section 3.1.2)."""
-    made = root("ri", RI, "Resource", created=created, updated=updated, status=status, version="1.2")
+    made = make_root("ri", RI, "Resource", created=created, updated=updated, status=status, version="1.2")
     made.set(f"{{{XSI}}}type", resource.kind.xsi_type)
-    made.set(f"{{{XSI}}}schemaLocation", LOCATIONS)
-    add_known(made, title=_token(resource.title), shortName=resource.short_name, identifier=resource.identifier)
-    for other in resource.alternates:
+    made.set(f"{{{XSI}}}schemaLocation", SCHEMA_LOCATIONS)
+    add_known(
+        made, title=_normalise_space(resource.title), shortName=resource.short_name, identifier=resource.identifier
+    )
+    for other in resource.other_identifiers:
         add(made, "altIdentifier", other)
     _write_curation(add(made, "curation"), resource.curation)
     _write_content(add(made, "content"), resource.content)
@@ -248,14 +250,14 @@ def element(resource: Resource, created: datetime, updated: datetime, status: St
     return made
 
 
-def digest(resource: Resource, status: Status) -> str:
+def compute_digest(resource: RegistryRecord, status: Status) -> str:
     """Another one for each record that says something else, whatever its dates are."""
     never = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
-    return hashlib.sha256(etree.tostring(element(resource, never, never, status), method="c14n")).hexdigest()
+    return hashlib.sha256(etree.tostring(write_record(resource, never, never, status), method="c14n")).hexdigest()
 
 
 def _write_curation(entry: Element, curation: Curation) -> None:
-    _name(entry, "publisher", curation.publisher)
+    _add_name(entry, "publisher", curation.publisher)
     for creator in curation.creators:
         add(add(entry, "creator"), "name", creator)
     for contributor in curation.contributors:
@@ -280,14 +282,14 @@ def _write_content(entry: Element, content: Content) -> None:
         related = add(entry, "relationship")
         add(related, "relationshipType", relationship.kind)
         for other in relationship.resources:
-            _name(related, "relatedResource", other)
+            _add_name(related, "relatedResource", other)
 
 
-def _name(parent: Element, name: str, value: Name) -> None:
-    add(parent, name, _token(value.text), ivo_id=value.id)
+def _add_name(parent: Element, name: str, value: ResourceName) -> None:
+    add(parent, name, _normalise_space(value.text), ivo_id=value.id)
 
 
-def _token(text: str) -> str:
+def _normalise_space(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -298,28 +300,28 @@ OAI_DC = "http://www.openarchives.org/OAI/2.0/oai_dc/"
 DC = "http://purl.org/dc/elements/1.1/"
 
 
-def dublin_core(resource: Resource, updated: datetime) -> Element:
+def write_dublin_core(resource: RegistryRecord, updated: datetime) -> Element:
     """The record in the fifteen words of Dublin Core, as VOResource 1.2 maps them."""
     made = etree.Element(f"{{{OAI_DC}}}dc", nsmap={"oai_dc": OAI_DC, "dc": DC, "xsi": XSI})
     made.set(f"{{{XSI}}}schemaLocation", f"{OAI_DC} http://www.openarchives.org/OAI/2.0/oai_dc.xsd")
-    for name, values in _words(resource, updated):
+    for name, values in _list_terms(resource, updated):
         for value in values:
             add(made, f"{{{DC}}}{name}", value)
     return made
 
 
-def _words(resource: Resource, updated: datetime) -> Iterable[tuple[str, tuple[str, ...]]]:
+def _list_terms(resource: RegistryRecord, updated: datetime) -> Iterable[tuple[str, tuple[str, ...]]]:
     curation, content, kind = resource.curation, resource.content, resource.kind
-    yield "title", (_token(resource.title),)
+    yield "title", (_normalise_space(resource.title),)
     yield "creator", curation.creators
     yield "subject", content.subjects
     yield "description", (content.description,)
-    yield "publisher", (_token(curation.publisher.text),)
+    yield "publisher", (_normalise_space(curation.publisher.text),)
     yield "contributor", curation.contributors
-    yield "date", tuple(day for _, day in curation.dates) or (said(updated),)
+    yield "date", tuple(day for _, day in curation.dates) or (format_value(updated),)
     yield "type", content.types
-    yield "identifier", (resource.identifier, *resource.alternates, content.reference_url)
+    yield "identifier", (resource.identifier, *resource.other_identifiers, content.reference_url)
     yield "source", (content.source,) if content.source else ()
     yield "relation", tuple(other.id for r in content.relationships for other in r.resources if other.id)
     if isinstance(kind, CatalogResource):
-        yield "rights", tuple(part for text, url in kind.rights for part in (_token(text), url) if part)
+        yield "rights", tuple(part for text, url in kind.rights for part in (_normalise_space(text), url) if part)

@@ -9,13 +9,13 @@ from typing import Literal
 
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.documents.capability import Capability, add_capability
-from vo_server.documents.elements import add_known, root, serialised
-from vo_server.documents.tables import add_schemas, fill
+from vo_server.documents.elements import add_known, make_root, serialise
+from vo_server.documents.tables import add_schemas, fill_table
 from vo_server.model.column import Table
 
-AVAILABILITY = "http://www.ivoa.net/xml/VOSIAvailability/v1.0"
-CAPABILITIES = "http://www.ivoa.net/xml/VOSICapabilities/v1.0"
-TABLES = "http://www.ivoa.net/xml/VOSITables/v1.0"
+AVAILABILITY_NAMESPACE = "http://www.ivoa.net/xml/VOSIAvailability/v1.0"
+CAPABILITIES_NAMESPACE = "http://www.ivoa.net/xml/VOSICapabilities/v1.0"
+TABLES_NAMESPACE = "http://www.ivoa.net/xml/VOSITables/v1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +29,38 @@ class Availability:
     notes: tuple[str, ...] = ()
 
 
-def availability(state: Availability) -> bytes:
+def write_availability(state: Availability) -> bytes:
     """VOSI 1.1 section 5; the one document here whose elements have a namespace."""
-    document = root("vosi", AVAILABILITY, "availability")
+    document = make_root("vosi", AVAILABILITY_NAMESPACE, "availability")
     known = {
         "available": state.available,
         "upSince": state.up_since,
         "downAt": state.down_at,
         "backAt": state.back_at,
     }
-    add_known(document, **{f"{{{AVAILABILITY}}}{name}": value for name, value in known.items()})
+    add_known(document, **{f"{{{AVAILABILITY_NAMESPACE}}}{name}": value for name, value in known.items()})
     for note in state.notes:
-        add_known(document, **{f"{{{AVAILABILITY}}}note": note})
-    return serialised(document)
+        add_known(document, **{f"{{{AVAILABILITY_NAMESPACE}}}note": note})
+    return serialise(document)
 
 
-def capabilities(listed: Iterable[Capability]) -> bytes:
+def write_capabilities(listed: Iterable[Capability]) -> bytes:
     """VOSI 1.1 section 4."""
-    document = root("vosi", CAPABILITIES, "capabilities")
+    document = make_root("vosi", CAPABILITIES_NAMESPACE, "capabilities")
     for capability in listed:
         add_capability(document, capability)
-    return serialised(document)
+    return serialise(document)
 
 
-def tableset(catalogue: Catalogue, detail: Literal["min", "max"] = "max") -> bytes:
+def write_tableset(catalogue: Catalogue, detail: Literal["min", "max"] = "max") -> bytes:
     """VOSI 1.1 section 6; `min` leaves out the columns, for which a client then asks by table."""
-    document = root("vosi", TABLES, "tableset")
+    document = make_root("vosi", TABLES_NAMESPACE, "tableset")
     add_schemas(document, catalogue, columns=detail == "max")
-    return serialised(document)
+    return serialise(document)
 
 
-def table(one: Table, catalogue: Catalogue) -> bytes:
+def write_table(one: Table, catalogue: Catalogue) -> bytes:
     """A single table in full; the catalogue says which of its keys lead anywhere."""
-    document = root("vosi", TABLES, "table")
-    fill(document, one, catalogue)
-    return serialised(document)
+    document = make_root("vosi", TABLES_NAMESPACE, "table")
+    fill_table(document, one, catalogue)
+    return serialise(document)

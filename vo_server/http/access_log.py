@@ -15,55 +15,55 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vo_server import logs
-from vo_server.http.urls import client_address
-from vo_server.metrics import Metrics, Served
+from vo_server.http.urls import get_client_address
+from vo_server.metrics import Metrics, RequestMetrics
 from vo_server.model.result import Info
 
 log = logging.getLogger("vo_server.access")
 
-HEADER = "X-Request-Id"
+REQUEST_ID_HEADER = "X-Request-Id"
 
-_IDS = random.Random()
+_RANDOM = random.Random()
 """Asks the system for nothing, and so waits for no thread that is at work."""
 
-_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,99}")
+_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,99}")
 
 
-_JOB = re.compile(r"(?i)(?<=/async/)[^/]+")
+_JOB_ID_PATTERN = re.compile(r"(?i)(?<=/async/)[^/]+")
 
 
 @dataclass(slots=True)
-class Account:
+class RequestInfo:
     """What is known of a request. `rows` is asked when it is over; `query` is what it asks, `runid` what its client
     calls it (DALI 1.1 section 3.4.6)."""
 
     id: str
     service: str = "none"
     resource: str = ""
-    rows: Callable[[], int] = int
-    lane: str | None = None
-    waited: float = 0.0
+    count_rows: Callable[[], int] = int
+    queue: str | None = None
+    wait_seconds: float = 0.0
     runid: str | None = None
     query: str | None = None
     error_code: str | None = None
 
 
-def _new() -> str:
-    return f"{_IDS.getrandbits(64):016x}"
+def _generate_id() -> str:
+    return f"{_RANDOM.getrandbits(64):016x}"
 
 
-def account(request: Request) -> Account:
+def get_request_info(request: Request) -> RequestInfo:
     """The account of a request."""
-    found: Account = request.state.account
+    found: RequestInfo = request.state.account
     return found
 
 
-def identified(request: Request) -> tuple[Info, ...]:
+def describe_request_id(request: Request) -> tuple[Info, ...]:
     """What a document says of the request that it answers: by this the operator finds it in the log."""
-    return (Info("request_id", account(request).id),)
+    return (Info("request_id", get_request_info(request).id),)
 
 
-class Accounts:
+class AccessLogMiddleware:
     """Keeps the account of each request, and closes it with a line in the log (level info) and in the metrics.
 
     An id that a proxy has given the request already is kept.
@@ -78,8 +78,8 @@ class Accounts:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        kept = Account(given if _SANE.fullmatch(given) else _new())
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        kept = RequestInfo(given if _ID_PATTERN.fullmatch(given) else _generate_id())
         scope.setdefault("state", {})["account"] = kept
         begun, status, size = time.perf_counter(), 500, 0
 
@@ -87,41 +87,43 @@ class Accounts:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = kept.id
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = kept.id
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)
 
-        token = logs.REQUEST.set(kept.id)
+        token = logs.REQUEST_ID.set(kept.id)
         try:
             await self._app(scope, receive, noted)
         finally:
             seconds = time.perf_counter() - begun
-            self._close(scope, kept, Served(
-                kept.service, kept.resource, status, seconds, size, kept.rows(), kept.lane, kept.waited
+            self._record(scope, kept, RequestMetrics(
+                kept.service, kept.resource, status, seconds, size, kept.count_rows(), kept.queue, kept.wait_seconds
             ))  # fmt: skip
-            logs.REQUEST.reset(token)
+            logs.REQUEST_ID.reset(token)
 
-    def _close(self, scope: Scope, kept: Account, served: Served) -> None:
+    def _record(self, scope: Scope, kept: RequestInfo, served: RequestMetrics) -> None:
         self._metrics.count(served)
         if log.isEnabledFor(logging.INFO):
-            path = shown(scope["path"])
+            path = mask_job_ids(scope["path"])
             facts = {
                 "method": scope["method"], "path": path, "service": kept.service, "status": served.status,
-                "seconds": round(served.seconds, 4), "waited": round(kept.waited, 4), "bytes": served.bytes,
+                "seconds": round(served.seconds, 4), "waited": round(kept.wait_seconds, 4), "bytes": served.bytes,
                 "rows": served.rows, "runid": kept.runid, "error_code": kept.error_code,
             }  # fmt: skip
-            who = logs.personal(client=client_address(Request(scope)), query=kept.query or _query(scope))
+            who = logs.private_fields(
+                client=get_client_address(Request(scope)), query=kept.query or _decode_query(scope)
+            )
             text = f"{scope['method']} {path} {served.status} {served.seconds:.3f} s, {served.bytes} bytes"
             text += f", {kept.error_code}" if kept.error_code else ""
-            log.info(text, extra=logs.said(**facts) | who)
+            log.info(text, extra=logs.fields(**facts) | who)
 
 
-def shown(path: str) -> str:
+def mask_job_ids(path: str) -> str:
     """A path as the log tells it: a word in the place of a job's id, which is all that one needs to read the job and to
     delete it. It is the same word in each line about the job."""
-    return _JOB.sub(lambda id: f"~{hashlib.blake2b(id[0].encode(), digest_size=4).hexdigest()}", path)
+    return _JOB_ID_PATTERN.sub(lambda id: f"~{hashlib.blake2b(id[0].encode(), digest_size=4).hexdigest()}", path)
 
 
-def _query(scope: Scope) -> str:
+def _decode_query(scope: Scope) -> str:
     return bytes(scope["query_string"]).decode("latin-1")

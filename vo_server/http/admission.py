@@ -17,35 +17,35 @@ import anyio
 
 from vo_server.errors import BusyError
 
-TOO_LONG = 1.0
+SHORT_QUERY_SECONDS = 1.0
 """Seconds after which a query that was taken for little work counts among the long ones."""
 
-SLOW = 0.5
+SLOW_CLIENT_SECONDS = 0.5
 """Seconds after which a client that does not take what there is gives up its place; its query rests meanwhile."""
 
-SHORTEST, LONGEST = 5, 600
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 5, 600
 """Seconds after which, by our own words, a client may ask again."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    called: anyio.Event = field(default_factory=anyio.Event)
-    turned_away: bool = False
+    woken: anyio.Event = field(default_factory=anyio.Event)
+    rejected: bool = False
 
 
-class Lane:
+class QueryQueue:
     """So many places; of those who wait, the clients take turns, each with its first."""
 
-    def __init__(self, name: str, places: int, each: int, queue: int, patience: float) -> None:
+    def __init__(self, name: str, slots: int, slots_per_client: int, max_waiting: int, queue_timeout: float) -> None:
         """`each` places at the most are one client's; `queue` may wait, for `patience` seconds."""
         self.name = name
-        self._places = places
-        self._each = each
-        self._queue = queue
-        self._patience = patience
+        self._slots = slots
+        self._slots_per_client = slots_per_client
+        self._max_waiting = max_waiting
+        self._queue_timeout = queue_timeout
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[_Waiter]] = {}
-        self._usual = 0.0
+        self._mean_seconds = 0.0
 
     @property
     def running(self) -> int:
@@ -57,133 +57,137 @@ class Lane:
         """How many wait."""
         return sum(map(len, self._waiting.values()))
 
-    async def enter(self, client: str) -> None:
+    async def acquire(self, client: str) -> None:
         """Take a place, after waiting for it.
 
         Raises BusyError where too many wait already, or where it takes too long.
         """
-        if self._free(client):
-            self.count(client)
+        if self._has_free_slot(client):
+            self.acquire_now(client)
             return
-        waiter = self._queued(client)
+        waiter = self._enqueue(client)
         entered = False
         try:
-            with anyio.move_on_after(self._patience):
-                await waiter.called.wait()
-                entered = not waiter.turned_away
+            with anyio.move_on_after(self._queue_timeout):
+                await waiter.woken.wait()
+                entered = not waiter.rejected
         finally:
             if not entered:
-                self._gone(client, waiter)
+                self._dequeue(client, waiter)
         if not entered:
-            raise self._busy(f"no place became free in {self._patience:g} s" if not waiter.turned_away else None)
+            raise self._make_busy_error(
+                f"no place became free in {self._queue_timeout:g} s" if not waiter.rejected else None
+            )
 
-    def count(self, client: str) -> None:
+    def acquire_now(self, client: str) -> None:
         """Take a place whether there is one or not."""
         self._running[client] += 1
 
-    def leave(self, client: str, seconds: float | None = None) -> None:
+    def release(self, client: str, seconds: float | None = None) -> None:
         """Give the place back; `seconds` is how long it was held, which tells others how long it may take."""
         self._running -= Counter([client])
         if seconds is not None:
-            self._usual += 0.2 * (seconds - self._usual)
-        self._call()
+            self._mean_seconds += 0.2 * (seconds - self._mean_seconds)
+        self._wake_waiters()
 
-    def _free(self, client: str) -> bool:
-        return self.running < self._places and self._running[client] < self._each
+    def _has_free_slot(self, client: str) -> bool:
+        return self.running < self._slots and self._running[client] < self._slots_per_client
 
-    def _call(self) -> None:
+    def _wake_waiters(self) -> None:
         """Give free places to those who wait: to the client whose turn it is, and then it is the last."""
-        while (client := next(filter(self._free, self._waiting), None)) is not None:
+        while (client := next(filter(self._has_free_slot, self._waiting), None)) is not None:
             waiters = self._waiting.pop(client)
             waiter = waiters.popleft()
             if waiters:
                 self._waiting[client] = waiters
-            self.count(client)
-            waiter.called.set()
+            self.acquire_now(client)
+            waiter.woken.set()
 
-    def _queued(self, client: str) -> _Waiter:
+    def _enqueue(self, client: str) -> _Waiter:
         """At the end of the client's own queue. Where all are full, the last of whoever has most waiting must go."""
-        if self.waiting >= self._queue:
+        if self.waiting >= self._max_waiting:
             most = max(self._waiting, key=lambda c: len(self._waiting[c]), default=client)
             if len(self._waiting.get(most, ())) <= len(self._waiting.get(client, ())) + 1:
-                raise self._busy()
+                raise self._make_busy_error()
             last = self._waiting[most].pop()
-            last.turned_away = True
-            last.called.set()
+            last.rejected = True
+            last.woken.set()
         waiter = _Waiter()
         self._waiting.setdefault(client, deque()).append(waiter)
         return waiter
 
-    def _gone(self, client: str, waiter: _Waiter) -> None:
+    def _dequeue(self, client: str, waiter: _Waiter) -> None:
         waiters = self._waiting.get(client, deque())
         if waiter in waiters:
             waiters.remove(waiter)
             if not waiters:
                 del self._waiting[client]
-        elif waiter.called.is_set() and not waiter.turned_away:  # called, and cancelled before it came
-            self.leave(client)
+        elif waiter.woken.is_set() and not waiter.rejected:  # called, and cancelled before it came
+            self.release(client)
 
-    def _busy(self, why: str | None = None) -> BusyError:
-        after = ceil(self._usual * (self.waiting + 1) / self._places)
-        after = min(max(after, SHORTEST), LONGEST)
+    def _make_busy_error(self, why: str | None = None) -> BusyError:
+        after = ceil(self._mean_seconds * (self.waiting + 1) / self._slots)
+        after = min(max(after, MIN_RETRY_SECONDS), MAX_RETRY_SECONDS)
         why = why or f"{self.running} queries are under way and {self.waiting} wait, more are not taken"
         return BusyError(f"the service is busy: {why}", hint=f"ask again in {after} s", retry_after_seconds=after)
 
 
-class Turn:
+class Slot:
     """A place that is held until its end, which may be told more than once."""
 
-    def __init__(self, lane: Lane, client: str, long: Lane) -> None:
+    def __init__(self, queue: QueryQueue, client: str, long_queue: QueryQueue) -> None:
         """Where it is not in the `long` lane it goes there if it takes longer than was thought."""
         self._loop = asyncio.get_running_loop()
-        self.lane = lane.name
-        self._lane: Lane | None = lane
+        self.queue = queue.name
+        self._queue: QueryQueue | None = queue
         self._client = client
-        self._begun = self._loop.time()
-        self._watch = self._loop.call_later(TOO_LONG, self._lengthen, long)
+        self._started_at = self._loop.time()
+        self._timer = self._loop.call_later(SHORT_QUERY_SECONDS, self._move_to_long_queue, long_queue)
 
-    def end(self) -> None:
+    def release(self) -> None:
         """Give the place back."""
-        self._watch.cancel()
-        if self._lane is not None:
-            lane, self._lane = self._lane, None
-            lane.leave(self._client, self._loop.time() - self._begun)
+        self._timer.cancel()
+        if self._queue is not None:
+            lane, self._queue = self._queue, None
+            lane.release(self._client, self._loop.time() - self._started_at)
 
-    def _lengthen(self, long: Lane) -> None:
-        if self._lane is not None and self._lane is not long:
-            long.count(self._client)
-            self._lane.leave(self._client)
-            self._lane = long
+    def _move_to_long_queue(self, long: QueryQueue) -> None:
+        if self._queue is not None and self._queue is not long:
+            long.acquire_now(self._client)
+            self._queue.release(self._client)
+            self._queue = long
 
     @contextmanager
-    def offering(self) -> Iterator[None]:
+    def yield_if_slow(self) -> Iterator[None]:
         """The body waits for the client, who keeps the place if it is not too slow."""
-        slow = self._loop.call_later(SLOW, self.end)
+        slow = self._loop.call_later(SLOW_CLIENT_SECONDS, self.release)
         try:
             yield
         finally:
             slow.cancel()
 
 
-class Lanes:
+class QueryAdmission:
     """The two lanes of a process."""
 
-    def __init__(self, short: int, queries: int = 4, queue: int = 100, patience: float = 300.0) -> None:
+    def __init__(
+        self, short_slots: int, long_slots: int = 4, max_waiting: int = 100, queue_timeout: float = 300.0
+    ) -> None:
         """So many `short` ones, and `queries` long ones run at once, and of these half may be one client's; `queue`
         wait in each lane, for `patience` seconds at the most."""
-        self.short = Lane("short", short, short, queue, patience)
-        self.long = Lane("long", queries, max(1, queries // 2), queue, patience)
+        self.short = QueryQueue("short", short_slots, short_slots, max_waiting, queue_timeout)
+        self.long = QueryQueue("long", long_slots, max(1, long_slots // 2), max_waiting, queue_timeout)
 
-    def state(self) -> tuple[dict[str, int], dict[str, int]]:
+    def count_queries(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many queries run and how many wait, by the names of the lanes."""
         both = (self.short, self.long)
         return {lane.name: lane.running for lane in both}, {lane.name: lane.waiting for lane in both}
 
-    async def turn(self, client: str, light: bool) -> Turn:
+    async def acquire(self, client: str, is_short: bool) -> Slot:
         """A place for a query of this client; `light` says that it is little work.
 
         Raises BusyError. Whoever is given one must end it.
         """
-        lane = self.short if light else self.long
-        await lane.enter(client)
-        return Turn(lane, client, self.long)
+        lane = self.short if is_short else self.long
+        await lane.acquire(client)
+        return Slot(lane, client, self.long)

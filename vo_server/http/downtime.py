@@ -13,7 +13,7 @@ from typing import Any
 
 from vo_server.errors import UsageError
 
-FILE = "downtime.toml"
+FILE_NAME = "downtime.toml"
 KEYS = ("down_at", "back_at", "note")
 
 
@@ -25,41 +25,41 @@ class Downtime:
     back_at: datetime | None = None
     note: str | None = None
 
-    def begun(self, at: datetime) -> bool:
+    def has_begun(self, at: datetime) -> bool:
         """Is the service down at this instant?"""
-        return self.down_at <= at and not self.over(at)
+        return self.down_at <= at and not self.is_over(at)
 
-    def over(self, at: datetime) -> bool:
+    def is_over(self, at: datetime) -> bool:
         """Is it of the past?"""
         return self.back_at is not None and self.back_at <= at
 
 
-def planned(data: Path) -> Downtime | None:
+def read_downtime(data: Path) -> Downtime | None:
     """What the file says; None where there is none.
 
     Raises UsageError for one that cannot be understood.
     """
     try:
-        given = tomllib.loads((data / FILE).read_text(encoding="utf-8"))
+        given = tomllib.loads((data / FILE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{FILE} cannot be read: {error}") from None
+        raise UsageError(f"{FILE_NAME} cannot be read: {error}") from None
     for key in given:
         if key not in KEYS:
-            raise UsageError(f"{FILE}: {key!r} is none of {', '.join(KEYS)}")
+            raise UsageError(f"{FILE_NAME}: {key!r} is none of {', '.join(KEYS)}")
     note = given.get("note")
     if note is not None and not isinstance(note, str):
-        raise UsageError(f"{FILE}: 'note' is no text")
-    down_at, back_at = (_instant(key, given[key]) if key in given else None for key in ("down_at", "back_at"))
+        raise UsageError(f"{FILE_NAME}: 'note' is no text")
+    down_at, back_at = (_check_instant(key, given[key]) if key in given else None for key in ("down_at", "back_at"))
     if down_at is None:
-        raise UsageError(f"{FILE}: 'down_at' is missing")
+        raise UsageError(f"{FILE_NAME}: 'down_at' is missing")
     if back_at is not None and back_at <= down_at:
-        raise UsageError(f"{FILE}: 'back_at' does not come after 'down_at'")
+        raise UsageError(f"{FILE_NAME}: 'back_at' does not come after 'down_at'")
     return Downtime(down_at, back_at, note)
 
 
-def _instant(key: str, value: Any) -> datetime:
+def _check_instant(key: str, value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise UsageError(f"{FILE}: {key!r} is no instant with its time zone, such as 2026-12-01T08:00:00Z")
+        raise UsageError(f"{FILE_NAME}: {key!r} is no instant with its time zone, such as 2026-12-01T08:00:00Z")
     return value

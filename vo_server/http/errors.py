@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from vo_server.errors import BusyError, ServiceError
-from vo_server.formats import Choice, Format, choose
-from vo_server.http.access_log import identified
+from vo_server.formats import Format, FormatChoice, select_format
+from vo_server.http.access_log import describe_request_id
 from vo_server.http.service import Site
 
 CODE_HEADER = "VO-Error-Code"
@@ -16,9 +16,9 @@ CODE_HEADER = "VO-Error-Code"
 
 def formatted_error(request: Request, error: ServiceError, default: Format) -> Response:
     """Return the error document of the format that the request asks for, or of the default where that is unknown."""
-    choice: Choice = getattr(request.state, "choice", None) or choose(None, None, default)
-    body = choice.format.fault(error, identified(request))
-    headers = {"Content-Type": choice.fault_type, **error_headers(error)}
+    choice: FormatChoice = getattr(request.state, "choice", None) or select_format(None, None, default)
+    body = choice.format.error_document(error, describe_request_id(request))
+    headers = {"Content-Type": choice.error_content_type, **error_headers(error)}
     return Response(body, status_code=error.status, headers=headers)
 
 
@@ -31,7 +31,7 @@ def text_error(request: Request, error: ServiceError) -> Response:
 
 def error_details(request: Request, error: ServiceError) -> str:
     """Return the id of the request and the code of the error as `name: value` lines, for plain-text documents."""
-    entries = {info.name: info.value for info in identified(request)} | error.infos()
+    entries = {info.name: info.value for info in describe_request_id(request)} | error.infos()
     return "".join(f"{name}: {value}\n" for name, value in entries.items())
 
 

@@ -23,52 +23,52 @@ from typing_extensions import override
 
 from vo_server.errors import TooLargeError, UsageError
 
-MARK = "X-VO-Server-Upload"
+UPLOAD_HEADER = "X-VO-Server-Upload"
 """A header of our own requests: what asks with it may not make us ask on."""
 
-SECONDS = 30.0
-REDIRECTS = 5
-PIECE = 1 << 18
-MEMORY = 1 << 20
+FETCH_TIMEOUT_SECONDS = 30.0
+MAX_REDIRECTS = 5
+CHUNK_BYTES = 1 << 18
+MAX_MEMORY_BYTES = 1 << 20
 
-_REDIRECTS = (301, 302, 303, 307, 308)
-_PORTS = {"http": 80, "https": 443}
+_REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class UploadHosts:
     """What may be asked for: `hosts` are host or host:port, `own` are the addresses (host:port) of this server."""
 
     hosts: Collection[str] = ()
-    own: Collection[str] = ()
+    own_addresses: Collection[str] = ()
 
-    def address(self, url: SplitResult) -> tuple[str, int]:
+    def resolve_address(self, url: SplitResult) -> tuple[str, int]:
         """The address to connect to for a URL.
 
         Raises UsageError where it is not allowed.
         """
-        host, port = _place(url)
-        mine = f"{host}:{port}" in self.own
+        host, port = _parse_host(url)
+        mine = f"{host}:{port}" in self.own_addresses
         if not mine and not {host, f"{host}:{port}"} & set(self.hosts):
             hint = f"uploads by URL come from {', '.join(self.hosts)}" if self.hosts else "send the table inline"
             raise UsageError(f"this service takes no uploads from {host}", hint=hint)
-        found = _addresses(host, port)
-        if mine or all(map(_public, found)) or host in found:
+        found = _resolve_host(host, port)
+        if mine or all(map(_is_public, found)) or host in found:
             return found[0], port
         raise UsageError(f"{host} has a private address", hint="the operator may list the address itself")
 
 
-def _place(url: SplitResult) -> tuple[str, int]:
+def _parse_host(url: SplitResult) -> tuple[str, int]:
     try:
         port = url.port
     except ValueError:
         raise UsageError(f"{url.geturl()!r} has no port that there is") from None
-    if url.scheme not in _PORTS or not url.hostname or url.username is not None:
+    if url.scheme not in _DEFAULT_PORTS or not url.hostname or url.username is not None:
         raise UsageError(f"UPLOAD from {url.geturl()!r} is not taken", hint="param:name, or a URL of http or https")
-    return url.hostname.lower(), port or _PORTS[url.scheme]
+    return url.hostname.lower(), port or _DEFAULT_PORTS[url.scheme]
 
 
-def _addresses(host: str, port: int) -> list[str]:
+def _resolve_host(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -76,7 +76,7 @@ def _addresses(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-def _public(address: str) -> bool:
+def _is_public(address: str) -> bool:
     """May anybody have this address? One that leads on to another is looked at for that one."""
     found = ipaddress.ip_address(address)
     inner = [found]
@@ -89,35 +89,37 @@ def _public(address: str) -> bool:
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-def fetch(url: str, allowed: Allowed, limit: int, before: int = 0) -> IO[bytes]:
+def fetch(url: str, hosts: UploadHosts, limit: int, earlier_bytes: int = 0) -> IO[bytes]:
     """What is at a URL, as a file to be read from its beginning.
 
     Raises UsageError where it is not allowed, not there or too slow; TooLargeError where it has, with the bytes of
     other uploads that came `before`, more than `limit` bytes.
     """
-    until = time.monotonic() + SECONDS
-    for _ in range(REDIRECTS):
+    until = time.monotonic() + FETCH_TIMEOUT_SECONDS
+    for _ in range(MAX_REDIRECTS):
         parts = urlsplit(url)
-        connection = _connection(parts, allowed.address(parts), until)
+        connection = _make_connection(parts, hosts.resolve_address(parts), until)
         try:
-            with _no_later_than(until, connection):
+            with _close_at(until, connection):
                 path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                connection.request("GET", path, headers={MARK: "1", "User-Agent": "vo_server", "Accept": "*/*"})
+                connection.request(
+                    "GET", path, headers={UPLOAD_HEADER: "1", "User-Agent": "vo_server", "Accept": "*/*"}
+                )
                 answer = connection.getresponse()
-                if answer.status not in _REDIRECTS:
-                    return _taken(answer, url, limit, before, until)
+                if answer.status not in _REDIRECT_STATUSES:
+                    return _read_body(answer, url, limit, earlier_bytes, until)
             url = urljoin(url, answer.getheader("Location") or "")
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() >= until:
-                raise UsageError(f"{url} took longer than {SECONDS:g} s") from None
+                raise UsageError(f"{url} took longer than {FETCH_TIMEOUT_SECONDS:g} s") from None
             raise UsageError(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
         finally:
             connection.close()
-    raise UsageError(f"{url} is redirected more than {REDIRECTS} times")
+    raise UsageError(f"{url} is redirected more than {MAX_REDIRECTS} times")
 
 
 @contextmanager
-def _no_later_than(until: float, connection: http.client.HTTPConnection) -> Iterator[None]:
+def _close_at(until: float, connection: http.client.HTTPConnection) -> Iterator[None]:
     """A while in which a connection is used and then cut off: who sends a byte now and then is never late by itself."""
 
     def cut() -> None:
@@ -132,17 +134,17 @@ def _no_later_than(until: float, connection: http.client.HTTPConnection) -> Iter
         timer.cancel()
 
 
-def _taken(answer: http.client.HTTPResponse, url: str, limit: int, before: int, until: float) -> IO[bytes]:
+def _read_body(answer: http.client.HTTPResponse, url: str, limit: int, before: int, until: float) -> IO[bytes]:
     if answer.status != 200:
         raise UsageError(f"{url} answers {answer.status} {answer.reason}")
     if answer.length is not None and before + answer.length > limit:
-        raise too_large(before + answer.length, limit)
+        raise size_error(before + answer.length, limit)
     with ExitStack() as stack:
-        file = stack.enter_context(SpooledTemporaryFile[bytes](MEMORY))
-        while piece := answer.read1(PIECE):
+        file = stack.enter_context(SpooledTemporaryFile[bytes](MAX_MEMORY_BYTES))
+        while piece := answer.read1(CHUNK_BYTES):
             file.write(piece)
             if before + file.tell() > limit:
-                raise too_large(before + file.tell(), limit, "at least ")
+                raise size_error(before + file.tell(), limit, "at least ")
         if time.monotonic() >= until:  # what was cut off may look like all that there is
             raise TimeoutError
         if answer.length:
@@ -152,20 +154,20 @@ def _taken(answer: http.client.HTTPResponse, url: str, limit: int, before: int, 
         return file
 
 
-def too_large(size: int, limit: int, more: str = "") -> TooLargeError:
+def size_error(size: int, limit: int, more: str = "") -> TooLargeError:
     """What is said of uploads that have too many bytes."""
     return TooLargeError(f"the uploads have {more}{size:,} bytes, where {limit:,} are the limit of this service")
 
 
-def _connection(url: SplitResult, address: tuple[str, int], until: float) -> http.client.HTTPConnection:
-    host, port = _place(url)
+def _make_connection(url: SplitResult, address: tuple[str, int], until: float) -> http.client.HTTPConnection:
+    host, port = _parse_host(url)
     left = max(0.1, until - time.monotonic())
     if url.scheme == "https":
-        return _Secure(host, port, address, left)
-    return _Plain(host, port, address, left)
+        return _PinnedSecureConnection(host, port, address, left)
+    return _PinnedConnection(host, port, address, left)
 
 
-class _Plain(http.client.HTTPConnection):
+class _PinnedConnection(http.client.HTTPConnection):
     """Goes to an address that was looked at, whatever the name means by now."""
 
     def __init__(self, host: str, port: int, address: tuple[str, int], timeout: float) -> None:
@@ -177,16 +179,16 @@ class _Plain(http.client.HTTPConnection):
         self.sock = socket.create_connection(self._address, self.timeout)
 
 
-class _Secure(http.client.HTTPSConnection):
+class _PinnedSecureConnection(http.client.HTTPSConnection):
     """The same, and the certificate must be that of the name."""
 
     def __init__(self, host: str, port: int, address: tuple[str, int], timeout: float) -> None:
-        self._known = ssl.create_default_context()
-        super().__init__(host, port, timeout=timeout, context=self._known)
+        self._ssl_context = ssl.create_default_context()
+        super().__init__(host, port, timeout=timeout, context=self._ssl_context)
         self._address = address
 
     @override
     def connect(self) -> None:
         plain = socket.create_connection(self._address, self.timeout)
-        self.sock = self._known.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock = self._ssl_context.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
         self.sock.do_handshake()

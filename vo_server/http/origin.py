@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 
 from vo_server.catalogue.catalogue import Collection, Origin
-from vo_server.http.access_log import identified
+from vo_server.http.access_log import describe_request_id
 from vo_server.http.service import Site
-from vo_server.http.urls import asked_url
+from vo_server.http.urls import get_request_url
 from vo_server.model.column import Table
 from vo_server.model.result import Info
-from vo_server.obscore.query import Host
+from vo_server.obscore.query import ImageUrls
 
 
-def asked(request: Request, site: Site) -> tuple[Info, ...]:
+def describe_request(request: Request, site: Site) -> tuple[Info, ...]:
     """What is said of a request that is answered at once."""
-    return (Info("request", asked_url(request, site.public_url)), *identified(request))
+    return (Info("request", get_request_url(request, site.public_url)), *describe_request_id(request))
 
 
-def infos(
+def describe_answer(
     site: Site, standard_id: str, asked: tuple[Info, ...], tables: tuple[Table, ...], given: Mapping[str, str]
 ) -> tuple[Info, ...]:
     """The statements about an answer: the service, the request with its parameters, and each data set it is from."""
@@ -33,32 +33,32 @@ def infos(
         Info("request_date", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
         Info("publisher", site.publisher),
         Info("contact", site.contact),
-        *(Info("ivoid", id) for id in _ids(site, tables)),
+        *(Info("ivoid", id) for id in _find_ivoids(site, tables)),
         *(Info(name, value) for name, value in given.items()),
     ]
-    for origin in site.catalogue.origins(tables):
-        said += _of(origin)
+    for origin in site.catalogue.collect_origins(tables):
+        said += _describe_origin(origin)
     return tuple(info for info in said if info.value)
 
 
-def _ids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
+def _find_ivoids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
     """How the registry calls the collections that the tables are of; without an own one, what another calls us."""
     if not site.authority:
         yield site.ivoid
         return
-    asked = {table.qualified for table in tables}
+    asked = {table.qualified_name for table in tables}
     for publication in site.catalogue.collections:
-        if asked & {table.qualified for table in publication.tables}:
-            yield collection(site.authority, publication)
+        if asked & {table.qualified_name for table in publication.tables}:
+            yield make_collection_ivoid(site.authority, publication)
 
 
-def collection(authority: str, publication: Collection) -> str:
+def make_collection_ivoid(authority: str, publication: Collection) -> str:
     """The IVOA identifier of a publication, in lower case, as case makes no difference (IVOA Identifiers 2.0 section
     2.1). No service is at /data, so it is no other's."""
     return f"ivo://{authority}/data/{publication.id}".lower()
 
 
-def _of(origin: Origin) -> Iterator[Info]:
+def _describe_origin(origin: Origin) -> Iterator[Info]:
     yield Info("data_title", origin.title)
     yield Info("creator", "; ".join(origin.creators))
     yield Info("citation", origin.bibcode or "", "Cite this when you use the data.", ucd="meta.bib.bibcode")
@@ -71,6 +71,6 @@ def _of(origin: Origin) -> Iterator[Info]:
     yield Info("acknowledgement", origin.acknowledgement or "")
 
 
-def host_of(site: Site, base: str) -> Host:
+def host_of(site: Site, base: str) -> ImageUrls:
     """Who serves the images, under a base URL of the server."""
-    return Host(base, site.authority)
+    return ImageUrls(base, site.authority)

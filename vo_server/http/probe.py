@@ -17,37 +17,37 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Look(Generic[T]):
+class CachedProbe(Generic[T]):
     """Belongs to one event loop."""
 
-    def __init__(self, question: Callable[[], T], patience: float, kept: float = 1.0) -> None:
+    def __init__(self, probe: Callable[[], T], timeout: float, max_age: float = 1.0) -> None:
         """`kept` is for how many seconds an answer is good, `patience` how many one is waited for; what comes later is
         the answer to who asks then."""
-        self._question, self._patience, self._kept = question, patience, kept
-        self._begun = 0.0
-        self._found: Future[T | None] | None = None
+        self._probe, self._timeout, self._max_age = probe, timeout, max_age
+        self._started_at = 0.0
+        self._future: Future[T | None] | None = None
 
-    async def answer(self) -> T | None:
+    async def get(self) -> T | None:
         """What the question gives; None where that has not come in time, or the question failed."""
-        found = self._found
-        if found is None or (found.done() and time.monotonic() - self._begun >= self._kept):
-            found = self._asked()
+        found = self._future
+        if found is None or (found.done() and time.monotonic() - self._started_at >= self._max_age):
+            found = self._start()
         if not found.done():
             waiting = asyncio.wrap_future(found)
-            with anyio.move_on_after(max(self._begun + self._patience - time.monotonic(), 0)):
+            with anyio.move_on_after(max(self._started_at + self._timeout - time.monotonic(), 0)):
                 await asyncio.wait([waiting])
             waiting.cancel()  # or an answer after the end of the loop would be told there
         return found.result() if found.done() else None
 
-    def _asked(self) -> Future[T | None]:
+    def _start(self) -> Future[T | None]:
         """The question, in a thread that keeps no process from ending."""
         found: Future[T | None] = Future()
         found.set_running_or_notify_cancel()  # who waits no more does not take it from the others
-        self._begun, self._found = time.monotonic(), found
+        self._started_at, self._future = time.monotonic(), found
 
         def ask() -> None:
             try:
-                found.set_result(self._question())
+                found.set_result(self._probe())
             except Exception:  # the thread's border: there is nobody else to hear of it
                 log.exception("a look failed")
                 found.set_result(None)

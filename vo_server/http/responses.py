@@ -19,32 +19,32 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from vo_server.answer import Question
+from vo_server.answer import QueryExecution
 from vo_server.errors import BusyError, QueryCancelledError
-from vo_server.http.access_log import account
-from vo_server.http.admission import Turn
-from vo_server.http.conditional import known
+from vo_server.http.access_log import get_request_info
+from vo_server.http.admission import Slot
+from vo_server.http.conditional import etag_matches
 from vo_server.http.files import accepts_gzip
 from vo_server.http.service import Site
-from vo_server.http.urls import client_address
+from vo_server.http.urls import get_client_address
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ENOUGH = 256 * 1024
+BUFFER_BYTES = 256 * 1024
 """Bytes to make before the answer begins: a shorter answer is sent whole, with its length."""
 
-SOON = 0.02
+FIRST_BYTE_SECONDS = 0.02
 """Seconds after which an answer begins with what there is."""
 
 
-STATUS = "Query-Status"
+QUERY_STATUS_HEADER = "Query-Status"
 """A header of answers of which rows are left out, where that is known before their first byte: of short ones, and of
 files that are whole before they leave."""
 
 
-async def stream(request: Request, site: Site, question: Question, media_type: str, filename: str) -> Response:
+async def stream(request: Request, site: Site, question: QueryExecution, media_type: str, filename: str) -> Response:
     """The answer to a question, once it has had its turn and its first rows are there.
 
     Raises what the question raises before them, and BusyError. A client that goes away while it waits stops the query.
@@ -57,62 +57,62 @@ async def stream(request: Request, site: Site, question: Question, media_type: s
     packed = accepts_gzip(request)
     if packed:
         headers["Content-Encoding"] = "gzip"
-    begun = await _begun(request, site, question, packed)
+    begun = await _start_answer(request, site, question, packed)
     if question.overflow:
-        headers[STATUS] = "OVERFLOW"
+        headers[QUERY_STATUS_HEADER] = "OVERFLOW"
     if begun.rest is None:
         return Response(begun.head, headers=headers)
     if request.method == "HEAD":
-        begun.end()
+        begun.close()
         answer = Response(headers=headers)
         del answer.headers["Content-Length"]  # of which nothing is known
         return answer
-    return _Stream(request, begun, headers)
+    return _AnswerStream(request, begun, headers)
 
 
 @dataclass(slots=True)
-class _Begun:
+class _StartedAnswer:
     """The first bytes of an answer and the pieces that follow, None when these were all. It holds its turn until its
     end."""
 
-    question: Question
-    turn: Turn
+    question: QueryExecution
+    slot: Slot
     head: bytes
     rest: Iterator[bytes] | None
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Stop the query, if it is running, and let others have their turn."""
-        self.question.stop()
+        self.question.cancel()
         with suppress(ValueError, AttributeError):
             self.rest.close()  # type: ignore[union-attr]
-        self.turn.end()
+        self.slot.release()
 
 
-async def _begun(request: Request, site: Site, question: Question, packed: bool) -> _Begun:
-    client, kept = client_address(request), account(request)
-    kept.rows = lambda: question.rows
+async def _start_answer(request: Request, site: Site, question: QueryExecution, packed: bool) -> _StartedAnswer:
+    client, kept = get_client_address(request), get_request_info(request)
+    kept.count_rows = lambda: question.rows
 
-    async def begin() -> _Begun:
+    async def begin() -> _StartedAnswer:
         await anyio.to_thread.run_sync(question.prepare)
         asked = time.perf_counter()
-        turn = await site.admission.turn(client, question.light)
-        kept.lane, kept.waited = turn.lane, time.perf_counter() - asked
+        turn = await site.admission.acquire(client, question.is_short)
+        kept.queue, kept.wait_seconds = turn.queue, time.perf_counter() - asked
         whole = True
         try:
-            head, rest = await anyio.to_thread.run_sync(_begin, question, packed)
+            head, rest = await anyio.to_thread.run_sync(_fill_buffer, question, packed)
             whole = rest is None
-            return _Begun(question, turn, head, rest)
+            return _StartedAnswer(question, turn, head, rest)
         finally:
             if whole:
-                turn.end()
+                turn.release()
 
     try:
-        return await _watched(request, question, begin)
+        return await _run_while_connected(request, question, begin)
     except anyio.get_cancelled_exc_class():  # the server stops, and has waited for us as long as it does
         raise BusyError("the service is being stopped", hint="ask again in a minute", retry_after_seconds=60) from None
 
 
-async def _watched(request: Request, question: Question, work: Callable[[], Awaitable[T]]) -> T:
+async def _run_while_connected(request: Request, question: QueryExecution, work: Callable[[], Awaitable[T]]) -> T:
     """What work gives. When the client goes away before it is done, the question is stopped, and waits no longer."""
     done: list[T] = []
     faults: list[Exception] = []
@@ -123,7 +123,7 @@ async def _watched(request: Request, question: Question, work: Callable[[], Awai
                 pass
         finally:
             if not (done or faults):
-                question.stop()
+                question.cancel()
                 waiting.cancel()
 
     async with anyio.create_task_group() as group:
@@ -141,45 +141,45 @@ async def _watched(request: Request, question: Question, work: Callable[[], Awai
     return done[0]
 
 
-async def in_turn(request: Request, site: Site, work: Callable[[], T]) -> T:
+async def run_in_slot(request: Request, site: Site, work: Callable[[], T]) -> T:
     """What work gives in a worker thread, once it has had its turn with the short queries.
 
     Raises what the work raises, and BusyError.
     """
-    turn = await site.admission.turn(client_address(request), light=True)
+    turn = await site.admission.acquire(get_client_address(request), is_short=True)
     try:
         return await anyio.to_thread.run_sync(work)
     finally:
-        turn.end()
+        turn.release()
 
 
-def _begin(question: Question, packed: bool) -> tuple[bytes, Iterator[bytes] | None]:
-    answer = question.answer()
-    pieces = _gzipped(answer) if packed else iter(answer)
+def _fill_buffer(question: QueryExecution, packed: bool) -> tuple[bytes, Iterator[bytes] | None]:
+    answer = question.start()
+    pieces = _gzip_chunks(answer) if packed else iter(answer)
     head, begun = bytearray(), time.monotonic()
     for piece in pieces:
         head += piece
-        if not question.brief or len(head) >= ENOUGH or time.monotonic() - begun > SOON:
+        if not question.is_small or len(head) >= BUFFER_BYTES or time.monotonic() - begun > FIRST_BYTE_SECONDS:
             return bytes(head), pieces
     return bytes(head), None
 
 
-class _Stream(StreamingResponse):
+class _AnswerStream(StreamingResponse):
     """The pieces, each made in a worker thread. When the client has gone the query is stopped and not read on."""
 
-    def __init__(self, request: Request, begun: _Begun, headers: dict[str, str]) -> None:
-        super().__init__(self._pieces(request, begun), headers=headers)
-        self._begun = begun
+    def __init__(self, request: Request, begun: _StartedAnswer, headers: dict[str, str]) -> None:
+        super().__init__(self._iterate_chunks(request, begun), headers=headers)
+        self._answer = begun
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._begun.end()
+            self._answer.close()
 
     @staticmethod
-    async def _pieces(request: Request, begun: _Begun) -> AsyncIterator[bytes]:
+    async def _iterate_chunks(request: Request, begun: _StartedAnswer) -> AsyncIterator[bytes]:
         pieces = begun.rest or iter(())
 
         async def make() -> bytes | None:
@@ -188,14 +188,14 @@ class _Stream(StreamingResponse):
         piece: bytes | None = begun.head
         try:
             while piece is not None:
-                with begun.turn.offering():
+                with begun.slot.yield_if_slow():
                     yield piece
-                piece = await _watched(request, begun.question, make)
+                piece = await _run_while_connected(request, begun.question, make)
         except QueryCancelledError:
             log.info("the client went away")
 
 
-def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _gzip_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Level 1: the answers are long and made quickly. The first piece is flushed, so that it leaves at once, and so is
     what came before a fault."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
@@ -214,7 +214,7 @@ def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-def kept(
+def cacheable_response(
     request: Request,
     body: bytes,
     media_type: str,
@@ -227,25 +227,27 @@ def kept(
     more = {"ETag": f"W/{mark}", "Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})}
     if changed is not None:
         more["Last-Modified"] = format_datetime(changed.astimezone(UTC), usegmt=True)
-    if _unchanged(request, mark, changed):
+    if _is_unchanged(request, mark, changed):
         return Response(status_code=304, headers=more)
-    return document(request, body, media_type, more)
+    return document_response(request, body, media_type, more)
 
 
-def _unchanged(request: Request, mark: str, changed: datetime | None) -> bool:
+def _is_unchanged(request: Request, mark: str, changed: datetime | None) -> bool:
     """Does the client have it? A tag counts for more than an instant (RFC 9110 section 13.1.3)."""
     tags, since = (request.headers.get(name) for name in ("if-none-match", "if-modified-since"))
     if tags is not None or since is None or changed is None:
-        return known(tags or "", mark)
+        return etag_matches(tags or "", mark)
     with suppress(ValueError):
         return changed <= parsedate_to_datetime(since)
     return False
 
 
-def document(request: Request, body: bytes, media_type: str, headers: dict[str, str] | None = None) -> Response:
+def document_response(
+    request: Request, body: bytes, media_type: str, headers: dict[str, str] | None = None
+) -> Response:
     """A whole document, compressed when asked."""
     more = {"Content-Type": media_type, "Vary": "Accept-Encoding", **(headers or {})}
     if accepts_gzip(request) and len(body) > 1_000:
-        body = b"".join(_gzipped([body]))
+        body = b"".join(_gzip_chunks([body]))
         more["Content-Encoding"] = "gzip"
     return Response(body, headers=more)

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue, Collection
-from vo_server.catalogue.obscore import image_collections, obscore
+from vo_server.catalogue.obscore import get_image_collections, load_obscore
 from vo_server.documents.capability import Capability
 from vo_server.engines.engine import Engine
 from vo_server.errors import ServiceError
-from vo_server.http.admission import Lanes
+from vo_server.http.admission import QueryAdmission
 from vo_server.http.health import Health
-from vo_server.jobs.service import Desk
+from vo_server.jobs.service import JobService
 from vo_server.metrics import Metrics
 from vo_server.model.column import Table
 
@@ -42,7 +42,7 @@ class Site:
 
     catalogue: Catalogue
     engine: Engine
-    jobs: Desk
+    jobs: JobService
     health: Health
     started: datetime
     maxrec: int
@@ -58,21 +58,21 @@ class Site:
     strict: bool = False
     upload_limit: int = 0
     upload_hosts: tuple[str, ...] = ()
-    admission: Lanes = field(default_factory=partial(Lanes, 2))
+    admission: QueryAdmission = field(default_factory=partial(QueryAdmission, 2))
     metrics: Metrics = field(default_factory=Metrics)
     roots: Mapping[str, str] = field(default_factory=dict)
 
-    def rows(self, table: Table) -> int | None:
+    def count_rows(self, table: Table) -> int | None:
         """How many rows a table has, ivoa.obscore those of all inventories; None where none is loaded."""
-        if table != obscore()[1]:
-            return self.engine.rows(table)
-        counts = [self.engine.rows(p.table) for p in image_collections(self.catalogue)]
+        if table != load_obscore()[1]:
+            return self.engine.count_rows(table)
+        counts = [self.engine.count_rows(p.table) for p in get_image_collections(self.catalogue)]
         known = [count for count in counts if count is not None]
         return sum(known) if known else None
 
 
 Endpoint = Callable[[Request, Site], Awaitable[Response]]
-Refusal = Callable[[Request, Site, ServiceError], Response]
+ErrorRenderer = Callable[[Request, Site, ServiceError], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Resource:
     path: str
     endpoint: Endpoint
     methods: tuple[str, ...] = ("GET",)
-    refuse: Refusal | None = None
+    error_renderer: ErrorRenderer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,15 @@ class Service:
     name: str
     path: str
     resources: tuple[Resource, ...]
-    refuse: Refusal
+    error_renderer: ErrorRenderer
     capabilities: Callable[[Site, str], tuple[Capability, ...]] | None = None
     catalogue: Callable[[Site], Catalogue] | None = None
     label: str = ""
     collection: str = ""
     of_images: bool = False
 
-    def serves(self, publication: Collection) -> bool:
+    def is_for(self, collection: Collection) -> bool:
         """Is it for this publication, alone or among others?"""
         if self.collection:
-            return self.collection == publication.id
-        return publication.images is not None or not self.of_images
+            return self.collection == collection.id
+        return collection.images is not None or not self.of_images

@@ -16,65 +16,65 @@ _HOST = re.compile(r"(?i)(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~%-]+)*/?")
 
 
-def base_url(request: Request, public_url: str = "") -> str:
+def get_base_url(request: Request, public_url: str = "") -> str:
     """The server's URL without a slash at its end."""
     if public_url:
         return public_url.rstrip("/")
     headers = request.headers
-    forwarded = _forwarded(headers.get("forwarded", ""))
-    scheme = forwarded.get("proto") or _first(headers, "x-forwarded-proto") or request.url.scheme
-    host = forwarded.get("host") or _first(headers, "x-forwarded-host")
+    forwarded = _parse_forwarded(headers.get("forwarded", ""))
+    scheme = forwarded.get("proto") or _first_element(headers, "x-forwarded-proto") or request.url.scheme
+    host = forwarded.get("host") or _first_element(headers, "x-forwarded-host")
     if not host or not _HOST.fullmatch(host):
         host = request.url.netloc
     elif ":" not in host.rpartition("]")[2]:
-        host += _port(_first(headers, "x-forwarded-port"), scheme)
-    prefix = _first(headers, "x-forwarded-prefix")
+        host += _port_suffix(_first_element(headers, "x-forwarded-port"), scheme)
+    prefix = _first_element(headers, "x-forwarded-prefix")
     if not _PREFIX.fullmatch(prefix):
         prefix = ""
     root = prefix or str(request.scope.get("root_path", ""))
     return f"{scheme if scheme in ('http', 'https') else 'http'}://{host}{root.rstrip('/')}"
 
 
-def asked_url(request: Request, public_url: str = "") -> str:
+def get_request_url(request: Request, public_url: str = "") -> str:
     """The URL of a request as the client sees it."""
     query = f"?{request.url.query}" if request.url.query else ""
     root = str(request.scope.get("root_path", ""))
-    return base_url(request, public_url) + request.url.path.removeprefix(root) + query
+    return get_base_url(request, public_url) + request.url.path.removeprefix(root) + query
 
 
-def client_address(request: Request) -> str:
+def get_client_address(request: Request) -> str:
     """Whose request it is: the address of the client, and for IPv6 the network of 64 bits, which is one household.
 
     A proxy is believed that has no public address itself: the last of those that it says is who asked it.
     """
-    address = _asker(request)
-    return _network(address) or address
+    address = _find_client(request)
+    return _normalise_address(address) or address
 
 
-def from_outside(request: Request) -> bool:
+def is_public_client(request: Request) -> bool:
     """Has the client a public address, or one that is hidden from us?"""
-    address = _asker(request)
-    return address != "" and (not _network(address) or _public(_bare(address)))
+    address = _find_client(request)
+    return address != "" and (not _normalise_address(address) or _is_public(_strip_port(address)))
 
 
-def _asker(request: Request) -> str:
+def _find_client(request: Request) -> str:
     peer = request.client.host if request.client else ""
-    told = _last(request.headers.get("forwarded", ""))
-    said = _forwarded(told).get("for", "") if told else _last(request.headers.get("x-forwarded-for", ""))
-    return said if said and not _public(peer) else peer
+    told = _last_element(request.headers.get("forwarded", ""))
+    said = _parse_forwarded(told).get("for", "") if told else _last_element(request.headers.get("x-forwarded-for", ""))
+    return said if said and not _is_public(peer) else peer
 
 
-def _public(address: str) -> bool:
+def _is_public(address: str) -> bool:
     try:
         return ip_address(address).is_global
     except ValueError:  # a socket of this machine
         return False
 
 
-def _network(address: str) -> str:
+def _normalise_address(address: str) -> str:
     """The address as one text, without its port; empty where it is none."""
     try:
-        known = ip_address(_bare(address))
+        known = ip_address(_strip_port(address))
     except ValueError:
         return ""
     if isinstance(known, IPv6Address):
@@ -83,27 +83,27 @@ def _network(address: str) -> str:
     return str(known)
 
 
-def _bare(address: str) -> str:
+def _strip_port(address: str) -> str:
     """Without brackets and port."""
     bare = address[1:].partition("]")[0] if address.startswith("[") else address
     return bare.partition(":")[0] if bare.count(":") == 1 else bare
 
 
-def _last(header: str) -> str:
+def _last_element(header: str) -> str:
     return str(header).rpartition(",")[2].strip()
 
 
-def _first(headers: Headers, name: str) -> str:
+def _first_element(headers: Headers, name: str) -> str:
     """The first of a list: the proxy that the client talked to."""
     return str(headers.get(name, "")).split(",")[0].strip()
 
 
-def _port(port: str, scheme: str) -> str:
+def _port_suffix(port: str, scheme: str) -> str:
     usual = {"http": "80", "https": "443"}.get(scheme)
     return f":{port}" if port.isdigit() and port != usual else ""
 
 
-def _forwarded(header: str) -> dict[str, str]:
+def _parse_forwarded(header: str) -> dict[str, str]:
     """The parameters of the first element of a Forwarded header."""
     pairs = (pair.partition("=") for pair in header.split(",")[0].split(";"))
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs if value}

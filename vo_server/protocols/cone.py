@@ -5,7 +5,6 @@ A cone search is a query like any other: it is built here, by hand, and walks th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,15 +13,15 @@ from starlette.responses import Response
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import CIRCLE, CONTAINS, DISTANCE, POINT, Function
-from vo_server.adql.semantics.scope import Labels
-from vo_server.adql.semantics.values import constant
-from vo_server.answer import Question, prepared
+from vo_server.adql.semantics.scope import UniqueNames
+from vo_server.adql.semantics.values import to_constant
+from vo_server.answer import QueryExecution, fetch_rows
 from vo_server.catalogue.catalogue import Catalogue, Collection, Cone
 from vo_server.documents.capability import Capability, ConeSearch, Interface, Param, SampleCone
 from vo_server.errors import ServiceError, UsageError
-from vo_server.formats import HTML, TABLEDATA, Choice
+from vo_server.formats import HTML, TABLEDATA, FormatChoice
 from vo_server.http import dali, origin
-from vo_server.http.access_log import identified
+from vo_server.http.access_log import describe_request_id
 from vo_server.http.errors import error_headers, formatted_error
 from vo_server.http.responses import stream
 from vo_server.http.service import Resource, Service, Site
@@ -32,22 +31,22 @@ from vo_server.model.result import Info
 
 STANDARD_ID = "ivo://ivoa.net/std/ConeSearch"
 MEDIA_TYPE = "text/xml"
-_IDENTIFIER = "ID_MAIN"
+_IDENTIFIER_UCD = "ID_MAIN"
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """A cone search for each publication that describes one."""
-    return tuple(_service(p, p.cone, catalogue) for p in catalogue.collections if p.cone is not None)
+    return tuple(_make_service(p, p.cone, catalogue) for p in catalogue.collections if p.cone is not None)
 
 
-def _service(publication: Collection, cone: Cone, catalogue: Catalogue) -> Service:
-    searched = catalogue.part([publication.table])
+def _make_service(publication: Collection, cone: Cone, catalogue: Catalogue) -> Service:
+    searched = catalogue.restrict_to([publication.table])
     return Service(
         name=f"cone-{publication.id}",
         path=f"/cone/{publication.id}",
         resources=(Resource("", partial(search, publication, cone), ("GET", "POST")),),
-        refuse=refuse,
-        capabilities=partial(capabilities, publication, cone),
+        error_renderer=refuse,
+        capabilities=partial(list_capabilities, publication, cone),
         catalogue=lambda _: searched,
         label="Cone search",
         collection=publication.id,
@@ -56,97 +55,103 @@ def _service(publication: Collection, cone: Cone, catalogue: Catalogue) -> Servi
 
 async def search(publication: Collection, cone: Cone, request: Request, site: Site) -> Response:
     """All rows of a table within a radius of a position, the nearest first (SCS 1.03 section 2)."""
-    given = await dali.parameters(request)
-    choice = dali.format_for(request, given, TABLEDATA)
-    named = given.one("RESPONSEFORMAT") or given.one("FORMAT")
+    given = await dali.read_parameters(request)
+    choice = dali.choose_format(request, given, TABLEDATA)
+    named = given.get("RESPONSEFORMAT") or given.get("FORMAT")
     media_type = choice.content_type if named or choice.format is not TABLEDATA else MEDIA_TYPE
-    ra = given.number("RA", 0, 360, "degrees") % 360
-    dec = given.number("DEC", -90, 90, "degrees")
-    radius = given.number("SR", 0, cone.max_sr, "degrees")
-    query = cone_query(publication.table, _listed(publication.table, cone, _verb(given)), ra, dec, radius)
-    question = Question(
+    ra = given.get_number("RA", 0, 360, "degrees") % 360
+    dec = given.get_number("DEC", -90, 90, "degrees")
+    radius = given.get_number("SR", 0, cone.max_sr, "degrees")
+    query = build_cone_query(
+        publication.table, _select_columns(publication.table, cone, _parse_verb(given)), ra, dec, radius
+    )
+    question = QueryExecution(
         query,
         site.engine,
         choice.format,
-        given.maxrec(site.maxrec, site.maxrec_hard),
+        given.get_maxrec(site.maxrec, site.maxrec_hard),
         site.timeout,
         title=publication.origin.title,
         description=publication.table.description,
-        infos=origin.infos(site, STANDARD_ID, origin.asked(request, site), (publication.table,), {}),
+        infos=origin.describe_answer(
+            site, STANDARD_ID, origin.describe_request(request, site), (publication.table,), {}
+        ),
     )
     return await stream(request, site, question, media_type, f"{publication.id}.{choice.format.extension}")
 
 
-def _verb(given: dali.Parameters) -> int:
-    text = given.one("VERB") or "2"
+def _parse_verb(given: dali.Parameters) -> int:
+    text = given.get("VERB") or "2"
     if text not in ("1", "2", "3"):
         raise UsageError(f"VERB is {text!r}, which is not 1, 2 or 3")
     return int(text)
 
 
-def _listed(table: Table, cone: Cone, verb: int) -> tuple[Column, ...]:
+def _select_columns(table: Table, cone: Cone, verb: int) -> tuple[Column, ...]:
     """The columns of a verbosity; position and identifier are in each."""
     if verb == 3:
         return table.columns
-    names = {*(cone.verb1 if verb == 1 else cone.verb2), *_main(table)}
+    names = {*(cone.verb1 if verb == 1 else cone.verb2), *_find_main_columns(table)}
     return tuple(c for c in table.columns if c.name in names)
 
 
-def _main(table: Table) -> dict[str, str]:
+def _find_main_columns(table: Table) -> dict[str, str]:
     """The three columns that every answer must have, by the words that clients find them by (section 2.2)."""
     assert table.position is not None  # the catalogue does not load a cone search without one
     words = {table.position.ra: "POS_EQ_RA_MAIN", table.position.dec: "POS_EQ_DEC_MAIN"}
-    return words | ({table.identifier: _IDENTIFIER} if table.identifier else {})
+    return words | ({table.identifier: _IDENTIFIER_UCD} if table.identifier else {})
 
 
-def cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float, radius: float) -> q.Select:
+def build_cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float, radius: float) -> q.SelectQuery:
     """The rows of a table within a radius of a position, all in degrees, with their distance as the last column.
 
     A radius of 0 asks for the columns alone.
     """
     assert table.position is not None
-    outputs = _outputs(table, columns)
-    place = _apply(POINT, *(q.Field("t", n, table.column(n)) for n in (table.position.ra, table.position.dec)))
-    centre = _apply(POINT, constant(ra), constant(dec))
-    distance = q.Apply(DISTANCE, (place, centre), _DISTANCE)
-    label = Labels(o.label for o in outputs).unique(_DISTANCE.name)
-    inside = q.Holds(_apply(CONTAINS, place, _apply(CIRCLE, constant(ra), constant(dec), constant(radius))))
-    return q.Select(
-        (*outputs, q.Output(label, distance)),
-        q.Scan("t", table),
+    outputs = _build_outputs(table, columns)
+    place = _apply(POINT, *(q.ColumnRef("t", n, table.get_column(n)) for n in (table.position.ra, table.position.dec)))
+    centre = _apply(POINT, to_constant(ra), to_constant(dec))
+    distance = q.FunctionCall(DISTANCE, (place, centre), _DISTANCE_COLUMN)
+    label = UniqueNames(o.label for o in outputs).assign(_DISTANCE_COLUMN.name)
+    inside = q.PredicateTest(
+        _apply(CONTAINS, place, _apply(CIRCLE, to_constant(ra), to_constant(dec), to_constant(radius)))
+    )
+    return q.SelectQuery(
+        (*outputs, q.OutputColumn(label, distance)),
+        q.TableScan("t", table),
         inside,
-        order_by=(q.Order(label),),
+        order_by=(q.SortKey(label),),
         top=0 if radius == 0 else None,
     )
 
 
 @lru_cache(maxsize=64)
-def _outputs(table: Table, columns: tuple[Column, ...]) -> tuple[q.Output, ...]:
-    words = _main(table)
-    said = (c.replace(ucd=words.get(c.name, _no_rival(c.ucd))) for c in columns)
-    return tuple(q.Output(c.name, _value(c)) for c in said)
+def _build_outputs(table: Table, columns: tuple[Column, ...]) -> tuple[q.OutputColumn, ...]:
+    words = _find_main_columns(table)
+    said = (c.replace(ucd=words.get(c.name, _strip_meta_main(c.ucd))) for c in columns)
+    return tuple(q.OutputColumn(c.name, _to_value(c)) for c in said)
 
 
-def _value(column: Column) -> q.Value:
+def _to_value(column: Column) -> q.Value:
     """A column of the table; what identifies a row is a text (section 2.2), and made one where it is a number."""
-    field = q.Field("t", column.name, column)
-    if column.ucd != _IDENTIFIER or column.type.family == "text":
+    field = q.ColumnRef("t", column.name, column)
+    if column.ucd != _IDENTIFIER_UCD or column.type.family == "text":
         return field
-    return q.Cast(field, column.replace(type=types.VARCHAR, length=None))
+    return q.TypeCast(field, column.replace(type=types.VARCHAR, length=None))
 
 
-_DISTANCE = Column(
+_DISTANCE_COLUMN = Column(
     "dist", types.DOUBLE, unit="deg", ucd="pos.angDistance", description="Distance from the centre of the cone"
 )
 
 
-def _no_rival(ucd: str | None) -> str | None:
+def _strip_meta_main(ucd: str | None) -> str | None:
     """A UCD without ;meta.main, which the three words above have taken the place of."""
     return ucd.replace(";meta.main", "") if ucd else ucd
 
 
-def _apply(function: Function, *arguments: q.Value) -> q.Apply:
-    return q.Apply(function, arguments, function.result(arguments))
+def _apply(function: Function, *arguments: q.Value) -> q.FunctionCall:
+    return q.FunctionCall(function, arguments, function.result(arguments))
 
 
 def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
@@ -154,10 +159,10 @@ def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
 
     A person gets a page.
     """
-    choice: Choice | None = getattr(request.state, "choice", None)
+    choice: FormatChoice | None = getattr(request.state, "choice", None)
     if choice is not None and choice.format is HTML:
         return formatted_error(request, fault, HTML)
-    body = TABLEDATA.fault(fault, (Info("Error", str(fault)), *identified(request)))
+    body = TABLEDATA.error_document(fault, (Info("Error", str(fault)), *describe_request_id(request)))
     status = fault.status if fault.status >= 500 else 200
     return Response(body, status_code=status, headers={"Content-Type": MEDIA_TYPE, **error_headers(fault)})
 
@@ -172,9 +177,9 @@ _PARAMS = (
 )
 
 
-def capabilities(publication: Collection, cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
+def list_capabilities(publication: Collection, cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
     """The cone search capability (SimpleDALRegExt 1.1 section 3.1)."""
-    sample = SampleCone(*_sample(site, publication.id, site.rows(publication.table)))
+    sample = SampleCone(*_find_sample(site, publication.id, site.count_rows(publication.table)))
     details = ConeSearch(True, cone.max_sr, site.maxrec_hard or None, sample)
     interface = Interface(
         f"{base}?", use="base", role="std", query_types=("GET",), result_type=MEDIA_TYPE, params=_PARAMS
@@ -183,22 +188,20 @@ def capabilities(publication: Collection, cone: Cone, site: Site, base: str) -> 
 
 
 @lru_cache(maxsize=256)
-def _sample(site: Site, id: str, rows: int | None) -> tuple[float, float, float]:
+def _find_sample(site: Site, id: str, rows: int | None) -> tuple[float, float, float]:
     """A cone that finds something among as many rows as there are now: the one that the catalogue file gives, or else
     one of its size about the first row."""
-    publication = site.catalogue.collection(id)
+    publication = site.catalogue.get_collection(id)
     cone, table = publication.cone, publication.table
     assert cone is not None
     assert table.position is not None
-    places = tuple(table.column(name) for name in (table.position.ra, table.position.dec))
-    if not rows or _first(site, cone_query(table, places, *cone.test)):
+    places = tuple(table.get_column(name) for name in (table.position.ra, table.position.dec))
+    if not rows or _fetch_first(site, build_cone_query(table, places, *cone.test)):
         return cone.test
-    first = _first(site, q.Select(_outputs(table, places), q.Scan("t", table)))
+    first = _fetch_first(site, q.SelectQuery(_build_outputs(table, places), q.TableScan("t", table)))
     return (float(first[0]), float(first[1]), cone.test[2] or 0.1)
 
 
-def _first(site: Site, query: q.Select) -> tuple[Any, ...]:
-    """The first row that a query finds, empty where there is none."""
-    made = prepared(replace(query, top=1), site.engine, 1)
-    batches = site.engine.run(made.statement, made.slots, timeout=site.timeout, brief=made.brief).batches()
-    return next((row for batch in batches for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)), ())
+def _fetch_first(site: Site, query: q.SelectQuery) -> tuple[Any, ...]:
+    """Return the first row of a query, empty where there is none."""
+    return next(fetch_rows(query, site.engine, 1, site.timeout), ())

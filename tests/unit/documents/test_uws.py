@@ -40,25 +40,25 @@ def schema() -> etree.XMLSchema:
 def test_the_schema_allows_them(name: str) -> None:
     job = JOBS[name]
     documents = (
-        uws.job(job, "http://x/y?a&b", ["é", "part"], 3 if job.phase is Phase.QUEUED else None),
-        uws.jobs([job, PENDING], "http://x/y"),
-        uws.parameters(job, "http://x/y", ["part"]),
-        uws.results(job, "http://x/y"),
+        uws.write_job(job, "http://x/y?a&b", ["é", "part"], 3 if job.phase is Phase.QUEUED else None),
+        uws.write_jobs([job, PENDING], "http://x/y"),
+        uws.write_parameters(job, "http://x/y", ["part"]),
+        uws.write_results(job, "http://x/y"),
     )
     for document in documents:
         schema().assertValid(etree.fromstring(document))
 
 
 def test_what_they_say() -> None:
-    waiting = etree.fromstring(uws.job(JOBS["queued"], "http://x/a", (), 3))
+    waiting = etree.fromstring(uws.write_job(JOBS["queued"], "http://x/a", (), 3))
     assert waiting.findtext(f"{UWS}jobInfo/position") == "3"
     assert waiting.findtext(f"{UWS}creationTime") == "2026-01-02T03:04:05.067Z"
     assert waiting.findtext(f"{UWS}destruction") == "2026-01-02T03:04:05Z"
-    running = etree.fromstring(uws.job(JOBS["executing"], "http://x/a"))
+    running = etree.fromstring(uws.write_job(JOBS["executing"], "http://x/a"))
     assert {e.tag: e.text for e in running.find(f"{UWS}jobInfo")} == {"progress": "0.25", "rows": "10", "attempts": "2"}
-    assert etree.fromstring(uws.job(PENDING, "http://x/a")).find(f"{UWS}jobInfo") is None
-    failed = etree.fromstring(uws.job(JOBS["failed"], "http://x/a"))
+    assert etree.fromstring(uws.write_job(PENDING, "http://x/a")).find(f"{UWS}jobInfo") is None
+    failed = etree.fromstring(uws.write_job(JOBS["failed"], "http://x/a"))
     assert failed.findtext(f"{UWS}errorSummary/{UWS}message") == "a <b>\n  ^"
-    given = etree.fromstring(uws.parameters(JOBS["with parameters"], "http://x/a", ["part"]))
+    given = etree.fromstring(uws.write_parameters(JOBS["with parameters"], "http://x/a", ["part"]))
     assert given[0].text == "SELECT '<&>' \n]]>"
     assert (given[-1].text, given[-1].get("byReference")) == ("http://x/a/parameters/part", "true")

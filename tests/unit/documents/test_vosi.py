@@ -48,7 +48,7 @@ TAP = cap.Capability(
     cap.TableAccess(
         models=(("ObsCore-1.1", "ivo://ivoa.net/std/ObsCore#core-1.1"),),
         languages=(
-            cap.adql(
+            cap.describe_adql(
                 {
                     "adqlgeo": [cap.Feature("POINT"), cap.Feature("CIRCLE")],
                     "udf": [cap.Feature("ivo_hasword(text VARCHAR, word VARCHAR) -> INTEGER", "finds & counts")],
@@ -62,10 +62,10 @@ TAP = cap.Capability(
             cap.OutputFormat("text/csv;header=present", ("csv",)),
         ),
         upload_methods=(cap.UPLOAD_INLINE, cap.UPLOAD_HTTP),
-        retention=cap.Limits(86400, 864000),
-        duration=cap.Limits(600),
-        output_limit=cap.Limits(2000, 10_000_000),
-        upload_limit=cap.Limits(hard=100_000_000),
+        retention=cap.LimitPair(86400, 864000),
+        duration=cap.LimitPair(600),
+        output_limit=cap.LimitPair(2000, 10_000_000),
+        upload_limit=cap.LimitPair(hard=100_000_000),
     ),
 )
 CONE = cap.Capability(
@@ -103,12 +103,12 @@ def texts(document: bytes, path: str) -> list[str]:
 UP = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 DOCUMENTS = {
-    "up": vosi.availability(vosi.Availability(True, UP)),
-    "down": vosi.availability(vosi.Availability(False, UP, UP, UP, ("moving", "house"))),
-    "capabilities": vosi.capabilities([TAP, CONE, EXAMPLES]),
-    "min": vosi.tableset(CATALOGUE, "min"),
-    "max": vosi.tableset(CATALOGUE),
-    "table": vosi.table(STARS, CATALOGUE),
+    "up": vosi.write_availability(vosi.Availability(True, UP)),
+    "down": vosi.write_availability(vosi.Availability(False, UP, UP, UP, ("moving", "house"))),
+    "capabilities": vosi.write_capabilities([TAP, CONE, EXAMPLES]),
+    "min": vosi.write_tableset(CATALOGUE, "min"),
+    "max": vosi.write_tableset(CATALOGUE),
+    "table": vosi.write_table(STARS, CATALOGUE),
 }
 
 
@@ -118,7 +118,7 @@ def test_valid(name: str) -> None:
 
 
 def test_availability() -> None:
-    space = f"{{{vosi.AVAILABILITY}}}"
+    space = f"{{{vosi.AVAILABILITY_NAMESPACE}}}"
     assert texts(DOCUMENTS["down"], f"{space}available") == ["false"]
     assert texts(DOCUMENTS["up"], f"{space}upSince") == ["2026-01-02T03:04:05Z"]
     assert texts(DOCUMENTS["down"], f"{space}note") == ["moving", "house"]
@@ -141,7 +141,7 @@ def test_features() -> None:
 
 def test_a_radius_of_the_whole_sky_is_no_limit() -> None:
     whole = cap.Capability("x", (), cap.ConeSearch(verbosity=False, max_sr=180.0))
-    assert b"maxSR" not in vosi.capabilities([whole])
+    assert b"maxSR" not in vosi.write_capabilities([whole])
 
 
 def test_names_stand_as_in_a_query() -> None:

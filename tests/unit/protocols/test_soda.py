@@ -19,7 +19,7 @@ from vo_server.errors import (
     UsageError,
 )
 from vo_server.http.dali import Parameters
-from vo_server.obscore.query import Host
+from vo_server.obscore.query import ImageUrls
 from vo_server.protocols.images import cutouts, soda
 
 
@@ -37,22 +37,24 @@ from vo_server.protocols.images import cutouts, soda
     ],
 )
 def test_the_words_of_the_standard(fault: ServiceError, word: str) -> None:
-    assert soda.said(fault) == f"{word}: x"
+    assert soda.describe_error(fault) == f"{word}: x"
 
 
 def test_wishes_are_all_combinations_in_their_order() -> None:
     pairs = (("ID", "a"), ("id", "b"), ("BAND", "1 2"), ("band", "3 4"), ("POS", "CIRCLE 1 2 3"), ("ID", "a"))
-    found = cutouts.wishes(Parameters(pairs))
+    found = cutouts.parse_requests(Parameters(pairs))
     circle = ("circle", (1.0, 2.0, 3.0))
-    assert list(found.each()) == [cutouts.Wish(i, circle, b) for i in "ab" for b in ((1.0, 2.0), (3.0, 4.0))]
+    assert list(found.combinations()) == [
+        cutouts.CutoutRequest(i, circle, b) for i in "ab" for b in ((1.0, 2.0), (3.0, 4.0))
+    ]
     assert found.count == 4
-    assert list(cutouts.wishes(Parameters((("ID", "a"),))).each()) == [cutouts.Wish("a")]
+    assert list(cutouts.parse_requests(Parameters((("ID", "a"),))).combinations()) == [cutouts.CutoutRequest("a")]
 
 
 def test_a_job_that_is_stopped_makes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = cutouts.wishes(Parameters((("ID", "a"), ("ID", "b"), ("ID", "c"))))
-    monkeypatch.setattr(cutouts, "made", lambda wish, *_: cutouts.Cutout(wish.id.encode(), "image/fits", "x.fits"))
-    task = soda.Cutting(asked, cutouts.form(Parameters(())), cast(Any, None), Host("http://x"))
+    asked = cutouts.parse_requests(Parameters((("ID", "a"), ("ID", "b"), ("ID", "c"))))
+    monkeypatch.setattr(cutouts, "cut", lambda wish, *_: cutouts.Cutout(wish.id.encode(), "image/fits", "x.fits"))
+    task = soda.CutoutTask(asked, cutouts.parse_format(Parameters(())), cast(Any, None), ImageUrls("http://x"))
     outputs = task.outputs()
     assert next(outputs).pieces == [b"a"]
     assert task.progress() == 0

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from vo_server.errors import UsageError
 
 
-class Refused(UsageError):
+class OaiError(UsageError):
     """A request that OAI-PMH has words for: (code, message) of each thing wrong (section 3.6)."""
 
     def __init__(self, *errors: tuple[str, str]) -> None:
@@ -25,21 +25,21 @@ class Refused(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
+class OaiVerb:
     """The arguments of a verb. `alone` is one that stands for all others."""
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
-    alone: str = ""
+    exclusive: str = ""
 
 
-_LIST = Verb(("metadataPrefix",), ("from", "until", "set"), "resumptionToken")
+_LIST = OaiVerb(("metadataPrefix",), ("from", "until", "set"), "resumptionToken")
 
 VERBS = {
-    "Identify": Verb(),
-    "ListMetadataFormats": Verb(optional=("identifier",)),
-    "ListSets": Verb(alone="resumptionToken"),
-    "GetRecord": Verb(("identifier", "metadataPrefix")),
+    "Identify": OaiVerb(),
+    "ListMetadataFormats": OaiVerb(optional=("identifier",)),
+    "ListSets": OaiVerb(exclusive="resumptionToken"),
+    "GetRecord": OaiVerb(("identifier", "metadataPrefix")),
     "ListIdentifiers": _LIST,
     "ListRecords": _LIST,
 }
@@ -52,10 +52,10 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?", re.ASCII)
 _PREFIX = re.compile(r"[A-Za-z0-9\-_.!~*'()]+")
 _SET = re.compile(r"[A-Za-z0-9\-_.!~*'()]+(:[A-Za-z0-9\-_.!~*'()]+)*")
 _URI = re.compile(r"[A-Za-z0-9\-_.!~*'()+=:/?#\[\]@$&,;%]+")
-_SHAPES = {"metadataPrefix": _PREFIX, "set": _SET, "identifier": _URI}
+_PATTERNS = {"metadataPrefix": _PREFIX, "set": _SET, "identifier": _URI}
 
 
-def _instants(text: str) -> tuple[datetime, datetime] | None:
+def _parse_date(text: str) -> tuple[datetime, datetime] | None:
     """The first and the last second that a date means; None for no date.
 
     Raises ValueError for what is none (section 3.3.1).
@@ -69,7 +69,7 @@ def _instants(text: str) -> tuple[datetime, datetime] | None:
     return begin, begin if match[1] else begin + timedelta(days=1, seconds=-1)
 
 
-def arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def parse_arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The arguments of a request, the verb among them.
 
     Raises Refused with all that is wrong.
@@ -78,38 +78,38 @@ def arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     verbs = [value for name, value in given if name == "verb"]
     if len(verbs) != 1 or verbs[0] not in VERBS:
         said = f"{verbs[0]!r} is no verb" if len(verbs) == 1 else f"verb comes {len(verbs)} times"
-        raise Refused(("badVerb", f"{said}; once one of {', '.join(VERBS)}"))
-    wrong = list(_wrong(verbs[0], VERBS[verbs[0]], [(name, value) for name, value in given if name != "verb"]))
+        raise OaiError(("badVerb", f"{said}; once one of {', '.join(VERBS)}"))
+    wrong = list(_find_errors(verbs[0], VERBS[verbs[0]], [(name, value) for name, value in given if name != "verb"]))
     if wrong:
-        raise Refused(*(("badArgument", message) for message in wrong))
+        raise OaiError(*(("badArgument", message) for message in wrong))
     return dict(given)
 
 
-def _wrong(name: str, verb: Verb, rest: list[tuple[str, str]]) -> Iterable[str]:
+def _find_errors(name: str, verb: OaiVerb, rest: list[tuple[str, str]]) -> Iterable[str]:
     names = [n for n, _ in rest]
-    known = {*verb.required, *verb.optional, verb.alone} - {""}
+    known = {*verb.required, *verb.optional, verb.exclusive} - {""}
     for each in dict.fromkeys(names):
         if each not in known:
             yield f"{name} has no argument {each!r}" + (f"; it has {', '.join(sorted(known))}" if known else "")
         elif names.count(each) > 1:
             yield f"{each} comes {names.count(each)} times"
-    if verb.alone and verb.alone in names:
+    if verb.exclusive and verb.exclusive in names:
         if len(set(names)) > 1:
-            yield f"{verb.alone} stands alone"
+            yield f"{verb.exclusive} stands alone"
         return
     yield from (f"{each} is missing" for each in verb.required if each not in names)
     given = dict(rest)
-    for each, shape in _SHAPES.items():
+    for each, shape in _PATTERNS.items():
         if each in given and not shape.fullmatch(given[each]):
             yield f"{each} is {given[each]!r}, which cannot be one"
-    yield from _wrong_dates({each: given[each] for each in ("from", "until") if each in given})
+    yield from _find_date_errors({each: given[each] for each in ("from", "until") if each in given})
 
 
-def _wrong_dates(given: Mapping[str, str]) -> Iterable[str]:
+def _find_date_errors(given: Mapping[str, str]) -> Iterable[str]:
     found = {}
     for name, text in given.items():
         try:
-            found[name] = _instants(text)
+            found[name] = _parse_date(text)
         except (ValueError, OverflowError):
             found[name] = None
         if found[name] is None:
@@ -126,7 +126,7 @@ def _wrong_dates(given: Mapping[str, str]) -> Iterable[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListRequest:
     """What a list is asked for, as texts, and behind which record it goes on: its date and its identifier."""
 
     verb: str
@@ -136,49 +136,49 @@ class Wanted:
     until: str = ""
     after: tuple[str, str] | None = None
 
-    def bounds(self) -> tuple[datetime, datetime]:
+    def parse_bounds(self) -> tuple[datetime, datetime]:
         """The first and the last second of the records."""
-        begin, end = _instants(self.since), _instants(self.until)
-        return begin[0] if begin else _EVER[0], end[1] if end else _EVER[1]
+        begin, end = _parse_date(self.since), _parse_date(self.until)
+        return begin[0] if begin else _UNBOUNDED[0], end[1] if end else _UNBOUNDED[1]
 
-    def place(self) -> tuple[datetime, str] | None:
+    def parse_position(self) -> tuple[datetime, str] | None:
         """The record behind which the list goes on; None where it begins."""
         return None if self.after is None else (datetime.fromisoformat(self.after[0]), self.after[1])
 
-    def token(self, updated: datetime, id: str) -> str:
+    def make_token(self, updated: datetime, id: str) -> str:
         """All that is to be known to go on behind a record; with a sum, so that what is garbled is known for that."""
         on = replace(self, after=(updated.isoformat(), id))
         body = json.dumps([on.verb, on.prefix, on.set, on.since, on.until, on.after], separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(_sum(body) + body).decode().rstrip("=")
+        return base64.urlsafe_b64encode(_compute_checksum(body) + body).decode().rstrip("=")
 
 
-_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_UNBOUNDED = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-def wanted(given: Mapping[str, str]) -> Wanted:
+def parse_list_request(given: Mapping[str, str]) -> ListRequest:
     """What the arguments of a list ask for, or the token in their place.
 
     Raises Refused for a token that is none, or one of another verb.
     """
     if "resumptionToken" in given:
-        return _resumed(given["resumptionToken"], given["verb"])
+        return _parse_token(given["resumptionToken"], given["verb"])
     since, until = given.get("from", ""), given.get("until", "")
-    return Wanted(given["verb"], given["metadataPrefix"], given.get("set", ""), since, until)
+    return ListRequest(given["verb"], given["metadataPrefix"], given.get("set", ""), since, until)
 
 
-def _resumed(text: str, verb: str) -> Wanted:
+def _parse_token(text: str, verb: str) -> ListRequest:
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         packed = b""
-    if not packed or packed[:8] != _sum(packed[8:]):
-        raise Refused(("badResumptionToken", "this token is none of this service"))
+    if not packed or packed[:8] != _compute_checksum(packed[8:]):
+        raise OaiError(("badResumptionToken", "this token is none of this service"))
     said, prefix, set, since, until, (updated, id) = json.loads(packed[8:])
-    found = Wanted(said, prefix, set, since, until, (updated, id))
+    found = ListRequest(said, prefix, set, since, until, (updated, id))
     if found.verb != verb:
-        raise Refused(("badResumptionToken", f"this token goes on with {found.verb} and not with {verb}"))
+        raise OaiError(("badResumptionToken", f"this token goes on with {found.verb} and not with {verb}"))
     return found
 
 
-def _sum(body: bytes) -> bytes:
+def _compute_checksum(body: bytes) -> bytes:
     return hashlib.sha256(b"vo_server resumption token" + body).digest()[:8]

@@ -17,43 +17,43 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import UNREGISTERED
-from vo_server.catalogue.stamps import Stamp, Stamps
+from vo_server.catalogue.datestamps import Datestamp, DatestampFile
 from vo_server.documents import oai
-from vo_server.documents.elements import MEDIA_TYPE, Element, serialised
-from vo_server.documents.voresource import OAI_DC, RI, digest, dublin_core, element
-from vo_server.documents.voresource import Resource as Record
+from vo_server.documents.elements import MEDIA_TYPE, Element, serialise
+from vo_server.documents.voresource import OAI_DC, RI, compute_digest, write_dublin_core, write_record
+from vo_server.documents.voresource import RegistryRecord as Record
 from vo_server.errors import ServiceError, UsageError
 from vo_server.http import dali
 from vo_server.http.errors import text_error
-from vo_server.http.responses import document
+from vo_server.http.responses import document_response
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import base_url
+from vo_server.http.urls import get_base_url
 from vo_server.protocols.registry import arguments as harvesting
-from vo_server.protocols.registry.arguments import Refused, arguments
+from vo_server.protocols.registry.arguments import OaiError, parse_arguments
 from vo_server.protocols.registry.records import (
     PATH,
-    Held,
-    Office,
-    harvest,
-    held,
-    records,
+    LoadedTable,
+    RegistryConfig,
+    build_records,
+    describe_harvest,
+    find_loaded_tables,
 )
 
-MANAGED = "ivo_managed"
+MANAGED_SET = "ivo_managed"
 """The set of what this registry publishes itself, which is all (section 3.1.4)."""
 
 PREFIXES = {
-    "ivo_vor": oai.Prefix("ivo_vor", RI, RI),
-    "oai_dc": oai.Prefix("oai_dc", "http://www.openarchives.org/OAI/2.0/oai_dc.xsd", OAI_DC),
+    "ivo_vor": oai.MetadataFormat("ivo_vor", RI, RI),
+    "oai_dc": oai.MetadataFormat("oai_dc", "http://www.openarchives.org/OAI/2.0/oai_dc.xsd", OAI_DC),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class DatedRecord:
     """A record with its dates; what is deleted says nothing more."""
 
     id: str
-    stamp: Stamp
+    stamp: Datestamp
     record: Record | None
 
     @property
@@ -62,199 +62,203 @@ class Listed:
         return self.stamp.updated, self.id
 
     @property
-    def header(self) -> oai.Header:
+    def header(self) -> oai.RecordHeader:
         """Its header."""
-        return oai.Header(self.id, self.stamp.updated, (MANAGED,), self.stamp.deleted)
+        return oai.RecordHeader(self.id, self.stamp.updated, (MANAGED_SET,), self.stamp.deleted)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OaiRequest:
     """A request at work: whom, where, when, with what, and all records, the oldest first."""
 
-    office: Office
+    config: RegistryConfig
     site: Site
     base: str
     moment: datetime
-    given: Mapping[str, str]
-    listed: tuple[Listed, ...]
+    arguments: Mapping[str, str]
+    records: tuple[DatedRecord, ...]
 
-    def body(self, prefix: str, one: Listed) -> Element:
+    def write_record(self, prefix: str, one: DatedRecord) -> Element:
         """A record in a format."""
         assert one.record is not None
         if prefix == "oai_dc":
-            return dublin_core(one.record, one.stamp.updated)
-        return element(one.record, one.stamp.created, one.stamp.updated, self.office.status)
+            return write_dublin_core(one.record, one.stamp.updated)
+        return write_record(one.record, one.stamp.created, one.stamp.updated, self.config.status)
 
 
 # ---------------------------------------------------------------- the verbs
 
 
-def identify(asked: Asked, made: Element) -> None:
+def write_identify(asked: OaiRequest, made: Element) -> None:
     """Who this is, with the registry's own record (section 3.1.5)."""
-    own = next(one for one in asked.listed if one.id == asked.office.id("registry"))
+    own = next(one for one in asked.records if one.id == asked.config.make_id("registry"))
     assert own.record is not None
     oai.add_identify(
         made,
         own.record.title,
         asked.base,
         asked.site.contact or f"nobody@{UNREGISTERED}",
-        min(one.stamp.created for one in asked.listed),
-        [asked.body("ivo_vor", own)],
+        min(one.stamp.created for one in asked.records),
+        [asked.write_record("ivo_vor", own)],
     )
 
 
-def list_formats(asked: Asked, made: Element) -> None:
+def write_formats(asked: OaiRequest, made: Element) -> None:
     """All records are there in all formats."""
-    if "identifier" in asked.given:
-        _found(asked)
+    if "identifier" in asked.arguments:
+        _find_record(asked)
     oai.add_formats(made, PREFIXES.values())
 
 
-def list_sets(asked: Asked, made: Element) -> None:
+def write_sets(asked: OaiRequest, made: Element) -> None:
     """There is one set, and its list is never cut."""
-    if "resumptionToken" in asked.given:
-        raise Refused(("badResumptionToken", "this token is none of this service: its list of sets comes at once"))
-    oai.add_sets(made, [(MANAGED, "All records that this registry publishes")])
+    if "resumptionToken" in asked.arguments:
+        raise OaiError(("badResumptionToken", "this token is none of this service: its list of sets comes at once"))
+    oai.add_sets(made, [(MANAGED_SET, "All records that this registry publishes")])
 
 
-def get_record(asked: Asked, made: Element) -> None:
+def write_one_record(asked: OaiRequest, made: Element) -> None:
     """One record."""
-    prefix = _prefix(asked.given["metadataPrefix"])
-    one = _found(asked)
-    oai.add_records(made, "GetRecord", [(one.header, partial(asked.body, prefix, one))], None)
+    prefix = _check_prefix(asked.arguments["metadataPrefix"])
+    one = _find_record(asked)
+    oai.add_records(made, "GetRecord", [(one.header, partial(asked.write_record, prefix, one))], None)
 
 
-def list_identifiers(asked: Asked, made: Element) -> None:
+def write_identifiers(asked: OaiRequest, made: Element) -> None:
     """The headers of the records that are asked for."""
-    _, page, token = _page(asked)
+    _, page, token = _select_page(asked)
     oai.add_headers(made, [one.header for one in page], token)
 
 
-def list_records(asked: Asked, made: Element) -> None:
+def write_records(asked: OaiRequest, made: Element) -> None:
     """The records that are asked for."""
-    prefix, page, token = _page(asked)
-    oai.add_records(made, "ListRecords", [(one.header, partial(asked.body, prefix, one)) for one in page], token)
+    prefix, page, token = _select_page(asked)
+    oai.add_records(
+        made, "ListRecords", [(one.header, partial(asked.write_record, prefix, one)) for one in page], token
+    )
 
 
-ANSWERS: dict[str, Callable[[Asked, Element], None]] = {
-    "Identify": identify,
-    "ListMetadataFormats": list_formats,
-    "ListSets": list_sets,
-    "GetRecord": get_record,
-    "ListIdentifiers": list_identifiers,
-    "ListRecords": list_records,
+VERB_WRITERS: dict[str, Callable[[OaiRequest, Element], None]] = {
+    "Identify": write_identify,
+    "ListMetadataFormats": write_formats,
+    "ListSets": write_sets,
+    "GetRecord": write_one_record,
+    "ListIdentifiers": write_identifiers,
+    "ListRecords": write_records,
 }
 
 
-def _found(asked: Asked) -> Listed:
+def _find_record(asked: OaiRequest) -> DatedRecord:
     """The record that the request names; case makes no difference (IVOA Identifiers 2.0 section 2.1)."""
-    wanted = asked.given["identifier"]
-    for one in asked.listed:
+    wanted = asked.arguments["identifier"]
+    for one in asked.records:
         if one.id == wanted.lower():
             return one
-    raise Refused(("idDoesNotExist", f"there is no record {wanted!r} here"))
+    raise OaiError(("idDoesNotExist", f"there is no record {wanted!r} here"))
 
 
-def _prefix(name: str) -> str:
+def _check_prefix(name: str) -> str:
     if name not in PREFIXES:
-        raise Refused(("cannotDisseminateFormat", f"no format {name!r}; there are {', '.join(PREFIXES)}"))
+        raise OaiError(("cannotDisseminateFormat", f"no format {name!r}; there are {', '.join(PREFIXES)}"))
     return name
 
 
-def _page(asked: Asked) -> tuple[str, list[Listed], oai.Token | None]:
+def _select_page(asked: OaiRequest) -> tuple[str, list[DatedRecord], oai.ResumptionToken | None]:
     """The format of a list, the records that come now, and where it goes on."""
-    wanted = harvesting.wanted(asked.given)
-    prefix, (first, last), place = _prefix(wanted.prefix), wanted.bounds(), wanted.place()
-    managed = asked.listed if wanted.set in ("", MANAGED) else ()
+    wanted = harvesting.parse_list_request(asked.arguments)
+    prefix, (first, last), place = _check_prefix(wanted.prefix), wanted.parse_bounds(), wanted.parse_position()
+    managed = asked.records if wanted.set in ("", MANAGED_SET) else ()
     whole = [one for one in managed if first <= one.stamp.updated <= last]
     begin = sum(place is not None and one.key <= place for one in whole)
-    page = whole[begin : begin + asked.office.most]
+    page = whole[begin : begin + asked.config.max_records]
     if not page and place is not None:
-        raise Refused(("badResumptionToken", "nothing is left of this list: begin anew"))
+        raise OaiError(("badResumptionToken", "nothing is left of this list: begin anew"))
     if not page:
-        raise Refused(("noRecordsMatch", "no record is of this set and of these dates"))
+        raise OaiError(("noRecordsMatch", "no record is of this set and of these dates"))
     if begin + len(page) < len(whole):
-        return prefix, page, oai.Token(wanted.token(*page[-1].key), len(whole), begin)
-    return prefix, page, None if place is None else oai.Token("", len(whole), begin)
+        return prefix, page, oai.ResumptionToken(wanted.make_token(*page[-1].key), len(whole), begin)
+    return prefix, page, None if place is None else oai.ResumptionToken("", len(whole), begin)
 
 
 # --------------------------------------------------------------- the answer
 
 
-async def answer(office: Office, stamps: Stamps, request: Request, site: Site) -> Response:
+async def handle_request(office: RegistryConfig, stamps: DatestampFile, request: Request, site: Site) -> Response:
     """Any request, by GET or by POST; what OAI-PMH calls an error comes with status 200 (section 3.6)."""
-    given = await dali.parameters(request)
-    base = base_url(request, site.public_url)
-    body = await anyio.to_thread.run_sync(_answered, office, stamps, site, base, given.given)
-    return document(request, body, MEDIA_TYPE)
+    given = await dali.read_parameters(request)
+    base = get_base_url(request, site.public_url)
+    body = await anyio.to_thread.run_sync(_write_answer, office, stamps, site, base, given.pairs)
+    return document_response(request, body, MEDIA_TYPE)
 
 
-def _answered(office: Office, stamps: Stamps, site: Site, base: str, pairs: Iterable[tuple[str, str]]) -> bytes:
+def _write_answer(
+    office: RegistryConfig, stamps: DatestampFile, site: Site, base: str, pairs: Iterable[tuple[str, str]]
+) -> bytes:
     moment = datetime.now(UTC).replace(microsecond=0)
     said: dict[str, str] = {}
     try:
-        said = arguments(pairs)
-        made = _begun(base, moment, said)
-        asked = Asked(office, site, base + PATH, moment, said, _listed(office, stamps, site, base))
-        ANSWERS[said["verb"]](asked, made)
-    except Refused as refused:
-        return _errors(base, moment, said, refused.errors)
-    return serialised(made)
+        said = parse_arguments(pairs)
+        made = _start_document(base, moment, said)
+        asked = OaiRequest(office, site, base + PATH, moment, said, _list_records(office, stamps, site, base))
+        VERB_WRITERS[said["verb"]](asked, made)
+    except OaiError as refused:
+        return _write_errors(base, moment, said, refused.errors)
+    return serialise(made)
 
 
-def _errors(base: str, moment: datetime, said: Mapping[str, str], errors: Iterable[tuple[str, str]]) -> bytes:
-    made = _begun(base, moment, said)
-    oai.add_errors(made, [(code, _UNWRITABLE.sub("?", message)) for code, message in errors])
-    return serialised(made)
+def _write_errors(base: str, moment: datetime, said: Mapping[str, str], errors: Iterable[tuple[str, str]]) -> bytes:
+    made = _start_document(base, moment, said)
+    oai.add_errors(made, [(code, _NOT_XML.sub("?", message)) for code, message in errors])
+    return serialise(made)
 
 
-def _begun(base: str, moment: datetime, said: Mapping[str, str]) -> Element:
-    return oai.answer(base + PATH, moment, {name: _UNWRITABLE.sub("?", value) for name, value in said.items()})
+def _start_document(base: str, moment: datetime, said: Mapping[str, str]) -> Element:
+    return oai.make_document(base + PATH, moment, {name: _NOT_XML.sub("?", value) for name, value in said.items()})
 
 
-_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot say."""
 
 
-def _listed(office: Office, stamps: Stamps, site: Site, base: str) -> tuple[Listed, ...]:
+def _list_records(office: RegistryConfig, stamps: DatestampFile, site: Site, base: str) -> tuple[DatedRecord, ...]:
     """All records as they are now, the oldest first, those that are gone among them.
 
     What is new is dated after it has been worked out, so no answer that was given in the meantime has a later date.
     """
-    loaded = held(site)
-    made = _records(office, site, loaded, base)
-    digests = _digests(office, site, loaded)
-    dated = stamps.settle(digests, office.begin, datetime.now(UTC).replace(microsecond=0))
-    return tuple(sorted((Listed(id, stamp, made.get(id)) for id, stamp in dated.items()), key=lambda one: one.key))
+    loaded = find_loaded_tables(site)
+    made = _make_records(office, site, loaded, base)
+    digests = _compute_digests(office, site, loaded)
+    dated = stamps.update(digests, office.identifier_prefix, datetime.now(UTC).replace(microsecond=0))
+    return tuple(sorted((DatedRecord(id, stamp, made.get(id)) for id, stamp in dated.items()), key=lambda one: one.key))
 
 
 @lru_cache(maxsize=8)
-def _records(office: Office, site: Site, loaded: tuple[Held, ...], base: str) -> dict[str, Record]:
-    return {record.identifier: record for record in records(office, site, loaded, base)}
+def _make_records(office: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...], base: str) -> dict[str, Record]:
+    return {record.identifier: record for record in build_records(office, site, loaded, base)}
 
 
 @lru_cache(maxsize=8)
-def _digests(office: Office, site: Site, loaded: tuple[Held, ...]) -> dict[str, str]:
+def _compute_digests(office: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...]) -> dict[str, str]:
     """Of what the records say, by whatever URL they are asked."""
-    made = _records(office, site, loaded, site.public_url.rstrip("/"))
-    return {id: digest(record, office.status) for id, record in made.items()}
+    made = _make_records(office, site, loaded, site.public_url.rstrip("/"))
+    return {id: compute_digest(record, office.status) for id, record in made.items()}
 
 
-def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
+def render_error(request: Request, site: Site, fault: ServiceError) -> Response:
     """A form that cannot be read is a bad argument; what is not the client's fault is told as HTTP does it."""
     if not isinstance(fault, UsageError):
         return text_error(request, fault)
     moment = datetime.now(UTC).replace(microsecond=0)
-    body = _errors(base_url(request, site.public_url), moment, {}, [("badArgument", str(fault))])
-    return document(request, body, MEDIA_TYPE)
+    body = _write_errors(get_base_url(request, site.public_url), moment, {}, [("badArgument", str(fault))])
+    return document_response(request, body, MEDIA_TYPE)
 
 
-def service(office: Office, stamps: Stamps) -> Service:
+def service(office: RegistryConfig, stamps: DatestampFile) -> Service:
     """The registry as a service of its own."""
     return Service(
         name="oai",
         path=PATH,
-        resources=(Resource("", partial(answer, office, stamps), ("GET", "POST")),),
-        refuse=refuse,
-        capabilities=lambda site, base: (harvest(office, base),),
+        resources=(Resource("", partial(handle_request, office, stamps), ("GET", "POST")),),
+        error_renderer=render_error,
+        capabilities=lambda site, base: (describe_harvest(office, base),),
     )

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql.semantics.functions import FUNCTIONS
-from vo_server.adql.semantics.query import tables
-from vo_server.adql.semantics.resolve import Meaning
-from vo_server.adql.semantics.udfs import RECORDS
-from vo_server.answer import Question, asked, meaning
-from vo_server.catalogue.obscore import DATA_MODEL, image_collections
+from vo_server.adql.semantics.query import scanned_tables
+from vo_server.adql.semantics.resolve import ResolvedQuery
+from vo_server.adql.semantics.udfs import UDF_FORMS
+from vo_server.answer import QueryExecution, compile_query, expand_obscore
+from vo_server.catalogue.obscore import DATA_MODEL, get_image_collections
 from vo_server.documents.capability import (
     UPLOAD_HTTP,
     UPLOAD_HTTPS,
@@ -24,27 +24,27 @@ from vo_server.documents.capability import (
     Capability,
     Feature,
     Interface,
-    Limits,
+    LimitPair,
     OutputFormat,
     TableAccess,
-    adql,
+    describe_adql,
 )
 from vo_server.errors import ServiceError, UsageError
-from vo_server.explain import WRITERS, Inquiry
+from vo_server.explain import WRITERS, ExplainRequest
 from vo_server.explain import explain as explained
-from vo_server.formats import BINARY2, HTML, JSON, Choice, announced, choose
+from vo_server.formats import BINARY2, HTML, JSON, FormatChoice, format_names, select_format
 from vo_server.http import dali, origin
-from vo_server.http.access_log import account
+from vo_server.http.access_log import get_request_info
 from vo_server.http.errors import formatted_error
 from vo_server.http.origin import host_of
-from vo_server.http.responses import document, stream
+from vo_server.http.responses import document_response, stream
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.uploads import Uploads, uploads
-from vo_server.http.urls import base_url
-from vo_server.jobs.task import Answer
+from vo_server.http.uploads import Uploads, read_uploads
+from vo_server.http.urls import get_base_url
+from vo_server.jobs.task import QueryTask
 from vo_server.model.job import Job
 from vo_server.model.result import Info
-from vo_server.obscore.query import Host
+from vo_server.obscore.query import ImageUrls
 from vo_server.protocols import uws
 from vo_server.protocols.images import descriptors
 from vo_server.protocols.tap import examples
@@ -53,66 +53,69 @@ STANDARD_ID = "ivo://ivoa.net/std/TAP"
 LANGUAGES = ("ADQL", "ADQL-2.0", "ADQL-2.1")
 
 
-async def sync(request: Request, site: Site) -> Response:
+async def run_sync(request: Request, site: Site) -> Response:
     """A query and its answer (TAP 1.1 section 2.1)."""
-    given = await dali.parameters(request, site.upload_limit)
-    choice = dali.format_for(request, given, BINARY2)
-    account(request).query, account(request).runid = given.one("QUERY"), given.one("RUNID")
-    sent = await uploads(request, given, site)
-    where = origin.asked(request, site)
-    host = host_of(site, base_url(request, site.public_url))
-    question = await anyio.to_thread.run_sync(_question, site, given, sent, choice, where, host)
-    question.timeout, question.late = site.timeout, _late(base_url(request, site.public_url) + SERVICE.path)
+    given = await dali.read_parameters(request, site.upload_limit)
+    choice = dali.choose_format(request, given, BINARY2)
+    get_request_info(request).query, get_request_info(request).runid = given.get("QUERY"), given.get("RUNID")
+    sent = await read_uploads(request, given, site)
+    where = origin.describe_request(request, site)
+    host = host_of(site, get_base_url(request, site.public_url))
+    question = await anyio.to_thread.run_sync(_prepare_query, site, given, sent, choice, where, host)
+    question.timeout, question.timeout_hint = (
+        site.timeout,
+        _make_timeout_hint(get_base_url(request, site.public_url) + SERVICE.path),
+    )
     return await stream(request, site, question, choice.content_type, f"result.{choice.format.extension}")
 
 
-def task(site: Site, job: Job) -> Answer:
+def prepare_job(site: Site, job: Job) -> QueryTask:
     """What a job does: the same as a query that is answered at once, with the limit of time that jobs have.
 
     Raises the fault that its parameters are (TAP 1.1 section 2.7: they are judged when it runs).
     """
     given = dali.Parameters(job.parameters)
-    choice = choose(given.responseformat or job.format, None, BINARY2)
-    kept = site.jobs.files.uploads(job.id)
-    sent = Uploads.of((k.name, k.columns, k.rows) for k in kept)
+    choice = select_format(given.responseformat or job.format, None, BINARY2)
+    kept = site.jobs.files.read_uploads(job.id)
+    sent = Uploads.from_tables((k.name, k.columns, k.rows) for k in kept)
     host = host_of(site, job.url.rpartition(f"{SERVICE.path}/async/")[0])
-    question = _question(site, given, sent, choice, (Info("request", job.url),), host)
-    return Answer(question, choice.content_type, f"{_file_name(job)}.{choice.format.extension}")
+    question = _prepare_query(site, given, sent, choice, (Info("request", job.url),), host)
+    return QueryTask(question, choice.content_type, f"{_make_file_name(job)}.{choice.format.extension}")
 
 
-def _file_name(job: Job) -> str:
+def _make_file_name(job: Job) -> str:
     """What a browser saves it as: the client's name for it, if that can be a file's."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", job.run_id or "").strip("._-")[:64]
     return name or f"result_{job.created:%Y%m%dT%H%M%S}"
 
 
-def _question(
-    site: Site, given: dali.Parameters, sent: Uploads, choice: Choice, where: tuple[Info, ...], host: Host
-) -> Question:
+def _prepare_query(
+    site: Site, given: dali.Parameters, sent: Uploads, choice: FormatChoice, where: tuple[Info, ...], host: ImageUrls
+) -> QueryExecution:
     """What is asked, whether it is answered at once or later; `where` says where it was."""
-    maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
-    text = _query(given)
-    meant = _meant(text, sent, site, host)
-    said = {"query": text} | {"upload": "; ".join(given.all("UPLOAD"))}
+    maxrec = given.get_maxrec(site.maxrec, site.maxrec_hard)
+    text = _read_query(given)
+    meant = _compile(text, sent, site, host)
+    said = {"query": text} | {"upload": "; ".join(given.get_all("UPLOAD"))}
     infos = (
-        *origin.infos(site, STANDARD_ID, where, tables(meant.query), said),
+        *origin.describe_answer(site, STANDARD_ID, where, scanned_tables(meant.query), said),
         *(Info("warning", warning) for warning in meant.warnings),
     )
-    return Question(
+    return QueryExecution(
         meant.query,
         site.engine,
         choice.format,
         maxrec,
         title="result",
         infos=infos,
-        descriptors=descriptors.links(meant.query.columns, host),
+        descriptors=descriptors.describe_links(meant.query.columns, host),
         uploads=sent.rows,
     )
 
 
-def _meant(text: str, sent: Uploads, site: Site, host: Host) -> Meaning:
-    meant = meaning(text, sent.beside(site.catalogue), site.engine.lacks(), site.strict)
-    return asked(meant, site.catalogue, site.engine, host)
+def _compile(text: str, sent: Uploads, site: Site, host: ImageUrls) -> ResolvedQuery:
+    meant = compile_query(text, sent.add_to(site.catalogue), site.engine.unsupported_functions(), site.strict)
+    return expand_obscore(meant, site.catalogue, site.engine, host)
 
 
 async def explain(request: Request, site: Site) -> Response:
@@ -120,62 +123,64 @@ async def explain(request: Request, site: Site) -> Response:
 
     Not of the standard, and so not among the capabilities.
     """
-    request.state.choice = Choice(JSON, JSON.media_type)
-    given = await dali.parameters(request, site.upload_limit)
-    choice = _form(request, given)
-    maxrec = given.maxrec(site.maxrec, site.maxrec_hard)
-    text = _query(given)
-    account(request).query, account(request).runid = text, given.one("RUNID")
-    sent = await uploads(request, given, site)
-    host = host_of(site, base_url(request, site.public_url))
+    request.state.choice = FormatChoice(JSON, JSON.media_type)
+    given = await dali.read_parameters(request, site.upload_limit)
+    choice = _choose_format(request, given)
+    maxrec = given.get_maxrec(site.maxrec, site.maxrec_hard)
+    text = _read_query(given)
+    get_request_info(request).query, get_request_info(request).runid = text, given.get("RUNID")
+    sent = await read_uploads(request, given, site)
+    host = host_of(site, get_base_url(request, site.public_url))
 
     def work() -> bytes:
-        meant = _meant(text, sent, site, host)
-        inquiry = Inquiry(text, meant, site.engine, maxrec, site.timeout, sent.rows)
+        meant = _compile(text, sent, site, host)
+        inquiry = ExplainRequest(text, meant, site.engine, maxrec, site.timeout, sent.rows)
         return WRITERS[choice.format](explained(inquiry))
 
     body = await anyio.to_thread.run_sync(work)
-    return document(request, body, choice.content_type, {"Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode"})
+    return document_response(
+        request, body, choice.content_type, {"Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode"}
+    )
 
 
-def _form(request: Request, given: dali.Parameters) -> Choice:
+def _choose_format(request: Request, given: dali.Parameters) -> FormatChoice:
     """The format of an explanation. The form of the front page names one for rows, which its button Explain cannot take
     back: a person gets a page then."""
-    asked = given.one("RESPONSEFORMAT")
-    if asked is not None and dali.from_person(request) and choose(asked).format not in WRITERS:
-        request.state.choice = Choice(HTML, HTML.media_type)
-        return Choice(HTML, HTML.media_type)
-    return dali.format_for(request, given, JSON, tuple(WRITERS))
+    asked = given.get("RESPONSEFORMAT")
+    if asked is not None and dali.is_navigation(request) and select_format(asked).format not in WRITERS:
+        request.state.choice = FormatChoice(HTML, HTML.media_type)
+        return FormatChoice(HTML, HTML.media_type)
+    return dali.choose_format(request, given, JSON, tuple(WRITERS))
 
 
-def _query(given: dali.Parameters) -> str:
-    language = given.one("LANG")
+def _read_query(given: dali.Parameters) -> str:
+    language = given.get("LANG")
     if language is not None and language.upper() not in LANGUAGES:
         raise UsageError(f"LANG {language!r} is not spoken here", hint=f"one of {', '.join(LANGUAGES)}")
-    text = given.one("QUERY")
+    text = given.get("QUERY")
     if text is None or not text.strip():
         raise UsageError(
             "QUERY is missing", hint="give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
         )
-    given.one("REQUEST")
-    given.one("RUNID")
+    given.get("REQUEST")
+    given.get("RUNID")
     return text
 
 
-def _late(base: str) -> str:
+def _make_timeout_hint(base: str) -> str:
     """What helps a query that takes too long: a job, and to know what it reads."""
     return f"as an asynchronous job it may take longer: {base}/async; {base}/explain tells what a query reads"
 
 
-def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
+def render_error(request: Request, site: Site, fault: ServiceError) -> Response:
     """A fault in the form of the format that was asked for (TAP 1.1 section 3.3)."""
     return formatted_error(request, fault, BINARY2)
 
 
-def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
+def list_capabilities(site: Site, base: str) -> tuple[Capability, ...]:
     """The TAP capability, and that of the examples; what they say is taken from the records that the queries run by."""
     kinds = ("adqlgeo", "string", "conditional", "unit")
-    offered = [f for f in (*FUNCTIONS.values(), *RECORDS) if f.name not in site.engine.lacks()]
+    offered = [f for f in (*FUNCTIONS.values(), *UDF_FORMS) if f.name not in site.engine.unsupported_functions()]
     features = {kind: tuple(Feature(f.name) for f in offered if f.feature == kind) for kind in kinds}
     features["udf"] = tuple(Feature(f.form, f.doc) for f in offered if f.form is not None)
     features["adqlgeo"] += (Feature("COORDSYS"),)
@@ -186,39 +191,42 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         "type": (Feature("CAST"),),
         "offset": (Feature("OFFSET"),),
     }
-    models = (("ObsCore-1.1", DATA_MODEL),) if image_collections(site.catalogue) else ()
+    models = (("ObsCore-1.1", DATA_MODEL),) if get_image_collections(site.catalogue) else ()
     details = TableAccess(
-        languages=(adql(features),),
-        formats=tuple(OutputFormat(f.media_type, names, f.ivoa_id) for f, names in announced(BINARY2)),
+        languages=(describe_adql(features),),
+        formats=tuple(OutputFormat(f.media_type, names, f.ivoa_id) for f, names in format_names(BINARY2)),
         models=models,
-        retention=Limits(default=site.jobs.retention.default, hard=site.jobs.retention.hard),
-        duration=Limits(default=site.jobs.execution.default, hard=site.jobs.execution.hard),
-        upload_methods=_upload_methods(site),
-        upload_limit=Limits(default=site.upload_limit, hard=site.upload_limit) if site.upload_limit else None,
-        output_limit=Limits(default=min(site.maxrec, site.maxrec_hard), hard=site.maxrec_hard),
+        retention=LimitPair(default=site.jobs.retention.default, hard=site.jobs.retention.maximum),
+        duration=LimitPair(default=site.jobs.execution.default, hard=site.jobs.execution.maximum),
+        upload_methods=_list_upload_methods(site),
+        upload_limit=LimitPair(default=site.upload_limit, hard=site.upload_limit) if site.upload_limit else None,
+        output_limit=LimitPair(default=min(site.maxrec, site.maxrec_hard), hard=site.maxrec_hard),
     )
     interface = Interface(base, use="base", role="std", version="1.1")
-    return (Capability(STANDARD_ID, (interface,), details, _limits(site)), *examples.capabilities(site, base))
+    return (
+        Capability(STANDARD_ID, (interface,), details, _describe_limits(site)),
+        *examples.list_capabilities(site, base),
+    )
 
 
-def _limits(site: Site) -> str:
+def _describe_limits(site: Site) -> str:
     """The limits in words: TAPRegExt 1.0 cannot say for which mode they are, nor what is counted."""
     jobs, rows = site.jobs, min(site.maxrec, site.maxrec_hard)
     said = (
         f"A synchronous query may keep the database busy for {site.timeout:g} s. An asynchronous one may run for"
-        f" {jobs.execution.default:,} s where EXECUTIONDURATION does not say otherwise, {jobs.execution.hard:,} s at"
+        f" {jobs.execution.default:,} s where EXECUTIONDURATION does not say otherwise, {jobs.execution.maximum:,} s at"
         f" the most; it is kept with its result for {jobs.retention.default:,} s where DESTRUCTION does not say"
-        f" otherwise, {jobs.retention.hard:,} s at the most. Either gives {rows:,} rows where MAXREC does not say"
+        f" otherwise, {jobs.retention.maximum:,} s at the most. Either gives {rows:,} rows where MAXREC does not say"
         f" otherwise, {site.maxrec_hard:,} at the most."
     )
-    if jobs.most:
-        said += f" All results of jobs together may have {jobs.most:,} bytes: the oldest make room."
+    if jobs.max_result_bytes:
+        said += f" All results of jobs together may have {jobs.max_result_bytes:,} bytes: the oldest make room."
     if site.upload_limit:
         said += f" The uploads of a query may have {site.upload_limit:,} bytes together, unpacked too."
     return said
 
 
-def _upload_methods(site: Site) -> tuple[str, ...]:
+def _list_upload_methods(site: Site) -> tuple[str, ...]:
     """Inline; by URL from this server itself always (the result of one query for the next), from others if allowed."""
     if not site.upload_limit:
         return ()
@@ -226,11 +234,11 @@ def _upload_methods(site: Site) -> tuple[str, ...]:
     return (UPLOAD_INLINE, UPLOAD_HTTP, *((UPLOAD_HTTPS,) if secure else ()))
 
 
-JOBS = uws.Place(
+JOBS = uws.JobList(
     service="tap",
     path="/tap/async",
-    task=task,
-    fault=lambda fault: (BINARY2.fault(fault, ()), BINARY2.fault_type),
+    task=prepare_job,
+    write_error=lambda fault: (BINARY2.error_document(fault, ()), BINARY2.error_media_type),
     uploads=True,
 )
 
@@ -238,13 +246,13 @@ SERVICE = Service(
     name="tap",
     path="/tap",
     resources=(
-        Resource("/sync", sync, ("GET", "POST")),
+        Resource("/sync", run_sync, ("GET", "POST")),
         Resource("/explain", explain, ("GET", "POST")),
-        *uws.resources(JOBS, "/async"),
+        *uws.make_resources(JOBS, "/async"),
         examples.RESOURCE,
     ),
-    refuse=refuse,
-    capabilities=capabilities,
+    error_renderer=render_error,
+    capabilities=list_capabilities,
     catalogue=lambda site: site.catalogue,
     label="Table Access Protocol",
 )

@@ -10,29 +10,30 @@ from functools import partial
 from vo_server.http.errors import error_response
 from vo_server.http.service import Resource
 from vo_server.protocols.uws import job, parameters, results
-from vo_server.protocols.uws.joblist import Place
-from vo_server.protocols.uws.listing import listing
+from vo_server.protocols.uws.joblist import JobList
+from vo_server.protocols.uws.listing import handle_joblist
 
-__all__ = ["Place", "resources"]
+__all__ = ["JobList", "make_resources"]
 
-_TREE = (
-    ("", listing, ("GET", "POST")),
-    ("/{id}", job.job, ("GET", "POST", "DELETE")),
-    ("/{id}/phase", job.phase, ("GET", "POST")),
-    ("/{id}/executionduration", job.duration, ("GET", "POST")),
-    ("/{id}/destruction", job.destruction, ("GET", "POST")),
-    ("/{id}/quote", job.unknown, ("GET",)),
-    ("/{id}/owner", job.unknown, ("GET",)),
-    ("/{id}/error", results.error, ("GET",)),
-    ("/{id}/parameters", parameters.parameters, ("GET", "POST")),
-    ("/{id}/parameters/{name}", parameters.parameter, ("GET", "PUT")),
-    ("/{id}/results", results.results, ("GET",)),
-    ("/{id}/results/{result}", results.result, ("GET",)),
+_RESOURCES = (
+    ("", handle_joblist, ("GET", "POST")),
+    ("/{id}", job.handle_job, ("GET", "POST", "DELETE")),
+    ("/{id}/phase", job.handle_phase, ("GET", "POST")),
+    ("/{id}/executionduration", job.handle_duration, ("GET", "POST")),
+    ("/{id}/destruction", job.handle_destruction, ("GET", "POST")),
+    ("/{id}/quote", job.send_empty, ("GET",)),
+    ("/{id}/owner", job.send_empty, ("GET",)),
+    ("/{id}/error", results.send_error, ("GET",)),
+    ("/{id}/parameters", parameters.handle_parameters, ("GET", "POST")),
+    ("/{id}/parameters/{name}", parameters.handle_parameter, ("GET", "PUT")),
+    ("/{id}/results", results.list_results, ("GET",)),
+    ("/{id}/results/{result}", results.send_result, ("GET",)),
 )
 
 
-def resources(place: Place, below: str) -> tuple[Resource, ...]:
+def make_resources(place: JobList, below: str) -> tuple[Resource, ...]:
     """The tree; `below` is the list's path below the service's."""
     return tuple(
-        Resource(below + path, partial(endpoint, place), methods, error_response) for path, endpoint, methods in _TREE
+        Resource(below + path, partial(endpoint, place), methods, error_response)
+        for path, endpoint, methods in _RESOURCES
     )

@@ -15,67 +15,75 @@ from vo_server.http import dali
 from vo_server.http.service import Site
 from vo_server.model.job import ACTIVE, Job, Phase
 from vo_server.protocols.uws.joblist import (
-    Place,
+    JobList,
     amend,
-    atom,
-    container,
-    instant,
-    named_phase,
-    seconds,
-    see,
-    whole,
+    parse_count,
+    parse_instant,
+    parse_phase,
+    parse_seconds,
+    redirect_to,
+    text_response,
+    xml_response,
 )
-from vo_server.protocols.uws.parameters import parts
+from vo_server.protocols.uws.parameters import find_upload_parts
 
-LONGEST = 50.0
+MAX_WAIT_SECONDS = 50.0
 """Seconds that WAIT may block: less than proxies wait for an answer."""
 
 
-async def job(place: Place, request: Request, site: Site) -> Response:
+async def handle_job(place: JobList, request: Request, site: Site) -> Response:
     """All of a job; or its end."""
     if request.method == "DELETE":
         return await _delete(place, request, site)
     if request.method == "POST":
-        action = (await dali.parameters(request)).one("ACTION")
+        action = (await dali.read_parameters(request)).get("ACTION")
         if action is None or action.upper() != "DELETE":
             raise UsageError("a POST to a job can only be ACTION=DELETE", hint="parameters go to its /parameters")
         return await _delete(place, request, site)
-    one = await _waited(await place.job(request, site), request, site)
-    position = await site.jobs.watch.ask(site.jobs.store.position, one) if one.phase is Phase.QUEUED else None
-    return container(request, uws.job(one, place.url(request, site, one.id), parts(one), position))
+    one = await _wait_for_change(await place.find_job(request, site), request, site)
+    position = (
+        await site.jobs.watcher.call_in_thread(site.jobs.store.queue_position, one)
+        if one.phase is Phase.QUEUED
+        else None
+    )
+    return xml_response(
+        request, uws.write_job(one, place.make_url(request, site, one.id), find_upload_parts(one), position)
+    )
 
 
-async def _delete(place: Place, request: Request, site: Site) -> Response:
-    one = await place.job(request, site)
-    await site.jobs.watch.ask(_forget, site, one.id)
-    return see(place.url(request, site))
+async def _delete(place: JobList, request: Request, site: Site) -> Response:
+    one = await place.find_job(request, site)
+    await site.jobs.watcher.call_in_thread(_delete_stored, site, one.id)
+    return redirect_to(place.make_url(request, site))
 
 
-def _forget(site: Site, id: str) -> None:
+def _delete_stored(site: Site, id: str) -> None:
     site.jobs.store.delete(id)
     site.jobs.files.remove(id)
 
 
-async def _waited(one: Job, request: Request, site: Site) -> Job:
+async def _wait_for_change(one: Job, request: Request, site: Site) -> Job:
     """The job when its phase has changed, or WAIT is over (UWS 1.1 section 2.2.1.2)."""
-    given = await dali.parameters(request)
-    text = given.one("WAIT")
+    given = await dali.read_parameters(request)
+    text = given.get("WAIT")
     if text is None:
         return one
-    wanted = LONGEST if text.strip() == "-1" else whole(text)
+    wanted = MAX_WAIT_SECONDS if text.strip() == "-1" else parse_count(text)
     if wanted is None:
         raise UsageError(f"WAIT is {text!r}, which is neither a whole number of seconds nor -1")
-    phase = given.one("PHASE")
-    if one.phase not in ACTIVE or (phase is not None and named_phase(phase) is not one.phase):
+    phase = given.get("PHASE")
+    if one.phase not in ACTIVE or (phase is not None and parse_phase(phase) is not one.phase):
         return one
-    await _unless_gone(request, partial(site.jobs.watch.changed, one.id, one.phase, min(LONGEST, wanted)))
-    now = await site.jobs.watch.ask(site.jobs.store.get, one.id)
+    await _wait_while_connected(
+        request, partial(site.jobs.watcher.wait_for_change, one.id, one.phase, min(MAX_WAIT_SECONDS, wanted))
+    )
+    now = await site.jobs.watcher.call_in_thread(site.jobs.store.get, one.id)
     if now is None:
         raise NotFoundError(f"the job {one.id} has been deleted")
     return now
 
 
-async def _unless_gone(request: Request, wait: Callable[[], Awaitable[None]]) -> None:
+async def _wait_while_connected(request: Request, wait: Callable[[], Awaitable[None]]) -> None:
     """Wait, but not for a client that has gone.
 
     Raises BusyError where the server stops and has waited for us as long as it does.
@@ -95,55 +103,57 @@ async def _unless_gone(request: Request, wait: Callable[[], Awaitable[None]]) ->
         raise BusyError("the service is being stopped", hint="ask again in a minute") from None
 
 
-async def phase(place: Place, request: Request, site: Site) -> Response:
+async def handle_phase(place: JobList, request: Request, site: Site) -> Response:
     """RUN and ABORT."""
-    one = await place.job(request, site)
+    one = await place.find_job(request, site)
     if request.method != "POST":
-        return atom(one.phase)
-    word = ((await dali.parameters(request)).one("PHASE") or "").upper()
+        return text_response(one.phase)
+    word = ((await dali.read_parameters(request)).get("PHASE") or "").upper()
     if word == "RUN":
         await _run(one, site)
     elif word == "ABORT":
-        await site.jobs.watch.ask(site.jobs.store.abort, one.id)
+        await site.jobs.watcher.call_in_thread(site.jobs.store.abort, one.id)
     else:
         raise UsageError(f"PHASE is {word!r}, which is neither RUN nor ABORT")
-    return see(place.url(request, site, one.id))
+    return redirect_to(place.make_url(request, site, one.id))
 
 
 async def _run(one: Job, site: Site) -> None:
     """Who says it twice has said it once."""
     if one.phase is Phase.PENDING:
-        await site.jobs.watch.ask(site.jobs.room)
-        await site.jobs.watch.ask(site.jobs.store.queue, one.id)
+        await site.jobs.watcher.call_in_thread(site.jobs.check_capacity)
+        await site.jobs.watcher.call_in_thread(site.jobs.store.queue, one.id)
     elif one.phase not in ACTIVE:
         raise PhaseError(f"the job is {one.phase} and cannot run again", hint="make a new one")
 
 
-async def duration(place: Place, request: Request, site: Site) -> Response:
+async def handle_duration(place: JobList, request: Request, site: Site) -> Response:
     """How long it may run, in seconds."""
-    one = await place.job(request, site)
+    one = await place.find_job(request, site)
     if request.method != "POST":
-        return atom(str(one.duration))
-    text = (await dali.parameters(request)).one("EXECUTIONDURATION")
+        return text_response(str(one.duration))
+    text = (await dali.read_parameters(request)).get("EXECUTIONDURATION")
     if text is None:
         raise UsageError("EXECUTIONDURATION is missing")
-    await amend(one, site, ACTIVE - {Phase.EXECUTING}, duration=site.jobs.execution.within(seconds(text)))
-    return see(place.url(request, site, one.id))
+    await amend(one, site, ACTIVE - {Phase.EXECUTING}, duration=site.jobs.execution.clamp(parse_seconds(text)))
+    return redirect_to(place.make_url(request, site, one.id))
 
 
-async def destruction(place: Place, request: Request, site: Site) -> Response:
+async def handle_destruction(place: JobList, request: Request, site: Site) -> Response:
     """Until when it is kept."""
-    one = await place.job(request, site)
+    one = await place.find_job(request, site)
     if request.method != "POST":
-        return atom(uws.instant(one.destruction))
-    text = (await dali.parameters(request)).one("DESTRUCTION")
+        return text_response(uws.format_instant(one.destruction))
+    text = (await dali.read_parameters(request)).get("DESTRUCTION")
     if text is None:
         raise UsageError("DESTRUCTION is missing")
-    await amend(one, site, list(Phase), destruction=site.jobs.destruction(one, instant("DESTRUCTION", text)))
-    return see(place.url(request, site, one.id))
+    await amend(
+        one, site, list(Phase), destruction=site.jobs.limit_destruction(one, parse_instant("DESTRUCTION", text))
+    )
+    return redirect_to(place.make_url(request, site, one.id))
 
 
-async def unknown(place: Place, request: Request, site: Site) -> Response:
+async def send_empty(place: JobList, request: Request, site: Site) -> Response:
     """The quote and the owner: neither when a job will be done is known, nor who asked for it."""
-    await place.job(request, site)
-    return atom("")
+    await place.find_job(request, site)
+    return text_response("")

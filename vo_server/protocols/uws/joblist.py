@@ -12,22 +12,22 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from vo_server.errors import NotFoundError, PhaseError, ServiceError, UsageError
-from vo_server.http.responses import document
+from vo_server.http.responses import document_response
 from vo_server.http.service import Site
-from vo_server.http.urls import base_url
+from vo_server.http.urls import get_base_url
 from vo_server.jobs.task import Task
 from vo_server.model.job import Job, Phase
 
-_FRESH = {"Cache-Control": "no-store"}
+_NO_STORE = {"Cache-Control": "no-store"}
 """Jobs change by themselves."""
 
-_LARGE = 1_000_000_000
+_MAX_COUNT = 1_000_000_000
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|\+00:00)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class JobList:
     """The job list of a service: its name, and where the list is below the server's URL.
 
     `task` is what one of its jobs does; `fault` tells why one failed, as a document and its media type. Tables may be
@@ -37,20 +37,20 @@ class Place:
     service: str
     path: str
     task: Callable[[Site, Job], Task]
-    fault: Callable[[ServiceError], tuple[bytes, str]]
+    write_error: Callable[[ServiceError], tuple[bytes, str]]
     uploads: bool = False
 
-    def url(self, request: Request, site: Site, id: str = "") -> str:
+    def make_url(self, request: Request, site: Site, id: str = "") -> str:
         """The URL of the list or of a job, as the client sees it."""
-        return base_url(request, site.public_url) + self.path + (f"/{quote(id)}" if id else "")
+        return get_base_url(request, site.public_url) + self.path + (f"/{quote(id)}" if id else "")
 
-    async def job(self, request: Request, site: Site) -> Job:
+    async def find_job(self, request: Request, site: Site) -> Job:
         """The job that a request speaks of.
 
         Raises NotFoundError where there is none.
         """
         id = request.path_params["id"]
-        job = await site.jobs.watch.ask(site.jobs.store.get, id)
+        job = await site.jobs.watcher.call_in_thread(site.jobs.store.get, id)
         if job is None or job.service != self.service:
             raise NotFoundError(f"there is no job {id}", hint="it may have been deleted, or its time has come")
         return job
@@ -61,11 +61,11 @@ async def amend(job: Job, site: Site, phases: Collection[Phase], **values: objec
 
     Raises PhaseError where it is in another.
     """
-    if not await site.jobs.watch.ask(site.jobs.store.amend, job.id, phases, **values):
+    if not await site.jobs.watcher.call_in_thread(site.jobs.store.update, job.id, phases, **values):
         raise PhaseError(f"the job is {job.phase}, and this can only be changed before it runs")
 
 
-def named_phase(word: str) -> Phase:
+def parse_phase(word: str) -> Phase:
     """The phase of this name.
 
     Raises UsageError where there is none.
@@ -76,7 +76,7 @@ def named_phase(word: str) -> Phase:
         raise UsageError(f"PHASE is {word!r}, which is no phase", hint=f"there are {', '.join(Phase)}") from None
 
 
-def instant(name: str, text: str) -> datetime:
+def parse_instant(name: str, text: str) -> datetime:
     """The value of a parameter as an instant in UTC (DALI 1.1 section 3.3.3).
 
     Raises UsageError where it is none.
@@ -89,12 +89,12 @@ def instant(name: str, text: str) -> datetime:
     raise UsageError(f"{name} is {text!r}, which is not an instant", hint="write it as 2026-01-31T12:00:00Z")
 
 
-def seconds(text: str) -> int:
+def parse_seconds(text: str) -> int:
     """EXECUTIONDURATION as a number.
 
     Raises UsageError where it is none.
     """
-    found = whole(text)
+    found = parse_count(text)
     if found is None:
         raise UsageError(
             f"EXECUTIONDURATION is {text!r}, which is not a whole number of seconds", hint="0 asks for the most"
@@ -102,24 +102,24 @@ def seconds(text: str) -> int:
     return found
 
 
-def whole(text: str) -> int | None:
+def parse_count(text: str) -> int | None:
     """The whole number from 0 that this is, None if it is none. Very large ones are all the same here."""
     text = text.strip()
     if not (text.isascii() and text.isdecimal()):
         return None
-    return int(text) if len(text) < len(str(_LARGE)) else _LARGE
+    return int(text) if len(text) < len(str(_MAX_COUNT)) else _MAX_COUNT
 
 
-def see(url: str) -> Response:
+def redirect_to(url: str) -> Response:
     """Go there: the answer to every change (UWS 1.1 section 2.2.3)."""
     return Response(status_code=303, headers={"Location": url})
 
 
-def atom(said: str) -> Response:
+def text_response(said: str) -> Response:
     """One value as text (UWS 1.1 section 2.2.2)."""
-    return PlainTextResponse(said, headers=_FRESH)
+    return PlainTextResponse(said, headers=_NO_STORE)
 
 
-def container(request: Request, body: bytes) -> Response:
+def xml_response(request: Request, body: bytes) -> Response:
     """Several values as XML."""
-    return document(request, body, "text/xml", _FRESH)
+    return document_response(request, body, "text/xml", _NO_STORE)

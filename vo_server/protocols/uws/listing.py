@@ -21,95 +21,97 @@ from vo_server.errors import BusyError, UsageError
 from vo_server.http import dali
 from vo_server.http.dali import Parameters
 from vo_server.http.service import Site
-from vo_server.http.urls import client_address
-from vo_server.jobs.files import Kept
+from vo_server.http.urls import get_client_address
+from vo_server.jobs.files import StoredUpload
 from vo_server.model.job import Job, Phase
 from vo_server.protocols.uws.joblist import (
-    Place,
-    container,
-    instant,
-    named_phase,
-    seconds,
-    see,
-    whole,
+    JobList,
+    parse_count,
+    parse_instant,
+    parse_phase,
+    parse_seconds,
+    redirect_to,
+    xml_response,
 )
-from vo_server.protocols.uws.parameters import said, sent
+from vo_server.protocols.uws.parameters import read_job_uploads, select_parameters
 
-COOKIE = "vo_jobs"
-_VALUE = re.compile(r"[A-Za-z0-9_-]{32}")
+COOKIE_NAME = "vo_jobs"
+_COOKIE_PATTERN = re.compile(r"[A-Za-z0-9_-]{32}")
 
-_KEY = secrets.token_bytes(16)
+_CLIENT_HASH_KEY = secrets.token_bytes(16)
 
 
-async def listing(place: Place, request: Request, site: Site) -> Response:
+async def handle_joblist(place: JobList, request: Request, site: Site) -> Response:
     """The jobs of this client (UWS 1.1 section 2.2.2.1), or a new one."""
     if request.method == "POST":
         return await _create(place, request, site)
-    given = await dali.parameters(request)
-    cookie = _cookie(request)
-    phases = [named_phase(word) for word in given.all("PHASE")]
-    after, last = _after(given), _last(given)
+    given = await dali.read_parameters(request)
+    cookie = _read_cookie(request)
+    phases = [parse_phase(word) for word in given.get_all("PHASE")]
+    after, last = _parse_after(given), _parse_last(given)
     found: list[Job] = []
     if cookie is not None:
         store = site.jobs.store
-        found = await site.jobs.watch.ask(store.listed, place.service, _hashed(cookie), phases, after, last)
-    return container(request, uws.jobs(found, place.url(request, site)))
+        found = await site.jobs.watcher.call_in_thread(
+            store.list_jobs, place.service, _hash_cookie(cookie), phases, after, last
+        )
+    return xml_response(request, uws.write_jobs(found, place.make_url(request, site)))
 
 
-def _after(given: Parameters) -> datetime | None:
-    text = given.one("AFTER")
-    return None if text is None else instant("AFTER", text)
+def _parse_after(given: Parameters) -> datetime | None:
+    text = given.get("AFTER")
+    return None if text is None else parse_instant("AFTER", text)
 
 
-def _last(given: Parameters) -> int | None:
-    text = given.one("LAST")
+def _parse_last(given: Parameters) -> int | None:
+    text = given.get("LAST")
     if text is None:
         return None
-    last = whole(text)
+    last = parse_count(text)
     if not last:
         raise UsageError(f"LAST is {text!r}, which is not a whole number from 1")
     return last
 
 
-async def _create(place: Place, request: Request, site: Site) -> Response:
+async def _create(place: JobList, request: Request, site: Site) -> Response:
     """A new job; with PHASE=RUN it is queued at once (UWS 1.1 section 2.2.3.1)."""
-    given = await dali.parameters(request, site.upload_limit if place.uploads else 0)
-    cookie = _cookie(request) or secrets.token_urlsafe(24)
-    job = _with_times(site.jobs.new(place.service), given, site).but(
-        parameters=said(given),
-        client=_hashed(cookie),
-        party=_party(request),
-        url=place.url(request, site),
-        format="votable/td" if dali.from_script(request) else None,
+    given = await dali.read_parameters(request, site.upload_limit if place.uploads else 0)
+    cookie = _read_cookie(request) or secrets.token_urlsafe(24)
+    job = _set_times(site.jobs.new_job(place.service), given, site).replace(
+        parameters=select_parameters(given),
+        client=_hash_cookie(cookie),
+        fair_share_key=_hash_client(request),
+        url=place.make_url(request, site),
+        format="votable/td" if dali.is_browser_script(request) else None,
     )
-    if _wants_run(given):
-        await site.jobs.watch.ask(site.jobs.room)
-        job = job.but(phase=Phase.QUEUED, queued=job.created)
-    await site.jobs.watch.ask(_keep, site, job, await sent(place, request, given, site))
-    answer = see(place.url(request, site, job.id))
-    _set(answer, cookie, place.url(request, site), site.jobs.retention.hard)
+    if _has_run(given):
+        await site.jobs.watcher.call_in_thread(site.jobs.check_capacity)
+        job = job.replace(phase=Phase.QUEUED, queued=job.created)
+    await site.jobs.watcher.call_in_thread(_store_job, site, job, await read_job_uploads(place, request, given, site))
+    answer = redirect_to(place.make_url(request, site, job.id))
+    _set_cookie(answer, cookie, place.make_url(request, site), site.jobs.retention.maximum)
     return answer
 
 
-def _with_times(job: Job, given: Parameters, site: Site) -> Job:
-    if (text := given.one("EXECUTIONDURATION")) is not None:
-        job = job.but(duration=site.jobs.execution.within(seconds(text)))
-    if (text := given.one("DESTRUCTION")) is not None:
-        job = job.but(destruction=site.jobs.destruction(job, instant("DESTRUCTION", text)))
+def _set_times(job: Job, given: Parameters, site: Site) -> Job:
+    if (text := given.get("EXECUTIONDURATION")) is not None:
+        job = job.replace(duration=site.jobs.execution.clamp(parse_seconds(text)))
+    if (text := given.get("DESTRUCTION")) is not None:
+        job = job.replace(destruction=site.jobs.limit_destruction(job, parse_instant("DESTRUCTION", text)))
     return job
 
 
-def _wants_run(given: Parameters) -> bool:
-    word = given.one("PHASE")
+def _has_run(given: Parameters) -> bool:
+    word = given.get("PHASE")
     if word is not None and word.upper() != "RUN":
         raise UsageError(f"PHASE is {word!r}, where a new job can only be told to RUN")
     return word is not None
 
 
-def _keep(site: Site, job: Job, kept: list[Kept]) -> None:
+def _store_job(site: Site, job: Job, kept: list[StoredUpload]) -> None:
     """First what belongs to it and then the job itself, which is accepted by that."""
     try:
-        site.jobs.files.keep(job.id, kept)
+        site.jobs.files.save_uploads(job.id, kept)
         site.jobs.store.add(job)
     except BaseException:
         with suppress(BusyError):  # it may be there although we were not told
@@ -118,23 +120,23 @@ def _keep(site: Site, job: Job, kept: list[Kept]) -> None:
         raise
 
 
-def _party(request: Request) -> str:
+def _hash_client(request: Request) -> str:
     """For whom it is run: an address, made unreadable; it is only compared with those of the other jobs that wait."""
-    return hashlib.blake2b(client_address(request).encode(), key=_KEY, digest_size=8).hexdigest()
+    return hashlib.blake2b(get_client_address(request).encode(), key=_CLIENT_HASH_KEY, digest_size=8).hexdigest()
 
 
-def _cookie(request: Request) -> str | None:
-    value = request.cookies.get(COOKIE, "")
-    return value if _VALUE.fullmatch(value) else None
+def _read_cookie(request: Request) -> str | None:
+    value = request.cookies.get(COOKIE_NAME, "")
+    return value if _COOKIE_PATTERN.fullmatch(value) else None
 
 
-def _hashed(cookie: str) -> str:
+def _hash_cookie(cookie: str) -> str:
     """The store does not hold what opens a list."""
     return hashlib.blake2b(cookie.encode(), digest_size=16).hexdigest()
 
 
-def _set(answer: Response, cookie: str, url: str, seconds: int) -> None:
+def _set_cookie(answer: Response, cookie: str, url: str, seconds: int) -> None:
     """Sent to this list alone, and not by the pages of others."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
-    answer.set_cookie(COOKIE, cookie, seconds, path=parts.path, secure=secure, httponly=True, samesite="lax")
+    answer.set_cookie(COOKIE_NAME, cookie, seconds, path=parts.path, secure=secure, httponly=True, samesite="lax")

@@ -17,110 +17,112 @@ from vo_server.formats import BINARY2
 from vo_server.http import dali
 from vo_server.http.dali import Parameters
 from vo_server.http.service import Site
-from vo_server.http.uploads import named, uploads
-from vo_server.jobs.files import Kept
+from vo_server.http.uploads import parse_uploads, read_uploads
+from vo_server.jobs.files import StoredUpload
 from vo_server.model.job import Job, Phase
 from vo_server.model.result import Result
-from vo_server.protocols.uws.joblist import Place, amend, atom, container, see
+from vo_server.protocols.uws.joblist import JobList, amend, redirect_to, text_response, xml_response
 
 Pairs = tuple[tuple[str, str], ...]
 
-_OURS = ("phase", "action", "wait", "executionduration", "destruction")
+_CONTROL_PARAMETERS = ("phase", "action", "wait", "executionduration", "destruction")
 """Words to the service itself, which are no parameters of the job."""
 
 
-def said(given: Parameters) -> Pairs:
+def select_parameters(given: Parameters) -> Pairs:
     """The parameters of a job: all that were sent but those for the service itself, and files.
 
     Raises TooLargeError, as `bounded`.
     """
-    return bounded((n, v) for n, v in given.given if n.lower() not in _OURS and n not in given.files)
+    return check_size((n, v) for n, v in given.pairs if n.lower() not in _CONTROL_PARAMETERS and n not in given.files)
 
 
-def bounded(pairs: Iterable[tuple[str, str]]) -> Pairs:
+def check_size(pairs: Iterable[tuple[str, str]]) -> Pairs:
     """The same, if they are not too long together.
 
     Raises TooLargeError if they are: the row of a job is read often.
     """
     kept = tuple(pairs)
-    if sum(len(name) + len(value) for name, value in kept) > dali.MOST_BYTES:
-        raise TooLargeError(f"the job's parameters have more than {dali.MOST_BYTES:,} characters, the limit")
+    if sum(len(name) + len(value) for name, value in kept) > dali.MAX_FORM_BYTES:
+        raise TooLargeError(f"the job's parameters have more than {dali.MAX_FORM_BYTES:,} characters, the limit")
     return kept
 
 
-async def sent(place: Place, request: Request, given: Parameters, site: Site) -> list[Kept]:
+async def read_job_uploads(place: JobList, request: Request, given: Parameters, site: Site) -> list[StoredUpload]:
     """The tables that came with a request, read; none where jobs take none.
 
     Raises UsageError and TooLargeError, with the name of the one that is wrong.
     """
     if not place.uploads:
         return []
-    found = await uploads(request, given, site)
-    return [Kept(table.name, table.columns, found.rows[table.name]) for table in found.tables]
+    found = await read_uploads(request, given, site)
+    return [StoredUpload(table.name, table.columns, found.rows[table.name]) for table in found.tables]
 
 
-def parts(job: Job) -> dict[str, str]:
+def find_upload_parts(job: Job) -> dict[str, str]:
     """The upload that each part of the form became."""
-    found = named(Parameters(job.parameters))
+    found = parse_uploads(Parameters(job.parameters))
     return {uri.partition(":")[2]: name for name, uri in found.items() if uri.lower().startswith("param:")}
 
 
-async def parameters(place: Place, request: Request, site: Site) -> Response:
+async def handle_parameters(place: JobList, request: Request, site: Site) -> Response:
     """All of them; or further ones."""
-    job = await place.job(request, site)
-    url = place.url(request, site, job.id)
+    job = await place.find_job(request, site)
+    url = place.make_url(request, site, job.id)
     if request.method != "POST":
-        return container(request, uws.parameters(job, url, parts(job)))
-    given = await dali.parameters(request, site.upload_limit if place.uploads else 0)
-    await _replace(job, site, said(given), await sent(place, request, given, site))
-    return see(url)
+        return xml_response(request, uws.write_parameters(job, url, find_upload_parts(job)))
+    given = await dali.read_parameters(request, site.upload_limit if place.uploads else 0)
+    await _replace(job, site, select_parameters(given), await read_job_uploads(place, request, given, site))
+    return redirect_to(url)
 
 
-async def parameter(place: Place, request: Request, site: Site) -> Response:
+async def handle_parameter(place: JobList, request: Request, site: Site) -> Response:
     """One of them, which may be put; a table that was sent comes back as a VOTable."""
-    job = await place.job(request, site)
+    job = await place.find_job(request, site)
     name = request.path_params["name"]
     if request.method == "PUT":
-        if name.lower() in (*_OURS, "upload"):
+        if name.lower() in (*_CONTROL_PARAMETERS, "upload"):
             raise UsageError(f"{name} is not a parameter that can be put")
-        await _replace(job, site, ((name, await _text(request)),), [])
-        return see(place.url(request, site, job.id))
-    if name in (known := parts(job)):
-        body = await anyio.to_thread.run_sync(_as_votable, site, job, known[name])
+        await _replace(job, site, ((name, await _read_text(request)),), [])
+        return redirect_to(place.make_url(request, site, job.id))
+    if name in (known := find_upload_parts(job)):
+        body = await anyio.to_thread.run_sync(_write_votable, site, job, known[name])
         return Response(body, headers={"Content-Type": BINARY2.media_type})
-    values = job.all(name)
+    values = job.get_parameter(name)
     if not values:
         raise NotFoundError(f"the job has no parameter {name}")
-    return atom("\n".join(values))
+    return text_response("\n".join(values))
 
 
-async def _replace(job: Job, site: Site, new: Pairs, kept: list[Kept]) -> None:
+async def _replace(job: Job, site: Site, new: Pairs, kept: list[StoredUpload]) -> None:
     """A parameter takes the place of that of its name, but UPLOAD, of which there may be several."""
     if job.phase is not Phase.PENDING:
         raise PhaseError(f"the job is {job.phase}, and its parameters can only be changed while it is PENDING")
     names = {name.lower() for name, _ in new} - {"upload"}
-    together = bounded((*((n, v) for n, v in job.parameters if n.lower() not in names), *new))
-    named(Parameters(together))  # which refuses two uploads of one name
+    together = check_size((*((n, v) for n, v in job.parameters if n.lower() not in names), *new))
+    parse_uploads(Parameters(together))  # which refuses two uploads of one name
     if kept:
-        size = await site.jobs.watch.ask(site.jobs.files.upload_bytes, job.id) + sum(k.rows.nbytes for k in kept)
+        size = await site.jobs.watcher.call_in_thread(site.jobs.files.count_upload_bytes, job.id) + sum(
+            k.rows.nbytes for k in kept
+        )
         if size > 2 * site.upload_limit:  # as columns they may be somewhat larger than they were sent
             raise TooLargeError(f"all uploads of the job have more than {site.upload_limit:,} bytes, the limit")
-        await site.jobs.watch.ask(site.jobs.files.keep, job.id, kept)
+        await site.jobs.watcher.call_in_thread(site.jobs.files.save_uploads, job.id, kept)
     await amend(job, site, {Phase.PENDING}, parameters=together)
 
 
-async def _text(request: Request) -> str:
+async def _read_text(request: Request) -> str:
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > dali.MOST_BYTES:
-            raise TooLargeError(f"the value has more than {dali.MOST_BYTES:,} bytes, the limit of this service")
+        if len(body) > dali.MAX_FORM_BYTES:
+            raise TooLargeError(f"the value has more than {dali.MAX_FORM_BYTES:,} bytes, the limit of this service")
     try:
         return body.decode()
     except UnicodeDecodeError:
         raise UsageError("the value is not UTF-8") from None
 
 
-def _as_votable(site: Site, job: Job, name: str) -> bytes:
-    kept = site.jobs.files.upload(job.id, name)
+def _write_votable(site: Site, job: Job, name: str) -> bytes:
+    kept = site.jobs.files.read_upload(job.id, name)
     return b"".join(BINARY2.write(Result(kept.columns, iter(kept.rows.to_batches()))))

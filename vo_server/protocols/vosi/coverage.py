@@ -12,14 +12,14 @@ from starlette.responses import Response
 
 from vo_server.errors import NotFoundError
 from vo_server.http.errors import error_response
-from vo_server.http.responses import kept
+from vo_server.http.responses import cacheable_response
 from vo_server.http.service import Resource, Service, Site
 from vo_server.sky import footprint
 from vo_server.web import skymap
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CoverageFormat:
     """One way to say a map: by what its name ends, its media type, and how it is made from ASCII."""
 
     extension: str
@@ -27,11 +27,11 @@ class Form:
     write: Callable[[str], bytes]
 
 
-FORMS = (
-    Form("fits", "application/fits", footprint.as_fits),
-    Form("json", "application/json", footprint.as_json),
-    Form("txt", "text/plain", str.encode),
-    Form("svg", "image/svg+xml", lambda text: skymap.svg(text).encode()),
+FORMATS = (
+    CoverageFormat("fits", "application/fits", footprint.as_fits),
+    CoverageFormat("json", "application/json", footprint.as_json),
+    CoverageFormat("txt", "text/plain", str.encode),
+    CoverageFormat("svg", "image/svg+xml", lambda text: skymap.render_sky_map(text).encode()),
 )
 
 
@@ -40,31 +40,33 @@ def url(base: str, id: str) -> str:
     return f"{base}/coverage/{id}.fits"
 
 
-async def coverage(request: Request, site: Site) -> Response:
+async def send_coverage(request: Request, site: Site) -> Response:
     """The map of a publication in one of its forms."""
     id, _, extension = str(request.path_params["name"]).rpartition(".")
-    form = next((f for f in FORMS if f.extension == extension), None)
+    form = next((f for f in FORMATS if f.extension == extension), None)
     table = next((p.table for p in site.catalogue.collections if p.id == id), None)
     if form is None or table is None:
-        known = ", ".join(f".{f.extension}" for f in FORMS)
+        known = ", ".join(f".{f.extension}" for f in FORMATS)
         ids = ", ".join(p.id for p in site.catalogue.collections)
         raise NotFoundError(f"there is nothing at {request.url.path}", hint=f"one of {ids} with one of {known}")
-    facts = await anyio.to_thread.run_sync(site.engine.facts, table)
+    facts = await anyio.to_thread.run_sync(site.engine.get_facts, table)
     if facts is None or facts.coverage is None:
-        raise NotFoundError(f"the coverage of {table.qualified} is not known", hint="it is made when rows are loaded")
-    body = await anyio.to_thread.run_sync(_made, form, facts.coverage)
+        raise NotFoundError(
+            f"the coverage of {table.qualified_name} is not known", hint="it is made when rows are loaded"
+        )
+    body = await anyio.to_thread.run_sync(_write_map, form, facts.coverage)
     headers = {"Content-Disposition": f'inline; filename="{id}.{extension}"'}
-    return kept(request, body, form.media_type, facts.loaded_at, headers)
+    return cacheable_response(request, body, form.media_type, facts.loaded_at, headers)
 
 
 @lru_cache(maxsize=64)
-def _made(form: Form, text: str) -> bytes:
+def _write_map(form: CoverageFormat, text: str) -> bytes:
     return form.write(text)
 
 
 SERVICE = Service(
     name="coverage",
     path="/coverage",
-    resources=(Resource("/{name}", coverage),),
-    refuse=error_response,
+    resources=(Resource("/{name}", send_coverage),),
+    error_renderer=error_response,
 )

@@ -12,61 +12,69 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.catalogue.names import qualified
+from vo_server.catalogue.names import quote_table_name
 from vo_server.documents import vosi
 from vo_server.documents.capability import Capability, Interface
 from vo_server.errors import NotFoundError, UsageError
-from vo_server.http.dali import parameters
-from vo_server.http.responses import document, kept
+from vo_server.http.dali import read_parameters
+from vo_server.http.responses import cacheable_response, document_response
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import base_url
+from vo_server.http.urls import get_base_url
 
 CAPABILITIES_ID = "ivo://ivoa.net/std/VOSI#capabilities"
 AVAILABILITY_ID = "ivo://ivoa.net/std/VOSI#availability"
 TABLES_ID = "ivo://ivoa.net/std/VOSI#tables-1.1"
-XML = "text/xml"
+MEDIA_TYPE = "text/xml"
 
 
-def resources(service: Service) -> tuple[Resource, ...]:
+def make_resources(service: Service) -> tuple[Resource, ...]:
     """The resources that stand beside those of a service (VOSI 1.1 section 3)."""
     if service.capabilities is None:
         return ()
-    told = (Resource("/capabilities", partial(capabilities, service)), Resource("/availability", availability))
+    told = (
+        Resource("/capabilities", partial(send_capabilities, service)),
+        Resource("/availability", send_availability),
+    )
     if service.catalogue is None:
         return told
     return (
         *told,
-        Resource("/tables", partial(tables, service.catalogue)),
-        Resource("/tables/{name:path}", partial(table, service.catalogue)),
+        Resource("/tables", partial(send_tables, service.catalogue)),
+        Resource("/tables/{name:path}", partial(send_table, service.catalogue)),
     )
 
 
-async def capabilities(service: Service, request: Request, site: Site) -> Response:
+async def send_capabilities(service: Service, request: Request, site: Site) -> Response:
     """What a service can do (VOSI 1.1 section 4); it changes when the server starts or something is loaded."""
-    base = base_url(request, site.public_url) + service.path
-    loaded = await anyio.to_thread.run_sync(_loaded, site)
-    return kept(request, await anyio.to_thread.run_sync(_capabilities, service, site, base, loaded), XML, max(loaded))
+    base = get_base_url(request, site.public_url) + service.path
+    loaded = await anyio.to_thread.run_sync(_find_load_times, site)
+    return cacheable_response(
+        request,
+        await anyio.to_thread.run_sync(_write_capabilities, service, site, base, loaded),
+        MEDIA_TYPE,
+        max(loaded),
+    )
 
 
 @lru_cache(maxsize=64)
-def _capabilities(service: Service, site: Site, base: str, loaded: tuple[datetime, ...]) -> bytes:
+def _write_capabilities(service: Service, site: Site, base: str, loaded: tuple[datetime, ...]) -> bytes:
     """The document, made once for what is loaded: the database is asked for what some services tell."""
-    return vosi.capabilities(announced(service, site, base))
+    return vosi.write_capabilities(list_capabilities(service, site, base))
 
 
-def _loaded(site: Site) -> tuple[datetime, ...]:
+def _find_load_times(site: Site) -> tuple[datetime, ...]:
     """When the server was started, and each publication loaded."""
-    facts = (site.engine.facts(p.table) for p in site.catalogue.collections)
+    facts = (site.engine.get_facts(p.table) for p in site.catalogue.collections)
     return site.started, *(f.loaded_at or site.started for f in facts if f is not None)
 
 
-def announced(service: Service, site: Site, base: str) -> tuple[Capability, ...]:
+def list_capabilities(service: Service, site: Site, base: str) -> tuple[Capability, ...]:
     """All capabilities of a service under a URL, those of VOSI at the end."""
     said = () if service.capabilities is None else service.capabilities(site, base)
-    return (*said, *own(base, service.catalogue is not None))
+    return (*said, *list_vosi_capabilities(base, service.catalogue is not None))
 
 
-def own(base: str, tables: bool) -> tuple[Capability, ...]:
+def list_vosi_capabilities(base: str, tables: bool) -> tuple[Capability, ...]:
     """The capabilities of VOSI itself; whether it is asked about tables."""
     told = (
         Capability(CAPABILITIES_ID, (Interface(f"{base}/capabilities"),)),
@@ -75,52 +83,52 @@ def own(base: str, tables: bool) -> tuple[Capability, ...]:
     return (*told, Capability(TABLES_ID, (Interface(f"{base}/tables", version="1.1"),))) if tables else told
 
 
-async def availability(request: Request, site: Site) -> Response:
+async def send_availability(request: Request, site: Site) -> Response:
     """Whether queries can be answered now (VOSI 1.1 section 5)."""
-    body = vosi.availability(await site.health.state())
-    return document(request, body, XML, {"Cache-Control": "no-store"})
+    body = vosi.write_availability(await site.health.check())
+    return document_response(request, body, MEDIA_TYPE, {"Cache-Control": "no-store"})
 
 
-async def tables(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
+async def send_tables(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
     """All tables (VOSI 1.1 section 6); detail=min leaves the columns out."""
-    detail = ((await parameters(request)).one("DETAIL") or "max").lower()
+    detail = ((await read_parameters(request)).get("DETAIL") or "max").lower()
     if detail not in ("min", "max"):
         raise UsageError(f"detail is {detail!r}, which is neither min nor max")
     catalogue = served(site)
-    rows = await anyio.to_thread.run_sync(_rows, catalogue, site)
-    loaded = await anyio.to_thread.run_sync(_loaded, site)
-    return kept(request, _tableset(catalogue, rows, detail == "max"), XML, max(loaded))
+    rows = await anyio.to_thread.run_sync(_count_rows, catalogue, site)
+    loaded = await anyio.to_thread.run_sync(_find_load_times, site)
+    return cacheable_response(request, _write_tableset(catalogue, rows, detail == "max"), MEDIA_TYPE, max(loaded))
 
 
 @lru_cache(maxsize=16)
-def _tableset(catalogue: Catalogue, rows: tuple[int | None, ...], columns: bool) -> bytes:
+def _write_tableset(catalogue: Catalogue, rows: tuple[int | None, ...], columns: bool) -> bytes:
     """The document, made once for what is loaded."""
-    return vosi.tableset(_counted(catalogue, rows), "max" if columns else "min")
+    return vosi.write_tableset(_set_row_counts(catalogue, rows), "max" if columns else "min")
 
 
-async def table(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
+async def send_table(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
     """One table in full."""
     wanted = request.path_params["name"]
-    catalogue = await anyio.to_thread.run_sync(counted, site, served(site))
+    catalogue = await anyio.to_thread.run_sync(count_rows, site, served(site))
     for each in catalogue.tables:
-        if wanted in (each.qualified, qualified(each)):
-            loaded = await anyio.to_thread.run_sync(_loaded, site)
-            return kept(request, vosi.table(each, catalogue), XML, max(loaded))
-    close = catalogue.similar(wanted)
+        if wanted in (each.qualified_name, quote_table_name(each)):
+            loaded = await anyio.to_thread.run_sync(_find_load_times, site)
+            return cacheable_response(request, vosi.write_table(each, catalogue), MEDIA_TYPE, max(loaded))
+    close = catalogue.find_similar(wanted)
     raise NotFoundError(f"no table {wanted}", hint=f"did you mean {' or '.join(close)}?" if close else None)
 
 
-def counted(site: Site, catalogue: Catalogue) -> Catalogue:
+def count_rows(site: Site, catalogue: Catalogue) -> Catalogue:
     """The catalogue with the numbers of the rows that are loaded now."""
-    return _counted(catalogue, _rows(catalogue, site))
+    return _set_row_counts(catalogue, _count_rows(catalogue, site))
 
 
-def _rows(catalogue: Catalogue, site: Site) -> tuple[int | None, ...]:
+def _count_rows(catalogue: Catalogue, site: Site) -> tuple[int | None, ...]:
     """How many rows of each table are loaded now."""
-    return tuple(site.rows(table) for table in catalogue.tables)
+    return tuple(site.count_rows(table) for table in catalogue.tables)
 
 
-def _counted(catalogue: Catalogue, rows: tuple[int | None, ...]) -> Catalogue:
+def _set_row_counts(catalogue: Catalogue, rows: tuple[int | None, ...]) -> Catalogue:
     """The catalogue with the numbers of rows of its tables."""
     counted = tuple(replace(table, nrows=n) for table, n in zip(catalogue.tables, rows, strict=True))
     return replace(catalogue, tables=counted)

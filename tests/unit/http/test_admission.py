@@ -13,7 +13,7 @@ import pytest
 
 from vo_server.errors import BusyError
 from vo_server.http import admission
-from vo_server.http.admission import Lane, Lanes, Turn
+from vo_server.http.admission import QueryAdmission, QueryQueue, Slot
 
 
 def looped(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -33,7 +33,7 @@ async def settle() -> None:
 class Crowd:
     """Clients that ask for places, and in which order they got them."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: QueryQueue) -> None:
         self.lane = lane
         self.entered: list[str] = []
         self.refused: list[tuple[str, BusyError]] = []
@@ -46,7 +46,7 @@ class Crowd:
 
     async def _one(self, client: str) -> None:
         try:
-            await self.lane.enter(client.rstrip("0123456789"))
+            await self.lane.acquire(client.rstrip("0123456789"))
         except BusyError as fault:
             self.refused.append((client, fault))
         else:
@@ -62,11 +62,11 @@ class Crowd:
 @looped
 async def test_clients_take_turns() -> None:
     """One who asks ten times does not stand before another who asks once."""
-    crowd = Crowd(Lane("long", 1, 1, 100, 60))
+    crowd = Crowd(QueryQueue("long", 1, 1, 100, 60))
     await crowd.ask("a1", "a2", "a3", "a4", "b1", "b2", "c1")
     assert crowd.entered == ["a1"]
     for _ in range(6):
-        crowd.lane.leave(crowd.entered[-1][0])
+        crowd.lane.release(crowd.entered[-1][0])
         await settle()
     assert crowd.entered == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
     assert (crowd.lane.running, crowd.lane.waiting) == (1, 0)
@@ -74,13 +74,13 @@ async def test_clients_take_turns() -> None:
 
 @looped
 async def test_nobody_has_all_the_places() -> None:
-    crowd = Crowd(Lane("long", 4, 2, 100, 60))
+    crowd = Crowd(QueryQueue("long", 4, 2, 100, 60))
     await crowd.ask("a1", "a2", "a3", "b1")
     assert crowd.entered == ["a1", "a2", "b1"]
-    crowd.lane.leave("b")
+    crowd.lane.release("b")
     await settle()
     assert crowd.entered == ["a1", "a2", "b1"], "a third place of one client"
-    crowd.lane.leave("a")
+    crowd.lane.release("a")
     await settle()
     assert crowd.entered == ["a1", "a2", "b1", "a3"]
     await crowd.end()
@@ -88,11 +88,11 @@ async def test_nobody_has_all_the_places() -> None:
 
 @looped
 async def test_too_many_are_told_when_to_come_again() -> None:
-    crowd = Crowd(Lane("long", 1, 1, 2, 60))
+    crowd = Crowd(QueryQueue("long", 1, 1, 2, 60))
     await crowd.ask("a1", "b1", "c1", "d1")
     ((client, fault),) = crowd.refused
     assert client == "d1"
-    assert fault.retry_after_seconds == admission.SHORTEST
+    assert fault.retry_after_seconds == admission.MIN_RETRY_SECONDS
     assert "1 queries are under way and 2 wait" in str(fault)
     assert fault.status == 503
     await crowd.end()
@@ -100,10 +100,10 @@ async def test_too_many_are_told_when_to_come_again() -> None:
 
 @looped
 async def test_the_wait_is_told_by_how_long_others_took() -> None:
-    crowd = Crowd(Lane("long", 1, 1, 1, 60))
+    crowd = Crowd(QueryQueue("long", 1, 1, 1, 60))
     for _ in range(60):
-        crowd.lane.count("z")
-        crowd.lane.leave("z", 100.0)
+        crowd.lane.acquire_now("z")
+        crowd.lane.release("z", 100.0)
     await crowd.ask("a1", "b1", "c1")
     ((_, fault),) = crowd.refused
     assert 190 <= fault.retry_after_seconds <= 200  # the one that runs, and the one that waits
@@ -112,7 +112,7 @@ async def test_the_wait_is_told_by_how_long_others_took() -> None:
 
 @looped
 async def test_who_fills_the_queue_makes_room_for_others() -> None:
-    crowd = Crowd(Lane("long", 1, 1, 3, 60))
+    crowd = Crowd(QueryQueue("long", 1, 1, 3, 60))
     await crowd.ask("a1", "a2", "a3", "a4", "b1")
     assert [client for client, _ in crowd.refused] == ["a4"]
     await crowd.ask("a5", "c1", "d1")
@@ -122,23 +122,23 @@ async def test_who_fills_the_queue_makes_room_for_others() -> None:
 
 @looped
 async def test_who_leaves_gives_up_the_place_in_the_queue() -> None:
-    crowd = Crowd(Lane("long", 1, 1, 2, 60))
+    crowd = Crowd(QueryQueue("long", 1, 1, 2, 60))
     await crowd.ask("a1", "b1", "c1")
     crowd.tasks[1].cancel()
     await settle()
     assert crowd.lane.waiting == 1
-    crowd.lane.leave("a")
+    crowd.lane.release("a")
     await settle()
     assert crowd.entered == ["a1", "c1"]
-    crowd.lane.leave("c")
+    crowd.lane.release("c")
     assert (crowd.lane.running, crowd.lane.waiting) == (0, 0)
 
 
 @looped
 async def test_who_leaves_when_called_gives_the_place_on() -> None:
-    crowd = Crowd(Lane("long", 1, 1, 2, 60))
+    crowd = Crowd(QueryQueue("long", 1, 1, 2, 60))
     await crowd.ask("a1", "b1", "c1")
-    crowd.lane.leave("a")  # b is called, and goes before it has heard
+    crowd.lane.release("a")  # b is called, and goes before it has heard
     crowd.tasks[1].cancel()
     await settle()
     assert crowd.entered == ["a1", "c1"]
@@ -147,7 +147,7 @@ async def test_who_leaves_when_called_gives_the_place_on() -> None:
 
 @looped
 async def test_nobody_waits_for_ever() -> None:
-    crowd = Crowd(Lane("long", 1, 1, 2, 0.01))
+    crowd = Crowd(QueryQueue("long", 1, 1, 2, 0.01))
     await crowd.ask("a1", "b1")
     await crowd.tasks[1]
     assert "no place became free in 0.01 s" in str(crowd.refused[0][1])
@@ -156,13 +156,13 @@ async def test_nobody_waits_for_ever() -> None:
 
 @looped
 async def test_what_is_little_work_does_not_wait_for_long_queries() -> None:
-    both = Lanes(2, 1, 5, 60)
-    long = await both.turn("a", light=False)
-    short = await both.turn("b", light=True)
+    both = QueryAdmission(2, 1, 5, 60)
+    long = await both.acquire("a", is_short=False)
+    short = await both.acquire("b", is_short=True)
     assert (both.short.running, both.long.running) == (1, 1)
-    short.end()
-    long.end()
-    long.end()
+    short.release()
+    long.release()
+    long.release()
     assert (both.short.running, both.long.running) == (0, 0)
 
 
@@ -174,25 +174,25 @@ async def _until(true: Callable[[], bool]) -> None:
 
 @looped
 async def test_what_takes_longer_than_thought_counts_among_the_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "TOO_LONG", 0.001)
-    both = Lanes(2, 1, 5, 60)
-    turn = await both.turn("a", light=True)
+    monkeypatch.setattr(admission, "SHORT_QUERY_SECONDS", 0.001)
+    both = QueryAdmission(2, 1, 5, 60)
+    turn = await both.acquire("a", is_short=True)
     await _until(lambda: both.long.running == 1)
     assert both.short.running == 0
-    later = asyncio.create_task(both.turn("b", light=False))
+    later = asyncio.create_task(both.acquire("b", is_short=False))
     await settle()
     assert both.long.waiting == 1
-    turn.end()
-    (await later).end()
+    turn.release()
+    (await later).release()
     assert (both.short.running, both.long.running) == (0, 0)
 
 
 @looped
 async def test_a_slow_reader_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "SLOW", 0.001)
-    both = Lanes(2, 1, 5, 60)
-    turn: Turn = await both.turn("a", light=False)
-    with turn.offering():
+    monkeypatch.setattr(admission, "SLOW_CLIENT_SECONDS", 0.001)
+    both = QueryAdmission(2, 1, 5, 60)
+    turn: Slot = await both.acquire("a", is_short=False)
+    with turn.yield_if_slow():
         await _until(lambda: both.long.running == 0)
-    turn.end()
+    turn.release()
     assert both.long.running == 0

@@ -19,7 +19,7 @@ import pytest
 
 from vo_server.errors import TooLargeError, UsageError
 from vo_server.http import fetch as module
-from vo_server.http.fetch import MARK, Allowed, fetch
+from vo_server.http.fetch import UPLOAD_HEADER, UploadHosts, fetch
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -68,11 +68,11 @@ def site() -> Iterator[str]:
 
 
 def test_a_listed_address(site: str) -> None:
-    for allowed in (Allowed([site]), Allowed(["127.0.0.1"]), Allowed(own=[site])):
+    for allowed in (UploadHosts([site]), UploadHosts(["127.0.0.1"]), UploadHosts(own_addresses=[site])):
         with fetch(f"http://{site}/7", allowed, 7) as file:
             assert file.read() == b"x" * 7
-    with fetch(f"http://{site}/seen", Allowed([site]), 1000) as file:
-        assert MARK.encode() in file.read()
+    with fetch(f"http://{site}/seen", UploadHosts([site]), 1000) as file:
+        assert UPLOAD_HEADER.encode() in file.read()
 
 
 @pytest.mark.parametrize(
@@ -98,41 +98,41 @@ def test_a_listed_address(site: str) -> None:
 )
 def test_refused(site: str, url: str, hosts: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        fetch(url.format(site=site, port=site.partition(":")[2]), Allowed(hosts), 100)
+        fetch(url.format(site=site, port=site.partition(":")[2]), UploadHosts(hosts), 100)
 
 
 def test_a_redirect_is_followed(site: str) -> None:
-    with fetch(f"http://{site}/to?/5", Allowed([site]), 100) as file:
+    with fetch(f"http://{site}/to?/5", UploadHosts([site]), 100) as file:
         assert len(file.read()) == 5
 
 
 def test_too_large(site: str) -> None:
     with pytest.raises(TooLargeError, match=r"have at least [\d,]+ bytes, where 1,000 are the limit"):
-        fetch(f"http://{site}/100000", Allowed([site]), 1000)
+        fetch(f"http://{site}/100000", UploadHosts([site]), 1000)
     with pytest.raises(TooLargeError, match="have 5,000 bytes, where 1,000 are the limit"):
-        fetch(f"http://{site}/said", Allowed([site]), 1000)
+        fetch(f"http://{site}/said", UploadHosts([site]), 1000)
     with pytest.raises(TooLargeError, match="have 5,900 bytes, where 5,800 are the limit"):
-        fetch(f"http://{site}/said", Allowed([site]), 5800, before=900)
+        fetch(f"http://{site}/said", UploadHosts([site]), 5800, earlier_bytes=900)
 
 
 def test_what_breaks_off_is_not_taken_for_the_whole(site: str) -> None:
     with pytest.raises(UsageError, match="cannot be read: IncompleteRead"):
-        fetch(f"http://{site}/short", Allowed([site]), 10_000)
+        fetch(f"http://{site}/short", UploadHosts([site]), 10_000)
 
 
 def test_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.2)
+    monkeypatch.setattr(module, "FETCH_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place = f"127.0.0.1:{silent.getsockname()[1]}"
         for scheme in ("http", "https"):
             with pytest.raises(UsageError, match=r"took longer than 0.2 s"):
-                fetch(f"{scheme}://{place}/", Allowed([place]), 1000)
+                fetch(f"{scheme}://{place}/", UploadHosts([place]), 1000)
 
 
 def test_too_slow_though_never_late(monkeypatch: pytest.MonkeyPatch, site: str) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.3)
+    monkeypatch.setattr(module, "FETCH_TIMEOUT_SECONDS", 0.3)
     with pytest.raises(UsageError, match=r"took longer than 0.3 s"):
-        fetch(f"http://{site}/drip", Allowed([site]), 1000)
+        fetch(f"http://{site}/drip", UploadHosts([site]), 1000)
 
 
 @pytest.mark.parametrize(
@@ -144,22 +144,22 @@ def test_too_slow_though_never_late(monkeypatch: pytest.MonkeyPatch, site: str) 
 def test_a_name_may_not_lead_within(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (address, 80))])
     with pytest.raises(UsageError, match="private"):
-        Allowed(["example.org"]).address(urlsplit("http://example.org/"))
+        UploadHosts(["example.org"]).resolve_address(urlsplit("http://example.org/"))
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"])
 def test_a_name_may_lead_without(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (address, 80))])
-    assert Allowed(["example.org"]).address(urlsplit("http://example.org/")) == (address, 80)
+    assert UploadHosts(["example.org"]).resolve_address(urlsplit("http://example.org/")) == (address, 80)
 
 
 def test_the_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a name means may change between the look and the connection: the connection goes to what was looked at."""
     told = [[(2, 1, 6, "", ("127.0.0.1", 80))], [(2, 1, 6, "", ("93.184.216.34", 80))]]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: told.pop())
-    assert Allowed(["example.org"]).address(urlsplit("http://example.org/")) == ("93.184.216.34", 80)
+    assert UploadHosts(["example.org"]).resolve_address(urlsplit("http://example.org/")) == ("93.184.216.34", 80)
     with pytest.raises(UsageError, match="private"):
-        Allowed(["example.org"]).address(urlsplit("http://example.org/"))
+        UploadHosts(["example.org"]).resolve_address(urlsplit("http://example.org/"))
 
 
 # -------------------------------------------------------------------- TLS
@@ -213,7 +213,7 @@ def test_tls(secure: int, certificate: Path, monkeypatch: pytest.MonkeyPatch, na
     """The certificate is that of the name, though the connection goes to the address that was looked at."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     for place in (f"127.0.0.1:{secure}", f"archive.example:{secure}"):
-        with fetch(f"https://{place}/7", Allowed(own=[place]), 7) as file:
+        with fetch(f"https://{place}/7", UploadHosts(own_addresses=[place]), 7) as file:
             assert file.read() == b"x" * 7
     assert named == ["archive.example"]
 
@@ -221,14 +221,14 @@ def test_tls(secure: int, certificate: Path, monkeypatch: pytest.MonkeyPatch, na
 def test_tls_of_another_name(secure: int, certificate: Path, monkeypatch: pytest.MonkeyPatch, named: list[str]) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with pytest.raises(UsageError, match=r"cannot be read: .*(?i:hostname mismatch)"):
-        fetch(f"https://other.example:{secure}/7", Allowed(own=[f"other.example:{secure}"]), 7)
+        fetch(f"https://other.example:{secure}/7", UploadHosts(own_addresses=[f"other.example:{secure}"]), 7)
     assert named == ["other.example"]
 
 
 def test_tls_of_nobody_we_know(secure: int) -> None:
     place = f"127.0.0.1:{secure}"
     with pytest.raises(UsageError, match=r"cannot be read: .*certificate verify failed"):
-        fetch(f"https://{place}/7", Allowed([place]), 7)
+        fetch(f"https://{place}/7", UploadHosts([place]), 7)
 
 
 def test_tls_may_lead_to_what_is_listed_alone(secure: int, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,4 +236,4 @@ def test_tls_may_lead_to_what_is_listed_alone(secure: int, certificate: Path, mo
     place = f"127.0.0.1:{secure}"
     for url in (f"https://localhost:{secure}/1", f"http://127.0.0.2:{secure}/1"):
         with pytest.raises(UsageError, match="takes no uploads from"):
-            fetch(f"https://{place}/to?{url}", Allowed([place]), 10)
+            fetch(f"https://{place}/to?{url}", UploadHosts([place]), 10)

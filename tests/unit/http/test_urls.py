@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from vo_server.http.urls import asked_url, base_url, client_address, from_outside
+from vo_server.http.urls import get_base_url, get_client_address, get_request_url, is_public_client
 
 
 def request(headers: dict[str, str] | None = None, root_path: str = "", path: str = "/tap/sync") -> Request:
@@ -43,23 +43,23 @@ def request(headers: dict[str, str] | None = None, root_path: str = "", path: st
     ],
 )  # fmt: skip
 def test_proxies(headers: dict[str, str], wanted: str) -> None:
-    assert base_url(request(headers)) == wanted
+    assert get_base_url(request(headers)) == wanted
 
 
 def test_fixed_url_rules() -> None:
     assert (
-        base_url(request({"x-forwarded-host": "other"}), "https://vo.example.org/2mass/")
+        get_base_url(request({"x-forwarded-host": "other"}), "https://vo.example.org/2mass/")
         == "https://vo.example.org/2mass"
     )
 
 
 def test_root_path() -> None:
-    assert base_url(request(root_path="/vo")) == "http://127.0.0.1:8000/vo"
-    assert asked_url(request(root_path="/vo")) == "http://127.0.0.1:8000/vo/tap/sync?QUERY=x"
+    assert get_base_url(request(root_path="/vo")) == "http://127.0.0.1:8000/vo"
+    assert get_request_url(request(root_path="/vo")) == "http://127.0.0.1:8000/vo/tap/sync?QUERY=x"
 
 
 def test_asked_url_is_the_clients() -> None:
-    asked = asked_url(request({"x-forwarded-host": "vo.example.org", "x-forwarded-proto": "https"}))
+    asked = get_request_url(request({"x-forwarded-host": "vo.example.org", "x-forwarded-proto": "https"}))
     assert asked == "https://vo.example.org/tap/sync?QUERY=x"
 
 
@@ -83,7 +83,7 @@ def test_whose_request_it_is(peer: str | None, headers: dict[str, str], client: 
     """A client that comes by itself is not believed to be another; a proxy of ours is."""
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "headers": raw, "client": (peer, 1234) if peer is not None else None}
-    assert client_address(Request(scope)) == client
+    assert get_client_address(Request(scope)) == client
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_whose_request_it_is(peer: str | None, headers: dict[str, str], client: 
 def test_who_comes_from_outside(peer: str | None, headers: dict[str, str], outside: bool) -> None:
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "headers": raw, "client": (peer, 1234) if peer is not None else None}
-    assert from_outside(Request(scope)) is outside
+    assert is_public_client(Request(scope)) is outside

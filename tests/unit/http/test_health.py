@@ -12,14 +12,14 @@ from typing import Any
 import anyio
 import pytest
 
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.documents.vosi import Availability
-from vo_server.engines.engine import Facts
+from vo_server.engines.engine import TableFacts
 from vo_server.errors import BusyError
 from vo_server.http.health import Health
-from vo_server.http.probe import Look
+from vo_server.http.probe import CachedProbe
 
-PSC = load_catalogue([builtin_schemas() / "catalogues"]).collection("psc")
+PSC = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("psc")
 
 
 class Engine:
@@ -37,8 +37,8 @@ class Engine:
     def rows(self, _: Any) -> int:
         return 1_234
 
-    def facts(self, _: Any) -> Facts:
-        return Facts()
+    def facts(self, _: Any) -> TableFacts:
+        return TableFacts()
 
 
 class Jobs:
@@ -59,7 +59,7 @@ def health(folder: Path, engine: Engine | None = None, jobs: Jobs | None = None,
         jobs or Jobs(),  # type: ignore[arg-type]
         folder,
         {"results": folder / "not" / "yet"},
-        patience=patience,
+        timeout=patience,
     )
     return made
 
@@ -126,12 +126,12 @@ def test_a_database_that_hangs_is_asked_once_and_heard_when_it_comes_back(tmp_pa
 
     async def ask() -> None:
         for _ in range(5):
-            found = await made.state()
+            found = await made.check()
             assert (found.available, found.notes[0]) == (False, "the database does not answer")
         assert engine.asked == 1
         engine.free.set()
         with anyio.fail_after(10):
-            while not (await made.state()).available:
+            while not (await made.check()).available:
                 await anyio.sleep(0.01)
 
     anyio.run(ask)
@@ -141,8 +141,8 @@ def test_an_answer_is_good_for_a_while() -> None:
     asked: list[int] = []
 
     async def ask(kept: float) -> list[int | None]:
-        look: Look[int] = Look(lambda: asked.append(1) or len(asked), patience=30, kept=kept)
-        return [await look.answer() for _ in range(3)]
+        look: CachedProbe[int] = CachedProbe(lambda: asked.append(1) or len(asked), timeout=30, max_age=kept)
+        return [await look.get() for _ in range(3)]
 
     assert anyio.run(ask, 1e9) == [1, 1, 1]
     assert anyio.run(ask, 0) == [2, 3, 4]

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.errors import BusyError
-from vo_server.http.access_log import Account
+from vo_server.http.access_log import RequestInfo
 from vo_server.http.errors import text_error
 from vo_server.http.service import Site
 from vo_server.protocols import cone
@@ -20,7 +20,7 @@ SITE = cast(Site, None)
 
 
 def request() -> Request:
-    return Request({"type": "http", "headers": [], "state": {"account": Account("id-1")}})
+    return Request({"type": "http", "headers": [], "state": {"account": RequestInfo("id-1")}})
 
 
 def infos(answer: Response) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def infos(answer: Response) -> dict[str, Any]:
 
 
 def test_busy_in_every_form() -> None:
-    forms = [tap.refuse(request(), SITE, BUSY), cone.refuse(request(), SITE, BUSY), text_error(request(), BUSY)]
+    forms = [tap.render_error(request(), SITE, BUSY), cone.refuse(request(), SITE, BUSY), text_error(request(), BUSY)]
     assert [(f.status_code, f.headers["retry-after"]) for f in forms] == [(503, "42")] * 3
     assert infos(forms[0]) == {"request_id": "id-1", "QUERY_STATUS": "ERROR"}
     assert infos(forms[1])["Error"] == "the service is busy (ask again in 42 s)"
