@@ -37,14 +37,14 @@ SHORT_QUERY_ROWS = 100_000
 
 
 def compile_query(
-    text: str, catalogue: Catalogue, lacks: frozenset[str] = frozenset(), strict: bool = False
+    text: str, catalogue: Catalogue, unsupported: frozenset[str] = frozenset(), strict: bool = False
 ) -> ResolvedQuery:
     """Parse and resolve an ADQL text; `unsupported` functions are not offered, `strict` accepts the standard's ADQL
     alone.
 
     Raises QueryError with the span of the error and a hint.
     """
-    return resolve(parse(text, strict), catalogue, text, lacks)
+    return resolve(parse(text, strict), catalogue, text, unsupported)
 
 
 def expand_obscore(resolved: ResolvedQuery, catalogue: Catalogue, engine: Engine, urls: ImageUrls) -> ResolvedQuery:

@@ -12,7 +12,7 @@ from vo_server.adql.syntax.parse import parse
 from vo_server.answer import prepare
 from vo_server.catalogue.catalogue import Schema
 from vo_server.engines.engine import CompiledStatement, QueryPlan, iterate_steps, to_literal
-from vo_server.explain import WRITERS, Inquiry, explain
+from vo_server.explain import WRITERS, ExplainRequest, explain
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 
@@ -37,8 +37,8 @@ QUERIES = [
 
 
 def explain_query(world: World, text: str, maxrec: int = 2000) -> QueryPlan:
-    made = prepare(world.query(text, planned=False), world.engine, maxrec)
-    return world.engine.explain(made.statement, made.parameters, brief=made.is_small, timeout=30)
+    prepared = prepare(world.query(text, planned=False), world.engine, maxrec)
+    return world.engine.explain(prepared.statement, prepared.parameters, brief=prepared.is_small, timeout=30)
 
 
 @pytest.mark.parametrize("text", QUERIES)
@@ -54,8 +54,8 @@ def test_explained_sql_gives_the_answer(world: World, text: str) -> None:
 @pytest.mark.parametrize("text", QUERIES)
 def test_plan_names_tables_and_estimates_rows(world: World, text: str) -> None:
     plan = explain_query(world, text).plan
-    said = " ".join(f"{step.name} {' '.join(step.details.values())}" for step in iterate_steps(plan)).lower()
-    assert "scan" in said
+    words = " ".join(f"{step.name} {' '.join(step.details.values())}" for step in iterate_steps(plan)).lower()
+    assert "scan" in words
     assert any(step.rows for step in iterate_steps(plan))
 
 
@@ -64,19 +64,19 @@ def test_complete_explanation(world: World) -> None:
         "SELECT s.id, p.spot FROM sky.stars AS s JOIN sky.spots AS p ON DISTANCE(s.ra, s.dec, p.ra, p.dec) < 1"
         " WHERE 1 = CONTAINS(POINT(s.ra, s.dec), CIRCLE(10, 20, 2.5))"
     )
-    meant = resolve(parse(text), world.catalogue, text)
-    done = explain(Inquiry(text, meant, world.engine, 1000))
-    stars, spots = done.reads
+    resolved = resolve(parse(text), world.catalogue, text)
+    explanation = explain(ExplainRequest(text, resolved, world.engine, 1000))
+    stars, spots = explanation.reads
     assert (stars.name, stars.rows) == ("s", len(world.stars["id"]))
     assert (spots.name, spots.rows) == ("p", len(world.spots["spot"]))
     assert stars.coverage is not None and 0 < stars.coverage.sky < 0.01
     assert spots.coverage is not None and stars.coverage.sky < spots.coverage.sky < 0.01, "a degree wider"
-    (join,) = done.joins
+    (join,) = explanation.joins
     assert (join.unnested, join.other) == ("p", "s")
-    assert done.estimate.engine is not None
-    assert [c.name for c in done.columns] == ["id", "spot"]
+    assert explanation.estimate.engine is not None
+    assert [c.name for c in explanation.columns] == ["id", "spot"]
     for write in WRITERS.values():
-        assert done.engine.engine.encode() in write(done)
+        assert explanation.engine.engine.encode() in write(explanation)
 
 
 def test_reads_no_rows(world: World) -> None:
@@ -89,15 +89,19 @@ def test_explains_an_upload(world: World) -> None:
     table = Table("TAP_UPLOAD", "Mine", tuple(Column(n, types.DOUBLE) for n in ("ra", "dec")))
     catalogue = world.catalogue.with_tables((table,), Schema("TAP_UPLOAD"))
     text = "SELECT s.id FROM sky.stars AS s JOIN TAP_UPLOAD.Mine AS m ON DISTANCE(s.ra, s.dec, m.ra, m.dec) < 0.1"
-    made = prepare(resolve(parse(text), catalogue, text).query, world.engine, 100)
-    done = world.engine.explain(made.statement, made.parameters, uploads={"Mine": rows}, brief=made.is_small)
-    assert "upload_mine" in done.sql
-    assert any("join" in step.name.lower() or step.name == "Nested Loop" for step in iterate_steps(done.plan))
+    prepared = prepare(resolve(parse(text), catalogue, text).query, world.engine, 100)
+    explanation = world.engine.explain(
+        prepared.statement, prepared.parameters, uploads={"Mine": rows}, brief=prepared.is_small
+    )
+    assert "upload_mine" in explanation.sql
+    assert any("join" in step.name.lower() or step.name == "Nested Loop" for step in iterate_steps(explanation.plan))
 
 
 def test_shows_values_as_literals() -> None:
     compiled = CompiledStatement("""SELECT "a$1", 'it''s $2', $2, x - $1, $3, $4 FROM t""", ("a", "b", "c", "d"), {})
-    said = CompiledStatement(compiled.text, compiled.names, {"a": -1.5, "b": "it's", "c": None, "d": (1, True)})
-    assert said.with_values(()) == """SELECT "a$1", 'it''s $2', 'it''s', x - (-1.5e0), NULL, ARRAY[1, TRUE] FROM t"""
+    statement = CompiledStatement(compiled.text, compiled.names, {"a": -1.5, "b": "it's", "c": None, "d": (1, True)})
+    assert (
+        statement.with_values(()) == """SELECT "a$1", 'it''s $2', 'it''s', x - (-1.5e0), NULL, ARRAY[1, TRUE] FROM t"""
+    )
     assert to_literal(float("inf")) == "CAST('inf' AS DOUBLE PRECISION)"
     assert to_literal(1e-9) == "1e-09"

@@ -65,8 +65,10 @@ class _Translation:
     # ----------------------------------------------------------- queries
 
     def translate_query(self, node: q.Query) -> Statement:
-        made: Statement = self._translate_select(node) if isinstance(node, q.SelectQuery) else self._translate_set(node)
-        return made
+        statement: Statement = (
+            self._translate_select(node) if isinstance(node, q.SelectQuery) else self._translate_set(node)
+        )
+        return statement
 
     def _translate_select(self, node: q.SelectQuery) -> Any:
         outer = list(self._sources.values())
@@ -108,15 +110,15 @@ class _Translation:
         pairs = zip(side.labels, side.columns, columns, strict=True)
         return sa.select(
             *(
-                inner.c[label] if mine.type is whole.type else sa.cast(inner.c[label], whole.type.sql).label(label)
-                for label, mine, whole in pairs
+                inner.c[label] if column.type is common.type else sa.cast(inner.c[label], common.type.sql).label(label)
+                for label, column, common in pairs
             )
         )
 
     def _apply_order(self, statement: Any, node: q.Query, labels: dict[str, Element]) -> Any:
         for order in node.order_by:
-            by = labels[order.by] if isinstance(order.by, str) else self.translate_value(order.by)
-            statement = statement.order_by(by.desc() if order.descending else by.asc())
+            key = labels[order.by] if isinstance(order.by, str) else self.translate_value(order.by)
+            statement = statement.order_by(key.desc() if order.descending else key.asc())
         return statement
 
     def _apply_limit(self, statement: Any, node: q.Query) -> Any:
@@ -149,8 +151,8 @@ class _Translation:
         return source
 
     def _translate_table(self, name: str, table: Table) -> FromClause:
-        schema, here = self._locate(table)
-        return sa.table(here, schema=schema).alias(name)
+        schema, name_in_engine = self._locate(table)
+        return sa.table(name_in_engine, schema=schema).alias(name)
 
     def _translate_join(self, node: q.JoinedSource) -> FromClause:
         left, right = self._translate_source(node.left), self._translate_source(node.right)
@@ -167,8 +169,8 @@ class _Translation:
 
     def translate_value(self, node: q.Value) -> Element:
         """Translate a value; a geometry becomes the list of its coordinates."""
-        made = self._translate_element(node)
-        return made.element if isinstance(made, Geometry) else made
+        element = self._translate_element(node)
+        return element.element if isinstance(element, Geometry) else element
 
     def _translate_element(self, node: q.Value) -> Element | Geometry:
         match node:
@@ -209,48 +211,50 @@ class _Translation:
             return sa.cast(spherical.ParsedNumber(value), column.type.sql)
         if column.type.family != "text":
             return sa.cast(value, column.type.sql)
-        made: Element = spherical.FloatText(value) if source.family == "real" else sa.cast(value, column.type.sql)
+        text: Element = spherical.FloatText(value) if source.family == "real" else sa.cast(value, column.type.sql)
         if source is types.TIMESTAMP:
-            made = sa.func.replace(made, to_literal(" "), to_literal("T"))
-        return made if column.length is None else sa.func.substr(made, to_literal(1), to_literal(column.length))
+            text = sa.func.replace(text, to_literal(" "), to_literal("T"))
+        return text if column.length is None else sa.func.substr(text, to_literal(1), to_literal(column.length))
 
     def _translate_call(self, node: q.FunctionCall) -> Element | Geometry:
-        made = self._call_sql(node)
-        if node.function.is_predicate and not isinstance(made, Geometry):
-            return sa.cast(made, sa.Integer())
-        return made
+        element = self._call_sql(node)
+        if node.function.is_predicate and not isinstance(element, Geometry):
+            return sa.cast(element, sa.Integer())
+        return element
 
     def _call_sql(self, node: q.FunctionCall) -> Element | Geometry:
         arguments = [self._translate_argument(node.function, n, a) for n, a in enumerate(node.arguments)]
-        made: Element | Geometry = node.function.sql(*arguments)
-        return made
+        element: Element | Geometry = node.function.sql(*arguments)
+        return element
 
     def _translate_argument(self, function: Function, n: int, value: q.Value) -> Element | Geometry:
         if function.parameter(n).kind not in ("point", "geometry"):
             return self.translate_value(value)
-        made, kind = self._translate_element(value), value.column.type.name.lower()
-        if isinstance(made, Geometry):
-            return made
+        element, kind = self._translate_element(value), value.column.type.name.lower()
+        if isinstance(element, Geometry):
+            return element
         return Geometry(
-            kind, value=spherical.ParsedGeometry(to_literal(kind), made) if value.column.type is types.REGION else made
+            kind,
+            value=spherical.ParsedGeometry(to_literal(kind), element) if value.column.type is types.REGION else element,
         )
 
     def _translate_aggregate(self, node: q.AggregateCall) -> Element:
         if node.argument is None:
             return sa.func.count()
         inner = self.translate_value(node.argument)
+        aggregate: Element
         if node.function is not None:
-            given: Element = node.function.sql(inner, *(self.translate_value(r) for r in node.extra_arguments))
-            return given
-        made: Element = getattr(sa.func, node.name.lower())(sa.distinct(inner) if node.distinct else inner)
-        return made
+            aggregate = node.function.sql(inner, *(self.translate_value(r) for r in node.extra_arguments))
+        else:
+            aggregate = getattr(sa.func, node.name.lower())(sa.distinct(inner) if node.distinct else inner)
+        return aggregate
 
     def _translate_nested(self, inner: q.Query) -> Statement:
         """Translate a sub-query; its own sources are not visible outside, and may have the names of outer ones."""
-        around = dict(self._sources)
-        made = self.translate_query(inner)
-        self._sources = around
-        return made
+        outer = dict(self._sources)
+        statement = self.translate_query(inner)
+        self._sources = outer
+        return statement
 
     # -------------------------------------------------------- conditions
 
@@ -270,8 +274,8 @@ class _Translation:
             case q.InConstants():
                 raise TypeError("the options of a long list are one constant")
             case q.LikeTest(value, pattern, negated, fold):
-                text, wanted = self.translate_value(value), self.translate_value(pattern)
-                like = text.ilike(wanted) if fold else text.like(wanted)
+                text, like_pattern = self.translate_value(value), self.translate_value(pattern)
+                like = text.ilike(like_pattern) if fold else text.like(like_pattern)
                 return sa.not_(like) if negated else like
             case q.NullTest(value, negated):
                 element = self.translate_value(value)
@@ -281,10 +285,10 @@ class _Translation:
             case q.PredicateTest(predicate):
                 return _to_element(self._call_sql(predicate))
             case q.IndexRanges(index, ranges):
-                place = self.translate_value(index)
+                index_column = self.translate_value(index)
                 return sa.or_(
                     sa.false(),
-                    *(place.between(self.translate_value(lo), self.translate_value(hi)) for lo, hi in ranges),
+                    *(index_column.between(self.translate_value(lo), self.translate_value(hi)) for lo, hi in ranges),
                 )
             case q.Negation(operand):
                 return sa.not_(self.translate_condition(operand))
@@ -308,5 +312,5 @@ class _Translation:
         return element.not_in(among) if negated else element.in_(among)
 
 
-def _to_element(made: Element | Geometry) -> Element:
-    return made.element if isinstance(made, Geometry) else made
+def _to_element(element: Element | Geometry) -> Element:
+    return element.element if isinstance(element, Geometry) else element

@@ -25,8 +25,8 @@ def _advise_regions(query: q.SelectQuery) -> Iterator[str]:
         if not isinstance(scan, q.TableScan) or scan.table.position is None or scan.name in bounded:
             continue
         position = scan.table.position
-        own = [q.ColumnRef(scan.name, name, scan.table.get_column(name)) for name in (position.ra, position.dec)]
-        compared = [f for f in own if any(_is_bound_of(c, f) for c in conditions)]
+        columns = [q.ColumnRef(scan.name, name, scan.table.get_column(name)) for name in (position.ra, position.dec)]
+        compared = [f for f in columns if any(_is_bound_of(c, f) for c in conditions)]
         if compared:
             names = " and ".join(f.name for f in compared)
             yield (
@@ -51,16 +51,16 @@ def _advise_joins(query: q.SelectQuery, rows: q.RowCounts) -> Iterator[str]:
     leaves = list(_iter_sources(query.source))
     groups = [{leaf.name} for leaf in leaves]
     for condition in _iter_conditions(query):
-        tied = _tied_sources(condition)
-        touched = [group for group in groups if group & tied]
+        sources = _tied_sources(condition)
+        touched = [group for group in groups if group & sources]
         if touched:
-            groups = [group for group in groups if not group & tied] + [set().union(*touched)]
+            groups = [group for group in groups if not group & sources] + [set().union(*touched)]
     if len(groups) < 2:
         return
     counts = [(rows(leaf.table) if isinstance(leaf, q.TableScan) else None) for leaf in leaves]
-    said = " x ".join("?" if count is None else f"{count:,}" for count in counts)
+    product = " x ".join("?" if count is None else f"{count:,}" for count in counts)
     names = " and ".join(" with ".join(sorted(group)) for group in groups)
-    yield f"no equality and no distance below a number joins {names}: all pairs of rows are looked at ({said})"
+    yield f"no equality and no distance below a number joins {names}: all pairs of rows are looked at ({product})"
 
 
 def _tied_sources(condition: q.Condition) -> frozenset[str]:

@@ -43,28 +43,32 @@ def explain(request: ExplainRequest) -> Explanation:
 
     Raises the errors that its answer would raise before the first row.
     """
-    made = prepare(request.resolved.query, request.engine, request.maxrec)
-    explained = request.engine.explain(
-        made.statement, made.parameters, timeout=request.timeout, uploads=request.uploads, brief=made.is_small
+    prepared = prepare(request.resolved.query, request.engine, request.maxrec)
+    plan = request.engine.explain(
+        prepared.statement,
+        prepared.parameters,
+        timeout=request.timeout,
+        uploads=request.uploads,
+        brief=prepared.is_small,
     )
     return Explanation(
         request.text,
         request.maxrec,
         request.resolved.query.columns,
         request.resolved.warnings,
-        tuple(find_advice(made.query, request.rows)),
-        tuple(_list_reads(made.query, request)),
-        tuple(find_cell_joins(made.query)),
-        explained,
-        _estimate(request, made, explained.plan),
+        tuple(find_advice(prepared.query, request.rows)),
+        tuple(_list_reads(prepared.query, request)),
+        tuple(find_cell_joins(prepared.query)),
+        plan,
+        _estimate(request, prepared, plan.plan),
     )
 
 
-def _list_reads(query: q.Query, asked: ExplainRequest) -> Iterator[TableRead]:
+def _list_reads(query: q.Query, request: ExplainRequest) -> Iterator[TableRead]:
     bounds = {part.index.source: part for part in q.walk(query) if isinstance(part, q.IndexRanges)}
     for part in q.walk(query):
         if isinstance(part, q.TableScan):
-            rows = asked.rows(part.table)
+            rows = request.rows(part.table)
             within = bounds.get(part.name)
             yield TableRead(part.name, part.table, rows, None if within is None else _measure_coverage(within, rows))
 
@@ -74,16 +78,21 @@ def _measure_coverage(within: q.IndexRanges, rows: int | None) -> IndexCoverage:
     return IndexCoverage(tuple(constant_ranges(within)), sky, None if rows is None else int(rows * sky))
 
 
-def _estimate(asked: ExplainRequest, made: PreparedQuery, plan: PlanStep) -> Estimate:
-    index = None if _combines_rows(made.query) else made.expected_rows
-    engine = _read_plan_rows(plan, made.query.top)
-    top = asked.resolved.query.top
-    most = asked.maxrec if top is None else min(top, asked.maxrec)
-    told = (index,) if _has_only_region(asked.resolved.query) else (index, engine)
-    found = min((rows for rows in told if rows is not None), default=engine)
-    rows = None if found is None else min(found, most)
+def _estimate(request: ExplainRequest, prepared: PreparedQuery, plan: PlanStep) -> Estimate:
+    index = None if _combines_rows(prepared.query) else prepared.expected_rows
+    engine = _read_plan_rows(plan, prepared.query.top)
+    top = request.resolved.query.top
+    max_rows = request.maxrec if top is None else min(top, request.maxrec)
+    estimates = (index,) if _has_only_region(request.resolved.query) else (index, engine)
+    unlimited_rows = min((rows for rows in estimates if rows is not None), default=engine)
+    rows = None if unlimited_rows is None else min(unlimited_rows, max_rows)
     return Estimate(
-        rows, found, index, engine, most, estimate_sizes(asked.resolved.query.columns, most if rows is None else rows)
+        rows,
+        unlimited_rows,
+        index,
+        engine,
+        max_rows,
+        estimate_sizes(request.resolved.query.columns, max_rows if rows is None else rows),
     )
 
 

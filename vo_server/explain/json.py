@@ -29,22 +29,22 @@ MAX_RANGES = 1_000
 _COLUMN_FIELDS = ("datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
 
 
-def as_json(explained: Explanation) -> bytes:
+def as_json(explanation: Explanation) -> bytes:
     """Return the explanation as a JSON document."""
-    return json.dumps(to_record(explained), ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(to_record(explanation), ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def to_record(explained: Explanation) -> dict[str, Any]:
+def to_record(explanation: Explanation) -> dict[str, Any]:
     """Return the explanation as objects that JSON can represent."""
-    estimate = explained.estimate
+    estimate = explanation.estimate
     return {
-        "query": explained.text,
-        "maxrec": explained.maxrec,
-        "columns": [_column_record(column) for column in explained.columns],
-        "warnings": list(explained.warnings),
-        "advice": list(explained.advice),
-        "tables": [_table_record(reading) for reading in explained.reads],
-        "cell_joins": [_join_record(join) for join in explained.joins],
+        "query": explanation.text,
+        "maxrec": explanation.maxrec,
+        "columns": [_column_record(column) for column in explanation.columns],
+        "warnings": list(explanation.warnings),
+        "advice": list(explanation.advice),
+        "tables": [_table_record(reading) for reading in explanation.reads],
+        "cell_joins": [_join_record(join) for join in explanation.joins],
         "estimate": {
             "rows": estimate.rows,
             "found": estimate.unlimited_rows,
@@ -53,15 +53,15 @@ def to_record(explained: Explanation) -> dict[str, Any]:
             "most": estimate.max_rows,
             "bytes": dict(estimate.bytes),
         },
-        "engine": explained.engine.engine,
-        "sql": explained.engine.sql,
-        "plan": _step_record(explained.engine.plan),
+        "engine": explanation.engine.engine,
+        "sql": explanation.engine.sql,
+        "plan": _step_record(explanation.engine.plan),
     }
 
 
 def _column_record(column: Column) -> dict[str, Any]:
-    said = {name: getattr(column, name) for name in _COLUMN_FIELDS}
-    return {"name": column.name, "type": column.type.name} | {n: v for n, v in said.items() if v is not None}
+    record = {name: getattr(column, name) for name in _COLUMN_FIELDS}
+    return {"name": column.name, "type": column.type.name} | {n: v for n, v in record.items() if v is not None}
 
 
 def _table_record(reading: TableRead) -> dict[str, Any]:

@@ -38,11 +38,11 @@ def estimate_sizes(columns: tuple[Column, ...], rows: int) -> dict[str, int]:
 def _measure_formats(columns: tuple[Column, ...]) -> tuple[tuple[int, float], ...]:
     """Return for each format the bytes of an answer without rows, and those that each row adds."""
     batch = pa.record_batch([_make_column(column) for column in columns], names=[str(n) for n in range(len(columns))])
-    found = []
+    sizes = []
     for format in ESTIMATED_FORMATS:
         head = _count_bytes(format, columns, batch.slice(0, 0))
-        found.append((head, max(0.0, (_count_bytes(format, columns, batch) - head) / SAMPLE_ROWS)))
-    return tuple(found)
+        sizes.append((head, max(0.0, (_count_bytes(format, columns, batch) - head) / SAMPLE_ROWS)))
+    return tuple(sizes)
 
 
 def _count_bytes(format: Format, columns: tuple[Column, ...], batch: pa.RecordBatch) -> int:

@@ -31,31 +31,31 @@ class TextSection:
     lines: tuple[str, ...]
 
 
-def as_text(explained: Explanation, width: int = WIDTH) -> bytes:
+def as_text(explanation: Explanation, width: int = WIDTH) -> bytes:
     """Return the explanation as plain text."""
     parts = (
-        "\n".join((s.title, *(f"  {line}".rstrip() for line in s.lines))) for s in build_sections(explained, width)
+        "\n".join((s.title, *(f"  {line}".rstrip() for line in s.lines))) for s in build_sections(explanation, width)
     )
     return ("\n\n".join(parts) + "\n").encode()
 
 
-def build_sections(explained: Explanation, width: int = WIDTH) -> list[TextSection]:
+def build_sections(explanation: Explanation, width: int = WIDTH) -> list[TextSection]:
     """Return the sections; those that would be empty are left out."""
     inside = width - 2
-    engine = explained.engine
-    made = (
-        TextSection("Estimate", tuple(_format_estimate(explained.estimate, explained.maxrec, inside))),
-        TextSection("Warnings", tuple(_wrap_sentences(explained.warnings, inside))),
-        TextSection("Advice", tuple(_wrap_sentences(explained.advice, inside))),
-        TextSection("Tables", tuple(line for reading in explained.reads for line in _format_read(reading))),
+    engine = explanation.engine
+    sections = (
+        TextSection("Estimate", tuple(_format_estimate(explanation.estimate, explanation.maxrec, inside))),
+        TextSection("Warnings", tuple(_wrap_sentences(explanation.warnings, inside))),
+        TextSection("Advice", tuple(_wrap_sentences(explanation.advice, inside))),
+        TextSection("Tables", tuple(line for reading in explanation.reads for line in _format_read(reading))),
         TextSection(
-            "Joins through cells of the sky", tuple(line for join in explained.joins for line in _format_join(join))
+            "Joins through cells of the sky", tuple(line for join in explanation.joins for line in _format_join(join))
         ),
-        TextSection(f"Columns ({len(explained.columns)})", tuple(_format_columns(explained.columns, inside))),
+        TextSection(f"Columns ({len(explanation.columns)})", tuple(_format_columns(explanation.columns, inside))),
         TextSection(f"SQL of {engine.engine}", tuple(_format_sql(engine.sql, inside))),
         TextSection(f"Plan of {engine.engine}", tuple(_format_plan(engine.plan, inside))),
     )
-    return [section for section in made if section.lines]
+    return [section for section in sections if section.lines]
 
 
 def _wrap_sentences(sentences: Iterable[str], width: int) -> Iterator[str]:
@@ -77,10 +77,10 @@ def _format_expected_rows(estimate: Estimate, maxrec: int) -> str:
     if estimate.rows is None:
         return f"not known, at most {estimate.max_rows:,}"
     limit = f"MAXREC {maxrec:,}" if estimate.max_rows == maxrec else f"TOP {estimate.max_rows:,}"
-    told = ((estimate.index, "the index ranges"), (estimate.engine, "the plan"))
-    by = ", ".join(f"{rows:,} by {name}" for rows, name in told if rows is not None)
+    estimates = ((estimate.index, "the index ranges"), (estimate.engine, "the plan"))
+    sources = ", ".join(f"{rows:,} by {name}" for rows, name in estimates if rows is not None)
     cut = estimate.unlimited_rows is not None and estimate.unlimited_rows > estimate.max_rows
-    return f"{'' if cut else 'about '}{estimate.rows:,} ({by}; {limit}{' cuts' if cut else ''})"
+    return f"{'' if cut else 'about '}{estimate.rows:,} ({sources}; {limit}{' cuts' if cut else ''})"
 
 
 def _format_bytes(count: int) -> str:
@@ -145,10 +145,10 @@ def _format_angle(degrees: float) -> str:
 
 
 def _format_columns(columns: Sequence[Column], width: int) -> Iterator[str]:
-    shown = columns[:MAX_COLUMNS]
-    cells = [(c.name, _format_type(c), c.unit or "", c.ucd or "") for c in shown]
+    listed = columns[:MAX_COLUMNS]
+    cells = [(c.name, _format_type(c), c.unit or "", c.ucd or "") for c in listed]
     wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for cell, column in zip(cells, shown, strict=True):
+    for cell, column in zip(cells, listed, strict=True):
         line = "  ".join(text.ljust(n) for text, n in zip(cell, wide, strict=True) if n)
         left = width - len(line) - 2
         about = shorten(column.description or "", left, placeholder="...") if left >= 20 else ""
@@ -165,11 +165,11 @@ def _format_type(column: Column) -> str:
 
 
 def _format_sql(text: str, width: int) -> Iterator[str]:
-    told = text[:MAX_SQL_CHARACTERS]
-    for line in told.splitlines():
+    shown = text[:MAX_SQL_CHARACTERS]
+    for line in shown.splitlines():
         yield from _wrap_sql(line, width)
-    if len(told) < len(text):
-        yield f"... and {len(text) - len(told):,} characters more"
+    if len(shown) < len(text):
+        yield f"... and {len(text) - len(shown):,} characters more"
 
 
 _SQL_TOKENS = re.compile(r"""(?:'(?:[^']|'')*'|"(?:[^"]|"")*"|[^\s'"])+""")
@@ -184,15 +184,15 @@ def _wrap_sql(line: str, width: int) -> Iterator[str]:
 
 def _fill_lines(pieces: Iterable[str], between: str, width: int) -> Iterator[str]:
     """Yield the pieces in lines of at most this width, unless a piece alone exceeds it."""
-    made = ""
+    line = ""
     for piece in pieces:
-        if made and len(made) + len(between) + len(piece) > width:
-            yield made + between.rstrip()
-            made = piece
+        if line and len(line) + len(between) + len(piece) > width:
+            yield line + between.rstrip()
+            line = piece
         else:
-            made = f"{made}{between}{piece}" if made else piece
-    if made:
-        yield made
+            line = f"{line}{between}{piece}" if line else piece
+    if line:
+        yield line
 
 
 def _format_plan(step: PlanStep, width: int, depth: int = 0) -> Iterator[str]:

@@ -19,6 +19,7 @@ from vo_server.catalogue.obscore import get_image_collections, load_obscore
 from vo_server.errors import Code, UsageError
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.urls import SiteUrls
 from vo_server.obscore.templates import concatenate, encode_in_sql, encode_query_value, render_template, to_text
 
 DATALINK = "application/x-votable+xml;content=datalink"
@@ -30,9 +31,9 @@ PICTURES = ("image/jpeg", "image/png")
 
 @dataclass(frozen=True, slots=True)
 class ImageUrls:
-    """The URLs and identifiers of images: the server's base URL without a trailing slash, and the naming authority."""
+    """The URLs and identifiers of images: the URLs of the site, and the naming authority."""
 
-    base: str
+    site: SiteUrls
     authority: str = ""
 
     def image_name(self, publication: Collection, did: str) -> str | None:
@@ -42,16 +43,16 @@ class ImageUrls:
         The authority is compared without case (IVOA Identifiers 2.0 section 2.2).
         """
         prefix = self.identifier_prefix(publication)
-        mine = did[: len(prefix)].lower() == prefix.lower() and len(did) > len(prefix)
-        return did[len(prefix) :] if mine else None
+        matches = did[: len(prefix)].lower() == prefix.lower() and len(did) > len(prefix)
+        return did[len(prefix) :] if matches else None
 
     def file_prefix(self, publication: Collection) -> str:
         """Return the beginning of the URLs of a collection's files; the name of the image follows."""
-        return f"{self.base}/images/{publication.id}/"
+        return self.site.get_url("images", f"/{publication.id}/")
 
     def preview_prefix(self, publication: Collection) -> str:
         """Return the beginning of the URLs of a collection's previews; the name of the image and options follow."""
-        return f"{self.base}/preview?ID={publication.id}/"
+        return self.site.get_url("preview", f"?ID={publication.id}/")
 
     def identifier_prefix(self, publication: Collection) -> str:
         """Return the beginning of the identifiers of a collection's data sets; the name of the image follows."""
@@ -59,10 +60,10 @@ class ImageUrls:
 
     def links_prefix(self) -> str:
         """Return the beginning of the URLs of DataLink documents; the identifier of the data set follows."""
-        return f"{self.base}/datalink/links?ID="
+        return self.site.get_url("datalink", "/links?ID=")
 
 
-def with_inventories(query: q.Query, catalogue: Catalogue, rows: q.RowCounts, host: ImageUrls) -> q.Query:
+def with_inventories(query: q.Query, catalogue: Catalogue, rows: q.RowCounts, urls: ImageUrls) -> q.Query:
     """Return the query with the inventories in the place of ivoa.obscore.
 
     `rows` returns how many rows a table has, None where it is not loaded. Raises UsageError where no collection is
@@ -73,13 +74,13 @@ def with_inventories(query: q.Query, catalogue: Catalogue, rows: q.RowCounts, ho
         return query
     branches = [Branch(p) for p in loaded_collections(catalogue, rows)]
 
-    def change(node: Any) -> Any:
+    def replace_scan(node: Any) -> Any:
         if not isinstance(node, q.TableScan) or node.table != table:
             return node
-        return q.Subquery(node.name, union_query(branches, host, node.name))
+        return q.Subquery(node.name, union_query(branches, urls, node.name))
 
-    made: q.Query = q.transform(query, change)
-    return made
+    result: q.Query = q.transform(query, replace_scan)
+    return result
 
 
 def loaded_collections(catalogue: Catalogue, rows: q.RowCounts) -> tuple[Collection, ...]:
@@ -87,10 +88,10 @@ def loaded_collections(catalogue: Catalogue, rows: q.RowCounts) -> tuple[Collect
 
     Raises UsageError where none is.
     """
-    found = tuple(p for p in get_image_collections(catalogue) if rows(p.table) is not None)
-    if not found:
+    collections = tuple(p for p in get_image_collections(catalogue) if rows(p.table) is not None)
+    if not collections:
         raise UsageError("ivoa.obscore is empty: no image collection has been loaded yet", code=Code.QUERY_NOT_LOADED)
-    return found
+    return collections
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +106,20 @@ class Branch:
     media_type: str = DATALINK
 
 
-def union_query(branches: Sequence[Branch], host: ImageUrls, name: str) -> q.Query:
+def union_query(branches: Sequence[Branch], urls: ImageUrls, name: str) -> q.Query:
     """Return the images of one or several collections in the columns of ObsCore."""
     _, table = load_obscore()
-    first, *others = (_select_branch(b, host, f"{name}_{n}") for n, b in enumerate(branches))
-    made: q.Query = first
+    first, *others = (_select_branch(b, urls, f"{name}_{n}") for n, b in enumerate(branches))
+    union: q.Query = first
     for other in others:
-        made = q.SetQuery("UNION", True, made, other, table.columns)
-    return made
+        union = q.SetQuery("UNION", True, union, other, table.columns)
+    return union
 
 
-def _select_branch(branch: Branch, host: ImageUrls, name: str) -> q.SelectQuery:
+def _select_branch(branch: Branch, urls: ImageUrls, name: str) -> q.SelectQuery:
     _, table = load_obscore()
     row = InventoryRow(branch.collection, name)
-    values = row.obscore_values(host) | row.access_overrides(host, branch.media_type)
+    values = row.obscore_values(urls) | row.access_overrides(urls, branch.media_type)
     outputs = tuple(q.OutputColumn(c.name, _to_column(values.get(c.name), c)) for c in table.columns)
     return q.SelectQuery(outputs, row.scan, None if branch.where is None else branch.where(row))
 
@@ -156,9 +157,9 @@ class InventoryRow:
         """Return a column of the inventory."""
         return q.ColumnRef(self.source, name, self.collection.table.get_column(name))
 
-    def find_column(self, source: Any, said: str) -> q.ColumnRef | None:
+    def find_column(self, source: Any, property: str) -> q.ColumnRef | None:
         """Return the column that holds this property of a file; None where none does."""
-        name = self.images.find_column(source, said)
+        name = self.images.find_column(source, property)
         return None if name is None else self.column(name)
 
     @property
@@ -184,9 +185,9 @@ class InventoryRow:
     @property
     def footprint(self) -> q.ColumnRef:
         """The outline."""
-        found = self.find_column("sky", "footprint")
-        assert found is not None  # no images without it
-        return found
+        column = self.find_column("sky", "footprint")
+        assert column is not None  # no images without it
+        return column
 
     @property
     def title(self) -> q.Value:
@@ -201,8 +202,8 @@ class InventoryRow:
     @property
     def size(self) -> q.Value:
         """The bytes of the file as it is served; NULL where they are not known."""
-        kept = None if self.images.restored else self.find_column("file", "size")
-        return kept or q.Constant(None, Column("", types.BIGINT))
+        column = None if self.images.restored else self.find_column("file", "size")
+        return column or q.Constant(None, Column("", types.BIGINT))
 
     @property
     def estimate(self) -> q.Value:
@@ -233,31 +234,34 @@ class InventoryRow:
         shift = CLOCKS["jd"] - factor * time.span / 2 / 86400
         return apply_operator("-", self.column(time.column), to_constant(shift + days))
 
-    def file_url(self, host: ImageUrls) -> q.Value:
+    def file_url(self, urls: ImageUrls) -> q.Value:
         """Return the URL of its file."""
-        return concatenate([to_text(host.file_prefix(self.collection)), encode_in_sql(self.name)])
+        return concatenate([to_text(urls.file_prefix(self.collection)), encode_in_sql(self.name)])
 
-    def preview_url(self, host: ImageUrls, media_type: str) -> q.Value:
+    def preview_url(self, urls: ImageUrls, media_type: str) -> q.Value:
         """Return the URL of a preview of it with as many pixels."""
-        how = to_text(f"&FORMAT={media_type.partition('/')[2]}")
-        return concatenate([to_text(host.preview_prefix(self.collection)), encode_in_sql(self.name), how])
+        options = to_text(f"&FORMAT={media_type.partition('/')[2]}")
+        return concatenate([to_text(urls.preview_prefix(self.collection)), encode_in_sql(self.name), options])
 
-    def access_overrides(self, host: ImageUrls, media_type: str) -> dict[str, q.Value | None]:
+    def access_overrides(self, urls: ImageUrls, media_type: str) -> dict[str, q.Value | None]:
         """Return the columns of ObsCore that differ if access_url leads to the file, or to a preview."""
         if media_type == DATALINK:
             return {}
         if media_type in PICTURES:
-            said: dict[str, q.Value | None] = {"access_url": self.preview_url(host, media_type), "access_estsize": None}
+            values: dict[str, q.Value | None] = {
+                "access_url": self.preview_url(urls, media_type),
+                "access_estsize": None,
+            }
         else:
-            said = {"access_url": self.file_url(host)}
-        return said | {"access_format": to_text(media_type)}
+            values = {"access_url": self.file_url(urls)}
+        return values | {"access_format": to_text(media_type)}
 
-    def obscore_values(self, host: ImageUrls) -> dict[str, q.Value | None]:
+    def obscore_values(self, urls: ImageUrls) -> dict[str, q.Value | None]:
         """Return its values in ObsCore by the names of the columns; those that are missing are unknown."""
         images = self.images
         ra, dec = self.position
-        links = host.links_prefix() + encode_query_value(host.identifier_prefix(self.collection))
-        did = concatenate([to_text(host.identifier_prefix(self.collection)), self.name])
+        links = urls.links_prefix() + encode_query_value(urls.identifier_prefix(self.collection))
+        did = concatenate([to_text(urls.identifier_prefix(self.collection)), self.name])
         bands = 1 if images.band else len(images.bands)
         return {
             "dataproduct_type": to_text(images.product),

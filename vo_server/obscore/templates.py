@@ -19,9 +19,9 @@ from vo_server.model.column import Column
 _TEXT = Column("", types.VARCHAR)
 
 
-def to_text(said: str) -> q.Constant:
+def to_text(text: str) -> q.Constant:
     """Return a text as a constant."""
-    return q.Constant(said, _TEXT)
+    return q.Constant(text, _TEXT)
 
 
 def concatenate(pieces: Iterable[q.Value]) -> q.Value:
@@ -34,11 +34,11 @@ def concatenate(pieces: Iterable[q.Value]) -> q.Value:
 
 def render_template(template: str, field: Callable[[str], q.ColumnRef]) -> q.Value:
     """Return a text with columns in braces, as Python's str.format writes it with the specs of images.SPECS."""
-    found: list[q.Value] = []
+    values: list[q.Value] = []
     for words, name, spec, _ in Formatter().parse(template):
-        found += [to_text(words)] if words else []
-        found += [_format_column(field(name), spec or "")] if name is not None else []
-    return concatenate(found)
+        values += [to_text(words)] if words else []
+        values += [_format_column(field(name), spec or "")] if name is not None else []
+    return concatenate(values)
 
 
 def template_columns(template: str) -> list[str]:
@@ -61,8 +61,8 @@ _DATE_PARTS = {"%Y": (1, 4), "%y": (3, 2), "%m": (6, 2), "%d": (9, 2)}
 @cache
 def _define_date_format(spec: str) -> Function:
     def sql(date: Element) -> Element:
-        said = sa.cast(date, sa.String())
-        pieces = [_format_date_part(said, word) for word in re.findall("%[Yymd]|[^%]+", spec)]
+        text = sa.cast(date, sa.String())
+        pieces = [_format_date_part(text, word) for word in re.findall("%[Yymd]|[^%]+", spec)]
         return sa.func.concat(*pieces)
 
     return Function(f"DATED {spec}", (_ANY,), lambda _: _TEXT, sql, "A date, written so.")
@@ -85,9 +85,9 @@ def _define_padding(width: int) -> Function:
     return Function(f"PADDED {width}", (_ANY,), lambda _: _TEXT, sql, "A whole number with zeros before it.")
 
 
-def encode_query_value(said: str) -> str:
+def encode_query_value(text: str) -> str:
     """Percent-encode a text as a value in the query of a URL."""
-    return quote(said, safe="")
+    return quote(text, safe="")
 
 
 def encode_in_sql(value: q.Value) -> q.Value:

@@ -94,9 +94,9 @@ def find_edges(
 
 def sources_or_nested(node: q.Node) -> frozenset[str]:
     """Return the sources whose columns are in a part of a query; "" is among them if it has a sub-query."""
-    found = q.find_sources(node)
+    sources = q.find_sources(node)
     nested = any(isinstance(part, q.SelectQuery | q.SetQuery) for part in q.walk(node))
-    return found | {""} if nested else found
+    return sources | {""} if nested else sources
 
 
 # ---------------------------------------------------------------- two sources
@@ -118,13 +118,13 @@ def link_through_cells(
         return link_fixed_order(source, edge, dict(positions.iter_leaves(source))[edge.second], use_index)
     if edge.owners == {edge.second}:
         edge = edge.reverse()
-    again, most = readable[edge.first], None
+    first_source, limits = readable[edge.first], None
     if not edge.owners <= {edge.first}:
         bounded = _bound_radius(edge, readable[edge.second])
         if bounded is None:
             return None
-        edge, most = bounded
-    return None if again is None else _multi_order(source, edge, again, most)
+        edge, limits = bounded
+    return None if first_source is None else _multi_order(source, edge, first_source, limits)
 
 
 def link_fixed_order(source: q.Source, edge: Edge, other: q.Source, use_index: bool = False) -> LinkedSource | None:
@@ -151,7 +151,7 @@ def link_fixed_order(source: q.Source, edge: Edge, other: q.Source, use_index: b
     return _unnest_cells(source, cell, reached), same
 
 
-def _multi_order(source: q.Source, edge: Edge, again: q.Source, most: q.Subquery | None) -> LinkedSource:
+def _multi_order(source: q.Source, edge: Edge, first_source: q.Source, limits: q.Subquery | None) -> LinkedSource:
     """Unnest the first source of an edge over cells of an order for each circle, the second over all these orders.
 
     `limits` is a single row beside the first source that the radius refers to, too.
@@ -163,10 +163,10 @@ def _multi_order(source: q.Source, edge: Edge, again: q.Source, most: q.Subquery
         q.ColumnRef(edge.second, f"_cell_{edge.first}", _CELL),
     )
     reached = q.FunctionCall(CELLS_IN_CIRCLE, (*split_point(edge.pair.first), radius, order), _CELL)
-    source = _unnest_cells(source, cell, q.FunctionCall(CELL_KEY, (reached, order), _CELL), most)
+    source = _unnest_cells(source, cell, q.FunctionCall(CELL_KEY, (reached, order), _CELL), limits)
     one = q.ColumnRef(f"_orders_{edge.first}", "_order", _INTEGER)
     orders = q.Subquery(
-        one.source, q.SelectQuery((q.OutputColumn(one.name, order),), _cross_join(again, most), distinct=True)
+        one.source, q.SelectQuery((q.OutputColumn(one.name, order),), _cross_join(first_source, limits), distinct=True)
     )
     index = positions.find_index(lon, lat, dict(positions.iter_leaves(source))[edge.second])
     finest = index or q.FunctionCall(CELL, (lon, lat, to_integer_constant(cover.ORDER)), _CELL)
@@ -175,7 +175,7 @@ def _multi_order(source: q.Source, edge: Edge, again: q.Source, most: q.Subquery
     )
 
 
-def _bound_radius(edge: Edge, again: q.Source | None) -> tuple[Edge, q.Subquery] | None:
+def _bound_radius(edge: Edge, second_source: q.Source | None) -> tuple[Edge, q.Subquery] | None:
     """Replace a radius from columns of both sources by a bound from the first's and the maximum of the second's
     part."""
     name, outputs = f"_most_{edge.second}", list[q.OutputColumn]()
@@ -185,11 +185,13 @@ def _bound_radius(edge: Edge, again: q.Source | None) -> tuple[Edge, q.Subquery]
         outputs.append(q.OutputColumn(f"_most_{len(outputs)}", q.AggregateCall("MAX", size, False, _DOUBLE)))
         return q.ColumnRef(name, outputs[-1].label, _DOUBLE)
 
-    made = find_upper_bound(edge.pair.radius, edge.second, largest)
-    if made is None or again is None:
+    radius_bound = find_upper_bound(edge.pair.radius, edge.second, largest)
+    if radius_bound is None or second_source is None:
         return None
-    radius = q.FunctionCall(OPERATORS["*"], (made, to_constant(_ROUNDING_FACTOR)), _DOUBLE)
-    return replace(edge, pair=replace(edge.pair, radius=radius)), q.Subquery(name, q.SelectQuery(tuple(outputs), again))
+    radius = q.FunctionCall(OPERATORS["*"], (radius_bound, to_constant(_ROUNDING_FACTOR)), _DOUBLE)
+    return replace(edge, pair=replace(edge.pair, radius=radius)), q.Subquery(
+        name, q.SelectQuery(tuple(outputs), second_source)
+    )
 
 
 def _unnest_cells(source: q.Source, cell: q.ColumnRef, cells: q.Value, beside: q.Subquery | None = None) -> q.Source:
@@ -197,15 +199,19 @@ def _unnest_cells(source: q.Source, cell: q.ColumnRef, cells: q.Value, beside: q
     return replace_source(source, cell.source, q.Unnest(cell.source, leaf, cells, cell.name))
 
 
-def _cross_join(source: q.Source, few: q.Subquery | None) -> q.Source:
-    return source if few is None else q.JoinedSource("CROSS", source, few, None)
+def _cross_join(source: q.Source, row: q.Subquery | None) -> q.Source:
+    return source if row is None else q.JoinedSource("CROSS", source, row, None)
 
 
-def replace_source(source: q.Source, name: str, by: q.Source) -> q.Source:
+def replace_source(source: q.Source, name: str, replacement: q.Source) -> q.Source:
     """Return a source with the one named `name` inside it replaced."""
     if isinstance(source, q.JoinedSource):
-        return replace(source, left=replace_source(source.left, name, by), right=replace_source(source.right, name, by))
-    return by if source.name == name else source
+        return replace(
+            source,
+            left=replace_source(source.left, name, replacement),
+            right=replace_source(source.right, name, replacement),
+        )
+    return replacement if source.name == name else source
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +248,8 @@ def find_cell_joins(query: q.Query) -> Iterator[CellJoin]:
                 if cells is not None:
                     yield CellJoin(name, min(q.find_sources(own), default=""), False, _find_order(cells))
             case q.Comparison("=", q.ColumnRef() as key, q.ColumnRef() as cell) if (key.source, key.name) in spreads:
-                made = spreads[key.source, key.name]
-                indexed = isinstance(made, q.FunctionCall) and isinstance(made.arguments[0], q.ColumnRef)
+                values = spreads[key.source, key.name]
+                indexed = isinstance(values, q.FunctionCall) and isinstance(values.arguments[0], q.ColumnRef)
                 yield CellJoin(cell.source, key.source, indexed, None)
             case _:
                 pass

@@ -36,9 +36,9 @@ def bound_index(predicate: q.FunctionCall, positions: Positions) -> tuple[str, R
         return None
     a, b = predicate.arguments
     for value, other in ((a, b), (b, a)):
-        near, extent = find_nearby_position(value, positions), _constant_extent(other)
-        if near is not None and extent is not None:
-            name, reach = near
+        nearby, extent = find_nearby_position(value, positions), _constant_extent(other)
+        if nearby is not None and extent is not None:
+            name, reach = nearby
             return name, cover_extent(extent, reach)
     return None
 
@@ -66,12 +66,12 @@ def find_nearby_position(value: q.Value, positions: Positions) -> NearbyPosition
 
 def find_point_source(value: q.Value, positions: Positions) -> str | None:
     """Return the source whose position a point is; None if it is none."""
-    near = (
+    nearby = (
         find_nearby_position(value, positions)
         if value.column.type is types.POINT and isinstance(value, q.FunctionCall)
         else None
     )
-    return None if near is None else near[0]
+    return None if nearby is None else nearby[0]
 
 
 def _match_position(point: q.Value, reach: float, positions: Positions) -> NearbyPosition | None:
@@ -92,8 +92,8 @@ def _find_cell_source(cell: q.Value, positions: Positions) -> str | None:
         case q.ColumnRef(source, name) if source in positions and name == positions[source].healpix:
             return source
         case q.FunctionCall(_, (lon, lat, _)):
-            near = _match_position(make_point(lon, lat), 0.0, positions)
-            return None if near is None else near[0]
+            nearby = _match_position(make_point(lon, lat), 0.0, positions)
+            return None if nearby is None else nearby[0]
         case _:
             return None
 

@@ -49,9 +49,9 @@ class _JoinPlanner:
         if query.where is not None and any(isinstance(p, q.ExistsTest | q.InTest) for p in q.walk(query.where)):
             query = replace(query, where=self._link_condition(query.where))
         source, groups = self._link_source(query.source)
-        source, same, _ = self._link_inner(source, self.query.where, groups)
-        where = conjoin(*same, query.where) if same else query.where
-        if source is query.source and not same:
+        source, conditions, _ = self._link_inner(source, self.query.where, groups)
+        where = conjoin(*conditions, query.where) if conditions else query.where
+        if source is query.source and not conditions:
             return query
         return _avoid_lookups(replace(query, source=source, where=where))
 
@@ -65,8 +65,8 @@ class _JoinPlanner:
         if left is not source.left or right is not source.right:
             source = replace(source, left=left, right=right)
         if source.kind in ("INNER", "CROSS"):
-            made, same, groups = self._link_inner(source, source.on, groups + more)
-            return _add_condition((made, conjoin(*same)), source.on) if same else source, groups
+            linked, conditions, groups = self._link_inner(source, source.on, groups + more)
+            return _add_condition((linked, conjoin(*conditions)), source.on) if conditions else source, groups
         if source.kind == "FULL":
             return self._link_full(source), []
         return self._link_outer(source), groups if source.kind == "LEFT" else more
@@ -76,26 +76,26 @@ class _JoinPlanner:
     ) -> tuple[q.Source, list[q.Condition], list[frozenset[str]]]:
         """Return a source whose rows a condition chooses, planned, with further conditions; no cycle of links
         is made."""
-        here, same = dict(positions.iter_leaves(source)), list[q.Condition]()
-        for edge in find_edges(iter_conjuncts(condition), here, here):
+        leaves, conditions = dict(positions.iter_leaves(source)), list[q.Condition]()
+        for edge in find_edges(iter_conjuncts(condition), leaves, leaves):
             both = frozenset({edge.first, edge.second})
             if any(both <= group for group in groups):
                 continue
-            made = self._link_through_cells(source, self._put_smaller_first(edge))
-            if made is not None:
-                source, equal = made
-                same.append(equal)
+            linked = self._link_through_cells(source, self._put_smaller_first(edge))
+            if linked is not None:
+                source, condition_on_cells = linked
+                conditions.append(condition_on_cells)
                 groups = [*(g for g in groups if not g & both), both.union(*(g for g in groups if g & both))]
-        return source, same, groups
+        return source, conditions, groups
 
     # ------------------------------------------------------- outer joins
 
     def _link_outer(self, join: q.JoinedSource) -> q.JoinedSource:
-        kept, asked = (join.left, join.right) if join.kind == "LEFT" else (join.right, join.left)
-        made = self._link_partners(asked, dict(positions.iter_leaves(kept)), join.on)
-        if made is None:
+        preserved, optional = (join.left, join.right) if join.kind == "LEFT" else (join.right, join.left)
+        linked = self._link_partners(optional, dict(positions.iter_leaves(preserved)), join.on)
+        if linked is None:
             return join
-        source, on = made
+        source, on = linked
         return replace(join, right=source, on=on) if join.kind == "LEFT" else replace(join, left=source, on=on)
 
     def _link_full(self, join: q.JoinedSource) -> q.JoinedSource:
@@ -119,12 +119,12 @@ class _JoinPlanner:
         first, second = rereadable(self.leaves[edge.first]), rereadable(self.leaves[edge.second])
         if on is None or first is None or second is None or not _is_about_edge(on, edge):
             return None
-        made = self._link_through_cells(q.JoinedSource("INNER", first, second, on), self._put_smaller_first(edge))
+        linked = self._link_through_cells(q.JoinedSource("INNER", first, second, on), self._put_smaller_first(edge))
         outputs = tuple(q.OutputColumn(f"_{n}_{f.source}", f) for n, f in enumerate(_list_columns(on)))
         name = f"_pairs_{edge.first}_{edge.second}"
-        return (
-            None if made is None else q.Subquery(name, q.SelectQuery(outputs, _add_condition(made, on), distinct=True))
-        )
+        if linked is None:
+            return None
+        return q.Subquery(name, q.SelectQuery(outputs, _add_condition(linked, on), distinct=True))
 
     def _match_pairs(self, pairs: q.Subquery, edge: Edge) -> tuple[q.Condition, q.Condition]:
         """Return the conditions that a row of the first source, and one of the second, is as in a pair.
@@ -132,13 +132,15 @@ class _JoinPlanner:
         Their positions are never null in a pair.
         """
         equal: dict[str, list[q.Condition]] = {edge.first: [], edge.second: []}
-        places = (*_list_columns(edge.pair.first), *_list_columns(edge.pair.second))
+        positions_of_edge = (*_list_columns(edge.pair.first), *_list_columns(edge.pair.second))
         for output in pairs.query.outputs if isinstance(pairs.query, q.SelectQuery) else ():
-            mine = output.value
-            if isinstance(mine, q.ColumnRef):
-                same = q.Comparison("=", mine, q.ColumnRef(pairs.name, output.label, mine.column))
-                nulls = q.Conjunction((q.NullTest(mine), q.NullTest(same.right)))
-                equal[mine.source].append(same if mine in places else q.Disjunction((same, nulls)))
+            column = output.value
+            if isinstance(column, q.ColumnRef):
+                is_equal = q.Comparison("=", column, q.ColumnRef(pairs.name, output.label, column.column))
+                nulls = q.Conjunction((q.NullTest(column), q.NullTest(is_equal.right)))
+                equal[column.source].append(
+                    is_equal if column in positions_of_edge else q.Disjunction((is_equal, nulls))
+                )
         return conjoin(*equal[edge.first]), conjoin(*equal[edge.second])
 
     # -------------------------------------------------------- sub-queries
@@ -157,11 +159,12 @@ class _JoinPlanner:
             case q.ExistsTest(q.SelectQuery() as inner):
                 return replace(condition, query=self._link_subquery(inner, alone))
             case q.InTest(value, q.SelectQuery() as inner, False) if alone and _is_plain(inner):
-                made = self._link_subquery(inner, alone)
-                if made is inner:
+                subquery = self._link_subquery(inner, alone)
+                if subquery is inner:
                     return condition
-                found = q.Comparison("=", value, inner.outputs[0].value)
-                return q.ExistsTest(replace(made, where=conjoin(made.where, found)))  # PostgreSQL joins by no other IN
+                equality = q.Comparison("=", value, inner.outputs[0].value)
+                where = conjoin(subquery.where, equality)
+                return q.ExistsTest(replace(subquery, where=where))  # PostgreSQL makes a join of no other IN
             case q.InTest(_, q.SelectQuery() as inner):
                 return replace(condition, options=self._link_subquery(inner, False))
             case _:
@@ -170,59 +173,63 @@ class _JoinPlanner:
     def _link_subquery(self, query: q.SelectQuery, alone: bool) -> q.SelectQuery:
         """Plan a sub-query of a condition by its distance from a row of this SELECT."""
         self.leaves.update(positions.iter_leaves(query.source))
-        made = self._link_partners(
+        linked = self._link_partners(
             query.source, dict(positions.iter_leaves(self.query.source)), query.where, alone=alone
         )
-        return query if made is None else replace(query, source=made[0], where=made[1])
+        return query if linked is None else replace(query, source=linked[0], where=linked[1])
 
     def _link_partners(
-        self, asked: q.Source, around: Mapping[str, q.Source], on: q.Condition | None, *, alone: bool = True
+        self, source: q.Source, outer: Mapping[str, q.Source], on: q.Condition | None, *, alone: bool = True
     ) -> LinkedSource | None:
         """Plan a source that is read for the partners of rows around it; return it with the new condition, None if it
         cannot be.
 
         A row of it may be there more than once, but each pair occurs once. `alone`: a database can make a join of it.
         """
-        for edge in find_edges(iter_conjuncts(on), around, dict(positions.iter_leaves(asked))):
-            light = alone and self._estimate_source_rows(edge.second) <= self._estimate_source_rows(edge.first)
-            found = None if light and edge.radius is not None else self._join_pairs_first(asked, edge, on)
-            if found is None:
-                spread = link_fixed_order(asked, edge.reverse(), around[edge.first])
-                found = None if spread is None else (spread[0], conjoin(spread[1], on))
-            if found is not None:
-                return found
+        for edge in find_edges(iter_conjuncts(on), outer, dict(positions.iter_leaves(source))):
+            is_smaller = alone and self._estimate_source_rows(edge.second) <= self._estimate_source_rows(edge.first)
+            linked = None if is_smaller and edge.radius is not None else self._join_pairs_first(source, edge, on)
+            if linked is None:
+                spread = link_fixed_order(source, edge.reverse(), outer[edge.first])
+                linked = None if spread is None else (spread[0], conjoin(spread[1], on))
+            if linked is not None:
+                return linked
         return None
 
-    def _join_pairs_first(self, asked: q.Source, edge: Edge, on: q.Condition | None) -> LinkedSource | None:
+    def _join_pairs_first(self, source: q.Source, edge: Edge, on: q.Condition | None) -> LinkedSource | None:
         """Return the pairs, each position of the first source with its partners, in the place of the second source."""
-        whole = rereadable(self.leaves[edge.first], allow_more=edge.radius is None)
-        if whole is None or not _is_about_edge(edge.condition, edge):
+        first_source = rereadable(self.leaves[edge.first], allow_more=edge.radius is None)
+        if first_source is None or not _is_about_edge(edge.condition, edge):
             return None
         columns = tuple(f for f in _list_columns(edge.condition) if f.source == edge.first)
-        all = {f.name: q.OutputColumn(f.name, f) for f in (*columns, *positions.hidden_columns(whole))}
-        mine = q.SelectQuery(tuple(all.values()), whole, self._find_own_condition(edge.first), distinct=True)
-        leaf = dict(positions.iter_leaves(asked))[edge.second]
-        product = q.JoinedSource("INNER", q.Subquery(edge.first, mine), leaf, edge.condition)
-        made = self._link_through_cells(product, edge)
-        if made is None:
+        position_outputs = {
+            f.name: q.OutputColumn(f.name, f) for f in (*columns, *positions.hidden_columns(first_source))
+        }
+        first_positions = q.SelectQuery(
+            tuple(position_outputs.values()), first_source, self._find_own_condition(edge.first), distinct=True
+        )
+        leaf = dict(positions.iter_leaves(source))[edge.second]
+        product = q.JoinedSource("INNER", q.Subquery(edge.first, first_positions), leaf, edge.condition)
+        linked = self._link_through_cells(product, edge)
+        if linked is None:
             return None
         labels = [f"_{n}_{edge.first}" for n, _ in enumerate(columns)]
-        found = [q.OutputColumn(f.name, f) for f in self._find_used_columns(edge.second, asked, on)]
-        found += [q.OutputColumn(label, f) for label, f in zip(labels, columns, strict=True)]
-        pairs = q.Subquery(edge.second, q.SelectQuery(tuple(found), _add_condition(made, edge.condition)))
+        outputs = [q.OutputColumn(f.name, f) for f in self._find_used_columns(edge.second, source, on)]
+        outputs += [q.OutputColumn(label, f) for label, f in zip(labels, columns, strict=True)]
+        pairs = q.Subquery(edge.second, q.SelectQuery(tuple(outputs), _add_condition(linked, edge.condition)))
         equal = (
             q.Comparison("=", f, q.ColumnRef(edge.second, n, f.column)) for n, f in zip(labels, columns, strict=True)
         )
         rest = (c for c in iter_conjuncts(on) if c is not edge.condition)
-        return replace_source(asked, edge.second, pairs), conjoin(*equal, *rest)
+        return replace_source(source, edge.second, pairs), conjoin(*equal, *rest)
 
-    def _find_used_columns(self, name: str, asked: q.Source, on: q.Condition | None) -> tuple[q.ColumnRef, ...]:
+    def _find_used_columns(self, name: str, source: q.Source, on: q.Condition | None) -> tuple[q.ColumnRef, ...]:
         """Return the columns of a source that the query refers to, and its hidden columns."""
-        leaf = dict(positions.iter_leaves(asked))[name]
-        found = [
-            f for node in (self.query, asked, on) if node is not None for f in _list_columns(node) if f.source == name
+        leaf = dict(positions.iter_leaves(source))[name]
+        columns = [
+            f for node in (self.query, source, on) if node is not None for f in _list_columns(node) if f.source == name
         ]
-        return tuple({f.name: f for f in (*found, *positions.hidden_columns(leaf))}.values())
+        return tuple({f.name: f for f in (*columns, *positions.hidden_columns(leaf))}.values())
 
     # -------------------------------------------------------- what is known
 
@@ -231,12 +238,14 @@ class _JoinPlanner:
         none."""
         if name not in positions.row_preserving_sources(self.query.source):
             return None
-        found = [c for c in iter_conjuncts(self.query.where) if sources_or_nested(c) == {name} and is_deterministic(c)]
-        return conjoin(*found) if found else None
+        conditions = [
+            c for c in iter_conjuncts(self.query.where) if sources_or_nested(c) == {name} and is_deterministic(c)
+        ]
+        return conjoin(*conditions) if conditions else None
 
     def _link_through_cells(self, source: q.Source, edge: Edge) -> LinkedSource | None:
-        whole = {name: rereadable(leaf, allow_more=True) for name, leaf in self.leaves.items()}
-        return link_through_cells(source, edge, whole, self._has_few_rows(edge))
+        readable = {name: rereadable(leaf, allow_more=True) for name, leaf in self.leaves.items()}
+        return link_through_cells(source, edge, readable, self._has_few_rows(edge))
 
     def _has_few_rows(self, edge: Edge) -> bool:
         return _LOOKUP_COST * self._estimate_source_rows(edge.first) < self._estimate_source_rows(edge.second)
@@ -256,8 +265,7 @@ class _JoinPlanner:
         return min(map(positions.sky_fraction, within), default=1.0) * self._estimate_size(self.leaves[name])
 
     def _estimate_size(self, source: q.Source) -> float:
-        """Estimate how many rows a source has; neither a published table nor a sub-query over one is taken to
-        be small."""
+        """Estimate the rows of a source: of published tables and sub-queries over them; others count as 0."""
         match source:
             case q.TableScan(_, table):
                 return self.rows(table) or table.nrows or 0
@@ -270,26 +278,26 @@ class _JoinPlanner:
 
     def estimate_rows(self) -> float:
         """Estimate the largest number of rows of the SELECT: those of its largest source."""
-        most = max(self._estimate_source_rows(name) for name in self.leaves)
-        return most if self.query.top is None else min(most, self.query.top)
+        largest = max(self._estimate_source_rows(name) for name in self.leaves)
+        return largest if self.query.top is None else min(largest, self.query.top)
 
 
 def _avoid_lookups(query: q.SelectQuery) -> q.SelectQuery:
     """Return a query without index lookups in a source that is unnested in the end: it has no index any more."""
-    spread = {leaf.name for _, leaf in positions.iter_leaves(query.source) if isinstance(leaf, q.Unnest)}
+    unnested = {leaf.name for _, leaf in positions.iter_leaves(query.source) if isinstance(leaf, q.Unnest)}
 
-    def hashed(node: Any) -> Any:
+    def avoid(node: Any) -> Any:
         looked_up = isinstance(node, q.FunctionCall) and node.function is INDEX_LOOKUP
-        return replace(node, function=IN_CELL) if looked_up and node.arguments[0].source in spread else node
+        return replace(node, function=IN_CELL) if looked_up and node.arguments[0].source in unnested else node
 
-    made: q.SelectQuery = q.transform(query, hashed) if len(spread) > 1 else query
-    return made
+    replaced: q.SelectQuery = q.transform(query, avoid) if len(unnested) > 1 else query
+    return replaced
 
 
 def _add_condition(linked: LinkedSource, condition: q.Condition | None) -> q.Source:
     """Return a join with a further condition."""
-    source, same = linked
-    return replace(source, on=conjoin(same, condition)) if isinstance(source, q.JoinedSource) else source
+    source, further = linked
+    return replace(source, on=conjoin(further, condition)) if isinstance(source, q.JoinedSource) else source
 
 
 def _is_about_edge(condition: q.Condition, edge: Edge) -> bool:

@@ -61,18 +61,18 @@ def iter_conjuncts(condition: q.Condition | None) -> Iterator[q.Condition]:
     """Yield the conditions whose conjunction a condition is."""
     if condition is None:
         return
-    made = push_negation(condition)
-    if isinstance(made, q.Conjunction):
-        for operand in made.operands:
+    pushed = push_negation(condition)
+    if isinstance(pushed, q.Conjunction):
+        for operand in pushed.operands:
             yield from iter_conjuncts(operand)
     else:
-        yield made
+        yield pushed
 
 
 def conjoin(*conditions: q.Condition | None) -> q.Condition:
     """Return the conjunction of conditions; None among them counts as true."""
-    known = tuple(c for c in conditions if c is not None)
-    return known[0] if len(known) == 1 else q.Conjunction(known)
+    present = tuple(c for c in conditions if c is not None)
+    return present[0] if len(present) == 1 else q.Conjunction(present)
 
 
 def find_pairs(condition: q.Condition) -> tuple[PointPair, ...]:
@@ -125,15 +125,15 @@ def _find_predicate_pairs(predicate: q.FunctionCall) -> tuple[PointPair, ...]:
     a, b, *rest = predicate.arguments
     if predicate.function in (NEAR, STRICTLY_NEAR):
         return (PointPair(a, b, rest[0]),)
-    mine, theirs = _find_enclosing_circle(a), _find_enclosing_circle(b)
-    if mine is None or theirs is None:
+    circle_a, circle_b = _find_enclosing_circle(a), _find_enclosing_circle(b)
+    if circle_a is None or circle_b is None:
         return ()
     if predicate.function is INTERSECTS:
-        return (PointPair(mine[0], theirs[0], _add(mine[1], theirs[1])),)
+        return (PointPair(circle_a[0], circle_b[0], _add(circle_a[1], circle_b[1])),)
     if predicate.function is CONTAINS and a.column.type is types.POINT:
-        return (PointPair(mine[0], theirs[0], theirs[1]),)
+        return (PointPair(circle_a[0], circle_b[0], circle_b[1]),)
     if predicate.function is CONTAINS:
-        return (PointPair(mine[0], theirs[0], _add(theirs[1], _make_absolute(mine[1]))),)
+        return (PointPair(circle_a[0], circle_b[0], _add(circle_b[1], _make_absolute(circle_a[1]))),)
     return ()
 
 
@@ -188,8 +188,8 @@ def find_upper_bound(value: q.Value, other: str, largest: LargestOf) -> q.Value 
     if other not in sources:
         return _make_absolute(value)
     parts = [find_upper_bound(part, other, largest) for part in _find_increasing_parts(value)]
-    made = [part for part in parts if part is not None]
-    return _replace_parts(value, made) if made and len(made) == len(parts) else None
+    bounds = [part for part in parts if part is not None]
+    return _replace_parts(value, bounds) if bounds and len(bounds) == len(parts) else None
 
 
 def _find_increasing_parts(value: q.Value) -> tuple[q.Value, ...]:

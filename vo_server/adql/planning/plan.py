@@ -51,13 +51,13 @@ def plan(query: q.Query, rows: q.RowCounts = lambda _: None) -> q.Query:
 
     scans = cache(lambda: {n.name: n.table.position for n in q.walk(query) if isinstance(n, q.TableScan)})
 
-    def planned(node: Any) -> Any:
+    def plan_node(node: Any) -> Any:
         if isinstance(node, q.FunctionCall) and node.function is CELL:
             return stored_index(node, scans().get(getattr(node.arguments[0], "source", "")))
         return link_joins(_add_ranges(node), rows) if isinstance(node, q.SelectQuery) else node
 
-    made: q.Query = q.transform(query, planned)
-    return made
+    result: q.Query = q.transform(query, plan_node)
+    return result
 
 
 def estimate_rows(query: q.Query, rows: q.RowCounts) -> int | None:
@@ -81,18 +81,18 @@ def estimate_rows(query: q.Query, rows: q.RowCounts) -> int | None:
     return int(total * count_cells(covers[0]) / int(cover.WHOLE_SKY[0, 1]))
 
 
-def estimate_work(query: q.Query, rows: q.RowCounts, asked: int) -> float:
+def estimate_work(query: q.Query, rows: q.RowCounts, limit: int) -> float:
     """Estimate how many rows a database reads for a planned query of which `limit` rows are fetched.
 
     In the worst case it reads every combination of the rows of its tables; infinite where their size is not known.
     """
     tables = [n.table for n in q.walk(query) if isinstance(n, q.TableScan)]
-    few = estimate_rows(query, rows) if len(tables) == _count_united_tables(query) else None
-    if few is not None:
-        return few
+    by_ranges = estimate_rows(query, rows) if len(tables) == _count_united_tables(query) else None
+    if by_ranges is not None:
+        return by_ranges
     counts = [rows(table) for table in tables]
-    most = prod(inf if count is None else count for count in counts)
-    return min(most, asked) if _is_unordered_scan(query) else most
+    product = prod(inf if count is None else count for count in counts)
+    return min(product, limit) if _is_unordered_scan(query) else product
 
 
 def _count_united_tables(query: q.Query) -> int:
@@ -127,18 +127,18 @@ def _add_ranges(query: q.SelectQuery) -> q.SelectQuery:
         return query
     scans = scanned_names(query.source)
     implied = _intersect(_bound_optional(query.where, positions), _bound_groups(query, positions))
-    always = q.Conjunction(tuple(chain(iter_conjuncts(query.where), _iter_join_conditions(query.source))))
-    known = _intersect(implied, _bound_optional(always, positions))
-    near = _bound_nearby(always, known, positions, positions)
-    source = _bound_source(query.source, positions, scans, _intersect(known, near))
-    implied = _intersect(implied, near)
+    conjunction = q.Conjunction(tuple(chain(iter_conjuncts(query.where), _iter_join_conditions(query.source))))
+    known = _intersect(implied, _bound_optional(conjunction, positions))
+    nearby = _bound_nearby(conjunction, known, positions, positions)
+    source = _bound_source(query.source, positions, scans, _intersect(known, nearby))
+    implied = _intersect(implied, nearby)
     for name, ranges in implied.items():
         source = _narrow_source(source, name, ranges)
     where = _add_index_ranges(query.where, implied, positions, scans)
     return replace(
         query,
         source=source,
-        where=None if where is None else _bound_subqueries(where, _intersect(known, near), positions),
+        where=None if where is None else _bound_subqueries(where, _intersect(known, nearby), positions),
     )
 
 
@@ -152,19 +152,22 @@ def _iter_join_conditions(source: q.Source) -> Iterator[q.Condition]:
 
 
 def _bound_nearby(
-    condition: q.Condition | None, known: IndexBounds, positions: Positions, theirs: Positions
+    condition: q.Condition | None, known: IndexBounds, positions: Positions, other_positions: Positions
 ) -> IndexBounds:
     """Return bounds of sources near bounded ones, for those of `theirs` that are not bounded themselves."""
-    found: IndexBounds = {}
+    bounds: IndexBounds = {}
     for pair in (pair for c in iter_conjuncts(condition) for pair in find_pairs(c)):
-        for near in (pair, pair.reverse()):
-            mine, other = find_point_source(near.first, positions), find_point_source(near.second, theirs)
-            if mine is None or other is None or mine not in known or other in known:
+        for directed in (pair, pair.reverse()):
+            source = find_point_source(directed.first, positions)
+            other = find_point_source(directed.second, other_positions)
+            if source is None or other is None or source not in known or other in known:
                 continue
-            if isinstance(near.radius, q.Constant) and near.radius.value is not None:
-                ranges = cover.dilate(known[mine], float(near.radius.value))
-                found = found if np.array_equal(ranges, cover.WHOLE_SKY) else _intersect(found, {other: ranges})
-    return _intersect(found, _bound_nearby(condition, _intersect(known, found), positions, theirs)) if found else found
+            if isinstance(directed.radius, q.Constant) and directed.radius.value is not None:
+                ranges = cover.dilate(known[source], float(directed.radius.value))
+                bounds = bounds if np.array_equal(ranges, cover.WHOLE_SKY) else _intersect(bounds, {other: ranges})
+    if not bounds:
+        return bounds
+    return _intersect(bounds, _bound_nearby(condition, _intersect(known, bounds), positions, other_positions))
 
 
 def _bound_subqueries(condition: q.Condition, known: IndexBounds, positions: Positions) -> q.Condition:
@@ -183,13 +186,13 @@ def _bound_subqueries(condition: q.Condition, known: IndexBounds, positions: Pos
 
 
 def _bound_subquery(query: q.SelectQuery, known: IndexBounds, positions: Positions) -> q.SelectQuery:
-    theirs = dict(source_positions(query.source))
-    near = _bound_nearby(query.where, known, positions, theirs)
+    own_positions = dict(source_positions(query.source))
+    nearby = _bound_nearby(query.where, known, positions, own_positions)
     source = query.source
-    for name, ranges in near.items():
+    for name, ranges in nearby.items():
         source = _narrow_source(source, name, ranges)
     return replace(
-        query, source=source, where=_add_index_ranges(query.where, near, theirs, scanned_names(query.source))
+        query, source=source, where=_add_index_ranges(query.where, nearby, own_positions, scanned_names(query.source))
     )
 
 
@@ -206,21 +209,21 @@ def _narrow_source(source: q.Source, name: str, ranges: Ranges) -> q.Source:
             left, right = _narrow_source(source.left, name, ranges), _narrow_source(source.right, name, ranges)
             return replace(source, left=left, right=right)
         case q.Subquery(own, inner) if own == name:
-            place = next(exposed_positions(inner), None)
-            return source if place is None else replace(source, query=_narrow_query(inner, place.outputs, ranges))
+            exposed = next(exposed_positions(inner), None)
+            return source if exposed is None else replace(source, query=_narrow_query(inner, exposed.outputs, ranges))
         case _:
             return source
 
 
-def _narrow_query(query: q.Query, place: tuple[int, int], ranges: Ranges) -> q.Query:
+def _narrow_query(query: q.Query, outputs: tuple[int, int], ranges: Ranges) -> q.Query:
     """Narrow a query to rows whose position, the two outputs, is in the ranges; some other rows may remain."""
     if query.top is not None or query.offset:
         return query
     if isinstance(query, q.SetQuery):
         return replace(
-            query, left=_narrow_query(query.left, place, ranges), right=_narrow_query(query.right, place, ranges)
+            query, left=_narrow_query(query.left, outputs, ranges), right=_narrow_query(query.right, outputs, ranges)
         )
-    name = next((found.name for found in output_positions(query) if found.outputs == place), "")
+    name = next((exposed.name for exposed in output_positions(query) if exposed.outputs == outputs), "")
     if name in scanned_names(query.source):
         within = _to_index_ranges(name, dict(source_positions(query.source))[name], ranges)
         return replace(query, where=within if query.where is None else q.Conjunction((within, query.where)))
@@ -239,9 +242,9 @@ def _bound_source(source: q.Source, positions: Positions, scans: Set[str], known
     for n, outer in enumerate(("LEFT", "RIGHT")):
         if source.kind in (outer, "FULL"):
             continue
-        theirs = {name: positions[name] for name, _ in iter_leaves(sides[n]) if name in positions}
+        own_positions = {name: positions[name] for name, _ in iter_leaves(sides[n]) if name in positions}
         if source.kind in ("LEFT", "RIGHT"):
-            implied = _intersect(implied, _bound_nearby(source.on, known, positions, theirs))
+            implied = _intersect(implied, _bound_nearby(source.on, known, positions, own_positions))
         for name, ranges in implied.items():
             sides[n] = _narrow_source(sides[n], name, ranges)
     return replace(source, left=sides[0], right=sides[1], on=_add_index_ranges(source.on, implied, positions, scans))
@@ -295,8 +298,8 @@ def _unite(a: IndexBounds, b: IndexBounds) -> IndexBounds:
 
 
 def _bound_predicate(predicate: q.FunctionCall, positions: Mapping[str, Position]) -> IndexBounds:
-    found = _bound_distance(predicate, positions) or bound_index(predicate, positions)
-    return {} if found is None or np.array_equal(found[1], cover.WHOLE_SKY) else {found[0]: found[1]}
+    bound = _bound_distance(predicate, positions) or bound_index(predicate, positions)
+    return {} if bound is None or np.array_equal(bound[1], cover.WHOLE_SKY) else {bound[0]: bound[1]}
 
 
 def _bound_cells(value: q.Value, spans: Sequence[tuple[q.Value, q.Value]]) -> IndexBounds:
@@ -308,8 +311,8 @@ def _bound_cells(value: q.Value, spans: Sequence[tuple[q.Value, q.Value]]) -> In
     index, bits = part
     last = int(cover.WHOLE_SKY[0, 1] >> bits) - 1
     ranges = [(max(lo, 0) << bits, (min(hi, last) + 1) << bits) for lo, hi in ends if max(lo, 0) <= min(hi, last)]
-    found = cover.EMPTY if not ranges else cover.normalise_ranges(np.array(ranges, dtype=np.int64))
-    return {} if np.array_equal(found, cover.WHOLE_SKY) else {index.source: found}
+    bound = cover.EMPTY if not ranges else cover.normalise_ranges(np.array(ranges, dtype=np.int64))
+    return {} if np.array_equal(bound, cover.WHOLE_SKY) else {index.source: bound}
 
 
 def _bound_distance(predicate: q.FunctionCall, positions: Mapping[str, Position]) -> tuple[str, Ranges] | None:
@@ -318,9 +321,9 @@ def _bound_distance(predicate: q.FunctionCall, positions: Mapping[str, Position]
         return None
     a, b, radius = predicate.arguments
     for value, other in ((a, b), (b, a)):
-        circle, place = _to_circle(other, radius), find_nearby_position(value, positions)
-        if circle is not None and place is not None:
-            return place[0], cover.cover_shape(circle)
+        circle, nearby = _to_circle(other, radius), find_nearby_position(value, positions)
+        if circle is not None and nearby is not None:
+            return nearby[0], cover.cover_shape(circle)
     return None
 
 

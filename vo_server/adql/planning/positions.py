@@ -41,24 +41,28 @@ def source_positions(source: q.Source) -> Iterator[tuple[str, Position]]:
         if isinstance(leaf, q.TableScan) and leaf.table.position is not None:
             yield name, leaf.table.position
         elif isinstance(leaf, q.Subquery):
-            place = next(exposed_positions(leaf.query), None)
-            if place is not None:
+            exposed = next(exposed_positions(leaf.query), None)
+            if exposed is not None:
                 labels = leaf.query.labels
-                yield name, Position(labels[place.ra], labels[place.dec], reaches=_common_reaches(leaf.query, place))
+                reaches = _common_reaches(leaf.query, exposed)
+                yield name, Position(labels[exposed.ra], labels[exposed.dec], reaches=reaches)
 
 
-def _common_reaches(query: q.Query, place: ExposedPosition) -> tuple[tuple[str, float], ...]:
+def _common_reaches(query: q.Query, position: ExposedPosition) -> tuple[tuple[str, float], ...]:
     """Return how far the regions of a query reach about a position, in all branches of a UNION that have the position.
 
     The other branches are not bounded by it.
     """
     if isinstance(query, q.SelectQuery):
-        return place.reaches
-    beside = [
-        _number_reaches(b, s) for b in _iter_branches(query) for s in output_positions(b) if s.outputs == place.outputs
+        return position.reaches
+    reaches_by_branch = [
+        _number_reaches(b, s)
+        for b in _iter_branches(query)
+        for s in output_positions(b)
+        if s.outputs == position.outputs
     ]
-    shared = set(beside[0]).intersection(*beside)
-    return tuple((query.labels[n], max(reaches[n] for reaches in beside)) for n in sorted(shared))
+    shared = set(reaches_by_branch[0]).intersection(*reaches_by_branch)
+    return tuple((query.labels[n], max(reaches[n] for reaches in reaches_by_branch)) for n in sorted(shared))
 
 
 def _iter_branches(query: q.Query) -> Iterator[q.SelectQuery]:
@@ -72,9 +76,9 @@ def _iter_branches(query: q.Query) -> Iterator[q.SelectQuery]:
         yield query
 
 
-def _number_reaches(query: q.SelectQuery, place: ExposedPosition) -> dict[int, float]:
+def _number_reaches(query: q.SelectQuery, position: ExposedPosition) -> dict[int, float]:
     numbers = {label: n for n, label in enumerate(query.labels)}
-    return {numbers[label]: reach for label, reach in place.reaches}
+    return {numbers[label]: reach for label, reach in position.reaches}
 
 
 class ExposedPosition(NamedTuple):
@@ -110,28 +114,28 @@ def output_positions(query: q.SelectQuery) -> Iterator[ExposedPosition]:
     """Yield the sources whose positions are among the outputs of a SELECT, with the numbers of these outputs."""
     fields = [(n, o.value) for n, o in enumerate(query.outputs) if isinstance(o.value, q.ColumnRef)]
     numbers = {(field.source, field.name): n for n, field in reversed(fields)}
-    for name, place in source_positions(query.source):
-        ra, dec = numbers.get((name, place.ra)), numbers.get((name, place.dec))
-        if ra is not None and dec is not None and is_grouped_by_position(query, name, place):
-            yield ExposedPosition(name, ra, dec, _find_reaches(query, name, place))
+    for name, position in source_positions(query.source):
+        ra, dec = numbers.get((name, position.ra)), numbers.get((name, position.dec))
+        if ra is not None and dec is not None and is_grouped_by_position(query, name, position):
+            yield ExposedPosition(name, ra, dec, _find_reaches(query, name, position))
 
 
-def _find_reaches(query: q.SelectQuery, name: str, place: Position) -> tuple[tuple[str, float], ...]:
+def _find_reaches(query: q.SelectQuery, name: str, position: Position) -> tuple[tuple[str, float], ...]:
     """Return the outputs that are regions of known reach about a position, as text or as numbers."""
-    known = dict(place.reaches)
-    shapes = [(o.label, _unwrap_region(o.value)) for o in query.outputs] if known else []
+    reaches = dict(position.reaches)
+    shapes = [(o.label, _unwrap_region(o.value)) for o in query.outputs] if reaches else []
     fields = [(label, shape) for label, shape in shapes if isinstance(shape, q.ColumnRef)]
-    return tuple((label, known[f.name]) for label, f in fields if f.source == name and f.name in known)
+    return tuple((label, reaches[f.name]) for label, f in fields if f.source == name and f.name in reaches)
 
 
 def _unwrap_region(value: q.Value) -> q.Value:
     return value.arguments[0] if isinstance(value, q.FunctionCall) and value.function is STC_S else value
 
 
-def is_grouped_by_position(query: q.SelectQuery, name: str, place: Position) -> bool:
+def is_grouped_by_position(query: q.SelectQuery, name: str, position: Position) -> bool:
     """Tell whether all rows of a group have the same position of a source; true, too, where there are no groups."""
-    made_by = {(g.source, g.name) for g in query.group_by if isinstance(g, q.ColumnRef)}
-    return not query.group_by or {(name, place.ra), (name, place.dec)} <= made_by
+    keys = {(g.source, g.name) for g in query.group_by if isinstance(g, q.ColumnRef)}
+    return not query.group_by or {(name, position.ra), (name, position.dec)} <= keys
 
 
 def find_index(lon: q.Value, lat: q.Value, leaf: q.Source) -> q.ColumnRef | None:
@@ -139,19 +143,23 @@ def find_index(lon: q.Value, lat: q.Value, leaf: q.Source) -> q.ColumnRef | None
     return match_index(lon, lat, _find_indexed(leaf))
 
 
-def match_index(lon: q.Value, lat: q.Value, place: Position | None) -> q.ColumnRef | None:
+def match_index(lon: q.Value, lat: q.Value, position: Position | None) -> q.ColumnRef | None:
     """Return the index column of a position, if these are its columns."""
-    if place is None or not (isinstance(lon, q.ColumnRef) and isinstance(lat, q.ColumnRef)) or lon.source != lat.source:
+    if (
+        position is None
+        or not (isinstance(lon, q.ColumnRef) and isinstance(lat, q.ColumnRef))
+        or lon.source != lat.source
+    ):
         return None
-    mine = (lon.name, lat.name) == (place.ra, place.dec)
-    return q.ColumnRef(lon.source, place.healpix, Column(place.healpix, types.BIGINT)) if mine else None
+    is_position = (lon.name, lat.name) == (position.ra, position.dec)
+    return q.ColumnRef(lon.source, position.healpix, Column(position.healpix, types.BIGINT)) if is_position else None
 
 
 def hidden_columns(leaf: q.Source) -> Iterator[q.ColumnRef]:
     """Yield the columns of a source that users do not see: its index, and the values that it was unnested over."""
-    place = _find_indexed(leaf)
-    if place is not None and not isinstance(leaf, q.JoinedSource):
-        yield q.ColumnRef(leaf.name, place.healpix, Column(place.healpix, types.BIGINT))
+    position = _find_indexed(leaf)
+    if position is not None and not isinstance(leaf, q.JoinedSource):
+        yield q.ColumnRef(leaf.name, position.healpix, Column(position.healpix, types.BIGINT))
     while isinstance(leaf, q.Unnest):
         yield q.ColumnRef(leaf.name, leaf.label, leaf.values.column)
         leaf = dict(iter_leaves(leaf.source))[leaf.name]
@@ -171,14 +179,14 @@ def _find_indexed(leaf: q.Source) -> Position | None:
 
 def _find_indexed_output(query: q.SelectQuery) -> Position | None:
     """Return a position among the outputs of a SELECT together with its index; None if there is none."""
-    within = dict(iter_leaves(query.source))
+    leaves = dict(iter_leaves(query.source))
     for name, ra, dec, _ in output_positions(query):
-        place = _find_indexed(within[name])
-        if place is None:
+        position = _find_indexed(leaves[name])
+        if position is None:
             continue
-        wanted = name, place.healpix
+        index = name, position.healpix
         for output in query.outputs:
-            if isinstance(output.value, q.ColumnRef) and (output.value.source, output.value.name) == wanted:
+            if isinstance(output.value, q.ColumnRef) and (output.value.source, output.value.name) == index:
                 return Position(query.labels[ra], query.labels[dec], output.label)
     return None
 

@@ -58,8 +58,8 @@ def convert_geometry(value: q.Value, target: types.Type, node: tree.Cast) -> q.V
     if target.is_geometric:
         return _convert_to_geometry(value, target, node)
     if source.is_geometric and target.family == "text":
-        said = value if source.family == "text" else q.FunctionCall(AS_TEXT, (value,), AS_TEXT.result((value,)))
-        return q.TypeCast(said, Column("", target, length=node.length, ucd=value.column.ucd))
+        text = value if source.family == "text" else q.FunctionCall(AS_TEXT, (value,), AS_TEXT.result((value,)))
+        return q.TypeCast(text, Column("", target, length=node.length, ucd=value.column.ucd))
     return None
 
 
@@ -74,8 +74,8 @@ def _convert_to_geometry(value: q.Value, target: types.Type, node: tree.Cast) ->
         return q.FunctionCall(AS_REGION, (value,), AS_REGION.result((value,)))
     if value.column.type.family != "text":
         return None
-    made = FROM_TEXT[target.name]
-    return q.FunctionCall(made, (value,), made.result((value,)))
+    function = FROM_TEXT[target.name]
+    return q.FunctionCall(function, (value,), function.result((value,)))
 
 
 def _parse_constant(text: str, target: types.Type, node: tree.Cast) -> q.Value:

@@ -175,12 +175,12 @@ class ExpressionResolver:
         for argument in node.arguments:
             if isinstance(argument, tree.Call) and argument.name == "RADIANS":
                 self.warnings.append(f"{name} takes degrees, and RADIANS(...) gives radians")
-        within = replace(self, geometry_depth=self.geometry_depth + 1)
+        nested = replace(self, geometry_depth=self.geometry_depth + 1)
         if name in BUILDERS or name == "MOC":
-            values = [within.resolve_value(a) for a in node.arguments]
-            made = BUILDERS.get(name, build_moc)(node, values, self.warnings.append)
-            return _rotate_to_icrs(made, find_frame(values)) if name in FRAME_FUNCTIONS else made
-        return within._resolve_function(FUNCTIONS[name], node)
+            values = [nested.resolve_value(a) for a in node.arguments]
+            shape = BUILDERS.get(name, build_moc)(node, values, self.warnings.append)
+            return _rotate_to_icrs(shape, find_frame(values)) if name in FRAME_FUNCTIONS else shape
+        return nested._resolve_function(FUNCTIONS[name], node)
 
     def _find_udf(self, node: tree.Call) -> Function:
         """Return a user-defined function, in the form that takes as many arguments."""
@@ -207,8 +207,8 @@ class ExpressionResolver:
             return self._resolve_user_aggregate(function, node)
         arguments = self._resolve_arguments(function, node)
         self._check_angles(node, arguments)
-        said = rewrite_predicate(function, arguments) if function.rewrite is None else function.rewrite(arguments)
-        return said or constant_fold(q.FunctionCall(function, arguments, function.result(arguments)))
+        rewritten = rewrite_predicate(function, arguments) if function.rewrite is None else function.rewrite(arguments)
+        return rewritten or constant_fold(q.FunctionCall(function, arguments, function.result(arguments)))
 
     def _check_angles(self, node: tree.Call, arguments: tuple[q.Value, ...]) -> None:
         """Warn about degrees where radians are taken: it runs, but hardly anybody means it."""
@@ -222,10 +222,10 @@ class ExpressionResolver:
         arguments = tuple(
             self._resolve_argument(a, function.parameter(n), function) for n, a in enumerate(node.arguments)
         )
-        wrong = None if function.check is None else function.check(arguments)
-        if wrong is not None:
+        message = None if function.check is None else function.check(arguments)
+        if message is not None:
             raise QueryError(
-                f"{node.name}: {wrong}",
+                f"{node.name}: {message}",
                 span=node.span,
                 hint=f"it is {function.signature}",
                 code=Code.ADQL_WRONG_ARGUMENTS,
@@ -239,12 +239,12 @@ class ExpressionResolver:
         return q.AggregateCall(function.name, value, False, column, function, tuple(rest))
 
     def _check_argument_count(self, function: Function, node: tree.Call) -> None:
-        given, most = len(node.arguments), function.max_arguments
+        count, limit = len(node.arguments), function.max_arguments
         if node.star or node.distinct:
             raise QueryError(f"{node.name} takes no * and no DISTINCT", span=node.span, code=Code.ADQL_WRONG_ARGUMENTS)
-        if given < function.min_arguments or (most is not None and given > most):
+        if count < function.min_arguments or (limit is not None and count > limit):
             raise QueryError(
-                f"wrong number of arguments for {node.name}: {given}",
+                f"wrong number of arguments for {node.name}: {count}",
                 span=node.span,
                 hint=f"it is {function.signature}",
                 code=Code.ADQL_WRONG_ARGUMENTS,
@@ -271,8 +271,8 @@ class ExpressionResolver:
 
     def _resolve_coalesce(self, node: tree.Call) -> q.Value:
         self._check_argument_count(COALESCE, node)
-        given = [self.resolve_value(a) for a in node.arguments]
-        values = coerce_to_common(given, node.arguments, node.span, "the arguments of COALESCE")
+        arguments = [self.resolve_value(a) for a in node.arguments]
+        values = coerce_to_common(arguments, node.arguments, node.span, "the arguments of COALESCE")
         return q.FunctionCall(COALESCE, tuple(values), common_column(values))
 
     def _resolve_nullif(self, node: tree.Call) -> q.Value:
@@ -283,19 +283,19 @@ class ExpressionResolver:
     def _resolve_in_unit(self, node: tree.Call) -> q.Value:
         """Resolve IN_UNIT (ADQL 2.1 section 4.9). A number without a unit cannot be converted."""
         self._check_argument_count(IN_UNIT, node)
-        value, wanted = (self._resolve_argument(a, IN_UNIT.parameter(n), IN_UNIT) for n, a in enumerate(node.arguments))
+        value, unit = (self._resolve_argument(a, IN_UNIT.parameter(n), IN_UNIT) for n, a in enumerate(node.arguments))
         if value.column.unit is None:
             raise QueryError(
                 f"{describe(value)} in IN_UNIT has no unit", span=node.arguments[0].span, code=Code.ADQL_WRONG_ARGUMENTS
             )
-        if not isinstance(wanted, q.Constant) or not wanted.value:
+        if not isinstance(unit, q.Constant) or not unit.value:
             raise QueryError(
                 "the unit of IN_UNIT must be a text in single quotes",
                 span=node.arguments[1].span,
                 code=Code.ADQL_WRONG_ARGUMENTS,
             )
         try:
-            return convert_unit(value, wanted.value)
+            return convert_unit(value, unit.value)
         except UnitError as error:
             raise QueryError(
                 str(error), span=node.arguments[1].span, hint=_EXAMPLES_OF_UNITS, code=Code.ADQL_BAD_LITERAL
@@ -426,22 +426,22 @@ class ExpressionResolver:
 
     def _resolve_conditions(self, nodes: tuple[tree.Condition, ...]) -> tuple[q.Condition, ...]:
         """Resolve operands independently, so that each reports its own errors."""
-        before, made = self.collector.count, list[q.Condition]()
+        before, resolved = self.collector.count, list[q.Condition]()
         for node in nodes:
             with self.collector:
-                made.append(self.resolve_condition(node))
+                resolved.append(self.resolve_condition(node))
         self.collector.raise_if_new(before)
-        return tuple(made)
+        return tuple(resolved)
 
     def _resolve_comparison(self, node: tree.Compare) -> q.Condition:
         left, right = self.resolve_value(node.left), self.resolve_value(node.right)
         self._check_quoted(node.left, right)
         self._check_quoted(node.right, left)
-        asked = to_predicate_test(node.operator, left, right) or to_predicate_test(
+        test = to_predicate_test(node.operator, left, right) or to_predicate_test(
             MIRRORED_OPERATORS[node.operator], right, left
         )
-        if asked is not None:
-            return asked
+        if test is not None:
+            return test
         left, right = coerce_to_comparable((left, right), (node.left, node.right), node.span)
         return q.Comparison(node.operator, left, right)
 
@@ -450,11 +450,11 @@ class ExpressionResolver:
         if isinstance(node, tree.String) and other.column.type.is_numeric:
             name = tree.Identifier(node.value, False, node.span)
             if self.scope.namespace.find(name):
-                said = f"'{node.value}' is a string; the column {node.value} is written without quotes"
-                raise QueryError(said, span=node.span, code=Code.ADQL_TYPE_MISMATCH)
+                message = f"'{node.value}' is a string; the column {node.value} is written without quotes"
+                raise QueryError(message, span=node.span, code=Code.ADQL_TYPE_MISMATCH)
 
-    def _resolve_comparable(self, nodes: tuple[tree.Value, ...], place: TextSpan) -> list[q.Value]:
-        return coerce_to_comparable([self.resolve_value(n) for n in nodes], nodes, place)
+    def _resolve_comparable(self, nodes: tuple[tree.Value, ...], span: TextSpan) -> list[q.Value]:
+        return coerce_to_comparable([self.resolve_value(n) for n in nodes], nodes, span)
 
     def _resolve_in(self, node: tree.In) -> q.Condition:
         if isinstance(node.options, tuple):
@@ -472,14 +472,14 @@ class ExpressionResolver:
                 hint="select one",
                 code=Code.ADQL_COLUMN_COUNT,
             )
-        theirs = inner.columns[0]
-        if not is_null(value) and not can_compare(value.column.type, theirs.type):
+        column = inner.columns[0]
+        if not is_null(value) and not can_compare(value.column.type, column.type):
             raise QueryError(
-                f"cannot compare {describe(value)} with {theirs.name} ({theirs.type}) of the sub-query",
+                f"cannot compare {describe(value)} with {column.name} ({column.type}) of the sub-query",
                 span=node.span,
                 code=Code.ADQL_TYPE_MISMATCH,
             )
-        return q.InTest(set_null_type(value, theirs.type), inner, node.negated)
+        return q.InTest(set_null_type(value, column.type), inner, node.negated)
 
     def _resolve_text(self, node: tree.Value, word: str) -> q.Value:
         value = self.resolve_value(node)
@@ -500,15 +500,15 @@ def _rotate_to_icrs(shape: q.Value, source: str | None) -> q.Value:
     """Return a geometry of another frame in ICRS."""
     if source is None:
         return shape
-    (turn,) = UDFS["ivo_geom_transform"]
+    (transform,) = UDFS["ivo_geom_transform"]
     names = (q.Constant(name, Column("", types.VARCHAR, length=len(name))) for name in (source, "ICRS"))
-    return constant_fold(q.FunctionCall(turn, (*names, shape), shape.column))
+    return constant_fold(q.FunctionCall(transform, (*names, shape), shape.column))
 
 
-def _to_timestamp(value: q.Value, place: TextSpan) -> q.Value:
+def _to_timestamp(value: q.Value, span: TextSpan) -> q.Value:
     """Return a time, or the text of one, as a TIMESTAMP."""
     if isinstance(value, q.Constant) and isinstance(value.value, str):
-        return parse_time(value, types.TIMESTAMP, place)
+        return parse_time(value, types.TIMESTAMP, span)
     if is_null(value) or value.column.type is types.TIMESTAMP:
         return set_null_type(value, types.TIMESTAMP)
     return q.TypeCast(value, value.column.replace(name="", description=None, type=types.TIMESTAMP, length=None))

@@ -90,8 +90,8 @@ class Function:
         """The signature for messages."""
         if self.form is not None:
             return self.form
-        shown = [f"[{p.name}]" if p.optional else f"{p.name}, ..." if p.repeatable else p.name for p in self.parameters]
-        return f"{self.name}({', '.join(shown)})"
+        names = [f"[{p.name}]" if p.optional else f"{p.name}, ..." if p.repeatable else p.name for p in self.parameters]
+        return f"{self.name}({', '.join(names)})"
 
 
 # ------------------------------------------------------------ typing rules
@@ -120,8 +120,8 @@ def _type_angle_in(unit: str) -> ResultRule:
 
 def _type_power(arguments: tuple[Value, ...]) -> Column:
     base, exponent = arguments
-    known = exponent.value if isinstance(exponent, Constant) else None
-    return Column("", types.DOUBLE, unit=None if known is None else power_unit(base.column.unit, known))
+    power = exponent.value if isinstance(exponent, Constant) else None
+    return Column("", types.DOUBLE, unit=None if power is None else power_unit(base.column.unit, power))
 
 
 def _type_root(arguments: tuple[Value, ...]) -> Column:
@@ -494,8 +494,8 @@ STRICTLY_NEAR = Function(
 
 
 def _sql_stc_s(shape: Geometry) -> Element:
-    said: Element = spherical.to_literal(f"{shape.kind.upper()} ICRS ")
-    return said.concat(spherical.NumbersText(shape.numbers))
+    prefix: Element = spherical.to_literal(f"{shape.kind.upper()} ICRS ")
+    return prefix.concat(spherical.NumbersText(shape.numbers))
 
 
 STC_S = Function(

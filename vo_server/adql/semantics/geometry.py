@@ -67,8 +67,8 @@ def constant_shape(value: q.Value) -> shapes.Shape | None:
 
 
 def _constant_numbers(value: q.FunctionCall) -> tuple[float, ...] | None:
-    given = [a.value for a in value.arguments if isinstance(a, q.Constant) and a.value is not None]
-    return tuple(float(n) for n in given) if len(given) == len(value.arguments) else None
+    numbers = [a.value for a in value.arguments if isinstance(a, q.Constant) and a.value is not None]
+    return tuple(float(n) for n in numbers) if len(numbers) == len(value.arguments) else None
 
 
 # ------------------------------------------------------------- how it is made
@@ -97,29 +97,29 @@ def build_shape(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str]
 
 def _build(function: Function, numbers: Sequence[q.Value], node: tree.Call) -> q.Value:
     _check_count(function, len(numbers), node)
-    plain = tuple(set_null_type(n, types.DOUBLE) for n in numbers)
-    made = q.FunctionCall(function, plain, function.result(plain))
-    _check_constant(made, node)
+    arguments = tuple(set_null_type(n, types.DOUBLE) for n in numbers)
+    shape = q.FunctionCall(function, arguments, function.result(arguments))
+    _check_constant(shape, node)
     if function is BOX:
-        made = _box_to_polygon(made)
-        _check_constant(made, node)
-    return made
+        shape = _box_to_polygon(shape)
+        _check_constant(shape, node)
+    return shape
 
 
-def _has_right_count(function: Function, given: int) -> bool:
-    return given >= 6 and given % 2 == 0 if function is POLYGON else given == len(function.parameters)
+def _has_right_count(function: Function, count: int) -> bool:
+    return count >= 6 and count % 2 == 0 if function is POLYGON else count == len(function.parameters)
 
 
-def _check_count(function: Function, given: int, node: tree.Call) -> None:
-    if function is POLYGON and not _has_right_count(function, given):
+def _check_count(function: Function, count: int, node: tree.Call) -> None:
+    if function is POLYGON and not _has_right_count(function, count):
         raise QueryError(
             "POLYGON needs three or more vertices, a longitude and a latitude each",
             span=node.span,
             code=Code.ADQL_WRONG_ARGUMENTS,
         )
-    if not _has_right_count(function, given):
+    if not _has_right_count(function, count):
         raise QueryError(
-            f"{node.name} cannot be made of {given} numbers",
+            f"{node.name} cannot be made of {count} numbers",
             span=node.span,
             hint=f"it is {function.signature}",
             code=Code.ADQL_WRONG_ARGUMENTS,
@@ -157,26 +157,26 @@ def find_frame(values: Sequence[q.Value]) -> str | None:
     return None if any(v.column.type is types.POINT for v in rest) else _ROTATED_FRAMES.get(_parse_frame_name(first))
 
 
-def _check_constant(made: q.FunctionCall, node: tree.Call) -> None:
+def _check_constant(shape: q.FunctionCall, node: tree.Call) -> None:
     """Check a geometry of constants."""
-    numbers = _constant_numbers(made)
+    numbers = _constant_numbers(shape)
     if numbers is None:
         return
-    latitudes = numbers[1::2] if made.function is POLYGON else numbers[1:2]
+    latitudes = numbers[1::2] if shape.function is POLYGON else numbers[1:2]
     if any(abs(lat) > 90 for lat in latitudes):
         raise QueryError(f"latitude outside -90..90 in {node.name}", span=node.span, code=Code.ADQL_BAD_LITERAL)
     try:
-        shapes.check_shape(made.function.name.lower(), numbers)
+        shapes.check_shape(shape.function.name.lower(), numbers)
     except shapes.ShapeError as error:
         raise QueryError(str(error), span=node.span, code=Code.ADQL_BAD_LITERAL) from None
 
 
-def _box_to_polygon(made: q.FunctionCall) -> q.FunctionCall:
+def _box_to_polygon(box: q.FunctionCall) -> q.FunctionCall:
     """Return a box of constants as the polygon of its corners."""
-    numbers = _constant_numbers(made)
+    numbers = _constant_numbers(box)
     if numbers is None:
-        return made
-    return q.FunctionCall(POLYGON, tuple(to_constant(n) for n in shapes.box_vertices(*numbers)), made.column)
+        return box
+    return q.FunctionCall(POLYGON, tuple(to_constant(n) for n in shapes.box_vertices(*numbers)), box.column)
 
 
 def build_region(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
@@ -204,8 +204,8 @@ def from_shapes(union: Sequence[shapes.Shape]) -> q.Value:
     if len(union) > 1:
         return q.Constant(regions.format_shapes(union), _REGION)
     ((kind, numbers),) = union
-    made = _CONSTRUCTORS[kind]
-    return q.FunctionCall(made, tuple(to_constant(n) for n in numbers), made.result(()))
+    function = _CONSTRUCTORS[kind]
+    return q.FunctionCall(function, tuple(to_constant(n) for n in numbers), function.result(()))
 
 
 def build_distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
@@ -273,9 +273,9 @@ def to_predicate_test(operator: str, value: q.Value, other: q.Value) -> q.Condit
         truth = _find_expected_truth(operator, other)
         return None if truth is None else q.PredicateTest(value) if truth else q.Negation(q.PredicateTest(value))
     if value.function is DISTANCE and operator in ("<", "<=", ">", ">=") and other.column.type.is_numeric:
-        near = NEAR if operator in ("<=", ">") else STRICTLY_NEAR
+        function = NEAR if operator in ("<=", ">") else STRICTLY_NEAR
         arguments = (*value.arguments, other)
-        holds = q.PredicateTest(q.FunctionCall(near, arguments, near.result(arguments)))
+        holds = q.PredicateTest(q.FunctionCall(function, arguments, function.result(arguments)))
         return holds if operator in ("<", "<=") else q.Negation(holds)
     return None
 

@@ -24,16 +24,16 @@ def is_same_value(a: q.Value, b: q.Value) -> bool:
     return strip_name(a) == strip_name(b)
 
 
-def find_ungrouped(node: q.Node, grouped: list[q.Value], own: frozenset[str]) -> Iterator[q.ColumnRef]:
+def find_ungrouped(node: q.Node, grouped: list[q.Value], sources: frozenset[str]) -> Iterator[q.ColumnRef]:
     """Yield the columns of a SELECT's own sources, in a part of it, that are neither grouped by nor in an aggregate."""
     if isinstance(node, _VALUE_CLASSES) and any(is_same_value(node, g) for g in grouped):
         return
     if isinstance(node, q.ColumnRef):
-        if node.source in own:
+        if node.source in sources:
             yield node
-    elif not isinstance(node, q.AggregateCall) or own.isdisjoint(q.find_sources(node)):
+    elif not isinstance(node, q.AggregateCall) or sources.isdisjoint(q.find_sources(node)):
         for part in q.iter_children(node):
-            yield from find_ungrouped(part, grouped, own)
+            yield from find_ungrouped(part, grouped, sources)
 
 
 _VALUE_CLASSES = (

@@ -158,11 +158,11 @@ def build_moc(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], 
             span=node.arguments[1].span,
             code=Code.ADQL_WRONG_ARGUMENTS,
         )
-    known = constant_value(shape)
-    if known is None:
+    value = constant_value(shape)
+    if value is None:
         return q.FunctionCall(MOC_OF_SHAPE, (order, shape), MOC_COLUMN)
     try:
-        return q.Constant(_to_moc_text(number, known), MOC_COLUMN)
+        return q.Constant(_to_moc_text(number, value), MOC_COLUMN)
     except ShapeError as error:
         raise QueryError(str(error), span=node.span, code=Code.ADQL_BAD_LITERAL) from None
 
@@ -234,8 +234,8 @@ def _is_moc(value: q.Value) -> bool:
 
 def index_ranges(predicate: q.FunctionCall) -> cover.Ranges:
     """Return the ranges of the index, shape (n, 2), in which a position lies that is IN_CELLS."""
-    found = [cover.EMPTY]
+    ranges = [cover.EMPTY]
     levels = [a.value for a in predicate.arguments[1:] if isinstance(a, q.Constant)]
     for bits, numbers in zip(levels[::2], levels[1::2], strict=True):
-        found.append(mocs.to_ranges(np.array(numbers, dtype=np.int64), cover.ORDER - bits // 2))
-    return cover.normalise_ranges(np.concatenate(found))
+        ranges.append(mocs.to_ranges(np.array(numbers, dtype=np.int64), cover.ORDER - bits // 2))
+    return cover.normalise_ranges(np.concatenate(ranges))

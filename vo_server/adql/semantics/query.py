@@ -371,8 +371,8 @@ def transform(node: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(node, ColumnRef) or (isinstance(node, OutputColumn) and isinstance(node.value, ColumnRef)):
         return node
     if isinstance(node, tuple):
-        made = tuple(transform(each, change) for each in node)
-        return node if all(a is b for a, b in zip(made, node, strict=True)) else made
+        parts = tuple(transform(each, change) for each in node)
+        return node if all(a is b for a, b in zip(parts, node, strict=True)) else parts
     if not is_dataclass(node):
         return node
     changed = {}

@@ -54,15 +54,15 @@ def resolve(
 
 def _check_supported(query: q.Query, node: tree.Query, unsupported: frozenset[str]) -> None:
     """Check that no unsupported function is needed, in whichever form it was written (REGION, CAST)."""
-    made = find_unsupported(query, unsupported)
-    if made:
+    missing_names = find_unsupported(query, unsupported)
+    if missing_names:
         calls = {getattr(c, "name", "CAST").upper(): c.span for c in _iter_tree(node, (tree.Call, tree.Cast))}
-        missing = min(made)
+        missing = min(missing_names)
         words = (missing.partition("(")[0], *sorted(unsupported), "REGION", "CAST")
         name = next((n for n in words if n.upper() in calls), "")
-        said = missing if "(" in missing else name or missing
+        subject = missing if "(" in missing else name or missing
         raise QueryError(
-            f"{said} is not offered by this service", span=calls.get(name.upper()), code=Code.ADQL_UNKNOWN_FUNCTION
+            f"{subject} is not offered by this service", span=calls.get(name.upper()), code=Code.ADQL_UNKNOWN_FUNCTION
         )
 
 
@@ -97,7 +97,7 @@ class _QueryResolver:
 
     def resolve(self, node: tree.Query, outer: Scope | None, common: CommonQueries) -> q.Query:
         for each in node.common_tables:
-            made: q.Query | None = None
+            query: q.Query | None = None
             with self.collector:
                 if each.name.text.lower() in common:
                     raise QueryError(
@@ -105,8 +105,8 @@ class _QueryResolver:
                         span=each.name.span,
                         code=Code.ADQL_DUPLICATE_NAME,
                     )
-                made = self.resolve(each.query, outer, common)
-            common = {**common, each.name.text.lower(): (each.name, made)}
+                query = self.resolve(each.query, outer, common)
+            common = {**common, each.name.text.lower(): (each.name, query)}
         if isinstance(node.body, tree.Select):
             return self._resolve_select(node.body, node, outer, common)
         return self._resolve_set(node.body, node, outer, common)
@@ -114,7 +114,7 @@ class _QueryResolver:
     # ------------------------------------------------------------ SELECT
 
     def _resolve_select(
-        self, node: tree.Select, whole: tree.Query, outer: Scope | None, common: CommonQueries
+        self, node: tree.Select, statement: tree.Query, outer: Scope | None, common: CommonQueries
     ) -> q.SelectQuery:
         before = self.collector.count
 
@@ -145,8 +145,8 @@ class _QueryResolver:
         order_by: tuple[q.SortKey, ...] = ()
         if node.where is not None:
             with self.collector:
-                among = replace(scope, aliases=frozenset(_iter_aliases(node)))
-                where = expressions(among, "in WHERE").resolve_condition(node.where)
+                where_scope = replace(scope, aliases=frozenset(_iter_aliases(node)))
+                where = expressions(where_scope, "in WHERE").resolve_condition(node.where)
         outputs = self._resolve_outputs(node, scope, free)
         self.collector.raise_if_new(before)
         with self.collector:
@@ -157,12 +157,12 @@ class _QueryResolver:
             with self.collector:
                 having = free.resolve_condition(node.having)
         with self.collector:
-            order_by = tuple(self._resolve_order(o, outputs, free) for o in whole.order_by)
+            order_by = tuple(self._resolve_order(o, outputs, free) for o in statement.order_by)
         self.collector.raise_if_new(before)
-        top = _take_smaller(node.top, whole.limit)
-        select = q.SelectQuery(outputs, source, where, group_by, having, node.distinct, order_by, top, whole.offset)
-        self._check_groups(select, node, whole)
-        self._check_distinct(select, whole)
+        top = _take_smaller(node.top, statement.limit)
+        select = q.SelectQuery(outputs, source, where, group_by, having, node.distinct, order_by, top, statement.offset)
+        self._check_groups(select, node, statement)
+        self._check_distinct(select, statement)
         return select
 
     def _resolve_outputs(self, node: tree.Select, scope: Scope, free: ExpressionResolver) -> tuple[q.OutputColumn, ...]:
@@ -230,14 +230,14 @@ class _QueryResolver:
     ) -> q.SortKey:
         """Resolve a key of ORDER BY: a position or an alias of the select list comes first, then any value."""
         if isinstance(node.value, tree.Number) and node.value.text.isdigit():
-            place = int(node.value.text)
-            if not 1 <= place <= len(outputs):
+            position = int(node.value.text)
+            if not 1 <= position <= len(outputs):
                 raise QueryError(
-                    f"ORDER BY position {place} is not one of 1..{len(outputs)}",
+                    f"ORDER BY position {position} is not one of 1..{len(outputs)}",
                     span=node.value.span,
                     code=Code.ADQL_BAD_ORDER,
                 )
-            return q.SortKey(outputs[place - 1].label, node.descending)
+            return q.SortKey(outputs[position - 1].label, node.descending)
         aliases = _find_aliases(node.value, outputs)
         if len({strip_name(o.value) for o in aliases}) > 1:
             raise QueryError(
@@ -259,7 +259,7 @@ class _QueryResolver:
         listed = next((o.label for o in outputs if is_same_value(o.value, value)), None)
         return q.SortKey(listed or value, node.descending)
 
-    def _check_groups(self, select: q.SelectQuery, node: tree.Select, whole: tree.Query) -> None:
+    def _check_groups(self, select: q.SelectQuery, node: tree.Select, statement: tree.Query) -> None:
         """Check that everything beside an aggregate is grouped by (SQL-92 7.9)."""
         ordered = [o.by for o in select.order_by if not isinstance(o.by, str)]
         values = [o.value for o in select.outputs] + ordered
@@ -267,20 +267,20 @@ class _QueryResolver:
         if not (select.group_by or aggregated or select.having):
             return
         grouped = [strip_name(g) for g in select.group_by]
-        own = frozenset(p.name for p in walk_select(select.source) if isinstance(p, q.TableScan | q.Subquery))
+        sources = frozenset(p.name for p in walk_select(select.source) if isinstance(p, q.TableScan | q.Subquery))
         for value in [*values, *([] if select.having is None else [select.having])]:
-            loose = next(find_ungrouped(value, grouped, own), None)
-            if loose is not None:
-                hint = f"add it to GROUP BY, or use MIN({loose.name})"
+            ungrouped = next(find_ungrouped(value, grouped, sources), None)
+            if ungrouped is not None:
+                hint = f"add it to GROUP BY, or use MIN({ungrouped.name})"
                 raise QueryError(
-                    f"{loose.name} is neither grouped nor in an aggregate",
-                    span=_find_span(node, whole, loose),
+                    f"{ungrouped.name} is neither grouped nor in an aggregate",
+                    span=_find_span(node, statement, ungrouped),
                     hint=hint,
                     code=Code.ADQL_BAD_AGGREGATION,
                 )
 
-    def _check_distinct(self, select: q.SelectQuery, whole: tree.Query) -> None:
-        for order, node in zip(select.order_by, whole.order_by, strict=True):
+    def _check_distinct(self, select: q.SelectQuery, statement: tree.Query) -> None:
+        for order, node in zip(select.order_by, statement.order_by, strict=True):
             if select.distinct and not isinstance(order.by, str):
                 raise QueryError(
                     "ORDER BY of SELECT DISTINCT takes only values of the select list",
@@ -291,7 +291,7 @@ class _QueryResolver:
     # -------------------------------------------------------------- sets
 
     def _resolve_set(
-        self, node: tree.SetOperation, whole: tree.Query, outer: Scope | None, common: CommonQueries
+        self, node: tree.SetOperation, statement: tree.Query, outer: Scope | None, common: CommonQueries
     ) -> q.SetQuery:
         sides: list[q.Query] = []
         before = self.collector.count
@@ -308,8 +308,8 @@ class _QueryResolver:
             )
         pairs = zip(left.columns, right.columns, _find_null_columns(left), _find_null_columns(right), strict=True)
         columns = tuple(_unite_columns(a, b, node, *nulls) for a, b, *nulls in pairs)
-        combined = q.SetQuery(node.operator, node.all, left, right, columns, (), whole.limit, whole.offset)
-        return replace(combined, order_by=tuple(self._resolve_set_order(o, combined) for o in whole.order_by))
+        combined = q.SetQuery(node.operator, node.all, left, right, columns, (), statement.limit, statement.offset)
+        return replace(combined, order_by=tuple(self._resolve_set_order(o, combined) for o in statement.order_by))
 
     def _resolve_set_order(self, node: tree.OrderTerm, combined: q.SetQuery) -> q.SortKey:
         match node.value:
@@ -384,9 +384,9 @@ def _find_aliases(node: tree.Value, outputs: tuple[q.OutputColumn, ...]) -> list
     return [o for o in outputs if is_same_name(name.text, name.delimited, o.column.name)]
 
 
-def _find_span(node: tree.Select, whole: tree.Query, field: q.ColumnRef) -> TextSpan:
+def _find_span(node: tree.Select, statement: tree.Query, field: q.ColumnRef) -> TextSpan:
     """Return where a column is named outside WHERE and GROUP BY."""
-    for name in _iter_column_names((node.items, node.having, whole.order_by)):
+    for name in _iter_column_names((node.items, node.having, statement.order_by)):
         if name.names[-1].text.lower() == field.name.lower():
             return name.span
     return node.span

@@ -36,15 +36,15 @@ class ColumnList:
 
     def find(self, name: tree.Identifier) -> list[Value]:
         """Return the columns that a name matches."""
-        found = self.by_name.get(name.text.lower(), ())
-        return [c for c in found if not name.delimited or c.column.name == name.text]
+        candidates = self.by_name.get(name.text.lower(), ())
+        return [c for c in candidates if not name.delimited or c.column.name == name.text]
 
 
 @lru_cache(maxsize=256)
 def list_columns(source: str, table: Table) -> ColumnList:
     """Return the columns of a published table that has the name `source` in a query."""
-    called = {} if table.base else table.source
-    return ColumnList.from_columns(ColumnRef(source, called.get(c.name, c.name), c) for c in table.columns)
+    names = {} if table.base else table.source
+    return ColumnList.from_columns(ColumnRef(source, names.get(c.name, c.name), c) for c in table.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,43 +166,43 @@ class Scope:
             raise SuppressedError("the columns of a table that is not known", span=node.span)
         return entries[0].columns.ordered
 
-    def _find_entries(self, qualifier: Sequence[tree.Identifier], place: TextSpan) -> list[SourceEntry]:
+    def _find_entries(self, qualifier: Sequence[tree.Identifier], span: TextSpan) -> list[SourceEntry]:
         """Return the source that a qualifier names; none where it may be one of the query around this."""
         if not qualifier:
             return []
         entries = [e for e in self.namespace.entries if e.matches(qualifier)]
         if len(entries) > 1 and all(e.is_known for e in entries):
             raise AmbiguousNameError(
-                f"{format_name(qualifier)} could be more than one table", span=place, hint="give each an alias"
+                f"{format_name(qualifier)} could be more than one table", span=span, hint="give each an alias"
             )
         if not entries and self.outer is None:
-            raise self._unknown_table_error(qualifier, place)
+            raise self._unknown_table_error(qualifier, span)
         return entries
 
-    def _unknown_table_error(self, qualifier: Sequence[tree.Identifier], place: TextSpan) -> QueryError:
+    def _unknown_table_error(self, qualifier: Sequence[tree.Identifier], span: TextSpan) -> QueryError:
         """Return the error for a qualifier that names no source of this FROM."""
         hidden = next((e for e in self.namespace.entries if e.matches_original_name(qualifier)), None)
         if hidden is not None:
             return QueryError(
                 f"the table {format_name(qualifier)} has the alias {hidden.names[-1]} here",
-                span=place,
+                span=span,
                 hint=f"write {hidden.names[-1]} before the column",
                 code=Code.ADQL_UNKNOWN_TABLE,
             )
-        known = [e.names[-1] for e in self.namespace.entries]
+        names = [e.names[-1] for e in self.namespace.entries]
         published = self.catalogue.find_tables([(n.text, n.delimited) for n in qualifier]) if self.catalogue else []
-        hint = f"the tables of this FROM are {', '.join(known)}"
+        hint = f"the tables of this FROM are {', '.join(names)}"
         if published:
-            hint = f"there is such a table, but this FROM has only {', '.join(known)}"
+            hint = f"there is such a table, but this FROM has only {', '.join(names)}"
         return QueryError(
-            f"no table {format_name(qualifier)} in this FROM", span=place, hint=hint, code=Code.ADQL_UNKNOWN_TABLE
+            f"no table {format_name(qualifier)} in this FROM", span=span, hint=hint, code=Code.ADQL_UNKNOWN_TABLE
         )
 
     def _unknown_column_error(self, node: tree.ColumnName, entries: Sequence[SourceEntry]) -> QueryError:
         *qualifier, name = node.names
         if qualifier and not any(e.matches(qualifier) for e in self.namespace.entries):
             return self._unknown_table_error(qualifier, node.span)
-        said = f"no column {format_name(node.names)}"
+        message = f"no column {format_name(node.names)}"
         if not qualifier and name.text.lower() in self.aliases:
             hint = "repeat its expression there, or compute it in a sub-query in FROM"
             return QueryError(
@@ -211,46 +211,46 @@ class Scope:
                 hint=hint,
                 code=Code.ADQL_UNKNOWN_COLUMN,
             )
-        known = list(dict.fromkeys(c.column.name for e in entries for c in e.columns.ordered))
+        names = list(dict.fromkeys(c.column.name for e in entries for c in e.columns.ordered))
         return QueryError(
-            said,
+            message,
             span=node.span,
-            hint=_suggest_column(name, known, self._find_in_other_tables(name)),
+            hint=_suggest_column(name, names, self._find_in_other_tables(name)),
             code=Code.ADQL_UNKNOWN_COLUMN,
         )
 
     def _find_in_other_tables(self, name: tree.Identifier) -> list[str]:
         """Return the published tables that have a column of this name and are not in this FROM."""
-        here = {(*e.original_name, *e.names)[:2] for e in self.namespace.entries}
+        own_tables = {(*e.original_name, *e.names)[:2] for e in self.namespace.entries}
         tables = self.catalogue.tables if self.catalogue else ()
         lower = name.text.lower()
         return [
             t.qualified_name
             for t in tables
-            if (t.schema, t.name) not in here and any(c.name.lower() == lower for c in t.columns)
+            if (t.schema, t.name) not in own_tables and any(c.name.lower() == lower for c in t.columns)
         ]
 
 
 MAX_TABLES_IN_HINT = 3
 
 
-def _suggest_column(name: tree.Identifier, known: list[str], elsewhere: list[str]) -> str | None:
-    if name.delimited and name.text.lower() in (k.lower() for k in known):
-        exact = next(k for k in known if k.lower() == name.text.lower())
+def _suggest_column(name: tree.Identifier, names: list[str], elsewhere: list[str]) -> str | None:
+    if name.delimited and name.text.lower() in (k.lower() for k in names):
+        exact = next(k for k in names if k.lower() == name.text.lower())
         return f'a name in double quotes is exact: write "{exact}"'
     if elsewhere:
         tables = elsewhere[:MAX_TABLES_IN_HINT]
         more = f" and {len(elsewhere) - len(tables)} more" if len(elsewhere) > len(tables) else ""
         return f"{', '.join(tables)}{more} {'has' if len(elsewhere) == 1 else 'have'} a column of this name"
-    return suggest_similar(name.text, known) or (suggest_single_quotes(name) if name.delimited else None)
+    return suggest_similar(name.text, names) or (suggest_single_quotes(name) if name.delimited else None)
 
 
 def _ambiguity_error(node: tree.ColumnName, name: str, hits: Sequence[Value]) -> AmbiguousNameError:
     sources = sorted({h.source for h in hits if isinstance(h, ColumnRef)})
     spelled = {h.column.name for h in hits}
     if len(sources) > 1 or len(spelled) < len(hits):
-        said = f"{name} could be a column of {' or of '.join(sources)}"
-        return AmbiguousNameError(said, span=node.span, hint="put the table's name before it")
+        message = f"{name} could be a column of {' or of '.join(sources)}"
+        return AmbiguousNameError(message, span=node.span, hint="put the table's name before it")
     quoted = " or ".join(f'"{h.column.name}"' for h in hits)
     return AmbiguousNameError(
         f"{name} could be {quoted}", span=node.span, hint="write it in double quotes, in which case counts"
@@ -268,13 +268,13 @@ class UniqueNames:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {label.lower(): 1 for label in taken}
 
-    def assign(self, wanted: str) -> str:
+    def assign(self, name: str) -> str:
         """Return the name itself, or with a number after it when it is taken."""
-        lower = wanted.lower()
-        label, n = wanted, self._taken.get(lower, 1)
+        lower = name.lower()
+        label, n = name, self._taken.get(lower, 1)
         while label.lower() in self._taken:
             n += 1
-            label = f"{wanted}_{n}"
+            label = f"{name}_{n}"
         self._taken[lower] = n
         self._taken.setdefault(label.lower(), 1)
         return label

@@ -80,16 +80,20 @@ class SourceResolver:
     def _resolve_table(self, node: tree.TableName) -> tuple[q.Source, Namespace]:
         if len(node.names) == 1:
             (name,) = node.names
-            told, inner = self.common.get(name.text.lower(), (None, None))
-            if told is not None and is_same_name(name.text, name.delimited, told.text):
+            common_name, inner = self.common.get(name.text.lower(), (None, None))
+            if common_name is not None and is_same_name(name.text, name.delimited, common_name.text):
                 if inner is None:
                     raise SuppressedError(f"the query {name.text}", span=node.span)
                 return self._resolve_subquery(inner, node.alias or name)
         table = self._find_published(node)
         name_here = self.names.assign(node.alias.text if node.alias else table.name)
         columns = list_columns(name_here, table)
-        own = table.schema, table.name
-        entry = SourceEntry((node.alias.text,), columns, own) if node.alias else SourceEntry(own, columns)
+        qualified_name = table.schema, table.name
+        entry = (
+            SourceEntry((node.alias.text,), columns, qualified_name)
+            if node.alias
+            else SourceEntry(qualified_name, columns)
+        )
         return q.TableScan(name_here, table), Namespace((entry,), (columns,))
 
     def _find_published(self, node: tree.TableName) -> Table:
@@ -121,14 +125,14 @@ class SourceResolver:
     def _resolve_join(self, node: tree.Join) -> tuple[q.Source, Namespace]:
         left, left_block = self.resolve(node.left)
         right, right_block = self.resolve(node.right)
-        block, sound = left_block.concatenate(right_block), False
+        block, is_valid = left_block.concatenate(right_block), False
         on: q.Condition | None = None
         with self.collector:
             self._check_duplicate_names(left_block, right_block, node)
             if node.natural or node.using:
                 on, block = self._merge_columns(node, left_block, right_block)
-            sound = True
-        if not sound:
+            is_valid = True
+        if not is_valid:
             return q.JoinedSource(node.kind, left, right, on), block.mark_unknown()
         if node.on is not None:
             with self.collector:
@@ -136,9 +140,9 @@ class SourceResolver:
         return q.JoinedSource(node.kind, left, right, on), block
 
     def _check_duplicate_names(self, left: Namespace, right: Namespace, node: tree.Join) -> None:
-        mine = {tuple(n.lower() for n in e.names) for e in left.entries}
+        left_names = {tuple(n.lower() for n in e.names) for e in left.entries}
         for entry in right.entries:
-            if tuple(n.lower() for n in entry.names) in mine:
+            if tuple(n.lower() for n in entry.names) in left_names:
                 raise QueryError(
                     f"FROM has two sources named {entry.names[-1]}",
                     span=node.right.span,
@@ -159,42 +163,42 @@ class SourceResolver:
         )
         for n, (a, b) in enumerate(pairs):
             if not can_compare(a.column.type, b.column.type):
-                said = f"cannot join {describe(a)} with {describe(b)}"
+                message = f"cannot join {describe(a)} with {describe(b)}"
                 raise QueryError(
-                    said, span=node.using[n].span if node.using else node.right.span, code=Code.ADQL_BAD_JOIN
+                    message, span=node.using[n].span if node.using else node.right.span, code=Code.ADQL_BAD_JOIN
                 )
         merged = ColumnList.from_columns(_merge_pair(node, a, b) for a, b in pairs)
-        gone = {id(c) for pair in pairs for c in pair}
-        rest = ColumnList.from_columns(c for c in (*left.columns, *right.columns) if id(c) not in gone)
+        merged_ids = {id(c) for pair in pairs for c in pair}
+        rest = ColumnList.from_columns(c for c in (*left.columns, *right.columns) if id(c) not in merged_ids)
         on = q.Conjunction(tuple(q.Comparison("=", a, b) for a, b in pairs)) if pairs else None
         return on, Namespace((*left.entries, *right.entries), (merged, rest))
 
     def _find_using_pair(self, left: Namespace, right: Namespace, name: tree.Identifier) -> tuple[q.Value, q.Value]:
-        found = []
+        columns = []
         for block, side in ((left, "left"), (right, "right")):
             hits = block.find(name)
             if len(hits) != 1:
-                said = "has more than one" if hits else "has none"
-                known = list(dict.fromkeys(c.column.name for c in block.columns))
+                problem = "has more than one" if hits else "has none"
+                names = list(dict.fromkeys(c.column.name for c in block.columns))
                 raise QueryError(
-                    f"USING needs one column {name.text} on either side, but the {side} one {said}",
+                    f"USING needs one column {name.text} on either side, but the {side} one {problem}",
                     span=name.span,
-                    hint=None if hits else suggest_similar(name.text, known),
+                    hint=None if hits else suggest_similar(name.text, names),
                     code=Code.ADQL_BAD_JOIN,
                 )
-            found.append(hits[0])
-        return found[0], found[1]
+            columns.append(hits[0])
+        return columns[0], columns[1]
 
 
-def _find_natural_pairs(left: Namespace, right: Namespace, place: TextSpan) -> list[tuple[q.Value, q.Value]]:
+def _find_natural_pairs(left: Namespace, right: Namespace, span: TextSpan) -> list[tuple[q.Value, q.Value]]:
     """Return the columns of NATURAL: each name that both sides have. Neither side may have it twice."""
-    mine, theirs = (ColumnList.from_columns(block.columns).by_name for block in (left, right))
-    common = [name for name in mine if name in theirs]
+    left_columns, right_columns = (ColumnList.from_columns(block.columns).by_name for block in (left, right))
+    common = [name for name in left_columns if name in right_columns]
     for name in common:
-        if len(mine[name]) > 1 or len(theirs[name]) > 1:
-            said = f"NATURAL JOIN finds more than one column {name} on one side"
-            raise QueryError(said, span=place, hint="write ON with the qualified columns", code=Code.ADQL_BAD_JOIN)
-    return [(mine[name][0], theirs[name][0]) for name in common]
+        if len(left_columns[name]) > 1 or len(right_columns[name]) > 1:
+            message = f"NATURAL JOIN finds more than one column {name} on one side"
+            raise QueryError(message, span=span, hint="write ON with the qualified columns", code=Code.ADQL_BAD_JOIN)
+    return [(left_columns[name][0], right_columns[name][0]) for name in common]
 
 
 def _merge_pair(node: tree.Join, left: q.Value, right: q.Value) -> q.Value:
@@ -203,12 +207,12 @@ def _merge_pair(node: tree.Join, left: q.Value, right: q.Value) -> q.Value:
         return right
     if node.kind != "FULL":
         return left
-    wide = find_common_type([left.column, right.column]) or left.column.type
+    type = find_common_type([left.column, right.column]) or left.column.type
     before = left.arguments if isinstance(left, q.FunctionCall) and left.function is COALESCE else (left,)
     if len(before) == MAX_MERGED_TABLES:
-        said = f"FULL JOIN merges {left.column.name} from more than {MAX_MERGED_TABLES} tables"
-        raise QueryError(said, span=node.right.span, hint="write ON", code=Code.ADQL_TOO_COMPLEX)
-    return q.FunctionCall(COALESCE, (*before, right), left.column.replace(type=wide))
+        message = f"FULL JOIN merges {left.column.name} from more than {MAX_MERGED_TABLES} tables"
+        raise QueryError(message, span=node.right.span, hint="write ON", code=Code.ADQL_TOO_COMPLEX)
+    return q.FunctionCall(COALESCE, (*before, right), left.column.replace(type=type))
 
 
 def _name_span(node: tree.TableName) -> TextSpan:

@@ -356,8 +356,8 @@ def register_template(dialect: str, element: type[FunctionElement[Any]], templat
 
     @compiles(element, dialect)
     def _(clause: FunctionElement[Any], compiler: SQLCompiler, **kw: Any) -> str:
-        said = [compiler.process(c, **kw) for c in clause.clauses]
-        return template.format(*said, all=", ".join(said))
+        arguments = [compiler.process(c, **kw) for c in clause.clauses]
+        return template.format(*arguments, all=", ".join(arguments))
 
 
 def to_literal(value: str | float) -> Element:

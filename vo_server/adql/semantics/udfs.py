@@ -50,8 +50,8 @@ ARGUMENT_KINDS: dict[str, Kind] = {
 
 def _define(form: str, result: ResultRule | Column, sql: Callable[..., Any], doc: str, **more: Any) -> Function:
     """Return the record of a function with the parameters of its form."""
-    name, _, said = form.partition("(")
-    pairs = re.findall(r"(\w+) ([A-Z]+(?: literal)?)", said.partition(")")[0])
+    name, _, arguments = form.partition("(")
+    pairs = re.findall(r"(\w+) ([A-Z]+(?: literal)?)", arguments.partition(")")[0])
     parameters = tuple(Parameter(argument, ARGUMENT_KINDS[type]) for argument, type in pairs)
     rule = (lambda _: result) if isinstance(result, Column) else result
     return Function(name, parameters, rule, sql, doc, feature="udf", form=form, **more)
@@ -70,10 +70,10 @@ def _check_order(arguments: tuple[Value, ...]) -> str | None:
 
 def _rewrite_cell(arguments: tuple[Value, ...]) -> Value | None:
     """Rewrite a cell as a part of the cell of order 29, which a table has stored for its own position."""
-    order, *place = arguments
+    order, *position = arguments
     if constant_value(order) is None:
         return None
-    lon, lat = place if len(place) == 2 else split_point(place[0])
+    lon, lat = position if len(position) == 2 else split_point(position[0])
     finest = constant_fold(FunctionCall(CELL, (lon, lat, to_integer_constant(cover.ORDER)), _CELL_NUMBER))
     return constant_fold(
         FunctionCall(ANCESTOR, (finest, to_integer_constant(2 * (cover.ORDER - constant_value(order)))), _CELL_NUMBER)
@@ -151,11 +151,11 @@ def _fold_motion(*numbers: float) -> tuple[float, ...]:
 
 
 def _sql_apply_pm(ra: Element, dec: Element, pm_ra: Element, pm_dec: Element, years: Element) -> Geometry:
-    given = sa.and_(*(x.is_not(None) for x in (ra, dec, pm_ra, pm_dec, years)))
+    is_complete = sa.and_(*(x.is_not(None) for x in (ra, dec, pm_ra, pm_dec, years)))
     none: Element = sa.cast(sa.null(), sa.Double())
     mas = to_literal(_MAS_PER_DEGREE)
     moved = spherical.PropagatedPosition(ra, dec, none, pm_ra * mas, pm_dec * mas, none, to_literal(0.0), years)
-    return Geometry("point", value=sa.case((given, moved)))
+    return Geometry("point", value=sa.case((is_complete, moved)))
 
 
 def _fold_apply_pm(ra: float, dec: float, pm_ra: float, pm_dec: float, years: float) -> tuple[float, ...]:
@@ -264,10 +264,10 @@ _HASH = to_literal("#")
 
 
 def _sql_hashlist_has(listed: Element, item: Element) -> Element:
-    apart = sa.func.strpos(item, _HASH) == _sql_integer(0)
-    wanted = _HASH.concat(sa.func.lower(item)).concat(_HASH)
-    found = sa.func.strpos(_HASH.concat(sa.func.lower(listed)).concat(_HASH), wanted)
-    return sa.and_(apart, found > _sql_integer(0))
+    is_single = sa.func.strpos(item, _HASH) == _sql_integer(0)
+    delimited_item = _HASH.concat(sa.func.lower(item)).concat(_HASH)
+    index = sa.func.strpos(_HASH.concat(sa.func.lower(listed)).concat(_HASH), delimited_item)
+    return sa.and_(is_single, index > _sql_integer(0))
 
 
 def _type_joined_text(arguments: tuple[Value, ...]) -> Column:

@@ -37,8 +37,8 @@ def power_unit(unit: str | None, n: float) -> str | None:
 
 def root_unit(unit: str | None) -> str | None:
     """Return the unit of a square root."""
-    found = re.fullmatch(r"([A-Za-z]+)\*\*2", unit or "")
-    return found and found[1]
+    match = re.fullmatch(r"([A-Za-z]+)\*\*2", unit or "")
+    return match and match[1]
 
 
 def sum_ucd(operator: str, a: str | None, b: str | None) -> str | None:

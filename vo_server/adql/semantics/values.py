@@ -83,7 +83,7 @@ def _to_integer(value: int, column: Column) -> q.Constant:
 _DALI_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?Z?", re.ASCII)
 
 
-def parse_time(value: q.Constant, type: types.Type, place: TextSpan) -> q.Constant:
+def parse_time(value: q.Constant, type: types.Type, span: TextSpan) -> q.Constant:
     """Parse a DALI timestamp (DALI 1.1 section 3.3.3) as a date or a time.
 
     Raises QueryError for any other text.
@@ -97,7 +97,7 @@ def parse_time(value: q.Constant, type: types.Type, place: TextSpan) -> q.Consta
     except ValueError:
         raise QueryError(
             f"invalid time {text!r}",
-            span=place,
+            span=span,
             hint="write it as 2000-01-30 or 2000-01-30T12:34:56",
             code=Code.ADQL_BAD_LITERAL,
         ) from None
@@ -179,16 +179,16 @@ def convert_unit(value: q.Value, unit: str) -> q.Value:
 
 def constant_fold(value: q.FunctionCall) -> q.Value:
     """Return the constant result of a function of constants; any other call unchanged."""
-    fold, given = value.function.fold, [constant_value(a) for a in value.arguments]
-    if fold is None or None in given:
+    fold, arguments = value.function.fold, [constant_value(a) for a in value.arguments]
+    if fold is None or None in arguments:
         return value
     try:
-        result = fold(*given)
+        result = fold(*arguments)
     except (ArithmeticError, ValueError):
         return value
     if value.column.type.family == "geometry":
-        made = _CONSTRUCTORS[value.column.type.name]
-        return q.FunctionCall(made, tuple(to_constant(n) for n in result), value.column)
+        constructor = _CONSTRUCTORS[value.column.type.name]
+        return q.FunctionCall(constructor, tuple(to_constant(n) for n in result), value.column)
     if isinstance(result, complex) or (isinstance(result, float) and not np.isfinite(result)):
         return value
     if value.column.type.family == "integer":
@@ -212,7 +212,7 @@ _CONSTRUCTORS = {f.name: f for f in (POINT, CIRCLE, POLYGON)}
 # ------------------------------------------------------------ agreement
 
 
-def coerce_to_comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value], place: TextSpan) -> list[q.Value]:
+def coerce_to_comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value], span: TextSpan) -> list[q.Value]:
     """Return values that are compared with one another, made of one kind.
 
     A literal follows the columns: a text beside a time becomes one, a number beside 4-byte floats gets their precision,
@@ -220,32 +220,32 @@ def coerce_to_comparable(values: Sequence[q.Value], nodes: Sequence[tree.Value],
 
     Raises QueryError where they cannot be compared; `span` is that of all.
     """
-    known = [v for v in values if not is_null(v)]
-    if not known:
+    present = [v for v in values if not is_null(v)]
+    if not present:
         return list(values)
-    models = [v for v in known if not isinstance(v, q.Constant)] or known
-    family = {_COMPARABLE_FAMILIES.get(v.column.type.family, v.column.type.name) for v in models}
-    timely = "time" in family or (family == {"text"} and any(v.column.type.family == "time" for v in known))
-    narrow = all(v.column.type is types.REAL for v in models)
-    lead = next((v for v in known if v.column.type.family == "time"), models[0]) if timely else models[0]
+    columns = [v for v in present if not isinstance(v, q.Constant)] or present
+    family = {_COMPARABLE_FAMILIES.get(v.column.type.family, v.column.type.name) for v in columns}
+    has_time = "time" in family or (family == {"text"} and any(v.column.type.family == "time" for v in present))
+    is_real = all(v.column.type is types.REAL for v in columns)
+    model = next((v for v in present if v.column.type.family == "time"), columns[0]) if has_time else columns[0]
 
-    def fitted(value: q.Value, node: tree.Value) -> q.Value:
+    def coerce(value: q.Value, node: tree.Value) -> q.Value:
         if is_null(value):
-            return set_null_type(value, lead.column.type)
-        if timely and isinstance(value, q.Constant) and isinstance(value.value, str):
-            return parse_time(value, lead.column.type, node.span)
-        if not _can_compare_values(lead, value):
+            return set_null_type(value, model.column.type)
+        if has_time and isinstance(value, q.Constant) and isinstance(value.value, str):
+            return parse_time(value, model.column.type, node.span)
+        if not _can_compare_values(model, value):
             raise QueryError(
-                f"cannot compare {describe(lead)} with {describe(value)}",
-                span=place,
-                hint=_suggest_quotes(lead, value),
+                f"cannot compare {describe(model)} with {describe(value)}",
+                span=span,
+                hint=_suggest_quotes(model, value),
                 code=Code.ADQL_TYPE_MISMATCH,
             )
-        if lead.column.type is types.BOOLEAN and value.column.type.is_numeric:
+        if model.column.type is types.BOOLEAN and value.column.type.is_numeric:
             return q.Constant(bool(value.value), Column("", types.BOOLEAN))  # type: ignore[union-attr]
-        return _to_real(value) if narrow else value
+        return _to_real(value) if is_real else value
 
-    return [fitted(v, n) for v, n in zip(values, nodes, strict=True)]
+    return [coerce(v, n) for v, n in zip(values, nodes, strict=True)]
 
 
 _COMPARABLE_FAMILIES = {"integer": "number", "real": "number", "text": "text", "time": "time"}
@@ -284,24 +284,24 @@ def _suggest_quotes(a: q.Value, b: q.Value) -> str | None:
 
 
 def coerce_to_common(
-    values: Sequence[q.Value], nodes: Sequence[tree.Value], place: TextSpan, what: str
+    values: Sequence[q.Value], nodes: Sequence[tree.Value], span: TextSpan, what: str
 ) -> list[q.Value]:
     """Return alternatives, of which one is the result, in their common type, that of `common_column`; `what` names them
     in the error."""
-    known = [v for v in values if not is_null(v)]
-    clock = next((v.column.type for v in known if v.column.type.family == "time"), None)
-    if clock is not None:
+    present = [v for v in values if not is_null(v)]
+    time_type = next((v.column.type for v in present if v.column.type.family == "time"), None)
+    if time_type is not None:
         values = [
-            parse_time(v, clock, n.span) if isinstance(v, q.Constant) and isinstance(v.value, str) else v
+            parse_time(v, time_type, n.span) if isinstance(v, q.Constant) and isinstance(v.value, str) else v
             for v, n in zip(values, nodes, strict=True)
         ]
-        known = [v for v in values if not is_null(v)]
-    if not known:
+        present = [v for v in values if not is_null(v)]
+    if not present:
         return list(values)
-    type = find_common_type([v.column for v in known])
+    type = find_common_type([v.column for v in present])
     if type is None:
-        said = ", ".join(str(v.column.type) for v in known)
-        raise QueryError(f"{what} have different types: {said}", span=place, code=Code.ADQL_TYPE_MISMATCH)
+        type_names = ", ".join(str(v.column.type) for v in present)
+        raise QueryError(f"{what} have different types: {type_names}", span=span, code=Code.ADQL_TYPE_MISMATCH)
     return [set_null_type(v, type) for v in values]
 
 
@@ -311,13 +311,13 @@ def common_column(values: Sequence[q.Value]) -> Column:
 
     A literal is taken to be of the kind of the others.
     """
-    known = [v.column for v in values if not is_null(v)]
-    if not known:
+    present = [v.column for v in values if not is_null(v)]
+    if not present:
         return values[0].column
-    type = find_common_type(known) or known[0].type
-    kinds = [v.column for v in values if not isinstance(v, q.Constant)] or known
+    type = find_common_type(present) or present[0].type
+    kinds = [v.column for v in values if not isinstance(v, q.Constant)] or present
     units, ucds = {c.unit for c in kinds}, {without_main(c.ucd) for c in kinds}
-    label = known[0].xtype_override if type.is_geometric and len({c.xtype for c in known}) == 1 else None
+    label = present[0].xtype_override if type.is_geometric and len({c.xtype for c in present}) == 1 else None
     unit, ucd = (found.pop() if len(found) == 1 else None for found in (units, ucds))
     return Column("", type, unit=unit, ucd=ucd, xtype_override=label)
 
@@ -377,8 +377,13 @@ def is_kind(value: q.Value, kind: str) -> bool:
 
 def can_cast(source: types.Type, target: types.Type) -> bool:
     """Tell whether there is a CAST from one type to the other."""
-    whole = ("geometry", "array", "binary")
-    if target.family in whole or source.family in whole or source.is_geometric or target.is_geometric:
+    opaque_families = ("geometry", "array", "binary")
+    if (
+        target.family in opaque_families
+        or source.family in opaque_families
+        or source.is_geometric
+        or target.is_geometric
+    ):
         return source is target
     if target.family == "time":
         return source.family in ("time", "text")
