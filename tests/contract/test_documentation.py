@@ -19,9 +19,9 @@ from vo_server.adql.semantics.udfs import UDF_FORMS
 from vo_server.app import site_of
 from vo_server.errors import Code
 from vo_server.formats import FORMATS
-from vo_server.protocols.documentation import placeholder_values
+from vo_server.protocols.documentation import collect_values
 from vo_server.settings import Settings
-from vo_server.web.documentation import PAGES, placeholders
+from vo_server.web.documentation import PAGES, find_placeholders
 
 ROOT = Path(__file__).resolve().parents[2]
 MANUALS = ("README.md", "deploy/README.md")
@@ -139,9 +139,9 @@ def test_rejects_unknown_page(client: httpx.Client) -> None:
 
 def test_placeholders_are_those_that_are_filled_in(sky: Path, tmp_path: Path) -> None:
     site = site_of(Settings(data=sky, job_results=str(tmp_path)))
-    values = placeholder_values(site, "http://x")
+    values = collect_values(site, "http://x")
     site.engine.close()
-    assert {name for page in PAGES for name in placeholders(page)} == values.keys()
+    assert {name for page in PAGES for name in find_placeholders(page)} == values.keys()
 
 
 # ------------------------------------------------------------ what is generated

@@ -8,7 +8,7 @@ import pytest
 
 from vo_server.adql.semantics.functions import FUNCTIONS, Function
 from vo_server.adql.semantics.udfs import UDF_FORMS
-from vo_server.web.reference import example_query
+from vo_server.web.reference import build_example_query
 
 EXAMPLES = [function for function in (*FUNCTIONS.values(), *UDF_FORMS) if function.example]
 
@@ -16,4 +16,4 @@ EXAMPLES = [function for function in (*FUNCTIONS.values(), *UDF_FORMS) if functi
 @pytest.mark.parametrize("function", EXAMPLES, ids=lambda function: function.signature)
 def test_example_has_a_value(world: Any, function: Function) -> None:
     assert f"{function.name.partition('(')[0]}(" in function.example
-    assert world.ask(example_query(function))[0][0] is not None
+    assert world.ask(build_example_query(function))[0][0] is not None

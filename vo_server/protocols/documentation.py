@@ -28,6 +28,7 @@ from vo_server.http.responses import cacheable_response
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import get_base_url
 from vo_server.images import preview
+from vo_server.model.urls import SiteUrls
 from vo_server.protocols.images import bundle, gallery, layers, selection, sia1, sia1_cutout, soda
 from vo_server.protocols.images.summary import summarise
 from vo_server.protocols.uws import job
@@ -42,7 +43,7 @@ def services(catalogue: Catalogue) -> tuple[Service, ...]:
     return (SERVICE,)
 
 
-async def page(request: Request, site: Site) -> Response:
+async def serve_page(request: Request, site: Site) -> Response:
     """Return a page: as HTML, or as Markdown with ?raw, a name that ends in .md, or Accept: text/markdown.
 
     Raises NotFoundError for an unknown page.
@@ -55,17 +56,17 @@ async def page(request: Request, site: Site) -> Response:
             f"there is no page {name!r} in the documentation", hint=suggest_similar(name, list(documentation.PAGES))
         )
     get_request_info(request).service = "page"
-    base = get_base_url(request, site.public_url)
-    body = await anyio.to_thread.run_sync(_render, site, name, base, raw)
+    urls = site.make_urls(get_base_url(request, site.public_url))
+    body = await anyio.to_thread.run_sync(_render, site, name, urls, raw)
     return cacheable_response(request, body, MARKDOWN if raw else HTML, headers={"Vary": "Accept-Encoding, Accept"})
 
 
 @lru_cache(maxsize=64)
-def _render(site: Site, name: str, base: str, raw: bool) -> bytes:
-    values = placeholder_values(site, base)
+def _render(site: Site, name: str, urls: SiteUrls, raw: bool) -> bytes:
+    values = collect_values(site, base)
     if raw:
-        return documentation.fill_page(name, base, values).encode()
-    return documentation.render_documentation(name, base, site.title, values).encode()
+        return documentation.fill_page(name, urls, values).encode()
+    return documentation.render_documentation(name, urls, site.title, values).encode()
 
 
 def _prefers_markdown(request: Request) -> bool:
@@ -73,24 +74,24 @@ def _prefers_markdown(request: Request) -> bool:
     return [media.essence for media in parse_accept(request.headers.get("accept", ""))][:1] == ["text/markdown"]
 
 
-def placeholder_values(site: Site, base: str) -> dict[str, str]:
+def collect_values(site: Site, urls: SiteUrls) -> dict[str, str]:
     """Return the text of each placeholder of the documentation."""
     return {
-        "base": base,
-        **_example_position(site.catalogue, base),
-        **_example_image(site, base),
+        "base": urls.base,
+        **_choose_example_table(site.catalogue, base),
+        **_choose_example_image(site, urls),
         **{
             name: f"{number:,g}" if isinstance(number, float) else f"{number:,}"
-            for name, number in _limits(site).items()
+            for name, number in _collect_limits(site).items()
         },
-        **_remarks(site),
-        **reference.describe_functions(base, site.engine.unsupported_functions()),
+        **_describe_settings(site),
+        **reference.describe_functions(urls, site.engine.unsupported_functions()),
         "errors": reference.describe_errors(),
         "formats": reference.describe_formats(),
     }
 
 
-def _example_position(catalogue: Catalogue, base: str) -> dict[str, str]:
+def _choose_example_table(catalogue: Catalogue, urls: SiteUrls) -> dict[str, str]:
     """Return a table with a cone search, the columns of its position, and a cone that finds something."""
     for collection in catalogue.collections:
         if collection.cone is not None and collection.table.position is not None and collection.images is None:
@@ -103,13 +104,13 @@ def _example_position(catalogue: Catalogue, base: str) -> dict[str, str]:
                 "lon": f"{lon:.10g}",
                 "lat": f"{lat:.10g}",
                 "radius": f"{radius:.10g}",
-                "cone": f"{base}/cone/{collection.id}",
+                "cone": urls.get_url(f"cone-{collection.id}"),
             }
     placeholders = {"table": "SCHEMA.TABLE", "ra": "ra", "dec": "dec", "lon": "266.4", "lat": "-29", "radius": "0.1"}
-    return placeholders | {"cone": f"{base}/cone/TABLE"}
+    return placeholders | {"cone": f"{urls.base}/cone/TABLE"}
 
 
-def _limits(site: Site) -> dict[str, int | float]:
+def _collect_limits(site: Site) -> dict[str, int | float]:
     return {
         "maxrec": min(site.maxrec, site.maxrec_hard),
         "maxrec_hard": site.maxrec_hard,
@@ -140,18 +141,18 @@ def _limits(site: Site) -> dict[str, int | float]:
     }
 
 
-def _example_image(site: Site, base: str) -> dict[str, str]:
+def _choose_example_image(site: Site, urls: SiteUrls) -> dict[str, str]:
     """Return an image collection, one of its bands and the position of one of its images, in degrees."""
     for collection in get_image_collections(site.catalogue):
         if collection.images is not None and site.engine.count_rows(collection.table):
-            sample = parse_qs(urlsplit(summarise(collection, site, base).sample_url or "").query)
+            sample = parse_qs(urlsplit(summarise(collection, site, urls).sample_url or "").query)
             lon, lat = sample.get("POS", ["129.04,19.68"])[0].split(",")
             band = next((band.name for band in collection.images.bands), "K")
             return {"collection": collection.id, "band": band, "image_lon": lon, "image_lat": lat}
     return {"collection": "COLLECTION", "band": "K", "image_lon": "129.04", "image_lat": "19.68"}
 
 
-def _remarks(site: Site) -> dict[str, str]:
+def _describe_settings(site: Site) -> dict[str, str]:
     """Return sentences about settings of the service."""
     hosts = ", ".join(f"`{host}`" for host in site.upload_hosts)
     return {
@@ -171,6 +172,6 @@ def _remarks(site: Site) -> dict[str, str]:
 SERVICE = Service(
     name="docs",
     path="/docs",
-    resources=(Resource("", page), Resource("/{name}", page)),
+    resources=(Resource("", serve_page), Resource("/{name}", serve_page)),
     error_renderer=error_response,
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from vo_server.model.urls import SiteUrls
 from vo_server.web.frame import render_page
 
 PAGES = (
@@ -41,32 +42,34 @@ h3 { margin: 1.6rem 0 .2rem; font-size: 1rem; }
 """
 
 
-def render_documentation(name: str, base: str, title: str, values: Mapping[str, str]) -> str:
-    """Return a page as HTML; `base` is the server's URL, `title` the name of the service.
+def render_documentation(name: str, urls: SiteUrls, title: str, values: Mapping[str, str]) -> str:
+    """Return a page as HTML; `title` is the name of the service.
 
     Raises KeyError for a page or a placeholder that does not exist.
     """
-    tokens = _parser().parse(_markdown_with_links(name, values, f"{base}/docs/{{}}"))
+    parser = _create_parser()
+    tokens = parser.parse(_fill(name, base, values, suffix=""))
     _add_anchors(tokens)
-    content = _parser().renderer.render(tokens, _parser().options, {})
-    body = f'<p class="small"><a href="{escape(base)}/">{escape(title)}</a></p>\n{_navigation(name, base)}\n{content}'
-    return render_page(f"{title}: {page_title(name)}", body, _STYLE)
+    content = parser.renderer.render(tokens, parser.options, {})
+    home = f'<p class="small"><a href="{escape(urls.base)}/">{escape(title)}</a></p>'
+    body = f"{home}\n{_render_navigation(name, urls)}\n{content}"
+    return render_page(f"{title}: {read_title(name)}", body, _STYLE)
 
 
-def fill_page(name: str, base: str, values: Mapping[str, str]) -> str:
+def fill_page(name: str, urls: SiteUrls, values: Mapping[str, str]) -> str:
     """Return a page as Markdown, with links to the Markdown of the other pages.
 
     Raises KeyError for a page or a placeholder that does not exist.
     """
-    return _markdown_with_links(name, values, f"{base}/docs/{{}}.md")
+    return _fill(name, base, values, suffix=".md")
 
 
-def page_title(name: str) -> str:
+def read_title(name: str) -> str:
     """Return the title of a page: the heading of its file."""
     return _read_page(name).partition("\n")[0].removeprefix("# ")
 
 
-def placeholders(name: str) -> frozenset[str]:
+def find_placeholders(name: str) -> frozenset[str]:
     """Return the names of the placeholders of a page."""
     return frozenset(_PLACEHOLDER.findall(_read_page(name)))
 
@@ -78,14 +81,14 @@ def _read_page(name: str) -> str:
     return (_FOLDER / f"{name}.md").read_text(encoding="utf-8")
 
 
-def _markdown_with_links(name: str, values: Mapping[str, str], address: str) -> str:
-    """Return a page with its placeholders filled in; `address` is the URL of a page, with braces for its name."""
-    linked = _LINK.sub(lambda found: address.format(found[1]) + (found[2] or ""), _read_page(name))
+def _fill(name: str, urls: SiteUrls, values: Mapping[str, str], suffix: str) -> str:
+    """Return a page with its placeholders filled in, and with links to the other pages that end in `suffix`."""
+    linked = _LINK.sub(lambda found: f"{base}/docs/{found[1]}{suffix}{found[2] or ''}", _read_page(name))
     return _PLACEHOLDER.sub(lambda found: values[found[1]], linked)
 
 
 @lru_cache(maxsize=1)
-def _parser() -> MarkdownIt:
+def _create_parser() -> MarkdownIt:
     """Return the parser: CommonMark with tables and without HTML, written as well-formed XML."""
     return MarkdownIt("commonmark", {"html": False, "xhtmlOut": True}).enable("table")
 
@@ -100,11 +103,11 @@ def _add_anchors(tokens: list[Token]) -> None:
             heading.attrSet("id", f"{slug}-{used[slug]}" if used[slug] else slug)
 
 
-def _navigation(name: str, base: str) -> str:
+def _render_navigation(name: str, urls: SiteUrls) -> str:
     links = (
-        f"<strong>{escape(page_title(page))}</strong>"
+        f"<strong>{escape(read_title(page))}</strong>"
         if page == name
-        else f'<a href="{escape(base)}/docs{"" if page == "index" else f"/{page}"}">{escape(page_title(page))}</a>'
+        else f'<a href="{escape(urls.get_url("docs", "" if page == "index" else f"/{page}"))}">{escape(read_title(page))}</a>'
         for page in PAGES
     )
     return f"<nav>{' '.join(links)}</nav>"

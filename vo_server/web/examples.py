@@ -11,6 +11,7 @@ from html import escape
 from urllib.parse import quote, urlencode
 
 from vo_server.catalogue.catalogue import ExampleQuery
+from vo_server.model.urls import SiteUrls
 from vo_server.web.frame import render_page
 
 VOCABULARY = "http://www.ivoa.net/rdf/examples#"
@@ -53,37 +54,37 @@ class PublishedExample:
     tables: tuple[str, ...]
 
 
-def render_examples(base: str, title: str, examples: Sequence[PublishedExample]) -> str:
-    """Return the page of all examples; `base` is the server's URL."""
+def render_examples(urls: SiteUrls, title: str, examples: Sequence[PublishedExample]) -> str:
+    """Return the page of all examples."""
     entries = "".join(f'<li><a href="#{escape(s.example.id)}">{escape(s.example.title)}</a></li>' for s in examples)
     body = f"""<h1>{escape(title)}: example queries</h1>
-<p>Each query runs unchanged at <code>{escape(base)}/tap</code>: here with a click, in TOPCAT under <em>Examples</em> in
-its TAP window, in pyvo as <code>TAPService("{escape(base)}/tap").examples</code>.
-<a href="{escape(base)}/">Front page</a>, <a href="{escape(base)}/docs">documentation</a></p>
+<p>Each query runs unchanged at <code>{escape(urls.get_url("tap"))}</code>: here with a click, in TOPCAT under <em>Examples</em> in
+its TAP window, in pyvo as <code>TAPService("{escape(urls.get_url("tap"))}").examples</code>.
+<a href="{escape(urls.base)}/">Front page</a>, <a href="{escape(urls.get_url("docs"))}">documentation</a></p>
 <nav><ol>{entries}</ol></nav>
 <div vocab="{VOCABULARY}">
-{"".join(_section(base, s) for s in examples)}</div>
+{"".join(_render_example(base, s) for s in examples)}</div>
 <script>{_SCRIPT}</script>"""
     return render_page(f"{title}: examples", body, _STYLE)
 
 
-def _section(base: str, published: PublishedExample) -> str:
+def _render_example(urls: SiteUrls, published: PublishedExample) -> str:
     example = published.example
-    uploads = [(name, _result_url(base, query)) for name, query in example.uploads.items()]
+    uploads = [(name, _build_upload_url(base, query)) for name, query in example.uploads.items()]
     tables = ", ".join(f'<code property="table">{escape(name)}</code>' for name in published.tables)
     return f"""<section typeof="example" id="{escape(example.id)}" resource="#{escape(example.id)}">
 <h2 property="name">{escape(example.title)}</h2>
 <p>{escape(example.description)}</p>
 <pre property="query">{escape(example.query)}</pre>
-{"".join(_parameter("UPLOAD", f"{name},{url}") for name, url in uploads)}
-<p class="do"><a class="run" href="{escape(_run_url(base, example, uploads))}">Run</a>
+{"".join(_render_parameter("UPLOAD", f"{name},{url}") for name, url in uploads)}
+<p class="do"><a class="run" href="{escape(_build_run_url(urls, example, uploads))}">Run</a>
 <button type="button" class="copy">Copy</button> <span class="small">queries {tables}; the link returns
 at most {MAX_ROWS:,} rows</span></p>
 </section>
 """
 
 
-def _parameter(key: str, value: str) -> str:
+def _render_parameter(key: str, value: str) -> str:
     """Return a parameter that accompanies the query (DALI 1.1 section 2.3.3)."""
     return (
         f'<dl class="small" property="generic-parameter" typeof="keyval"><dt property="key">{escape(key)}</dt> '
@@ -91,15 +92,17 @@ def _parameter(key: str, value: str) -> str:
     )
 
 
-def _run_url(base: str, example: ExampleQuery, uploads: Sequence[tuple[str, str]]) -> str:
+def _build_run_url(urls: SiteUrls, example: ExampleQuery, uploads: Sequence[tuple[str, str]]) -> str:
     sent = [("UPLOAD", f"{name},{url}") for name, url in uploads]
-    return _sync_url(base, [("MAXREC", str(MAX_ROWS)), ("RESPONSEFORMAT", "html"), *sent, ("QUERY", example.query)])
+    return _build_sync_url(
+        base, [("MAXREC", str(MAX_ROWS)), ("RESPONSEFORMAT", "html"), *sent, ("QUERY", example.query)]
+    )
 
 
-def _result_url(base: str, query: str) -> str:
+def _build_upload_url(urls: SiteUrls, query: str) -> str:
     """Return the URL of an uploaded table: the result of a query of this service."""
-    return _sync_url(base, [("QUERY", query)])
+    return _build_sync_url(urls, [("QUERY", query)])
 
 
-def _sync_url(base: str, parameters: Sequence[tuple[str, str]]) -> str:
-    return f"{base}/tap/sync?{urlencode([('LANG', 'ADQL'), *parameters], quote_via=quote)}"
+def _build_sync_url(urls: SiteUrls, parameters: Sequence[tuple[str, str]]) -> str:
+    return urls.get_url("tap", f"/sync?{urlencode([('LANG', 'ADQL'), *parameters], quote_via=quote)}")

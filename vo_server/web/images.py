@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from html import escape
 
+from vo_server.model.urls import SiteUrls
 from vo_server.web.frame import render_page
 
 _STYLE = """
@@ -107,7 +108,7 @@ class ImageSearchResult:
 
 
 def render_images(
-    base: str,
+    urls: SiteUrls,
     title: str,
     form: ImageSearchForm,
     collections: Sequence[CollectionEntry],
@@ -117,21 +118,21 @@ def render_images(
     """Return the page; `error` is the message about an invalid search."""
     message = f'<p class="bad">{escape(error)}</p>' if error else ""
     body = f"""<h1>{escape(title)}: images</h1>
-{_form(base, form)}
-{message}{_result(result) if result is not None else ""}
+{_render_form(base, form)}
+{message}{_render_result(result) if result is not None else ""}
 <h2>Collections</h2>
 <div class="wide"><table><tr><th>Collection</th><th class="number">Images</th><th class="number">Bytes</th>
-<th>Nights</th><th>Coverage</th></tr>{"".join(_collection_row(s) for s in collections)}</table></div>
-<p>Programs find images by SIA 1.0 at <code>{escape(base)}/sia1/COLLECTION</code>, by SIA 2.0 at
-<code>{escape(base)}/sia2/query</code> and as <code>ivoa.obscore</code> in TAP.
-<a href="{escape(base)}/">Front page</a>, <a href="{escape(base)}/docs/images">documentation</a></p>"""
+<th>Nights</th><th>Coverage</th></tr>{"".join(_render_entry(s) for s in collections)}</table></div>
+<p>Programs find images by SIA 1.0 at <code>{escape(urls.base)}/sia1/COLLECTION</code>, by SIA 2.0 at
+<code>{escape(urls.get_url("sia2", "/query"))}</code> and as <code>ivoa.obscore</code> in TAP.
+<a href="{escape(urls.base)}/">Front page</a>, <a href="{escape(urls.get_url("docs", "/images"))}">documentation</a></p>"""
     return render_page(f"{title}: images", body, _STYLE)
 
 
-def _form(base: str, form: ImageSearchForm) -> str:
-    collections = _options([("", "all"), *form.collections], form.collection)
-    bands = _options([("", "all"), *((b, b) for b in form.bands)], form.band)
-    return f"""<form action="{escape(base)}/images" method="get">
+def _render_form(urls: SiteUrls, form: ImageSearchForm) -> str:
+    collections = _render_options([("", "all"), *form.collections], form.collection)
+    bands = _render_options([("", "all"), *((b, b) for b in form.bands)], form.band)
+    return f"""<form action="{escape(urls.get_url("gallery"))}" method="get">
 <p><label><span>Position (ICRS)</span><input class="place" name="POS" value="{escape(form.position)}"
 placeholder="129.04, 19.68 or 8 36 9.6 +19 40 48" required="required"/></label>
 <label><span>Size (degrees)</span><input name="SIZE" value="{escape(form.size)}" size="8"/></label>
@@ -143,7 +144,7 @@ POLYGON lon lat lon lat ..., in degrees; these ignore the size.</p>
 </form>"""
 
 
-def _options(choices: Sequence[tuple[str, str]], chosen: str) -> str:
+def _render_options(choices: Sequence[tuple[str, str]], chosen: str) -> str:
     return "".join(
         f'<option value="{escape(value)}"{_SELECTED if value == chosen else ""}>{escape(label)}</option>'
         for value, label in choices
@@ -153,37 +154,37 @@ def _options(choices: Sequence[tuple[str, str]], chosen: str) -> str:
 _SELECTED = ' selected="selected"'
 
 
-def _result(result: ImageSearchResult) -> str:
+def _render_result(result: ImageSearchResult) -> str:
     if not result.count:
         return "<h2>Nothing found</h2><p>No image overlaps this region.</p>"
     number = f"more than {result.count:,}" if result.is_truncated else f"{result.count:,}"
     heading = f"<h2>{number} image{'' if number == '1' else 's'}</h2>"
-    picture = _picture(result.picture_url) if result.picture_url else ""
+    picture = _render_picture(result.picture_url) if result.picture_url else ""
     formats = " ".join(f'<a href="{escape(url)}">{escape(name)}</a>' for name, url in result.table_urls)
     few = len(result.images) < result.count
     first = f"<p>These are the {len(result.images)} nearest to the centre of the region.</p>" if few else ""
     cautions = "".join(f"<p>{escape(caution)}</p>" for caution in result.cautions)
-    rows = "".join(map(_image_row, result.images))
+    rows = "".join(map(_render_image, result.images))
     return f"""{heading}
-{picture}<p><a class="do" href="{escape(result.tar_url)}">Download {_tar_label(result)}</a>
+{picture}<p><a class="do" href="{escape(result.tar_url)}">Download {_label_tar_link(result)}</a>
 <span class="small">files and a manifest in one tar stream</span></p>
 {f"<p>This table for programs: {formats}</p>" if formats else ""}{cautions}{first}
 <div class="wide"><table class="found"><tr><th></th><th>Image</th><th>Band</th><th class="number">RA, Dec</th>
 <th class="number">Distance</th><th class="number">Bytes</th></tr>{rows}</table></div>"""
 
 
-def _picture(url: str) -> str:
+def _render_picture(url: str) -> str:
     return f'<a class="look" href="{escape(url)}"><img src="{escape(url)}" alt="The region"/></a>'
 
 
-def _tar_label(result: ImageSearchResult) -> str:
+def _label_tar_link(result: ImageSearchResult) -> str:
     size = f", {_format_bytes(result.tar_bytes)}"
     if result.tar_count < result.count or result.is_truncated:
         return f"the {result.tar_count:,} nearest{size} (the limit of a stream)"
     return f"all {result.tar_count:,}{size}" if result.tar_count > 1 else f"it{size}"
 
 
-def _image_row(image: ImageEntry) -> str:
+def _render_image(image: ImageEntry) -> str:
     colour = f', <a href="{escape(image.colour_url)}">in colour</a>' if image.colour_url else ""
     size = "" if image.size is None else _format_bytes(image.size)
     return (
@@ -197,10 +198,10 @@ def _image_row(image: ImageEntry) -> str:
     )
 
 
-def _collection_row(collection: CollectionEntry) -> str:
+def _render_entry(collection: CollectionEntry) -> str:
     counts = ", ".join(f"{band} {n:,}" for band, n in collection.counts) if len(collection.counts) > 1 else ""
     nights = " to ".join(map(str, dict.fromkeys(collection.nights or ())))
-    coverage = _map_image(collection.map_url) if collection.map_url else ""
+    coverage = _render_map(collection.map_url) if collection.map_url else ""
     sample = f'<br/><a href="{escape(collection.sample_url)}">Show some</a>' if collection.sample_url else ""
     caution = f'<br/><span class="small">{escape(collection.caution)}</span>' if collection.caution else ""
     small = f'<br/><span class="small">{escape(counts)}</span>' if counts else ""
@@ -211,7 +212,7 @@ def _collection_row(collection: CollectionEntry) -> str:
     )
 
 
-def _map_image(url: str) -> str:
+def _render_map(url: str) -> str:
     return f'<a href="{escape(url)}"><img class="map" src="{escape(url)}" alt="Coverage" loading="lazy"/></a>'
 
 

@@ -56,19 +56,19 @@ def render_sky_map(text: str) -> str:
     marks = (("ring", RING_RADIUS_PIXELS), ("dot", 1.2))
     rings = "".join(
         f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{r}"/>'
-        for x, y in _ring_centres(text)
+        for x, y in _find_ring_centres(text)
         for name, r in marks
     )
-    net = "".join(f'<path class="net" d="{_svg_path(*line)}"/>' for line in _grid_lines())
-    milky = "".join(f'<path class="milky" d="{_svg_path(lon, lat)}"/>' for lon, lat in _galactic_plane())
+    net = "".join(f'<path class="net" d="{_format_path(*line)}"/>' for line in _iter_grid_lines())
+    milky = "".join(f'<path class="milky" d="{_format_path(lon, lat)}"/>' for lon, lat in _trace_galactic_plane())
     hours = "".join(
-        _svg_label(_project_point(-ra, 0.0), 0, 13, f"{ra // 15 % 24}h", "hour") for ra in range(-150, 180, 60)
+        _format_label(_project_point(-ra, 0.0), 0, 13, f"{ra // 15 % 24}h", "hour") for ra in range(-150, 180, 60)
     )
     degrees = "".join(
-        _svg_label(_project_point(-180.0, dec), -19, 4, f"{dec:+d}°".replace("-", "−"), "height")
+        _format_label(_project_point(-180.0, dec), -19, 4, f"{dec:+d}°".replace("-", "−"), "height")
         for dec in (-60, -30, 30, 60)
     )
-    image = base64.b64encode(_encode_png(_covered_fractions(text))).decode()
+    image = base64.b64encode(_encode_png(_compute_covered_fractions(text))).decode()
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="-34 -14 {width + 68} {height + 46}" role="img">
 <title>Coverage: {label}</title>
 <style>{_STYLE}</style>
@@ -93,7 +93,7 @@ def _describe_fraction(part: float) -> str:
 # ------------------------------------------------------------------ rings
 
 
-def _ring_centres(text: str) -> list[tuple[float, float]]:
+def _find_ring_centres(text: str) -> list[tuple[float, float]]:
     """Return the centres of small patches in pixels, (x, y); empty if there are many cells or a visible one."""
     cells = mocs.to_cells(mocs.parse_moc(text)[1])
     if sum(len(numbers) for _, numbers in cells) > MAX_RING_CELLS:
@@ -141,7 +141,7 @@ def _project(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=1)
-def _sample_positions() -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
+def _compute_sample_positions() -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
     """Return the mask of the samples on the sky, (height, width) in samples, and their RA and Dec in degrees, (n,)."""
     columns, rows = WIDTH_PIXELS * SAMPLES_PER_PIXEL, HEIGHT_PIXELS * SAMPLES_PER_PIXEL
     x = (np.arange(columns) + 0.5) / columns * 2 - 1
@@ -154,9 +154,9 @@ def _sample_positions() -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
     return inside, -lon % 360, lat
 
 
-def _covered_fractions(text: str) -> npt.NDArray[np.float64]:
+def _compute_covered_fractions(text: str) -> npt.NDArray[np.float64]:
     """Return the covered fraction of each pixel, 0 to 1, shape (height, width)."""
-    inside, ra, dec = _sample_positions()
+    inside, ra, dec = _compute_sample_positions()
     samples = np.zeros(inside.shape)
     samples[inside] = footprint.contains_positions(text, ra, dec)
     shape = (HEIGHT_PIXELS, SAMPLES_PER_PIXEL, WIDTH_PIXELS, SAMPLES_PER_PIXEL)
@@ -166,7 +166,7 @@ def _covered_fractions(text: str) -> npt.NDArray[np.float64]:
 # ------------------------------------------------------------------ lines
 
 
-def _grid_lines() -> Iterator[tuple[Floats, Floats]]:
+def _iter_grid_lines() -> Iterator[tuple[Floats, Floats]]:
     along = np.linspace(-90, 90, 61)
     for lon in range(-150, 180, 30):
         yield np.full(len(along), float(lon)), along
@@ -174,7 +174,7 @@ def _grid_lines() -> Iterator[tuple[Floats, Floats]]:
         yield np.array([-180.0, 180.0]), np.full(2, float(lat))
 
 
-def _galactic_plane() -> list[tuple[Floats, Floats]]:
+def _trace_galactic_plane() -> list[tuple[Floats, Floats]]:
     """Return the plane of the Milky Way as (lon, lat) in degrees, in pieces that do not cross the edge."""
     along = np.linspace(0, 360, 361)
     ra, dec = frames.rotate("GALACTIC", "ICRS", along, np.zeros(len(along)))
@@ -183,12 +183,12 @@ def _galactic_plane() -> list[tuple[Floats, Floats]]:
     return [(a, b) for a, b in zip(np.split(lon, cuts), np.split(dec, cuts), strict=True) if len(a) > 1]
 
 
-def _svg_path(lon: Floats, lat: Floats) -> str:
+def _format_path(lon: Floats, lat: Floats) -> str:
     x, y = _project(lon, lat)
     return "M" + " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
 
 
-def _svg_label(place: tuple[float, float], right: int, down: int, text: str, name: str) -> str:
+def _format_label(place: tuple[float, float], right: int, down: int, text: str, name: str) -> str:
     x, y = place
     return f'<text class="{name}" x="{x + right:.1f}" y="{y + down:.1f}" text-anchor="middle">{text}</text>'
 
@@ -209,10 +209,10 @@ def _encode_png(alpha: npt.NDArray[np.float64]) -> bytes:
         (b"IDAT", zlib.compress(lines.tobytes(), 9)),
         (b"IEND", b""),
     )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunks(chunks))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_iter_png_chunks(chunks))
 
 
-def _png_chunks(chunks: Iterable[tuple[bytes, Sequence[int] | bytes]]) -> Iterator[bytes]:
+def _iter_png_chunks(chunks: Iterable[tuple[bytes, Sequence[int] | bytes]]) -> Iterator[bytes]:
     for name, data in chunks:
         body = name + bytes(data)
         yield struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

@@ -9,19 +9,20 @@ from urllib.parse import quote as in_url
 from vo_server.catalogue.names import quote_name, quote_table_name
 from vo_server.model.column import Column, Table
 from vo_server.model.statistics import Statistic, format_range
+from vo_server.model.urls import SiteUrls
 from vo_server.web.frame import render_page
 
 
-def table_url(base: str, table: Table) -> str:
+def build_table_url(urls: SiteUrls, table: Table) -> str:
     """Return the URL of a table's page."""
-    return f"{base}/table/{in_url(table.qualified_name)}"
+    return urls.get_url("page", f"/table/{in_url(table.qualified_name)}")
 
 
-def render_table(base: str, table: Table, rows: int | None, statistics: Mapping[str, Statistic]) -> str:
-    """Return the page of a table; `base` is the server's URL, `rows` the number of loaded rows, None if unloaded."""
+def render_table(urls: SiteUrls, table: Table, rows: int | None, statistics: Mapping[str, Statistic]) -> str:
+    """Return the page of a table; `rows` the number of loaded rows, None if unloaded."""
     count = "not loaded" if rows is None else f"{rows:,} rows"
-    column_rows = "".join(_column_row(c, c.name == table.identifier, statistics.get(c.name)) for c in table.columns)
-    body = f"""<p class="small"><a href="{escape(base)}/">All tables</a></p>
+    column_rows = "".join(_render_column(c, c.name == table.identifier, statistics.get(c.name)) for c in table.columns)
+    body = f"""<p class="small"><a href="{escape(urls.base)}/">All tables</a></p>
 <h1><code>{escape(quote_table_name(table))}</code></h1>
 <p>{escape(table.title or "")} ({count})</p>
 <p>{escape(table.description or "")}</p>
@@ -36,7 +37,7 @@ body { max-width: 80rem; }
 """
 
 
-def _column_row(column: Column, is_identifier: bool, statistic: Statistic | None) -> str:
+def _render_column(column: Column, is_identifier: bool, statistic: Statistic | None) -> str:
     marks = [word for word, holds in (("identifier", is_identifier), ("indexed", column.indexed)) if holds]
     note = f'<br/><span class="small">{", ".join(marks)}</span>' if marks else ""
     cells = (

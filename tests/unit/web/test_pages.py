@@ -1,4 +1,4 @@
-"""The front page: what it offers is what is there, and nothing in it can break out of its place."""
+"""The front page: it offers what is loaded, and escapes every text."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def catalogue() -> Catalogue:
     return catalogue_of(Settings())
 
 
-def test_tables_with_their_rows(catalogue: Catalogue) -> None:
+def test_shows_tables_with_their_rows(catalogue: Catalogue) -> None:
     page = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {"twomass.psc": 470_992_970}))
-    shown = [[cell.text_content() for cell in row[:2]] for row in page.iter("tr")]
-    assert shown == [["Table", "Rows"], ["twomass.psc", "470,992,970"], ["twomass.xsc", "not loaded"], *IMAGES]
+    rows = [[cell.text_content() for cell in row[:2]] for row in page.iter("tr")]
+    assert rows == [["Table", "Rows"], ["twomass.psc", "470,992,970"], ["twomass.xsc", "not loaded"], *IMAGES]
 
 
 def test_links_are_below_the_base(catalogue: Catalogue) -> None:
@@ -41,7 +41,7 @@ def test_links_are_below_the_base(catalogue: Catalogue) -> None:
     assert parse_qs(cone.query) == {"RA": ["266.41683"], "DEC": ["-29.00781"], "SR": ["0.1"]}
 
 
-def test_the_form_asks_tap(catalogue: Catalogue) -> None:
+def test_form_queries_tap(catalogue: Catalogue) -> None:
     form = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {})).forms[0]
     assert (form.action, form.method) == (f"{BASE}/tap/sync", "GET")
     assert dict(form.fields) == {
@@ -53,19 +53,19 @@ def test_the_form_asks_tap(catalogue: Catalogue) -> None:
     }
 
 
-def test_images_have_a_form_where_there_are_any(catalogue: Catalogue) -> None:
+def test_shows_image_search_only_with_images(catalogue: Catalogue) -> None:
     page = html.fromstring(
         pages.render_front_page(BASE, "Sky", catalogue, {"twomass.atlas": 18, "twomass.stamps": None})
     )
     form = page.forms[0]
     assert (form.action, form.method, dict(form.fields)) == (f"{BASE}/images", "GET", {"POS": None, "SIZE": "0.1"})
-    said = [code.text for code in page.iter("code")]
-    assert f"{BASE}/sia1/atlas?" in said
-    assert f"{BASE}/sia1/stamps?" not in said
+    codes = [code.text for code in page.iter("code")]
+    assert f"{BASE}/sia1/atlas?" in codes
+    assert f"{BASE}/sia1/stamps?" not in codes
     assert "/images" not in pages.render_front_page(BASE, "Sky", catalogue, {})
 
 
-def test_no_catalogue_at_all(catalogue: Catalogue) -> None:
+def test_front_page_without_collections(catalogue: Catalogue) -> None:
     page = pages.render_front_page(BASE, "Sky", replace(catalogue, collections=()), {})
     assert "SELECT TOP 10 * FROM TAP_SCHEMA.tables" in page
 

@@ -1,4 +1,4 @@
-"""The page of a table: every column, with what is known of its values."""
+"""The page of a table: every column, with what is statistics of its values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from vo_server.web import tables
 BASE = "https://vo.example.org/sky"
 
 
-def test_each_column_with_its_values() -> None:
+def test_shows_values_of_each_column() -> None:
     table = catalogue_of(Settings()).get_collection("psc").table
-    known = {"j_m": Statistic(-5.25, 18.5, 117), "hemis": Statistic(None, None, 0, ("n", "s"))}
-    page = html.fromstring(tables.render_table(BASE, table, 1_000, known))
+    statistics = {"j_m": Statistic(-5.25, 18.5, 117), "hemis": Statistic(None, None, 0, ("n", "s"))}
+    page = html.fromstring(tables.render_table(BASE, table, 1_000, statistics))
     rows = {row[0][0].text: [cell.text_content() for cell in row[1:]] for row in page.iter("tr") if row[0].tag == "td"}
     assert list(rows) == [f'"{c.name}"' if c.name == "date" else c.name for c in table.columns]
     assert rows["j_m"] == [
@@ -40,7 +40,7 @@ def test_texts_are_escaped() -> None:
     assert not any(f"<{tag}>" in page for tag in ("b", "script", "i", "u"))
 
 
-def test_many_values_are_told_by_their_ends() -> None:
+def test_shows_range_of_many_values() -> None:
     assert format_range(Statistic(0, 11, 0, tuple(range(12)))) == "0 to 11"
     assert format_range(Statistic(0, 1, 0, (0, 1))) == "0, 1"
     assert format_range(Statistic(None, None, 5, ())) == ""
