@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import Listening
 from vo_server.__main__ import main
-from vo_server.engines import generations
+from vo_server.engines import postgres_generations
+from vo_server.errors import Code
 from vo_server.settings import Settings
 
 BY_PLACE = [
@@ -92,12 +93,12 @@ def generations_lack_pgsphere(client: httpx.Client) -> bool:
 def test_without_pgsphere_places_are_refused(
     engines: tuple[Settings, Settings], listening: Listening, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    monkeypatch.setattr(generations, "_pgsphere", lambda link: None)
+    monkeypatch.setattr(postgres_generations, "_find_pgsphere", lambda link: None)
     with listening(engines[1]) as base, httpx.Client(base_url=base, timeout=60, follow_redirects=True) as client:
         answer = client.get(url)
         assert answer.status_code in (200, 400)  # SIA 1.0 tells its errors with 200
         assert answer.status_code == 400 or 'value="ERROR"' in answer.text
-        assert "this service does not know regions" in answer.text
+        assert answer.headers["vo-error-code"] == Code.ADQL_UNKNOWN_FUNCTION
         assert "pgSphere" in answer.text
 
 
@@ -105,7 +106,7 @@ def test_without_pgsphere_places_are_refused(
 def test_without_pgsphere_all_else_is_found(
     engines: tuple[Settings, Settings], listening: Listening, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    monkeypatch.setattr(generations, "_pgsphere", lambda link: None)
+    monkeypatch.setattr(postgres_generations, "_find_pgsphere", lambda link: None)
     with listening(engines[1]) as base, httpx.Client(base_url=base, timeout=60) as client:
         assert rows(client, url)
 
@@ -113,7 +114,7 @@ def test_without_pgsphere_all_else_is_found(
 def test_stamps_need_pgsphere(
     engines: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(generations, "_pgsphere", lambda link: None)
+    monkeypatch.setattr(postgres_generations, "_find_pgsphere", lambda link: None)
     settings = engines[1]
     assert main(["stamps", "--again", "--data", str(settings.data), "--engine", settings.engine]) != 0
-    assert "does not know regions" in capsys.readouterr().err
+    assert "pgSphere" in capsys.readouterr().err

@@ -12,6 +12,8 @@ import pyvo
 from astropy.io.votable import parse
 from astropy.table import Table
 
+from vo_server.errors import Code
+
 UPLOAD = b"""<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE><TABLE>
 <FIELD name="id" datatype="int"/>
 <FIELD name="s_region" datatype="char" arraysize="*" xtype="adql:REGION" ucd="pos.outline"/>
@@ -85,23 +87,24 @@ def test_a_moc_as_a_result(ask: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "code", "column"),
     [
-        ("SELECT MOC('6/x') FROM psc", "no MOC"),
-        ("SELECT CENTROID(MOC('6/1')) FROM psc", "no middle of its own"),
-        ("SELECT POINT('KLINGON', 1, 2) FROM psc", "not known here"),
-        ("SELECT MOC(29, CIRCLE(10, 20, 90)) FROM psc", "smaller order"),
+        ("SELECT MOC('6/x') FROM psc", Code.ADQL_BAD_LITERAL, "8"),
+        ("SELECT CENTROID(MOC('6/1')) FROM psc", Code.ADQL_WRONG_ARGUMENTS, "8"),
+        ("SELECT POINT('KLINGON', 1, 2) FROM psc", Code.ADQL_BAD_LITERAL, "8"),
+        ("SELECT MOC(29, CIRCLE(10, 20, 90)) FROM psc", Code.ADQL_BAD_LITERAL, "8"),
     ],
 )
-def test_faults(ask: Any, query: str, said: str) -> None:
+def test_errors_have_codes(ask: Any, query: str, code: Code, column: str) -> None:
     answer = ask(query)
     assert answer.status_code == 400
-    assert said in answer.text
+    assert answer.headers["vo-error-code"] == code
+    assert f'name="ERROR_COLUMN" value="{column}"' in answer.text
 
 
 def test_a_frame_is_warned_of(ask: Any) -> None:
     answer = ask("SELECT TOP 1 POINT('GALACTIC', 1, 2) FROM psc", RESPONSEFORMAT="votable/td")
-    assert b"GALACTIC was turned to ICRS" in answer.content
+    assert b"GALACTIC was rotated to ICRS" in answer.content
 
 
 def test_what_is_announced(client: httpx.Client) -> None:

@@ -13,22 +13,13 @@ from sqlalchemy.sql.expression import CompoundSelect, FromClause
 from vo_server.adql.placeholders import extract_constants
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics import spherical
-from vo_server.adql.semantics.functions import Function
+from vo_server.adql.semantics.functions import COMPARISONS, Function
 from vo_server.adql.semantics.spherical import Element, Geometry, to_literal
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 
 Statement = sa.Select[Any] | CompoundSelect[Any]
 TableLocator = Callable[[Table], tuple[str | None, str]]
-
-_OPERATORS: dict[str, Callable[[Element, Element], Element]] = {
-    "=": lambda a, b: a == b,
-    "<>": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
 
 _SET_OPERATORS: dict[tuple[str, bool], Callable[..., CompoundSelect[Any]]] = {
     ("UNION", False): sa.union,
@@ -261,7 +252,7 @@ class _Translation:
     def translate_condition(self, node: q.Condition) -> Element:
         match node:
             case q.Comparison(operator, left, right):
-                return _OPERATORS[operator](self.translate_value(left), self.translate_value(right))
+                return COMPARISONS[operator](self.translate_value(left), self.translate_value(right))
             case q.RangeTest(value, low, high, negated):
                 between = self.translate_value(value).between(self.translate_value(low), self.translate_value(high))
                 return sa.not_(between) if negated else between

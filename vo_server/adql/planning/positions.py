@@ -101,13 +101,8 @@ def exposed_positions(query: q.Query) -> Iterator[ExposedPosition]:
     None where rows are counted or cut off: a bound would change the remaining rows. Of groups only if they are grouped
     by the position.
     """
-    if query.top is not None or query.offset:
-        return
-    if isinstance(query, q.SetQuery):
-        yield from exposed_positions(query.left)
-        yield from exposed_positions(query.right)
-    else:
-        yield from output_positions(query)
+    for branch in _iter_branches(query):
+        yield from output_positions(branch)
 
 
 def output_positions(query: q.SelectQuery) -> Iterator[ExposedPosition]:

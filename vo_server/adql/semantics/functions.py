@@ -569,6 +569,16 @@ INTEGER_DIVISION = Function("/", (X, Y), _DOUBLE, spherical.IntegerDivision, "x 
 NEGATION = Function("-", (X,), _type_as_first, lambda x: -x, "-x", lambda x: -x)
 COMPLEMENT = Function("~", (X,), _type_as_first, spherical.Complement, "~x", int.__invert__)
 
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+"""The comparisons of the language, of Python values and of SQL elements."""
+
 COALESCE = Function(
     "COALESCE",
     (Parameter("value", "any", repeatable=True),),

@@ -12,6 +12,7 @@ from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import (
     BOX,
     CIRCLE,
+    COMPARISONS,
     DISTANCE,
     FUNCTIONS,
     NEAR,
@@ -141,7 +142,7 @@ def _check_frame(node: tree.Value, value: q.Value, warn: Callable[[str], None]) 
         warn(f"{name} was taken for ICRS: they agree within 0.1 arcsec.")
     elif name in _ROTATED_FRAMES:
         loss = ", without the elliptic aberration of up to 0.35 arcsec" if _ROTATED_FRAMES[name] == "FK4" else ""
-        warn(f"{name} was turned to ICRS{loss}: all positions are ICRS degrees.")
+        warn(f"{name} was rotated to ICRS{loss}: all positions are ICRS degrees.")
 
 
 def _parse_frame_name(value: q.Constant) -> str:
@@ -254,15 +255,6 @@ BUILDERS: dict[str, Builder] = {
 
 # ------------------------------------------------------- what is asked of it
 
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    "=": lambda a, b: a == b,
-    "<>": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
 
 def to_predicate_test(operator: str, value: q.Value, other: q.Value) -> q.Condition | None:
     """Return a geometry predicate compared with 1 or 0, or a DISTANCE with a radius, as a condition of its own; None
@@ -285,6 +277,6 @@ def _find_expected_truth(operator: str, other: q.Value) -> bool | None:
     neither."""
     if not isinstance(other, q.Constant) or isinstance(other.value, str) or other.value is None:
         return None
-    compare = _COMPARISONS[operator]
+    compare = COMPARISONS[operator]
     one, nought = compare(1, other.value), compare(0, other.value)
     return one if one != nought else None
