@@ -16,14 +16,15 @@ from tests.conftest import Listening, Server
 from tests.faults import FAULTS, Altered, Fault, text
 from vo_server import check
 from vo_server.__main__ import main
-from vo_server.app import catalogue_of, create_app
-from vo_server.check import CHECKS, Probe, Report
+from vo_server.app import create_app
+from vo_server.assembly import load_site_catalogue
+from vo_server.check import CHECKS, CheckReport, Probe
 from vo_server.check.checks import jobs
-from vo_server.check.response import NoAnswer
-from vo_server.check.schemas import schemas
-from vo_server.commands.asgi_client import inside
-from vo_server.commands.check import HERE, _paths, check_service
-from vo_server.http.downtime import FILE
+from vo_server.check.response import NoResponse
+from vo_server.check.schemas import load_schemas
+from vo_server.commands.asgi_client import connect
+from vo_server.commands.check import IN_PROCESS_URL, _service_paths, check_service
+from vo_server.http.downtime import FILE_NAME
 from vo_server.settings import Settings
 
 ELSEWHERE = {"URL-OTHER-1"}
@@ -39,7 +40,7 @@ def xsd(shared: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def known(xsd: Path) -> Any:
-    return schemas(xsd)
+    return load_schemas(xsd)
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,19 @@ def altered(sky: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     """The application in this process, into which faults can be put, and a client of it."""
     app: Starlette = create_app(Settings(data=sky, job_results=str(tmp_path_factory.mktemp("jobs"))))
     outer = Altered(app)
-    with inside(app, HERE, outer) as client:
+    with connect(app, IN_PROCESS_URL, outer) as client:
         yield outer, client
 
 
-def made(client: httpx.Client, known: Any, code: str, **more: Any) -> Report:
-    probe = Probe(client, HERE, _paths(catalogue_of(Settings()).collections), known, **({"inside": True} | more))
-    return check.run(probe, check.chosen([code]))
+def made(client: httpx.Client, known: Any, code: str, **more: Any) -> CheckReport:
+    probe = Probe(
+        client,
+        IN_PROCESS_URL,
+        _service_paths(load_site_catalogue(Settings()).collections),
+        known,
+        **({"in_process": True} | more),
+    )
+    return check.run_checks(probe, check.select_checks([code]))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.code} {f.words}")
@@ -93,7 +100,7 @@ def test_a_check_leaves_the_data_as_they_are(sky: Path, tmp_path: Path) -> None:
     (tmp_path / "catalogues").symlink_to(sky / "catalogues")
     dates = tmp_path / "registry.json"
     dates.write_text("{}")
-    report = check_service(Settings(data=tmp_path), check.chosen(["OAI-", "UWS-"]))
+    report = check_service(Settings(data=tmp_path), check.select_checks(["OAI-", "UWS-"]))
     assert len(report.passed) > 10
     assert dates.read_text() == "{}"
     assert {file.name for file in tmp_path.iterdir()} <= {"catalogues", "registry.json", "spill"}
@@ -136,15 +143,15 @@ def test_links_elsewhere(altered: tuple[Altered, httpx.Client], known: Any) -> N
     """Here the application answers for all other servers, and knows none of their pages."""
     outer, client = altered
     outer.before, outer.after = (lambda asked: asked), (lambda _, told: told)
-    report = made(client, known, "URL-OTHER-1", elsewhere=True)
+    report = made(client, known, "URL-OTHER-1", network=True)
     assert {f.severity for f in report.findings} == {"warning"}
     assert any("https://irsa.ipac.caltech.edu/" in f.what and "status 404" in f.what for f in report.findings)
 
 
 def test_other_servers_are_asked_through_the_network(sky: Path, tmp_path: Path) -> None:
     app = create_app(Settings(data=sky, job_results=str(tmp_path)), tmp_path / "registry.json")
-    with inside(app, HERE, elsewhere=True) as client:
-        assert client.get(f"{HERE}/no-such-page").status_code == 404
+    with connect(app, IN_PROCESS_URL, network=True) as client:
+        assert client.get(f"{IN_PROCESS_URL}/no-such-page").status_code == 404
         with pytest.raises(httpx.ConnectError):
             client.get("http://127.0.0.1:9/")
 
@@ -154,7 +161,7 @@ def test_jobs_that_nobody_runs(
 ) -> None:
     outer, client = altered
     outer.before, outer.after = (lambda asked: asked), (lambda _, told: told)
-    monkeypatch.setattr(jobs, "PATIENCE", 0.01)
+    monkeypatch.setattr(jobs, "TIMEOUT_SECONDS", 0.01)
     report = made(client, known, "UWS-RUN-1", inside=False)
     assert [f.code for f in report.findings] == ["UWS-RUN-1"]
     assert "is QUEUED" in report.findings[0].what
@@ -174,15 +181,15 @@ def test_jobs_that_nobody_runs(
 )
 def test_other_settings(sky: Path, settings: dict[str, Any], code: str, words: str | None) -> None:
     """What is announced follows the settings, and is true then, too."""
-    report = check_service(Settings(data=sky, **settings), check.chosen([code]))
+    report = check_service(Settings(data=sky, **settings), check.select_checks([code]))
     assert (report.findings == ()) == (words is None), report.findings
     assert words is None or words in report.findings[0].what
 
 
 def test_a_planned_downtime_is_no_lie(sky: Path, tmp_path: Path) -> None:
     (tmp_path / "catalogues").symlink_to(sky / "catalogues")
-    (tmp_path / FILE).write_text("down_at = 2020-01-01T00:00:00Z\nback_at = 2999-01-01T00:00:00Z\n")
-    report = check_service(Settings(data=tmp_path), check.chosen(["VOSI-AVAIL"]))
+    (tmp_path / FILE_NAME).write_text("down_at = 2020-01-01T00:00:00Z\nback_at = 2999-01-01T00:00:00Z\n")
+    report = check_service(Settings(data=tmp_path), check.select_checks(["VOSI-AVAIL"]))
     assert (report.findings, len(report.passed)) == ((), 2)
 
 
@@ -308,7 +315,7 @@ def test_another_kind_of_server(shared: Path, known: Any) -> None:
         "/a/tap/sync": (500, "text/html", b"<html>broken"),
     }
     with httpx.Client(transport=httpx.MockTransport(_answering(pages))) as client:
-        report = check.run(Probe(client, "http://tap.example.org/a/tap", ("cone/psc",), known))
+        report = check.run_checks(Probe(client, "http://tap.example.org/a/tap", ("cone/psc",), known))
     found = {f.code for f in report.findings}
     assert {"ERROR-500-1", "TAP-FORMAT-1", "TAP-LANG-1", "CAP-URL-1", "VOSI-AVAIL-1"} <= found
     skipped = dict(report.skipped)
@@ -319,5 +326,5 @@ def test_another_kind_of_server(shared: Path, known: Any) -> None:
 
 def test_no_server_of_the_vo() -> None:
     pages = httpx.MockTransport(_answering({"/": (200, "text/html", b"<p>Hello")}))
-    with httpx.Client(transport=pages) as client, pytest.raises(NoAnswer, match="there is no TAP service"):
-        check.run(Probe(client, "http://www.example.org/"))
+    with httpx.Client(transport=pages) as client, pytest.raises(NoResponse, match="there is no TAP service"):
+        check.run_checks(Probe(client, "http://www.example.org/"))

@@ -1,4 +1,4 @@
-"""Does a service keep what it says of itself? Asked as any client asks, knowing but its URL."""
+"""Validate a running service from outside, through its URL alone, as a client sees it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 
 from vo_server.check.checks import CHECKS
 from vo_server.check.finding import Check, Finding
-from vo_server.check.probe import Bounds, Probe
-from vo_server.check.report import Report
-from vo_server.check.response import NoAnswer, Skipped
-from vo_server.check.votable import Unreadable
+from vo_server.check.probe import Probe, ProbeLimits
+from vo_server.check.report import CheckReport
+from vo_server.check.response import CheckSkipped, NoResponse
+from vo_server.check.votable import InvalidVOTable
 
-__all__ = ["CHECKS", "Bounds", "Check", "Finding", "Probe", "Report", "chosen", "run"]
+__all__ = ["CHECKS", "ProbeLimits", "Check", "Finding", "Probe", "CheckReport", "select_checks", "run_checks"]
 
 
-def chosen(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The checks of these codes but for those, in their order; a code may be the beginning of one.
+def select_checks(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, ...]:
+    """Return the checks whose codes begin with one of `only` and with none of `skip`, in their order.
 
     Raises KeyError for what begins none.
     """
@@ -29,32 +29,34 @@ def chosen(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, .
     return tuple(c for c in CHECKS if c.code.startswith(wanted) and not (spared and c.code.startswith(spared)))
 
 
-def run(probe: Probe, checks: Iterable[Check] = CHECKS, begun: Callable[[Check], None] = lambda _: None) -> Report:
-    """Make checks, one after another; `begun` is told of each.
+def run_checks(
+    probe: Probe, checks: Iterable[Check] = CHECKS, on_start: Callable[[Check], None] = lambda _: None
+) -> CheckReport:
+    """Run checks, one after another; `on_start` is called with each.
 
-    Raises NoAnswer where there is no TAP service at the URL.
+    Raises NoResponse where there is no TAP service at the URL.
     """
     moment, start = datetime.now(UTC), time.monotonic()
     findings: list[Finding] = []
     passed: list[str] = []
     skipped: list[tuple[str, str]] = []
     try:
-        probe.get(probe.tap)
-    except Skipped as reason:
-        raise NoAnswer(probe.url, str(reason)) from None
+        probe.get(probe.tap_url)
+    except CheckSkipped as reason:
+        raise NoResponse(probe.url, str(reason)) from None
     for check in checks:
-        begun(check)
+        on_start(check)
         try:
             found = [Finding(check.code, check.severity, *said, check.section) for said in check.run(probe)]
-        except Skipped as reason:
+        except CheckSkipped as reason:
             skipped.append((check.code, str(reason)))
             continue
-        except NoAnswer as fault:
+        except NoResponse as fault:
             found = [Finding(check.code, check.severity, fault.where, fault.what, check.section)]
-        except Unreadable as fault:
+        except InvalidVOTable as fault:
             found = [Finding(check.code, check.severity, probe.url, str(fault), check.section)]
         findings += found
         if not found:
             passed.append(check.code)
     seconds = time.monotonic() - start
-    return Report(probe.url, moment, seconds, len(probe.seen), tuple(findings), tuple(passed), tuple(skipped))
+    return CheckReport(probe.url, moment, seconds, len(probe.responses), tuple(findings), tuple(passed), tuple(skipped))

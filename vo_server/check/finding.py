@@ -1,4 +1,4 @@
-"""What a check is, and what it finds: each a record. A code never changes its meaning, so that it can be silenced."""
+"""Records of the checks and of their findings. A code never changes its meaning, so that it can be silenced."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Literal, TypeAlias
 from vo_server.check.probe import Probe
 
 Severity = Literal["error", "warning"]
-Said: TypeAlias = tuple[str, str]
+Problem: TypeAlias = tuple[str, str]
 """Where something is wrong (a URL, a table, a column, a name of the capabilities), and what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must be so: its code, how bad it is if not, what it is, who says so, and how it is looked at.
+    """A check: its code, severity, title and standard section, and the function that runs it.
+
+    An error violates a standard or what the service declares; a warning only hinders clients. `run` yields the
+    problems. It raises CheckSkipped where the check does not apply, which is no finding, and NoResponse where the
+    service fails it, which is one.
 
     An error is what a standard forbids or what the service says and does not keep; a warning is what only hinders
     clients. `run` gives what is wrong. It raises Skipped where it cannot be looked at, which is no finding, and
@@ -26,12 +30,12 @@ class Check:
     severity: Severity
     title: str
     section: str
-    run: Callable[[Probe], Iterable[Said]]
+    run: Callable[[Probe], Iterable[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, where, and which section of which standard says so."""
+    """A problem that a check found: where, what, and the section of the standard that it violates."""
 
     code: str
     severity: Severity

@@ -1,4 +1,4 @@
-"""What came out of the checks: as lines for a person, as JSON for a program, and as one sentence."""
+"""The report of the checks: lines for a person, JSON for a program, and a summary sentence."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from vo_server.check.finding import Finding, Severity
 
-LONG = 150
+MAX_LOCATION_CHARACTERS = 150
 """Characters of a place that are shown in a line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """`passed` are the codes of the checks that found nothing, `skipped` those that could not be made, with the reason.
     `moment` is when they were begun."""
 
@@ -28,34 +28,34 @@ class Report:
     passed: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
 
-    def count(self, severity: Severity) -> int:
-        """How many findings are of a severity."""
+    def count_findings(self, severity: Severity) -> int:
+        """Return the number of findings of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
     @property
     def failed(self) -> bool:
-        """Is anything wrong that a standard forbids?"""
-        return self.count("error") > 0
+        """Whether there are errors."""
+        return self.count_findings("error") > 0
 
     @property
     def summary(self) -> str:
-        """All of it in one sentence."""
-        errors, warnings = self.count("error"), self.count("warning")
-        found = f"{_some(errors, 'error')}, {_some(warnings, 'warning')}"
+        """A summary sentence."""
+        errors, warnings = self.count_findings("error"), self.count_findings("warning")
+        found = f"{_pluralise(errors, 'error')}, {_pluralise(warnings, 'warning')}"
         made = len(self.passed) + len({f.code for f in self.findings})
         skipped = f", {len(self.skipped)} not made" if self.skipped else ""
-        return f"{found if self.findings else 'no findings'} in {_some(made, 'check')}{skipped}"
+        return f"{found if self.findings else 'no findings'} in {_pluralise(made, 'check')}{skipped}"
 
-    def lines(self) -> Iterator[tuple[str, Finding]]:
-        """A line a finding, the errors first."""
+    def format_lines(self) -> Iterator[tuple[str, Finding]]:
+        """Yield a line for each finding, errors first."""
         for each in sorted(self.findings, key=lambda f: f.severity):
-            yield f"{each.code:16} {each.severity:8} {_short(each.where)}: {each.what} [{each.section}]", each
+            yield f"{each.code:16} {each.severity:8} {_shorten(each.where)}: {each.what} [{each.section}]", each
 
     def as_json(self) -> str:
-        """All of it."""
+        """Return the report as JSON."""
         said = {
             "url": self.url,
-            "checked": _instant(self.moment),
+            "checked": _to_timestamp(self.moment),
             "seconds": round(self.seconds, 3),
             "requests": self.requests,
             "summary": self.summary,
@@ -65,12 +65,12 @@ class Report:
         }
         return json.dumps(said, indent=1)
 
-    def record(self, path: Path) -> None:
-        """Keep the sentence and the numbers in a file, for availability to tell."""
+    def write_summary(self, path: Path) -> None:
+        """Write the summary and the counts to a file, which availability reads."""
         kept: dict[str, Any] = {
-            "checked": _instant(self.moment),
-            "errors": self.count("error"),
-            "warnings": self.count("warning"),
+            "checked": _to_timestamp(self.moment),
+            "errors": self.count_findings("error"),
+            "warnings": self.count_findings("warning"),
             "codes": sorted({finding.code for finding in self.findings}),
             "summary": self.summary,
         }
@@ -79,14 +79,18 @@ class Report:
         fresh.replace(path)
 
 
-def _short(where: str) -> str:
-    """A URL may be as long as a query: its middle is left out."""
-    return where if len(where) <= LONG else f"{where[: LONG * 2 // 3]} ... {where[-LONG // 3 :]}"
+def _shorten(where: str) -> str:
+    """Shorten a URL by its middle, as it may be as long as a query."""
+    return (
+        where
+        if len(where) <= MAX_LOCATION_CHARACTERS
+        else f"{where[: MAX_LOCATION_CHARACTERS * 2 // 3]} ... {where[-MAX_LOCATION_CHARACTERS // 3 :]}"
+    )
 
 
-def _some(count: int, word: str) -> str:
+def _pluralise(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def _instant(moment: datetime) -> str:
+def _to_timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What comes back from a service: answers, documents and tables, or why there are none."""
+"""Responses of a service: documents and tables, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vo_server.check import votable
 Element: TypeAlias = etree._Element
 
 
-class Skipped(Exception):
-    """This cannot be looked at here; the text says why."""
+class CheckSkipped(Exception):
+    """The check does not apply here; the text gives the reason."""
 
 
-class NoAnswer(Exception):
-    """The service did not give what was asked for: where, and what came instead."""
+class NoResponse(Exception):
+    """The service did not return what was requested: where, and what it returned instead."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}")
@@ -26,8 +26,8 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, its body unpacked, and by which method and at which URL it was asked for."""
+class ProbeResponse:
+    """A response with its decompressed body, and the method and URL of the request."""
 
     method: str
     url: str
@@ -40,45 +40,45 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     @property
-    def type(self) -> str:
-        """The Content-Type as it came."""
+    def content_type(self) -> str:
+        """The Content-Type header."""
         return str(self.headers.get("content-type", ""))
 
     @property
-    def essence(self) -> str:
+    def media_type(self) -> str:
         """The media type without its parameters."""
-        return self.type.partition(";")[0].strip().lower()
+        return self.content_type.partition(";")[0].strip().lower()
 
-    def good(self) -> Answer:
-        """Itself, where it is what was asked for.
+    def require_ok(self) -> ProbeResponse:
+        """Return the response itself.
 
-        Raises NoAnswer for any other status than 200.
+        Raises NoResponse for any other status than 200.
         """
         if self.status != 200:
-            raise NoAnswer(self.url, f"status {self.status}: {self.gist}")
+            raise NoResponse(self.url, f"status {self.status}: {self.summary}")
         return self
 
     @property
-    def gist(self) -> str:
-        """What it says, in a line."""
-        said = votable.message(self.body) or " ".join(self.text.split())
+    def summary(self) -> str:
+        """The response in one line."""
+        said = votable.error_message(self.body) or " ".join(self.text.split())
         return said[:200]
 
 
-def parsed(body: bytes) -> Element:
-    """A document; nothing that it names is fetched.
+def parse_xml(body: bytes) -> Element:
+    """Parse a document; external entities are not fetched.
 
     Raises etree.XMLSyntaxError.
     """
     return etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
 
 
-def table_of(answer: Answer) -> votable.Table:
-    """The table of an answer.
+def read_table(answer: ProbeResponse) -> votable.VOTable:
+    """Return the table of a response.
 
-    Raises NoAnswer where there is none.
+    Raises NoResponse where there is none.
     """
     try:
         return votable.read(answer.body)
-    except votable.Unreadable as error:
-        raise NoAnswer(answer.url, str(error)) from None
+    except votable.InvalidVOTable as error:
+        raise NoResponse(answer.url, str(error)) from None

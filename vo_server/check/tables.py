@@ -1,4 +1,4 @@
-"""What a service says of its tables, by /tables and by TAP_SCHEMA, in one form."""
+"""The tables that a service declares, by /tables and by TAP_SCHEMA, in one form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from lxml import etree
 
-from vo_server.check.votable import Table
+from vo_server.check.votable import VOTable
 
 Element: TypeAlias = etree._Element
 Schemas: TypeAlias = Any
@@ -18,8 +18,8 @@ SCHEMA_TABLES = ("schemas", "tables", "columns", "keys", "key_columns")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column as it is told, empty texts for what is not."""
+class DeclaredColumn:
+    """A column as declared; missing texts are empty."""
 
     name: str
     datatype: str = ""
@@ -30,71 +30,73 @@ class Column:
     utype: str = ""
     description: str = ""
 
-    def meaning(self) -> dict[str, str]:
-        """What must be the same wherever it is told."""
+    def metadata(self) -> dict[str, str]:
+        """The metadata that must agree wherever the column is declared."""
         names = ("datatype", "arraysize", "xtype", "unit", "ucd", "utype")
         return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A table as it is told; `rows` is None where that is not."""
+class DeclaredTable:
+    """A table as declared; `rows` is None where it is not declared."""
 
     name: str
     schema: str
-    columns: tuple[Column, ...]
+    columns: tuple[DeclaredColumn, ...]
     description: str = ""
     rows: int | None = None
     keys: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
     @property
-    def own(self) -> bool:
-        """Is it of TAP_SCHEMA itself?"""
+    def is_tap_schema(self) -> bool:
+        """Whether the table belongs to TAP_SCHEMA."""
         return self.schema.lower() == "tap_schema"
 
-    def column(self, name: str) -> Column | None:
-        """The column of this name, whatever its case and quotes."""
-        return next((c for c in self.columns if bare(c.name) == bare(name)), None)
+    def find_column(self, name: str) -> DeclaredColumn | None:
+        """Return the column with a name, ignoring case and quotes."""
+        return next((c for c in self.columns if normalise_name(c.name) == normalise_name(name)), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class ForeignKeys:
     """The rows of TAP_SCHEMA.keys as (id, from, target) and of key_columns as (id, from, target)."""
 
     tables: tuple[tuple[str, str, str], ...]
     columns: tuple[tuple[str, str, str], ...]
 
     @classmethod
-    def read(cls, rows: Callable[[str], Table]) -> Keys:
-        """As the service tells them."""
+    def read(cls, rows: Callable[[str], VOTable]) -> ForeignKeys:
+        """Query the keys of a service."""
         keys = rows("SELECT key_id, from_table, target_table FROM TAP_SCHEMA.keys").rows
         columns = rows("SELECT key_id, from_column, target_column FROM TAP_SCHEMA.key_columns").rows
-        return cls(tuple(_texts(row) for row in keys), tuple(_texts(row) for row in columns))
+        return cls(tuple(_to_texts(row) for row in keys), tuple(_to_texts(row) for row in columns))
 
 
-def bare(name: str) -> str:
-    """A name for comparisons: without quotes and case."""
+def normalise_name(name: str) -> str:
+    """Return a name for comparisons: without quotes, in lower case."""
     return name.replace('"', "").lower()
 
 
-def _texts(row: tuple[Any, ...]) -> tuple[str, str, str]:
-    a, b, c = (text(value) for value in row)
+def _to_texts(row: tuple[Any, ...]) -> tuple[str, str, str]:
+    a, b, c = (to_text(value) for value in row)
     return a, b, c
 
 
-def text(value: Any) -> str:
-    """A cell as a text, empty for null."""
+def to_text(value: Any) -> str:
+    """Return a cell as text, empty for null."""
     return "" if value is None else str(value).strip()
 
 
-def tables_of(root: Element) -> tuple[Said, ...]:
-    """The tables of a document of VOSI."""
+def read_tables(root: Element) -> tuple[DeclaredTable, ...]:
+    """Return the tables of a VOSI document."""
     return tuple(
-        _table(table, schema.findtext("name") or "") for schema in root.iter("schema") for table in schema.iter("table")
+        _read_table(table, schema.findtext("name") or "")
+        for schema in root.iter("schema")
+        for table in schema.iter("table")
     )
 
 
-def _table(table: Element, schema: str) -> Said:
+def _read_table(table: Element, schema: str) -> DeclaredTable:
     rows = (table.findtext("nrows") or "").strip()
     keys = tuple(
         (
@@ -103,40 +105,40 @@ def _table(table: Element, schema: str) -> Said:
         )
         for key in table.iter("foreignKey")
     )
-    columns = tuple(column_of(column) for column in table.findall("column"))
+    columns = tuple(read_column(column) for column in table.findall("column"))
     name, description = (" ".join((table.findtext(n) or "").split()) for n in ("name", "description"))
-    return Said(name, schema.strip(), columns, description, int(rows) if rows.isdigit() else None, keys)
+    return DeclaredTable(name, schema.strip(), columns, description, int(rows) if rows.isdigit() else None, keys)
 
 
-def column_of(column: Element) -> Column:
-    """A column of a document of VOSI."""
+def read_column(column: Element) -> DeclaredColumn:
+    """Return a column of a VOSI document."""
     kind = column.find("dataType")
     given = {} if kind is None else {"arraysize": kind.get("arraysize", ""), "xtype": kind.get("extendedType", "")}
     texts = {n: " ".join((column.findtext(n) or "").split()) for n in ("name", "unit", "ucd", "utype", "description")}
-    return Column(datatype="" if kind is None else (kind.text or "").strip(), **given, **texts)
+    return DeclaredColumn(datatype="" if kind is None else (kind.text or "").strip(), **given, **texts)
 
 
-def tap_schema_of(rows: Callable[[str], Table]) -> tuple[Said, ...]:
-    """The tables that TAP_SCHEMA tells.
+def read_tap_schema(rows: Callable[[str], VOTable]) -> tuple[DeclaredTable, ...]:
+    """Return the tables of TAP_SCHEMA.
 
-    Raises NoAnswer where it cannot be read.
+    Raises NoResponse where it cannot be read.
     """
     tables = rows("SELECT schema_name, table_name, description FROM TAP_SCHEMA.tables").dicts()
     columns = rows(
         "SELECT table_name, column_name, datatype, arraysize, xtype, unit, ucd, utype, description"
         " FROM TAP_SCHEMA.columns"
     ).dicts()
-    by_table: dict[str, list[Column]] = {}
+    by_table: dict[str, list[DeclaredColumn]] = {}
     for each in columns:
-        told = {name: text(value) for name, value in each.items()}
+        told = {name: to_text(value) for name, value in each.items()}
         table, name = told.pop("table_name"), told.pop("column_name")
-        by_table.setdefault(bare(table), []).append(Column(name, **told))
+        by_table.setdefault(normalise_name(table), []).append(DeclaredColumn(name, **told))
     return tuple(
-        Said(
-            text(each["table_name"]),
-            text(each["schema_name"]),
-            tuple(by_table.get(bare(text(each["table_name"])), ())),
-            text(each["description"]),
+        DeclaredTable(
+            to_text(each["table_name"]),
+            to_text(each["schema_name"]),
+            tuple(by_table.get(normalise_name(to_text(each["table_name"])), ())),
+            to_text(each["description"]),
         )
         for each in tables
     )

@@ -1,4 +1,4 @@
-"""VOTables as a client reads them: what their header says, by the XML, and their cells, by astropy."""
+"""VOTables as a client reads them: the header by XML, the cells by astropy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from astropy.io.votable import parse_single_table
 from lxml import etree
 
 
-class Unreadable(Exception):
-    """This is no VOTable, or has no table; the text says why."""
+class InvalidVOTable(Exception):
+    """The document is no VOTable, or has no table; the text gives the reason."""
 
 
 @dataclass(frozen=True)
-class Table:
+class VOTable:
     """The first table of a document: `infos` of its resource are (name, value, text, after the table)."""
 
     body: bytes
@@ -32,19 +32,19 @@ class Table:
 
     @property
     def statuses(self) -> list[tuple[str, bool]]:
-        """What QUERY_STATUS says, and whether it does so after the table."""
+        """The values of QUERY_STATUS, and whether each follows the table."""
         return [(value, after) for name, value, _, after in self.infos if name == "QUERY_STATUS"]
 
     @property
-    def overflow(self) -> bool:
-        """Does it say that rows were cut off?"""
+    def has_overflow(self) -> bool:
+        """Whether the document says that rows were cut off."""
         return any(value == "OVERFLOW" for value, _ in self.statuses)
 
     @cached_property
     def rows(self) -> list[tuple[Any, ...]]:
-        """The cells as Python has them; None for nulls.
+        """The cells as Python values; None for nulls.
 
-        Raises Unreadable where astropy cannot read them.
+        Raises InvalidVOTable where astropy cannot read them.
         """
         if not self.fields:
             return []
@@ -53,29 +53,29 @@ class Table:
                 warnings.simplefilter("ignore")
                 array = parse_single_table(io.BytesIO(self.body), verify="ignore").array
         except Exception as error:  # noqa: BLE001 - astropy has many ways to say that it cannot read
-            raise Unreadable(f"astropy cannot read it: {error}") from None
+            raise InvalidVOTable(f"astropy cannot read it: {error}") from None
         columns = [array[name].tolist() for name in array.dtype.names or ()]
         return list(zip(*columns, strict=True))
 
     def dicts(self) -> list[dict[str, Any]]:
-        """The rows by the names of the columns, in lower case."""
+        """The rows as dictionaries by lower-case column name."""
         names = [name.lower().strip('"') for name in self.names]
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
-def read(body: bytes) -> Table:
-    """The first table of a document.
+def read(body: bytes) -> VOTable:
+    """Parse the first table of a document.
 
-    Raises Unreadable where there is none.
+    Raises InvalidVOTable where there is none.
     """
     try:
         root = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
     except etree.XMLSyntaxError as error:
-        raise Unreadable(f"not well-formed: {error}") from None
+        raise InvalidVOTable(f"not well-formed: {error}") from None
     table = next(root.iter("{*}TABLE"), None)
     if etree.QName(root).localname != "VOTABLE" or table is None:
-        raise Unreadable(f"a document {etree.QName(root).localname} without a table")
-    fields = tuple({"name": "", **_plain(f.attrib), "id": f.get("ID", "")} for f in table.findall("{*}FIELD"))
+        raise InvalidVOTable(f"a document {etree.QName(root).localname} without a table")
+    fields = tuple({"name": "", **_to_dict(f.attrib), "id": f.get("ID", "")} for f in table.findall("{*}FIELD"))
     around = list(table.getparent())
     infos = tuple(
         (i.get("name", ""), i.get("value", ""), i.text or "", around.index(i) > around.index(table))
@@ -84,20 +84,20 @@ def read(body: bytes) -> Table:
     )
     data = table.find("{*}DATA")
     inner = next(iter(data), None) if data is not None else None
-    return Table(body, fields, infos, etree.QName(inner).localname if inner is not None else "")
+    return VOTable(body, fields, infos, etree.QName(inner).localname if inner is not None else "")
 
 
-def _plain(attributes: Mapping[Any, Any]) -> dict[str, str]:
+def _to_dict(attributes: Mapping[Any, Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in attributes.items()}
 
 
-def counted(body: bytes) -> tuple[int, bool]:
-    """How many rows a TABLEDATA has that is too long to be read, and whether it says that some were cut off."""
+def count_rows(body: bytes) -> tuple[int, bool]:
+    """Count the rows of a TABLEDATA that is too long to parse, and tell whether it has an overflow."""
     return body.count(b"<TR>"), b'value="OVERFLOW"' in body
 
 
-def message(body: bytes) -> str | None:
-    """What a document says is wrong, by QUERY_STATUS or by the INFO of cone searches; None where it says nothing."""
+def error_message(body: bytes) -> str | None:
+    """Return the error message of a document, by QUERY_STATUS or the INFO of cone searches, or None."""
     if b"<" not in body[:500] or b"INFO" not in body:
         return None
     try:

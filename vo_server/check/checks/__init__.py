@@ -1,4 +1,4 @@
-"""The checks, a room's each in a file; those that look at all answers come last."""
+"""The checks, a module for each subject; those that look at all responses come last."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ CHECKS: tuple[Check, ...] = (
     *votables.CHECKS,
     *registry.CHECKS,
     *links.CHECKS,
-    *http.LAST,
+    *http.LAST_CHECKS,
 )

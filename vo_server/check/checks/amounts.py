@@ -1,14 +1,14 @@
-"""The amounts of the capabilities: rows, bytes and seconds."""
+"""The limits that capabilities declare: rows, bytes and seconds."""
 
 from __future__ import annotations
 
 from vo_server.check.probe import Probe
 
 
-def amount(probe: Probe, name: str, which: str) -> int | None:
-    """One of retentionPeriod, executionDuration, outputLimit and uploadLimit, its default or hard; None where it is not
-    told or is not a number."""
-    for found in probe.access.findall(f"{name}/{which}"):
+def read_limit(probe: Probe, name: str, which: str) -> int | None:
+    """Return a declared limit (retentionPeriod, executionDuration, outputLimit or uploadLimit), its default or hard
+    value; None where it is not declared."""
+    for found in probe.tap_capability.findall(f"{name}/{which}"):
         text = (found.text or "").strip()
         return int(text) if text.isdecimal() else None
     return None

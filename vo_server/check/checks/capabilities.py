@@ -1,21 +1,23 @@
-"""The capabilities of TAP and of VOSI: spelled as clients know them, and the URLs right from where they were asked."""
+"""The capabilities of TAP and VOSI: identifiers as clients know them, and URLs that match the requests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from vo_server.check.finding import Check, Said
-from vo_server.check.probe import TAP, XSI_TYPE, Offer, Probe
-from vo_server.check.response import Answer, Skipped, parsed
-from vo_server.check.tables import bare
+from vo_server.check.finding import Check, Problem
+from vo_server.check.probe import TAP_ID, XSI_TYPE, DeclaredCapability, Probe
+from vo_server.check.response import CheckSkipped, ProbeResponse, parse_xml
+from vo_server.check.tables import normalise_name
 
-VOSI = "ivo://ivoa.net/std/VOSI#"
-EXAMPLES = "ivo://ivoa.net/std/DALI#examples"
-OBSCORE = "ivo://ivoa.net/std/ObsCore#core-1.1"
+VOSI_ID_PREFIX = "ivo://ivoa.net/std/VOSI#"
+EXAMPLES_ID = "ivo://ivoa.net/std/DALI#examples"
+OBSCORE_ID = "ivo://ivoa.net/std/ObsCore#core-1.1"
 
-STANDARDS = (
-    TAP, f"{TAP}#aux", f"{VOSI}capabilities", f"{VOSI}availability", f"{VOSI}tables", f"{VOSI}tables-1.1", EXAMPLES,
+STANDARD_IDS = (
+    TAP_ID, f"{TAP_ID}#aux", f"{VOSI_ID_PREFIX}capabilities", f"{VOSI_ID_PREFIX}availability",
+    f"{VOSI_ID_PREFIX}tables",
+    f"{VOSI_ID_PREFIX}tables-1.1", EXAMPLES_ID,
     "ivo://ivoa.net/std/ConeSearch", "ivo://ivoa.net/std/SIA", "ivo://ivoa.net/std/SIA#query-2.0",
     "ivo://ivoa.net/std/SIA#query-aux-2.0", "ivo://ivoa.net/std/SODA#sync-1.0", "ivo://ivoa.net/std/SODA#async-1.0",
     "ivo://ivoa.net/std/DataLink#links-1.0", "ivo://ivoa.net/std/DataLink#links-1.1", "ivo://ivoa.net/std/Registry",
@@ -25,7 +27,7 @@ STANDARDS = (
 """The ids of standards, as clients compare them."""
 
 INTERFACES = {
-    TAP: ("1.1", "base"),
+    TAP_ID: ("1.1", "base"),
     "ivo://ivoa.net/std/ConeSearch": (None, "base"),
     "ivo://ivoa.net/std/SIA": (None, "base"),
     "ivo://ivoa.net/std/SIA#query-2.0": ("2.0", "base"),
@@ -33,19 +35,19 @@ INTERFACES = {
 """The version of the standard interface, and how its URL is used, where clients look at these."""
 
 
-def one_tap(probe: Probe) -> Iterator[Said]:
-    found = [o for o in probe.offers if o.service == probe.tap and o.standard == TAP]
-    where = f"{probe.tap}/capabilities"
-    probe.tree(where)
+def check_single_tap(probe: Probe) -> Iterator[Problem]:
+    found = [o for o in probe.capabilities if o.service_url == probe.tap_url and o.standard == TAP_ID]
+    where = f"{probe.tap_url}/capabilities"
+    probe.parse_document(where)
     if len(found) != 1:
-        yield where, f"there are {len(found)} capabilities {TAP}, not one"
+        yield where, f"there are {len(found)} capabilities {TAP_ID}, not one"
     for offer in found:
         if offer.element.get(XSI_TYPE) != "tr:TableAccess":
             yield where, f"the TAP capability is of the type {offer.element.get(XSI_TYPE)}, not tr:TableAccess"
 
 
-def interfaces(probe: Probe) -> Iterator[Said]:
-    for offer in probe.offers:
+def check_interfaces(probe: Probe) -> Iterator[Problem]:
+    for offer in probe.capabilities:
         if offer.standard not in INTERFACES:
             continue
         version, use = INTERFACES[offer.standard]
@@ -60,97 +62,97 @@ def interfaces(probe: Probe) -> Iterator[Said]:
                 yield offer.document, f"{offer.standard}: accessURL use={said}, not {use}"
 
 
-def ids(probe: Probe) -> Iterator[Said]:
-    lower = {id.lower(): id for id in STANDARDS}
-    for offer in probe.offers:
-        if offer.standard in STANDARDS or not offer.standard.lower().startswith("ivo://ivoa.net/std/"):
+def check_standard_ids(probe: Probe) -> Iterator[Problem]:
+    lower = {id.lower(): id for id in STANDARD_IDS}
+    for offer in probe.capabilities:
+        if offer.standard in STANDARD_IDS or not offer.standard.lower().startswith("ivo://ivoa.net/std/"):
             continue
         meant = lower.get(offer.standard.lower())
         yield offer.document, f"the id {offer.standard} is {f'written {meant}' if meant else 'none of a standard'}"
 
 
-def urls_right(probe: Probe) -> Iterator[Said]:
-    """The services are where they were asked."""
-    for offer in probe.offers:
-        if offer.base != offer.service and not offer.base.startswith(f"{offer.service}/"):
-            yield offer.document, f"{offer.standard} is said to be at {offer.url}, and was asked at {offer.service}"
+def check_access_urls(probe: Probe) -> Iterator[Problem]:
+    """Compare access URLs with the requested URLs."""
+    for offer in probe.capabilities:
+        if offer.base_url != offer.service_url and not offer.base_url.startswith(f"{offer.service_url}/"):
+            yield offer.document, f"{offer.standard} is said to be at {offer.url}, and was asked at {offer.service_url}"
 
 
-def schemes(probe: Probe) -> Iterator[Said]:
-    asked = urlsplit(probe.tap).scheme
-    for offer in probe.offers:
+def check_url_schemes(probe: Probe) -> Iterator[Problem]:
+    asked = urlsplit(probe.tap_url).scheme
+    for offer in probe.capabilities:
         said = urlsplit(offer.url)
-        if probe.own(offer.url) and said.scheme != asked:
+        if probe.is_own_url(offer.url) and said.scheme != asked:
             yield offer.document, f"{offer.url} is {said.scheme}, where {asked} was asked"
         if not said.scheme or not said.netloc:
             yield offer.document, f"{offer.url!r} is not absolute"
 
 
-PROXY = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "proxy.example.org", "X-Forwarded-Prefix": "/vo"}
+PROXY_HEADERS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "proxy.example.org", "X-Forwarded-Prefix": "/vo"}
 
 
-def behind_proxy(probe: Probe) -> Iterator[Said]:
-    """Either the URL is a fixed one, or that of the proxy: its scheme, host and path."""
-    if not probe.ours:
-        raise Skipped("whether it believes a proxy is its operator's choice")
-    document = f"{probe.tap}/capabilities"
-    answer = probe.get(document, headers=PROXY).good()
-    fixed = {str(url) for url in probe.tree(document).xpath("//accessURL/text()")}
-    path = probe.tap.removeprefix(probe.root)
-    for url in parsed(answer.body).xpath("//accessURL/text()"):
+def check_urls_behind_proxy(probe: Probe) -> Iterator[Problem]:
+    """Accept a fixed URL or that of the proxy: its scheme, host and path."""
+    if not probe.is_vo_server:
+        raise CheckSkipped("whether it believes a proxy is its operator's choice")
+    document = f"{probe.tap_url}/capabilities"
+    answer = probe.get(document, headers=PROXY_HEADERS).require_ok()
+    fixed = {str(url) for url in probe.parse_document(document).xpath("//accessURL/text()")}
+    path = probe.tap_url.removeprefix(probe.root_url)
+    for url in parse_xml(answer.body).xpath("//accessURL/text()"):
         if url not in fixed and not url.startswith(f"https://proxy.example.org/vo{path}"):
             yield document, f"behind a proxy at https://proxy.example.org/vo it says {url}"
 
 
-def vosi(probe: Probe) -> Iterator[Said]:
-    where = f"{probe.tap}/capabilities"
-    told = {o.standard for o in probe.offers if o.service == probe.tap}
-    probe.tree(where)
+def check_vosi_declared(probe: Probe) -> Iterator[Problem]:
+    where = f"{probe.tap_url}/capabilities"
+    told = {o.standard for o in probe.capabilities if o.service_url == probe.tap_url}
+    probe.parse_document(where)
     for name in ("capabilities", "availability"):
-        if VOSI + name not in told:
-            yield where, f"it does not tell of {VOSI}{name}"
-    there = probe.get(f"{probe.tap}/tables").status == 200
-    if there != bool(told & {f"{VOSI}tables", f"{VOSI}tables-1.1"}):
+        if VOSI_ID_PREFIX + name not in told:
+            yield where, f"it does not tell of {VOSI_ID_PREFIX}{name}"
+    there = probe.get(f"{probe.tap_url}/tables").status == 200
+    if there != bool(told & {f"{VOSI_ID_PREFIX}tables", f"{VOSI_ID_PREFIX}tables-1.1"}):
         yield where, f"it {'does not tell' if there else 'tells'} of tables, which are {'' if there else 'not '}there"
-    there = probe.get(f"{probe.tap}/examples").status == 200
-    if there != (EXAMPLES in told):
+    there = probe.get(f"{probe.tap_url}/examples").status == 200
+    if there != (EXAMPLES_ID in told):
         yield where, f"it {'does not tell' if there else 'tells'} of examples, which are {'' if there else 'not '}there"
 
 
-def anonymous(probe: Probe) -> Iterator[Said]:
-    for offer in probe.offers:
-        if offer.standard.startswith(VOSI) and offer.element.find("interface/securityMethod") is not None:
+def check_vosi_anonymous(probe: Probe) -> Iterator[Problem]:
+    for offer in probe.capabilities:
+        if offer.standard.startswith(VOSI_ID_PREFIX) and offer.element.find("interface/securityMethod") is not None:
             yield offer.document, f"{offer.standard} has a securityMethod, where anybody may read it"
 
 
-def answering(probe: Probe) -> Iterator[Said]:
-    """What is to be had without parameters is there; of the rest, nothing is gone or broken."""
-    for offer in probe.offers:
-        if not probe.own(offer.url):
+def check_urls_respond(probe: Probe) -> Iterator[Problem]:
+    """Request each URL: resources without parameters must exist, others must not be missing or broken."""
+    for offer in probe.capabilities:
+        if not probe.is_own_url(offer.url):
             continue
         full = any(url.get("use") == "full" for url in offer.element.iter("accessURL"))
-        answer = probe.get(offer.base)
+        answer = probe.get(offer.base_url)
         gone = answer.status == 404 and "soda" not in offer.standard.lower()
         if gone or answer.status >= 500 or (full and answer.status >= 400 and "SODA" not in offer.standard):
-            yield offer.url, f"{offer.standard} gives status {answer.status}: {answer.gist}"
+            yield offer.url, f"{offer.standard} gives status {answer.status}: {answer.summary}"
 
 
-def models(probe: Probe) -> Iterator[Said]:
-    where = f"{probe.tap}/capabilities"
-    said = {(m.get("ivo-id") or "").strip() for m in probe.access.findall("dataModel")}
-    there = any(bare(table.name) == "ivoa.obscore" for table in probe.tap_schema)
-    if there and OBSCORE not in said:
-        yield where, f"ivoa.obscore is there, but no dataModel {OBSCORE}"
-    if OBSCORE in said and not there:
-        yield where, f"a dataModel {OBSCORE} is told, but there is no table ivoa.obscore"
+def check_data_models(probe: Probe) -> Iterator[Problem]:
+    where = f"{probe.tap_url}/capabilities"
+    said = {(m.get("ivo-id") or "").strip() for m in probe.tap_capability.findall("dataModel")}
+    there = any(normalise_name(table.name) == "ivoa.obscore" for table in probe.tap_schema)
+    if there and OBSCORE_ID not in said:
+        yield where, f"ivoa.obscore is there, but no dataModel {OBSCORE_ID}"
+    if OBSCORE_ID in said and not there:
+        yield where, f"a dataModel {OBSCORE_ID} is told, but there is no table ivoa.obscore"
 
 
 LANGUAGE_IDS = {"2.0": "ivo://ivoa.net/std/ADQL#v2.0", "2.1": "ivo://ivoa.net/std/ADQL#v2.1"}
 
 
-def languages(probe: Probe) -> Iterator[Said]:
-    where = f"{probe.tap}/capabilities"
-    told = probe.access.findall("language")
+def check_languages(probe: Probe) -> Iterator[Problem]:
+    where = f"{probe.tap_url}/capabilities"
+    told = probe.tap_capability.findall("language")
     if "ADQL" not in [(language.findtext("name") or "").strip() for language in told]:
         yield where, "the language ADQL is not told of"
     for language in told:
@@ -160,52 +162,55 @@ def languages(probe: Probe) -> Iterator[Said]:
             if name == "ADQL" and version.get("ivo-id", LANGUAGE_IDS.get(number)) != LANGUAGE_IDS.get(number):
                 yield where, f"ADQL {number} has the id {version.get('ivo-id')}, not {LANGUAGE_IDS.get(number)}"
             for word in (name, f"{name}-{number}"):
-                answer = _in_language(probe, word)
+                answer = _query_in_language(probe, word)
                 if answer.status != 200:
-                    yield f"LANG={word}", f"it is announced, but gives status {answer.status}: {answer.gist}"
+                    yield f"LANG={word}", f"it is announced, but gives status {answer.status}: {answer.summary}"
 
 
-def strange_language(probe: Probe) -> Iterator[Said]:
+def check_unknown_language(probe: Probe) -> Iterator[Problem]:
     for word in ("KLINGON-1.0", "ADQL-9.9"):
-        answer = _in_language(probe, word)
+        answer = _query_in_language(probe, word)
         if answer.status == 200 and b"ERROR" not in answer.body:
             yield f"LANG={word}", "it is not announced, but taken"
 
 
-def _in_language(probe: Probe, word: str) -> Answer:
+def _query_in_language(probe: Probe, word: str) -> ProbeResponse:
     query = "SELECT TOP 1 table_name FROM TAP_SCHEMA.tables"
-    return probe.get(f"{probe.tap}/sync", [("LANG", word), ("QUERY", query)])
+    return probe.get(f"{probe.tap_url}/sync", [("LANG", word), ("QUERY", query)])
 
 
-def nested(probe: Probe) -> Iterator[Said]:
-    """Each document names itself."""
-    for service in probe.services:
-        own = [o for o in _of(probe, service) if o.standard == f"{VOSI}capabilities"]
+def check_documents_declared(probe: Probe) -> Iterator[Problem]:
+    """Require that each capabilities document declares itself."""
+    for service in probe.service_urls:
+        own = [o for o in _capabilities_at(probe, service) if o.standard == f"{VOSI_ID_PREFIX}capabilities"]
         if probe.get(f"{service}/capabilities").status == 200 and not own:
             yield f"{service}/capabilities", "it does not tell of itself"
 
 
-def _of(probe: Probe, service: str) -> list[Offer]:
-    return [offer for offer in probe.offers if offer.service == service]
+def _capabilities_at(probe: Probe, service: str) -> list[DeclaredCapability]:
+    return [offer for offer in probe.capabilities if offer.service_url == service]
 
 
 CHECKS = (
-    Check("CAP-TAP-1", "error", "there is one capability of TAP", "TAP 1.1 section 2.4", one_tap),
-    Check("CAP-INTERFACE-1", "error", "standard interfaces have their role, version and use",
-          "TAP 1.1 section 2.4, SimpleDALRegExt 1.1 section 2", interfaces),
-    Check("CAP-ID-1", "error", "the ids of standards are written as clients know them", "VOResource 1.2 section 2.2.2",
-          ids),
-    Check("CAP-URL-1", "error", "services are where they say", "VOSI 1.1 section 3.1", urls_right),
-    Check("CAP-URL-2", "error", "URLs are absolute, and of the scheme that is asked", "VOResource 1.2 section 2.2.3",
-          schemes),
-    Check("CAP-URL-3", "error", "behind a proxy URLs are those of the proxy", "RFC 7239 section 4", behind_proxy),
-    Check("CAP-URL-4", "error", "every URL of the capabilities answers", "VOResource 1.2 section 2.2.3", answering),
-    Check("CAP-VOSI-1", "error", "VOSI and examples are told of if they are there", "TAP 1.1 section 2.4", vosi),
-    Check("CAP-VOSI-2", "error", "VOSI is for anybody", "VOSI 1.1 section 2", anonymous),
-    Check("CAP-VOSI-3", "error", "capabilities of each service name themselves", "VOSI 1.1 section 4", nested),
-    Check("CAP-MODEL-1", "error", "ObsCore is told of if it is there", "TAPRegExt 1.0 section 2.3", models),
-    Check("TAP-LANG-1", "error", "each announced language and version is understood", "TAP 1.1 section 2.7.1",
-          languages),
-    Check("TAP-LANG-2", "error", "a language that is not announced is refused", "TAP 1.1 section 2.7.1",
-          strange_language),
+    Check("CAP-TAP-1", "error", "exactly one TAP capability is declared", "TAP 1.1 section 2.4", check_single_tap),
+    Check("CAP-INTERFACE-1", "error", "standard interfaces have role, version and use",
+          "TAP 1.1 section 2.4, SimpleDALRegExt 1.1 section 2", check_interfaces),
+    Check("CAP-ID-1", "error", "standard ids are written as clients expect them", "VOResource 1.2 section 2.2.2",
+          check_standard_ids),
+    Check("CAP-URL-1", "error", "access URLs match the requested URLs", "VOSI 1.1 section 3.1", check_access_urls),
+    Check("CAP-URL-2", "error", "URLs are absolute and have the requested scheme", "VOResource 1.2 section 2.2.3",
+          check_url_schemes),
+    Check("CAP-URL-3", "error", "URLs behind a proxy are those of the proxy", "RFC 7239 section 4",
+          check_urls_behind_proxy),
+    Check("CAP-URL-4", "error", "every URL of the capabilities responds", "VOResource 1.2 section 2.2.3",
+          check_urls_respond),
+    Check("CAP-VOSI-1", "error", "VOSI resources and examples are declared if they exist", "TAP 1.1 section 2.4",
+          check_vosi_declared),
+    Check("CAP-VOSI-2", "error", "VOSI resources need no authentication", "VOSI 1.1 section 2", check_vosi_anonymous),
+    Check("CAP-VOSI-3", "error", "capabilities of each service declare their own URL", "VOSI 1.1 section 4",
+          check_documents_declared),
+    Check("CAP-MODEL-1", "error", "ObsCore is declared if it exists", "TAPRegExt 1.0 section 2.3", check_data_models),
+    Check("TAP-LANG-1", "error", "each declared language and version is accepted", "TAP 1.1 section 2.7.1",
+          check_languages),
+    Check("TAP-LANG-2", "error", "an undeclared language is rejected", "TAP 1.1 section 2.7.1", check_unknown_language),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Cone searches: the query that they give themselves finds something, and answers and faults have their old form."""
+"""Cone searches: their declared test query finds rows, and responses and errors have the form of the standard."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Offer, Probe
-from vo_server.check.response import Answer, Skipped, parsed, table_of
+from vo_server.check.finding import Check, Problem
+from vo_server.check.probe import DeclaredCapability, Probe
+from vo_server.check.response import CheckSkipped, ProbeResponse, parse_xml, read_table
 
-STANDARD = "ivo://ivoa.net/std/ConeSearch"
-WORDS = {"ID_MAIN": ("char", "unicodeChar"), "POS_EQ_RA_MAIN": ("double",), "POS_EQ_DEC_MAIN": ("double",)}
+CONE_ID = "ivo://ivoa.net/std/ConeSearch"
+MANDATORY_UCDS = {"ID_MAIN": ("char", "unicodeChar"), "POS_EQ_RA_MAIN": ("double",), "POS_EQ_DEC_MAIN": ("double",)}
 
 
-def _sample(offer: Offer) -> dict[str, float] | None:
-    """The test query: ra, dec and sr in degrees."""
+def _test_query(offer: DeclaredCapability) -> dict[str, float] | None:
+    """Return the declared test query: ra, dec and sr in degrees."""
     found = {name: offer.element.findtext(f"testQuery/{name}") for name in ("ra", "dec", "sr")}
     try:
         return {name: float(value or "") for name, value in found.items()}
@@ -24,53 +24,56 @@ def _sample(offer: Offer) -> dict[str, float] | None:
         return None
 
 
-def _asked(probe: Probe, offer: Offer, sr: float | None = None) -> Answer | None:
-    sample = _sample(offer)
+def _search(probe: Probe, offer: DeclaredCapability, sr: float | None = None) -> ProbeResponse | None:
+    sample = _test_query(offer)
     if sample is None:
         return None
     given = {name.upper(): f"{value:.10g}" for name, value in sample.items()}
-    return probe.get(offer.base, list((given | ({"SR": f"{sr:g}"} if sr is not None else {})).items()))
+    return probe.get(offer.base_url, list((given | ({"SR": f"{sr:g}"} if sr is not None else {})).items()))
 
 
-def _offered(probe: Probe) -> Iterator[Offer]:
-    """Those of tables that have been loaded, as availability tells."""
-    for offer in probe.offered(STANDARD):
-        if not (probe.unloaded and "not been loaded" in _empty(probe, offer).text):
+def _loaded_cones(probe: Probe) -> Iterator[DeclaredCapability]:
+    """Return the cone searches of loaded tables, by availability."""
+    for offer in probe.capabilities_of(CONE_ID):
+        if not (probe.unloaded_tables and "not been loaded" in _is_empty(probe, offer).text):
             yield offer
 
 
-def _empty(probe: Probe, offer: Offer) -> Answer:
-    return probe.get(offer.base, [("RA", "10"), ("DEC", "10"), ("SR", "0")])
+def _is_empty(probe: Probe, offer: DeclaredCapability) -> ProbeResponse:
+    return probe.get(offer.base_url, [("RA", "10"), ("DEC", "10"), ("SR", "0")])
 
 
-def samples(probe: Probe) -> Iterator[Said]:
-    for offer in _offered(probe):
-        answer = _asked(probe, offer)
+def check_test_query(probe: Probe) -> Iterator[Problem]:
+    for offer in _loaded_cones(probe):
+        answer = _search(probe, offer)
         if answer is None:
             yield offer.document, "there is no testQuery"
-        elif answer.status != 200 or _fault(answer.body):
-            yield answer.url, f"the testQuery gives status {answer.status}: {_fault(answer.body) or answer.gist}"
-        elif not table_of(answer).rows:
+        elif answer.status != 200 or _error_message(answer.body):
+            yield (
+                answer.url,
+                f"the testQuery gives status {answer.status}: {_error_message(answer.body) or answer.summary}",
+            )
+        elif not read_table(answer).rows:
             yield answer.url, "the testQuery finds nothing"
 
 
-def answers(probe: Probe) -> Iterator[Answer]:
-    """What the test queries give; nothing where there is no cone search."""
+def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
+    """Yield the responses to the test queries; none where there is no cone search."""
     try:
-        offers = list(_offered(probe))
-    except Skipped:
+        offers = list(_loaded_cones(probe))
+    except CheckSkipped:
         return
     for offer in offers:
-        answer = _asked(probe, offer)
-        if answer is not None and answer.status == 200 and not _fault(answer.body):
+        answer = _search(probe, offer)
+        if answer is not None and answer.status == 200 and not _error_message(answer.body):
             yield answer
 
 
-def columns(probe: Probe) -> Iterator[Said]:
-    probe.offered(STANDARD)
-    for answer in answers(probe):
-        fields = table_of(answer).fields
-        for word, datatypes in WORDS.items():
+def check_columns(probe: Probe) -> Iterator[Problem]:
+    probe.capabilities_of(CONE_ID)
+    for answer in fetch_responses(probe):
+        fields = read_table(answer).fields
+        for word, datatypes in MANDATORY_UCDS.items():
             found = [f for f in fields if f.get("ucd") == word]
             if len(found) != 1:
                 yield answer.url, f"{len(found)} columns have the UCD {word}, not one"
@@ -78,66 +81,66 @@ def columns(probe: Probe) -> Iterator[Said]:
                 yield answer.url, f"the column of {word} is of {found[0].get('datatype')}, not {datatypes[0]}"
 
 
-def shape(probe: Probe) -> Iterator[Said]:
-    probe.offered(STANDARD)
-    for answer in answers(probe):
-        root = parsed(answer.body)
+def check_structure(probe: Probe) -> Iterator[Problem]:
+    probe.capabilities_of(CONE_ID)
+    for answer in fetch_responses(probe):
+        root = parse_xml(answer.body)
         for name in ("RESOURCE", "TABLE"):
             if (count := len(list(root.iter(f"{{*}}{name}")))) != 1:
                 yield answer.url, f"there are {count} elements {name}, not one"
-        if answer.essence not in ("text/xml", "application/x-votable+xml"):
-            yield answer.url, f"its Content-Type is {answer.type}"
+        if answer.media_type not in ("text/xml", "application/x-votable+xml"):
+            yield answer.url, f"its Content-Type is {answer.content_type}"
 
 
-def inside(probe: Probe) -> Iterator[Said]:
-    """What is found lies in the cone, by the great circle."""
-    for offer in _offered(probe):
-        answer, sample = _asked(probe, offer), _sample(offer)
-        if answer is None or sample is None or answer.status != 200 or _fault(answer.body):
+def check_rows_in_cone(probe: Probe) -> Iterator[Problem]:
+    """Compute the great-circle distance of each row from the centre."""
+    for offer in _loaded_cones(probe):
+        answer, sample = _search(probe, offer), _test_query(offer)
+        if answer is None or sample is None or answer.status != 200 or _error_message(answer.body):
             continue
-        table = table_of(answer)
-        places = [n for word in list(WORDS)[1:] for n, f in enumerate(table.fields) if f.get("ucd") == word]
+        table = read_table(answer)
+        places = [n for word in list(MANDATORY_UCDS)[1:] for n, f in enumerate(table.fields) if f.get("ucd") == word]
         if len(places) != 2:
             continue
         for row in table.rows:
-            far = _distance(sample["ra"], sample["dec"], *(float(row[n]) for n in places))
+            far = _great_circle(sample["ra"], sample["dec"], *(float(row[n]) for n in places))
             if far > sample["sr"] * (1 + 1e-9) + 1e-9:
                 yield answer.url, f"a row lies {far:g} degrees from the centre"
                 break
 
 
-def _distance(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
-    """The great circle in degrees, by the haversine."""
+def _great_circle(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
+    """Return the great-circle distance in degrees, by the haversine formula."""
     a, b, c, d = map(math.radians, (ra1, dec1, ra2, dec2))
     h = math.sin((d - b) / 2) ** 2 + math.cos(b) * math.cos(d) * math.sin((c - a) / 2) ** 2
     return math.degrees(2 * math.asin(min(1.0, math.sqrt(h))))
 
 
-def empty(probe: Probe) -> Iterator[Said]:
-    for offer in _offered(probe):
-        answer = _empty(probe, offer)
-        if answer.status != 200 or _fault(answer.body):
-            yield answer.url, f"SR=0 gives status {answer.status}: {_fault(answer.body) or answer.gist}"
-        elif not table_of(answer).fields:
+def check_zero_radius(probe: Probe) -> Iterator[Problem]:
+    for offer in _loaded_cones(probe):
+        answer = _is_empty(probe, offer)
+        if answer.status != 200 or _error_message(answer.body):
+            yield answer.url, f"SR=0 gives status {answer.status}: {_error_message(answer.body) or answer.summary}"
+        elif not read_table(answer).fields:
             yield answer.url, "SR=0 gives no columns"
 
 
-MISTAKES = ("RA=as3f&DEC=13.0&SR=0.25", "RA=10&DEC=95&SR=0.1", "DEC=13.0&SR=0.25")
+INVALID_QUERIES = ("RA=as3f&DEC=13.0&SR=0.25", "RA=10&DEC=95&SR=0.1", "DEC=13.0&SR=0.25")
 
 
-def mistakes(probe: Probe) -> Iterator[Said]:
-    for offer in _offered(probe):
-        for query in MISTAKES:
+def check_error_document(probe: Probe) -> Iterator[Problem]:
+    for offer in _loaded_cones(probe):
+        for query in INVALID_QUERIES:
             pairs = [(n, v) for n, _, v in (pair.partition("=") for pair in query.split("&"))]
-            answer = probe.get(offer.base, pairs)
-            if _fault(answer.body) is None:
-                yield answer.url, f"no INFO named Error, but status {answer.status}: {answer.gist}"
+            answer = probe.get(offer.base_url, pairs)
+            if _error_message(answer.body) is None:
+                yield answer.url, f"no INFO named Error, but status {answer.status}: {answer.summary}"
 
 
-def _fault(body: bytes) -> str | None:
-    """What a cone search says is wrong: an INFO or PARAM named Error (section 2.3)."""
+def _error_message(body: bytes) -> str | None:
+    """Return the error message of a cone search: an INFO or PARAM named Error (section 2.3)."""
     try:
-        root = parsed(body)
+        root = parse_xml(body)
     except etree.XMLSyntaxError:
         return None
     for kind in ("INFO", "PARAM"):
@@ -149,10 +152,10 @@ def _fault(body: bytes) -> str | None:
 
 _SCS = "Simple Cone Search 1.03 section"
 CHECKS = (
-    Check("CONE-TEST-1", "error", "the test query finds something", "SimpleDALRegExt 1.1 section 3.1", samples),
-    Check("CONE-COLUMN-1", "error", "one column each has the UCDs of the standard", f"{_SCS} 2.2", columns),
-    Check("CONE-FORM-1", "error", "there is one RESOURCE with one TABLE", f"{_SCS} 2.2", shape),
-    Check("CONE-CIRCLE-1", "error", "what is found lies in the cone", f"{_SCS} 2.1", inside),
-    Check("CONE-ZERO-1", "error", "SR=0 gives the columns", f"{_SCS} 2.1", empty),
-    Check("CONE-ERROR-1", "error", "mistakes are told by an INFO named Error", f"{_SCS} 2.3", mistakes),
+    Check("CONE-TEST-1", "error", "the test query finds rows", "SimpleDALRegExt 1.1 section 3.1", check_test_query),
+    Check("CONE-COLUMN-1", "error", "one column each has the UCDs of the standard", f"{_SCS} 2.2", check_columns),
+    Check("CONE-FORM-1", "error", "the response has one RESOURCE with one TABLE", f"{_SCS} 2.2", check_structure),
+    Check("CONE-CIRCLE-1", "error", "all rows lie in the cone", f"{_SCS} 2.1", check_rows_in_cone),
+    Check("CONE-ZERO-1", "error", "SR=0 returns the columns", f"{_SCS} 2.1", check_zero_radius),
+    Check("CONE-ERROR-1", "error", "errors are reported in an INFO named Error", f"{_SCS} 2.3", check_error_document),
 )

@@ -1,15 +1,15 @@
-"""DataLink and SODA: what is linked is there, what is named is described, and cutouts are made."""
+"""DataLink and SODA: linked resources exist, services are described, and cutouts work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from vo_server.check import votable
-from vo_server.check.checks.images import offered
-from vo_server.check.checks.obscore import obscore
-from vo_server.check.finding import Check, Said
+from vo_server.check.checks.images import loaded_capabilities
+from vo_server.check.checks.obscore import find_obscore
+from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
-from vo_server.check.response import Answer, NoAnswer, Skipped, table_of
+from vo_server.check.response import CheckSkipped, NoResponse, ProbeResponse, read_table
 
 LINKS = "ivo://ivoa.net/std/DataLink#links-1.1"
 SODA = "ivo://ivoa.net/std/SODA#sync-1.0"
@@ -21,22 +21,22 @@ SEMANTICS = frozenset(
 )
 
 
-def _did(probe: Probe) -> str:
-    """An identifier of a data set."""
-    rows = probe.rows(f"SELECT TOP 1 obs_publisher_did FROM {obscore(probe).name}").rows
+def _find_did(probe: Probe) -> str:
+    """Return the identifier of a data set."""
+    rows = probe.query_table(f"SELECT TOP 1 obs_publisher_did FROM {find_obscore(probe).name}").rows
     if not rows:
-        raise Skipped("ivoa.obscore has no rows")
+        raise CheckSkipped("ivoa.obscore has no rows")
     return str(rows[0][0])
 
 
-def _links(probe: Probe) -> Iterator[tuple[Answer, votable.Table]]:
-    for offer in offered(probe, LINKS):
-        answer = probe.get(offer.base, [("ID", _did(probe))])
-        yield answer, table_of(answer.good())
+def _fetch_links(probe: Probe) -> Iterator[tuple[ProbeResponse, votable.VOTable]]:
+    for offer in loaded_capabilities(probe, LINKS):
+        answer = probe.get(offer.base_url, [("ID", _find_did(probe))])
+        yield answer, read_table(answer.require_ok())
 
 
-def links(probe: Probe) -> Iterator[Said]:
-    for answer, table in _links(probe):
+def check_link_rows(probe: Probe) -> Iterator[Problem]:
+    for answer, table in _fetch_links(probe):
         rows = table.dicts()
         if not rows:
             yield answer.url, "there are no links"
@@ -54,82 +54,88 @@ def links(probe: Probe) -> Iterator[Said]:
             yield answer.url, f"the INFO standardID is {standard}, not {LINKS}"
 
 
-def link_type(probe: Probe) -> Iterator[Said]:
-    for answer, _ in _links(probe):
-        if answer.type.replace(" ", "").lower() != "application/x-votable+xml;content=datalink":
-            yield answer.url, f"its Content-Type is {answer.type}"
+def check_links_media_type(probe: Probe) -> Iterator[Problem]:
+    for answer, _ in _fetch_links(probe):
+        if answer.content_type.replace(" ", "").lower() != "application/x-votable+xml;content=datalink":
+            yield answer.url, f"its Content-Type is {answer.content_type}"
 
 
-def linked(probe: Probe) -> Iterator[Said]:
-    for _, table in _links(probe):
+def check_link_targets(probe: Probe) -> Iterator[Problem]:
+    for _, table in _fetch_links(probe):
         for row in table.dicts():
             url = str(row.get("access_url") or "")
-            if not url or not probe.own(url):
+            if not url or not probe.is_own_url(url):
                 continue
             answer = probe.get(url)
             said = str(row.get("content_type") or "")
             if answer.status != 200:
-                yield url, f"a link to it, but status {answer.status}: {answer.gist}"
-            elif said and answer.essence != said.partition(";")[0]:
-                yield url, f"its Content-Type is {answer.type}, where {said} is said"
+                yield url, f"a link to it, but status {answer.status}: {answer.summary}"
+            elif said and answer.media_type != said.partition(";")[0]:
+                yield url, f"its Content-Type is {answer.content_type}, where {said} is said"
 
 
-def unknown(probe: Probe) -> Iterator[Said]:
-    for offer in offered(probe, LINKS):
-        answer = probe.get(offer.base, [("ID", "ivo://no.such.authority/~?nothing")])
-        rows = table_of(answer).dicts() if answer.status == 200 else []
+def check_unknown_id(probe: Probe) -> Iterator[Problem]:
+    for offer in loaded_capabilities(probe, LINKS):
+        answer = probe.get(offer.base_url, [("ID", "ivo://no.such.authority/~?nothing")])
+        rows = read_table(answer).dicts() if answer.status == 200 else []
         words = [str(row.get("error_message") or "") for row in rows]
         if not words or not words[0].startswith("NotFoundFault"):
-            yield answer.url, f"an ID that is not there is told as {words or answer.gist}"
+            yield answer.url, f"an ID that is not there is told as {words or answer.summary}"
 
 
-def soda(probe: Probe) -> Iterator[Said]:
-    """A mistake, what is not there, what lies elsewhere, and a small cutout."""
-    for offer in offered(probe, SODA):
-        did = _did(probe)
+def check_soda(probe: Probe) -> Iterator[Problem]:
+    """Send an invalid request, an unknown identifier, a region outside the image, and a small cutout."""
+    for offer in loaded_capabilities(probe, SODA):
+        did = _find_did(probe)
         for pairs, statuses in (
             ([("ID", did), ("CIRCLE", "no numbers")], (400,)),
             ([("ID", "ivo://no.such.authority/~?nothing"), ("CIRCLE", "10 20 0.1")], (400, 404)),
         ):
-            answer = probe.get(offer.base, pairs)
-            if answer.status not in statuses or answer.essence != "text/plain":
-                yield answer.url, f"status {answer.status}, {answer.type}, not {statuses[-1]} and text/plain"
-        rows = probe.rows(f"SELECT TOP 1 s_ra, s_dec FROM {obscore(probe).name}").rows
+            answer = probe.get(offer.base_url, pairs)
+            if answer.status not in statuses or answer.media_type != "text/plain":
+                yield answer.url, f"status {answer.status}, {answer.content_type}, not {statuses[-1]} and text/plain"
+        rows = probe.query_table(f"SELECT TOP 1 s_ra, s_dec FROM {find_obscore(probe).name}").rows
         for ra, dec in rows:
-            away = probe.get(offer.base, [("ID", did), ("CIRCLE", f"{(ra + 90) % 360} {-dec} 0.01")])
+            away = probe.get(offer.base_url, [("ID", did), ("CIRCLE", f"{(ra + 90) % 360} {-dec} 0.01")])
             if away.status != 204:
                 yield away.url, f"a circle elsewhere gives status {away.status}, not 204"
-            cut = probe.get(offer.base, [("ID", did), ("CIRCLE", f"{ra} {dec} 0.01")])
+            cut = probe.get(offer.base_url, [("ID", did), ("CIRCLE", f"{ra} {dec} 0.01")])
             if cut.status != 200 or not cut.body:
-                yield cut.url, f"a circle in the image gives status {cut.status}: {cut.gist}"
+                yield cut.url, f"a circle in the image gives status {cut.status}: {cut.summary}"
 
 
-def quiet(probe: Probe) -> Iterator[Said]:
-    """DataLink without an ID has no rows, and is no mistake."""
-    for offer in offered(probe, LINKS):
+def check_missing_id(probe: Probe) -> Iterator[Problem]:
+    """Require a response without rows and without an error."""
+    for offer in loaded_capabilities(probe, LINKS):
         try:
-            rows = table_of(probe.get(offer.base).good()).rows
-        except NoAnswer as fault:
+            rows = read_table(probe.get(offer.base_url).require_ok()).rows
+        except NoResponse as fault:
             yield offer.url, f"without an ID: {fault.what}"
             continue
         if rows:
             yield offer.url, f"without an ID there are {len(rows)} rows"
 
 
-def answers(probe: Probe) -> Iterator[Answer]:
-    """Links of a data set, where there are any."""
+def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
+    """Yield the links of a data set, where there is one."""
     try:
-        yield from (answer for answer, _ in _links(probe))
-    except (Skipped, NoAnswer):
+        yield from (answer for answer, _ in _fetch_links(probe))
+    except (CheckSkipped, NoResponse):
         return
 
 
 _LINK = "DataLink 1.1 section"
 CHECKS = (
-    Check("LINK-ROW-1", "error", "links are one of three things, and mean something", f"{_LINK} 3.2", links),
-    Check("LINK-TYPE-1", "error", "links come under their media type", f"{_LINK} 3.3", link_type),
-    Check("LINK-ACCESS-1", "error", "what is linked is there", f"{_LINK} 3.2", linked),
-    Check("LINK-ERROR-1", "error", "an ID that is not there has a row that says so", f"{_LINK} 3.4", unknown),
-    Check("LINK-NONE-1", "error", "without an ID there are no links", f"{_LINK} 2.1", quiet),
-    Check("SODA-1", "error", "cutouts are made, and mistakes told in text", "SODA 1.0 section 5", soda),
+    Check(
+        "LINK-ROW-1",
+        "error",
+        "each link has exactly one of its three targets, and valid semantics",
+        f"{_LINK} 3.2",
+        check_link_rows,
+    ),
+    Check("LINK-TYPE-1", "error", "links have the DataLink media type", f"{_LINK} 3.3", check_links_media_type),
+    Check("LINK-ACCESS-1", "error", "linked resources exist", f"{_LINK} 3.2", check_link_targets),
+    Check("LINK-ERROR-1", "error", "an unknown ID gives a row with an error", f"{_LINK} 3.4", check_unknown_id),
+    Check("LINK-NONE-1", "error", "a request without ID returns no links", f"{_LINK} 2.1", check_missing_id),
+    Check("SODA-1", "error", "cutouts work, and errors are plain text", "SODA 1.0 section 5", check_soda),
 )

@@ -1,4 +1,4 @@
-"""The documents of VOSI: there, well-formed, valid, and what they say of the service itself."""
+"""The VOSI documents: they exist, are well-formed and valid, and agree with the service."""
 
 from __future__ import annotations
 
@@ -8,60 +8,60 @@ from urllib.parse import quote
 
 from lxml import etree
 
-from vo_server.check.finding import Check, Said
+from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
-from vo_server.check.response import Answer, NoAnswer, Skipped, parsed
-from vo_server.check.tables import bare, column_of
+from vo_server.check.response import CheckSkipped, NoResponse, ProbeResponse, parse_xml
+from vo_server.check.tables import normalise_name, read_column
 
 NAMES = ("capabilities", "availability", "tables")
 AVAILABILITY = "{http://www.ivoa.net/xml/VOSIAvailability/v1.0}"
 
 
-def _documents(probe: Probe) -> Iterator[Answer]:
-    """Those of all services; a service without tables has no /tables."""
-    for service in probe.services:
+def _list_documents(probe: Probe) -> Iterator[ProbeResponse]:
+    """Return the URLs of the documents of all services; a service without tables has no /tables."""
+    for service in probe.service_urls:
         for name in NAMES:
             answer = probe.get(f"{service}/{name}")
-            if name != "tables" or answer.status != 404 or service == probe.tap:
+            if name != "tables" or answer.status != 404 or service == probe.tap_url:
                 yield answer
 
 
-def there(probe: Probe) -> Iterator[Said]:
-    for answer in _documents(probe):
+def check_documents_exist(probe: Probe) -> Iterator[Problem]:
+    for answer in _list_documents(probe):
         if answer.status != 200:
-            yield answer.url, f"status {answer.status}: {answer.gist}"
+            yield answer.url, f"status {answer.status}: {answer.summary}"
 
 
-def well_formed(probe: Probe) -> Iterator[Said]:
-    for answer in _documents(probe):
+def check_well_formed(probe: Probe) -> Iterator[Problem]:
+    for answer in _list_documents(probe):
         try:
             if answer.status == 200:
-                parsed(answer.body)
+                parse_xml(answer.body)
         except etree.XMLSyntaxError as error:
             yield answer.url, f"not well-formed: {error}"
 
 
-def valid(probe: Probe) -> Iterator[Said]:
+def check_valid(probe: Probe) -> Iterator[Problem]:
     if probe.schemas is None:
-        raise Skipped("there are no XML schemas; --xsd says where")
-    for answer in (*_documents(probe), *_others(probe)):
-        yield from invalid(probe, answer)
+        raise CheckSkipped("there are no XML schemas; --xsd says where")
+    for answer in (*_list_documents(probe), *_fetch_others(probe)):
+        yield from schema_errors(probe, answer)
 
 
-def _others(probe: Probe) -> Iterator[Answer]:
-    """A table of its own, the list of jobs, and an answer with rows and one of a fault."""
-    yield probe.get(f"{probe.tap}/tables", [("detail", "min")])
+def _fetch_others(probe: Probe) -> Iterator[ProbeResponse]:
+    """Yield the document of one table, the job list, a result and an error document."""
+    yield probe.get(f"{probe.tap_url}/tables", [("detail", "min")])
     for table in probe.tables[:3]:
-        yield probe.get(f"{probe.tap}/tables/{quote(table.name)}")
-    yield probe.get(f"{probe.tap}/async")
+        yield probe.get(f"{probe.tap_url}/tables/{quote(table.name)}")
+    yield probe.get(f"{probe.tap_url}/async")
     yield probe.query("SELECT TOP 3 * FROM TAP_SCHEMA.columns")
     yield probe.query("SELECT nothing FROM nowhere")
 
 
-def invalid(probe: Probe, answer: Answer) -> Iterator[Said]:
-    """What is wrong with a document by its schema: the first three faults."""
+def schema_errors(probe: Probe, answer: ProbeResponse) -> Iterator[Problem]:
+    """Return the first three errors of a document against its schema."""
     try:
-        root = parsed(answer.body)
+        root = parse_xml(answer.body)
     except etree.XMLSyntaxError:
         return
     if probe.schemas is not None and not probe.schemas.validate(root):
@@ -69,54 +69,54 @@ def invalid(probe: Probe, answer: Answer) -> Iterator[Said]:
             yield answer.url, f"line {fault.line}: {fault.message}"
 
 
-def media_type(probe: Probe) -> Iterator[Said]:
-    for answer in _documents(probe):
-        if answer.status == 200 and answer.essence not in ("text/xml", "application/xml"):
-            yield answer.url, f"its Content-Type is {answer.type or 'missing'}, not text/xml"
+def check_media_type(probe: Probe) -> Iterator[Problem]:
+    for answer in _list_documents(probe):
+        if answer.status == 200 and answer.media_type not in ("text/xml", "application/xml"):
+            yield answer.url, f"its Content-Type is {answer.content_type or 'missing'}, not text/xml"
 
 
-def methods(probe: Probe) -> Iterator[Said]:
+def check_methods(probe: Probe) -> Iterator[Problem]:
     for name in NAMES:
-        url = f"{probe.tap}/{name}"
-        answer = probe.ask("POST", url, data={"x": "1"})
+        url = f"{probe.tap_url}/{name}"
+        answer = probe.request("POST", url, data={"x": "1"})
         if answer.status != 405:
             yield url, f"a POST gives status {answer.status}, not 405"
 
 
-def modified(probe: Probe) -> Iterator[Said]:
-    url = f"{probe.tap}/capabilities"
+def check_last_modified(probe: Probe) -> Iterator[Problem]:
+    url = f"{probe.tap_url}/capabilities"
     for answer in (probe.get(url), probe.head(url)):
         if "last-modified" not in answer.headers:
             yield url, f"{answer.method} gives no Last-Modified"
 
 
-def table_documents(probe: Probe) -> Iterator[Said]:
-    for table in probe.tables[: probe.bounds.tables]:
-        url = f"{probe.tap}/tables/{quote(table.name)}"
+def check_table_documents(probe: Probe) -> Iterator[Problem]:
+    for table in probe.tables[: probe.limits.tables]:
+        url = f"{probe.tap_url}/tables/{quote(table.name)}"
         answer = probe.get(url)
         if answer.status != 200:
-            yield url, f"status {answer.status}: {answer.gist}"
+            yield url, f"status {answer.status}: {answer.summary}"
             continue
-        told = [column_of(column) for column in probe.tree(url).iter("column")]
+        told = [read_column(column) for column in probe.parse_document(url).iter("column")]
         if tuple(told) != table.columns:
             yield url, f"other columns than /tables has for {table.name}"
 
 
-def no_such_table(probe: Probe) -> Iterator[Said]:
-    url = f"{probe.tap}/tables/no.such_table"
+def check_unknown_table(probe: Probe) -> Iterator[Problem]:
+    url = f"{probe.tap_url}/tables/no.such_table"
     answer = probe.get(url)
     if answer.status != 404:
         yield url, f"a table that is not there gives status {answer.status}, not 404"
 
 
-def truthful(probe: Probe) -> Iterator[Said]:
-    """Whether queries work; while it is going to be down, as it says, they may still."""
-    url = f"{probe.tap}/availability"
-    root = probe.tree(url)
+def check_availability(probe: Probe) -> Iterator[Problem]:
+    """Run a query; during an announced downtime queries may still work."""
+    url = f"{probe.tap_url}/availability"
+    root = probe.parse_document(url)
     said = (root.findtext(f"{AVAILABILITY}available") or "").strip()
     try:
-        works = bool(probe.rows("SELECT TOP 1 table_name FROM TAP_SCHEMA.tables").rows)
-    except NoAnswer as fault:
+        works = bool(probe.query_table("SELECT TOP 1 table_name FROM TAP_SCHEMA.tables").rows)
+    except NoResponse as fault:
         if said == "true":
             yield url, f"it says available, but a query fails: {fault.what}"
         return
@@ -125,9 +125,9 @@ def truthful(probe: Probe) -> Iterator[Said]:
         yield url, f"it says {said or 'nothing'}, but queries work"
 
 
-def instants(probe: Probe) -> Iterator[Said]:
-    url = f"{probe.tap}/availability"
-    root = probe.tree(url)
+def check_timestamps(probe: Probe) -> Iterator[Problem]:
+    url = f"{probe.tap_url}/availability"
+    root = probe.parse_document(url)
     for name in ("upSince", "downAt", "backAt"):
         said = root.findtext(AVAILABILITY + name)
         if said is None:
@@ -143,7 +143,7 @@ def instants(probe: Probe) -> Iterator[Said]:
             yield url, f"upSince is {said}, which is yet to come"
 
 
-def described(probe: Probe) -> Iterator[Said]:
+def check_descriptions(probe: Probe) -> Iterator[Problem]:
     for table in probe.tables:
         if not table.description:
             yield table.name, "the table has no description"
@@ -152,27 +152,30 @@ def described(probe: Probe) -> Iterator[Said]:
             yield table.name, f"no description: {', '.join(missing[:8])}{' ...' if len(missing) > 8 else ''}"
 
 
-def names_unique(probe: Probe) -> Iterator[Said]:
+def check_unique_columns(probe: Probe) -> Iterator[Problem]:
     for table in probe.tables:
-        names = [bare(column.name) for column in table.columns]
+        names = [normalise_name(column.name) for column in table.columns]
         for name in sorted({n for n in names if names.count(n) > 1}):
             yield table.name, f"two columns are called {name}"
 
 
 CHECKS = (
-    Check("VOSI-STATUS-1", "error", "capabilities, availability and tables of each service are there",
-          "VOSI 1.1 section 2, TAP 1.1 section 2", there),
-    Check("XML-WELL-1", "error", "the documents are well-formed", "XML 1.0 section 2.1", well_formed),
-    Check("XML-SCHEMA-1", "error", "the documents are valid by the IVOA's schemas", "the schema of each", valid),
-    Check("XML-TYPE-1", "warning", "XML comes as text/xml or application/xml", "VOSI 1.1 section 2", media_type),
-    Check("VOSI-METHOD-1", "error", "VOSI knows GET alone", "VOSI 1.1 section 2", methods),
-    Check("VOSI-MODIFIED-1", "warning", "capabilities have Last-Modified", "VOSI 1.1 section 3.1", modified),
-    Check("VOSI-TABLE-1", "error", "each table has a document of its own, with the same columns",
-          "VOSI 1.1 section 3.3", table_documents),
-    Check("VOSI-TABLE-2", "error", "a table that is not there is 404", "VOSI 1.1 section 3.3", no_such_table),
-    Check("VOSI-TABLE-3", "error", "no two columns of a table have one name", "VODataService 1.2 section 3.4",
-          names_unique),
-    Check("VOSI-TABLE-4", "warning", "tables and columns are described", "VODataService 1.2 section 3.4", described),
-    Check("VOSI-AVAIL-1", "error", "availability tells whether queries work", "VOSI 1.1 section 3.2", truthful),
-    Check("VOSI-AVAIL-2", "error", "the instants of availability are some", "VOSI 1.1 section 3.2", instants),
+    Check("VOSI-STATUS-1", "error", "capabilities, availability and tables of each service exist",
+          "VOSI 1.1 section 2, TAP 1.1 section 2", check_documents_exist),
+    Check("XML-WELL-1", "error", "documents are well-formed XML", "XML 1.0 section 2.1", check_well_formed),
+    Check("XML-SCHEMA-1", "error", "documents are valid against the IVOA schemas", "the schema of each", check_valid),
+    Check("XML-TYPE-1", "warning", "XML is sent as text/xml or application/xml", "VOSI 1.1 section 2",
+          check_media_type),
+    Check("VOSI-METHOD-1", "error", "VOSI resources allow only GET", "VOSI 1.1 section 2", check_methods),
+    Check("VOSI-MODIFIED-1", "warning", "capabilities have Last-Modified", "VOSI 1.1 section 3.1", check_last_modified),
+    Check("VOSI-TABLE-1", "error", "each table has a document of its own with the same columns", "VOSI 1.1 section 3.3",
+          check_table_documents),
+    Check("VOSI-TABLE-2", "error", "an unknown table is 404", "VOSI 1.1 section 3.3", check_unknown_table),
+    Check("VOSI-TABLE-3", "error", "no table has two columns of the same name", "VODataService 1.2 section 3.4",
+          check_unique_columns),
+    Check("VOSI-TABLE-4", "warning", "tables and columns have descriptions", "VODataService 1.2 section 3.4",
+          check_descriptions),
+    Check("VOSI-AVAIL-1", "error", "availability agrees with whether queries work", "VOSI 1.1 section 3.2",
+          check_availability),
+    Check("VOSI-AVAIL-2", "error", "timestamps of availability are valid", "VOSI 1.1 section 3.2", check_timestamps),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The output formats that are announced: each is taken, comes under its name, and has the same rows."""
+"""The declared output formats: each is accepted, has its media type, and has the same rows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from astropy.io import fits
 from typing_extensions import override
 
 from vo_server.check import votable
-from vo_server.check.finding import Check, Said
+from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
-from vo_server.check.response import Answer
+from vo_server.check.response import ProbeResponse
 
 QUERY = "SELECT TOP 3 table_name, column_name FROM TAP_SCHEMA.columns ORDER BY table_name, column_name"
-SHORT = {
+SHORT_NAMES = {
     "votable": ("application/x-votable+xml", "text/xml"),
     "csv": ("text/csv",),
     "tsv": ("text/tab-separated-values",),
@@ -33,88 +33,95 @@ SHORT = {
 Rows = list[tuple[str, ...]]
 
 
-def announced(probe: Probe) -> list[tuple[str, tuple[str, ...], str]]:
-    """Media type, further names and IVOA id of each format."""
+def declared_formats(probe: Probe) -> list[tuple[str, tuple[str, ...], str]]:
+    """Return media type, aliases and IVOA id of each format."""
     return [
         (
             (format.findtext("mime") or "").strip(),
             tuple((alias.text or "").strip() for alias in format.findall("alias")),
             format.get("ivo-id", ""),
         )
-        for format in probe.access.findall("outputFormat")
+        for format in probe.tap_capability.findall("outputFormat")
     ]
 
 
-def _asked(probe: Probe, name: str) -> Answer:
+def _fetch(probe: Probe, name: str) -> ProbeResponse:
     return probe.query(QUERY, ("RESPONSEFORMAT", name))
 
 
-def taken(probe: Probe) -> Iterator[Said]:
-    if not announced(probe):
-        yield f"{probe.tap}/capabilities", "no output format is told of"
-    for mime, aliases, _ in announced(probe):
+def check_accepted(probe: Probe) -> Iterator[Problem]:
+    if not declared_formats(probe):
+        yield f"{probe.tap_url}/capabilities", "no output format is told of"
+    for mime, aliases, _ in declared_formats(probe):
         for name in (mime, *aliases):
-            answer = _asked(probe, name)
+            answer = _fetch(probe, name)
             if answer.status != 200:
-                yield f"RESPONSEFORMAT={name}", f"it is announced, but gives status {answer.status}: {answer.gist}"
+                yield f"RESPONSEFORMAT={name}", f"it is announced, but gives status {answer.status}: {answer.summary}"
 
 
-def told(probe: Probe) -> Iterator[Said]:
-    """Who asks for a media type gets it under that name, and who asks for a short name under one that it means."""
-    for mime, aliases, _ in announced(probe):
+def check_media_types(probe: Probe) -> Iterator[Problem]:
+    """Require that a requested media type comes back under its name, and a short name under one that it stands for."""
+    for mime, aliases, _ in declared_formats(probe):
         for name in (mime, *aliases):
-            answer = _asked(probe, name)
-            wanted = _essence(name) if "/" in name and not name.startswith("votable/") else ""
-            allowed = (wanted,) if wanted else SHORT.get(name.lower(), (_essence(mime), *map(_essence, aliases)))
-            if answer.status == 200 and answer.essence not in allowed:
-                yield f"RESPONSEFORMAT={name}", f"its Content-Type is {answer.type or 'missing'}, not {allowed[0]}"
-            elif answer.status == 200 and ";" in name and "/" in name and not _same(name, answer.type):
-                yield f"RESPONSEFORMAT={name}", f"its Content-Type is {answer.type}"
+            answer = _fetch(probe, name)
+            wanted = _media_type(name) if "/" in name and not name.startswith("votable/") else ""
+            allowed = (
+                (wanted,) if wanted else SHORT_NAMES.get(name.lower(), (_media_type(mime), *map(_media_type, aliases)))
+            )
+            if answer.status == 200 and answer.media_type not in allowed:
+                yield (
+                    f"RESPONSEFORMAT={name}",
+                    f"its Content-Type is {answer.content_type or 'missing'}, not {allowed[0]}",
+                )
+            elif (
+                answer.status == 200 and ";" in name and "/" in name and not _has_parameters(name, answer.content_type)
+            ):
+                yield f"RESPONSEFORMAT={name}", f"its Content-Type is {answer.content_type}"
 
 
-def _essence(name: str) -> str:
+def _media_type(name: str) -> str:
     return name.partition(";")[0].strip().lower()
 
 
-def _same(asked: str, given: str) -> bool:
-    """Are all parameters that were asked for there?"""
+def _has_parameters(asked: str, given: str) -> bool:
+    """Tell whether a media type has all requested parameters."""
     asked_, given_ = ({p.strip().lower() for p in text.split(";")[1:]} for text in (asked, given))
     return asked_ <= given_
 
 
-def read(probe: Probe) -> Iterator[Said]:
-    expected = [tuple(map(str, row)) for row in probe.rows(QUERY).rows]
-    for mime, _, id in announced(probe):
-        answer = _asked(probe, mime)
+def check_rows(probe: Probe) -> Iterator[Problem]:
+    expected = [tuple(map(str, row)) for row in probe.query_table(QUERY).rows]
+    for mime, _, id in declared_formats(probe):
+        answer = _fetch(probe, mime)
         where = f"RESPONSEFORMAT={mime}"
         if answer.status != 200:
             continue  # TAP-FORMAT-1 tells
         try:
-            rows = _reader(_essence(mime))(answer.body)
+            rows = _find_reader(_media_type(mime))(answer.body)
         except Exception as error:  # noqa: BLE001 - each library has its own words for what it cannot read
             yield where, f"it cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
             continue
-        if not _agree(rows, expected):
+        if not _agrees(rows, expected):
             yield where, f"it has other rows than the same query gives otherwise: {str(rows)[:100]}"
         elif "votable" in id:
-            yield from _serialised(where, answer, id)
+            yield from _serialisation_problems(where, answer, id)
 
 
-def _serialised(where: str, answer: Answer, id: str) -> Iterator[Said]:
+def _serialisation_problems(where: str, answer: ProbeResponse, id: str) -> Iterator[Problem]:
     wanted = {"td": "TABLEDATA", "binary": "BINARY", "binary2": "BINARY2"}.get(id.rpartition("-")[2])
     found = votable.read(answer.body).serialisation
     if wanted and found != wanted:
         yield where, f"it is {found}, where {id} promises {wanted}"
 
 
-def _agree(rows: Rows | str, expected: Rows) -> bool:
-    """A page or a text for people has the values somewhere in it."""
+def _agrees(rows: Rows | str, expected: Rows) -> bool:
+    """Tell whether rows are equal; a page or a text need only contain the values."""
     if isinstance(rows, str):
         return all(value.strip('"') in rows for row in expected for value in row)
     return rows == expected
 
 
-def _reader(essence: str) -> Callable[[bytes], Rows | str]:
+def _find_reader(essence: str) -> Callable[[bytes], Rows | str]:
     if "votable" in essence or essence in ("text/xml", "application/xml"):
         return _votable
     return READERS.get(essence, lambda body: body.decode("utf-8", "replace"))
@@ -180,16 +187,22 @@ READERS: dict[str, Callable[[bytes], Rows | str]] = {
 }
 
 
-def strange(probe: Probe) -> Iterator[Said]:
-    answer = _asked(probe, "application/x-no-such-format")
-    if answer.status == 200 and not votable.message(answer.body):
+def check_unknown_format(probe: Probe) -> Iterator[Problem]:
+    answer = _fetch(probe, "application/x-no-such-format")
+    if answer.status == 200 and not votable.error_message(answer.body):
         yield "RESPONSEFORMAT=application/x-no-such-format", "it is not announced, but taken without a word"
 
 
 _DALI = "DALI 1.1 section 3.4.3"
 CHECKS = (
-    Check("TAP-FORMAT-1", "error", "each announced format is taken", "TAPRegExt 1.0 section 2.5", taken),
-    Check("TAP-FORMAT-2", "error", "each comes back under its media type", _DALI, told),
-    Check("TAP-FORMAT-3", "error", "each can be read, and has the same rows", "TAPRegExt 1.0 section 2.5", read),
-    Check("TAP-FORMAT-4", "error", "a format that is not announced is refused", _DALI, strange),
+    Check("TAP-FORMAT-1", "error", "each declared format is accepted", "TAPRegExt 1.0 section 2.5", check_accepted),
+    Check("TAP-FORMAT-2", "error", "each response has the media type of its format", _DALI, check_media_types),
+    Check(
+        "TAP-FORMAT-3",
+        "error",
+        "each format can be read and has the same rows",
+        "TAPRegExt 1.0 section 2.5",
+        check_rows,
+    ),
+    Check("TAP-FORMAT-4", "error", "an undeclared format is rejected", _DALI, check_unknown_format),
 )

@@ -1,4 +1,4 @@
-"""The functions and the optional features that are announced, each executed, with the value that it should have."""
+"""The declared functions and optional features, each executed and compared with its expected value."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from vo_server.check import votable
-from vo_server.check.finding import Check, Said
+from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
 
 FROM = "FROM TAP_SCHEMA.tables"
 Sample = tuple[str, Any]
 """An expression, and its value; ANY where it may be what it likes."""
 
-ANY = object()
+ANY_VALUE = object()
 
 _SQUARE = "POLYGON(10, 0, 11, 0, 11, 1, 10, 1)"
 GEOMETRY: dict[str, Sample] = {
@@ -23,7 +23,7 @@ GEOMETRY: dict[str, Sample] = {
     "CIRCLE": ("CONTAINS(POINT(10, 20), CIRCLE(10, 20, 1))", 1),
     "BOX": ("CONTAINS(POINT(10, 20), BOX(10, 20, 1, 1))", 1),
     "POLYGON": (f"CONTAINS(POINT(12, 0.5), {_SQUARE})", 0),
-    "REGION": ("REGION('CIRCLE ICRS 10 20 1')", ANY),
+    "REGION": ("REGION('CIRCLE ICRS 10 20 1')", ANY_VALUE),
     "DISTANCE": ("DISTANCE(POINT(0, 0), POINT(0, 1))", 1.0),
     "CONTAINS": ("CONTAINS(POINT(10, 22), CIRCLE(10, 20, 1))", 0),
     "INTERSECTS": ("INTERSECTS(CIRCLE(10, 20, 1), CIRCLE(11.5, 20, 1))", 1),
@@ -31,7 +31,7 @@ GEOMETRY: dict[str, Sample] = {
     "CENTROID": ("COORD1(CENTROID(CIRCLE(10, 20, 1)))", 10.0),
     "COORD1": ("COORD1(POINT(10, 20))", 10.0),
     "COORD2": ("COORD2(POINT(10, 20))", 20.0),
-    "COORDSYS": ("COORDSYS(POINT(10, 20))", ANY),
+    "COORDSYS": ("COORDSYS(POINT(10, 20))", ANY_VALUE),
 }
 LANGUAGE: dict[str, Sample] = {
     "LOWER": ("LOWER('AbC')", "abc"),
@@ -50,22 +50,25 @@ QUERIES: dict[str, tuple[str, int]] = {
 """Features that are whole queries, and how many rows these have."""
 
 UDF: dict[tuple[str, int], Sample] = {
-    ("moc", 1): ("MOC('6/1-3')", ANY),
-    ("moc", 2): ("MOC(4, CIRCLE(10, 20, 1))", ANY),
+    ("moc", 1): ("MOC('6/1-3')", ANY_VALUE),
+    ("moc", 2): ("MOC(4, CIRCLE(10, 20, 1))", ANY_VALUE),
     ("ivo_healpix_index", 3): ("ivo_healpix_index(0, 1, 1)", 4),
     ("ivo_healpix_index", 2): ("ivo_healpix_index(0, POINT(1, 1))", 4),
     ("ivo_healpix_center", 2): ("COORD1(ivo_healpix_center(0, 6))", 180.0),
     ("ivo_epoch_prop_pos", 8): ("COORD2(ivo_epoch_prop_pos(0, 0, 100, 0, 1000, 0, 2000, 2001))", 1 / 3600),
     ("ivo_apply_pm", 5): ("COORD2(ivo_apply_pm(0, 0, 0, 0.01, 1))", 0.01),
-    ("ivo_geom_transform", 3): ("COORD1(ivo_geom_transform('ICRS', 'GALACTIC', POINT(266.40499, -28.93617)))", ANY),
+    ("ivo_geom_transform", 3): (
+        "COORD1(ivo_geom_transform('ICRS', 'GALACTIC', POINT(266.40499, -28.93617)))",
+        ANY_VALUE,
+    ),
     ("ivo_to_jd", 1): ("ivo_to_jd('2000-01-02T12:00:00')", 2451546.0),
     ("ivo_to_mjd", 1): ("ivo_to_mjd('2000-01-02T12:00:00')", 51545.5),
-    ("ivo_string_agg", 2): ("ivo_string_agg('a', '')", ANY),
+    ("ivo_string_agg", 2): ("ivo_string_agg('a', '')", ANY_VALUE),
     ("ivo_nocasematch", 2): ("ivo_nocasematch('ABC', 'ab_')", 1),
     ("ivo_hasword", 2): ("ivo_hasword('Miller time', 'TIME')", 1),
     ("ivo_hashlist_has", 2): ("ivo_hashlist_has('a#b', 'B')", 1),
-    ("ivo_histogram", 4): ("ivo_histogram(1, 0, 10, 5)", ANY),
-    ("ivo_normal_random", 2): ("ivo_normal_random(0, 1)", ANY),
+    ("ivo_histogram", 4): ("ivo_histogram(1, 0, 10, 5)", ANY_VALUE),
+    ("ivo_normal_random", 2): ("ivo_normal_random(0, 1)", ANY_VALUE),
     ("ivo_interval_overlaps", 4): ("ivo_interval_overlaps(0, 1, 1, 2)", 1),
     ("ivo_interval_has", 3): ("ivo_interval_has(1, 0, 2)", 1),
     ("ivo_hms_to_degrees", 1): ("ivo_hms_to_degrees('12:00:00')", 180.0),
@@ -81,61 +84,61 @@ ARGUMENTS = {
 }  # fmt: skip
 """An argument of each type, for functions that are not known here."""
 
-ABSENT = re.compile(
+ABSENT_FUNCTION = re.compile(
     r"(?i)(no|unknown|undefined|unsupported|unresolved|not? .{0,20}(function|known|supported|exist|found|offered))"
 )
 """How services say that they do not have a function."""
 
 
-def forms(probe: Probe) -> Iterator[tuple[str, str]]:
-    """The last word of the kind of each announced feature, and its form."""
-    for features in probe.access.findall("language/languageFeatures"):
+def declared_features(probe: Probe) -> Iterator[tuple[str, str]]:
+    """Return the last word of the type and the form of each declared feature."""
+    for features in probe.tap_capability.findall("language/languageFeatures"):
         kind = features.get("type", "").lower().rpartition("#features-")[2].removeprefix("adql-")
         for form in features.findall("feature/form"):
             yield kind, " ".join((form.text or "").split())
 
 
-def geometries(probe: Probe) -> Iterator[Said]:
-    for kind, form in forms(probe):
+def check_geometries(probe: Probe) -> Iterator[Problem]:
+    for kind, form in declared_features(probe):
         if kind == "adqlgeo":
             if form.upper() not in GEOMETRY:
                 yield form, "it is no geometry function of ADQL"
             else:
-                yield from _valued(probe, form, GEOMETRY[form.upper()])
+                yield from _check_value(probe, form, GEOMETRY[form.upper()])
 
 
-def features(probe: Probe) -> Iterator[Said]:
-    for kind, form in forms(probe):
+def check_features(probe: Probe) -> Iterator[Problem]:
+    for kind, form in declared_features(probe):
         if kind in ("udf", "adqlgeo"):
             continue
         if form.upper() in LANGUAGE:
-            yield from _valued(probe, form, LANGUAGE[form.upper()])
+            yield from _check_value(probe, form, LANGUAGE[form.upper()])
         elif form.upper() in QUERIES:
-            yield from _counted(probe, form, *QUERIES[form.upper()])
+            yield from _check_row_count(probe, form, *QUERIES[form.upper()])
         elif form.upper() == "IN_UNIT":
-            yield from _in_unit(probe, form)
+            yield from _check_in_unit(probe, form)
 
 
-def functions(probe: Probe) -> Iterator[Said]:
-    for kind, form in forms(probe):
-        if kind != "udf" or not (call := signature(form)):
+def check_udfs(probe: Probe) -> Iterator[Problem]:
+    for kind, form in declared_features(probe):
+        if kind != "udf" or not (call := parse_signature(form)):
             continue
         name, arguments = call
         sample = UDF.get((name.lower(), len(arguments)))
         if sample is not None:
-            yield from _valued(probe, form, sample)
+            yield from _check_value(probe, form, sample)
         elif all(argument in ARGUMENTS for argument in arguments):
-            yield from _there(probe, form, f"{name}({', '.join(ARGUMENTS[a] for a in arguments)})")
+            yield from _check_exists(probe, form, f"{name}({', '.join(ARGUMENTS[a] for a in arguments)})")
 
 
-def spelled(probe: Probe) -> Iterator[Said]:
-    for kind, form in forms(probe):
-        if kind == "udf" and signature(form) is None:
+def check_signatures(probe: Probe) -> Iterator[Problem]:
+    for kind, form in declared_features(probe):
+        if kind == "udf" and parse_signature(form) is None:
             yield form, "it is not of the form name(argument TYPE, ...) -> TYPE"
 
 
-def signature(form: str) -> tuple[str, list[str]] | None:
-    """The name of a function and the types of its arguments."""
+def parse_signature(form: str) -> tuple[str, list[str]] | None:
+    """Return the name of a function and the types of its arguments."""
     found = re.fullmatch(r"([A-Za-z_]\w*)\s*\(\s*(.*?)\s*\)\s*->\s*\S.*", form)
     if found is None:
         return None
@@ -145,40 +148,40 @@ def signature(form: str) -> tuple[str, list[str]] | None:
     return found[1], [re.sub(r" literal$", "", a.partition(" ")[2].strip()).upper() for a in arguments]
 
 
-def _valued(probe: Probe, form: str, sample: Sample) -> Iterator[Said]:
+def _check_value(probe: Probe, form: str, sample: Sample) -> Iterator[Problem]:
     expression, expected = sample
     answer = probe.query(f"SELECT TOP 1 {expression} AS x {FROM}")
-    if answer.status != 200 or votable.message(answer.body):
-        yield form, f"it is announced, but {expression} fails: {answer.gist}"
+    if answer.status != 200 or votable.error_message(answer.body):
+        yield form, f"it is announced, but {expression} fails: {answer.summary}"
         return
     (given,) = votable.read(answer.body).rows[0]
-    if expected is not ANY and not _equal(given, expected):
+    if expected is not ANY_VALUE and not _is_equal(given, expected):
         yield form, f"{expression} is {given}, where {expected} is right"
 
 
-def _equal(given: Any, expected: Any) -> bool:
+def _is_equal(given: Any, expected: Any) -> bool:
     if isinstance(expected, float):
         return isinstance(given, int | float) and math.isclose(given, expected, rel_tol=1e-4)
     return bool(given == expected)
 
 
-def _counted(probe: Probe, form: str, query: str, rows: int) -> Iterator[Said]:
+def _check_row_count(probe: Probe, form: str, query: str, rows: int) -> Iterator[Problem]:
     answer = probe.query(query)
-    if answer.status != 200 or votable.message(answer.body):
-        yield form, f"it is announced, but fails: {answer.gist}"
+    if answer.status != 200 or votable.error_message(answer.body):
+        yield form, f"it is announced, but fails: {answer.summary}"
     elif len(votable.read(answer.body).rows) != rows and form.upper() not in ("ILIKE", "OFFSET"):
         yield form, f"{query} gives {len(votable.read(answer.body).rows)} rows, where {rows} are right"
 
 
-def _in_unit(probe: Probe, form: str) -> Iterator[Said]:
-    """Of the first column that is in degrees."""
-    for table in probe.filled:
+def _check_in_unit(probe: Probe, form: str) -> Iterator[Problem]:
+    """Convert the first column that is in degrees."""
+    for table in probe.queryable_tables:
         for column in (c for c in table.columns if c.unit == "deg" and not c.arraysize):
             answer = probe.query(
                 f"SELECT TOP 1 {column.name} AS d, IN_UNIT({column.name}, 'arcmin') AS m FROM {table.name}"
             )
-            if answer.status != 200 or votable.message(answer.body):
-                yield form, f"it is announced, but fails: {answer.gist}"
+            if answer.status != 200 or votable.error_message(answer.body):
+                yield form, f"it is announced, but fails: {answer.summary}"
                 return
             for degrees, minutes in votable.read(answer.body).rows:
                 if degrees is not None and not math.isclose(degrees * 60, minutes, rel_tol=1e-5):
@@ -186,20 +189,18 @@ def _in_unit(probe: Probe, form: str) -> Iterator[Said]:
             return
 
 
-def _there(probe: Probe, form: str, call: str) -> Iterator[Said]:
-    """A function that is not known here may refuse what it is given, but must be there."""
+def _check_exists(probe: Probe, form: str, call: str) -> Iterator[Problem]:
+    """Call a function that has no sample; it may reject the arguments, but must exist."""
     answer = probe.query(f"SELECT TOP 1 {call} AS x {FROM}")
-    fault = answer.gist if answer.status != 200 else votable.message(answer.body)
-    if fault and ABSENT.search(fault):
+    fault = answer.summary if answer.status != 200 else votable.error_message(answer.body)
+    if fault and ABSENT_FUNCTION.search(fault):
         yield form, f"it is announced, but {call} fails: {fault}"
 
 
 _REGEXT = "TAPRegExt 1.0 section 2.4"
 CHECKS = (
-    Check(
-        "TAP-GEO-1", "error", "each announced geometry function is there and right", "ADQL 2.1 section 4.2", geometries
-    ),
-    Check("TAP-FEATURE-1", "error", "each announced feature of the language is there", "ADQL 2.1 section 4", features),
-    Check("TAP-UDF-1", "error", "each announced function is there and right", _REGEXT, functions),
-    Check("TAP-UDF-2", "error", "functions are announced by their signature", _REGEXT, spelled),
+    Check("TAP-GEO-1", "error", "each declared geometry function works", "ADQL 2.1 section 4.2", check_geometries),
+    Check("TAP-FEATURE-1", "error", "each declared language feature works", "ADQL 2.1 section 4", check_features),
+    Check("TAP-UDF-1", "error", "each declared function works", _REGEXT, check_udfs),
+    Check("TAP-UDF-2", "error", "functions are declared by their signature", _REGEXT, check_signatures),
 )

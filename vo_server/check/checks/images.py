@@ -1,19 +1,19 @@
-"""Images: SIA 1.0 and 2.0, from what their capabilities say to the files."""
+"""SIA 1.0 and 2.0, from their capabilities to the files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from vo_server.check import votable
-from vo_server.check.checks.obscore import MANDATORY, obscore
-from vo_server.check.finding import Check, Said
-from vo_server.check.probe import Offer, Probe
-from vo_server.check.response import Answer, NoAnswer, Skipped, table_of
+from vo_server.check.checks.obscore import MANDATORY, find_obscore
+from vo_server.check.finding import Check, Problem
+from vo_server.check.probe import DeclaredCapability, Probe
+from vo_server.check.response import CheckSkipped, NoResponse, ProbeResponse, read_table
 
-SIA1 = "ivo://ivoa.net/std/SIA"
-SIA2 = "ivo://ivoa.net/std/SIA#query-2.0"
+SIA1_ID = "ivo://ivoa.net/std/SIA"
+SIA2_ID = "ivo://ivoa.net/std/SIA#query-2.0"
 
-WORDS = {
+SIA1_UCDS = {
     "VOX:Image_Title": ("char", "*"),
     "POS_EQ_RA_MAIN": ("double", ""),
     "POS_EQ_DEC_MAIN": ("double", ""),
@@ -29,46 +29,46 @@ WORDS = {
 # ------------------------------------------------------------------- SIA 1
 
 
-def _sample(probe: Probe, offer: Offer, *more: tuple[str, str]) -> Answer | None:
-    """The test query of SIA 1.0."""
+def _test_query(probe: Probe, offer: DeclaredCapability, *more: tuple[str, str]) -> ProbeResponse | None:
+    """Return the declared test query of SIA 1.0."""
     texts = [offer.element.findtext(f"testQuery/{path}") for path in ("pos/long", "pos/lat", "size/long", "size/lat")]
     if None in texts:
         return None
     ra, dec, width, height = (str(text).strip() for text in texts)
-    return probe.get(offer.base, [("POS", f"{ra},{dec}"), ("SIZE", f"{width},{height}"), *more])
+    return probe.get(offer.base_url, [("POS", f"{ra},{dec}"), ("SIZE", f"{width},{height}"), *more])
 
 
-def _filled(probe: Probe, offer: Offer) -> bool:
-    """A collection that has not been loaded has no test query, and says so."""
-    answer = probe.get(offer.base, [("POS", "0,0"), ("SIZE", "0.1")])
+def _has_test_query(probe: Probe, offer: DeclaredCapability) -> bool:
+    """Tell whether a service has a test query; an image collection that is not loaded has none."""
+    answer = probe.get(offer.base_url, [("POS", "0,0"), ("SIZE", "0.1")])
     return "not been loaded" not in answer.text
 
 
-def sample1(probe: Probe) -> Iterator[Said]:
-    for offer in (o for o in probe.offered(SIA1) if _filled(probe, o)):
-        answer = _sample(probe, offer)
+def check_sia1_test_query(probe: Probe) -> Iterator[Problem]:
+    for offer in (o for o in probe.capabilities_of(SIA1_ID) if _has_test_query(probe, o)):
+        answer = _test_query(probe, offer)
         if answer is None:
             yield offer.document, "there is no testQuery"
-        elif answer.status != 200 or votable.message(answer.body):
-            yield answer.url, f"the testQuery gives status {answer.status}: {answer.gist}"
-        elif not table_of(answer).rows:
+        elif answer.status != 200 or votable.error_message(answer.body):
+            yield answer.url, f"the testQuery gives status {answer.status}: {answer.summary}"
+        elif not read_table(answer).rows:
             yield answer.url, "the testQuery finds nothing"
 
 
-def _found1(probe: Probe) -> Iterator[votable.Table]:
-    for offer in probe.offered(SIA1):
-        answer = _sample(probe, offer)
-        if answer is not None and answer.status == 200 and not votable.message(answer.body):
-            yield table_of(answer)
+def _find_sia1_images(probe: Probe) -> Iterator[votable.VOTable]:
+    for offer in probe.capabilities_of(SIA1_ID):
+        answer = _test_query(probe, offer)
+        if answer is not None and answer.status == 200 and not votable.error_message(answer.body):
+            yield read_table(answer)
 
 
-def columns1(probe: Probe) -> Iterator[Said]:
-    for offer in probe.offered(SIA1):
-        answer = _sample(probe, offer)
-        if answer is None or answer.status != 200 or votable.message(answer.body):
+def check_sia1_columns(probe: Probe) -> Iterator[Problem]:
+    for offer in probe.capabilities_of(SIA1_ID):
+        answer = _test_query(probe, offer)
+        if answer is None or answer.status != 200 or votable.error_message(answer.body):
             continue  # SIA1-TEST-1 tells
-        fields = table_of(answer).fields
-        for word, (datatype, arraysize) in WORDS.items():
+        fields = read_table(answer).fields
+        for word, (datatype, arraysize) in SIA1_UCDS.items():
             found = [f for f in fields if f.get("ucd") == word]
             if len(found) != 1:
                 yield answer.url, f"{len(found)} columns have the UCD {word}, not one"
@@ -77,70 +77,72 @@ def columns1(probe: Probe) -> Iterator[Said]:
                 yield answer.url, f"the column of {word} is {given}, not {datatype}[{arraysize}]"
 
 
-def metadata1(probe: Probe) -> Iterator[Said]:
-    for offer in probe.offered(SIA1):
-        answer = probe.get(offer.base, [("FORMAT", "METADATA")])
+def check_sia1_metadata(probe: Probe) -> Iterator[Problem]:
+    for offer in probe.capabilities_of(SIA1_ID):
+        answer = probe.get(offer.base_url, [("FORMAT", "METADATA")])
         for name in ("INPUT:POS", "INPUT:SIZE", "INPUT:FORMAT"):
             if f'name="{name}"' not in answer.text:
                 yield answer.url, f"there is no PARAM {name}"
 
 
-def mistakes1(probe: Probe) -> Iterator[Said]:
-    for offer in probe.offered(SIA1):
-        answer = probe.get(offer.base, [("POS", "as3f,13.0"), ("SIZE", "0.25")])
-        if votable.message(answer.body) is None:
-            yield answer.url, f"no QUERY_STATUS ERROR, but status {answer.status}: {answer.gist}"
+def check_sia1_errors(probe: Probe) -> Iterator[Problem]:
+    for offer in probe.capabilities_of(SIA1_ID):
+        answer = probe.get(offer.base_url, [("POS", "as3f,13.0"), ("SIZE", "0.25")])
+        if votable.error_message(answer.body) is None:
+            yield answer.url, f"no QUERY_STATUS ERROR, but status {answer.status}: {answer.summary}"
 
 
-def _column(table: votable.Table, word: str) -> list[str]:
+def _find_column(table: votable.VOTable, word: str) -> list[str]:
     places = [n for n, field in enumerate(table.fields) if field.get("ucd") == word]
     return [str(row[places[0]]) for row in table.rows] if places else []
 
 
-def files(probe: Probe) -> list[str]:
-    """The first file of each collection of SIA 1.0.
+def list_files(probe: Probe) -> list[str]:
+    """Yield the URL of the first file of each SIA 1.0 service.
 
-    Raises Skipped where there are none.
+    Raises CheckSkipped where there are none.
     """
-    found = [url for table in _found1(probe) for url in _column(table, "VOX:Image_AccessReference")[:1]]
-    own = [url for url in found if probe.own(url)]
+    found = [url for table in _find_sia1_images(probe) for url in _find_column(table, "VOX:Image_AccessReference")[:1]]
+    own = [url for url in found if probe.is_own_url(url)]
     if not own:
-        raise Skipped("there are no files")
+        raise CheckSkipped("there are no files")
     return own
 
 
-def access1(probe: Probe) -> Iterator[Said]:
-    for table in _found1(probe):
-        pairs = zip(_column(table, "VOX:Image_AccessReference"), _column(table, "VOX:Image_Format"), strict=True)
+def check_sia1_access(probe: Probe) -> Iterator[Problem]:
+    for table in _find_sia1_images(probe):
+        pairs = zip(
+            _find_column(table, "VOX:Image_AccessReference"), _find_column(table, "VOX:Image_Format"), strict=True
+        )
         seen: set[str] = set()
         for url, format in pairs:
-            if format in seen or not probe.own(url):
+            if format in seen or not probe.is_own_url(url):
                 continue
             seen.add(format)
             answer = probe.get(url)
             if answer.status != 200:
-                yield url, f"the image gives status {answer.status}: {answer.gist}"
-            elif answer.essence != format:
-                yield url, f"its Content-Type is {answer.type}, where {format} is said"
+                yield url, f"the image gives status {answer.status}: {answer.summary}"
+            elif answer.media_type != format:
+                yield url, f"its Content-Type is {answer.content_type}, where {format} is said"
 
 
 # ------------------------------------------------------------------- SIA 2
 
 
-def offered(probe: Probe, standard: str) -> tuple[Offer, ...]:
-    """Services that have something to find.
+def loaded_capabilities(probe: Probe, standard: str) -> tuple[DeclaredCapability, ...]:
+    """Return the capabilities of a standard whose services have rows.
 
-    Raises Skipped where there are none, and where availability says that no images have been loaded.
+    Raises CheckSkipped where there are none, and where availability says that no images have been loaded.
     """
-    if "ivoa.obscore" in probe.unloaded:
-        raise Skipped("no images have been loaded")
-    return probe.offered(standard)
+    if "ivoa.obscore" in probe.unloaded_tables:
+        raise CheckSkipped("no images have been loaded")
+    return probe.capabilities_of(standard)
 
 
-def columns2(probe: Probe) -> Iterator[Said]:
-    for offer in offered(probe, SIA2):
-        answer = probe.get(offer.base, [("MAXREC", "2")])
-        table = table_of(answer.good())
+def check_sia2_columns(probe: Probe) -> Iterator[Problem]:
+    for offer in loaded_capabilities(probe, SIA2_ID):
+        answer = probe.get(offer.base_url, [("MAXREC", "2")])
+        table = read_table(answer.require_ok())
         for name, _, unit, ucd, utype in MANDATORY:
             field = next((f for f in table.fields if f["name"].lower() == name), None)
             if field is None:
@@ -152,14 +154,14 @@ def columns2(probe: Probe) -> Iterator[Said]:
                     yield answer.url, f"the {what} of {name} is {field.get(what, '') or 'none'}, not {value}"
 
 
-def sample2(probe: Probe) -> Iterator[Said]:
-    """The first image of ivoa.obscore, by its place and by its identifier."""
-    rows = probe.rows(f"SELECT TOP 1 obs_publisher_did, s_ra, s_dec FROM {obscore(probe).name}").rows
-    for offer in offered(probe, SIA2):
+def check_sia2_search(probe: Probe) -> Iterator[Problem]:
+    """Search for the first image of ivoa.obscore by position and by identifier."""
+    rows = probe.query_table(f"SELECT TOP 1 obs_publisher_did, s_ra, s_dec FROM {find_obscore(probe).name}").rows
+    for offer in loaded_capabilities(probe, SIA2_ID):
         for did, ra, dec in rows:
             for pair in (("POS", f"CIRCLE {ra} {dec} 0.001"), ("ID", did)):
-                answer = probe.get(offer.base, [pair, ("MAXREC", "10000")])
-                found = [row.get("obs_publisher_did") for row in table_of(answer.good()).dicts()]
+                answer = probe.get(offer.base_url, [pair, ("MAXREC", "10000")])
+                found = [row.get("obs_publisher_did") for row in read_table(answer.require_ok()).dicts()]
                 if did not in found or (pair[0] == "ID" and len(found) != 1):
                     yield (
                         answer.url,
@@ -167,53 +169,55 @@ def sample2(probe: Probe) -> Iterator[Said]:
                     )
 
 
-def mistakes2(probe: Probe) -> Iterator[Said]:
-    for offer in offered(probe, SIA2):
-        answer = probe.get(offer.base, [("POS", "CIRCLE no numbers")])
-        fault = votable.message(answer.body) or ""
+def check_sia2_errors(probe: Probe) -> Iterator[Problem]:
+    for offer in loaded_capabilities(probe, SIA2_ID):
+        answer = probe.get(offer.base_url, [("POS", "CIRCLE no numbers")])
+        fault = votable.error_message(answer.body) or ""
         words = ("UsageFault", "TransientFault", "FatalFault", "DefaultFault")
         if not fault.startswith(words):
-            yield answer.url, f"a mistake is told as status {answer.status}: {fault or answer.gist}"
+            yield answer.url, f"a mistake is told as status {answer.status}: {fault or answer.summary}"
 
 
-def metadata2(probe: Probe) -> Iterator[Said]:
-    for offer in offered(probe, SIA2):
-        answer = probe.get(offer.base, [("MAXREC", "0")])
-        table = table_of(answer.good())
+def check_sia2_metadata(probe: Probe) -> Iterator[Problem]:
+    for offer in loaded_capabilities(probe, SIA2_ID):
+        answer = probe.get(offer.base_url, [("MAXREC", "0")])
+        table = read_table(answer.require_ok())
         if table.rows or not table.fields:
             yield answer.url, f"MAXREC=0 gives {len(table.rows)} rows and {len(table.fields)} columns"
 
 
-def answers(probe: Probe) -> Iterator[Answer]:
-    """An answer of each service that finds images, as far as they are there."""
-    for service in (_answers1, _answers2):
+def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
+    """Yield a response of each image service that exists."""
+    for service in (_fetch_sia1, _fetch_sia2):
         try:
             yield from service(probe)
-        except (Skipped, NoAnswer):
+        except (CheckSkipped, NoResponse):
             continue
 
 
-def _answers1(probe: Probe) -> Iterator[Answer]:
-    for offer in probe.offered(SIA1):
-        answer = _sample(probe, offer)
+def _fetch_sia1(probe: Probe) -> Iterator[ProbeResponse]:
+    for offer in probe.capabilities_of(SIA1_ID):
+        answer = _test_query(probe, offer)
         if answer is not None and answer.status == 200:
             yield answer
 
 
-def _answers2(probe: Probe) -> Iterator[Answer]:
-    for offer in offered(probe, SIA2):
-        yield probe.get(offer.base, [("MAXREC", "2")]).good()
+def _fetch_sia2(probe: Probe) -> Iterator[ProbeResponse]:
+    for offer in loaded_capabilities(probe, SIA2_ID):
+        yield probe.get(offer.base_url, [("MAXREC", "2")]).require_ok()
 
 
 _SIA1, _SIA2 = "SIA 1.0 section", "SIA 2.0 section"
 CHECKS = (
-    Check("SIA1-TEST-1", "error", "the test query finds something", "SimpleDALRegExt 1.1 section 3.2", sample1),
-    Check("SIA1-COLUMN-1", "error", "the columns that must be there are", f"{_SIA1} 4.2.4", columns1),
-    Check("SIA1-META-1", "error", "FORMAT=METADATA tells of the parameters", f"{_SIA1} 7.1", metadata1),
-    Check("SIA1-ERROR-1", "error", "mistakes are told by QUERY_STATUS", f"{_SIA1} 4.3", mistakes1),
-    Check("SIA1-ACCESS-1", "error", "images are where they are said, and what is said", f"{_SIA1} 4.2.4", access1),
-    Check("SIA2-COLUMN-1", "error", "the columns are those of ObsCore", f"{_SIA2} 3.1", columns2),
-    Check("SIA2-TEST-1", "error", "an image is found by its place and its identifier", f"{_SIA2} 2.1", sample2),
-    Check("SIA2-META-1", "error", "MAXREC=0 gives the columns", f"{_SIA2} 2.2", metadata2),
-    Check("SIA2-ERROR-1", "error", "mistakes begin with the word of the standard", f"{_SIA2} 3.2", mistakes2),
+    Check(
+        "SIA1-TEST-1", "error", "the test query finds images", "SimpleDALRegExt 1.1 section 3.2", check_sia1_test_query
+    ),
+    Check("SIA1-COLUMN-1", "error", "mandatory columns exist", f"{_SIA1} 4.2.4", check_sia1_columns),
+    Check("SIA1-META-1", "error", "FORMAT=METADATA describes the parameters", f"{_SIA1} 7.1", check_sia1_metadata),
+    Check("SIA1-ERROR-1", "error", "errors are reported by QUERY_STATUS", f"{_SIA1} 4.3", check_sia1_errors),
+    Check("SIA1-ACCESS-1", "error", "images exist and match their description", f"{_SIA1} 4.2.4", check_sia1_access),
+    Check("SIA2-COLUMN-1", "error", "columns are those of ObsCore", f"{_SIA2} 3.1", check_sia2_columns),
+    Check("SIA2-TEST-1", "error", "an image is found by position and by identifier", f"{_SIA2} 2.1", check_sia2_search),
+    Check("SIA2-META-1", "error", "MAXREC=0 returns the columns", f"{_SIA2} 2.2", check_sia2_metadata),
+    Check("SIA2-ERROR-1", "error", "errors begin with the standard's error name", f"{_SIA2} 3.2", check_sia2_errors),
 )

@@ -1,4 +1,4 @@
-"""What columns are said to be: units, UCDs, utypes, datatypes, xtypes and names."""
+"""Metadata of columns: units, UCDs, utypes, datatypes, xtypes and names."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import cache
 from astropy import units
 from astropy.io.votable.ucd import parse_ucd
 
-from vo_server.check.finding import Check, Said
+from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
-from vo_server.check.tables import Column
+from vo_server.check.tables import DeclaredColumn
 
 DATATYPES = frozenset(
     "boolean bit unsignedByte short int long char unicodeChar float double floatComplex doubleComplex".split()
@@ -42,15 +42,15 @@ XTYPES: dict[str, tuple[tuple[str, ...], str]] = {
 """The xtypes of DALI 1.1 and 1.2 and of TAP 1.0, with the datatypes and the arraysizes that they go with."""
 
 
-def _columns(probe: Probe) -> Iterator[tuple[str, Column]]:
+def _iterate_columns(probe: Probe) -> Iterator[tuple[str, DeclaredColumn]]:
     for table in probe.tap_schema:
         for column in table.columns:
             yield f"{table.name}.{column.name}", column
 
 
 @cache
-def unit_fault(unit: str) -> tuple[bool, str] | None:
-    """Whether a unit is wrong or only out of use, and why; None where it is neither.
+def unit_error(unit: str) -> tuple[bool, str] | None:
+    """Return "wrong" or "deprecated" and the reason for a unit; None for a valid one.
 
     % is a unit of VOUnits 1.1 (section 2.4) that astropy does not know.
     """
@@ -65,20 +65,20 @@ def unit_fault(unit: str) -> tuple[bool, str] | None:
     return (False, str(said[0].message).split("\n")[0][:160]) if said else None
 
 
-def bad_units(probe: Probe) -> Iterator[Said]:
-    for where, column in _columns(probe):
-        if (fault := unit_fault(column.unit)) and fault[0]:
+def check_units(probe: Probe) -> Iterator[Problem]:
+    for where, column in _iterate_columns(probe):
+        if (fault := unit_error(column.unit)) and fault[0]:
             yield where, f"the unit {column.unit!r} is none: {fault[1]}"
 
 
-def old_units(probe: Probe) -> Iterator[Said]:
-    for where, column in _columns(probe):
-        if (fault := unit_fault(column.unit)) and not fault[0]:
+def check_deprecated_units(probe: Probe) -> Iterator[Problem]:
+    for where, column in _iterate_columns(probe):
+        if (fault := unit_error(column.unit)) and not fault[0]:
             yield where, f"the unit {column.unit!r}: {fault[1]}"
 
 
-def ucd_fault(ucd: str) -> str | None:
-    """Why this is no UCD1+ of the IVOA's words."""
+def ucd_error(ucd: str) -> str | None:
+    """Return the reason why a UCD is not valid UCD1+; None for a valid one."""
     try:
         parse_ucd(ucd, check_controlled_vocabulary=True, has_colon=True)
     except ValueError as error:
@@ -86,20 +86,20 @@ def ucd_fault(ucd: str) -> str | None:
     return None
 
 
-def ucds(probe: Probe) -> Iterator[Said]:
-    for where, column in _columns(probe):
-        if column.ucd and (fault := ucd_fault(column.ucd)):
+def check_ucds(probe: Probe) -> Iterator[Problem]:
+    for where, column in _iterate_columns(probe):
+        if column.ucd and (fault := ucd_error(column.ucd)):
             yield where, f"the UCD {column.ucd!r} is none: {fault}"
 
 
-def utypes(probe: Probe) -> Iterator[Said]:
-    for where, column in _columns(probe):
+def check_utypes(probe: Probe) -> Iterator[Problem]:
+    for where, column in _iterate_columns(probe):
         if column.utype and not _UTYPE.fullmatch(column.utype):
             yield where, f"the utype {column.utype!r} is no utype"
 
 
-def datatypes(probe: Probe) -> Iterator[Said]:
-    for where, column in _columns(probe):
+def check_datatypes(probe: Probe) -> Iterator[Problem]:
+    for where, column in _iterate_columns(probe):
         if column.datatype not in DATATYPES:
             yield where, f"the datatype {column.datatype or 'nothing'!r} is none of VOTable"
         if column.arraysize and not _ARRAYSIZE.fullmatch(column.arraysize):
@@ -108,8 +108,8 @@ def datatypes(probe: Probe) -> Iterator[Said]:
             yield where, "the arraysize 1 is an array of one: leave it out"
 
 
-def xtypes(probe: Probe) -> Iterator[Said]:
-    for where, column in _columns(probe):
+def check_xtypes(probe: Probe) -> Iterator[Problem]:
+    for where, column in _iterate_columns(probe):
         known = XTYPES.get(column.xtype) or XTYPES.get(column.xtype.lower())
         if known is None:
             if column.xtype and ":" not in column.xtype:
@@ -119,24 +119,26 @@ def xtypes(probe: Probe) -> Iterator[Said]:
             yield where, f"the xtype {column.xtype} does not go with {shape}"
 
 
-def names(probe: Probe) -> Iterator[Said]:
+def check_names(probe: Probe) -> Iterator[Problem]:
     for table in probe.tap_schema:
-        for name in (*_parts(table.name), *(column.name for column in table.columns)):
+        for name in (*_split_name(table.name), *(column.name for column in table.columns)):
             if not _REGULAR.fullmatch(name) and not _DELIMITED.fullmatch(name):
                 yield table.name, f"{name} can only be written in quotes, and is told without"
 
 
-def _parts(name: str) -> list[str]:
+def _split_name(name: str) -> list[str]:
     return re.findall(r'"(?:[^"]|"")+"|[^."]+', name)
 
 
 _UNITS = "VOUnits 1.1 section 2"
 CHECKS = (
-    Check("META-UNIT-1", "error", "units are VOUnits", _UNITS, bad_units),
-    Check("META-UNIT-2", "warning", "units are not out of use", _UNITS, old_units),
-    Check("META-UCD-1", "error", "UCDs are UCD1+ of the IVOA's words", "UCD 1.23 section 3, UCD List 1.6", ucds),
-    Check("META-UTYPE-1", "warning", "utypes are some", "VOTable 1.4 section 4.6", utypes),
-    Check("META-TYPE-1", "error", "datatypes and arraysizes are VOTable's", "TAP 1.1 section 4.3", datatypes),
-    Check("META-XTYPE-1", "error", "xtypes go with their datatypes", "DALI 1.1 section 3.3", xtypes),
-    Check("META-NAME-1", "error", "names are told as they are written in a query", "TAP 1.1 section 4", names),
+    Check("META-UNIT-1", "error", "units are valid VOUnits", _UNITS, check_units),
+    Check("META-UNIT-2", "warning", "units are not deprecated", _UNITS, check_deprecated_units),
+    Check("META-UCD-1", "error", "UCDs are valid UCD1+", "UCD 1.23 section 3, UCD List 1.6", check_ucds),
+    Check("META-UTYPE-1", "warning", "utypes are valid", "VOTable 1.4 section 4.6", check_utypes),
+    Check(
+        "META-TYPE-1", "error", "datatypes and arraysizes are valid in VOTable", "TAP 1.1 section 4.3", check_datatypes
+    ),
+    Check("META-XTYPE-1", "error", "xtypes match their datatypes", "DALI 1.1 section 3.3", check_xtypes),
+    Check("META-NAME-1", "error", "names are written as in a query", "TAP 1.1 section 4", check_names),
 )

@@ -1,14 +1,14 @@
-"""ivoa.obscore, where it is: its columns, what they mean, and what is in them."""
+"""ivoa.obscore, where it exists: its columns, their metadata and their values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vo_server.check.finding import Check, Said
+from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
-from vo_server.check.response import Skipped
-from vo_server.check.tables import Said as TableSaid
-from vo_server.check.tables import bare
+from vo_server.check.response import CheckSkipped
+from vo_server.check.tables import DeclaredTable as TableSaid
+from vo_server.check.tables import normalise_name
 
 COLUMNS = """
 dataproduct_type text - meta.code.class ObsDataset.dataProductType
@@ -45,7 +45,7 @@ instrument_name text - meta.id;instr Provenance.ObsConfig.instrument.name
 """The columns that must be there (ObsCore 1.1 section 4 with erratum 1): name, type, unit, UCD, utype."""
 
 MANDATORY = tuple(tuple(line.split()) for line in COLUMNS.split("\n") if line)
-KINDS = {
+PRODUCT_TYPES = {
     "text": ("char", "unicodeChar"),
     "int": ("short", "int", "long"),
     "real": ("float", "double"),
@@ -55,33 +55,33 @@ PRODUCTS = "image cube spectrum sed timeseries visibility event measurements".sp
 NEVER_NULL = ("calib_level", "obs_collection", "obs_id", "obs_publisher_did")
 
 
-def obscore(probe: Probe) -> TableSaid:
-    """The table.
+def find_obscore(probe: Probe) -> TableSaid:
+    """Return the declared table ivoa.obscore.
 
-    Raises Skipped where it is not, or not filled.
+    Raises CheckSkipped where it is not, or not filled.
     """
-    for table in probe.filled:
-        if bare(table.name) == "ivoa.obscore":
+    for table in probe.queryable_tables:
+        if normalise_name(table.name) == "ivoa.obscore":
             return table
-    raise Skipped("there is no ivoa.obscore")
+    raise CheckSkipped("there is no ivoa.obscore")
 
 
-def columns(probe: Probe) -> Iterator[Said]:
-    table = obscore(probe)
+def check_columns(probe: Probe) -> Iterator[Problem]:
+    table = find_obscore(probe)
     for name, *_ in MANDATORY:
-        if table.column(name) is None:
+        if table.find_column(name) is None:
             yield f"{table.name}.{name}", "the column is missing"
 
 
-def meaning(probe: Probe) -> Iterator[Said]:
-    table = obscore(probe)
+def check_column_metadata(probe: Probe) -> Iterator[Problem]:
+    table = find_obscore(probe)
     for name, kind, unit, ucd, utype in MANDATORY:
-        column = table.column(name)
+        column = table.find_column(name)
         if column is None:
             continue
         where = f"{table.name}.{name}"
-        if column.datatype not in KINDS[kind]:
-            yield where, f"its datatype is {column.datatype}, not {KINDS[kind][-1]}"
+        if column.datatype not in PRODUCT_TYPES[kind]:
+            yield where, f"its datatype is {column.datatype}, not {PRODUCT_TYPES[kind][-1]}"
         if column.unit != unit.replace("-", ""):
             yield where, f"its unit is {column.unit or 'none'}, not {unit}"
         if column.ucd.lower() != ucd.lower():
@@ -90,8 +90,8 @@ def meaning(probe: Probe) -> Iterator[Said]:
             yield where, f"its utype is {column.utype or 'none'}, not obscore:{utype}"
 
 
-def values(probe: Probe) -> Iterator[Said]:
-    name = obscore(probe).name
+def check_values(probe: Probe) -> Iterator[Problem]:
+    name = find_obscore(probe).name
     products = ", ".join(f"'{word}'" for word in PRODUCTS)
     wrong = {
         **{f"{column} is null": f"{column} IS NULL" for column in NEVER_NULL},
@@ -102,45 +102,48 @@ def values(probe: Probe) -> Iterator[Said]:
         "em_min is above em_max": "em_min > em_max",
     }
     for what, condition in wrong.items():
-        found = probe.rows(f"SELECT TOP 1 obs_id FROM {name} WHERE {condition}").rows
+        found = probe.query_table(f"SELECT TOP 1 obs_id FROM {name} WHERE {condition}").rows
         if found:
             yield f"{name}, obs_id {found[0][0]}", what
 
 
-def access(probe: Probe) -> Iterator[Said]:
-    """The data set of each collection that comes first is where access_url says, as access_format says."""
-    name = obscore(probe).name
-    for (collection,) in probe.rows(f"SELECT DISTINCT obs_collection FROM {name}").rows[:20]:
+def check_access_urls(probe: Probe) -> Iterator[Problem]:
+    """Request the first data set of each collection and compare its type with access_format."""
+    name = find_obscore(probe).name
+    for (collection,) in probe.query_table(f"SELECT DISTINCT obs_collection FROM {name}").rows[:20]:
         quoted = str(collection).replace("'", "''")
         query = f"SELECT TOP 1 access_url, access_format FROM {name} WHERE obs_collection = '{quoted}'"
-        for url, format in probe.rows(query).rows:
-            if not url or not probe.own(url):
+        for url, format in probe.query_table(query).rows:
+            if not url or not probe.is_own_url(url):
                 continue
             answer = probe.get(url)
             if answer.status != 200:
-                yield url, f"the access_url of {collection} gives status {answer.status}: {answer.gist}"
-            elif answer.type.replace(" ", "").lower() != str(format).lower() and answer.essence != str(format).lower():
-                yield url, f"its Content-Type is {answer.type}, where access_format is {format}"
+                yield url, f"the access_url of {collection} gives status {answer.status}: {answer.summary}"
+            elif (
+                answer.content_type.replace(" ", "").lower() != str(format).lower()
+                and answer.media_type != str(format).lower()
+            ):
+                yield url, f"its Content-Type is {answer.content_type}, where access_format is {format}"
 
 
-def identifiers(probe: Probe) -> Iterator[Said]:
-    name = obscore(probe).name
-    (total,) = probe.rows(f"SELECT COUNT(*) AS n FROM {name}").rows[0]
+def check_identifiers(probe: Probe) -> Iterator[Problem]:
+    name = find_obscore(probe).name
+    (total,) = probe.query_table(f"SELECT COUNT(*) AS n FROM {name}").rows[0]
     if total > 1_000_000:
-        raise Skipped(f"{total:,} identifiers are too many to compare")
-    (different,) = probe.rows(f"SELECT COUNT(DISTINCT obs_publisher_did) AS n FROM {name}").rows[0]
+        raise CheckSkipped(f"{total:,} identifiers are too many to compare")
+    (different,) = probe.query_table(f"SELECT COUNT(DISTINCT obs_publisher_did) AS n FROM {name}").rows[0]
     if different != total:
         yield name, f"{total:,} rows have {different:,} different obs_publisher_did"
-    for (did,) in probe.rows(f"SELECT TOP 1 obs_publisher_did FROM {name}").rows:
+    for (did,) in probe.query_table(f"SELECT TOP 1 obs_publisher_did FROM {name}").rows:
         if not str(did).startswith("ivo://"):
             yield name, f"obs_publisher_did {did} is no IVOA identifier"
 
 
 _OBS = "ObsCore 1.1 section 4"
 CHECKS = (
-    Check("OBS-COLUMN-1", "error", "the columns that must be there are", _OBS, columns),
-    Check("OBS-COLUMN-2", "error", "they have their types, units, UCDs and utypes", _OBS, meaning),
-    Check("OBS-VALUE-1", "error", "values are within what they may be", _OBS, values),
-    Check("OBS-ID-1", "error", "identifiers of data sets are their own", "ObsCore 1.1 section 3.3", identifiers),
-    Check("OBS-ACCESS-1", "error", "data sets are where access_url says", "ObsCore 1.1 section 3.3", access),
+    Check("OBS-COLUMN-1", "error", "mandatory columns exist", _OBS, check_columns),
+    Check("OBS-COLUMN-2", "error", "columns have their types, units, UCDs and utypes", _OBS, check_column_metadata),
+    Check("OBS-VALUE-1", "error", "values are within their bounds", _OBS, check_values),
+    Check("OBS-ID-1", "error", "data set identifiers are unique", "ObsCore 1.1 section 3.3", check_identifiers),
+    Check("OBS-ACCESS-1", "error", "data sets exist at access_url", "ObsCore 1.1 section 3.3", check_access_urls),
 )

@@ -1,4 +1,4 @@
-"""Uploads: each method that is announced is tried, and the limit."""
+"""Uploads: each declared method, and the limit."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 from vo_server.check import votable
-from vo_server.check.checks.amounts import amount
-from vo_server.check.finding import Check, Said
+from vo_server.check.checks.amounts import read_limit
+from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
-from vo_server.check.response import Answer, Skipped
+from vo_server.check.response import CheckSkipped, ProbeResponse
 
 METHODS = {"inline", "http", "https", "ftp"}
 TABLE = b"""<?xml version="1.0"?>
@@ -23,35 +23,35 @@ ROWS = [(1, 0.5, "a < b", "2000-01-01T00:00:00"), (-7, 1e300, "c", "1998-10-20T0
 FIELDS = [("n", "int", ""), ("x", "double", ""), ("s", "char", ""), ("t", "char", "timestamp")]
 
 
-def announced(probe: Probe) -> set[str]:
-    """The last words of the ids of the methods."""
-    return {m.get("ivo-id", "").rpartition("upload-")[2] for m in probe.access.findall("uploadMethod")}
+def declared_methods(probe: Probe) -> set[str]:
+    """Return the last words of the ids of the upload methods."""
+    return {m.get("ivo-id", "").rpartition("upload-")[2] for m in probe.tap_capability.findall("uploadMethod")}
 
 
-def known(probe: Probe) -> Iterator[Said]:
-    where = f"{probe.tap}/capabilities"
-    methods = announced(probe)
+def check_methods(probe: Probe) -> Iterator[Problem]:
+    where = f"{probe.tap_url}/capabilities"
+    methods = declared_methods(probe)
     for strange in sorted(methods - METHODS):
         yield where, f"the upload method {strange!r} is none of TAPRegExt"
     if methods and not {"inline", "http"} <= methods:
         yield where, f"uploads are taken, so inline and http must be, and only {', '.join(sorted(methods))} is told of"
 
 
-def sent(probe: Probe, table: bytes) -> Answer:
-    """The answer to a query that gives an uploaded table back."""
+def upload(probe: Probe, table: bytes) -> ProbeResponse:
+    """Send a table and return the response of a query that selects it."""
     form = {"LANG": "ADQL", "UPLOAD": "mine,param:file", "QUERY": "SELECT n, x, s, t FROM TAP_UPLOAD.mine ORDER BY x"}
     files = {"file": ("mine.vot", table, "application/x-votable+xml")}
-    return probe.ask("POST", f"{probe.tap}/sync", data=form, files=files)
+    return probe.request("POST", f"{probe.tap_url}/sync", data=form, files=files)
 
 
-def inline(probe: Probe) -> Iterator[Said]:
-    answer = sent(probe, TABLE)
-    if "inline" not in announced(probe):
-        if answer.status == 200 and not votable.message(answer.body):
+def check_inline_upload(probe: Probe) -> Iterator[Problem]:
+    answer = upload(probe, TABLE)
+    if "inline" not in declared_methods(probe):
+        if answer.status == 200 and not votable.error_message(answer.body):
             yield "UPLOAD=mine,param:file", "it is not announced, but taken"
         return
-    if answer.status != 200 or votable.message(answer.body):
-        yield "UPLOAD=mine,param:file", f"it is announced, but gives status {answer.status}: {answer.gist}"
+    if answer.status != 200 or votable.error_message(answer.body):
+        yield "UPLOAD=mine,param:file", f"it is announced, but gives status {answer.status}: {answer.summary}"
         return
     table = votable.read(answer.body)
     given = [(f["name"].lower(), f.get("datatype", ""), f.get("xtype", "")) for f in table.fields]
@@ -61,42 +61,50 @@ def inline(probe: Probe) -> Iterator[Said]:
         yield "UPLOAD=mine,param:file", f"the rows came back as {table.rows}"
 
 
-def by_url(probe: Probe) -> Iterator[Said]:
-    scheme = urlsplit(probe.tap).scheme
-    if scheme not in announced(probe):
-        raise Skipped(f"uploads by {scheme} are not announced")
-    if probe.inside:
-        raise Skipped("the service would have to ask itself through the network")
+def check_url_upload(probe: Probe) -> Iterator[Problem]:
+    scheme = urlsplit(probe.tap_url).scheme
+    if scheme not in declared_methods(probe):
+        raise CheckSkipped(f"uploads by {scheme} are not announced")
+    if probe.in_process:
+        raise CheckSkipped("the service would have to ask itself through the network")
     query = "SELECT TOP 2 table_name FROM TAP_SCHEMA.tables ORDER BY table_name"
-    url = f"{probe.tap}/sync?LANG=ADQL&QUERY={quote(query)}"
+    url = f"{probe.tap_url}/sync?LANG=ADQL&QUERY={quote(query)}"
     answer = probe.query("SELECT table_name FROM TAP_UPLOAD.mine ORDER BY table_name", ("UPLOAD", f"mine,{url}"))
-    if answer.status != 200 or votable.message(answer.body):
-        yield f"UPLOAD=mine,{url}", f"{scheme} is announced, but gives status {answer.status}: {answer.gist}"
-    elif votable.read(answer.body).rows != probe.rows(query).rows:
+    if answer.status != 200 or votable.error_message(answer.body):
+        yield f"UPLOAD=mine,{url}", f"{scheme} is announced, but gives status {answer.status}: {answer.summary}"
+    elif votable.read(answer.body).rows != probe.query_table(query).rows:
         yield f"UPLOAD=mine,{url}", "other rows came back"
 
 
-def limit(probe: Probe) -> Iterator[Said]:
-    most = amount(probe, "uploadLimit", "hard") or amount(probe, "uploadLimit", "default")
+def check_upload_limit(probe: Probe) -> Iterator[Problem]:
+    most = read_limit(probe, "uploadLimit", "hard") or read_limit(probe, "uploadLimit", "default")
     if not most:
-        raise Skipped("no limit of uploads in bytes is announced")
-    if most > probe.most_sent:
-        raise Skipped(f"the limit of {most:,} bytes is more than is sent")
-    answer = sent(probe, TABLE + b" " * (most + 1 - len(TABLE)))
-    if answer.status == 200 and not votable.message(answer.body):
+        raise CheckSkipped("no limit of uploads in bytes is announced")
+    if most > probe.max_sent_bytes:
+        raise CheckSkipped(f"the limit of {most:,} bytes is more than is sent")
+    answer = upload(probe, TABLE + b" " * (most + 1 - len(TABLE)))
+    if answer.status == 200 and not votable.error_message(answer.body):
         yield "uploadLimit", f"{most:,} bytes are the limit, and {most + 1:,} are taken"
     elif answer.status != 413:
-        yield "uploadLimit", f"an upload of {most + 1:,} bytes gives status {answer.status}, not 413: {answer.gist}"
+        yield "uploadLimit", f"an upload of {most + 1:,} bytes gives status {answer.status}, not 413: {answer.summary}"
     if most > 3 * len(TABLE):
-        answer = sent(probe, TABLE + b" " * (min(most, 1_000_000) - 2 * len(TABLE)))
+        answer = upload(probe, TABLE + b" " * (min(most, 1_000_000) - 2 * len(TABLE)))
         if answer.status == 413:
-            yield "uploadLimit", f"{most:,} bytes are the limit, and less than that is refused: {answer.gist}"
+            yield "uploadLimit", f"{most:,} bytes are the limit, and less than that is refused: {answer.summary}"
 
 
 _REGEXT = "TAPRegExt 1.0 section 2.6"
 CHECKS = (
-    Check("TAP-UPLOAD-1", "error", "the announced methods go together", _REGEXT, known),
-    Check("TAP-UPLOAD-2", "error", "a table that is sent comes back as it was", "TAP 1.1 section 2.7.6", inline),
-    Check("TAP-UPLOAD-3", "error", "a table is fetched from a URL", _REGEXT, by_url),
-    Check("TAP-UPLOAD-4", "error", "the limit of uploads is kept, by 413", "TAPRegExt 1.0 section 2.7", limit),
+    Check("TAP-UPLOAD-1", "error", "declared upload methods are known", _REGEXT, check_methods),
+    Check(
+        "TAP-UPLOAD-2", "error", "an inline upload is returned unchanged", "TAP 1.1 section 2.7.6", check_inline_upload
+    ),
+    Check("TAP-UPLOAD-3", "error", "an upload is fetched from a URL", _REGEXT, check_url_upload),
+    Check(
+        "TAP-UPLOAD-4",
+        "error",
+        "the upload limit is enforced with 413",
+        "TAPRegExt 1.0 section 2.7",
+        check_upload_limit,
+    ),
 )
