@@ -159,7 +159,7 @@ def test_text_format(run: Run) -> None:
     assert result.returncode == 1
     lines = result.stdout.splitlines()
     assert lines[:4] == [
-        "standard input:2: line 2, column 3: no column decx",
+        "standard input:2: line 2, column 3: no column decx [ADQL.UNKNOWN_COLUMN]",
         "    decx FROM psc",
         "    ^^^^",
         "  did you mean dec?",

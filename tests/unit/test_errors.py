@@ -38,13 +38,13 @@ def test_prints_all_errors_of_a_query_with_their_spans() -> None:
     shown = io.StringIO()
     print_error(Console(file=shown, highlight=False), several(), "q: ")
     assert shown.getvalue().splitlines() == [
-        "q: line 1, column 8: no column a",
+        "q: line 1, column 8: no column a [ADQL.INVALID]",
         "  SELECT a,",
         "         ^",
-        "q: line 2, column 3: no column b",
+        "q: line 2, column 3: no column b [ADQL.INVALID]",
         "    b",
         "    ^",
-        "q: line 3, column 6: no table t",
+        "q: line 3, column 6: no table t [ADQL.INVALID]",
         "  FROM t",
         "       ^",
         "  u?",

@@ -9,7 +9,7 @@ from contextlib import closing
 from rich.console import Console
 
 from vo_server.answer import compile_query, expand_obscore
-from vo_server.app import catalogue_of, engine_of
+from vo_server.assembly import load_site_catalogue, open_site_engine
 from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.commands.command import add_strict_argument, setting_help
 from vo_server.commands.terminal import console, print_error
@@ -18,6 +18,7 @@ from vo_server.explain import ExplainRequest, Explanation, explain
 from vo_server.explain.json import as_json
 from vo_server.explain.text import WIDTH, build_sections
 from vo_server.obscore.query import ImageUrls
+from vo_server.protocols import make_site_urls
 from vo_server.settings import Settings
 
 EPILOG = """examples:
@@ -43,10 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     text = sys.stdin.read() if parsed.query == "-" else parsed.query
-    catalogue = add_tap_schema(catalogue_of(settings))
-    with closing(engine_of(settings, catalogue)) as engine:
+    catalogue = add_tap_schema(load_site_catalogue(settings))
+    with closing(open_site_engine(settings, catalogue)) as engine:
         try:
-            host = ImageUrls(settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}")
+            base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
+            host = ImageUrls(make_site_urls(base, catalogue))
             meant = expand_obscore(
                 compile_query(text, catalogue, engine.unsupported_functions(), settings.strict), catalogue, engine, host
             )

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from vo_server.adql.syntax.parse import parse
 from vo_server.answer import compile_query
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.commands.command import add_strict_argument
 from vo_server.commands.queries import QueryEntry, read_entries
@@ -82,7 +82,7 @@ def _syntax_validator(settings: Settings) -> Validator:
 
 
 def _catalogue_validator(settings: Settings) -> Validator:
-    catalogue = add_tap_schema(catalogue_of(settings))
+    catalogue = add_tap_schema(load_site_catalogue(settings))
     return lambda text: compile_query(text, catalogue, strict=settings.strict).warnings
 
 

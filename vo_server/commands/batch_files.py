@@ -15,8 +15,9 @@ from typing import Literal
 from vo_server.commands.progress import progress_bar
 from vo_server.commands.terminal import say
 from vo_server.errors import ServiceError, UsageError
-from vo_server.load.pieces import Bad
-from vo_server.load.rejects import Rejects
+from vo_server.load.chunks import RejectedRow
+from vo_server.load.rejects import RejectFile
+from vo_server.storage.atomic import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,8 @@ def write_if_missing(name: str, file: Path, again: bool, make: Callable[[], tupl
     except ServiceError as error:
         return FileOutcome(name, "failed", str(error))
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.part")
-    part.write_bytes(data)
-    part.replace(file)
+    with write_atomically(file, durable=False) as out:
+        out.write(data)
     return FileOutcome(name, "written", pixel_bytes=plain, file_bytes=len(data))
 
 
@@ -86,12 +86,12 @@ def require_local_folder(root: str, what: str) -> Path:
 def report_outcomes(what: str, outcomes: Iterable[FileOutcome], data: Path, total: int | None = None) -> BatchReport:
     """Count outcomes with progress on the terminal; failures are listed in a file below DATA/rejects."""
     report, begun = BatchReport(), time.monotonic()
-    with progress_bar() as shown, Rejects(data, what, "skip") as rejects:
+    with progress_bar() as shown, RejectFile(data, what, "skip") as rejects:
         task = shown.add_task(what, total=total, rows="")
         for number, outcome in enumerate(outcomes, 1):
             report.add(outcome)
             if outcome.kind == "failed":
-                rejects.take([Bad(what, "number", number, f": {outcome.reason}", outcome.name)])
+                rejects.reject([RejectedRow(what, "number", number, f": {outcome.reason}", outcome.name)])
             rate = report.written / max(time.monotonic() - begun, 0.1)
             shown.update(task, completed=number, rows=f"{report.written:,} written, {rate:,.1f}/s")
     seconds = time.monotonic() - begun

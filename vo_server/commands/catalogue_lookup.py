@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from vo_server.app import engine_of
+from vo_server import engines
+from vo_server.assembly import make_engine_options
 from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.catalogue.suggestions import suggest_similar
 from vo_server.catalogue.tap_schema import add_tap_schema
-from vo_server.engines.store import DataDirectory
 from vo_server.errors import Code, UsageError
 from vo_server.settings import Settings
 
@@ -32,15 +32,7 @@ def find_collection(catalogue: Catalogue, name: str) -> Collection:
 
 def find_loaded(settings: Settings, catalogue: Catalogue) -> dict[str, str]:
     """Return the ids of the loaded collections, each with its file or its number of rows."""
-    if not settings.engine:
-        paths = {p.id: DataDirectory(settings.data).current_file(p.id) for p in catalogue.collections}
-        return {id: str(path) for id, path in paths.items() if path is not None}
-    engine = engine_of(settings, add_tap_schema(catalogue))
-    try:
-        rows = {p.id: engine.count_rows(p.table) for p in catalogue.collections}
-    finally:
-        engine.close()
-    return {id: f"{count:,} rows" for id, count in rows.items() if count is not None}
+    return engines.find_loaded(make_engine_options(settings, add_tap_schema(catalogue)))
 
 
 def describe_source(settings: Settings) -> str:

@@ -7,13 +7,14 @@ import argparse
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from vo_server.app import catalogue_of, engine_of
+from vo_server.assembly import load_site_catalogue, open_site_engine
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.commands.catalogue_lookup import find_collection
 from vo_server.engines.engine import Engine
 from vo_server.model.column import Table
 from vo_server.model.statistics import format_range
+from vo_server.protocols.cone import get_path
 from vo_server.settings import Settings
 
 _WIDTH_WITHOUT_TERMINAL = 200
@@ -28,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """List the catalogues, or the columns of one."""
-    catalogue = catalogue_of(settings)
+    catalogue = load_site_catalogue(settings)
     wanted = find_collection(catalogue, parsed.table).table if parsed.table else None
-    engine = engine_of(settings, add_tap_schema(catalogue))
+    engine = open_site_engine(settings, add_tap_schema(catalogue))
     try:
         output = _list_catalogues(catalogue, engine) if wanted is None else _list_columns(wanted, engine)
     finally:
@@ -45,7 +46,7 @@ def _list_catalogues(catalogue: Catalogue, engine: Engine) -> RichTable:
     for each in catalogue.collections:
         rows = engine.count_rows(each.table)
         said = "not loaded" if rows is None else f"{rows:,}"
-        cone = "no" if each.cone is None else f"/cone/{each.id}"
+        cone = "no" if each.cone is None else get_path(each)
         table_view.add_row(
             each.id, each.table.qualified_name, said, str(len(each.table.columns)), cone, each.table.title or ""
         )

@@ -18,7 +18,8 @@ from rich.text import Text
 from starlette.applications import Starlette
 
 from vo_server import check
-from vo_server.app import DATES, SOFTWARE, catalogue_of, create_app
+from vo_server.app import create_app
+from vo_server.assembly import SOFTWARE, load_site_catalogue
 from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.check import Check, CheckReport, Probe
 from vo_server.check.finding import Finding, Severity
@@ -29,6 +30,7 @@ from vo_server.commands.catalogue_lookup import find_loaded
 from vo_server.commands.terminal import console, say
 from vo_server.errors import Code, ServiceError, UsageError
 from vo_server.settings import Settings
+from vo_server.site import DATESTAMP_FILE
 
 IN_PROCESS_URL = "http://vo-server.invalid"
 """The URL of a service without a public URL while it is checked in process."""
@@ -77,7 +79,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
     if parsed.url:
         report = _check_url(parsed.url, settings, checks, parsed)
     else:
-        catalogue = catalogue_of(settings)
+        catalogue = load_site_catalogue(settings)
         loaded = find_loaded(settings, catalogue)
         if not parsed.json:
             _print_catalogues(catalogue, loaded)
@@ -104,7 +106,7 @@ def check_service(
     """
     url = settings.public_url.rstrip("/") or IN_PROCESS_URL
     known = _load_schemas(xsd, settings)
-    paths = _service_paths(catalogue_of(settings).collections)
+    paths = _service_paths(load_site_catalogue(settings).collections)
     with _application(settings) as app, connect(app, url, network=network) as client:
         return _run_checks(Probe(client, url, paths, known, in_process=True, network=network), checks)
 
@@ -113,17 +115,17 @@ def check_service(
 def _application(settings: Settings) -> Iterator[Starlette]:
     """Start the application with a job store of its own and a copy of the registry dates of a running server."""
     with tempfile.TemporaryDirectory(prefix="vo-server-check-") as folder:
-        dates = settings.data / DATES
+        dates = settings.data / DATESTAMP_FILE
         if dates.exists():
             shutil.copy(dates, folder)
-        yield create_app(replace(settings, jobs="", job_results=f"{folder}/jobs"), Path(folder) / DATES)
+        yield create_app(replace(settings, jobs="", job_results=f"{folder}/jobs"), Path(folder) / DATESTAMP_FILE)
 
 
 def _check_url(url: str, settings: Settings, checks: Sequence[Check], parsed: argparse.Namespace) -> CheckReport:
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{url!r} must be an http or https URL", code=Code.SETTINGS_INVALID)
     with httpx.Client(timeout=60, headers={"User-Agent": f"{SOFTWARE} (IVOA-validate)"}) as client:
-        paths = _service_paths(catalogue_of(settings).collections)
+        paths = _service_paths(load_site_catalogue(settings).collections)
         probe = Probe(client, url, paths, _load_schemas(parsed.xsd, settings), network=parsed.links)
         return _run_checks(probe, checks)
 

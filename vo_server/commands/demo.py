@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from vo_server import demo
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.commands import quicklook, stamp_batches
 from vo_server.commands.catalogue_lookup import describe_source, find_collection, find_loaded
@@ -22,10 +22,10 @@ from vo_server.commands.load import print_load_summary
 from vo_server.commands.progress import load_reporter, progress_bar
 from vo_server.commands.serve import open_socket, serve_until_stopped
 from vo_server.commands.terminal import say
-from vo_server.engines.store import DataDirectory
+from vo_server.engines import open_sink
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.load.inventory.walk import Walk
 from vo_server.load.load import load
-from vo_server.load.sinks import sink
 from vo_server.settings import Settings, find_image_root
 
 DEMO_ROWS = 500_000
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make a synthetic sky, unless catalogues are loaded, and serve it."""
-    catalogue = catalogue_of(settings)
+    catalogue = load_site_catalogue(settings)
     wanted = [find_collection(catalogue, id) for id in ("psc", "xsc", *(IMAGES if _has_images(settings) else ()))]
     there = find_loaded(settings, catalogue)
     missing = [p for p in wanted if p.id not in there]
@@ -77,7 +77,7 @@ def _make_sky(wanted: list[Collection], rows: int, settings: Settings, catalogue
                 if source is None:
                     continue
                 seen = load_reporter(shown, each.table.qualified_name)
-                done = load(each, source, DataDirectory(settings.data), sink=sink(settings.engine), progress=seen)
+                done = load(each, source, DataDirectory(settings.data), sink=open_sink(settings.engine), progress=seen)
                 print_load_summary(each, done)
     finally:
         for file in folder.iterdir():

@@ -11,7 +11,7 @@ from vo_server.catalogue.names import quote_name, quote_table_name
 from vo_server.commands.query_client import QueryClient
 from vo_server.load.inventory.headers import LookupTable
 from vo_server.load.inventory.walk import Walk
-from vo_server.processes import processors
+from vo_server.processes import count_processors
 from vo_server.settings import Settings, find_image_root
 
 
@@ -27,7 +27,7 @@ def plan_walk(collection: Collection, named: Sequence[str], settings: Settings, 
     folders = [n if "://" in n else str(Path(n).absolute()) for n in named] or [root]
     with QueryClient(settings, catalogue) as asking:
         told = [_read_lookup(lookup, asking) for lookup in collection.images.lookups]
-    return Walk(root, folders, told, processors())
+    return Walk(root, folders, told, count_processors())
 
 
 def _read_lookup(lookup: Lookup, asking: QueryClient) -> LookupTable:

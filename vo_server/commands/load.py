@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.catalogue.catalogue import Collection
 from vo_server.commands.catalogue_lookup import find_collection
 from vo_server.commands.images import is_walk, plan_walk
 from vo_server.commands.progress import load_reporter, progress_bar
 from vo_server.commands.terminal import say
-from vo_server.engines.store import DataDirectory
+from vo_server.engines import open_sink
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.errors import Code, UsageError
-from vo_server.load.load import Loaded, load
-from vo_server.load.sinks import sink
+from vo_server.load.load import LoadSummary, load
 from vo_server.settings import Settings
 
 EPILOG = """examples:
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Load files into a catalogue."""
-    catalogue = catalogue_of(settings)
+    catalogue = load_site_catalogue(settings)
     collection = find_collection(catalogue, parsed.table)
     images = is_walk(collection, parsed.files)
     if not images and not parsed.files:
@@ -54,7 +54,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
             collection,
             source,
             DataDirectory(settings.data),
-            sink=sink(settings.engine),
+            sink=open_sink(settings.engine),
             append=parsed.append,
             on_error=parsed.on_error or ("skip" if images else "stop"),
             progress=load_reporter(shown, collection.table.qualified_name),
@@ -63,7 +63,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
     return 3 if done.rejected else 0
 
 
-def print_load_summary(collection: Collection, done: Loaded) -> None:
+def print_load_summary(collection: Collection, done: LoadSummary) -> None:
     """Print the summary of a load."""
     for warning in done.warnings:
         say(f"warning: {warning}", "yellow")

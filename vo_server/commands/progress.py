@@ -49,7 +49,7 @@ def load_reporter(bar: Progress, name: str) -> Callable[[LoadProgress], None]:
             for earlier in bar.task_ids:
                 bar.remove_task(earlier)
             task = bar.add_task(f"{name}: {phase}", total=None, rows="")
-        done, total = (progress.bytes, progress.total_bytes) if progress.phase == "reading" else (
+        done, total = (progress.bytes_read, progress.total_bytes) if progress.phase == "reading" else (
             progress.rows, progress.total_rows,
         )  # fmt: skip
         rate = progress.rows / max(time.monotonic() - start, 0.1)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.check import CheckReport
 from vo_server.commands.catalogue_lookup import find_collection
@@ -18,16 +18,17 @@ from vo_server.commands.check import check_service
 from vo_server.commands.load import print_load_summary
 from vo_server.commands.progress import load_reporter, progress_bar
 from vo_server.commands.terminal import console, say
-from vo_server.engines.store import DataDirectory, catalogue_folder
+from vo_server.engines import open_sink
+from vo_server.engines.data_directory import DataDirectory, catalogue_folder
 from vo_server.errors import Code, ServiceError, UsageError
-from vo_server.load.inputs import expand
+from vo_server.load.input_files import expand_paths
 from vo_server.load.load import load
-from vo_server.load.sinks import sink
-from vo_server.publish.draft import Draft, drafted
-from vo_server.publish.names import plainly, stem
-from vo_server.publish.position import Place
-from vo_server.publish.profile import described
-from vo_server.publish.toml import Names, written
+from vo_server.protocols.cone import get_path
+from vo_server.publish.draft import Draft, draft_catalogue
+from vo_server.publish.names import derive_table_name, normalise_name
+from vo_server.publish.position import PositionColumns
+from vo_server.publish.profile import profile_file
+from vo_server.publish.toml import PublishedNames, to_toml
 from vo_server.settings import Settings
 
 SCHEMA = "published"
@@ -67,8 +68,10 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
     catalogue = _load_without(settings, target, parsed.force or parsed.dry_run)
     _check_names(catalogue, names)
     with console.status(f"looking at {path} ..."):
-        draft = drafted(described(path), names[0], parsed.title)
-    text = written(draft, Names(*names, _schema_description(catalogue, names[1], settings), settings.publisher))
+        draft = draft_catalogue(profile_file(path), names[0], parsed.title)
+    text = to_toml(
+        draft, PublishedNames(*names, _schema_description(catalogue, names[1], settings), settings.publisher)
+    )
     if parsed.dry_run:
         print(text, end="")
         return 0
@@ -90,7 +93,7 @@ def _expand_one(name: str) -> list[str]:
             hint="write it to a file",
             code=Code.SETTINGS_INVALID,
         )
-    found = expand([name])
+    found = expand_paths([name])
     if len(found) > 1:
         raise UsageError(
             f"{name} matches {len(found)} files, and publish takes one",
@@ -102,12 +105,12 @@ def _expand_one(name: str) -> list[str]:
 
 def _choose_names(parsed: argparse.Namespace, file: str) -> tuple[str, str]:
     """Return the names of the table and of its schema."""
-    name = parsed.name or stem(file)
+    name = parsed.name or derive_table_name(file)
     for given in (name, parsed.schema):
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", given) or plainly(given) != given:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", given) or normalise_name(given) != given:
             raise UsageError(
                 f"{given!r} cannot be the name of a table in queries",
-                hint=f"use letters, digits, underscores and no reserved word, such as --name {plainly(given).lower()}",
+                hint=f"use letters, digits, underscores and no reserved word, such as --name {normalise_name(given).lower()}",
             )
     return name, parsed.schema
 
@@ -125,7 +128,7 @@ def _load_without(settings: Settings, target: Path, force: bool) -> Catalogue:
     """
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        return catalogue_of(settings)
+        return load_site_catalogue(settings)
     if not force:
         raise UsageError(
             f"{target} exists",
@@ -133,7 +136,7 @@ def _load_without(settings: Settings, target: Path, force: bool) -> Catalogue:
             code=Code.SETTINGS_INVALID,
         )
     with _hide(target):
-        return catalogue_of(settings)
+        return load_site_catalogue(settings)
 
 
 @contextmanager
@@ -175,7 +178,7 @@ def _install(text: str, target: Path, id: str, settings: Settings) -> Collection
     before = target.read_bytes() if target.exists() else None
     _write_atomically(target, text.encode())
     try:
-        return find_collection(catalogue_of(settings), id)
+        return find_collection(load_site_catalogue(settings), id)
     except ServiceError:
         if before is None:
             target.unlink()
@@ -201,10 +204,10 @@ def _print_check(report: CheckReport) -> None:
 def _print_draft(draft: Draft, target: Path) -> None:
     guesses = target.read_text("utf-8").count("# guess: ")
     say(f"{target}: {len(draft.columns)} columns; {guesses} guesses are marked in it, please review them")
-    if isinstance(draft.place, Place):
-        say(f"position: {draft.place.ra}, {draft.place.dec} ({draft.place.why})")
+    if isinstance(draft.position, PositionColumns):
+        say(f"position: {draft.position.ra}, {draft.position.dec} ({draft.position.why})")
     else:
-        say(f"no position found, so there is no cone search: {draft.place.why}", "yellow")
+        say(f"no position found, so there is no cone search: {draft.position.why}", "yellow")
     if draft.number is not None:
         say(f"no column identifies the rows, so {draft.number} numbers them")
 
@@ -216,7 +219,7 @@ def _load_rows(collection: Collection, path: str, target: Path, on_error: str, s
                 collection,
                 [path],
                 DataDirectory(settings.data),
-                sink=sink(settings.engine),
+                sink=open_sink(settings.engine),
                 on_error="skip" if on_error == "skip" else "stop",
                 progress=load_reporter(bar, collection.table.qualified_name),
             )
@@ -224,7 +227,7 @@ def _load_rows(collection: Collection, path: str, target: Path, on_error: str, s
         say(f"correct {target}, then: vo-server load {collection.id} {path}", "yellow")
         raise
     print_load_summary(collection, result)
-    cone = f", has a cone search at /cone/{collection.id}" if collection.cone else ""
+    cone = f", has a cone search at {get_path(collection)}" if collection.cone else ""
     say(f"It is served at /tap as {collection.table.qualified_name}{cone}, and has a record at /oai.")
     say("Restart a running server to serve it.")
     return 3 if result.rejected else 0

@@ -9,7 +9,7 @@ from typing import Any
 from typing_extensions import override
 
 from vo_server.answer import compile_query, fetch_rows
-from vo_server.app import engine_of
+from vo_server.assembly import open_site_engine
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.model.column import Table
@@ -23,7 +23,7 @@ class QueryClient(AbstractContextManager["QueryClient"]):
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.catalogue = add_tap_schema(catalogue)
-        self._engine = engine_of(settings, self.catalogue)
+        self._engine = open_site_engine(settings, self.catalogue)
 
     def fetch_rows(self, text: str) -> Iterator[Row]:
         """Return all rows of a query.

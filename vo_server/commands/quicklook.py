@@ -18,8 +18,8 @@ from vo_server.commands.batch_files import (
 )
 from vo_server.commands.terminal import say
 from vo_server.images import image, quicklook
-from vo_server.load.workers import in_order
-from vo_server.processes import processors
+from vo_server.load.process_pool import map_in_processes
+from vo_server.processes import count_processors
 from vo_server.settings import Settings, find_image_root
 from vo_server.storage import files
 from vo_server.storage.listing import ListedFile, list_fits_files
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make Quicklook images."""
-    report = make_quicklook_images(settings, parsed.folders, parsed.again, processors())
+    report = make_quicklook_images(settings, parsed.folders, parsed.again, count_processors())
     if report.file_bytes:
         ratio = report.pixel_bytes / report.file_bytes
         say(f"{report.pixel_bytes / 1e6:,.1f} MB of pixels became {report.file_bytes / 1e6:,.1f} MB, {ratio:.1f} to 1")
@@ -67,7 +67,7 @@ def make_quicklook_images(
     named = [n if "://" in n else str(Path(n).absolute()) for n in folders] or [root]
     found = list_fits_files(root, named)
     chunks = iter(lambda: list(islice(found, _CHUNK_IMAGES)), [])
-    done = in_order(partial(_make_chunk, root, into, again), chunks, processes)
+    done = map_in_processes(partial(_make_chunk, root, into, again), chunks, processes)
     return report_outcomes("quicklook", (outcome for chunk in done for outcome in chunk), settings.data)
 
 

@@ -18,13 +18,14 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from vo_server.app import SOFTWARE, catalogue_of, create_app
+from vo_server.app import create_app
+from vo_server.assembly import SOFTWARE, load_site_catalogue
 from vo_server.commands.catalogue_lookup import describe_source, find_loaded
 from vo_server.commands.command import add_address_arguments, add_strict_argument, setting_help
 from vo_server.commands.terminal import configure_logs, say
 from vo_server.commands.worker import run_workers, to_environment
 from vo_server.errors import BusyError, Code
-from vo_server.metrics import FOLDER
+from vo_server.metrics import FOLDER_VARIABLE
 from vo_server.settings import PREFIX, Settings, read_settings
 
 GRACE_SECONDS = 10
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Serve what is loaded."""
-    if not find_loaded(settings, catalogue_of(settings)):
+    if not find_loaded(settings, load_site_catalogue(settings)):
         say(f"warning: nothing is loaded in {describe_source(settings)} yet (vo-server load)", "yellow")
     with open_socket(settings) as listening:
         return serve_until_stopped(
@@ -79,7 +80,7 @@ def serve_until_stopped(settings: Settings, listening: socket.socket, ready: Cal
             os.environ.update(to_environment(settings))
             os.environ.pop(f"{PREFIX}CONFIG", None)
             with tempfile.TemporaryDirectory(prefix="vo-server-") as figures:
-                os.environ[FOLDER] = figures
+                os.environ[FOLDER_VARIABLE] = figures
                 Multiprocess(config, sockets=[listening]).run()
         else:
             server = uvicorn.Server(config)

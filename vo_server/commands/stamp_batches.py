@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.commands.batch_files import (
     BatchReport,
     FileOutcome,
@@ -22,7 +22,7 @@ from vo_server.commands.query_client import QueryClient, Row
 from vo_server.errors import ImageError
 from vo_server.images import image, stamp
 from vo_server.images.stamp import Coadd, Galaxy, Stars
-from vo_server.load.workers import in_order
+from vo_server.load.process_pool import map_in_processes
 from vo_server.settings import Settings, find_image_root
 from vo_server.storage import files
 
@@ -52,7 +52,7 @@ def make_stamps(settings: Settings, where: str | None = None, again: bool = Fals
         wanted = list(asking.fetch_rows(_sources_query(where)))
         ((total,),) = asking.fetch_rows(f"SELECT COUNT(*) FROM twomass.xsc{_where_clause(where)}")
         chunks = [wanted[n : n + _CHUNK_STAMPS] for n in range(0, len(wanted), _CHUNK_STAMPS)]
-        done = in_order(partial(_make_chunk, settings, into, again), chunks, processes)
+        done = map_in_processes(partial(_make_chunk, settings, into, again), chunks, processes)
         report = report_outcomes("stamps", (outcome for chunk in done for outcome in chunk), settings.data, len(wanted))
     finally:
         _close_query_client(settings)
@@ -63,7 +63,7 @@ def make_stamps(settings: Settings, where: str | None = None, again: bool = Fals
 @lru_cache(maxsize=1)
 def _query_client(settings: Settings) -> QueryClient:
     """Return the query client of this process."""
-    return QueryClient(settings, catalogue_of(settings))
+    return QueryClient(settings, load_site_catalogue(settings))
 
 
 def _close_query_client(settings: Settings) -> None:

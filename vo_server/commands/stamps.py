@@ -6,7 +6,7 @@ import argparse
 
 from vo_server.commands.stamp_batches import make_stamps
 from vo_server.commands.terminal import say
-from vo_server.processes import processors
+from vo_server.processes import count_processors
 from vo_server.settings import Settings
 
 EPILOG = """examples:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make postage stamps."""
-    report = make_stamps(settings, parsed.where, parsed.again, processors())
+    report = make_stamps(settings, parsed.where, parsed.again, count_processors())
     if report.without_input:
         say(f"{report.without_input:,} sources have no Atlas images of their coadd in all three bands")
     return report.exit_code

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 
 from vo_server import logs
 from vo_server.errors import QueryError, ServiceError
 from vo_server.settings import Settings
+
+_RED: Any = {"style": "red", "markup": False, "soft_wrap": True}
 
 console = Console(stderr=True, highlight=False)
 
@@ -26,10 +30,10 @@ def print_error(page: Console, error: ServiceError, before: str = "") -> None:
     further errors of the query."""
     span = error.span if isinstance(error, QueryError) and error.text else None
     if span is None or not isinstance(error, QueryError):
-        page.print(f"{before}{error}", style="red", markup=False, soft_wrap=True)
+        page.print(f"{before}{error} [{error.code}]", **_RED)
         return
     line, column = span.line_column(error.text)
-    page.print(f"{before}line {line}, column {column}: {error.message}", style="red", markup=False, soft_wrap=True)
+    page.print(f"{before}line {line}, column {column}: {error.message} [{error.code}]", **_RED)
     line_text, carets = span.caret(error.text, max(10, page.width // 2 - 2)).split("\n")
     page.print(f"  {line_text}", markup=False, soft_wrap=True)
     page.print(f"  {carets}", style="bold red", markup=False, soft_wrap=True)

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vo_server.app import desk_of, worker_of
 from vo_server.commands.command import parse_count
 from vo_server.jobs.supervisor import WorkerSupervisor
 from vo_server.settings import PREFIX, Settings, describe_settings
+from vo_server.site import open_job_service, open_worker
 
 NICE_INCREMENT = 10
 """Niceness of job workers: synchronous requests come first."""
@@ -35,7 +35,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
     if parsed.parent is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE_INCREMENT)
-    with worker_of(settings, parsed.name or f"w{secrets.token_hex(8)}") as worker:
+    with open_worker(settings, parsed.name or f"w{secrets.token_hex(8)}") as worker:
         signal.signal(signal.SIGTERM, lambda *_: worker.stop())
         if parsed.parent is None:
             signal.signal(signal.SIGINT, lambda *_: worker.stop())
@@ -49,7 +49,7 @@ def run_workers(settings: Settings) -> Iterator[None]:
     if not settings.job_workers:
         yield
         return
-    store = desk_of(settings).store
+    store = open_job_service(settings).store
     command = [sys.executable, "-m", "vo_server", "worker", "--parent", str(os.getpid())]
     crew = WorkerSupervisor(
         settings.job_workers, command, _inherited_environment() | to_environment(settings), store.release_worker
