@@ -287,18 +287,18 @@ class TreeBuilder(ValueBuilder):
         parts = check_name_parts(names, MAX_TABLE_NAMES, "table")
         return parent_of(tree.TableName(parts, alias, TextSpan(start, end)), start, end, "", depth)
 
-    def derived(self, query: ParseNode[tree.Query], alias: tree.Identifier) -> ParseNode[tree.Source]:
+    def derived_table(self, query: ParseNode[tree.Query], alias: tree.Identifier) -> ParseNode[tree.Source]:
         """Return a sub-query in FROM."""
         start, end = query.start, alias.span.end
         return parent_of(tree.DerivedTable(query.node, alias, TextSpan(start, end)), start, end, "", query.depth)
 
-    def joined(self, opening: Word, join: ParseNode[tree.Source], closing: Word) -> ParseNode[tree.Source]:
+    def joined_table(self, opening: Word, join: ParseNode[tree.Source], closing: Word) -> ParseNode[tree.Source]:
         """Return a join in parentheses."""
         return parent_of(join.node, opening.start, closing.end, "", join.depth)
 
-    def joined_alias(self, join: ParseNode[tree.Source], alias: tree.Identifier) -> ParseNode[tree.Source]:
+    def joined_table_alias(self, join: ParseNode[tree.Source], alias: tree.Identifier) -> ParseNode[tree.Source]:
         """Return a join in parentheses with an alias: a sub-query, for the grammar allows a join as a query."""
-        return self.derived(parent_of(_select_all_from(join.node, join.span), *join[1:4], join.depth), alias)
+        return self.derived_table(parent_of(_select_all_from(join.node, join.span), *join[1:4], join.depth), alias)
 
     def on(self, condition: Expression) -> JoinCondition:
         """Return the condition of ON."""

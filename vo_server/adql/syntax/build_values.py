@@ -281,6 +281,6 @@ class ValueBuilder:
         """Return a regular identifier."""
         return tree.Identifier(token.text, False, TextSpan(token.start, token.end))
 
-    def delimited(self, token: Word) -> tree.Identifier:
+    def delimited_identifier(self, token: Word) -> tree.Identifier:
         """Return an identifier in double quotes."""
         return tree.Identifier(token.text[1:-1].replace('""', '"'), True, TextSpan(token.start, token.end))
