@@ -1,7 +1,7 @@
-"""What the log looks like: lines for people or JSON for programs, each with the id of the request that it is about.
+"""Logging: lines for people or JSON for programs, each with the id of the request that it is about.
 
-Addresses of clients and texts of queries are personal: they are handed to the log as `extra=personal(...)`, and are
-written where the operator wants them.
+Client addresses and query texts are private: they are passed as `extra=private_fields(...)` and are logged only if the
+operator enables it.
 """
 
 from __future__ import annotations
@@ -14,66 +14,66 @@ from typing import Any
 
 from typing_extensions import override
 
-REQUEST: ContextVar[str] = ContextVar("request", default="")
-"""The id of the request that is being answered."""
+REQUEST_ID: ContextVar[str] = ContextVar("request", default="")
+"""The id of the current request."""
 
 
-def said(**facts: Any) -> dict[str, Any]:
-    """Facts that go with a message, as fields of their own in JSON: `log.info(text, extra=said(rows=7))`."""
-    return {"said": facts}
+def fields(**values: Any) -> dict[str, Any]:
+    """Return fields of a log message, separate in JSON, for `log.info(text, extra=fields(rows=7))`."""
+    return {"fields": values}
 
 
-def personal(**facts: Any) -> dict[str, Any]:
-    """The same for facts about a person: who asks, and what."""
-    return {"personal": facts}
+def private_fields(**values: Any) -> dict[str, Any]:
+    """Return private fields of a log message: who sends a request, and its text."""
+    return {"private_fields": values}
 
 
-def configure(level: str, form: str = "text", *, tells_personal: bool = False) -> None:
-    """Let all loggers of the process write to standard error, in this form ("text" or "json")."""
+def configure(level: str, format: str = "text", *, show_private: bool = False) -> None:
+    """Make all loggers of the process write to standard error, in a format: "text" or "json"."""
     out = logging.StreamHandler()
-    out.setFormatter(_FORMS[form](tells_personal))
+    out.setFormatter(_FORMATTERS[format](show_private))
     logging.basicConfig(level=level.upper(), handlers=[out], force=True)
 
 
-_ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
-"""What a client may have written into a URL, to have a line of the log of its own."""
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+"""Escapes against log injection: a client could write line breaks and control characters into a URL."""
 
 
-class _Lines(logging.Formatter):
-    """Lines for people."""
+class TextFormatter(logging.Formatter):
+    """Formats log records as lines for people."""
 
-    def __init__(self, tells_personal: bool) -> None:
+    def __init__(self, show_private: bool) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._tells_personal = tells_personal
+        self._show_private = show_private
 
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:
-        facts = getattr(record, "personal", {}) if self._tells_personal else {}
-        id = REQUEST.get()
-        more = [f"{name}={value!r}" for name, value in facts.items()] + ([f"[{id}]"] if id else [])
-        return " ".join((super().formatMessage(record).translate(_ESCAPED), *more))
+        values = getattr(record, "private_fields", {}) if self._show_private else {}
+        id = REQUEST_ID.get()
+        more = [f"{name}={value!r}" for name, value in values.items()] + ([f"[{id}]"] if id else [])
+        return " ".join((super().formatMessage(record).translate(_ESCAPES), *more))
 
 
-class _Json(logging.Formatter):
-    """A JSON object a line."""
+class JsonFormatter(logging.Formatter):
+    """Formats log records as one JSON object a line."""
 
-    def __init__(self, tells_personal: bool) -> None:
+    def __init__(self, show_private: bool) -> None:
         super().__init__()
-        self._tells_personal = tells_personal
+        self._show_private = show_private
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        facts = {
+        values = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "request_id": REQUEST.get() or None,
-            **getattr(record, "said", {}),
-            **(getattr(record, "personal", {}) if self._tells_personal else {}),
+            "request_id": REQUEST_ID.get() or None,
+            **getattr(record, "fields", {}),
+            **(getattr(record, "private_fields", {}) if self._show_private else {}),
             "error": self.formatException(record.exc_info) if record.exc_info else None,
         }
-        return json.dumps({k: v for k, v in facts.items() if v is not None}, ensure_ascii=False, default=str)
+        return json.dumps({k: v for k, v in values.items() if v is not None}, ensure_ascii=False, default=str)
 
 
-_FORMS = {"text": _Lines, "json": _Json}
+_FORMATTERS = {"text": TextFormatter, "json": JsonFormatter}

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Return whether a process with this id exists."""
     with suppress(ProcessLookupError):
         with suppress(PermissionError):
@@ -15,6 +15,6 @@ def alive(pid: int) -> bool:
     return False
 
 
-def processors() -> int:
+def count_processors() -> int:
     """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

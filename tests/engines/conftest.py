@@ -1,9 +1,9 @@
-"""A small world for the suite over the engines: a catalogue of its own, loaded and asked as any other."""
+"""A small catalogue that is loaded into every registered engine, for the suite over the engines."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,16 +21,12 @@ from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
 from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.load import load_catalogue
-from vo_server.catalogue.tap_schema import describe, with_tap_schema
-from vo_server.engines.database import Limits
-from vo_server.engines.duckdb import DuckDBEngine
-from vo_server.engines.engine import Engine
-from vo_server.engines.postgres import PostgresEngine
+from vo_server.catalogue.tap_schema import add_tap_schema, build_rows
+from vo_server.engines import ENGINES, EngineOptions, open_engine, open_sink
+from vo_server.engines.data_directory import DataDirectory
+from vo_server.engines.engine import Engine, EngineLimits
 from vo_server.engines.sky_postgres import WITHOUT_PGSPHERE
-from vo_server.engines.store import Store
-from vo_server.load.database import file
 from vo_server.load.load import load
-from vo_server.load.postgres import database as postgres_sink
 
 STARS = """
 id = "stars"
@@ -308,75 +304,76 @@ def footprints() -> pa.Table:
 
 @dataclass(repr=False)
 class World:
-    """An engine over the three tables; `stars`, `spots` and `footprints` are their rows as they were loaded."""
+    """An engine with three loaded tables; `stars`, `spots` and `footprints` are their rows as they were loaded."""
 
     catalogue: Catalogue
     engine: Engine
-    store: Store
+    store: DataDirectory
     stars: dict[str, list[Any]]
     spots: dict[str, list[Any]]
     folder: Path
     footprints: dict[str, list[Any]] = field(default_factory=dict)
 
     def query(self, text: str, planned: bool = True) -> q.Query:
-        made = resolve(parse(text), self.catalogue, text, self.engine.lacks()).query
-        return plan(made, self.engine.rows) if planned else made
+        query = resolve(parse(text), self.catalogue, text, self.engine.unsupported_functions()).query
+        return plan(query, self.engine.count_rows) if planned else query
 
     def table(self, text: str, planned: bool = True, **options: Any) -> pa.Table:
-        """The answer to a query."""
+        """Return the result of a query, its columns named by number."""
         statement, slots = translate(self.query(text, planned), self.engine.locate)
         run = self.engine.run(statement, slots, **options)
-        batches = list(run.batches())
+        batches = list(run.read_batches())
         names = [str(n) for n in range(len(batches[0].columns))] if batches else []
         return pa.table([pa.chunked_array(c) for c in zip(*(b.columns for b in batches), strict=True)], names=names)
 
     def ask(self, text: str, planned: bool = True, **options: Any) -> list[tuple[Any, ...]]:
-        """The rows of the answer."""
+        """Return the rows of the result of a query."""
         columns = self.table(text, planned, **options).to_pydict().values()
         return list(zip(*columns, strict=True))
 
     def values(self, text: str, planned: bool = True) -> list[Any]:
-        """The first column of the answer."""
+        """Return the first column of the result of a query."""
         return [row[0] for row in self.ask(text, planned)]
 
     def one(self, expression: str) -> Any:
-        """What an expression without columns is."""
+        """Return the value of an expression without columns."""
         ((value,),) = self.ask(f"SELECT {expression} AS v FROM sky.stars WHERE id = 0")
         return value
 
 
-def duckdb(store: Store, catalogue: Catalogue, url: str) -> Engine:
-    return DuckDBEngine(store, catalogue, static=static(catalogue), limits=Limits("1GB", threads=2))
+ENGINE_NAMES = [kind.name for kind in ENGINES]
+"""The registered engines: the suite runs over each of them."""
 
 
-def postgres(store: Store, catalogue: Catalogue, url: str) -> Engine:
-    return PostgresEngine(url, catalogue, static=static(catalogue))
+def get_engine_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of the engine of the test: empty for the embedded one, else that of the fixture of its name."""
+    (kind,) = (kind for kind in ENGINES if kind.name == request.param)
+    return "" if "" in kind.schemes else str(request.getfixturevalue(kind.name))
 
 
-def static(catalogue: Catalogue) -> dict[str, pa.Table]:
-    return {f"tap_schema.{name}": rows for name, rows in describe(catalogue).items()}
-
-
-ENGINES: dict[str, Callable[[Store, Catalogue, str], Engine]] = {"duckdb": duckdb, "postgres": postgres}
+def create_engine(url: str, store: DataDirectory, catalogue: Catalogue) -> Engine:
+    """Return the engine of a URL, with TAP_SCHEMA."""
+    static = {f"tap_schema.{name}": rows for name, rows in build_rows(catalogue).items()}
+    return open_engine(EngineOptions(url, store.data, EngineLimits("1GB", threads=2), catalogue, static))
 
 
 @contextmanager
-def made(name: str, url: str, folder: Path) -> Iterator[World]:
-    """An engine over the two tables, which are loaded."""
-    sink = postgres_sink(url) if url else file
+def create_world(url: str, folder: Path) -> Iterator[World]:
+    """Load the tables into an engine, and yield them with the engine."""
+    sink = open_sink(url)
     (folder / "schemas").mkdir()
     (folder / "schemas/stars.toml").write_text(STARS)
     (folder / "schemas/spots.toml").write_text(SPOTS)
     (folder / "schemas/footprints.toml").write_text(FOOTPRINTS)
     catalogue = load_catalogue([folder / "schemas"])
-    store = Store(folder / "data")
+    store = DataDirectory(folder / "data")
     tables = {"stars": stars(), "spots": spots(), "footprints": footprints()}
     for id, rows in tables.items():
         pq.write_table(rows, folder / f"{id}.parquet")
-        load(catalogue.collection(id), [folder / f"{id}.parquet"], store, sink=sink)
-    catalogue = with_tap_schema(catalogue)
-    engine = ENGINES[name](store, catalogue, url)
-    if engine.lacks() & WITHOUT_PGSPHERE:
+        load(catalogue.get_collection(id), [folder / f"{id}.parquet"], store, sink=sink)
+    catalogue = add_tap_schema(catalogue)
+    engine = create_engine(url, store, catalogue)
+    if engine.unsupported_functions() & WITHOUT_PGSPHERE:
         engine.close()
         pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
     yield World(
@@ -391,18 +388,17 @@ def made(name: str, url: str, folder: Path) -> Iterator[World]:
     engine.close()
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="session", params=ENGINE_NAMES)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    url = request.getfixturevalue("postgresql") if request.param == "postgres" else ""
-    with made(request.param, url, tmp_path_factory.mktemp("world")) as world:
+    with create_world(get_engine_url(request), tmp_path_factory.mktemp("world")) as world:
         yield world
 
 
 @pytest.fixture(scope="session")
 def worlds(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, World]]:
-    """DuckDB and PostgreSQL side by side."""
+    """DuckDB and PostgreSQL with the same rows."""
     with (
-        made("duckdb", "", tmp_path_factory.mktemp("one")) as one,
-        made("postgres", postgresql, tmp_path_factory.mktemp("other")) as other,
+        create_world("", tmp_path_factory.mktemp("one")) as one,
+        create_world(postgresql, tmp_path_factory.mktemp("other")) as other,
     ):
         yield one, other

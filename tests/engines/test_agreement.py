@@ -157,7 +157,7 @@ def queries() -> Iterator[str]:
                 yield f"SELECT {a} AS c FROM sky.stars WHERE id < 40 {word} SELECT {b} FROM sky.stars WHERE id < 45 ORDER BY 1"
 
 
-def rows_of(world: Any, text: str) -> Any:
+def run_query(world: Any, text: str) -> Any:
     try:
         return world.ask(text), [c.type.name for c in world.query(text).columns]
     except UsageError:
@@ -167,7 +167,7 @@ def rows_of(world: Any, text: str) -> Any:
 @pytest.mark.parametrize("part", range(4))
 def test_queries_agree(worlds: tuple[Any, Any], part: int) -> None:
     for text in [q for n, q in enumerate(queries()) if n % 4 == part]:
-        one, other = (rows_of(w, text) for w in worlds)
+        one, other = (run_query(w, text) for w in worlds)
         assert agree(one, other), text
 
 
@@ -197,7 +197,7 @@ def test_random_queries_agree(worlds: tuple[Any, Any], part: int) -> None:
         text = re.sub(r"TOP [05] | OFFSET 2", "", QueryWriter(seed).query())
         if UNSURE.search(text):
             continue
-        one, other = (rows_of(w, text) for w in worlds)
+        one, other = (run_query(w, text) for w in worlds)
         if "rejected" in (one, other):
             assert one == other or WILD.search(text) or "POLYGON" in text, (
                 f"{text}\n{str(one)[:200]}\n{str(other)[:200]}"

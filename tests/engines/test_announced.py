@@ -12,8 +12,7 @@ import pytest
 
 from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS, Function, Parameter
 from vo_server.adql.semantics.udfs import NOT_OFFERED, UDF_FORMS
-from vo_server.app import desk_of
-from vo_server.documents.capability import FEATURES, TableAccess
+from vo_server.documents.capability import FEATURE_IDS, TableAccess
 from vo_server.errors import Code, QueryError
 from vo_server.http.health import Health
 from vo_server.http.service import Site
@@ -21,8 +20,9 @@ from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.protocols.tap import tap
 from vo_server.settings import Settings
+from vo_server.site import open_job_service
 
-OF_A_KIND = {
+KIND_SAMPLES = {
     "number": "x",
     "integer": "small",
     "text": "name",
@@ -33,7 +33,7 @@ OF_A_KIND = {
     "any": "mag",
 }
 
-GIVEN = {
+SAMPLE_ARGUMENTS = {
     "ivo_geom_transform": "'ICRS', 'GALACTIC', POLYGON(ra, 1, ra + 1, 2, ra, 3)",
     "ivo_string_agg": "name, ', '",
     "ivo_histogram": "x, 0, 1, 5",
@@ -64,7 +64,7 @@ OTHERS = {
 
 
 @dataclass(frozen=True)
-class _Sample:
+class CallSample:
     """A query that calls a function."""
 
     name: str
@@ -72,34 +72,34 @@ class _Sample:
 
     @property
     def text(self) -> str:
-        here = "TAP_UPLOAD.spans" if "span" in self.arguments else "sky.stars"
-        return f"SELECT {self.name}({self.arguments}) AS v FROM {here}"
+        table = "TAP_UPLOAD.spans" if "span" in self.arguments else "sky.stars"
+        return f"SELECT {self.name}({self.arguments}) AS v FROM {table}"
 
 
-def sample(function: Function) -> _Sample:
-    given = ", ".join(_argument(p) for p in function.parameters)
-    return _Sample(function.name.partition("(")[0], GIVEN.get(function.name, given))
+def make_sample(function: Function) -> CallSample:
+    arguments = ", ".join(_argument(p) for p in function.parameters)
+    return CallSample(function.name.partition("(")[0], SAMPLE_ARGUMENTS.get(function.name, arguments))
 
 
 def _argument(parameter: Parameter) -> str:
-    return OF_A_KIND[parameter.kind]
+    return KIND_SAMPLES[parameter.kind]
 
 
 @pytest.fixture(scope="module")
-def uploading(world: Any) -> Callable[[str], list[Any]]:
-    """Asks over the tables and an upload with a column of intervals."""
+def ask_with_upload(world: Any) -> Callable[[str], list[Any]]:
+    """Return a function that queries the tables and an upload with a column of intervals."""
     span = Column("span", types.find_type("DOUBLE PRECISION ARRAY"), arraysize_override="2", xtype_override="interval")
     spans = Table("TAP_UPLOAD", "spans", (Column("x", types.DOUBLE), span))
-    there = replace(world, catalogue=world.catalogue.with_tables([spans]))
+    with_upload = replace(world, catalogue=world.catalogue.with_tables([spans]))
     rows = {"spans": pa.table({"x": [1.0, 2.0], "span": [[0.0, 1.5], [0.0, 1.5]]})}
-    return lambda text: there.ask(text, uploads=rows)  # type: ignore[no-any-return]
+    return lambda text: with_upload.ask(text, uploads=rows)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
 def announced(world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """The forms of the features of each kind, as they stand in the capabilities."""
+    """Return the forms of the features of each kind in the capabilities."""
     data = tmp_path_factory.mktemp("jobs")
-    jobs = desk_of(Settings(data=data))
+    jobs = open_job_service(Settings(data=data))
     site = Site(
         catalogue=world.catalogue,
         engine=world.engine,
@@ -114,32 +114,32 @@ def announced(world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     capability, *_ = tap.list_capabilities(site, "http://127.0.0.1/tap")
     assert isinstance(capability.details, TableAccess)
     (language,) = capability.details.languages
-    kinds = {uri: kind for kind, uri in FEATURES.items()}
+    kinds = {uri: kind for kind, uri in FEATURE_IDS.items()}
     return {kinds[uri]: {f.form for f in features} for uri, features in language.features}
 
 
 @pytest.mark.parametrize("function", UDF_FORMS, ids=lambda f: f.form)
 def test_user_defined_function_runs(
-    function: Function, announced: dict[str, set[str]], uploading: Callable[[str], list[Any]]
+    function: Function, announced: dict[str, set[str]], ask_with_upload: Callable[[str], list[Any]]
 ) -> None:
     assert function.form in announced["udf"]
-    found = [row[0] for row in uploading(sample(function).text)]
+    found = [row[0] for row in ask_with_upload(make_sample(function).text)]
     assert any(value is not None for value in found) or function.name.endswith("to_degrees")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 def test_function_runs(
-    function: Function, announced: dict[str, set[str]], uploading: Callable[[str], list[Any]]
+    function: Function, announced: dict[str, set[str]], ask_with_upload: Callable[[str], list[Any]]
 ) -> None:
     if function.feature is not None:
         assert function.name in announced[function.feature]
-    assert any(row[0] is not None for row in uploading(sample(function).text))
+    assert any(row[0] is not None for row in ask_with_upload(make_sample(function).text))
 
 
 def test_other_features_run(world: Any, announced: dict[str, set[str]]) -> None:
     known = {f.name for f in FUNCTIONS.values()} | {f.form for f in UDF_FORMS} | {"COORDSYS"}
     assert {form for forms in announced.values() for form in forms} - known == OTHERS.keys()
-    for text in (*OTHERS.values(), _Sample("COORDSYS", GIVEN["COORDSYS"]).text):
+    for text in (*OTHERS.values(), CallSample("COORDSYS", SAMPLE_ARGUMENTS["COORDSYS"]).text):
         assert world.ask(text)
 
 

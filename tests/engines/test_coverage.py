@@ -1,4 +1,4 @@
-"""Where rows lie is known of every loaded table, and is the same on every engine."""
+"""The sky coverage of every loaded table is known, and the same on every engine."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ import pyarrow.parquet as pq
 import pytest
 from mocpy import MOC
 
-from tests.engines.conftest import ENGINES, World
+from tests.engines.conftest import ENGINE_NAMES, World, create_engine, get_engine_url
 from vo_server.catalogue.load import load_catalogue
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.tap_schema import add_tap_schema
+from vo_server.engines import open_sink
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.engines.engine import Engine
-from vo_server.engines.generations import current
-from vo_server.engines.links import Link
-from vo_server.engines.store import Store
+from vo_server.engines.postgres_connections import Connection
+from vo_server.engines.postgres_generations import read_served
 from vo_server.load.load import load
-from vo_server.load.sinks import sink
 from vo_server.model.column import Table
 
 
 @pytest.mark.parametrize("name", ["stars", "spots"])
-def test_the_map_is_that_of_the_rows(world: World, name: str) -> None:
-    """600 stars and 40 spots are too few for any even map, so theirs are the cells of order 6 of the single rows."""
+def test_coverage_agrees_with_rows(world: World, name: str) -> None:
+    """600 stars and 40 spots are too few for a contiguous coverage: it is the cells of order 6 of the single rows."""
     rows = getattr(world, name)
     table = next(t for t in world.catalogue.tables if t.name == name)
     ra, dec = (np.array(rows[c]) * u.deg for c in ("ra", "dec"))
-    assert MOC.from_string(world.engine.facts(table).coverage) == MOC.from_lonlat(ra, dec, max_norder=6)
+    assert MOC.from_string(world.engine.get_facts(table).coverage) == MOC.from_lonlat(ra, dec, max_norder=6)
 
 
-def test_a_view_lies_where_its_table_does(world: World) -> None:
-    found = {t.qualified: world.engine.facts(t) for t in world.catalogue.tables}
+def test_view_has_coverage_of_its_table(world: World) -> None:
+    found = {t.qualified_name: world.engine.get_facts(t) for t in world.catalogue.tables}
     assert found["sky.fp_stars"] == found["sky.stars"]
 
 
-def test_what_has_no_position_has_no_map(world: World) -> None:
-    assert {world.engine.facts(t) for t in world.catalogue.tables if t.schema == "tap_schema"} == {None}
+def test_tap_schema_has_no_coverage(world: World) -> None:
+    assert {world.engine.get_facts(t) for t in world.catalogue.tables if t.schema == "tap_schema"} == {None}
 
 
 PLAIN = """
@@ -68,41 +68,41 @@ publisher = "Nobody"
 """
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=ENGINE_NAMES)
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[Engine, Table, str]]:
-    """Three rows in a table of their own, whose description may say more; the engine, the table and the database."""
-    url = request.getfixturevalue("postgresql") if request.param == "postgres" else ""
+    """A function that loads three rows; it returns the engine, the table, and the URL or file of the database."""
+    url = get_engine_url(request)
 
     def fill(more: str = "") -> tuple[Engine, Table, str]:
         (tmp_path / "plain.toml").write_text(PLAIN.format(more=more))
-        catalogue, store = with_tap_schema(load_catalogue([tmp_path / "plain.toml"])), Store(tmp_path / "data")
+        catalogue, store = add_tap_schema(load_catalogue([tmp_path / "plain.toml"])), DataDirectory(tmp_path / "data")
         pq.write_table(
             pa.table({"n": [1, 2, 3], "ra": [1.0, 2.0, 3.0], "dec": [1.0, 2.0, 3.0]}), tmp_path / "n.parquet"
         )
-        load(catalogue.collection("plain"), [tmp_path / "n.parquet"], store, sink=sink(url))
-        engine = ENGINES[request.param](store, catalogue, url)
+        load(catalogue.get_collection("plain"), [tmp_path / "n.parquet"], store, sink=open_sink(url))
+        engine = create_engine(url, store, catalogue)
         request.addfinalizer(engine.close)
-        return engine, catalogue.find([("plain", False)])[0], url or str(store.current("plain"))
+        return engine, catalogue.find_tables([("plain", False)])[0], url or str(store.current_file("plain"))
 
     return fill
 
 
-def test_rows_without_a_position(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
+def test_rows_without_position_have_no_coverage(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
     engine, table, _ = filled()
-    assert (engine.rows(table), engine.facts(table).coverage) == (3, None)
+    assert (engine.count_rows(table), engine.get_facts(table).coverage) == (3, None)
 
 
-def test_rows_that_an_earlier_version_has_loaded(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
-    engine, table, place = filled('position = { ra = "ra", dec = "dec" }')
-    if place.startswith("postgresql"):
-        link = Link(place, {})
+def test_rows_of_older_version_have_no_coverage(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
+    engine, table, database = filled('position = { ra = "ra", dec = "dec" }')
+    if database.startswith("postgresql"):
+        connection = Connection(database, {})
         for name in ("coverage", "extent"):
-            link.tell(f"ALTER TABLE {current(link)['plain'].schema}.meta DROP COLUMN {name}")
-        link.close()
+            connection.execute(f"ALTER TABLE {read_served(connection)['plain'].schema}.meta DROP COLUMN {name}")
+        connection.close()
     else:
-        with duckdb.connect(place) as file:
+        with duckdb.connect(database) as file:
             for name in ("coverage", "extent"):
                 file.execute(f"ALTER TABLE meta DROP COLUMN {name}")
-    facts = engine.facts(table)
-    assert (engine.rows(table), facts.coverage, facts.times) == (3, None, ())
+    facts = engine.get_facts(table)
+    assert (engine.count_rows(table), facts.coverage, facts.times) == (3, None, ())
     assert facts.loaded_at is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mocpy import MOC
 
-from tests.engines.conftest import ENGINES, World
+from tests.engines.conftest import ENGINE_NAMES, World, create_engine, get_engine_url
 from vo_server import answer
 from vo_server.adql.semantics import query as q
-from vo_server.answer import prepared
+from vo_server.answer import prepare
 from vo_server.catalogue.load import load_catalogue
-from vo_server.catalogue.obscore import with_obscore
-from vo_server.catalogue.tap_schema import with_tap_schema
+from vo_server.catalogue.obscore import add_obscore
+from vo_server.catalogue.tap_schema import add_tap_schema
+from vo_server.engines import open_sink
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.engines.sky_postgres import WITHOUT_PGSPHERE
-from vo_server.engines.store import Store
 from vo_server.http.dali import Parameters
-from vo_server.load.database import file
 from vo_server.load.inventory.walk import Walk
 from vo_server.load.load import load
-from vo_server.load.postgres import database as postgres_sink
-from vo_server.obscore.query import Host
+from vo_server.model.urls import SiteUrls
+from vo_server.obscore.query import ImageUrls
 from vo_server.protocols.images import sia1, sia2
 
 FRAMES = """
@@ -88,12 +89,21 @@ publisher = "Nobody"
 
 CENTRES = [(0, 0), (359.95, 0.1), (0.05, -0.1), (0, 90), (77, 89.9), (200, -90), (10, -89.8), (180, 45), (10, 20)]
 
+PATHS = {"images": "/images", "preview": "/preview", "datalink": "/datalink", "soda": "/soda"}
+"""The paths of the services of images."""
+
 
 class Frames:
     """The engine, and the corners of each frame as unit vectors of shape (n, 4, 3), counterclockwise from outside."""
 
     def __init__(self, world: World, corners: np.ndarray, centres: np.ndarray) -> None:
         self.world, self.corners, self.centres = world, corners, centres
+
+    @cached_property
+    def grid_degrees(self) -> tuple[np.ndarray, np.ndarray]:
+        """Longitudes and latitudes of `grid`, in degrees, each of shape (n, 1369)."""
+        points = grid(self.corners)
+        return np.degrees(np.arctan2(points[..., 1], points[..., 0])), np.degrees(np.arcsin(points[..., 2]))
 
     def frames(self, condition: str) -> set[int]:
         text = f"SELECT frame FROM obs.frames WHERE {condition}"
@@ -122,9 +132,9 @@ def frame_headers() -> list[fits.Header]:
     return made
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=ENGINE_NAMES)
 def frames(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frames]:
-    url = request.getfixturevalue("postgresql") if request.param == "postgres" else ""
+    url = get_engine_url(request)
     folder = tmp_path_factory.mktemp("frames")
     (folder / "frames.toml").write_text(FRAMES)
     (folder / "files").mkdir()
@@ -133,11 +143,11 @@ def frames(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         (folder / "files" / f"f{n}.fits").write_bytes(header.tostring().encode())
     catalogue = load_catalogue([folder / "frames.toml"])
     walk = Walk(str(folder / "files"), [str(folder / "files")])
-    store = Store(folder / "data")
-    load(catalogue.collection("frames"), walk, store, sink=postgres_sink(url) if url else file)
-    catalogue = with_tap_schema(catalogue)
-    engine = ENGINES[request.param](store, catalogue, url)
-    if engine.lacks() & WITHOUT_PGSPHERE:
+    store = DataDirectory(folder / "data")
+    load(catalogue.get_collection("frames"), walk, store, sink=open_sink(url))
+    catalogue = add_tap_schema(catalogue)
+    engine = create_engine(url, store, catalogue)
+    if engine.unsupported_functions() & WITHOUT_PGSPHERE:
         engine.close()
         pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
     world = World(catalogue, engine, store, {}, {}, Path(folder))
@@ -180,7 +190,7 @@ def test_the_footprint_is_about_the_centre(frames: Frames) -> None:
 
 def test_the_map_is_of_the_footprints_and_not_of_the_centres(frames: Frames) -> None:
     """Every place in a frame is covered; what is covered is no farther from one than a cell of order 10 is wide."""
-    facts = frames.world.engine.facts(frames.world.catalogue.collection("frames").table)
+    facts = frames.world.engine.get_facts(frames.world.catalogue.get_collection("frames").table)
     moc = MOC.from_string(facts.coverage)
     rng = np.random.default_rng(8)
     near = frames.centres[rng.integers(0, len(frames.centres), 20_000)] + rng.normal(0, np.radians(0.2), (20_000, 3))
@@ -279,16 +289,19 @@ def box(ra: float, dec: float, width: float, height: float) -> np.ndarray:
 
 def asked(frames: Frames, query: q.Query, column: int) -> list[Any]:
     """A column of the answer to a query that a protocol has built."""
-    made = prepared(query, frames.world.engine, 10_000)
-    batches = frames.world.engine.run(made.statement, made.slots, brief=made.brief).batches()
+    made = prepare(query, frames.world.engine, 10_000)
+    batches = frames.world.engine.run(made.statement, made.parameters, brief=made.is_small).read_batches()
     return [value for batch in batches for value in batch.column(column).to_pylist()]
 
 
 def searched(frames: Frames, **parameters: str) -> set[int]:
     """The frames that SIA 1.0 finds."""
-    publication = frames.world.catalogue.collection("frames")
+    publication = frames.world.catalogue.get_collection("frames")
     given = Parameters(tuple(parameters.items()))
-    files, all = (sia1.image_query(publication, given, Host("http://x"), [said]) for said in ("image/fits", "ALL"))
+    files, all = (
+        sia1.build_query(publication, given, ImageUrls(SiteUrls("http://x", PATHS)), [said])
+        for said in ("image/fits", "ALL")
+    )
     found = [int(url.rpartition("/")[2]) for url in asked(frames, files, DOWNLOAD)]
     assert len(found) == len(set(found))
     urls = [url.partition("&FORMAT=") for url in asked(frames, all, DOWNLOAD)]
@@ -303,8 +316,8 @@ DOWNLOAD = 1
 
 def found_by_obscore(frames: Frames, *parameters: tuple[str, str]) -> set[int]:
     """The frames that SIA 2.0 finds."""
-    publication = frames.world.catalogue.collection("frames")
-    query = sia2.search(Parameters(parameters), [publication], Host("http://example.org"))
+    publication = frames.world.catalogue.get_collection("frames")
+    query = sia2.build_query(Parameters(parameters), [publication], ImageUrls(SiteUrls("http://example.org", PATHS)))
     names = [c.name for c in query.columns]
     return {int(did.rpartition("/")[2]) for did in asked(frames, query, names.index("obs_publisher_did"))}
 
@@ -368,14 +381,14 @@ def test_ranges_of_sia_2(frames: Frames, place: tuple[float, float], width: floa
     low, high = max(dec - height / 2, -90.0), min(dec + height / 2, 90.0)
     west, east = (ra - width / 2) % 360, (ra + width / 2) % 360
     found = found_by_obscore(frames, ("POS", f"RANGE {west!r} {east!r} {low!r} {high!r}"))
-    places = grid(frames.corners)
-    lon, lat = np.degrees(np.arctan2(places[..., 1], places[..., 0])), np.degrees(np.arcsin(places[..., 2]))
+    lon, lat = frames.grid_degrees
     away = np.abs((lon - ra + 180) % 360 - 180) - width / 2
 
     def inside(by: float) -> set[int]:
-        margin = by / np.maximum(np.cos(np.radians(lat)), 1e-9)
-        hit = (lat >= low - by) & (lat <= high + by) & (away <= np.minimum(margin, 180))
-        return set(np.flatnonzero(hit.any(axis=1)))
+        rows = np.flatnonzero(((lat >= low - by) & (lat <= high + by)).any(axis=1))  # most frames lie elsewhere
+        margin = by / np.maximum(np.cos(np.radians(lat[rows])), 1e-9)
+        hit = (lat[rows] >= low - by) & (lat[rows] <= high + by) & (away[rows] <= np.minimum(margin, 180))
+        return set(rows[hit.any(axis=1)])
 
     assert inside(-5e-4) <= found <= inside(0.02)
 
@@ -391,10 +404,15 @@ def test_open_ranges(frames: Frames) -> None:
 def test_obscore_reads_of_the_index_what_it_must(frames: Frames) -> None:
     """A condition on the region bounds the index of the inventory behind it."""
     text = "SELECT obs_id FROM ivoa.obscore WHERE 1 = INTERSECTS(s_region, CIRCLE(10, 20, 0.01))"
-    catalogue = with_obscore(frames.world.catalogue)
-    meant = answer.asked(answer.meaning(text, catalogue), catalogue, frames.world.engine, Host("http://example.org"))
-    made = prepared(meant.query, frames.world.engine, 100)
-    assert made.expected == 0
-    assert made.light
+    catalogue = add_obscore(frames.world.catalogue)
+    meant = answer.expand_obscore(
+        answer.compile_query(text, catalogue),
+        catalogue,
+        frames.world.engine,
+        ImageUrls(SiteUrls("http://example.org", PATHS)),
+    )
+    made = prepare(meant.query, frames.world.engine, 100)
+    assert made.expected_rows == 0
+    assert made.is_short
     found = {int(row) for row in asked(frames, meant.query, 0)}
     assert found == frames.frames("1 = INTERSECTS(footprint, CIRCLE(10, 20, 0.01))") != set()

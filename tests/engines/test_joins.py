@@ -17,14 +17,14 @@ from vo_server.sky import vectors
 RADII = (0, 1e-7, 0.5, 2, 7, 14.6)
 
 
-def near(world: Any, radius: float) -> set[tuple[int, int]]:
+def pairs_within(world: Any, radius: float) -> set[tuple[int, int]]:
     """Pairs of (star, spot) within a radius, and how far from it rounding may decide."""
     a, b = (np.radians([rows["ra"], rows["dec"]]) for rows in (world.stars, world.spots))
     (ra1, dec1), (ra2, dec2) = a[:, :, None], b[:, None, :]
     half = np.sin((dec1 - dec2) / 2) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin((ra1 - ra2) / 2) ** 2
-    away = np.degrees(2 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
+    distances = np.degrees(2 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
     ids, spots = np.array(world.stars["id"]), np.array(world.spots["spot"])
-    return {(int(ids[i]), int(spots[j])) for i, j in zip(*np.nonzero(away <= radius + 1e-12), strict=True)}
+    return {(int(ids[i]), int(spots[j])) for i, j in zip(*np.nonzero(distances <= radius + 1e-12), strict=True)}
 
 
 def is_unnested(node: Any) -> bool:
@@ -49,7 +49,7 @@ def test_pairs(world: Any, form: str, radius: float) -> None:
     assert is_unnested(world.query(text))
     pairs = world.ask(text)
     assert len(pairs) == len(set(pairs))
-    assert set(pairs) == set(world.ask(text, planned=False)) == near(world, radius)
+    assert set(pairs) == set(world.ask(text, planned=False)) == pairs_within(world, radius)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ class Brute:
         self.radius = np.array(spots["radius"], dtype=float)[None, :]
         a, b = (vectors.unit_vectors(np.array(t["ra"]), np.array(t["dec"])) for t in (stars, spots))
         across = np.linalg.norm(a[:, None] - b[None], axis=-1)
-        self.away = np.degrees(2 * np.arcsin(np.clip(across / 2, 0, 1)))
+        self.distances = np.degrees(2 * np.arcsin(np.clip(across / 2, 0, 1)))
 
     def near(self, radius: Condition) -> Any:
-        return self.away <= radius(self) + 1e-12
+        return self.distances <= radius(self) + 1e-12
 
 
-def in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def sort_rows(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted(rows, key=lambda row: [(v is None, v) for v in row])
 
 
@@ -143,7 +143,7 @@ def test_every_kind_of_join_agrees_with_brute_force(world: Any, radius: str) -> 
                 f" ON DISTANCE(POINT(a.ra, a.dec), POINT(b.ra, b.dec)) <= {radius}"
             )
             assert is_unnested(world.query(text))
-            assert in_order(world.ask(text)) == in_order([*pairs, *alone]), text
+            assert sort_rows(world.ask(text)) == sort_rows([*pairs, *alone]), text
 
 
 @pytest.mark.parametrize("radius", RADIUS_FORMS)
@@ -176,7 +176,7 @@ def test_a_radius_from_both_sides_of_an_intersection(world: Any) -> None:
     near = Brute(world).near(lambda w: np.where(w.radius + w.x / 50 >= 0, w.radius + w.x / 50, np.nan))
     assert is_unnested(world.query(text))
     assert len(world.ask(text)) == near.sum()
-    assert in_order(world.ask(text)) == in_order(world.ask(text, planned=False))
+    assert sort_rows(world.ask(text)) == sort_rows(world.ask(text, planned=False))
 
 
 @pytest.mark.parametrize(
@@ -243,9 +243,9 @@ def test_a_radius_from_both_sides_of_an_intersection(world: Any) -> None:
 )  # fmt: skip
 def test_plan_does_not_change_the_answer(world: Any, text: str) -> None:
     assert is_unnested(world.query(text))
-    rows = in_order(world.ask(text))
+    rows = sort_rows(world.ask(text))
     assert rows
-    assert rows == in_order(world.ask(text, planned=False))
+    assert rows == sort_rows(world.ask(text, planned=False))
 
 
 @pytest.mark.parametrize(
@@ -264,9 +264,9 @@ def test_plan_does_not_change_the_answer(world: Any, text: str) -> None:
     ],
 )
 def test_bounds_do_not_change_the_answer(world: Any, text: str) -> None:
-    rows = in_order(world.ask(text))
+    rows = sort_rows(world.ask(text))
     assert rows
-    assert rows == in_order(world.ask(text, planned=False))
+    assert rows == sort_rows(world.ask(text, planned=False))
 
 
 def test_a_full_join_with_more_conditions(world: Any) -> None:
@@ -276,14 +276,14 @@ def test_a_full_join_with_more_conditions(world: Any) -> None:
         " ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 3 AND (a.id > b.id OR b.id IS NULL) AND (a.mag < 10 OR a.mag IS NULL)"
     )
     id, mag = np.array(world.spots["id"], dtype=float), np.array(world.stars["mag"], dtype=np.float32)
-    on = (brute.away < 3) & ((np.array(brute.ids)[:, None] > id) | np.isnan(id)) & ~(mag >= 10)[:, None]
+    on = (brute.distances < 3) & ((np.array(brute.ids)[:, None] > id) | np.isnan(id)) & ~(mag >= 10)[:, None]
     pairs = [(brute.ids[i], brute.spots[j]) for i, j in zip(*np.nonzero(on), strict=True)]
     stars = [(brute.ids[i], None) for i in np.flatnonzero(~on.any(axis=1))]
     spots = [(None, brute.spots[j]) for j in np.flatnonzero(~on.any(axis=0))]
     assert pairs
     assert stars
     assert spots
-    assert in_order(world.ask(text)) == in_order([*pairs, *stars, *spots])
+    assert sort_rows(world.ask(text)) == sort_rows([*pairs, *stars, *spots])
 
 
 @pytest.mark.parametrize(

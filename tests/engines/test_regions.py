@@ -14,8 +14,8 @@ from vo_server.errors import Code, QueryError
 from vo_server.sky import cover, mocs, regions, shapes
 
 
-def shape(text: str | None) -> shapes.Shape | None:
-    """The region of a text as sky/ reads it, which its own tests compare with S2."""
+def parse_region(text: str | None) -> shapes.Shape | None:
+    """Return the region of a text by sky/, which its own tests compare with S2."""
     try:
         return None if text is None else ("region", regions.parse_outline(text))
     except shapes.ShapeError:
@@ -45,7 +45,7 @@ SHAPES = {
 def test_region_columns_against_constant_shapes(world: Any, text: str) -> None:
     """By the index and without it, and as a value of each row."""
     other = SHAPES[text]
-    rows = [shape(r) for r in world.footprints["s_region"]]
+    rows = [parse_region(r) for r in world.footprints["s_region"]]
     outlines = [to_shape("polygon", r) for r in world.footprints["outline"]]
     for column, known in (("s_region", rows), ("outline", outlines)):
         tests = {
@@ -96,7 +96,7 @@ def test_shapes_about_the_position_use_its_index(world: Any, circle: str, other:
 
 def test_columns_against_columns(world: Any) -> None:
     rows = world.footprints
-    pairs = zip(map(shape, rows["s_region"]), rows["outline"], rows["place"], rows["disk"], strict=True)
+    pairs = zip(map(parse_region, rows["s_region"]), rows["outline"], rows["place"], rows["disk"], strict=True)
     found = world.ask(
         "SELECT CONTAINS(place, disk), INTERSECTS(s_region, outline), CONTAINS(s_region, outline), "
         "DISTANCE(place, POINT(ra, dec)), CONTAINS(place, s_region), INTERSECTS(s_region, s_region) "
@@ -119,7 +119,7 @@ def test_measures_of_columns(world: Any) -> None:
     for text, ring, disk, (a, b, c, middle) in zip(
         *(world.footprints[name] for name in ("s_region", "outline", "disk")), found, strict=True
     ):
-        region = shape(text)
+        region = parse_region(text)
         assert_area(a, region)
         assert_area(b, to_shape("polygon", ring))
         assert_area(c, to_shape("circle", disk))
@@ -250,7 +250,7 @@ def test_positions_in_a_moc(world: Any, text: str) -> None:
     moc = mocpy.MOC.from_string(text)
     stars = world.stars
     inside = moc.contains_lonlat(np.array(stars["ra"]) * u.deg, np.array(stars["dec"]) * u.deg)
-    doubtful = on_borders(moc, stars)
+    doubtful = find_border_positions(moc, stars)
     kept = f"id NOT IN (-1, {', '.join(map(str, np.flatnonzero(doubtful)))})".replace(", )", ")")
     sure = inside & ~doubtful
     for call in ("CONTAINS(POINT(ra, dec), MOC('{}'))", "INTERSECTS(MOC('{}'), POINT(ra, dec))"):
@@ -272,7 +272,7 @@ def test_positions_in_a_moc(world: Any, text: str) -> None:
     assert world.values(joined) == [i for i in world.spots["spot"] if inside[i]]
 
 
-def on_borders(moc: mocpy.MOC, rows: dict[str, list[Any]]) -> np.ndarray:
+def find_border_positions(moc: mocpy.MOC, rows: dict[str, list[Any]]) -> np.ndarray:
     """Which positions lie on a border of the MOC within 1e-9 degrees, where rounding decides."""
     ra, dec = np.array(rows["ra"]), np.array(rows["dec"])
     near = [
@@ -340,7 +340,7 @@ CIRCLES = [
 def test_shapes_and_mocs_of_the_query(world: Any, circle: tuple[float, ...], text: str) -> None:
     """Both engines say what the cells of the MOC and the positions in the circle say, worked out one by one."""
     moc, shape = mocpy.MOC.from_string(text), ("circle", circle)
-    points = sample(circle)
+    points = sample_circle(circle)
     inside = moc.contains_lonlat(points[0] * u.deg, points[1] * u.deg)
     said = f"CIRCLE{circle}"
     ((meets, holds, within),) = world.ask(
@@ -359,7 +359,7 @@ def test_shapes_and_mocs_of_the_query(world: Any, circle: tuple[float, ...], tex
         assert (meets, holds, within) == (0, 0, 1)
 
 
-def sample(circle: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+def sample_circle(circle: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     lon, lat, radius = circle
     rng = np.random.default_rng(5)
     turn, part = rng.uniform(0, 2 * np.pi, 5000), np.sqrt(rng.uniform(0, 1, 5000))
@@ -462,7 +462,7 @@ def test_shapes_of_rows_and_mocs(world: Any, call: str) -> None:
     found = world.values(f"SELECT {call} FROM sky.footprints ORDER BY id")
     for i, value in enumerate(found):
         disk = ("circle", (rows["ra"][i], rows["dec"][i], 0.5))
-        region = shape(rows["s_region"][i])
+        region = parse_region(rows["s_region"][i])
         text = rows["coverage"][i]
         coverage = None if text in (None, "abc") else mocs.parse_moc(text)[1]
         doubtful = region is not None and len(region[1]) == 2 and i in EDGES  # a point on a border of cells

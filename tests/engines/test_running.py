@@ -1,4 +1,4 @@
-"""A query under way: limits of time and memory, stops from outside, reloads beneath it, uploads that only it sees."""
+"""Running queries: timeouts, memory limits, cancellation, reloads, uploads, and what SQL cannot reach."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ import sqlalchemy as sa
 
 from vo_server.adql.translate import translate
 from vo_server.catalogue.load import load_catalogue
-from vo_server.engines.duckdb import DuckDBEngine, Limits
-from vo_server.engines.store import Store
-from vo_server.errors import EngineError, QueryCancelledError, QueryTimeoutError, UsageError
+from vo_server.engines.data_directory import DataDirectory
+from vo_server.engines.duckdb import DuckDBEngine
+from vo_server.engines.engine import EngineLimits
+from vo_server.errors import Code, EngineError, QueryCancelledError, QueryTimeoutError, UsageError
 from vo_server.load.load import load
 from vo_server.model import types
 from vo_server.model.column import Column, Table
@@ -35,8 +36,8 @@ def begin(world: Any, text: str, **options: Any) -> Any:
     return world.engine.run(statement, slots, **options)
 
 
-def busy(seconds: float) -> float:
-    """Processors that this process keeps at work for a while."""
+def count_busy_processors(seconds: float) -> float:
+    """Return the number of processors that this process keeps busy, measured over some seconds."""
     before = os.times()
     time.sleep(seconds)
     after = os.times()
@@ -44,74 +45,76 @@ def busy(seconds: float) -> float:
 
 
 @pytest.mark.parametrize("brief", [False, True])
-def test_a_query_has_so_much_time_and_no_more(world: Any, brief: bool) -> None:
-    begun = time.monotonic()
-    with pytest.raises(QueryTimeoutError, match=r"0\.3 s"):
-        list(begin(world, ENDLESS, timeout=0.3, brief=brief).batches())
-    assert time.monotonic() - begun < 1.5
+def test_stops_query_at_timeout(world: Any, brief: bool) -> None:
+    start = time.monotonic()
+    with pytest.raises(QueryTimeoutError) as raised:
+        list(begin(world, ENDLESS, timeout=0.3, brief=brief).read_batches())
+    assert raised.value.code == Code.QUERY_TIMEOUT
+    assert "0.3 s" in raised.value.message
+    assert time.monotonic() - start < 1.5
     assert world.values("SELECT COUNT(*) FROM stars") == [len(world.stars["id"])]
 
 
 @pytest.mark.parametrize("text", [ENDLESS, ROWS])
-def test_a_cancelled_query_stops_within_a_second(world: Any, text: str) -> None:
+def test_cancel_stops_query_within_a_second(world: Any, text: str) -> None:
     run = begin(world, text)
     threading.Timer(0.3, run.cancel).start()
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(QueryCancelledError):
-        for _ in run.batches():
+        for _ in run.read_batches():
             pass
-    assert time.monotonic() - begun < 1.3
-    assert busy(0.2) < 0.5
+    assert time.monotonic() - start < 1.3
+    assert count_busy_processors(0.2) < 0.5
     run.cancel()
     run.close()
 
 
-def test_a_query_that_is_cancelled_before_it_begins_does_not(world: Any) -> None:
+def test_cancelled_query_does_not_start(world: Any) -> None:
     run = begin(world, ENDLESS)
     run.cancel()
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(QueryCancelledError):
-        list(run.batches())
-    assert time.monotonic() - begun < 0.5
+        list(run.read_batches())
+    assert time.monotonic() - start < 0.5
 
 
-def test_who_leaves_early_leaves_nothing_running(world: Any) -> None:
+def test_closing_early_stops_query(world: Any) -> None:
     run = begin(world, ROWS)
-    batches = run.batches()
+    batches = run.read_batches()
     assert next(batches).num_rows > 0
     batches.close()
     run.close()
-    assert busy(0.2) < 0.5
+    assert count_busy_processors(0.2) < 0.5
 
 
-def test_one_cancelled_query_does_not_hurt_another(world: Any) -> None:
+def test_cancel_does_not_affect_other_query(world: Any) -> None:
     text = "SELECT COUNT(*) FROM stars AS a, stars AS b, stars AS c WHERE SIN(a.x * b.x + c.id) < 2 AND c.id < 90"
     other = begin(world, text)
     found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.extend(other.batches()))
+    thread = threading.Thread(target=lambda: found.extend(other.read_batches()))
     victim = begin(world, ENDLESS)
     threading.Timer(0.1, victim.cancel).start()
     thread.start()
     with pytest.raises(QueryCancelledError):
-        list(victim.batches())
+        list(victim.read_batches())
     thread.join()
     known = sum(x is not None for x in world.stars["x"])
     assert found[0].column(0)[0].as_py() == known**2 * 90
 
 
-def test_progress(world: Any) -> None:
+def test_reports_progress(world: Any) -> None:
     run = begin(world, ENDLESS)
     seen: list[float | None] = []
 
-    def look() -> None:
+    def watch() -> None:
         time.sleep(0.3)
         seen.append(run.progress())
         run.cancel()
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=watch)
     thread.start()
     with pytest.raises(QueryCancelledError):
-        list(run.batches())
+        list(run.read_batches())
     thread.join()
     assert seen[0] is None or 0 <= seen[0] <= 1
 
@@ -138,26 +141,26 @@ publisher = "Nobody"
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Any]:
-    """Makes an engine over some rows of its own, and loads others into it."""
+    """A function that opens an engine over its own rows; its attribute `fill` loads others."""
     (tmp_path / "lines.toml").write_text(LINES)
     catalogue = load_catalogue([tmp_path / "lines.toml"])
-    store = Store(tmp_path / "data")
+    store = DataDirectory(tmp_path / "data")
 
     def fill(rows: int, first: int = 0) -> None:
         numbers = np.arange(first, first + rows, dtype=np.int32)
         texts = pa.array([f"{(int(n) * 2654435761) % 2**32:032d}" for n in numbers])
         pq.write_table(pa.table({"n": numbers, "t": texts}), tmp_path / "lines.parquet")
-        load(catalogue.collection("lines"), [tmp_path / "lines.parquet"], store)
+        load(catalogue.get_collection("lines"), [tmp_path / "lines.parquet"], store)
 
-    def made(world: Any, **limits: Any) -> Any:
-        engine = DuckDBEngine(store, catalogue, limits=Limits(**limits))
+    def open_world(world: Any, **limits: Any) -> Any:
+        engine = DuckDBEngine(store, catalogue, limits=EngineLimits(**limits))
         return type(world)(catalogue, engine, store, {}, {}, tmp_path)
 
-    made.fill = fill  # type: ignore[attr-defined]
-    return made
+    open_world.fill = fill  # type: ignore[attr-defined]
+    return open_world
 
 
-def test_a_sort_larger_than_memory_spills(world: Any, make: Any, tmp_path: Path) -> None:
+def test_spills_sort_larger_than_memory(world: Any, make: Any, tmp_path: Path) -> None:
     make.fill(400_000)
     mine = make(world, memory="48MB", spill=tmp_path / "spill", threads=1)
     table = mine.table("SELECT n, t, t || 'x' || t || t AS long FROM lines ORDER BY long")
@@ -167,80 +170,82 @@ def test_a_sort_larger_than_memory_spills(world: Any, make: Any, tmp_path: Path)
     mine.engine.close()
 
 
-def test_a_sort_that_finds_no_room_is_told_as_that(world: Any, make: Any, tmp_path: Path) -> None:
+def test_reports_sort_without_memory(world: Any, make: Any, tmp_path: Path) -> None:
     make.fill(400_000)
     mine = make(world, memory="16MB", threads=1)
-    with pytest.raises(UsageError, match="memory"):
+    with pytest.raises(UsageError) as raised:
         mine.table("SELECT n, t, t || 'x' || t || t AS long FROM lines ORDER BY long")
+    assert raised.value.code == Code.QUERY_TOO_LARGE
     mine.engine.close()
 
 
-def test_a_reload_is_seen_by_the_next_query_and_does_not_hurt_the_one_under_way(world: Any, make: Any) -> None:
+def test_next_query_sees_reload_and_running_query_does_not(world: Any, make: Any) -> None:
     make.fill(300_000)
     mine = make(world, threads=1)
     before = begin(mine, "SELECT n FROM lines")
-    batches = before.batches()
+    batches = before.read_batches()
     first = next(batches)
     make.fill(10, first=1000)
     assert mine.values("SELECT COUNT(*) FROM lines") == [10]
     assert first.num_rows + sum(b.num_rows for b in batches) == 300_000
-    assert mine.engine.rows(mine.catalogue.tables[0]) == 10
+    assert mine.engine.count_rows(mine.catalogue.tables[0]) == 10
     mine.engine.close()
 
 
-def test_reloads_and_queries_all_at_once(world: Any, make: Any) -> None:
+def test_queries_during_reloads(world: Any, make: Any) -> None:
     make.fill(5000)
     mine = make(world, threads=1)
-    wrong: list[BaseException] = []
-    over = threading.Event()
+    errors: list[BaseException] = []
+    finished = threading.Event()
 
-    def asking() -> None:
-        while not over.is_set():
+    def query_repeatedly() -> None:
+        while not finished.is_set():
             try:
                 (count,) = mine.values("SELECT COUNT(*) FROM lines")
                 assert count in (5000, 700), count
             except BaseException as error:  # noqa: BLE001
-                wrong.append(error)
+                errors.append(error)
                 return
 
-    threads = [threading.Thread(target=asking) for _ in range(4)]
+    threads = [threading.Thread(target=query_repeatedly) for _ in range(4)]
     for thread in threads:
         thread.start()
     for n in range(6):
         make.fill(700 if n % 2 else 5000)
-    over.set()
+    finished.set()
     for thread in threads:
         thread.join()
-    assert wrong == []
+    assert errors == []
     mine.engine.close()
 
 
-def test_what_is_not_loaded_is_said_so(world: Any, make: Any) -> None:
+def test_reports_table_without_rows(world: Any, make: Any) -> None:
     mine = make(world)
-    with pytest.raises(UsageError, match="not been loaded"):
+    with pytest.raises(UsageError) as raised:
         mine.ask("SELECT n FROM lines")
-    assert mine.engine.rows(mine.catalogue.tables[0]) is None
-    assert mine.engine.ready() is None
+    assert raised.value.code == Code.QUERY_NOT_LOADED
+    assert mine.engine.count_rows(mine.catalogue.tables[0]) is None
+    assert mine.engine.check_ready() is None
     mine.engine.close()
 
 
 # ----------------------------------------------------------------- uploads
 
 
-def uploaded(world: Any) -> Any:
+def with_upload_table(world: Any) -> Any:
     columns = (Column("n", types.INTEGER), Column("ra", types.DOUBLE), Column("Dec", types.DOUBLE))
     catalogue = world.catalogue.with_tables([Table("TAP_UPLOAD", "Mine", columns)])
     return type(world)(catalogue, world.engine, world.store, world.stars, world.spots, world.folder)
 
 
-def test_uploads_are_seen_by_their_query_alone(world: Any) -> None:
-    mine = uploaded(world)
+def test_only_own_query_sees_uploads(world: Any) -> None:
+    mine = with_upload_table(world)
     one = {"mine": pa.table({"n": pa.array([1, 2], pa.int32()), "ra": [10.0, 0.0], "Dec": [20.0, 0.0]})}
     other = {"mine": pa.table({"n": pa.array([7], pa.int32()), "ra": [10.0], "Dec": [20.0]})}
     text = "SELECT n FROM TAP_UPLOAD.mine ORDER BY n"
     first = begin(mine, text, uploads=one)
     assert mine.ask(text, uploads=other) == [(7,)]
-    assert [b.column(0).to_pylist() for b in first.batches()] == [[1, 2]]
+    assert [b.column(0).to_pylist() for b in first.read_batches()] == [[1, 2]]
     with pytest.raises(EngineError):
         mine.ask(text)
     text = "SELECT u.n, s.id FROM tap_upload.mine AS u JOIN stars AS s ON DISTANCE(u.ra, u.dec, s.ra, s.dec) < 1e-5"
@@ -250,7 +255,7 @@ def test_uploads_are_seen_by_their_query_alone(world: Any) -> None:
     assert mine.ask('SELECT u."Dec" FROM tap_upload.mine AS u WHERE u.n = 1', uploads=one) == [(20.0,)]
 
 
-def test_columns_of_uploads_that_differ_in_case_alone(world: Any) -> None:
+def test_upload_columns_that_differ_in_case(world: Any) -> None:
     columns = tuple(Column(name, types.INTEGER) for name in ("n", "N", "Mag", "n_2"))
     called = {"N": "N_3"}
     catalogue = world.catalogue.with_tables([Table("TAP_UPLOAD", "Mine", columns, source=called)])
@@ -265,7 +270,7 @@ def test_columns_of_uploads_that_differ_in_case_alone(world: Any) -> None:
         assert mine.ask(text, uploads=rows) == [found]
 
 
-OF_TYPES: dict[str, list[Any]] = {
+VALUES_BY_TYPE: dict[str, list[Any]] = {
     "BOOLEAN": [True, None], "UNSIGNED BYTE": [255, None], "SMALLINT": [-7, None], "INTEGER": [2**31 - 1, None],
     "BIGINT": [2**62 + 1, None], "REAL": [0.5, None], "DOUBLE PRECISION": [0.1, float("inf")], "CHAR": ["ab", None],
     "VARCHAR": ["", None], "UNICODE": ["é", None], "CLOB": ["a\nb", None],
@@ -283,14 +288,14 @@ def test_uploads_of_every_type(world: Any, type: types.Type) -> None:
         [Table("TAP_UPLOAD", "t", (Column("a b", type), Column("n", types.INTEGER)))]
     )
     mine = world.__class__(catalogue, world.engine, world.store, world.stars, world.spots, world.folder)
-    values = OF_TYPES[type.name]
+    values = VALUES_BY_TYPE[type.name]
     rows = pa.table({"a b": pa.array(values, type.arrow), "n": pa.array([1, 2], pa.int32())})
     found = mine.ask("SELECT * FROM TAP_UPLOAD.t ORDER BY n", uploads={"t": rows})
-    assert [(plain(a, type), n) for a, n in found] == [(values[0], 1), (values[1], 2)]
+    assert [(to_written(a, type), n) for a, n in found] == [(values[0], 1), (values[1], 2)]
 
 
-def plain(value: Any, type: types.Type) -> Any:
-    """As it comes out of the writers, which take any type that can be cast."""
+def to_written(value: Any, type: types.Type) -> Any:
+    """Return a value as the writers write it: cast to the type of its column."""
     return pa.array([value]).cast(type.arrow)[0].as_py() if value is not None else None
 
 
@@ -315,30 +320,30 @@ def plain(value: Any, type: types.Type) -> Any:
     ],
 )
 @pytest.mark.parametrize("brief", [False, True])
-def test_even_sql_of_its_own_would_not_get_out_of_the_database(world: Any, text: str, brief: bool) -> None:
+def test_sql_cannot_leave_database(world: Any, text: str, brief: bool) -> None:
     secret_of_python = pa.table({"a": [1]})
     with pytest.raises((EngineError, UsageError)):
-        list(world.engine.run(sa.text(text), brief=brief).batches())
+        list(world.engine.run(sa.text(text), brief=brief).read_batches())
     assert secret_of_python.num_rows == 1
     assert not Path("/tmp/vo_server_test_copy").exists()
 
 
-def test_what_the_database_says_is_for_the_log(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_database_message_goes_to_log(world: Any, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(EngineError) as caught:
-        list(world.engine.run(sa.text("SELECT nothing FROM nowhere")).batches())
+        list(world.engine.run(sa.text("SELECT nothing FROM nowhere")).read_batches())
     assert "nowhere" not in str(caught.value)
     assert "nowhere" in caplog.text
 
 
-def test_a_query_left_amid_its_rows_lets_go_at_once(world: Any) -> None:
-    """The engine is at work on what follows while nobody reads: to let go must not be to wait for it."""
+def test_closing_amid_rows_does_not_wait(world: Any) -> None:
+    """The engine computes further rows while nobody reads; closing must not wait for it."""
     endless = (
         "FROM stars AS a, stars AS b, stars AS c, stars AS d WHERE SIN(a.ra) * SIN(b.ra) * SIN(c.ra) * SIN(d.ra) > 2"
     )
     text = f"SELECT s.ra FROM stars AS s, stars AS t UNION ALL SELECT a.ra {endless}"
     statement, slots = translate(world.query(text), world.engine.locate)
-    batches = world.engine.run(statement, slots).batches()
+    batches = world.engine.run(statement, slots).read_batches()
     assert next(batches).num_rows > 0
-    begun = time.monotonic()
+    start = time.monotonic()
     batches.close()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - start < 10

@@ -1,4 +1,4 @@
-"""What an engine says of the sky equals brute force, and the plan changes the time that it takes and nothing else."""
+"""Spherical functions of every engine agree with brute force, with and without the planner."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def vectors(ra: Any, dec: Any) -> np.ndarray:
 
 
 def distances(rows: dict[str, list[Any]], ra: float, dec: float) -> np.ndarray:
-    """Degrees from a position, in extended precision."""
+    """Return distances from a position in degrees, shape (rows,), in extended precision."""
     a, b = vectors(rows["ra"], rows["dec"]), vectors(ra, dec)
     return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b).astype(float), axis=-1), (a @ b).astype(float)))
 
 
 def border(radius: float) -> float:
-    """How near to the border rounding may decide: worse towards the antipode."""
+    """Return how near to the border rounding may decide, in degrees: worse towards the antipode."""
     return 1e-12 + (3e-6 if radius > 179.9 else 1e-10 / max(np.cos(np.radians(radius) / 2), 1e-3))
 
 
 def check_circle(world: Any, condition: str, ra: float, dec: float, radius: float) -> None:
-    """Planned, unplanned and brute force agree, but for rows on the border itself."""
+    """Check that planned query, unplanned query and brute force agree, except for rows on the border."""
     text = f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id"
     found = world.values(text)
     assert found == world.values(text, planned=False)
@@ -60,7 +60,7 @@ def test_any_circle(world: Any, ra: float, dec: float, radius: float) -> None:
     check_circle(world, f"DISTANCE(ra, dec, {ra!r}, {dec!r}) <= {radius!r}", ra, dec, radius)
 
 
-def test_a_circle_of_no_radius_holds_its_centre(world: Any) -> None:
+def test_circle_of_no_radius_contains_its_centre(world: Any) -> None:
     for ra, dec in ((10, 20), (0, 0), (360, 0), (17, 90), (0, -90)):
         found = world.values(f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), CIRCLE({ra}, {dec}, 0))")
         assert set(np.flatnonzero(distances(world.stars, ra, dec) == 0)) <= set(found)
@@ -105,7 +105,7 @@ WITHIN = [
 
 
 @pytest.mark.parametrize("condition", WITHIN)
-def test_every_form_of_a_cone(world: Any, condition: str) -> None:
+def test_every_form_of_cone(world: Any, condition: str) -> None:
     expected = np.flatnonzero(distances(world.stars, 10, 20) <= 2).tolist()
     assert len(expected) > 20
     for planned in (True, False):
@@ -138,13 +138,13 @@ def test_every_form_of_a_cone(world: Any, condition: str) -> None:
         "SELECT q.id FROM (SELECT id, CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 2)) AS c FROM stars) AS q WHERE c = 1",
     ],
 )
-def test_a_cone_everywhere_in_a_query(world: Any, text: str) -> None:
+def test_cone_anywhere_in_query(world: Any, text: str) -> None:
     expected = np.flatnonzero(distances(world.stars, 10, 20) <= 2).tolist()
     for planned in (True, False):
         assert sorted(world.values(text, planned)) == expected
 
 
-def test_a_left_join_keeps_its_left_rows(world: Any) -> None:
+def test_left_join_keeps_left_rows(world: Any) -> None:
     text = """SELECT s.id, t.id FROM sky.stars AS s LEFT JOIN sky.spots AS t
         ON 1=CONTAINS(POINT(t.ra, t.dec), CIRCLE(10, 20, 2)) AND s.id = t.spot ORDER BY 1"""
     rows = world.ask(text)
@@ -193,7 +193,7 @@ NEAR = [
 
 
 @pytest.mark.parametrize("source", NEAR)
-def test_joins_on_nearness_by_plan_and_by_product(world: Any, source: str) -> None:
+def test_proximity_joins_agree_with_product(world: Any, source: str) -> None:
     for radius in (0, 1e-9, 2e-9, 1e-4, 0.3, 1, 3.66, 3.67, 7.3, 7.4, 14.6, 14.7, 40, 179, 180):
         text = f"SELECT s.id, p.spot {source.format(radius)} ORDER BY 1, 2"
         assert world.ask(text) == world.ask(text, planned=False), radius
@@ -218,7 +218,7 @@ POLYGONS = {
 
 
 def in_polygon(rows: dict[str, list[Any]], ring: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows are inside, and which lie on the border."""
+    """Return which rows are inside, and which lie on the border, both of shape (rows,)."""
     corners = [((x + 180) % 360 - 180, y) for x, y in zip(ring[::2], ring[1::2], strict=True)]
     polygon = spherely.create_polygon(corners)
     points = spherely.points((np.array(rows["ra"]) + 180) % 360 - 180, np.array(rows["dec"]))
@@ -243,7 +243,7 @@ def test_polygons(world: Any, name: str, spelling: str) -> None:
     assert set(np.flatnonzero(inside & ~near)) <= set(found) <= set(np.flatnonzero(inside | near))
 
 
-def test_the_vertices_of_a_polygon_belong_to_it(world: Any) -> None:
+def test_polygon_contains_its_vertices(world: Any) -> None:
     text = "SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), POLYGON(10, 20, 10, 21, 10.5, 20.5))"
     corners = [i for i, p in enumerate(zip(world.stars["ra"], world.stars["dec"], strict=True)) if p in
                ((10, 20), (10, 21), (10.5, 20.5))]  # fmt: skip
@@ -276,7 +276,7 @@ def test_any_regular_polygon(world: Any, ra: float, dec: float, size: float, cor
     ("ra", "dec", "width", "height"), [(10, 20, 6, 4), (0, 0, 10, 2), (77, 89, 5, 5), (10, 20, 170, 4)]
 )
 def test_boxes(world: Any, ra: float, dec: float, width: float, height: float) -> None:
-    """A box is what lies between two pairs of great circles: a rectangle in the plane that touches at the centre."""
+    """A box lies between two pairs of great circles: a rectangle in the tangent plane at its centre."""
     text = f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), BOX({ra}, {dec}, {width}, {height})) ORDER BY id"
     xyz, a, d = vectors(world.stars["ra"], world.stars["dec"]), np.radians(ra), np.radians(dec)
     depth = xyz @ vectors(ra, dec)
@@ -358,7 +358,7 @@ def test_measures(world: Any, expression: str, expected: float) -> None:
     assert world.one(expression) == pytest.approx(expected, rel=1e-6)
 
 
-def test_what_is_not_known_is_nowhere(world: Any) -> None:
+def test_null_positions_are_nowhere(world: Any) -> None:
     nulls = {i for i, m in enumerate(world.stars["mag"]) if m is None}
     for shape in ALL:
         text = f"SELECT id, CONTAINS(POINT(mag, 20), {shape}), POINT(mag, 20) FROM sky.stars"
@@ -391,7 +391,7 @@ def test_what_is_not_known_is_nowhere(world: Any) -> None:
         ("REGION('')", "no region"),
     ],
 )
-def test_wrong_shapes_are_refused_in_words(world: Any, shape: str, message: str) -> None:
+def test_rejects_invalid_shapes(world: Any, shape: str, message: str) -> None:
     with pytest.raises(QueryError, match=message) as caught:
         world.query(f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), {shape})")
     assert caught.value.span is not None

@@ -1,4 +1,4 @@
-"""What a load keeps of the values of each column is what numpy says of them, on every engine."""
+"""Column statistics of a load agree with the rows, on every engine."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.engines.conftest import ENGINES
+from tests.engines.conftest import ENGINE_NAMES, create_engine, get_engine_url
 from vo_server.catalogue.load import load_catalogue
-from vo_server.catalogue.tap_schema import with_tap_schema
-from vo_server.engines.engine import Engine, Facts, facts_of
-from vo_server.engines.store import Store
+from vo_server.catalogue.tap_schema import add_tap_schema
+from vo_server.engines import open_sink
+from vo_server.engines.data_directory import DataDirectory
+from vo_server.engines.engine import Engine, TableFacts, parse_facts
 from vo_server.load.load import load
-from vo_server.load.sinks import sink
-from vo_server.load.statistics import FEW
+from vo_server.load.statistics import MAX_VALUES
 from vo_server.model.column import Table
-from vo_server.model.statistics import Statistic, from_json, shown, to_json
+from vo_server.model.statistics import Statistic, for_view, from_json, to_json
 
 MIXED = """
 id = "mixed"
@@ -93,18 +93,18 @@ def rows(seed: int) -> pa.Table:
     )
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=ENGINE_NAMES)
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[Engine, list[Table]]]:
-    url = request.getfixturevalue("postgresql") if request.param == "postgres" else ""
+    url = get_engine_url(request)
 
     def fill(*tables: pa.Table) -> tuple[Engine, list[Table]]:
         (tmp_path / "mixed.toml").write_text(MIXED)
-        catalogue, store = with_tap_schema(load_catalogue([tmp_path / "mixed.toml"])), Store(tmp_path / "data")
+        catalogue, store = add_tap_schema(load_catalogue([tmp_path / "mixed.toml"])), DataDirectory(tmp_path / "data")
         for number, table in enumerate(tables):
             pq.write_table(table, tmp_path / "t.parquet")
-            wanted = catalogue.collection("mixed")
-            load(wanted, [tmp_path / "t.parquet"], store, sink=sink(url), append=number > 0)
-        engine = ENGINES[request.param](store, catalogue, url)
+            wanted = catalogue.get_collection("mixed")
+            load(wanted, [tmp_path / "t.parquet"], store, sink=open_sink(url), append=number > 0)
+        engine = create_engine(url, store, catalogue)
         request.addfinalizer(engine.close)
         return engine, [t for t in catalogue.tables if t.schema == "sky"]
 
@@ -112,12 +112,12 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tupl
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_statistics_are_those_of_the_rows(filled: Callable[..., tuple[Engine, list[Table]]], parts: int) -> None:
-    """Those of rows that were appended, too."""
+def test_statistics_agree_with_rows(filled: Callable[..., tuple[Engine, list[Table]]], parts: int) -> None:
+    """Also after an append."""
     tables = [rows(seed) for seed in range(parts)]
     whole = pa.concat_tables(tables)
     engine, (table, view) = filled(*tables)
-    facts = engine.facts(table)
+    facts = engine.get_facts(table)
     assert facts is not None
     found = facts.statistics
     assert list(found) == whole.column_names
@@ -132,27 +132,28 @@ def test_statistics_are_those_of_the_rows(filled: Callable[..., tuple[Engine, li
     assert found["truth"].values == (False, True)
     assert found["many"].values is None
     assert found["none"] == Statistic(None, None, ROWS * parts, ())
-    assert shown(view, found)["number"] == found["whole"]
+    assert for_view(view, found)["number"] == found["whole"]
 
 
-def test_rows_that_an_earlier_version_has_loaded_have_none() -> None:
-    assert facts_of({"loaded_at": None}).statistics == {}
+def test_rows_of_older_version_have_no_statistics() -> None:
+    assert parse_facts({"loaded_at": None}).statistics == {}
     assert from_json(None) == from_json("") == {}
 
 
-def test_what_is_kept_is_read_back() -> None:
-    told = {"a": Statistic(1, 2.5, 3), "b": Statistic("x", "y", 0, ("x", True)), "c": Statistic(None, None, 0, ())}
-    assert from_json(to_json(told)) == told
-    assert len({Facts(statistics=told), Facts(statistics=told)}) == 1
+def test_statistics_round_trip_through_json() -> None:
+    texts = Statistic("x", "y", 0, ("x", True))
+    statistics = {"a": Statistic(1, 2.5, 3), "b": texts, "c": Statistic(None, None, 0, ())}
+    assert from_json(to_json(statistics)) == statistics
+    assert len({TableFacts(statistics=statistics), TableFacts(statistics=statistics)}) == 1
 
 
-def test_a_few_values_more_than_are_kept(filled: Callable[..., tuple[Engine, list[Table]]]) -> None:
+def test_values_are_dropped_above_limit(filled: Callable[..., tuple[Engine, list[Table]]]) -> None:
     def with_values(count: int) -> Statistic:
-        made = rows(1).set_column(2, "whole", pa.array([n % count for n in range(ROWS)], pa.int64()))
-        engine, (table, _) = filled(made)
-        facts = engine.facts(table)
+        table = rows(1).set_column(2, "whole", pa.array([n % count for n in range(ROWS)], pa.int64()))
+        engine, (published, _) = filled(table)
+        facts = engine.get_facts(published)
         assert facts is not None
         return facts.statistics["whole"]
 
-    assert with_values(FEW).values == tuple(range(FEW))
-    assert with_values(FEW + 1) == Statistic(0, FEW, 0, None)
+    assert with_values(MAX_VALUES).values == tuple(range(MAX_VALUES))
+    assert with_values(MAX_VALUES + 1) == Statistic(0, MAX_VALUES, 0, None)

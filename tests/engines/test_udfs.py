@@ -32,8 +32,8 @@ from vo_server.sky import cover, frames, vectors
 )
 def test_in_unit(world: Any, column: str, unit: str, number: float) -> None:
     got = world.values(f"SELECT IN_UNIT({column}, '{unit}') FROM sky.stars ORDER BY id")
-    wanted = [None if v is None else v * number for v in world.stars[column]]
-    assert got == [None if w is None else pytest.approx(w, rel=1e-15) for w in wanted]
+    expected = [None if v is None else v * number for v in world.stars[column]]
+    assert got == [None if w is None else pytest.approx(w, rel=1e-15) for w in expected]
 
 
 def test_in_unit_changes_the_unit_and_keeps_the_ucd(world: Any) -> None:
@@ -53,39 +53,39 @@ def test_in_unit_in_a_group(world: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def listed(shared: Path) -> list[dict[str, Any]]:
+def udf_catalogue(shared: Path) -> list[dict[str, Any]]:
     functions: list[dict[str, Any]] = json.loads((shared / "standards/udf/ivo_udfs.json").read_text())["functions"]
     return functions
 
 
 PROPOSED = {"ivo_apply_pm", "ivo_interval_has"}
-LEFT_OUT = {"ivo_simbadpoint": "needs the network"}
+NOT_IMPLEMENTED = {"ivo_simbadpoint": "needs the network"}
 UNSTEMMED = "ivo_hasword('shown that a primordial', 'show')"
 
 
-def _about(wanted: Any) -> Any:
+def _approximate(expected: Any) -> Any:
     """To the digits that the catalogue gives: its FK5 has those of ICRS, 0.02 arcsec away."""
-    polygon = isinstance(wanted, list) and len(wanted) == 6
-    return pytest.approx(wanted, abs=1e-5) if polygon else pytest.approx(wanted, rel=3e-8)
+    polygon = isinstance(expected, list) and len(expected) == 6
+    return pytest.approx(expected, abs=1e-5) if polygon else pytest.approx(expected, rel=3e-8)
 
 
-def test_forms_are_those_of_the_catalogue(listed: list[dict[str, Any]]) -> None:
-    theirs = {f["signature"] for f in listed if f["name"] not in LEFT_OUT}
+def test_forms_are_those_of_the_catalogue(udf_catalogue: list[dict[str, Any]]) -> None:
+    forms = {f["signature"] for f in udf_catalogue if f["name"] not in NOT_IMPLEMENTED}
     records = [f for f in UDF_FORMS if f not in FORMS]
-    assert {f.form for f in records if f.name not in PROPOSED} == theirs
-    assert {f.name for f in records} == {f["name"] for f in listed} - LEFT_OUT.keys() | PROPOSED
+    assert {f.form for f in records if f.name not in PROPOSED} == forms
+    assert {f.name for f in records} == {f["name"] for f in udf_catalogue} - NOT_IMPLEMENTED.keys() | PROPOSED
 
 
-def test_examples_of_the_catalogue(world: Any, listed: list[dict[str, Any]]) -> None:
-    for example in (e for f in listed for e in f["examples"] if f["name"] not in LEFT_OUT):
-        call, wanted = example["call"], example["result"]
-        if wanted in ("error", "undefined"):
+def test_examples_of_the_catalogue(world: Any, udf_catalogue: list[dict[str, Any]]) -> None:
+    for example in (e for f in udf_catalogue for e in f["examples"] if f["name"] not in NOT_IMPLEMENTED):
+        call, expected = example["call"], example["result"]
+        if expected in ("error", "undefined"):
             with pytest.raises(QueryError):
                 world.one(call)
         elif call == UNSTEMMED:
             assert world.one(call) == 0, "stemming is optional"
         else:
-            assert world.one(call) == (None if wanted is None else _about(wanted)), call
+            assert world.one(call) == (None if expected is None else _approximate(expected)), call
 
 
 # ----------------------------------------------------------------- HEALPix
@@ -275,8 +275,8 @@ def test_intervals(world: Any) -> None:
 def test_frames_agree_with_astropy(world: Any, name: str, frame: str) -> None:
     text = f"SELECT ivo_geom_transform('ICRS', '{name}', POINT(ra, dec)), ivo_geom_transform('{name}', 'ICRS', ivo_geom_transform('ICRS', '{name}', POINT(ra, dec))), ra, dec FROM sky.stars"
     there, back, ra, dec = zip(*world.ask(text), strict=True)
-    wanted = SkyCoord(list(ra), list(dec), unit="deg").transform_to(frame).spherical
-    assert vectors.distance(*np.array(there).T, wanted.lon.deg, wanted.lat.deg).max() < 1e-10
+    expected = SkyCoord(list(ra), list(dec), unit="deg").transform_to(frame).spherical
+    assert vectors.distance(*np.array(there).T, expected.lon.deg, expected.lat.deg).max() < 1e-10
     assert vectors.distance(*np.array(back).T, ra, dec).max() < 1e-10
 
 
@@ -327,7 +327,7 @@ def test_texts_of_a_group(world: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "wanted"),
+    ("call", "expected"),
     [
         ("ivo_hasword('Ärger mit Motten', 'ärger')", 1),
         ("ivo_hasword('abc', 'ab')", 0),
@@ -351,8 +351,8 @@ def test_texts_of_a_group(world: Any) -> None:
         ("ivo_healpix_center(0, 12)", None),
     ],
 )
-def test_texts_and_numbers(world: Any, call: str, wanted: float | None) -> None:
-    assert world.one(call) == (None if wanted is None else pytest.approx(wanted))
+def test_texts_and_numbers(world: Any, call: str, expected: float | None) -> None:
+    assert world.one(call) == (None if expected is None else pytest.approx(expected))
 
 
 def test_angles_of_rows(world: Any) -> None:

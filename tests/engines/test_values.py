@@ -17,25 +17,25 @@ from hypothesis import strategies as st
 
 from vo_server.errors import Code, QueryError, UsageError
 
-HASTY = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW_EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBERS = ("id", "ra", "dec", "mag", "small", "big", "x")
 
 
-def same(a: Any, b: Any) -> bool:
+def is_same_value(a: Any, b: Any) -> bool:
     if a is None or b is None or isinstance(a, str):
         return a is b or a == b
     return math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12) or (math.isnan(a) and math.isnan(b)) or a == b
 
 
 def call_or_none(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What numpy makes of it: infinities and NaN instead of errors; nothing of nothing."""
+    """Return the value by numpy, with infinities and NaN instead of errors; None of None."""
     if any(a is None for a in arguments):
         return None
     with np.errstate(all="ignore"):
         return function(*(np.float64(a) for a in arguments)).item()
 
 
-def away(x: Any) -> Any:
+def round_half_away(x: Any) -> Any:
     """Round half away from zero."""
     return np.copysign(np.floor(abs(x)) + (abs(x) - np.floor(abs(x)) >= 0.5), x)
 
@@ -44,7 +44,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ABS": np.abs, "CEILING": np.ceil, "FLOOR": np.floor, "EXP": np.exp, "LOG": np.log, "LOG10": np.log10,
     "SQRT": np.sqrt, "DEGREES": np.degrees, "RADIANS": np.radians, "ACOS": np.arccos, "ASIN": np.arcsin,
     "ATAN": np.arctan, "COS": np.cos, "SIN": np.sin, "TAN": np.tan, "COT": lambda x: 1 / np.tan(x),
-    "ROUND": away, "TRUNCATE": np.trunc,
+    "ROUND": round_half_away, "TRUNCATE": np.trunc,
 }  # fmt: skip
 
 
@@ -54,7 +54,9 @@ def test_functions_of_one_number(world: Any, name: str, column: str) -> None:
     for argument, values in ((column, 1.0), (f"{column} / 1000.0", 1000.0)):
         expected = [call_or_none(FUNCTIONS[name], None if v is None else v / values) for v in world.stars[column]]
         found = world.values(f"SELECT {name}({argument}) FROM sky.stars ORDER BY id")
-        assert all(map(same, found, expected)), [p for p in zip(found, expected, strict=True) if not same(*p)][:3]
+        assert all(map(is_same_value, found, expected)), [
+            p for p in zip(found, expected, strict=True) if not is_same_value(*p)
+        ][:3]
 
 
 LITERALS = ("0", "1", "-1", "0.5", "-0.5", "2.5", "-2.5", "12.345", "1e10", "7", "1e-9")
@@ -65,7 +67,7 @@ def test_functions_of_a_literal(world: Any, name: str) -> None:
     values = world.ask(f"SELECT {', '.join(f'{name}({n})' for n in LITERALS)} FROM sky.stars WHERE id = 0")[0]
     for text, found in zip(LITERALS, values, strict=True):
         expected = call_or_none(FUNCTIONS[name], float(text))
-        assert same(found, expected), (name, text, found, expected)
+        assert is_same_value(found, expected), (name, text, found, expected)
 
 
 OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
@@ -83,7 +85,7 @@ def test_functions_of_two_numbers(world: Any, form: str) -> None:
             if "MOD" in form and right == 0:
                 assert found is None or math.isnan(found)
             else:
-                assert same(found, expected), (form, left, right)
+                assert is_same_value(found, expected), (form, left, right)
 
 
 @pytest.mark.parametrize(("a", "b"), [(7, 2), (-7, 2), (7, -2), (-7, -2), (6, 3), (0, 5), (1, 3), (-1, 3)])
@@ -103,7 +105,7 @@ def test_division_by_zero_is_null_or_infinite(world: Any) -> None:
     assert world.one("1.0 / 0") == math.inf
 
 
-@HASTY
+@FEW_EXAMPLES
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(-(2**31), 2**31 - 1))
 def test_bitwise(world: Any, a: int, b: int) -> None:
     text = f"SELECT {a} & {b}, {a} | {b}, {a} ^ {b}, ~({a}), (id + {a}) & {b}, (big + {a}) | {b}, (big + {a}) ^ {b}"
@@ -111,7 +113,7 @@ def test_bitwise(world: Any, a: int, b: int) -> None:
     assert found == (a & b, a | b, a ^ b, ~a, a & b, a | b, a ^ b, ~a)
 
 
-@HASTY
+@FEW_EXAMPLES
 @given(st.floats(-1e9, 1e9), st.integers(-6, 6))
 def test_round_and_truncate(world: Any, x: float, n: int) -> None:
     """Not at the very border between two answers: there x times 0.001 and x over 1000 may differ."""
@@ -120,7 +122,7 @@ def test_round_and_truncate(world: Any, x: float, n: int) -> None:
     constant = world.ask(f"SELECT ROUND({x!r}, {n}), TRUNCATE({x!r}, {n}) FROM sky.stars WHERE id = 0")[0]
     column = world.ask(f"SELECT ROUND(id + {x!r}, {n}), TRUNCATE(id + {x!r}, {n}) FROM sky.stars WHERE id = 0")[0]
     for found in (constant, column):
-        assert found[0] == pytest.approx(float(away(x * 10.0**n)) / 10.0**n, rel=1e-12, abs=1e-15)
+        assert found[0] == pytest.approx(float(round_half_away(x * 10.0**n)) / 10.0**n, rel=1e-12, abs=1e-15)
         assert found[1] == pytest.approx(math.trunc(x * 10.0**n) / 10.0**n, rel=1e-12, abs=1e-15)
 
 
@@ -132,7 +134,7 @@ LEAVES: st.SearchStrategy[Tree] = st.one_of(
 )
 
 
-def grown(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+def extend_trees(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
     pairs = st.tuples(inner, inner)
     return st.one_of(
         pairs.map(lambda p: (f"({p[0][0]} + {p[1][0]})", p[0][1] + p[1][1])),
@@ -152,8 +154,8 @@ def grown(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
     )
 
 
-@settings(HASTY, max_examples=120)
-@given(st.recursive(LEAVES, grown, max_leaves=12))
+@settings(FEW_EXAMPLES, max_examples=120)
+@given(st.recursive(LEAVES, extend_trees, max_leaves=12))
 def test_keeps_parentheses(world: Any, tree: Tree) -> None:
     text, value = tree
     assert world.one(text) == value

@@ -1,4 +1,4 @@
-"""The forms of the log."""
+"""The formats of the log."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vo_server import logs
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_nobody_writes_a_line_of_his_own(form: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """What is asked for stands in the log, and may hold any character."""
+def test_escapes_log_injection(form: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Requests are logged, and may hold any character."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
     try:
         logs.configure("info", form)
@@ -20,10 +20,10 @@ def test_nobody_writes_a_line_of_his_own(form: str, capfd: pytest.CaptureFixture
     finally:
         logging.getLogger().handlers[:], level = before
         logging.getLogger().setLevel(level)
-    said = capfd.readouterr().err
-    assert said.count("\n") == 1
-    assert not set(said) & {"\x1b", "\x00"}
+    output = capfd.readouterr().err
+    assert output.count("\n") == 1
+    assert not set(output) & {"\x1b", "\x00"}
     if form == "json":
-        assert json.loads(said)["message"].startswith("GET /a\n2026")
+        assert json.loads(output)["message"].startswith("GET /a\n2026")
     else:
-        assert "GET /a\\n2026" in said
+        assert "GET /a\\n2026" in output

@@ -1,4 +1,4 @@
-"""The figures: what a process that is gone leaves behind, and jobs by phase."""
+"""Metrics: counters of processes that have exited, and jobs by phase."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from vo_server.metrics import FOLDER, Metrics
+from vo_server.metrics import FOLDER_VARIABLE, Metrics
 
 COUNTS = """
-from vo_server.metrics import Metrics, Served, State
+from vo_server.metrics import Metrics, RequestMetrics, ServerState
 metrics = Metrics()
-metrics.count(Served("tap", "/sync", 200, 0.1, 10, 7, "long", 2.0))
-metrics.sample(State({"long": 2}, {"long": 3}, 1000))
+metrics.count(RequestMetrics("tap", "/sync", 200, 0.1, 10, 7, "long", 2.0))
+metrics.sample(ServerState({"long": 2}, {"long": 3}, 1000))
 """
 
-READS = COUNTS + "print(metrics.text({}).decode())"
+READS = COUNTS + "print(metrics.render({}).decode())"
 
 
 def samples(text: str) -> dict[str, float]:
@@ -26,14 +26,14 @@ def samples(text: str) -> dict[str, float]:
 
 
 def run(code: str, folder: Path) -> str:
-    """In a process of its own, since the library looks once where figures go."""
+    """Run code in a process of its own, since the library reads its folder once; return the output."""
     root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {FOLDER: str(folder), "PYTHONPATH": root}
+    environment = os.environ | {FOLDER_VARIABLE: str(folder), "PYTHONPATH": root}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return done.stdout
 
 
-def test_what_is_counted_outlives_a_process_and_what_runs_does_not(tmp_path: Path) -> None:
+def test_counters_outlive_process_and_gauges_do_not(tmp_path: Path) -> None:
     for _ in range(2):
         run(COUNTS, tmp_path)
     found = samples(run(READS, tmp_path))
@@ -45,8 +45,8 @@ def test_what_is_counted_outlives_a_process_and_what_runs_does_not(tmp_path: Pat
     assert found["vo_engine_memory_bytes"] == 1000
 
 
-def test_jobs_by_phase() -> None:
-    told = Metrics().text({"QUEUED": 4, "EXECUTING": 2}).decode()
-    assert 'vo_jobs{phase="QUEUED"} 4.0' in told
-    assert 'vo_jobs{phase="EXECUTING"} 2.0' in told
-    assert "vo_requests" in told
+def test_counts_jobs_by_phase() -> None:
+    text = Metrics().render({"QUEUED": 4, "EXECUTING": 2}).decode()
+    assert 'vo_jobs{phase="QUEUED"} 4.0' in text
+    assert 'vo_jobs{phase="EXECUTING"} 2.0' in text
+    assert "vo_requests" in text

@@ -1,83 +1,118 @@
-"""The databases, each under the schemes of its URLs; each knows how to say the sky."""
+"""The registry of database engines: one record in ENGINES and one module for each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, cast
 
 import pyarrow as pa
 
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.engines.database import DuckDBLimits
-from vo_server.engines.duckdb import DuckDBEngine
-from vo_server.engines.engine import Engine
-from vo_server.engines.store import DataDirectory
-from vo_server.errors import UsageError
+from vo_server.engines.engine import Engine, EngineLimits
+from vo_server.engines.sink import Sink
+from vo_server.errors import Code, UsageError
 from vo_server.extras import import_with_extra
-from vo_server.processes import processors
-
-__all__ = ["ENGINES", "Kind", "Opening", "kind_of", "open_engine", "scheme"]
+from vo_server.processes import count_processors
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """What an engine is opened with: its URL, the folder of the embedded one and its limits, what is published, and
-    tables that are not loaded but known (TAP_SCHEMA), by qualified name."""
+class EngineOptions:
+    """The options of an engine.
+
+    `url` is empty for the embedded engine, whose files are in the folder `data`; `static` are tables that are not
+    loaded from files (TAP_SCHEMA), by qualified name.
+    """
 
     url: str
     data: Path
-    limits: DuckDBLimits
+    limits: EngineLimits
     catalogue: Catalogue
     static: Mapping[str, pa.Table]
 
 
+class EngineModule(Protocol):
+    """The functions that the module of an engine defines."""
+
+    def open_engine(self, options: EngineOptions) -> Engine:
+        """Return the engine; it may connect later, when it is used."""
+
+    def open_sink(self, url: str) -> Sink:
+        """Return the sink through which loads write."""
+
+    def find_loaded(self, options: EngineOptions) -> dict[str, str]:
+        """Return the ids of the loaded collections, each with its file or its number of rows, for people to read."""
+
+
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """An engine that can be chosen; the embedded one goes by the empty scheme. `at_once` is how many short queries of
-    one process it answers at a time: more than that and each only takes longer."""
+class EngineKind:
+    """A kind of database engine.
 
+    `schemes` are those of its URLs, the empty one for the embedded engine. `module` is the dotted name of an
+    EngineModule, imported when the engine is used; `extra` is the extra of pyproject.toml with its packages.
+    `short_queries` is the number of short queries that one process runs at a time: with more of them each takes
+    longer. `has_spill` tells whether queries use the spill folder of this machine.
+    """
+
+    name: str
     schemes: tuple[str, ...]
-    open: Callable[[Opening], Engine]
-    at_once: int
+    module: str
+    short_queries: int
+    extra: str = ""
+    has_spill: bool = False
 
+    def import_module(self) -> EngineModule:
+        """Import the module of the engine.
 
-def _duckdb(given: Opening) -> Engine:
-    return DuckDBEngine(DataDirectory(given.data), given.catalogue, static=given.static, limits=given.limits)
-
-
-def _postgres(given: Opening) -> Engine:
-    module = import_with_extra("vo_server.engines.postgres", "postgresql")
-    engine: Engine = module.PostgresEngine(given.url, given.catalogue, static=given.static)
-    return engine
+        Raises UsageError (SETTINGS.INVALID) if the packages of its extra are not installed.
+        """
+        return cast(EngineModule, import_with_extra(self.module, self.extra))
 
 
 ENGINES = (
-    Kind(("",), _duckdb, max(2, processors())),
-    Kind(("postgresql", "postgres"), _postgres, max(8, 2 * processors())),
+    EngineKind("duckdb", ("",), "vo_server.engines.duckdb", max(2, count_processors()), has_spill=True),
+    EngineKind(
+        "postgresql",
+        ("postgresql", "postgres"),
+        "vo_server.engines.postgres",
+        max(8, 2 * count_processors()),
+        extra="postgresql",
+    ),
 )
+"""The engines. Another engine is one more record here, and a module."""
 
 
-def open_engine(given: Opening) -> Engine:
-    """The engine for a URL.
+def kind_of(url: str) -> EngineKind:
+    """Return the kind of engine of a URL.
 
-    Raises UsageError for one that is not known.
+    Raises UsageError (SETTINGS.INVALID) for an unknown scheme.
     """
-    return kind_of(given.url).open(given)
-
-
-def kind_of(url: str) -> Kind:
-    """The kind of engine that a URL names.
-
-    Raises UsageError for one that is not known.
-    """
+    scheme = url.partition(":")[0].lower()
     for kind in ENGINES:
-        if scheme(url) in kind.schemes:
+        if scheme in kind.schemes:
             return kind
     known = ", ".join(f"{s}://" for kind in ENGINES for s in kind.schemes if s)
-    raise UsageError(f"no engine for {scheme(url)}", hint=f"leave it empty for the embedded one, or give {known}")
+    hint = f"leave it empty for the embedded engine, or give {known}"
+    raise UsageError(f"setting engine: unknown engine {scheme!r}", hint=hint, code=Code.SETTINGS_INVALID)
 
 
-def scheme(url: str) -> str:
-    """What stands before the colon; nothing for the empty URL."""
-    return url.partition(":")[0].lower()
+def open_engine(options: EngineOptions) -> Engine:
+    """Return the engine of a URL.
+
+    Raises UsageError (SETTINGS.INVALID) for an unknown scheme.
+    """
+    return kind_of(options.url).import_module().open_engine(options)
+
+
+def open_sink(url: str) -> Sink:
+    """Return the sink of the engine of a URL, through which loads write.
+
+    Raises UsageError (SETTINGS.INVALID) for an unknown scheme.
+    """
+    return kind_of(url).import_module().open_sink(url)
+
+
+def find_loaded(options: EngineOptions) -> dict[str, str]:
+    """Return the ids of the loaded collections, each with its file or its number of rows."""
+    return kind_of(options.url).import_module().find_loaded(options)

@@ -1,4 +1,4 @@
-"""How long a query may take, and how it is told to stop. One thread watches over all of them."""
+"""Query timeouts and cancellation. One thread watches the deadlines of all queries."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from math import inf
 
 from vo_server.errors import QueryCancelledError, QueryTimeoutError, ServiceError
 
-Stop = Callable[[], None]
+StopQuery = Callable[[], None]
 
-AGAIN = 0.05
-"""Seconds after which who has been told to stop, and has not, is told again: an interrupt that comes before DuckDB has
-begun is lost."""
+STOP_AGAIN_SECONDS = 0.05
+"""Seconds between two calls of `stop` for a query that has not ended: DuckDB ignores an interrupt before its start."""
 
 
-class Deadlines:
-    """Calls back whoever is not done in time, until he is."""
+class DeadlineThread:
+    """A thread that calls `stop` for every query past its deadline, repeatedly until the query ends."""
 
     def __init__(self) -> None:
-        self._due: dict[object, tuple[float, Stop]] = {}
+        self._due: dict[object, tuple[float, StopQuery]] = {}
         self._changed = threading.Condition()
         self._wake = float("inf")
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def within(self, seconds: float, stop: Stop) -> Iterator[Callable[[], None]]:
-        """Call `stop`, from another thread, if the body takes longer than so many seconds, or than it takes until what
-        is yielded is called."""
+    def stop_after(self, seconds: float, stop: StopQuery) -> Iterator[Callable[[], None]]:
+        """Call `stop`, from another thread, while the body runs past a timeout in seconds.
+
+        Yields a function that makes the deadline now.
+        """
         key = object()
         with self._changed:
             self._put(key, time.monotonic() + seconds, stop)
@@ -48,7 +49,7 @@ class Deadlines:
             with self._changed:
                 self._due.pop(key, None)
 
-    def _put(self, key: object, due: float, stop: Stop) -> None:
+    def _put(self, key: object, due: float, stop: StopQuery) -> None:
         self._due[key] = due, stop
         if due < self._wake:
             self._changed.notify()
@@ -62,57 +63,60 @@ class Deadlines:
                     self._changed.wait(min(wait, threading.TIMEOUT_MAX))
                 late = [(key, stop) for key, (due, stop) in self._due.items() if due <= time.monotonic()]
                 for key, stop in late:
-                    self._due[key] = time.monotonic() + AGAIN, stop
+                    self._due[key] = time.monotonic() + STOP_AGAIN_SECONDS, stop
             for _, stop in late:
                 stop()
 
 
-_DEADLINES = Deadlines()
+_DEADLINE_THREAD = DeadlineThread()
 
 
-class Patience:
-    """What is left of a query's time, and whether it has been told to stop.
+class QueryDeadline:
+    """The timeout of one query, and its cancellation.
 
-    What counts is the time that the database is at work, and not how long a client takes to read.
+    Only the time of the database's work counts, not the time that a client takes to read.
     """
 
-    def __init__(self, seconds: float | None, stop: Stop) -> None:
-        """`stop` interrupts the database; it may be called from another thread, and again until the work has ended."""
+    def __init__(self, seconds: float | None, stop: StopQuery) -> None:
+        """Set the timeout in seconds (None: none) and `stop`, which interrupts the database.
+
+        `stop` is called from another thread, repeatedly until the work has ended.
+        """
         self._seconds = seconds
-        self._left = seconds or inf
+        self._seconds_left = seconds or inf
         self._stop = stop
-        self._hurry: Callable[[], None] | None = None
-        self._late = False
+        self._expire_now: Callable[[], None] | None = None
+        self._timed_out = False
         self._cancelled = False
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """The body is work of the database.
+    def measure_work(self) -> Iterator[None]:
+        """Count the time of the body as work of the database, and stop it past the deadline.
 
-        Raises QueryCancelledError where the query has been cancelled before.
+        Raises QueryCancelledError if the query has been cancelled before.
         """
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
-            with _DEADLINES.within(self._left, self._end) as self._hurry:
+            with _DEADLINE_THREAD.stop_after(self._seconds_left, self._stop_late) as self._expire_now:
                 if self._cancelled:
                     raise QueryCancelledError("the query was cancelled")
                 yield
         finally:
-            self._left = max(0.0, self._left - (time.monotonic() - begun))
+            self._seconds_left = max(0.0, self._seconds_left - (time.monotonic() - start))
 
-    def _end(self) -> None:
-        self._late = self._late or not self._cancelled
+    def _stop_late(self) -> None:
+        self._timed_out = self._timed_out or not self._cancelled
         self._stop()
 
     def cancel(self) -> None:
-        """Stop the work that is under way, and let no other begin."""
+        """Stop the current work, and prevent further work."""
         self._cancelled = True
-        if self._hurry is not None:
-            self._hurry()
+        if self._expire_now is not None:
+            self._expire_now()
 
     @property
-    def fault(self) -> ServiceError | None:
-        """Why the database was stopped, if it was."""
-        if self._late:
+    def error(self) -> ServiceError | None:
+        """The reason why the database was stopped; None if it was not."""
+        if self._timed_out:
             return QueryTimeoutError(f"the query took longer than {self._seconds:g} s, the limit of this service")
         return QueryCancelledError("the query was cancelled") if self._cancelled else None

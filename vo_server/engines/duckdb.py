@@ -1,7 +1,7 @@
-"""The embedded engine.
+"""The embedded engine, DuckDB.
 
-A process has one database (database.py) at a time. When a load has published a new generation, the next query opens
-a new one over it; queries in flight keep the one that they began with until they end.
+A process has one database (duckdb_database.py) at a time. When a load has published a new generation, the next query
+opens a new database over it; running queries keep theirs until they end.
 """
 
 from __future__ import annotations
@@ -21,90 +21,101 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
-from duckdb_engine import Dialect
 from typing_extensions import override
 
-from vo_server.adql.semantics.udfs import UNPLACED
+from vo_server.adql.semantics.udfs import NULL_POSITION_MESSAGE
 from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.engines.database import Database, Limits, alias, attach, quote, sweep
-from vo_server.engines.deadlines import Patience
-from vo_server.engines.engine import Compiled, Engine, Explained, Facts, Run, Step, compiled
-from vo_server.engines.store import ROWS, Store
-from vo_server.errors import EngineError, ServiceError, UsageError
-from vo_server.logs import personal
+from vo_server.engines import EngineOptions, duckdb_sink, query_errors
+from vo_server.engines.data_directory import ROWS, DataDirectory
+from vo_server.engines.deadlines import QueryDeadline
+from vo_server.engines.duckdb_database import AttachedDatabase, attach, clean_spill, file_alias
+from vo_server.engines.duckdb_dialect import DuckDBDialect
+from vo_server.engines.engine import (
+    CompiledStatement,
+    Engine,
+    EngineLimits,
+    PlanStep,
+    QueryPlan,
+    QueryRun,
+    TableFacts,
+    compile_statement,
+)
+from vo_server.engines.sink import Sink
+from vo_server.errors import Code, EngineError, ServiceError, UsageError
+from vo_server.logs import private_fields
 from vo_server.model.column import Table
 
 log = logging.getLogger(__name__)
 
-BATCH = 8_192
-"""Rows in a batch: large enough for the writers' vectors, small enough to leave early and to take little memory."""
+BATCH_ROWS = 8_192
+"""Rows of a batch: large enough for vectorised writers, small enough for an early first byte and little memory."""
 
 SCHEMA_OF_UPLOADS = "tap_upload"
 
 
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
-"""The copy that it warns of is what a brief answer is."""
+"""The copy that the warning is about is intended for short results."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
-    """A statement in DuckDB's words, as text and parsed: what is parsed serves any connection, and again and again."""
+class PreparedStatement:
+    """A statement compiled for DuckDB, and parsed: any connection can execute the parsed form, repeatedly."""
 
-    compiled: Compiled
+    compiled: CompiledStatement
     parsed: duckdb.Statement
 
 
 class DuckDBEngine(Engine):
-    """DuckDB over the files of a store."""
+    """DuckDB over the files of a data directory."""
 
     def __init__(
         self,
-        store: Store,
+        store: DataDirectory,
         catalogue: Catalogue,
         *,
         static: Mapping[str, pa.Table] | None = None,
-        limits: Limits | None = None,
+        limits: EngineLimits | None = None,
     ) -> None:
-        """`static` holds tables that are not loaded but known (TAP_SCHEMA), by qualified name."""
+        """Configure the engine; `static` are tables that are not loaded from files (TAP_SCHEMA), by qualified name."""
         self._store = store
         self._catalogue = catalogue
         self._static = dict(static or {})
-        self._limits = limits or Limits()
-        self._dialect: sa.Dialect = Dialect(paramstyle="numeric_dollar")
-        self._prepared = lru_cache(maxsize=256)(self._prepare)
+        self._limits = limits or EngineLimits()
+        self._dialect = DuckDBDialect()
+        self._prepare_cached = lru_cache(maxsize=256)(self._prepare)
         if self._limits.spill is not None:
-            sweep(self._limits.spill)
+            clean_spill(self._limits.spill)
         self._lock = threading.Lock()
-        self._database: Database | None = None
-        self._seen = (0, 0)
-        self._ids = {t.qualified: p.id for p in catalogue.collections for t in (p.table,)}
+        self._database: AttachedDatabase | None = None
+        self._seen_change = (0, 0)
+        self._collection_ids = {t.qualified_name: p.id for p in catalogue.collections for t in (p.table,)}
 
     # -------------------------------------------------------- the files
 
-    def _open(self) -> Database:
-        """The database over the generations that serve now."""
-        database, changed = self._database, self._store.changed()
-        if database is not None and changed == self._seen:
+    def _open(self) -> AttachedDatabase:
+        """Return the database over the generations that are served now."""
+        database, changed = self._database, self._store.read_change()
+        if database is not None and changed == self._seen_change:
             return database
         with self._lock:
-            if self._database is None or self._database.files != self._current():
-                self._database = self._made()
-            self._seen = changed
+            if self._database is None or self._database.files != self._current_files():
+                self._database = self._open_current()
+            self._seen_change = changed
             return self._database
 
-    def _current(self) -> dict[str, Path]:
-        found = {p.id: self._store.current(p.id) for p in self._catalogue.collections}
-        return {id: path for id, path in found.items() if path is not None}
+    def _current_files(self) -> dict[str, Path]:
+        paths = {p.id: self._store.current_file(p.id) for p in self._catalogue.collections}
+        return {id: path for id, path in paths.items() if path is not None}
 
-    def _made(self) -> Database:
-        """Tries again when a load sweeps a file between the look at its name and its opening."""
+    def _open_current(self) -> AttachedDatabase:
+        """Open the served files; retry if a load removes a file between the lookup of its name and its opening."""
         for _ in range(20):
-            files = self._current()
+            files = self._current_files()
             try:
                 return attach(files, self._catalogue, self._static, self._limits)
             except duckdb.IOException:
-                if files == self._current():
+                if files == self._current_files():
                     raise
         raise EngineError("the data files change faster than they can be opened")
 
@@ -114,14 +125,15 @@ class DuckDBEngine(Engine):
     def locate(self, table: Table) -> tuple[str | None, str]:
         if table.schema.lower() == SCHEMA_OF_UPLOADS:
             return None, upload_name(table.name)
-        id = self._ids.get(table.base or table.qualified)
+        id = self._collection_ids.get(table.base or table.qualified_name)
         if id is None:
             return table.schema, table.name
         if id not in self._open().files:
-            raise UsageError(f"{table.qualified} is published here, but its rows have not been loaded yet")
+            raise UsageError(f"the rows of {table.qualified_name} have not been loaded yet", code=Code.QUERY_NOT_LOADED)
         if table.base:
             return table.schema, table.name
-        return sa.quoted_name(f"{quote(alias(id))}.main", quote=False), ROWS
+        file = self._dialect.identifier_preparer.quote(file_alias(id))
+        return sa.quoted_name(f"{file}.main", quote=False), ROWS
 
     @override
     def run(
@@ -132,11 +144,11 @@ class DuckDBEngine(Engine):
         timeout: float | None = None,
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
-    ) -> Run:
-        words = self._prepared(statement)
+    ) -> QueryRun:
+        prepared = self._prepare_cached(statement)
         database = self._open()
-        cursor = _with_uploads(database.cursor(brief), uploads or {})
-        return _DuckDBRun(database, cursor, words.parsed, words.compiled.values(slots), timeout, brief)
+        cursor = register_uploads(database.cursor(brief), uploads or {})
+        return _DuckDBRun(database, cursor, prepared.parsed, prepared.compiled.parameter_values(slots), timeout, brief)
 
     @override
     def explain(
@@ -147,47 +159,47 @@ class DuckDBEngine(Engine):
         timeout: float | None = None,
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
-    ) -> Explained:
-        words = compiled(statement, self._dialect)
+    ) -> QueryPlan:
+        compiled = compile_statement(statement, self._dialect)
         database = self._open()
-        cursor = _with_uploads(database.cursor(brief), uploads or {})
-        (parsed,) = cursor.extract_statements(f"EXPLAIN (FORMAT JSON) {words.text}")
-        run = _DuckDBRun(database, cursor, parsed, words.values(slots), timeout, brief=True)
-        (row,) = (row for batch in run.batches() for row in batch.to_pylist())
-        return Explained("DuckDB", words.with_values(slots), _step(*json.loads(row[EXPLAINED])))
+        cursor = register_uploads(database.cursor(brief), uploads or {})
+        (parsed,) = cursor.extract_statements(f"EXPLAIN (FORMAT JSON) {compiled.text}")
+        run = _DuckDBRun(database, cursor, parsed, compiled.parameter_values(slots), timeout, brief=True)
+        (row,) = (row for batch in run.read_batches() for row in batch.to_pylist())
+        return QueryPlan("DuckDB", compiled.with_values(slots), to_plan_step(*json.loads(row[EXPLAIN_COLUMN])))
 
-    def _prepare(self, statement: Statement) -> _Words:
-        words = compiled(statement, self._dialect)
-        (parsed,) = self._open().short.extract_statements(words.text)
-        return _Words(words, parsed)
+    def _prepare(self, statement: Statement) -> PreparedStatement:
+        compiled = compile_statement(statement, self._dialect)
+        (parsed,) = self._open().short.extract_statements(compiled.text)
+        return PreparedStatement(compiled, parsed)
 
     @override
-    def lacks(self) -> frozenset[str]:
+    def unsupported_functions(self) -> frozenset[str]:
         return frozenset()
 
     @override
-    def rows(self, table: Table) -> int | None:
-        if table.qualified in self._static:
-            return int(self._static[table.qualified].num_rows)
-        id = self._ids.get(table.base or table.qualified)
+    def count_rows(self, table: Table) -> int | None:
+        if table.qualified_name in self._static:
+            return int(self._static[table.qualified_name].num_rows)
+        id = self._collection_ids.get(table.base or table.qualified_name)
         return None if id is None else self._open().rows.get(id)
 
     @override
-    def memory(self) -> int | None:
+    def memory_bytes(self) -> int | None:
         database = self._database
         if database is None:
             return 0
         with suppress(duckdb.Error):
-            return sum(_held(database.cursor(brief)) for brief in (True, False))
+            return sum(held_bytes(database.cursor(brief)) for brief in (True, False))
         return None
 
     @override
-    def facts(self, table: Table) -> Facts | None:
-        id = self._ids.get(table.base or table.qualified)
+    def get_facts(self, table: Table) -> TableFacts | None:
+        id = self._collection_ids.get(table.base or table.qualified_name)
         return None if id is None else self._open().facts.get(id)
 
     @override
-    def ready(self) -> str | None:
+    def check_ready(self) -> str | None:
         try:
             self._open().cursor(brief=True).execute("SELECT 1").fetchall()
         except (duckdb.Error, OSError, ServiceError) as error:
@@ -199,34 +211,34 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         with self._lock:
             if self._database is not None:
-                with suppress(duckdb.Error):  # a query that has just been stopped may still be on its way out
+                with suppress(duckdb.Error):  # a query that has just been stopped may still be running
                     self._database.close()
                 self._database = None
 
 
-def _with_uploads(cursor: duckdb.DuckDBPyConnection, uploads: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
+def register_uploads(cursor: duckdb.DuckDBPyConnection, uploads: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     for name, rows in uploads.items():
         cursor.register(upload_name(name), rows)
     return cursor
 
 
-EXPLAINED, EXPECTED = "explain_value", "Estimated Cardinality"
-"""Where an explanation stands in what DuckDB answers, and in it the rows of a step."""
+EXPLAIN_COLUMN, ESTIMATED_ROWS_KEY = "explain_value", "Estimated Cardinality"
+"""The column of DuckDB's answer that holds the plan, and the key of a step's estimated rows in it."""
 
 
-def _step(node: Mapping[str, Any]) -> Step:
-    """A step of DuckDB's plan, as it stands in its JSON. What it has not estimated is zero there."""
-    said = {name: "; ".join(v) if isinstance(v, list) else str(v) for name, v in node["extra_info"].items()}
-    rows = said.pop(EXPECTED, "")
-    return Step(node["name"].strip(), int(rows or 0) or None, said, tuple(map(_step, node["children"])))
+def to_plan_step(node: Mapping[str, Any]) -> PlanStep:
+    """Return a step of DuckDB's plan from its JSON, where 0 rows stands for no estimate."""
+    details = {name: "; ".join(v) if isinstance(v, list) else str(v) for name, v in node["extra_info"].items()}
+    rows = details.pop(ESTIMATED_ROWS_KEY, "")
+    return PlanStep(node["name"].strip(), int(rows or 0) or None, details, tuple(map(to_plan_step, node["children"])))
 
 
-class _DuckDBRun(Run):
-    """One query on a cursor of its own. Holds on to its database, so that a reload does not close it."""
+class _DuckDBRun(QueryRun):
+    """A query on its own cursor. It keeps a reference to its database, so that a reload does not close it."""
 
     def __init__(
         self,
-        database: Database,
+        database: AttachedDatabase,
         cursor: duckdb.DuckDBPyConnection,
         statement: duckdb.Statement,
         parameters: list[Any],
@@ -238,33 +250,33 @@ class _DuckDBRun(Run):
         self._cursor = cursor
         self._statement = statement
         self._parameters = parameters
-        self._patience = Patience(timeout, self._stop)
+        self._query_deadline = QueryDeadline(timeout, self._stop)
 
     @override
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def read_batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            with self._patience.at_work():
-                reader = self._reader()
+            with self._query_deadline.measure_work():
+                reader = self._execute()
             while (batch := self._next(reader)) is not None:
                 yield batch
         except (duckdb.Error, pa.ArrowException, RuntimeError, OSError) as error:
-            raise self._fault(error) from error
+            raise self._to_service_error(error) from error
         finally:
             self.close()
 
-    def _reader(self) -> pa.RecordBatchReader:
-        """A relation streams, but is bound twice; what is executed is bound once and held whole."""
+    def _execute(self) -> pa.RecordBatchReader:
+        """Start the query. A relation streams but is bound twice; `execute` binds once and holds the whole result."""
         if not self._brief:
-            return self._cursor.sql(self._statement, params=self._parameters).to_arrow_reader(BATCH)
-        return self._cursor.execute(self._statement, self._parameters).to_arrow_reader(BATCH)
+            return self._cursor.sql(self._statement, params=self._parameters).to_arrow_reader(BATCH_ROWS)
+        return self._cursor.execute(self._statement, self._parameters).to_arrow_reader(BATCH_ROWS)
 
     def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
-        with self._patience.at_work():
+        with self._query_deadline.measure_work():
             return next(reader, None)
 
     @override
     def cancel(self) -> None:
-        self._patience.cancel()
+        self._query_deadline.cancel()
 
     def _stop(self) -> None:
         with suppress(duckdb.Error):
@@ -279,39 +291,60 @@ class _DuckDBRun(Run):
 
     @override
     def close(self) -> None:
-        """A query that is left amid its rows is still at work in DuckDB's threads, and closing would wait for it."""
+        """Interrupt the query and close its cursor: an abandoned query still runs in DuckDB's threads, and closing
+        waits for it."""
         self._stop()
         with suppress(duckdb.Error):
             self._cursor.close()
 
-    def _fault(self, error: Exception) -> ServiceError:
-        """The one place that knows what DuckDB's errors mean to a client."""
-        if self._patience.fault is not None:
-            return self._patience.fault
-        said = str(error)
-        for pattern, message in _OF_ROWS:
-            if re.search(pattern, said):
-                return UsageError(message)
-        log.error("DuckDB refused: %s", said, extra=personal(sql=self._statement.query, values=self._parameters))
-        return EngineError("the database could not answer this query; the operator finds the reason in the log")
+    def _to_service_error(self, error: Exception) -> ServiceError:
+        """Translate an error of DuckDB for clients; the original goes to the log."""
+        if self._query_deadline.error is not None:
+            return self._query_deadline.error
+        text = str(error)
+        for pattern, kind in _ERROR_KINDS:
+            if re.search(pattern, text):
+                return kind.to_error()
+        log.error("DuckDB failed: %s", text, extra=private_fields(sql=self._statement.query, values=self._parameters))
+        return EngineError("the database failed to run this query; the log of the server has the reason")
 
 
-_OF_ROWS = (
-    (re.escape(UNPLACED), f"{UNPLACED}: leave such rows out with a condition"),
-    (r"(?i)out of range|overflow", "a number in this query is out of the range of its type: CAST to a wider one"),
-    (r"(?i)conversion error|could not convert", "a value in this query cannot be converted to the type it is cast to"),
-    (r"(?i)out of memory", "this query needs more memory than the service gives: ask for fewer rows or columns"),
-    (r"(?i)more than one row returned by a subquery", "a sub-query used as a value gave more than one row"),
-    (r"(?i)mismatch.*argument|cannot compare", "values of types that do not fit stand together in this query"),
+_ERROR_KINDS = (
+    (re.escape(NULL_POSITION_MESSAGE), query_errors.NULL_POSITION),
+    (r"(?i)out of range|overflow", query_errors.OUT_OF_RANGE),
+    (r"(?i)conversion error|could not convert", query_errors.BAD_CONVERSION),
+    (r"(?i)out of memory", query_errors.OUT_OF_MEMORY),
+    (r"(?i)more than one row returned by a subquery", query_errors.SEVERAL_ROWS),
+    (r"(?i)mismatch.*argument|cannot compare", query_errors.TYPE_MISMATCH),
 )
+"""The errors of queries by a pattern of DuckDB's message; the first match counts."""
 
 
-def _held(cursor: duckdb.DuckDBPyConnection) -> int:
+def held_bytes(cursor: duckdb.DuckDBPyConnection) -> int:
+    """Return the memory that a database holds, in bytes; closes the cursor."""
     with closing(cursor):
         found = cursor.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone()
     return int(found[0] or 0) if found else 0
 
 
 def upload_name(name: str) -> str:
-    """Under what name an upload is registered."""
+    """Return the name under which an upload is registered."""
     return f"upload_{name.lower()}"
+
+
+def open_engine(options: EngineOptions) -> Engine:
+    """Return the engine over the files of a data directory."""
+    directory = DataDirectory(options.data)
+    return DuckDBEngine(directory, options.catalogue, static=options.static, limits=options.limits)
+
+
+def open_sink(url: str) -> Sink:
+    """Return the sink that writes the file of a generation."""
+    return duckdb_sink.file_sink
+
+
+def find_loaded(options: EngineOptions) -> dict[str, str]:
+    """Return the ids of the loaded collections with their files."""
+    directory = DataDirectory(options.data)
+    paths = {collection.id: directory.current_file(collection.id) for collection in options.catalogue.collections}
+    return {id: str(path) for id, path in paths.items() if path is not None}

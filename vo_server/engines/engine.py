@@ -1,4 +1,4 @@
-"""What the server asks of a database."""
+"""The interface to a database engine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -19,60 +20,71 @@ from vo_server.model.column import Table
 from vo_server.model.statistics import Statistic, from_json
 
 
-class Run(Protocol):
-    """A query under way. Close it when done; a closed run has let go of all that it held."""
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """Resource limits of an embedded engine: memory ("4GB"), the spill folder, and threads (None: one a processor)."""
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows as they come, one array a column.
+    memory: str = "4GB"
+    spill: Path | None = None
+    threads: int | None = None
 
-        Raises QueryTimeoutError past the time limit, QueryCancelledError after `cancel`, UsageError for what only
-        the rows could tell (a number out of range), EngineError for a failure of the database itself.
+
+class QueryRun(Protocol):
+    """A running query. Close it when done: a closed run has released its resources."""
+
+    def read_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows as they arrive, one array a column.
+
+        Raises QueryTimeoutError past the timeout, QueryCancelledError after `cancel`, UsageError for errors that depend
+        on the rows (a number out of range), EngineError for a failure of the database itself.
         """
 
     def cancel(self) -> None:
-        """Stop it; may be called from another thread and more than once."""
+        """Cancel the query; may be called from another thread and repeatedly."""
 
     def progress(self) -> float | None:
-        """The part that is done, 0..1; None where the engine cannot tell."""
+        """Return the completed fraction, 0..1; None if the engine does not know it."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A step of a database's plan in its own words, and the steps whose rows it takes.
+class PlanStep:
+    """A step of a query plan, as the database names and describes it, and the steps whose rows it reads.
 
-    `rows` is how many it is expected to give, None where the database does not say.
+    `rows` is the estimated number of rows that it returns, None without an estimate.
     """
 
     name: str
     rows: int | None
     details: Mapping[str, str]
-    inputs: tuple[Step, ...] = ()
+    inputs: tuple[PlanStep, ...] = ()
 
 
-def steps(plan: Step) -> Iterator[Step]:
-    """A step, and all that lead to it."""
+def iterate_steps(plan: PlanStep) -> Iterator[PlanStep]:
+    """Yield a step and all steps below it."""
     yield plan
     for step in plan.inputs:
-        yield from steps(step)
+        yield from iterate_steps(step)
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """What a database would do: its name, the SQL with all values in their places, its plan."""
+class QueryPlan:
+    """The plan of a query: the name of the database, the SQL with the values in place, and the last step."""
 
     engine: str
     sql: str
-    plan: Step
+    plan: PlanStep
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of loaded rows: since when they are there, where on the sky they lie as a MOC in ASCII, when they
-    were observed (spans of MJD) and in which bands, and of their values column by column, under the names of the table
-    and not of a view. What a load did not look at is not known."""
+class TableFacts:
+    """Facts about the loaded rows of a table, as far as its load has determined them.
+
+    `coverage` is the sky coverage as an ASCII MOC, `times` are intervals of MJD, `bands` the observed bands;
+    `statistics` are by column name of the table, not of a view.
+    """
 
     loaded_at: datetime | None = None
     coverage: str | None = None
@@ -81,10 +93,10 @@ class Facts:
     statistics: Mapping[str, Statistic] = field(default_factory=dict, hash=False)
 
 
-def facts_of(row: Mapping[str, Any]) -> Facts:
-    """What a load has written down, by its columns; one of an earlier version has fewer."""
+def parse_facts(row: Mapping[str, Any]) -> TableFacts:
+    """Return the facts of a row of a `meta` table. Loads of older versions have written fewer columns."""
     at, extent = row.get("loaded_at"), json.loads(row.get("extent") or "{}")
-    return Facts(
+    return TableFacts(
         datetime.fromisoformat(at) if at else None,
         row.get("coverage") or None,
         tuple((low, high) for low, high in extent.get("times", ())),
@@ -94,10 +106,13 @@ def facts_of(row: Mapping[str, Any]) -> Facts:
 
 
 class Engine(Protocol):
-    """A database that can say the sky. All methods may be called from several threads at once."""
+    """A database engine with spherical functions. All methods are thread-safe."""
 
     def locate(self, table: Table) -> tuple[str | None, str]:
-        """The schema and name under which the table is kept."""
+        """Return the schema and the name of a table in the database.
+
+        Raises UsageError (QUERY.NOT_LOADED) if its rows have not been loaded.
+        """
 
     def run(
         self,
@@ -107,12 +122,11 @@ class Engine(Protocol):
         timeout: float | None = None,
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
-    ) -> Run:
+    ) -> QueryRun:
         """Start a query; `slots` are the values of its parameters p0, p1 and so on.
 
-        `timeout` in seconds of the database's work; `uploads` are tables that only this query sees.
-
-        `brief` says that the answer is short, so that it may be fetched at once where this is quicker.
+        `timeout` is in seconds of the database's work; `uploads` are tables that only this query sees. `brief` says
+        that the result is short, so that it may be fetched at once where this is quicker.
         """
 
     def explain(
@@ -123,56 +137,56 @@ class Engine(Protocol):
         timeout: float | None = None,
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
-    ) -> Explained:
-        """What `run` would do with the same; no row is read.
+    ) -> QueryPlan:
+        """Return the plan of the query that `run` would start, without reading rows.
 
         Raises what a run raises before its first row.
         """
 
-    def lacks(self) -> frozenset[str]:
-        """The names of the functions of the language that it cannot say."""
+    def unsupported_functions(self) -> frozenset[str]:
+        """Return the names of the functions of the language that the engine does not support."""
 
-    def rows(self, table: Table) -> int | None:
-        """How many rows a table has; None where it is not loaded."""
+    def count_rows(self, table: Table) -> int | None:
+        """Return the number of rows of a table; None if it is not loaded."""
 
-    def memory(self) -> int | None:
-        """How many bytes of memory it holds in this process; None where that is not known here."""
+    def memory_bytes(self) -> int | None:
+        """Return the memory that the engine holds in this process, in bytes; None if it is unknown."""
 
-    def facts(self, table: Table) -> Facts | None:
-        """What is known of its rows; None where it is not loaded."""
+    def get_facts(self, table: Table) -> TableFacts | None:
+        """Return the facts about the rows of a table; None if it is not loaded."""
 
-    def ready(self) -> str | None:
-        """None if the engine answers; else what is wrong, for the availability note."""
+    def check_ready(self) -> str | None:
+        """Return None if the engine answers, else the error for the availability note."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """The text of a statement, the names of its parameters in their order, and the values that it came with."""
+class CompiledStatement:
+    """A statement compiled for a database: its text, its parameter names in order, and the values bound to it."""
 
     text: str
     names: tuple[str, ...]
-    given: Mapping[str, Any]
+    bound_values: Mapping[str, Any]
 
-    def values(self, slots: Sequence[Any]) -> list[Any]:
-        """The values of all parameters in their order: p0, p1, ... are the slots'."""
-        said = {**self.given, **{f"p{n}": value for n, value in enumerate(slots)}}
-        return [said[name] for name in self.names]
+    def parameter_values(self, slots: Sequence[Any]) -> list[Any]:
+        """Return the values of all parameters in order; `slots` are those of p0, p1, ..."""
+        values = {**self.bound_values, **{f"p{n}": value for n, value in enumerate(slots)}}
+        return [values[name] for name in self.names]
 
     def with_values(self, slots: Sequence[Any]) -> str:
-        """The text with the values in the places of the parameters, for people to read and to run."""
-        values = self.values(slots)
-        return _PARAMETER.sub(lambda found: literal(values[int(found[1]) - 1]) if found[1] else found[0], self.text)
+        """Return the text with values instead of parameters, for people to read and to run."""
+        values = self.parameter_values(slots)
+        return _PARAMETER.sub(lambda found: to_literal(values[int(found[1]) - 1]) if found[1] else found[0], self.text)
 
 
 _PARAMETER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\d+)""")
-"""A parameter; texts and quoted names are passed over."""
+"""A parameter (in a group), or a string or quoted name, which may look like one inside."""
 
 
-def literal(value: Any) -> str:
-    """A value as both databases write it. A double has an exponent: without one it were a decimal number."""
+def to_literal(value: Any) -> str:
+    """Return a value as a literal of SQL. A double has an exponent: without one it would be a decimal number."""
     match value:
         case None:
             return "NULL"
@@ -181,8 +195,8 @@ def literal(value: Any) -> str:
         case int():
             return f"({value})" if value < 0 else str(value)
         case float() if isfinite(value):
-            said = repr(value) if "e" in repr(value) else f"{value!r}e0"
-            return f"({said})" if value < 0 else said
+            text = repr(value) if "e" in repr(value) else f"{value!r}e0"
+            return f"({text})" if value < 0 else text
         case float():
             return f"CAST('{value}' AS DOUBLE PRECISION)"
         case dt.datetime():
@@ -190,12 +204,12 @@ def literal(value: Any) -> str:
         case dt.date():
             return f"DATE '{value.isoformat()}'"
         case tuple() | list():
-            return f"ARRAY[{', '.join(map(literal, value))}]"
+            return f"ARRAY[{', '.join(map(to_literal, value))}]"
         case _:
             return "'" + str(value).replace("'", "''") + "'"
 
 
-def compiled(statement: Statement, dialect: sa.Dialect) -> Compiled:
-    """A statement in the words of a database."""
-    made = statement.compile(dialect=dialect)
-    return Compiled(str(made), tuple(made.positiontup or ()), dict(made.params))
+def compile_statement(statement: Statement, dialect: sa.Dialect) -> CompiledStatement:
+    """Compile a statement for a database."""
+    sql = statement.compile(dialect=dialect)
+    return CompiledStatement(str(sql), tuple(sql.positiontup or ()), dict(sql.params))

@@ -1,8 +1,8 @@
-"""PostgreSQL, with pgSphere where it is there.
+"""The PostgreSQL engine, with pgSphere if it is installed.
 
-A long answer comes by a cursor, batch by batch; one that is short, or of one row, at once, for then PostgreSQL may put
-several processes to work. Statements name a catalogue's schema by a mark, which gives way to that of the generation
-that serves when they run, so that a statement outlives a load. See generations.py.
+A long result is read by a cursor, batch by batch; a short one, or one of a single row, at once, for then PostgreSQL may
+use parallel workers. Statements name the schema of a collection by a mark, which is replaced by the schema of the
+served generation when they run, so that a cached statement outlives a load. See postgres_generations.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -21,96 +21,107 @@ import pyarrow as pa
 import sqlalchemy as sa
 from typing_extensions import override
 
-from vo_server.adql.semantics.udfs import UNPLACED
 from vo_server.adql.translate import Statement
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.engines import generations, sky_postgres
-from vo_server.engines.deadlines import Patience
-from vo_server.engines.engine import Compiled, Engine, Explained, Facts, Run, Step, compiled, facts_of
-from vo_server.engines.generations import LOADER, Generation
-from vo_server.engines.links import Error, Link, Links, definition, quoted, state
-from vo_server.errors import BusyError, EngineError, ServiceError, UsageError
-from vo_server.logs import personal
+from vo_server.catalogue.names import quote_identifier
+from vo_server.engines import EngineOptions, postgres_generations, postgres_sink, query_errors, sky_postgres
+from vo_server.engines.deadlines import QueryDeadline
+from vo_server.engines.engine import (
+    CompiledStatement,
+    Engine,
+    PlanStep,
+    QueryPlan,
+    QueryRun,
+    TableFacts,
+    compile_statement,
+    parse_facts,
+)
+from vo_server.engines.postgres_connections import Connection, ConnectionPool, Error, column_definitions, sqlstate
+from vo_server.engines.postgres_generations import WRITER_SETTINGS, ServedGeneration
+from vo_server.engines.sink import Sink
+from vo_server.errors import BusyError, Code, EngineError, ServiceError, UsageError
+from vo_server.logs import private_fields
 from vo_server.model.column import Table
 
 log = logging.getLogger(__name__)
 
-FIRST, BATCH = 2_000, 16_384
-"""Rows that are fetched first, and each time after."""
+FIRST_ROWS, BATCH_ROWS = 2_000, 16_384
+"""Rows of the first batch of a cursor, and of each further one."""
 
 SCHEMA_OF_UPLOADS = "tap_upload"
 AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
 
-_READER = LOADER | {
+_READER_SETTINGS = WRITER_SETTINGS | {
     "default_transaction_read_only": "on",
     "client_connection_check_interval": "1s",
     "cursor_tuple_fraction": "1.0",
     "extra_float_digits": "1",
 }
-"""Settings of a session that answers; it ends by itself within a second when this process dies."""
+"""Settings of a session that runs queries; PostgreSQL ends it within a second when this process dies."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Home:
-    """What is known of the database once it has been prepared."""
+class PreparedDatabase:
+    """A prepared database: its connection pool, the schema of TAP_SCHEMA, and whether it has pgSphere."""
 
-    links: Links
+    pool: ConnectionPool
     tap_schema: str
-    pgsphere: bool
+    has_pgsphere: bool
 
 
 class PostgresEngine(Engine):
-    """A database under a URL of libpq."""
+    """The engine over a PostgreSQL database, given by a URL of libpq."""
 
     def __init__(self, url: str, catalogue: Catalogue, *, static: Mapping[str, pa.Table] | None = None) -> None:
-        """`static` holds tables that are not loaded but known (TAP_SCHEMA), by qualified name."""
+        """Configure the engine; `static` are tables that are not loaded from files (TAP_SCHEMA), by qualified name."""
         self._url = url
         self._static = dict(static or {})
-        self._dialect: sa.Dialect = sky_postgres.Dialect()  # type: ignore[no-untyped-call]
-        self._compile = lru_cache(maxsize=256)(partial(compiled, dialect=self._dialect))
-        self._ids = {t.qualified: p.id for p in catalogue.collections for t in p.tables}
-        self._marks = {p.id: f"mark_{secrets.token_hex(8)}" for p in catalogue.collections}
-        self._loaded: set[str] = set()
-        self._facts: dict[str, Facts] = {}
+        self._dialect: sa.Dialect = sky_postgres.PostgresDialect()  # type: ignore[no-untyped-call]
+        self._compile = lru_cache(maxsize=256)(partial(compile_statement, dialect=self._dialect))
+        self._collection_ids = {t.qualified_name: p.id for p in catalogue.collections for t in p.tables}
+        self._schema_marks = {p.id: f"mark_{secrets.token_hex(8)}" for p in catalogue.collections}
+        self._loaded_ids: set[str] = set()
+        self._facts: dict[str, TableFacts] = {}
         self._lock = threading.Lock()
-        self._home: _Home | None = None
+        self._prepared: PreparedDatabase | None = None
 
     # ------------------------------------------------------- preparation
 
-    def _prepared(self) -> _Home:
-        """The functions and TAP_SCHEMA made where they are missing, by the first who needs them."""
-        home = self._home
+    def _ensure_prepared(self) -> PreparedDatabase:
+        """Return the prepared database; the first call creates missing functions and TAP_SCHEMA."""
+        home = self._prepared
         if home is not None:
             return home
         with self._lock:
-            if self._home is None:
-                self._home = self._made()
-            return self._home
+            if self._prepared is None:
+                self._prepared = self._prepare_database()
+            return self._prepared
 
-    def _made(self) -> _Home:
+    def _prepare_database(self) -> PreparedDatabase:
         try:
-            link = Link(self._url, LOADER)
+            connection = Connection(self._url, WRITER_SETTINGS)
             try:
-                functions, pgsphere = generations.sky(link)
-                if generations.is_superuser(link):
+                functions, pgsphere = postgres_generations.ensure_functions(connection)
+                if postgres_generations.is_superuser(connection):
                     log.warning("the role that answers queries is a superuser: give the server one that is not")
                 tables = {name.partition(".")[2]: rows for name, rows in self._static.items()}
-                tap_schema = generations.tap_schema(link, tables)
+                tap_schema = postgres_generations.ensure_tap_schema(connection, tables)
             finally:
-                link.close()
+                connection.close()
         except Error as error:
-            raise _fault(error, "prepare the database", ()) from error
+            raise to_service_error(error, "prepare the database", ()) from error
         if not pgsphere:
             log.warning("the database has no pgSphere: polygons are not offered (CREATE EXTENSION pg_sphere)")
-        return _Home(Links(self._url, _READER | {"search_path": f"{functions},pg_catalog"}), tap_schema, pgsphere)
+        settings = _READER_SETTINGS | {"search_path": f"{functions},pg_catalog"}
+        return PreparedDatabase(ConnectionPool(self._url, settings), tap_schema, pgsphere)
 
-    def _current(self) -> dict[str, Generation]:
+    def _read_served(self) -> dict[str, ServedGeneration]:
         try:
-            with self._prepared().links.one() as link:
-                found = generations.current(link)
+            with self._ensure_prepared().pool.connection() as connection:
+                found = postgres_generations.read_served(connection)
         except Error as error:
-            raise _fault(error, "SELECT generations", ()) from error
-        self._loaded |= found.keys()
+            raise to_service_error(error, "SELECT generations", ()) from error
+        self._loaded_ids |= found.keys()
         return found
 
     # ------------------------------------------------------ the interface
@@ -119,16 +130,16 @@ class PostgresEngine(Engine):
     def locate(self, table: Table) -> tuple[str | None, str]:
         if table.schema.lower() == SCHEMA_OF_UPLOADS:
             return "pg_temp", upload_name(table.name)
-        id = self._ids.get(table.qualified)
+        id = self._collection_ids.get(table.qualified_name)
         if id is None:
-            return self._prepared().tap_schema, table.name
-        if id not in self._loaded and id not in self._current():
-            raise UsageError(f"{table.qualified} is published here, but its rows have not been loaded yet")
-        return self._marks[id], table.name
+            return self._ensure_prepared().tap_schema, table.name
+        if id not in self._loaded_ids and id not in self._read_served():
+            raise UsageError(f"the rows of {table.qualified_name} have not been loaded yet", code=Code.QUERY_NOT_LOADED)
+        return self._schema_marks[id], table.name
 
     @override
-    def lacks(self) -> frozenset[str]:
-        return frozenset() if self._prepared().pgsphere else sky_postgres.WITHOUT_PGSPHERE
+    def unsupported_functions(self) -> frozenset[str]:
+        return frozenset() if self._ensure_prepared().has_pgsphere else sky_postgres.WITHOUT_PGSPHERE
 
     @override
     def run(
@@ -139,12 +150,11 @@ class PostgresEngine(Engine):
         timeout: float | None = None,
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
-    ) -> Run:
-        words = self._compile(statement)
-        at_once = brief or _of_one_row(statement)
-        return _PostgresRun(
-            self._prepared().links, self._located, words, words.values(slots), uploads or {}, timeout, at_once
-        )
+    ) -> QueryRun:
+        compiled = self._compile(statement)
+        at_once = brief or is_single_row(statement)
+        pool, values = self._ensure_prepared().pool, compiled.parameter_values(slots)
+        return _PostgresRun(pool, self._place_schemas, compiled, values, uploads or {}, timeout, at_once)
 
     @override
     def explain(
@@ -155,80 +165,80 @@ class PostgresEngine(Engine):
         timeout: float | None = None,
         uploads: Mapping[str, pa.Table] | None = None,
         brief: bool = False,
-    ) -> Explained:
-        words = self._compile(statement)
-        cursor = "" if brief or _of_one_row(statement) else "DECLARE answer NO SCROLL CURSOR FOR "
-        asked = replace(words, text=f"EXPLAIN (FORMAT JSON) {cursor}{words.text}")
-        home = self._prepared()
-        run = _PostgresRun(home.links, self._located, asked, words.values(slots), uploads or {}, timeout, True)
-        (row,) = (value.as_py() for batch in run.batches() for value in batch.column(0))
+    ) -> QueryPlan:
+        compiled = self._compile(statement)
+        cursor = "" if brief or is_single_row(statement) else "DECLARE answer NO SCROLL CURSOR FOR "
+        explain = replace(compiled, text=f"EXPLAIN (FORMAT JSON) {cursor}{compiled.text}")
+        pool, values = self._ensure_prepared().pool, compiled.parameter_values(slots)
+        run = _PostgresRun(pool, self._place_schemas, explain, values, uploads or {}, timeout, True)
+        (row,) = (value.as_py() for batch in run.read_batches() for value in batch.column(0))
         (plan,) = json.loads(row)
-        with home.links.one() as link:
-            sql = self._located(link, words.with_values(slots))
-        return Explained("PostgreSQL", sql, _step(plan["Plan"]))
+        with pool.connection() as connection:
+            sql = self._place_schemas(connection, compiled.with_values(slots))
+        return QueryPlan("PostgreSQL", sql, to_plan_step(plan["Plan"]))
 
-    def _located(self, link: Link, text: str) -> str:
-        """A statement with the generations that serve now in the place of their marks."""
-        wanted = {id: mark for id, mark in self._marks.items() if mark in text}
-        found = generations.current(link) if wanted else {}
+    def _place_schemas(self, connection: Connection, text: str) -> str:
+        """Replace the marks in a statement by the schemas of the generations that are served now."""
+        wanted = {id: mark for id, mark in self._schema_marks.items() if mark in text}
+        found = postgres_generations.read_served(connection) if wanted else {}
         for id, mark in wanted.items():
-            text = text.replace(mark, quoted(found[id].schema) if id in found else mark)
+            text = text.replace(mark, quote_identifier(found[id].schema) if id in found else mark)
         return text
 
     @override
-    def rows(self, table: Table) -> int | None:
-        if table.qualified in self._static:
-            return int(self._static[table.qualified].num_rows)
-        id = self._ids.get(table.qualified)
-        found = None if id is None else self._current().get(id)
+    def count_rows(self, table: Table) -> int | None:
+        if table.qualified_name in self._static:
+            return int(self._static[table.qualified_name].num_rows)
+        id = self._collection_ids.get(table.qualified_name)
+        found = None if id is None else self._read_served().get(id)
         return None if found is None else found.rows
 
     @override
-    def memory(self) -> int | None:
+    def memory_bytes(self) -> int | None:
         return None
 
     @override
-    def facts(self, table: Table) -> Facts | None:
-        id = self._ids.get(table.qualified)
-        for _ in range(3):  # a load may drop a generation between the look at its name and its use
-            serving = None if id is None else self._current().get(id)
+    def get_facts(self, table: Table) -> TableFacts | None:
+        id = self._collection_ids.get(table.qualified_name)
+        for _ in range(3):  # a load may drop a generation between the lookup of its name and its use
+            serving = None if id is None else self._read_served().get(id)
             if serving is None:
                 return None
-            found = self._facts.get(serving.schema) or self._asked(serving.schema)
+            found = self._facts.get(serving.schema) or self._read_facts(serving.schema)
             if found is not None:
                 return found
-        return Facts()
+        return TableFacts()
 
-    def _asked(self, schema: str) -> Facts | None:
-        """What is known of a generation, which never changes; None where it has been dropped."""
+    def _read_facts(self, schema: str) -> TableFacts | None:
+        """Return the facts about a generation, which never change; None if it has been dropped."""
         try:
-            with self._prepared().links.one() as link:
-                found = generations.meta(link, schema)
+            with self._ensure_prepared().pool.connection() as connection:
+                found = postgres_generations.read_meta(connection, schema)
         except Error as error:
-            raise _fault(error, "SELECT meta", ()) from error
+            raise to_service_error(error, "SELECT meta", ()) from error
         if found is None:
             return None
-        return self._facts.setdefault(schema, facts_of(found))
+        return self._facts.setdefault(schema, parse_facts(found))
 
     @override
-    def ready(self) -> str | None:
+    def check_ready(self) -> str | None:
         try:
-            self._current()
-        except ServiceError as fault:
-            log.error("the engine does not answer: %s", fault)
-            return f"the database does not answer: {fault.message}"
+            self._read_served()
+        except ServiceError as error:
+            log.error("the engine does not answer: %s", error)
+            return f"the database does not answer: {error.message}"
         return None
 
     @override
     def close(self) -> None:
         with self._lock:
-            if self._home is not None:
-                self._home.links.close()
-                self._home = None
+            if self._prepared is not None:
+                self._prepared.pool.close()
+                self._prepared = None
 
 
-def _of_one_row(statement: Any) -> bool:
-    """Is it aggregates without groups?"""
+def is_single_row(statement: Any) -> bool:
+    """Return whether a statement has aggregates and no GROUP BY."""
     if not isinstance(statement, sa.Select) or statement._group_by_clauses:
         return False
     return any(_is_aggregate(column) for column in statement.selected_columns)
@@ -240,93 +250,98 @@ def _is_aggregate(element: Any) -> bool:
     return isinstance(element, sa.sql.functions.FunctionElement) and getattr(element, "name", "") in AGGREGATES
 
 
-_COSTS = ("Startup Cost", "Total Cost", "Plan Width", "Parallel Aware", "Async Capable", "Parent Relationship")
-"""What says little without the source of PostgreSQL at hand."""
+_HIDDEN_DETAILS = ("Startup Cost", "Total Cost", "Plan Width", "Parallel Aware", "Async Capable", "Parent Relationship")
+"""Details of a plan step that mean little to users."""
 
 
-def _step(node: Mapping[str, Any]) -> Step:
-    """A step of PostgreSQL's plan, as it stands in its JSON."""
-    kept = {name: value for name, value in node.items() if name not in ("Node Type", "Plan Rows", "Plans", *_COSTS)}
-    said = {name: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in kept.items()}
-    return Step(node["Node Type"], node.get("Plan Rows"), said, tuple(map(_step, node.get("Plans", ()))))
+def to_plan_step(node: Mapping[str, Any]) -> PlanStep:
+    """Return a step of PostgreSQL's plan from its JSON."""
+    hidden = ("Node Type", "Plan Rows", "Plans", *_HIDDEN_DETAILS)
+    details = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in node.items()
+        if name not in hidden
+    }
+    return PlanStep(node["Node Type"], node.get("Plan Rows"), details, tuple(map(to_plan_step, node.get("Plans", ()))))
 
 
-class _PostgresRun(Run):
-    """One query on a connection of its own, in a transaction that is rolled back at its end."""
+class _PostgresRun(QueryRun):
+    """A query on its own connection, in a transaction that is rolled back at the end."""
 
     def __init__(
         self,
-        links: Links,
-        located: Callable[[Link, str], str],
-        words: Compiled,
+        pool: ConnectionPool,
+        place_schemas: Callable[[Connection, str], str],
+        compiled: CompiledStatement,
         values: list[Any],
         uploads: Mapping[str, pa.Table],
         timeout: float | None,
         at_once: bool,
     ) -> None:
-        self._links, self._located = links, located
-        self._words, self._values, self._uploads = words, values, uploads
-        self._patience = Patience(timeout, self._stop)
+        self._pool, self._place_schemas = pool, place_schemas
+        self._compiled, self._values, self._uploads = compiled, values, uploads
+        self._query_deadline = QueryDeadline(timeout, self._stop)
         self._at_once = at_once
-        self._link: Link | None = None
+        self._connection: Connection | None = None
         self._stopped = False
 
     @override
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def read_batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            with self._patience.at_work():
-                first = self._begun()
+            with self._query_deadline.measure_work():
+                first = self._begin()
             yield from first.to_batches()
             while not self._at_once:
-                with self._patience.at_work():
-                    table = self._fetched(BATCH)
+                with self._query_deadline.measure_work():
+                    table = self._fetch(BATCH_ROWS)
                 yield from table.to_batches()
         except Error as error:
-            raise self._fault(error) from error
+            raise self._to_service_error(error) from error
         finally:
             self.close()
 
-    def _begun(self) -> pa.Table:
-        """The first rows. Tries again when a load drops a generation between the look at its name and its use."""
-        self._link = self._links.take()
-        for tries in range(3):
+    def _begin(self) -> pa.Table:
+        """Return the first rows; retry if a load drops a generation between the lookup of its name and its use."""
+        self._connection = self._pool.acquire()
+        for retries in range(3):
             try:
-                return self._first(self._link)
+                return self._read_first(self._connection)
             except Error as error:
-                if state(error) not in ("42P01", "3F000") or tries == 2:
+                if sqlstate(error) not in ("42P01", "3F000") or retries == 2:
                     raise
-                self._link.tell("ROLLBACK")
+                self._connection.execute("ROLLBACK")
         raise AssertionError
 
-    def _first(self, link: Link) -> pa.Table:
+    def _read_first(self, connection: Connection) -> pa.Table:
         if self._at_once and not self._uploads:
-            return link.ask(self._located(link, self._words.text), self._values)
-        link.tell("BEGIN READ WRITE" if self._uploads else "BEGIN")
+            return connection.query(self._place_schemas(connection, self._compiled.text), self._values)
+        connection.execute("BEGIN READ WRITE" if self._uploads else "BEGIN")
         for name, rows in self._uploads.items():
-            link.tell(f"CREATE TEMP TABLE {quoted(upload_name(name))} ({definition(rows.schema)}) ON COMMIT DROP")
-            link.put(rows, upload_name(name))
+            table, columns = quote_identifier(upload_name(name)), column_definitions(rows.schema)
+            connection.execute(f"CREATE TEMP TABLE {table} ({columns}) ON COMMIT DROP")
+            connection.ingest(rows, upload_name(name))
         if self._uploads:
-            link.tell("SET TRANSACTION READ ONLY")
-        text = self._located(link, self._words.text)
+            connection.execute("SET TRANSACTION READ ONLY")
+        text = self._place_schemas(connection, self._compiled.text)
         if self._at_once:
-            return link.ask(text, self._values)
-        link.tell(f"DECLARE answer NO SCROLL CURSOR FOR {text}", self._values)
-        return self._fetched(FIRST)
+            return connection.query(text, self._values)
+        connection.execute(f"DECLARE answer NO SCROLL CURSOR FOR {text}", self._values)
+        return self._fetch(FIRST_ROWS)
 
-    def _fetched(self, rows: int) -> pa.Table:
-        assert self._link is not None
-        found = self._link.ask(f"FETCH {rows} FROM answer")
+    def _fetch(self, rows: int) -> pa.Table:
+        assert self._connection is not None
+        found = self._connection.query(f"FETCH {rows} FROM answer")
         self._at_once = found.num_rows < rows
         return found
 
     def _stop(self) -> None:
         self._stopped = True
-        if self._link is not None:
-            self._link.cancel()
+        if self._connection is not None:
+            self._connection.cancel()
 
     @override
     def cancel(self) -> None:
-        self._patience.cancel()
+        self._query_deadline.cancel()
 
     @override
     def progress(self) -> float | None:
@@ -334,52 +349,72 @@ class _PostgresRun(Run):
 
     @override
     def close(self) -> None:
-        """A connection that was told to stop is not used again: the word may still be on its way."""
-        link, self._link = self._link, None
-        if link is None:
+        """Release the connection; discard one that was cancelled, for the cancel request may still be under way."""
+        connection, self._connection = self._connection, None
+        if connection is None:
             return
         with suppress(Error):
             if not self._stopped:
-                link.tell("ROLLBACK")
-                self._links.give(link)
+                connection.execute("ROLLBACK")
+                self._pool.release(connection)
                 return
-        link.close()
+        self._pool.discard(connection)
 
-    def _fault(self, error: Error) -> ServiceError:
-        if self._patience.fault is not None:
-            return self._patience.fault
-        return _fault(error, self._words.text, self._values)
+    def _to_service_error(self, error: Error) -> ServiceError:
+        if self._query_deadline.error is not None:
+            return self._query_deadline.error
+        return to_service_error(error, self._compiled.text, self._values)
 
 
-_OF_ROWS = {
-    "22003": "a number in this query is out of the range of its type: CAST to a wider one",
-    "22P02": "a value in this query cannot be converted to the type it is cast to",
-    "22007": "a value in this query cannot be converted to the type it is cast to",
-    "22008": "a value in this query cannot be converted to the type it is cast to",
-    "22021": "a text in this query holds a character that cannot be stored",
-    "21000": "a sub-query used as a value gave more than one row",
-    "53100": "this query needs more room than the service gives: ask for fewer rows or columns",
-    "53200": "this query needs more memory than the service gives: ask for fewer rows or columns",
-    "54001": "this query is nested too deeply",
-    "0A000": "this database cannot join or convert in this way",
-    "VO002": f"{UNPLACED}: leave such rows out with a condition",
-    "VO001": "a polygon in this query is too large: it must lie within a hemisphere",
+_ERROR_KINDS = {
+    "22003": query_errors.OUT_OF_RANGE,
+    "22P02": query_errors.BAD_CONVERSION,
+    "22007": query_errors.BAD_CONVERSION,
+    "22008": query_errors.BAD_CONVERSION,
+    "22021": query_errors.BAD_CHARACTER,
+    "21000": query_errors.SEVERAL_ROWS,
+    "53100": query_errors.OUT_OF_DISK,
+    "53200": query_errors.OUT_OF_MEMORY,
+    "54001": query_errors.TOO_DEEP,
+    "0A000": query_errors.UNSUPPORTED,
+    "VO001": query_errors.LARGE_POLYGON,
+    "VO002": query_errors.NULL_POSITION,
 }
-_BUSY = ("53300", "57P01", "57P02", "57P03")
+"""The errors of queries by SQLSTATE; VO001 and VO002 are raised by our own functions."""
+
+_UNAVAILABLE_STATES = ("53300", "57P01", "57P02", "57P03")
 
 
-def _fault(error: Error, text: str, values: Sequence[Any]) -> ServiceError:
-    """The one place that knows what PostgreSQL's errors mean to a client."""
-    code = state(error)
-    if code in _OF_ROWS:
-        return UsageError(_OF_ROWS[code])
-    said = str(error).partition("\n\nQuery was")[0]
-    log.error("PostgreSQL refused: %s %s", code, said, extra=personal(sql=text, values=values))
-    if code in _BUSY or (not code and "connect" in str(error).lower()):
-        return BusyError("the database cannot be reached now; try again later")
-    return EngineError("the database could not answer this query; the operator finds the reason in the log")
+def to_service_error(error: Error, text: str, values: Sequence[Any]) -> ServiceError:
+    """Translate an error of PostgreSQL for clients; the original goes to the log."""
+    state = sqlstate(error)
+    if state in _ERROR_KINDS:
+        return _ERROR_KINDS[state].to_error()
+    details = str(error).partition("\n\nQuery was")[0]
+    log.error("PostgreSQL failed: %s %s", state, details, extra=private_fields(sql=text, values=values))
+    if state in _UNAVAILABLE_STATES or (not state and "connect" in str(error).lower()):
+        message = "the database cannot be reached"
+        return BusyError(message, hint="try again later", code=Code.SERVICE_UNAVAILABLE)
+    return EngineError("the database failed to run this query; the log of the server has the reason")
 
 
 def upload_name(name: str) -> str:
-    """Under what name an upload is kept."""
+    """Return the name of the temporary table of an upload."""
     return f"upload_{name.lower()}"
+
+
+def open_engine(options: EngineOptions) -> Engine:
+    """Return the engine over the database of the URL."""
+    return PostgresEngine(options.url, options.catalogue, static=options.static)
+
+
+def open_sink(url: str) -> Sink:
+    """Return the sink that writes a generation into a schema of the database."""
+    return postgres_sink.postgres_sink(url)
+
+
+def find_loaded(options: EngineOptions) -> dict[str, str]:
+    """Return the ids of the loaded collections with their numbers of rows."""
+    with closing(open_engine(options)) as engine:
+        counts = {collection.id: engine.count_rows(collection.table) for collection in options.catalogue.collections}
+    return {id: f"{count:,} rows" for id, count in counts.items() if count is not None}

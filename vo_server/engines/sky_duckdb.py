@@ -1,4 +1,4 @@
-"""How DuckDB says the sky: arithmetic where there is some, functions over Arrow on the S2 library for polygons."""
+"""Spherical functions for DuckDB: SQL arithmetic where possible, else functions over Arrow, on S2 for polygons."""
 
 from __future__ import annotations
 
@@ -14,32 +14,41 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from sqlalchemy.ext.compiler import compiles
 
 from vo_server.adql.semantics import spherical
-from vo_server.adql.semantics.udfs import UNPLACED
+from vo_server.adql.semantics.udfs import NULL_POSITION_MESSAGE
 from vo_server.model import types
-from vo_server.sky import angles, cover, frames, mocs, motion, regions, shapes
+from vo_server.sky import (
+    angles,
+    cover,
+    frames,
+    mocs,
+    proper_motion,
+    regions,
+    shapes,
+)
 from vo_server.sky.vectors import Floats
 
 DIALECT = "duckdb"
 
-_NEAR = (
+_NEAR_TEMPLATE = (
     "radius >= 0.0 AND pow(sin(radians(lat1 - lat2) / 2), 2) + cos(radians(lat1)) * cos(radians(lat2))"
     " * pow(sin(radians(lon1 - lon2) / 2), 2) {0} CASE WHEN radius {1} 180.0 THEN 2 ELSE {2} END"
 )
-_HALF = "sin(radians(radius) / 2)"
-_TOUCH = f"pow({_HALF} + 2e-16, 2)"
-"""A hair of 4e-16 radians, so that RA 0 and 360, or two RAs at a pole, are at no distance."""
+_HALF_CHORD = "sin(radians(radius) / 2)"
+_TOLERANT_CHORD = f"pow({_HALF_CHORD} + 2e-16, 2)"
+"""The chord with a tolerance of 4e-16 rad, so that RA 0 and 360, and all RAs at a pole, compare as equal positions."""
 
-MACROS = (
+_MACROS = (
     r"CREATE MACRO vo_words(text) AS regexp_extract_all(lower(text), '[\pL\p{Nd}_]+')",
-    f"CREATE MACRO vo_moment(text) AS CAST(left(regexp_extract(text, '{spherical.MOMENT}', 1), 26) AS TIMESTAMP)",
-    f"CREATE MACRO vo_decimal(text) AS regexp_extract(text, '{spherical.NUMBER}', 1)",
+    f"CREATE MACRO vo_moment(text) AS CAST(left(regexp_extract(text, '{spherical.TIME_PATTERN}', 1), 26) AS TIMESTAMP)",
+    f"CREATE MACRO vo_decimal(text) AS regexp_extract(text, '{spherical.NUMBER_PATTERN}', 1)",
     """CREATE MACRO vo_parsed(text) AS CASE WHEN isinf(TRY_CAST(vo_decimal(text) AS DOUBLE))
         AND NOT regexp_matches(text, '[nN]') THEN text || ': out of range' ELSE vo_decimal(text) END""",
     "CREATE MACRO vo_shape(numbers) AS CASE WHEN list_count(numbers) = len(numbers) THEN numbers END",
-    "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format("<=", ">=", _TOUCH),
-    "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR.format("<", ">", f"pow({_HALF}, 2)"),
+    "CREATE MACRO vo_near(lon1, lat1, lon2, lat2, radius) AS " + _NEAR_TEMPLATE.format("<=", ">=", _TOLERANT_CHORD),
+    "CREATE MACRO vo_strictly_near(lon1, lat1, lon2, lat2, radius) AS "
+    + _NEAR_TEMPLATE.format("<", ">", f"pow({_HALF_CHORD}, 2)"),
     "CREATE MACRO vo_order(radius) AS CASE WHEN radius IS NULL OR radius < 0 THEN NULL"
-    f" {cover.ladder('radius')} ELSE 0 END",
+    f" {cover.order_case_sql('radius')} ELSE 0 END",
     """CREATE MACRO vo_distance(lon1, lat1, lon2, lat2) AS degrees(atan2(
         sqrt(pow(cos(radians(lat2)) * sin(radians(lon2 - lon1)), 2)
            + pow(cos(radians(lat1)) * sin(radians(lat2))
@@ -52,7 +61,7 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Distance: "vo_distance({all})",
     spherical.Near: "vo_near({all})",
     spherical.StrictlyNear: "vo_strictly_near({all})",
-    spherical.Shape: "vo_shape(CAST(list_value({all}) AS DOUBLE[]))",
+    spherical.NumberList: "vo_shape(CAST(list_value({all}) AS DOUBLE[]))",
     spherical.Coordinate: "list_extract({all})",
     spherical.Box: "vo_box(vo_shape(CAST(list_value({all}) AS DOUBLE[])))",
     spherical.Area: "vo_area({all})",
@@ -60,29 +69,31 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.InPolygon: "vo_in_polygon(CAST({0} AS DOUBLE), CAST({1} AS DOUBLE), {2})",
     spherical.Contains: "vo_contains({all})",
     spherical.Intersects: "vo_intersects({all})",
-    spherical.Outline: "vo_outline({all})",
-    spherical.Worded: "vo_worded({all})",
-    spherical.Numbered: "array_to_string(list_transform({0}, lambda _n: CAST(_n AS VARCHAR)), ' ')",
+    spherical.ParsedGeometry: "vo_outline({all})",
+    spherical.RegionText: "vo_worded({all})",
+    spherical.NumbersText: "array_to_string(list_transform({0}, lambda _n: CAST(_n AS VARCHAR)), ' ')",
     spherical.InMoc: "vo_in_moc(CAST({0} AS DOUBLE), CAST({1} AS DOUBLE), {2})",
     spherical.MocContains: "vo_moc_contains({all})",
     spherical.MocIntersects: "vo_moc_intersects({all})",
     spherical.MocArea: "vo_moc_area({all})",
     spherical.MocOf: "vo_moc_of({all})",
     spherical.MocTest: "vo_moc_test({all})",
-    spherical.Cell: "vo_cell({all})",
-    spherical.Cells: "unnest(vo_cells({all}))",
-    spherical.Ancestor: "({0} >> {1})",
-    spherical.Order: "vo_order({0})",
-    spherical.Mark: "({0} + (CAST(4 AS BIGINT) << (2 * ({1}))))",
-    spherical.Key: "(({0} >> (58 - 2 * ({1}))) + (CAST(4 AS BIGINT) << (2 * ({1}))))",
+    spherical.HealpixCell: "vo_cell({all})",
+    spherical.CellsInCircle: "unnest(vo_cells({all}))",
+    spherical.AncestorCell: "({0} >> {1})",
+    spherical.CellOrder: "vo_order({0})",
+    spherical.CellKey: "({0} + (CAST(4 AS BIGINT) << (2 * ({1}))))",
+    spherical.AncestorKey: "(({0} >> (58 - 2 * ({1}))) + (CAST(4 AS BIGINT) << (2 * ({1}))))",
     spherical.InCell: "({0} >> {2}) = {1}",
-    spherical.LookUp: "({0} >> {2}) = {1}",
+    spherical.IndexLookup: "({0} >> {2}) = {1}",
     spherical.CellCentre: "vo_cell_centre(CAST({0} AS INTEGER), CAST({1} AS BIGINT))",
-    spherical.Propagated: "vo_propagated({all})",
-    spherical.Rotated: "vo_rotated({all})",
-    spherical.Sexagesimal: "vo_sexagesimal({all})",
+    spherical.PropagatedPosition: "vo_propagated({all})",
+    spherical.RotatedGeometry: "vo_rotated({all})",
+    spherical.SexagesimalAngle: "vo_sexagesimal({all})",
     spherical.HasWords: "list_has_all(vo_words({0}), vo_words({1}))",
-    spherical.Counts: "CAST(list_transform(range({1}), lambda _bin: coalesce(histogram({0})[_bin], 0)) AS INTEGER[])",
+    spherical.HistogramCounts: (
+        "CAST(list_transform(range({1}), lambda _bin: coalesce(histogram({0})[_bin], 0)) AS INTEGER[])"
+    ),
     spherical.IntegerDivision: "(({0}) // ({1}))",
     spherical.Quotient: "(({0}) / ({1}))",
     spherical.Remainder: "(({0}) % ({1}))",
@@ -92,27 +103,27 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Truncate: (
         "(trunc(CAST({0} AS DOUBLE), CAST(greatest(least({1}, 400), -308) AS INTEGER)) + CAST(0 AS DOUBLE))"
     ),
-    spherical.Digits: "replace(CAST({0} AS VARCHAR), '-nan', 'nan')",
-    spherical.Moment: "vo_moment({0})",
-    spherical.Parsed: "vo_parsed({0})",
+    spherical.FloatText: "replace(CAST({0} AS VARCHAR), '-nan', 'nan')",
+    spherical.ParsedTime: "vo_moment({0})",
+    spherical.ParsedNumber: "vo_parsed({0})",
     spherical.Random: "random()",
     spherical.Xor: "xor({all})",
     spherical.Complement: "(~ ({0}))",
 }
 
 
-@compiles(types.Floats, DIALECT)
-def _floats(type: types.Floats, compiler: Any, **kw: Any) -> str:
+@compiles(types.NumberList, DIALECT)
+def _floats(type: types.NumberList, compiler: Any, **kw: Any) -> str:
     return "DOUBLE[]"
 
 
 for _element, _template in _TEMPLATES.items():
-    spherical.spell(DIALECT, _element, _template)
+    spherical.register_template(DIALECT, _element, _template)
 
 
-def teach(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give a database the functions that the spellings above call."""
-    for macro in MACROS:
+def install_functions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the functions that the templates above call, in a database."""
+    for macro in _MACROS:
         connection.execute(macro)
     for name, parameters, result, function in _FUNCTIONS:
         connection.create_function(
@@ -126,20 +137,20 @@ def teach(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _in_polygon(lon: pa.ChunkedArray, lat: pa.ChunkedArray, polygon: pa.ChunkedArray) -> pa.Array:
-    """Points against polygons: all at once where the polygon is the same for all, as it mostly is."""
+    """Return which points lie in their polygons, in one call for each different polygon; mostly there is one."""
     x, y = lon.to_numpy(), lat.to_numpy()
     inside: npt.NDArray[np.bool_] = np.zeros(len(x), dtype=bool)
     known = ~(lon.is_null().to_numpy() | lat.is_null().to_numpy())
-    for ring, rows in _groups(polygon).items():
+    for ring, rows in group_polygons(polygon).items():
         try:
-            inside[rows] = shapes.points_in_polygon(x[rows], y[rows], ring)
-        except shapes.BadShape:
+            inside[rows] = shapes.find_points_in_polygon(x[rows], y[rows], ring)
+        except shapes.ShapeError:
             known[rows] = False
     return pa.array(inside, mask=~known)
 
 
-def _groups(polygons: pa.ChunkedArray) -> dict[tuple[float, ...], npt.NDArray[np.int64]]:
-    """The rows of each polygon that there is; null is one without vertices."""
+def group_polygons(polygons: pa.ChunkedArray) -> dict[tuple[float, ...], npt.NDArray[np.int64]]:
+    """Return the row numbers of each different polygon; null is the polygon without vertices."""
     lists = polygons.combine_chunks()
     numbers, size = lists.flatten().to_numpy(zero_copy_only=False), len(lists)
     if lists.null_count == 0 and size and len(numbers) % size == 0:
@@ -156,7 +167,7 @@ def _cell(lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray) ->
     x, y = lon.to_numpy(), lat.to_numpy()
     good = np.isfinite(x) & (np.abs(y) <= 90)
     numbers = np.zeros(len(good), dtype=np.int64)
-    numbers[good] = cover.cells(x[good], y[good], order[0].as_py() if len(order) else 0)
+    numbers[good] = cover.healpix_cells(x[good], y[good], order[0].as_py() if len(order) else 0)
     return pa.array(numbers, mask=~good)
 
 
@@ -164,71 +175,72 @@ def _cells(lon: pa.ChunkedArray, lat: pa.ChunkedArray, radius: pa.ChunkedArray, 
     x, y, r = (c.to_numpy() for c in (lon, lat, radius))
     known = ~(radius.is_null().to_numpy() | order.is_null().to_numpy())
     good = np.isfinite(x) & (np.abs(y) <= 90) & known
-    found, counts = cover.reached(x[good], y[good], r[good], order.fill_null(0).to_numpy()[good])
+    found, counts = cover.cells_in_circles(x[good], y[good], r[good], order.fill_null(0).to_numpy()[good])
     sizes = np.zeros(len(good), dtype=np.int32)
     sizes[good] = counts
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(found))
 
 
-def _each(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa.Array]:
-    """A function of one row as a function of columns; null, and numbers that are no shape, give null."""
+def row_by_row(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa.Array]:
+    """Return a function of columns that calls a function row by row; null arguments and invalid shapes give null."""
 
     def over(*columns: pa.ChunkedArray) -> pa.Array:
-        return pa.array([_safely(function, row) for row in zip(*(c.to_pylist() for c in columns), strict=True)], result)
+        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        return pa.array([call_or_null(function, row) for row in rows], result)
 
     over.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]  # DuckDB counts the parameters
     return over
 
 
-def _safely(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def call_or_null(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     if None in arguments:
         return None
     try:
         return function(*arguments)
-    except shapes.BadShape:
+    except shapes.ShapeError:
         return None
 
 
-def _shape(kind: str, numbers: list[float]) -> shapes.Shape:
+def to_shape(kind: str, numbers: list[float]) -> shapes.Shape:
     return kind, tuple(numbers)
 
 
 def _box(numbers: list[float]) -> list[float]:
-    shapes.check("box", numbers)
-    return list(shapes.box(*numbers))
+    shapes.check_shape("box", numbers)
+    return list(shapes.box_vertices(*numbers))
 
 
 def _area(kind: str, numbers: list[float]) -> float:
-    return shapes.area(_shape(kind, numbers))
+    return shapes.area(to_shape(kind, numbers))
 
 
 def _centroid(kind: str, numbers: list[float]) -> list[float]:
-    return list(shapes.centroid(_shape(kind, numbers)))
+    return list(shapes.centroid(to_shape(kind, numbers)))
 
 
 def _contains(outer: str, a: list[float], inner: str, b: list[float]) -> bool:
-    return shapes.contains(_shape(outer, a), _shape(inner, b))
+    return shapes.contains(to_shape(outer, a), to_shape(inner, b))
 
 
 def _intersects(kind: str, a: list[float], other: str, b: list[float]) -> bool:
-    return shapes.intersects(_shape(kind, a), _shape(other, b))
+    return shapes.intersects(to_shape(kind, a), to_shape(other, b))
 
 
 def _outline(kind: str, text: str) -> tuple[float, ...]:
-    return regions.outline(text) if kind == "region" else regions.single(kind, text)
+    return regions.parse_outline(text) if kind == "region" else regions.parse_single_shape(kind, text)
 
 
-def _worded(kind: str, numbers: list[float]) -> str:
-    return regions.worded(kind, tuple(numbers))
+def _format_region(kind: str, numbers: list[float]) -> str:
+    return regions.format_shape(kind, tuple(numbers))
 
 
 def _in_moc(lon: pa.ChunkedArray, lat: pa.ChunkedArray, moc: pa.ChunkedArray) -> pa.Array:
-    """Positions in MOCs: all at once for each MOC that there is."""
+    """Return which positions lie in their MOCs, in one call for each different MOC."""
     x, y = lon.to_numpy(), lat.to_numpy()
     good = np.isfinite(x) & (np.abs(y) <= 90)
     numbers, inside = np.zeros(len(good), dtype=np.int64), np.zeros(len(good), dtype=bool)
-    numbers[good] = cover.index(x[good], y[good])
+    numbers[good] = cover.healpix_index(x[good], y[good])
     known = ~(lon.is_null().to_numpy() | lat.is_null().to_numpy())
     coded = moc.combine_chunks().dictionary_encode()
     codes = coded.indices.fill_null(-1).to_numpy()
@@ -236,30 +248,30 @@ def _in_moc(lon: pa.ChunkedArray, lat: pa.ChunkedArray, moc: pa.ChunkedArray) ->
     for code, text in enumerate(coded.dictionary.to_pylist()):
         rows = np.flatnonzero((codes == code) & good)
         try:
-            inside[rows] = mocs.holds(mocs.read(text)[1], numbers[rows])
-        except shapes.BadShape:
+            inside[rows] = mocs.contains_cells(mocs.parse_moc(text)[1], numbers[rows])
+        except shapes.ShapeError:
             known[codes == code] = False
     return pa.array(inside, mask=~known)
 
 
 def _moc_contains(outer: str, inner: str) -> bool:
-    return mocs.covers(mocs.read(outer)[1], mocs.read(inner)[1])
+    return mocs.contains_moc(mocs.parse_moc(outer)[1], mocs.parse_moc(inner)[1])
 
 
 def _moc_intersects(a: str, b: str) -> bool:
-    return mocs.overlap(mocs.read(a)[1], mocs.read(b)[1])
+    return mocs.overlaps(mocs.parse_moc(a)[1], mocs.parse_moc(b)[1])
 
 
 def _moc_area(moc: str) -> float:
-    return mocs.area(mocs.read(moc)[1])
+    return mocs.area(mocs.parse_moc(moc)[1])
 
 
 def _moc_of(order: int, kind: str, numbers: list[float]) -> str:
-    return mocs.text(mocs.of(order, _shape(kind, numbers)), order)
+    return mocs.format_moc(mocs.moc_of_shape(order, to_shape(kind, numbers)), order)
 
 
 def _moc_test(test: str, moc: str, kind: str, numbers: list[float]) -> bool:
-    return mocs.TESTS[test](mocs.read(moc)[1], _shape(kind, numbers))
+    return mocs.PREDICATES[test](mocs.parse_moc(moc)[1], to_shape(kind, numbers))
 
 
 def _cell_centre(order: pa.ChunkedArray, number: pa.ChunkedArray) -> pa.Array:
@@ -269,18 +281,18 @@ def _cell_centre(order: pa.ChunkedArray, number: pa.ChunkedArray) -> pa.Array:
     lon, lat = np.zeros(len(good)), np.zeros(len(good))
     for each in np.unique(orders[good]):
         rows = good & (orders == each)
-        lon[rows], lat[rows] = cover.centres(numbers[rows], int(each))
-    return _points(lon, lat, good)
+        lon[rows], lat[rows] = cover.cell_centres(numbers[rows], int(each))
+    return to_point_lists(lon, lat, good)
 
 
-def _points(lon: Floats, lat: Floats, good: npt.NDArray[np.bool_]) -> pa.Array:
-    """Points as lists, null where they are not good."""
+def to_point_lists(lon: Floats, lat: Floats, good: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return points as an Arrow array of lists (lon, lat) in degrees, null where `good` is false."""
     offsets = np.concatenate([[0], np.cumsum(2 * good)]).astype(np.int32)
     flat = np.stack([lon[good], lat[good]], axis=-1).ravel()
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), mask=pa.array(~good))
 
 
-def _propagated(
+def _propagate(
     ra: pa.ChunkedArray,
     dec: pa.ChunkedArray,
     parallax: pa.ChunkedArray,
@@ -291,58 +303,58 @@ def _propagated(
     to: pa.ChunkedArray,
 ) -> pa.Array:
     if any(column.null_count for column in (ra, dec, since, to)):
-        raise ValueError(UNPLACED)
+        raise ValueError(NULL_POSITION_MESSAGE)
     columns = [c.to_numpy() for c in (ra, dec, parallax, pm_ra, pm_dec, velocity)]
-    lon, lat = motion.propagate(to.to_numpy() - since.to_numpy(), *columns)
-    return _points(lon, lat, np.isfinite(lon) & np.isfinite(lat))
+    lon, lat = proper_motion.propagate(to.to_numpy() - since.to_numpy(), *columns)
+    return to_point_lists(lon, lat, np.isfinite(lon) & np.isfinite(lat))
 
 
-def _rotated(source: str, target: str, kind: str, numbers: list[float]) -> list[float]:
-    shapes.check(kind, numbers)
+def _rotate(source: str, target: str, kind: str, numbers: list[float]) -> list[float]:
+    shapes.check_shape(kind, numbers)
     return list(frames.rotate_shape(source, target, numbers))
 
 
-def _rotated_all(
+def _rotate_column(
     source: pa.ChunkedArray, target: pa.ChunkedArray, kind: pa.ChunkedArray, shape: pa.ChunkedArray
 ) -> pa.Array:
-    """Points at once, other shapes one by one. Frames and kind are the same in all rows."""
+    """Rotate points in one call, other shapes row by row. The frames and the kind are the same in all rows."""
     if not len(kind) or kind[0].as_py() != "point":
-        return _one_by_one(source, target, kind, shape)
+        return _rotate_row_by_row(source, target, kind, shape)
     points = shape.combine_chunks()
     good = ~points.is_null().to_numpy(zero_copy_only=False)
     lon, lat = np.full(len(good), np.nan), np.full(len(good), np.nan)
     lon[good], lat[good] = points.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2).T
     good &= np.isfinite(lon) & (np.abs(lat) <= 90)
     lon[good], lat[good] = frames.rotate(source[0].as_py(), target[0].as_py(), lon[good], lat[good])
-    return _points(lon, lat, good)
+    return to_point_lists(lon, lat, good)
 
 
 def _sexagesimal(form: str, text: str) -> float | None:
-    return angles.hms(text) if form == "hms" else angles.dms(text)
+    return angles.parse_hms(text) if form == "hms" else angles.parse_dms(text)
 
 
-_NUMBERS = pa.list_(pa.float64())
-_one_by_one = _each(_NUMBERS, _rotated)
-_PAIR = ("VARCHAR", "DOUBLE[]", "VARCHAR", "DOUBLE[]")
+_DOUBLE_LIST = pa.list_(pa.float64())
+_rotate_row_by_row = row_by_row(_DOUBLE_LIST, _rotate)
+_SHAPE_PAIR = ("VARCHAR", "DOUBLE[]", "VARCHAR", "DOUBLE[]")
 _FUNCTIONS: tuple[tuple[str, tuple[str, ...], str, Callable[..., pa.Array]], ...] = (
     ("vo_in_polygon", ("DOUBLE", "DOUBLE", "DOUBLE[]"), "BOOLEAN", _in_polygon),
     ("vo_cell", ("DOUBLE", "DOUBLE", "INTEGER"), "BIGINT", _cell),
     ("vo_cells", ("DOUBLE", "DOUBLE", "DOUBLE", "INTEGER"), "BIGINT[]", _cells),
-    ("vo_box", ("DOUBLE[]",), "DOUBLE[]", _each(_NUMBERS, _box)),
-    ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", _each(pa.float64(), _area)),
-    ("vo_centroid", ("VARCHAR", "DOUBLE[]"), "DOUBLE[]", _each(_NUMBERS, _centroid)),
-    ("vo_outline", ("VARCHAR", "VARCHAR"), "DOUBLE[]", _each(_NUMBERS, _outline)),
-    ("vo_worded", ("VARCHAR", "DOUBLE[]"), "VARCHAR", _each(pa.string(), _worded)),
+    ("vo_box", ("DOUBLE[]",), "DOUBLE[]", row_by_row(_DOUBLE_LIST, _box)),
+    ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", row_by_row(pa.float64(), _area)),
+    ("vo_centroid", ("VARCHAR", "DOUBLE[]"), "DOUBLE[]", row_by_row(_DOUBLE_LIST, _centroid)),
+    ("vo_outline", ("VARCHAR", "VARCHAR"), "DOUBLE[]", row_by_row(_DOUBLE_LIST, _outline)),
+    ("vo_worded", ("VARCHAR", "DOUBLE[]"), "VARCHAR", row_by_row(pa.string(), _format_region)),
     ("vo_in_moc", ("DOUBLE", "DOUBLE", "VARCHAR"), "BOOLEAN", _in_moc),
-    ("vo_moc_contains", ("VARCHAR", "VARCHAR"), "BOOLEAN", _each(pa.bool_(), _moc_contains)),
-    ("vo_moc_intersects", ("VARCHAR", "VARCHAR"), "BOOLEAN", _each(pa.bool_(), _moc_intersects)),
-    ("vo_moc_area", ("VARCHAR",), "DOUBLE", _each(pa.float64(), _moc_area)),
-    ("vo_moc_of", ("INTEGER", "VARCHAR", "DOUBLE[]"), "VARCHAR", _each(pa.string(), _moc_of)),
-    ("vo_moc_test", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "BOOLEAN", _each(pa.bool_(), _moc_test)),
+    ("vo_moc_contains", ("VARCHAR", "VARCHAR"), "BOOLEAN", row_by_row(pa.bool_(), _moc_contains)),
+    ("vo_moc_intersects", ("VARCHAR", "VARCHAR"), "BOOLEAN", row_by_row(pa.bool_(), _moc_intersects)),
+    ("vo_moc_area", ("VARCHAR",), "DOUBLE", row_by_row(pa.float64(), _moc_area)),
+    ("vo_moc_of", ("INTEGER", "VARCHAR", "DOUBLE[]"), "VARCHAR", row_by_row(pa.string(), _moc_of)),
+    ("vo_moc_test", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "BOOLEAN", row_by_row(pa.bool_(), _moc_test)),
     ("vo_cell_centre", ("INTEGER", "BIGINT"), "DOUBLE[]", _cell_centre),
-    ("vo_propagated", ("DOUBLE",) * 8, "DOUBLE[]", _propagated),
-    ("vo_rotated", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "DOUBLE[]", _rotated_all),
-    ("vo_sexagesimal", ("VARCHAR", "VARCHAR"), "DOUBLE", _each(pa.float64(), _sexagesimal)),
-    ("vo_contains", _PAIR, "BOOLEAN", _each(pa.bool_(), _contains)),
-    ("vo_intersects", _PAIR, "BOOLEAN", _each(pa.bool_(), _intersects)),
+    ("vo_propagated", ("DOUBLE",) * 8, "DOUBLE[]", _propagate),
+    ("vo_rotated", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "DOUBLE[]", _rotate_column),
+    ("vo_sexagesimal", ("VARCHAR", "VARCHAR"), "DOUBLE", row_by_row(pa.float64(), _sexagesimal)),
+    ("vo_contains", _SHAPE_PAIR, "BOOLEAN", row_by_row(pa.bool_(), _contains)),
+    ("vo_intersects", _SHAPE_PAIR, "BOOLEAN", row_by_row(pa.bool_(), _intersects)),
 )

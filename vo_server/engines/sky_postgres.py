@@ -1,8 +1,7 @@
-"""How PostgreSQL says the sky, and the language besides: functions of its own (sky_postgres.sql, udfs_postgres.sql,
-mocs_postgres.sql) and a dialect.
+"""Spherical and other functions for PostgreSQL (sky_postgres.sql, udfs_postgres.sql, mocs_postgres.sql), and a dialect.
 
-PostgreSQL fails a query where DuckDB gives infinity, NaN or null; it adds 4-byte floats as such, takes a backslash in
-LIKE for an escape, and sorts nulls first when descending. Here it is made to mean the same.
+PostgreSQL fails a query where DuckDB returns infinity, NaN or null; it adds 4-byte floats in single precision, treats a
+backslash in LIKE as an escape, and sorts nulls first in descending order. The dialect makes both databases agree.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Distance: "vo_distance({all})",
     spherical.Near: "vo_near({all})",
     spherical.StrictlyNear: "vo_strictly_near({all})",
-    spherical.Shape: "vo_shape(CAST(ARRAY[{all}] AS DOUBLE PRECISION[]))",
+    spherical.NumberList: "vo_shape(CAST(ARRAY[{all}] AS DOUBLE PRECISION[]))",
     spherical.Coordinate: "({0})[{1}]",
     spherical.Box: "vo_box(vo_shape(CAST(ARRAY[{all}] AS DOUBLE PRECISION[])))",
     spherical.Area: "vo_area({all})",
@@ -38,37 +37,39 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.InPolygon: "vo_in_polygon({all})",
     spherical.Contains: "vo_contains({all})",
     spherical.Intersects: "vo_intersects({all})",
-    spherical.Outline: "vo_outline({all})",
-    spherical.Worded: "vo_worded({all})",
-    spherical.Numbered: "vo_numbered({all})",
+    spherical.ParsedGeometry: "vo_outline({all})",
+    spherical.RegionText: "vo_worded({all})",
+    spherical.NumbersText: "vo_numbered({all})",
     spherical.InMoc: "vo_in_moc({all})",
     spherical.MocContains: "(vo_moc({0}) @> vo_moc({1}))",
     spherical.MocIntersects: "(vo_moc({0}) && vo_moc({1}))",
     spherical.MocArea: "vo_moc_area({all})",
     spherical.MocOf: "vo_moc_of(CAST({0} AS INTEGER), {1}, {2})",
     spherical.MocTest: "vo_moc_test({all})",
-    spherical.Cell: "vo_cell({all})",
-    spherical.Cells: "unnest(vo_cells({all}))",
-    spherical.Ancestor: "(({0}) >> ({1}))",
+    spherical.HealpixCell: "vo_cell({all})",
+    spherical.CellsInCircle: "unnest(vo_cells({all}))",
+    spherical.AncestorCell: "(({0}) >> ({1}))",
     spherical.CellCentre: "vo_cell_centre(CAST({0} AS INTEGER), CAST({1} AS BIGINT))",
-    spherical.Propagated: "vo_propagated({all})",
-    spherical.Rotated: "vo_rotated({all})",
-    spherical.Sexagesimal: "vo_sexagesimal({all})",
+    spherical.PropagatedPosition: "vo_propagated({all})",
+    spherical.RotatedGeometry: "vo_rotated({all})",
+    spherical.SexagesimalAngle: "vo_sexagesimal({all})",
     spherical.HasWords: "(vo_words({0}) @> vo_words({1}))",
-    spherical.Counts: "coalesce(vo_counts({0}, CAST({1} AS INTEGER)), array_fill(0, ARRAY[CAST({1} AS INTEGER)]))",
-    spherical.Order: "vo_order({0})",
-    spherical.Mark: "({0} + (CAST(4 AS BIGINT) << (2 * ({1}))))",
-    spherical.Key: "(({0} >> (58 - 2 * ({1}))) + (CAST(4 AS BIGINT) << (2 * ({1}))))",
+    spherical.HistogramCounts: (
+        "coalesce(vo_counts({0}, CAST({1} AS INTEGER)), array_fill(0, ARRAY[CAST({1} AS INTEGER)]))"
+    ),
+    spherical.CellOrder: "vo_order({0})",
+    spherical.CellKey: "({0} + (CAST(4 AS BIGINT) << (2 * ({1}))))",
+    spherical.AncestorKey: "(({0} >> (58 - 2 * ({1}))) + (CAST(4 AS BIGINT) << (2 * ({1}))))",
     spherical.InCell: "(({0} >> {2}) = {1})",
-    spherical.LookUp: "({0} BETWEEN ({1} << {2}) AND (({1} + 1) << {2}) - 1)",
+    spherical.IndexLookup: "({0} BETWEEN ({1} << {2}) AND (({1} + 1) << {2}) - 1)",
     spherical.IntegerDivision: "(({0}) / nullif({1}, 0))",
     spherical.Quotient: "vo_quotient({all})",
     spherical.Remainder: "vo_mod({all})",
     spherical.Round: "vo_round({all})",
     spherical.Truncate: "vo_truncate({all})",
-    spherical.Digits: "vo_text({0})",
-    spherical.Moment: "vo_moment({0})",
-    spherical.Parsed: "vo_parsed({0})",
+    spherical.FloatText: "vo_text({0})",
+    spherical.ParsedTime: "vo_moment({0})",
+    spherical.ParsedNumber: "vo_parsed({0})",
     spherical.Random: "random()",
     spherical.Xor: "(({0}) # ({1}))",
     spherical.Complement: "(~ ({0}))",
@@ -80,90 +81,90 @@ WITHOUT_PGSPHERE = frozenset(
         *("MOC(order, geometry)", "CONTAINS(shape, MOC)", "CONTAINS(MOC, shape)", "INTERSECTS(MOC, shape)"),
     }
 )
-"""The functions of the language that need pgSphere, and the types of which it knows more than to hand them on."""
+"""The functions of the language that need pgSphere, with the argument types where only some of them do."""
 
 for _element, _template in _TEMPLATES.items():
-    spherical.spell(DIALECT, _element, _template)
+    spherical.register_template(DIALECT, _element, _template)
 
 
-@compiles(types.Floats, DIALECT)
-def _floats(type: types.Floats, compiler: Any, **kw: Any) -> str:
+@compiles(types.NumberList, DIALECT)
+def _floats(type: types.NumberList, compiler: Any, **kw: Any) -> str:
     return "DOUBLE PRECISION[]"
 
 
 # -------------------------------------------------------------- functions
 
 
-def functions(schema: str | None) -> list[str]:
-    """The statements that teach a database the functions; `schema` is that of pgSphere, None where there is none."""
-    text = "\n-- head\n".join(file.read_text(encoding="utf-8") for file in _FILES)
+def function_statements(schema: str | None) -> list[str]:
+    """Return the statements that create the functions; `schema` is that of pgSphere, None without it."""
+    text = "\n-- head\n".join(file.read_text(encoding="utf-8") for file in _SQL_FILES)
     for bits in (16, 8, 4, 2, 1):
-        text = text.replace(f"@m{bits}@", str(_mask(bits)))
-    text = text.replace("@moment@", spherical.MOMENT).replace("@number@", spherical.NUMBER)
-    text = text.replace("@ext@", schema or "").replace("@axes@", "\n    ".join(map(_axes, frames.FRAMES)))
-    numbers = {"span": cover.SPAN, "pad": cover.PAD, "widest": cover.widest(0)}
+        text = text.replace(f"@m{bits}@", str(_bit_mask(bits)))
+    text = text.replace("@moment@", spherical.TIME_PATTERN).replace("@number@", spherical.NUMBER_PATTERN)
+    text = text.replace("@ext@", schema or "").replace("@axes@", "\n    ".join(map(_axes_branch, frames.FRAMES)))
+    numbers = {"span": cover.MAX_CELL_GRADIENT, "pad": cover.PAD_DEGREES, "widest": cover.max_radius(0)}
     for name, number in numbers.items():
         text = text.replace(f"@{name}@", repr(number))
-    text = text.replace("@ladder@", cover.ladder("radius"))
+    text = text.replace("@ladder@", cover.order_case_sql("radius"))
     wanted = {"part", "no pgsphere" if schema is None else "pgsphere"}
     found = re.split(r"^-- (head|part|pgsphere|no pgsphere)\n", text, flags=re.MULTILINE)
     return [body for kind, body in zip(found[1::2], found[2::2], strict=True) if kind in wanted]
 
 
-_FILES = [Path(__file__).with_name(name) for name in ("sky_postgres.sql", "udfs_postgres.sql", "mocs_postgres.sql")]
+_SQL_FILES = [Path(__file__).with_name(name) for name in ("sky_postgres.sql", "udfs_postgres.sql", "mocs_postgres.sql")]
 
 
-def _axes(frame: str) -> str:
-    """A branch of vo_axes: the matrix from a frame to ICRS."""
-    numbers = ", ".join(repr(n) for n in frames.rotation(frame, "ICRS").ravel().tolist())
+def _axes_branch(frame: str) -> str:
+    """Return a branch of vo_axes: the rotation matrix from a frame to ICRS."""
+    numbers = ", ".join(repr(n) for n in frames.rotation_matrix(frame, "ICRS").ravel().tolist())
     return f"WHEN '{frame}' THEN ARRAY[{numbers}]::double precision[]"
 
 
 def digest(texts: list[str]) -> str:
-    """A few letters that tell one set of texts from another."""
+    """Return a digest of texts: 12 hexadecimal digits."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
-def _mask(bits: int) -> int:
-    """Of 64 bits as many set as not, so many in a row, the lowest set."""
+def _bit_mask(bits: int) -> int:
+    """Return 64 bits in alternating runs of `bits` ones and `bits` zeros, the lowest bit set."""
     return int(("0" * bits + "1" * bits) * (32 // bits), 2)
 
 
 # ---------------------------------------------------------------- dialect
 
-_SAFE = ("ln", "log10", "sqrt", "exp", "acos", "asin", "sin", "cos", "tan", "cot", "power")
-_CASES = ("lower", "upper")
-_ANY_LANGUAGE = 'COLLATE "und-x-icu"'
+_SAFE_FUNCTIONS = ("ln", "log10", "sqrt", "exp", "acos", "asin", "sin", "cos", "tan", "cot", "power")
+
+_UNICODE_COLLATION = 'COLLATE "und-x-icu"'
 
 
-class _Compiler(PGCompiler_asyncpg):
+class PostgresCompiler(PGCompiler_asyncpg):
     @override
     def visit_function(self, func: Any, add_to_result_map: Any = None, **kwargs: Any) -> str:
         said: str = super().visit_function(func, add_to_result_map, **kwargs)
         name = func.name.lower()
-        if isinstance(func, Function) and name in _SAFE:
+        if isinstance(func, Function) and name in _SAFE_FUNCTIONS:
             return f"vo_{said}"
         return said
 
     def visit_lower_func(self, func: Function[Any], **kw: Any) -> str:
-        return self._folded("lower", func, **kw)
+        return self._change_case("lower", func, **kw)
 
     def visit_upper_func(self, func: Function[Any], **kw: Any) -> str:
-        return self._folded("upper", func, **kw)
+        return self._change_case("upper", func, **kw)
 
-    def _folded(self, name: str, func: Function[Any], **kw: Any) -> str:
+    def _change_case(self, name: str, func: Function[Any], **kw: Any) -> str:
         return f"vo_{name}{self.function_argspec(func, **kw)}"
 
     def visit_sum_func(self, func: FunctionElement[Any], **kw: Any) -> str:
-        """Of whole numbers a whole number, of others a double."""
-        inner, word = _aggregated(func)
+        """Render SUM: an integer for integers, a double for other numbers."""
+        inner, word = _aggregate_argument(func)
         said = self.process(inner, **kw)
         if isinstance(inner.type, sa.Integer):
             return f"CAST(sum({word}{said}) AS BIGINT)"
         return f"sum({word}CAST({said} AS DOUBLE PRECISION))"
 
     def visit_avg_func(self, func: FunctionElement[Any], **kw: Any) -> str:
-        inner, word = _aggregated(func)
+        inner, word = _aggregate_argument(func)
         return f"avg({word}CAST({self.process(inner, **kw)} AS DOUBLE PRECISION))"
 
     def visit_min_func(self, func: FunctionElement[Any], **kw: Any) -> str:
@@ -173,8 +174,8 @@ class _Compiler(PGCompiler_asyncpg):
         return self._extreme("max", "bool_or", func, **kw)
 
     def _extreme(self, name: str, of_truth: str, func: FunctionElement[Any], **kw: Any) -> str:
-        """True is more than false."""
-        inner, word = _aggregated(func)
+        """Render MIN or MAX; for booleans true is greater than false."""
+        inner, word = _aggregate_argument(func)
         name = of_truth if isinstance(inner.type, sa.Boolean) else name
         return f"{name}({word}{self.process(inner, **kw)})"
 
@@ -183,7 +184,7 @@ class _Compiler(PGCompiler_asyncpg):
 
     @override
     def visit_cast(self, cast: Cast[Any], **kwargs: Any) -> str:
-        template = _cast(_kind(cast.clause.type), _kind(cast.type))
+        template = _cast_template(_type_family(cast.clause.type), _type_family(cast.type))
         said, type = cast.clause._compiler_dispatch(self, **kwargs), cast.typeclause._compiler_dispatch(self, **kwargs)
         return template.format(said, type)
 
@@ -197,26 +198,26 @@ class _Compiler(PGCompiler_asyncpg):
 
     @override
     def visit_ilike_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
-        return self._like(binary, "LIKE", f"lower(({{}}) {_ANY_LANGUAGE})", **kw)
+        return self._like(binary, "LIKE", f"lower(({{}}) {_UNICODE_COLLATION})", **kw)
 
     @override
     def visit_not_ilike_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
-        return self._like(binary, "NOT LIKE", f"lower(({{}}) {_ANY_LANGUAGE})", **kw)
+        return self._like(binary, "NOT LIKE", f"lower(({{}}) {_UNICODE_COLLATION})", **kw)
 
     def _like(self, binary: BinaryExpression[Any], word: str, form: str, **kw: Any) -> str:
         text, pattern = (form.format(self.process(side, **kw)) for side in (binary.left, binary.right))
         return f"{text} {word} {pattern} ESCAPE ''"
 
 
-def _aggregated(func: FunctionElement[Any]) -> tuple[Any, str]:
-    """What an aggregate is of, and DISTINCT if it is of different values."""
+def _aggregate_argument(func: FunctionElement[Any]) -> tuple[Any, str]:
+    """Return the argument of an aggregate, and "DISTINCT " if it is over distinct values."""
     (inner,) = func.clauses
     if isinstance(inner, UnaryExpression) and inner.operator is operators.distinct_op:
         return inner.element, "DISTINCT "
     return inner, ""
 
 
-def _kind(type: sa.types.TypeEngine[Any]) -> str:
+def _type_family(type: sa.types.TypeEngine[Any]) -> str:
     kinds: tuple[tuple[Any, str], ...] = (
         (sa.Boolean, "boolean"),
         (sa.Integer, "whole"),
@@ -224,7 +225,7 @@ def _kind(type: sa.types.TypeEngine[Any]) -> str:
         (sa.Float, "real"),
         (sa.String, "text"),
         ((sa.Date, sa.DateTime), "time"),
-        (types.Floats, "shape"),
+        (types.NumberList, "shape"),
     )
     return next((name for kind, name in kinds if isinstance(type, kind)), "")
 
@@ -236,18 +237,19 @@ _CASTS = {
     ("real", "boolean"): "(({0}) <> 0)",
     ("text", "whole"): "CAST(CAST({0} AS NUMERIC) AS {1})",
 }
-"""Casts that PostgreSQL has not, or not so."""
+"""Casts that PostgreSQL lacks, or that differ there, by type family."""
 
 
-def _cast(source: str, target: str) -> str:
-    """The cast of one kind to another. Where there is none, as for a column that is null throughout, by way of text."""
+def _cast_template(source: str, target: str) -> str:
+    """Return the template of a cast between type families; by way of text where PostgreSQL has no such cast, as for a
+    column that is always null."""
     if source and source != target and "text" not in (source, target) and {source, target} & {"time", "shape"}:
         return "CAST(CAST({0} AS TEXT) AS {1})"
     return _CASTS.get((source, target), "CAST({0} AS {1})")
 
 
-class Dialect(PGDialect_asyncpg):
-    """PostgreSQL with parameters $1, $2 ... of a known type each."""
+class PostgresDialect(PGDialect_asyncpg):
+    """PostgreSQL's SQL with parameters $1, $2 ..., each with its type."""
 
-    statement_compiler = _Compiler
+    statement_compiler = PostgresCompiler
     supports_statement_cache = True
