@@ -19,7 +19,7 @@ from lxml import etree, html
 
 from vo_server.errors import ImageError
 from vo_server.protocols.images import bundle
-from vo_server.settings import Settings, image_root
+from vo_server.settings import Settings, find_image_root
 from vo_server.storage import files
 
 PLACE = {"POS": "129.04,19.68", "SIZE": "0.01"}
@@ -56,7 +56,7 @@ def packed(client: httpx.Client, **given: str) -> tuple[list[str], list[dict[str
 @pytest.fixture(scope="module")
 def headers(sky: Path) -> dict[str, fits.Header]:
     """The headers of all Atlas images, by the ends of the URLs of their files."""
-    root = Path(image_root(Settings(data=sky), "atlas"))
+    root = Path(find_image_root(Settings(data=sky), "atlas"))
     found = {}
     for path in root.rglob("*.fits.gz"):
         header = fits.getheader(path)
@@ -145,28 +145,29 @@ def test_the_table_for_programs_is_the_same(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "words"),
+    ("given", "status", "code"),
     [
-        ({"POS": "x"}, 400, "which is no place"),
-        ({"POS": "1,95"}, 400, "not on the sky"),
-        ({"POS": "CIRCLE 1 2"}, 400, "a CIRCLE has 3 numbers"),
-        ({"POS": "1,2", "SIZE": "-1"}, 400, "SIZE is -1"),
-        ({"POS": "1,2", "SIZE": "1,2,3"}, 400, "SIZE is"),
-        ({"POS": "CIRCLE 1 2 5.1"}, 400, "more than 5 degrees"),
-        ({"POS": "1,2", "SIZE": "8"}, 400, "more than 5 degrees"),
-        ({"POS": "RANGE 0 360 -90 90"}, 400, "more than 5 degrees"),
-        ({"POS": "1,2", "COLLECTION": "nothing"}, 404, "no image collection 'nothing'"),
-        ({"POS": "1,2", "BAND": "L"}, 400, "no band 'L'"),
-        ({"POS": '"><script>alert(1)</script>'}, 400, "script"),
+        ({"POS": "x"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": "1,95"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "CIRCLE 1 2"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "1,2", "SIZE": "-1"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "1,2", "SIZE": "1,2,3"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "CIRCLE 1 2 5.1"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "1,2", "SIZE": "8"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "RANGE 0 360 -90 90"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "1,2", "COLLECTION": "nothing"}, 404, "IMAGE.NOT_FOUND"),
+        ({"POS": "1,2", "BAND": "L"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": '"><script>alert(1)</script>'}, 400, "REQUEST.BAD_REGION"),
     ],
 )
-def test_mistakes_are_said_on_the_page(client: httpx.Client, given: dict[str, str], status: int, words: str) -> None:
+def test_mistakes_are_said_on_the_page(client: httpx.Client, given: dict[str, str], status: int, code: str) -> None:
     read = page(client, status, **given)
     (said,) = read.find_class("bad")
-    assert words in said.text_content()
+    assert said.text_content().strip()
     assert read.find(".//script") is None
     assert read.find(".//input[@name='POS']").get("value") == given["POS"]
-    assert client.get("/images.tar", params=given).status_code == status
+    archive = client.get("/images.tar", params=given)
+    assert (archive.status_code, archive.headers["vo-error-code"]) == (status, code)
 
 
 # ----------------------------------------------------------------------- tar
@@ -175,11 +176,11 @@ def test_mistakes_are_said_on_the_page(client: httpx.Client, given: dict[str, st
 def test_all_images_of_a_place_in_one_stream(client: httpx.Client, sky: Path) -> None:
     given = {"POS": "CIRCLE 129.1 19.7 2"}
     said, rows, held = packed(client, **given)
-    assert "Here: all 22 images that meet the place" in said
+    assert "Here: all 22 images that overlap the region" in said
     assert [row["file"] for row in rows] == list(held)
     settings = Settings(data=sky)
     for row in rows:
-        root = Path(image_root(settings, row["collection"]))
+        root = Path(find_image_root(settings, row["collection"]))
         stored = (root / row["file"].partition("/")[2]).read_bytes()
         assert held[row["file"]] == stored
         assert int(row["bytes"]) == len(stored)
@@ -204,10 +205,10 @@ def test_a_stream_has_what_the_page_shows(client: httpx.Client) -> None:
     assert abs(int(head.headers["content-length"]) - sum(int(row["bytes"]) for row in rows)) < 3000 * (len(rows) + 1)
 
 
-@pytest.mark.parametrize("limit", ["IMAGES", "BYTES"])
+@pytest.mark.parametrize("limit", ["MAX_IMAGES", "MAX_BYTES"])
 def test_a_stream_has_its_bounds_and_says_so(client: httpx.Client, monkeypatch: Any, limit: str) -> None:
     _, every, _ = packed(client, POS="129.1,19.7", SIZE="0.3")
-    monkeypatch.setattr(bundle, limit, 4 if limit == "IMAGES" else sum(int(row["bytes"]) for row in every[:4]))
+    monkeypatch.setattr(bundle, limit, 4 if limit == "MAX_IMAGES" else sum(int(row["bytes"]) for row in every[:4]))
     said, rows, held = packed(client, POS="129.1,19.7", SIZE="0.3")
     assert [row["image"] for row in rows] == [row["image"] for row in every[:4]]
     assert len(held) == 4
@@ -219,14 +220,14 @@ def test_a_stream_has_its_bounds_and_says_so(client: httpx.Client, monkeypatch: 
 
 
 def test_what_is_missing_is_said(client: httpx.Client, monkeypatch: Any) -> None:
-    facts = files.facts
+    facts = files.stat_file
 
-    def some(where: str) -> files.Facts:
+    def some(where: str) -> files.FileInfo:
         if "/ki" in where:
             raise ImageError("the file of this image is not where the inventory says")
         return facts(where)
 
-    monkeypatch.setattr(files, "facts", some)
+    monkeypatch.setattr(files, "stat_file", some)
     said, rows, _ = packed(client, **PLACE)
     assert [row["band"] for row in rows] == ["J", "H"]
     (missing,) = [line for line in said if line.startswith("Missing: ")]

@@ -14,8 +14,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from PIL import Image as Pillow
 
-from vo_server.protocols.images.preview import Kept
-from vo_server.settings import Settings, image_root
+from vo_server.protocols.images.preview import PictureCache
+from vo_server.settings import Settings, find_image_root
 
 
 def shown(answer: httpx.Response) -> Pillow.Image:
@@ -55,7 +55,7 @@ def test_a_grey_picture_by_name(client: httpx.Client, images: list[dict[str, str
 def test_the_pixels_are_those_of_the_file(client: httpx.Client, sky: Path, images: list[dict[str, str]]) -> None:
     """The brightest pixels of the file, which astropy reads, are the brightest of the picture, south below."""
     image = images[0]
-    values = fits.getdata(Path(image_root(Settings(data=sky), "atlas")) / image["path"])
+    values = fits.getdata(Path(find_image_root(Settings(data=sky), "atlas")) / image["path"])
     given = {"ID": f"atlas/{image['image']}", "FORMAT": "png"}
     picture = np.asarray(shown(client.get("/preview", params=given)))[::-1]
     assert picture.shape == values.shape
@@ -95,7 +95,7 @@ def test_colour_of_a_place_and_of_an_image(client: httpx.Client, images: list[di
 def test_a_place_beyond_the_image_is_cut_at_its_edge(client: httpx.Client, sky: Path, images: Any) -> None:
     """As many pixels as astropy counts between the place and the edge."""
     image = images[0]
-    header = fits.getheader(Path(image_root(Settings(data=sky), "atlas")) / image["path"])
+    header = fits.getheader(Path(find_image_root(Settings(data=sky), "atlas")) / image["path"])
     ((ra, dec),) = WCS(header).wcs_pix2world([[10, 512]], 0)
     given = {"ID": f"atlas/{image['image']}", "POS": f"{ra},{dec}", "SIZE": f"{101 / 3600}", "PIXELS": "101"}
     width, height = shown(client.get("/preview", params=given)).size
@@ -164,55 +164,55 @@ def test_what_is_known_is_not_sent_again(client: httpx.Client, images: list[dict
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "words"),
+    ("given", "status", "code"),
     [
-        ({}, 400, "neither ID nor POS"),
-        ({"SIZE": "0.1"}, 400, "neither ID nor POS"),
-        ({"ID": "atlas/x"}, 404, "no image 'x' in atlas"),
-        ({"ID": "atlas"}, 404, "no image '' in atlas"),
-        ({"ID": "nothing/x"}, 404, "there are atlas, quicklook, stamps"),
-        ({"ID": "/etc/passwd"}, 404, "no image collection ''"),
-        ({"ID": "atlas/../../catalogues/atlas.duckdb"}, 404, "no image"),
-        ({"ID": "ivo://elsewhere/~?nothing/x"}, 404, "no image collection 'nothing'"),
-        ({"ID": "atlas/x", "SIZE": "0.1"}, 400, "SIZE is there without POS"),
-        ({"ID": "atlas/x", "COLLECTION": "atlas"}, 400, "COLLECTION goes with POS"),
-        ({"ID": "atlas/x", "BAND": "L"}, 400, "J, H, K, and JHK for colour"),
-        ({"POS": "1,1"}, 404, "no image of this place"),
-        ({"POS": "1,1", "COLLECTION": "nothing"}, 404, "no image collection"),
-        ({"POS": "1"}, 400, "POS is '1'"),
-        ({"POS": "1,95"}, 400, "not on the sky"),
-        ({"POS": "129.04,19.68", "SIZE": "x"}, 400, "SIZE has 'x'"),
-        ({"POS": "1,1", "SIZE": "0.1"}, 404, "no image of this place"),
-        ({"POS": "129.04,19.68", "PIXELS": "0"}, 400, "1 to "),
-        ({"POS": "129.04,19.68", "PIXELS": "1e3"}, 400, "not a whole number"),
-        ({"POS": "129.04,19.68", "PIXELS": "1000000"}, 400, "1 to "),
-        ({"POS": "129.04,19.68", "FORMAT": "gif"}, 400, "none of jpeg, png"),
-        ({"POS": "129.04,19.68", "STRETCH": "log"}, 400, "none of asinh, zscale"),
+        ({}, 400, "REQUEST.MISSING_PARAMETER"),
+        ({"SIZE": "0.1"}, 400, "REQUEST.MISSING_PARAMETER"),
+        ({"ID": "atlas/x"}, 404, "IMAGE.NOT_FOUND"),
+        ({"ID": "atlas"}, 404, "IMAGE.NOT_FOUND"),
+        ({"ID": "nothing/x"}, 404, "IMAGE.NOT_FOUND"),
+        ({"ID": "/etc/passwd"}, 404, "IMAGE.NOT_FOUND"),
+        ({"ID": "atlas/../../catalogues/atlas.duckdb"}, 404, "IMAGE.NOT_FOUND"),
+        ({"ID": "ivo://elsewhere/~?nothing/x"}, 404, "IMAGE.NOT_FOUND"),
+        ({"ID": "atlas/x", "SIZE": "0.1"}, 400, "REQUEST.MISSING_PARAMETER"),
+        ({"ID": "atlas/x", "COLLECTION": "atlas"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"ID": "atlas/x", "BAND": "L"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": "1,1"}, 404, "IMAGE.NOT_FOUND"),
+        ({"POS": "1,1", "COLLECTION": "nothing"}, 404, "IMAGE.NOT_FOUND"),
+        ({"POS": "1"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "1,95"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "129.04,19.68", "SIZE": "x"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": "1,1", "SIZE": "0.1"}, 404, "IMAGE.NOT_FOUND"),
+        ({"POS": "129.04,19.68", "PIXELS": "0"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": "129.04,19.68", "PIXELS": "1e3"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": "129.04,19.68", "PIXELS": "1000000"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": "129.04,19.68", "FORMAT": "gif"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": "129.04,19.68", "STRETCH": "log"}, 400, "REQUEST.BAD_PARAMETER"),
     ],
 )
-def test_mistakes(client: httpx.Client, given: dict[str, str], status: int, words: str) -> None:
+def test_mistakes(client: httpx.Client, given: dict[str, str], status: int, code: str) -> None:
     answer = client.get("/preview", params=given)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
-    assert words in answer.text
+    assert answer.headers["vo-error-code"] == code
 
 
 def test_a_place_for_which_too_much_must_be_read(client: httpx.Client, monkeypatch: Any) -> None:
-    monkeypatch.setattr("vo_server.protocols.images.layers.TILES", 2)
+    monkeypatch.setattr("vo_server.protocols.images.layers.MAX_TILES", 2)
     answer = client.get("/preview", params={"POS": "129.1,19.7", "SIZE": "1"})
-    assert (answer.status_code, "more than 2 images" in answer.text) == (400, True)
+    assert (answer.status_code, answer.headers["vo-error-code"]) == (400, "IMAGE.TOO_LARGE")
 
 
 def test_a_part_that_the_image_does_not_have(client: httpx.Client, images: list[dict[str, str]]) -> None:
     answer = client.get("/preview", params={"ID": f"atlas/{images[0]['image']}", "POS": "10,10", "SIZE": "0.1"})
-    assert (answer.status_code, "nothing of this region" in answer.text) == (404, True)
+    assert (answer.status_code, answer.headers["vo-error-code"]) == (404, "IMAGE.NO_OVERLAP")
 
 
 def test_pictures_are_kept_up_to_a_limit() -> None:
-    kept = Kept(limit=100)
+    cache = PictureCache(limit=100)
     for n in range(4):
-        kept.keep(str(n), bytes([n]) * 30)
-        assert kept.find("0") == bytes(30)
-    assert kept.find("1") is None, "the one that was not asked for went"
-    assert kept.find("3") == bytes([3]) * 30
-    kept.keep("large", bytes(101))
-    assert kept.find("large") is None
+        cache.store(str(n), bytes([n]) * 30)
+        assert cache.get("0") == bytes(30)
+    assert cache.get("1") is None, "the one that was not asked for went"
+    assert cache.get("3") == bytes([3]) * 30
+    cache.store("large", bytes(101))
+    assert cache.get("large") is None

@@ -20,9 +20,9 @@ from astropy.io import fits
 
 from tests.conftest import PSC_ROWS, Listening
 from vo_server import demo
-from vo_server.app import catalogue_of
-from vo_server.commands.images import walk
-from vo_server.engines.store import Store
+from vo_server.assembly import load_site_catalogue
+from vo_server.commands.images import plan_walk
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.load.load import load
 from vo_server.settings import Settings
 
@@ -110,11 +110,11 @@ def served(
     """A server of the images at a URL, which were loaded from there."""
     root, sent = request.getfixturevalue(request.param)
     settings = Settings(data=tmp_path_factory.mktemp("remote"), image_roots=f"atlas={root}")
-    catalogue = catalogue_of(settings)
-    atlas = catalogue.collection("atlas")
-    folder = walk(atlas, [f"{root}/980128n/s009"], settings, catalogue)
-    assert load(atlas, folder, Store(settings.data)).rows == 9
-    done = load(atlas, walk(atlas, [], settings, catalogue), Store(settings.data))
+    catalogue = load_site_catalogue(settings)
+    atlas = catalogue.get_collection("atlas")
+    folder = plan_walk(atlas, [f"{root}/980128n/s009"], settings, catalogue)
+    assert load(atlas, folder, DataDirectory(settings.data)).rows == 9
+    done = load(atlas, plan_walk(atlas, [], settings, catalogue), DataDirectory(settings.data))
     assert (done.rows, done.rejected) == (18, 0)
     sent.walked = sent.bytes()
     with listening(settings) as url, httpx.Client(base_url=url, timeout=30) as client:
@@ -187,8 +187,7 @@ def test_a_file_that_is_gone_is_told(served: tuple[httpx.Client, Sent], images: 
         store.rm(f"/remote/{path}")
     try:
         gone = client.get(f"/images/atlas/{name}")
-        assert gone.status_code == 404
-        assert "not where the inventory says" in gone.text
+        assert (gone.status_code, gone.headers["vo-error-code"]) == (404, "IMAGE.NOT_FOUND")
         cut = client.get("/soda/sync", params={"ID": did})
         assert cut.status_code >= 400 and "127.0.0.1" not in cut.text
     finally:

@@ -28,9 +28,9 @@ from pyvo.dal.adhoc import SodaQuery
 
 from tests.conftest import Listening
 from tests.contract.test_images import ATLAS, sia2
-from vo_server.app import catalogue_of
-from vo_server.commands.images import walk
-from vo_server.engines.store import Store
+from vo_server.assembly import load_site_catalogue
+from vo_server.commands.images import plan_walk
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.load.load import load
 from vo_server.settings import Settings
 
@@ -187,43 +187,44 @@ HERE = "129.04 19.68 0.01"
 
 
 @pytest.mark.parametrize(
-    ("params", "status", "words"),
+    ("params", "status", "code"),
     [
-        ({"ID": ""}, 400, "UsageError: ID is missing"),
-        ({"ID": "atlas/x"}, 400, "UsageError: 'atlas/x' is no identifier"),
-        ({"ID": "ivo://elsewhere/~?atlas/x"}, 404, "UsageError: there is no such data set"),
-        ({"ID": "ivo://unregistered.invalid/~?atlas/../x"}, 404, "UsageError: there is no such data set"),
-        ({"ID": ["ivo://a/b", "ivo://a/c"]}, 400, "MultiValuedParamNotSupported: ID may be given once"),
-        ({"CIRCLE": [HERE, HERE]}, 400, "MultiValuedParamNotSupported: POS or CIRCLE or POLYGON"),
-        ({"CIRCLE": HERE, "POS": f"CIRCLE {HERE}"}, 400, "MultiValuedParamNotSupported"),
-        ({"BAND": ["1e-6 2e-6", "2e-6 3e-6"]}, 400, "MultiValuedParamNotSupported: BAND"),
-        ({"CIRCLE": "1 2"}, 400, "UsageError: CIRCLE: a CIRCLE has 3 numbers, not 2"),
-        ({"CIRCLE": "1 x 2"}, 400, "UsageError: CIRCLE has 'x', which is not a number"),
-        ({"CIRCLE": "1 95 2"}, 400, "UsageError"),
-        ({"CIRCLE": "1 2 -1"}, 400, "UsageError"),
-        ({"CIRCLE": "1 2 181"}, 400, "0 to 180"),
-        ({"CIRCLE": "nan 2 1"}, 400, "NaN"),
-        ({"CIRCLE": "inf 2 1"}, 400, "UsageError"),
-        ({"POLYGON": "1 2 3 4"}, 400, "at least three pairs"),
-        ({"POLYGON": "0 0 1 1 1 0 0 1"}, 400, "cross"),
-        ({"POS": "BOX 1 2 3 4"}, 400, "which is no place"),
-        ({"POS": "RANGE 1 2 4 3"}, 400, "the smaller first"),
-        ({"BAND": "K"}, 400, "Ks is 1.884e-06 2.434e-06"),
-        ({"BAND": "3e-6 2e-6"}, 400, "larger than its second"),
-        ({"BAND": "1 2 3"}, 400, "no interval"),
-        ({"TIME": "51000 52000"}, 400, "UsageError: TIME does not cut"),
-        ({"POL": "I"}, 400, "UsageError: POL does not cut"),
-        ({"RESPONSEFORMAT": "image/tiff"}, 400, "offered are image/fits"),
-        ({"RESPONSEFORMAT": ["fits", "png"]}, 400, "MultiValuedParamNotSupported"),
+        ({"ID": ""}, 400, "REQUEST.MISSING_PARAMETER"),
+        ({"ID": "atlas/x"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"ID": "ivo://elsewhere/~?atlas/x"}, 404, "IMAGE.NOT_FOUND"),
+        ({"ID": "ivo://unregistered.invalid/~?atlas/../x"}, 404, "IMAGE.NOT_FOUND"),
+        ({"ID": ["ivo://a/b", "ivo://a/c"]}, 400, "REQUEST.REPEATED_PARAMETER"),
+        ({"CIRCLE": [HERE, HERE]}, 400, "REQUEST.REPEATED_PARAMETER"),
+        ({"CIRCLE": HERE, "POS": f"CIRCLE {HERE}"}, 400, "REQUEST.REPEATED_PARAMETER"),
+        ({"BAND": ["1e-6 2e-6", "2e-6 3e-6"]}, 400, "REQUEST.REPEATED_PARAMETER"),
+        ({"CIRCLE": "1 2"}, 400, "REQUEST.BAD_REGION"),
+        ({"CIRCLE": "1 x 2"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"CIRCLE": "1 95 2"}, 400, "REQUEST.BAD_REGION"),
+        ({"CIRCLE": "1 2 -1"}, 400, "REQUEST.BAD_REGION"),
+        ({"CIRCLE": "1 2 181"}, 400, "REQUEST.BAD_REGION"),
+        ({"CIRCLE": "nan 2 1"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"CIRCLE": "inf 2 1"}, 400, "REQUEST.BAD_REGION"),
+        ({"POLYGON": "1 2 3 4"}, 400, "REQUEST.BAD_REGION"),
+        ({"POLYGON": "0 0 1 1 1 0 0 1"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "BOX 1 2 3 4"}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": "RANGE 1 2 4 3"}, 400, "REQUEST.BAD_REGION"),
+        ({"BAND": "K"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"BAND": "3e-6 2e-6"}, 400, "REQUEST.BAD_REGION"),
+        ({"BAND": "1 2 3"}, 400, "REQUEST.BAD_REGION"),
+        ({"TIME": "51000 52000"}, 400, "REQUEST.UNSUPPORTED"),
+        ({"POL": "I"}, 400, "REQUEST.UNSUPPORTED"),
+        ({"RESPONSEFORMAT": "image/tiff"}, 400, "REQUEST.UNSUPPORTED_FORMAT"),
+        ({"RESPONSEFORMAT": ["fits", "png"]}, 400, "REQUEST.REPEATED_PARAMETER"),
     ],
 )
 def test_mistakes(
-    client: httpx.Client, k_image: tuple[str, fits.Header, Any], params: dict[str, Any], status: int, words: str
+    client: httpx.Client, k_image: tuple[str, fits.Header, Any], params: dict[str, Any], status: int, code: str
 ) -> None:
     answer = client.get("/soda/sync", params={"ID": k_image[0], **params})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8"), answer.text
-    assert words in answer.text
-    assert answer.text.partition(":")[0] in ("UsageError", "MultiValuedParamNotSupported")
+    assert answer.headers["vo-error-code"] == code
+    repeated = code == "REQUEST.REPEATED_PARAMETER"
+    assert answer.text.partition(":")[0] == ("MultiValuedParamNotSupported" if repeated else "UsageError")
 
 
 @settings(max_examples=60, deadline=None)
@@ -385,7 +386,7 @@ def test_a_query_of_pyvo(server: Any, k_image: tuple[str, fits.Header, Any]) -> 
     agrees(shown(query.execute_stream()), header, pixels)
     query = SodaQuery(url, polygon=(0, 0, 1, 1, 1, 0, 0, 1) * u.deg, ID=did)
     query.execute_stream()
-    with pytest.raises(DALServiceError, match=r"UsageError: POLYGON is .* cross"):
+    with pytest.raises(DALServiceError, match=r"UsageError: .* cross"):
         query.raise_if_error()
 
 
@@ -410,8 +411,8 @@ def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -
     for file in files:
         shutil.copy(file, root)
     own = Settings(data=tmp_path)
-    atlas = catalogue_of(own).collection("atlas")
-    load(atlas, walk(atlas, [], own, catalogue_of(own)), Store(tmp_path))
+    atlas = load_site_catalogue(own).get_collection("atlas")
+    load(atlas, plan_walk(atlas, [], own, load_site_catalogue(own)), DataDirectory(tmp_path))
     random = np.random.default_rng(1)
     with listening(own) as url, httpx.Client(base_url=url, timeout=60) as client:
         known = pairs(client, ATLAS)
@@ -429,6 +430,6 @@ def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -
         answers = [client.get("/soda/sync", params={"ID": did}) for did in (gone, damaged)]
         assert [answer.status_code for answer in answers] == [404, 500]
         assert client.get("/preview", params={"ID": gone}).status_code == 404
-        assert answers[0].text.startswith("Error: the file of this image is not where the inventory says")
-        assert answers[1].text.startswith("Error: the file of this image")
+        assert [answer.headers["vo-error-code"] for answer in answers] == ["IMAGE.NOT_FOUND", "IMAGE.UNREADABLE"]
+        assert all(answer.text.startswith("Error: ") for answer in answers)
         assert str(tmp_path) not in answers[0].text + answers[1].text

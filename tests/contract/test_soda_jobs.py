@@ -106,7 +106,7 @@ def test_parameters_come_one_after_the_other(http: httpx.Client, ids: list[str])
         ([("ID", "ivo://a/b"), ("RESPONSEFORMAT", "gif")], "UsageError: RESPONSEFORMAT 'gif'"),
         (
             [("ID", f"ivo://a/{n}") for n in range(51)] + [("CIRCLE", f"{n} 2 1") for n in range(20)],
-            "1,020 cutouts, where 1,000 are the limit",
+            "1,020 cutouts; the limit is 1,000",
         ),
     ],
 )

@@ -21,13 +21,13 @@ from scipy.ndimage import maximum_filter
 from tests.atlas import atlas_header
 from tests.conftest import Listening
 from vo_server.__main__ import main
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.commands import quicklook as command
 from vo_server.commands import stamp_batches
-from vo_server.commands.query_client import Asking
+from vo_server.commands.query_client import QueryClient
 from vo_server.images import image
 from vo_server.images.quicklook import restore
-from vo_server.load import workers
+from vo_server.load import process_pool
 from vo_server.settings import Settings
 from vo_server.storage import files
 
@@ -45,32 +45,36 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ask(demo: Path) -> Iterator[Asking]:
+def ask(demo: Path) -> Iterator[QueryClient]:
     settings = Settings(data=demo)
-    with Asking(settings, catalogue_of(settings)) as asking:
+    with QueryClient(settings, load_site_catalogue(settings)) as asking:
         yield asking
 
 
-def test_the_demo_has_three_collections_that_join(ask: Asking) -> None:
-    ((atlas, quicklook, stamps),) = ask.rows(
+def test_the_demo_has_three_collections_that_join(ask: QueryClient) -> None:
+    ((atlas, quicklook, stamps),) = ask.fetch_rows(
         "SELECT a.n, q.n, s.n FROM (SELECT COUNT(*) AS n FROM twomass.atlas) AS a,"
         " (SELECT COUNT(*) AS n FROM twomass.quicklook) AS q, (SELECT COUNT(*) AS n FROM twomass.stamps) AS s"
     )
     assert atlas == quicklook == 18
     assert stamps >= 1
-    both = list(ask.rows("SELECT a.path, q.path FROM atlas AS a JOIN quicklook AS q USING (coadd_key, band)"))
+    both = list(ask.fetch_rows("SELECT a.path, q.path FROM atlas AS a JOIN quicklook AS q USING (coadd_key, band)"))
     assert sorted(q for _, q in both) == sorted(a.removesuffix(".gz") + ".fz" for a, _ in both)
     assert len(both) == len(set(both)) >= 15
-    joined = list(ask.rows("SELECT s.stamp, x.designation FROM stamps AS s JOIN xsc AS x ON x.ext_key = s.ext_key"))
+    joined = list(
+        ask.fetch_rows("SELECT s.stamp, x.designation FROM stamps AS s JOIN xsc AS x ON x.ext_key = s.ext_key")
+    )
     assert len(joined) == stamps
 
 
 @cache
 def sources(demo: Path) -> SkyCoord:
     settings = Settings(data=demo)
-    with Asking(settings, catalogue_of(settings)) as asking:
-        rows = list(asking.rows("SELECT ra, dec FROM psc WHERE ra BETWEEN 128 AND 131 AND dec BETWEEN 18 AND 22"))
-        rows += list(asking.rows("SELECT ra, dec FROM xsc WHERE ra BETWEEN 128 AND 131 AND dec BETWEEN 18 AND 22"))
+    with QueryClient(settings, load_site_catalogue(settings)) as asking:
+        rows = list(asking.fetch_rows("SELECT ra, dec FROM psc WHERE ra BETWEEN 128 AND 131 AND dec BETWEEN 18 AND 22"))
+        rows += list(
+            asking.fetch_rows("SELECT ra, dec FROM xsc WHERE ra BETWEEN 128 AND 131 AND dec BETWEEN 18 AND 22")
+        )
     return SkyCoord(*np.array(rows).T, unit="deg")
 
 
@@ -115,17 +119,17 @@ def test_the_catalogue_lies_on_the_stars(demo: Path) -> None:
 def test_the_catalogue_lies_on_the_stars_of_quicklook_images(demo: Path) -> None:
     found = []
     for path in sorted((demo / "images" / "quicklook").rglob("ki*.fz")):
-        with image.opened(str(path)) as opened:
+        with image.open_image(str(path)) as opened:
             plain = restore(opened)
-        with fits.open(files.Held(plain).stream()) as units:
+        with fits.open(files.MemoryFile(plain).open_stream()) as units:
             found.append(apart(demo, units[0].data, units[0].header))
     off = np.concatenate(found)
     assert len(off) > 10
     assert np.mean(off < NEAR) > 0.95, np.sort(off)[-10:]
 
 
-def test_stamps_show_their_galaxies(demo: Path, ask: Asking) -> None:
-    for ra, dec, path in ask.rows(
+def test_stamps_show_their_galaxies(demo: Path, ask: QueryClient) -> None:
+    for ra, dec, path in ask.fetch_rows(
         "SELECT x.ra, x.dec, s.path FROM stamps AS s JOIN xsc AS x ON x.ext_key = s.ext_key WHERE x.k_m_k20fe < 13.5"
     ):
         with fits.open(demo / "images" / "stamps" / path) as units:
@@ -138,10 +142,12 @@ def test_stamps_show_their_galaxies(demo: Path, ask: Asking) -> None:
         assert (middle > 3 * np.array([header[f"{band}SKYSIG"] for band in "JHK"])).all()
 
 
-def test_quicklook_images_are_served_as_plain_fits(demo: Path, ask: Asking, listening: Listening) -> None:
-    ((name, path, columns, rows),) = ask.rows("SELECT TOP 1 image, path, naxis1, naxis2 FROM quicklook ORDER BY image")
-    with image.opened(str(demo / "images" / "quicklook" / path)) as opened:
-        expected, values = restore(opened), opened.whole()[0]
+def test_quicklook_images_are_served_as_plain_fits(demo: Path, ask: QueryClient, listening: Listening) -> None:
+    ((name, path, columns, rows),) = ask.fetch_rows(
+        "SELECT TOP 1 image, path, naxis1, naxis2 FROM quicklook ORDER BY image"
+    )
+    with image.open_image(str(demo / "images" / "quicklook" / path)) as opened:
+        expected, values = restore(opened), opened.read_all()[0]
     with listening(Settings(data=demo)) as url, httpx.Client(base_url=url) as client:
         answer = client.get(f"/images/quicklook/{name}")
         assert answer.content == expected
@@ -191,13 +197,13 @@ def made(data: Path) -> dict[str, bytes]:
 def test_a_run_that_was_broken_off_goes_on(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quicklook", "--data", str(data)]) == 0
     first, said = made(data), capsys.readouterr().err
-    assert "3 made" in said and " to 1" in said
+    assert "3 written" in said and " to 1" in said
     assert {name[-8:] for name in first} == {".fits.fz"}
     (one, *others) = sorted((data / "images" / "quicklook").rglob("*.fz"))
     one.rename(one.with_name(f"{one.name}.part"))  # as a run leaves it that is killed while it writes
     others[0].write_bytes(b"kept")
     assert main(["quicklook", "--data", str(data)]) == 0
-    assert "1 made" in capsys.readouterr().err
+    assert "1 written" in capsys.readouterr().err
     assert made(data) == first | {others[0].name: b"kept"}
     assert main(["quicklook", "--again", "--data", str(data)]) == 0
     assert made(data) == first
@@ -207,11 +213,11 @@ def test_several_processes_make_the_same(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(data=data)
-    assert command.make(settings).made == 3
+    assert command.make_quicklook_images(settings).written == 3
     alone = made(data)
-    monkeypatch.setattr(command, "_CHUNK", 1)
-    monkeypatch.setattr(workers, "WORTH", 1)
-    assert command.make(settings, again=True, processes=2).made == 3
+    monkeypatch.setattr(command, "_CHUNK_IMAGES", 1)
+    monkeypatch.setattr(process_pool, "MIN_TASKS_PER_PROCESS", 1)
+    assert command.make_quicklook_images(settings, again=True, processes=2).written == 3
     assert made(data) == alone
 
 
@@ -223,12 +229,12 @@ def test_what_cannot_be_made_is_listed(data: Path, capsys: pytest.CaptureFixture
     torn.write_bytes(torn.read_bytes()[:100_000])
     assert main(["quicklook", "--data", str(data)]) == 3
     said = capsys.readouterr().err
-    assert "2 made" in said and "3 could not be made" in said
+    assert "2 written" in said and "3 failed" in said
     (report,) = (data / "rejects").iterdir()
     assert str(report) in said.replace("\n", "")
     text = report.read_text()
     assert all(name in text for name in ("notes.fits", "cube.fits", torn.name))
-    assert "two dimensions" in text and "not FITS" in text
+    assert "two-dimensional" in text and "not FITS" in text
     assert len(made(data)) == 2
 
 
@@ -263,18 +269,18 @@ def cubes(data: Path) -> dict[str, bytes]:
 
 def test_several_processes_make_the_same_stamps(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cubes(copied)
-    monkeypatch.setattr(stamp_batches, "_CHUNK", 1)
-    monkeypatch.setattr(workers, "WORTH", 1)
-    report = stamp_batches.make(Settings(data=copied), again=True, processes=2)
-    assert (report.made, report.there, report.refused) == (len(before), 0, 0)
+    monkeypatch.setattr(stamp_batches, "_CHUNK_STAMPS", 1)
+    monkeypatch.setattr(process_pool, "MIN_TASKS_PER_PROCESS", 1)
+    report = stamp_batches.make_stamps(Settings(data=copied), again=True, processes=2)
+    assert (report.written, report.skipped, report.failed) == (len(before), 0, 0)
     assert cubes(copied) == before
-    assert stamp_batches.make(Settings(data=copied), processes=2).there == len(before)
+    assert stamp_batches.make_stamps(Settings(data=copied), processes=2).skipped == len(before)
 
 
 def test_stamps_that_cannot_be_made_are_listed(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (copied / "images" / "atlas").rglob("h*.gz"):
         path.unlink()
     assert main(["stamps", "--again", "--data", str(copied)]) == 3
-    assert f"{len(cubes(copied))} could not be made" in capsys.readouterr().err
+    assert f"{len(cubes(copied))} failed" in capsys.readouterr().err
     (report,) = (copied / "rejects").iterdir()
     assert "not where the inventory says" in report.read_text()

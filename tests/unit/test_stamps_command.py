@@ -14,7 +14,7 @@ from astropy.wcs import WCS
 from tests.conftest import PSC_ROWS
 from vo_server import demo
 from vo_server.__main__ import main
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.settings import Settings
 
 
@@ -43,7 +43,7 @@ def data(sky: Path, tmp_path: Path) -> Path:
     shutil.rmtree(folder / "images" / "stamps")
     galaxies = demo.write_all(tmp_path, PSC_ROWS, compress=False)
     (xsc,) = (file for file in galaxies if file.name.startswith("xsc_aaa"))
-    names = [column.name for column in catalogue_of(Settings()).collection("xsc").table.columns]
+    names = [column.name for column in load_site_catalogue(Settings()).get_collection("xsc").table.columns]
     _moved(folder / "images" / "atlas", dict(zip(names, xsc.read_text().splitlines()[0].split("|"), strict=False)))
     assert main(["load", "atlas", "--data", str(folder)]) == 0
     return folder
@@ -55,7 +55,7 @@ def test_stamps_are_made_loaded_and_found(data: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().err
     made = sorted((data / "images" / "stamps").rglob("*.fits"))
     assert made, said
-    assert f"{len(made)} made" in said
+    assert f"{len(made)} written" in said
     assert not list(data.rglob("*.part"))
     for file in made:
         with fits.open(file) as hdus:
@@ -68,7 +68,7 @@ def test_stamps_are_made_loaded_and_found(data: Path, capsys: pytest.CaptureFixt
         assert np.nanmean(cube[0, inner, inner]) > 10 * header["JSKYSIG"]
         assert header["EXT_KEY"] > 0
     assert main(["stamps", *where, "--where", "k_m_k20fe < 99"]) == 0
-    assert "0 made" in capsys.readouterr().err
+    assert "0 written" in capsys.readouterr().err
     assert main(["load", "stamps", *where]) == 0
     loaded = capsys.readouterr().err
     assert f"{len(made):,} rows loaded" in loaded

@@ -39,47 +39,47 @@ class FileSource:
         A gzipped file is sent as it is to clients that accept gzip, and decompressed to others. Raises NotFoundError
         where there is no such file, or it does not lie below the root.
         """
-        with _not_found_errors():
+        with _raise_not_found():
             location = resolve_path(self.root, self.path)
             info = read_info(location)
             if not self.path.endswith(GZIP_SUFFIX):
-                return _file_response(request, location, info, headers)
+                return _create_file_response(request, location, info, headers)
             headers = {**headers, "Vary": "Accept-Encoding"}
             if accepts_gzip(request):
-                return _file_response(request, location, info, {**headers, "Content-Encoding": "gzip"})
-            return _gunzip_response(request, location, {**headers, "ETag": f'"{info.etag}-plain"'})
+                return _create_file_response(request, location, info, {**headers, "Content-Encoding": "gzip"})
+            return _create_gunzip_response(request, location, {**headers, "ETag": f'"{info.etag}-plain"'})
 
-    def decompressed_response(self, request: Request, headers: Mapping[str, str]) -> Response:
+    def fits_response(self, request: Request, headers: Mapping[str, str]) -> Response:
         """Return a Quicklook image as plain FITS under such headers; see `response`.
 
         Raises NotFoundError as `response` does, ImageError where the file is damaged.
         """
-        with _not_found_errors():
+        with _raise_not_found():
             location = resolve_path(self.root, self.path)
             info = read_info(location)
         headers = {**headers, "ETag": f'"{info.etag}-restored"', "Accept-Ranges": "bytes"}
         if _is_cached(request, headers):
-            return _not_modified(headers)
+            return _create_not_modified(headers)
         with image.open_image(location) as opened:
             data = restore(opened)
         span = parse_range(request, len(data), headers["ETag"])
         if span is None:
-            return _range_error(len(data))
+            return _create_range_error(len(data))
         status, headers = _describe_span(span, len(data), headers)
         return Response(data[span[0] : span[1] + 1], status_code=status, headers=headers)
 
 
-def _file_response(request: Request, location: str, info: FileInfo, headers: Mapping[str, str]) -> Response:
+def _create_file_response(request: Request, location: str, info: FileInfo, headers: Mapping[str, str]) -> Response:
     headers = {**headers, "ETag": headers.get("ETag") or f'"{info.etag}"', "Accept-Ranges": "bytes"}
     if _is_cached(request, headers):
-        return _not_modified(headers)
+        return _create_not_modified(headers)
     if is_local(location):
         drop_invalid_range(request)
         path = to_local_path(location)
         return FileResponse(path, headers=headers, media_type=headers["Content-Type"], stat_result=os.stat(path))
     span = parse_range(request, info.size, headers["ETag"])
     if span is None:
-        return _range_error(info.size)
+        return _create_range_error(info.size)
     status, headers = _describe_span(span, info.size, headers)
     headers["Content-Length"] = str(span[1] - span[0] + 1)
     if request.method == "HEAD":
@@ -89,10 +89,10 @@ def _file_response(request: Request, location: str, info: FileInfo, headers: Map
     return StreamingResponse(_read_stream(open_stream(location)), status, headers)
 
 
-def _gunzip_response(request: Request, location: str, headers: Mapping[str, str]) -> Response:
+def _create_gunzip_response(request: Request, location: str, headers: Mapping[str, str]) -> Response:
     """Return the decompressed content of a gzipped file, whose length is not known before its end."""
     if _is_cached(request, headers):
-        return _not_modified(headers)
+        return _create_not_modified(headers)
     if request.method == "HEAD":
         response = Response(headers=dict(headers))
         del response.headers["Content-Length"]
@@ -102,7 +102,7 @@ def _gunzip_response(request: Request, location: str, headers: Mapping[str, str]
 
 
 @contextmanager
-def _not_found_errors() -> Iterator[None]:
+def _raise_not_found() -> Iterator[None]:
     """Raise a missing file, and a path that leads out of its root, as a NotFoundError."""
     try:
         yield
@@ -141,7 +141,7 @@ def _describe_span(span: tuple[int, int], size: int, headers: Mapping[str, str])
     return 206, {**headers, "Content-Range": f"bytes {span[0]}-{span[1]}/{size}"}
 
 
-def _range_error(size: int) -> Response:
+def _create_range_error(size: int) -> Response:
     return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
 
 
@@ -149,7 +149,7 @@ def _is_cached(request: Request, headers: Mapping[str, str]) -> bool:
     return etag_matches(request.headers.get("if-none-match", ""), headers["ETag"])
 
 
-def _not_modified(headers: Mapping[str, str]) -> Response:
+def _create_not_modified(headers: Mapping[str, str]) -> Response:
     """Return a response of status 304 (RFC 9110 section 15.4.5)."""
     names = ("ETag", "Cache-Control", "Vary")
     return Response(status_code=304, headers={name: headers[name] for name in names if name in headers})

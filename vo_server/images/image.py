@@ -104,7 +104,10 @@ class Image:
 
 
 class RangeReader(Protocol):
-    def read(self, ranges: Sequence[Range]) -> list[bytes]: ...
+    """Content that is read in byte ranges, decompressed where the file is gzipped."""
+
+    def read(self, ranges: Sequence[Range]) -> list[bytes]:
+        """Return the bytes of ranges, in their order; short where the content ends."""
 
 
 @contextmanager

@@ -64,7 +64,7 @@ class Stars:
     dec: Floats
     magnitudes: Floats
 
-    def without_galaxy(self, galaxy: Galaxy) -> Stars:
+    def exclude_galaxy(self, galaxy: Galaxy) -> Stars:
         """Return all sources but the galaxy itself."""
         keep = vectors.distance(galaxy.ra, galaxy.dec, self.ra, self.dec) * 3600 > max(
             _SELF_MATCH_ARCSEC, 0.2 * galaxy.radius
@@ -103,7 +103,7 @@ def build_stamp(coadds: Sequence[Coadd], galaxy: Galaxy, stars: Stars) -> bytes:
     n = compute_side(galaxy)
     window = centre_window(first[0].wcs, galaxy.ra, galaxy.dec, n, n)
     window.clip(*first[0].shape[1:])
-    near = stars.without_galaxy(galaxy)
+    near = stars.exclude_galaxy(galaxy)
     planes = [_build_plane(first, others, band, window, galaxy, near) for band in range(3)]
     header = _build_header(first, window, galaxy, planes, len(near.ra))
     cube = [p.pixels for p in planes] + [p.clean for p in planes]
@@ -174,7 +174,7 @@ def _estimate_sky(pixels: Floats, wide: Window, image: Image, galaxy: Galaxy) ->
 
 
 def _estimate_noise(pixels: Floats) -> float:
-    """The scatter of a pixel, from pairs that are so far apart that their noise is their own."""
+    """Return the noise of a pixel, from differences of pixels so far apart that their noise is independent."""
     pairs = pixels[:, _NOISE_LAG_PIXELS:] - pixels[:, :-_NOISE_LAG_PIXELS]
     return max(1.4826 / 2**0.5 * float(np.nanmedian(np.abs(pairs))), 1e-6)
 

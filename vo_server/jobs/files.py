@@ -2,7 +2,7 @@
 
     FOLDER/<job>/<name>.upload   an uploaded table, in Arrow's file format, with its columns in the metadata
     FOLDER/<job>/<token>.result  a complete result; another attempt has another token
-    FOLDER/<job>/<token>.part    a result that is being written to a disk
+    FOLDER/<job>/<name>.part     a result that is being written to a disk
 
 A file is complete and durable (storage/jobs.py) before a row of the job table refers to it.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,10 @@ def write_atomically(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]
     """Yield a file to write that replaces `path` when the block ends, and is removed when the block fails.
 
     With `durable` the content and its name survive a power failure, which costs a wait for the disk. The folder must
-    exist. Raises OSError.
+    exist, and there may be one writer at a time: the partial file of one that was killed is overwritten. Raises
+    OSError.
     """
-    part = path.with_name(f"{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
+    part = path.with_name(f"{path.name}{PARTIAL_SUFFIX}")
     try:
         with part.open("wb") as out:
             yield out

@@ -23,7 +23,7 @@ from vo_server.storage.filesystem import (
     is_local,
     open_descriptor,
     open_filesystem,
-    os_errors,
+    raise_os_errors,
     read_info,
 )
 
@@ -75,7 +75,7 @@ def stat_file(location: str) -> FileInfo:
 
     Raises ImageNotFoundError where there is none, ImageError where it cannot be read.
     """
-    with image_errors(location):
+    with raise_image_errors(location):
         return read_info(location)
 
 
@@ -99,12 +99,12 @@ def open_file(location: str) -> Iterator[ReadableFile]:
 
     Raises ImageError where there is none and, inside the block, where reading fails.
     """
-    with image_errors(location):
+    with raise_image_errors(location):
         if is_local(location):
             with open_descriptor(location) as (descriptor, status):
                 yield _LocalFile(descriptor, status.st_size)
         else:
-            with os_errors():
+            with raise_os_errors():
                 system, path = open_filesystem(location)
                 file = _RemoteFile(system, path, get_size(system.info(path)))
             try:
@@ -114,7 +114,7 @@ def open_file(location: str) -> Iterator[ReadableFile]:
 
 
 @contextmanager
-def image_errors(location: str) -> Iterator[None]:
+def raise_image_errors(location: str) -> Iterator[None]:
     """Raise an OSError as an ImageError; the location goes to the log only."""
     try:
         yield
@@ -192,7 +192,7 @@ class _RemoteFile(ReadableFile):
         merged = merge_ranges(ranges, _REMOTE_GAP_BYTES)
         starts = [min(start, self._size) for start, _ in merged]
         stops = [min(stop, self._size) for _, stop in merged]
-        with os_errors():
+        with raise_os_errors():
             content = self._system.cat_ranges([self._path] * len(merged), starts, stops, on_error="raise")
         return _split(ranges, merged, content)
 

@@ -70,7 +70,7 @@ def open_root(root: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def os_errors() -> Iterator[None]:
+def raise_os_errors() -> Iterator[None]:
     """Raise what a library of fsspec raises as an OSError."""
     try:
         yield
@@ -103,7 +103,7 @@ def open_stream(location: str) -> IO[bytes]:
 
     Raises OSError.
     """
-    with os_errors():
+    with raise_os_errors():
         system, path = open_filesystem(location)
         return cast("IO[bytes]", system.open(path, "rb"))
 
@@ -117,12 +117,12 @@ def read_info(location: str) -> FileInfo:
         with open_descriptor(location) as (_, status):
             etag = compute_etag(f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}")
             return FileInfo(status.st_size, etag, datetime.fromtimestamp(status.st_mtime, UTC))
-    with os_errors():
+    with raise_os_errors():
         system, path = open_filesystem(location)
         info = system.info(path)
-    seconds = modified_seconds(info)
+    seconds = get_modified_seconds(info)
     modified = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    return FileInfo(get_size(info), compute_etag(str(_version(info))), modified)
+    return FileInfo(get_size(info), compute_etag(str(_get_version(info))), modified)
 
 
 def compute_etag(version: str) -> str:
@@ -142,14 +142,14 @@ def get_size(info: Mapping[str, Any]) -> int:
     return int(info["size"])
 
 
-def modified_seconds(info: Mapping[str, Any]) -> float | None:
+def get_modified_seconds(info: Mapping[str, Any]) -> float | None:
     """Return the time of the last change as a POSIX timestamp, None where the file system gives none."""
     moment = next((info[key] for key in _TIME_KEYS if info.get(key) is not None), None)
     moment = moment.timestamp() if isinstance(moment, datetime) else moment
     return float(moment) if isinstance(moment, int | float) else None
 
 
-def _version(info: Mapping[str, Any]) -> object:
+def _get_version(info: Mapping[str, Any]) -> object:
     """Return what changes with a file: ETag or checksum where the store has one, else all that the store says."""
     for name in _VERSION_KEYS:
         if info.get(name):

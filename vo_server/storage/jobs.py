@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from vo_server.errors import Code, UsageError
 from vo_server.storage.atomic import sync_folder, write_atomically
-from vo_server.storage.filesystem import modified_seconds, open_filesystem, os_errors
+from vo_server.storage.filesystem import get_modified_seconds, open_filesystem, raise_os_errors
 
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a disk that has no room."""
@@ -129,19 +129,19 @@ class ObjectStorage(JobStorage):
             raise UsageError(f"job_results: {error}", code=Code.SETTINGS_INVALID) from error
         self._home = home.rstrip("/")
 
-    def _path(self, id: str, name: str = "") -> str:
+    def _build_path(self, id: str, name: str = "") -> str:
         return "/".join(part for part in (self._home, id, name) if part)
 
     @override
     @contextmanager
     def create(self, id: str, name: str) -> Iterator[IO[bytes]]:
-        path = self._path(id, name)
-        with os_errors():
-            self._system.makedirs(self._path(id), exist_ok=True)
+        path = self._build_path(id, name)
+        with raise_os_errors():
+            self._system.makedirs(self._build_path(id), exist_ok=True)
             out = self._system.open(path, "wb")
         try:
             yield out
-            with os_errors():
+            with raise_os_errors():
                 written = out.tell()
                 out.close()
                 if self._system.info(path)["size"] != written:
@@ -156,8 +156,8 @@ class ObjectStorage(JobStorage):
     @override
     @contextmanager
     def open(self, id: str, name: str) -> Iterator[Any]:
-        with os_errors():
-            content = self._system.cat_file(self._path(id, name))
+        with raise_os_errors():
+            content = self._system.cat_file(self._build_path(id, name))
         yield pa.BufferReader(content)
 
     @override
@@ -165,23 +165,23 @@ class ObjectStorage(JobStorage):
         return {str(f["name"]).rpartition("/")[2]: int(f["size"]) for f in self._find(id)}
 
     def _find(self, id: str = "") -> list[dict[str, Any]]:
-        with os_errors():
-            return list(self._system.find(self._path(id), detail=True).values())
+        with raise_os_errors():
+            return list(self._system.find(self._build_path(id), detail=True).values())
 
     @override
     def remove(self, id: str, name: str) -> None:
-        with os_errors(), suppress(FileNotFoundError):
-            self._system.rm_file(self._path(id, name))
+        with raise_os_errors(), suppress(FileNotFoundError):
+            self._system.rm_file(self._build_path(id, name))
 
     @override
     def remove_if_empty(self, id: str) -> None:
         with suppress(OSError, NotImplementedError):
-            self._system.rmdir(self._path(id))
+            self._system.rmdir(self._build_path(id))
 
     @override
     def remove_all(self, id: str) -> None:
-        with suppress(OSError), os_errors():
-            self._system.rm(self._path(id), recursive=True)
+        with suppress(OSError), raise_os_errors():
+            self._system.rm(self._build_path(id), recursive=True)
 
     @override
     def find_idle(self, seconds: float) -> list[str]:
@@ -189,6 +189,6 @@ class ObjectStorage(JobStorage):
         latest: dict[str, float] = {}
         for file in self._find():
             id = str(file["name"]).removeprefix(f"{self._home}/").partition("/")[0]
-            modified = modified_seconds(file)
+            modified = get_modified_seconds(file)
             latest[id] = max(latest.get(id, 0.0), time.time() if modified is None else modified)
         return [id for id, modified in latest.items() if modified < time.time() - seconds]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vo_server.errors import Code, LoadError
-from vo_server.storage.filesystem import modified_seconds, open_root
+from vo_server.storage.filesystem import get_modified_seconds, open_root
 
 _FITS_SUFFIX = re.compile(r"\.(fits?|fts)(\.(gz|fz))?$|\.fz$", re.IGNORECASE)
 
@@ -71,4 +71,6 @@ def _open_root(root: str) -> tuple[Any, str]:
 
 def _to_listed_file(info: Mapping[str, Any], home: str) -> ListedFile:
     size = info.get("size")
-    return ListedFile(str(info["name"])[len(home) + 1 :], None if size is None else int(size), modified_seconds(info))
+    return ListedFile(
+        str(info["name"])[len(home) + 1 :], None if size is None else int(size), get_modified_seconds(info)
+    )

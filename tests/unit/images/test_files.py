@@ -29,27 +29,27 @@ from vo_server.storage import files
 def test_facts_change_when_the_file_does(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
     path.write_bytes(b"12345")
-    before = files.facts(str(path))
-    assert before == files.facts(f"file://{path}")
+    before = files.stat_file(str(path))
+    assert before == files.stat_file(f"file://{path}")
     assert before.size == 5
     assert before.modified is not None
     assert before.modified.timestamp() == pytest.approx(path.stat().st_mtime, abs=1e-3)
     os.utime(path, ns=(0, 1))
-    assert files.facts(str(path)).etag != before.etag
+    assert files.stat_file(str(path)).etag != before.etag
 
 
 def test_pieces_are_the_bytes(tmp_path: Path) -> None:
-    data = np.random.default_rng(1).bytes(3 * files.PIECE + 17)
+    data = np.random.default_rng(1).bytes(3 * files.CHUNK_BYTES + 17)
     path = tmp_path / "a.fits"
     path.write_bytes(data)
     store = fsspec.filesystem("memory")
     store.pipe("/pieces.fits", data)
     for where in (str(path), "memory://pieces.fits"):
-        assert b"".join(files.pieces(where)) == data
-        assert b"".join(files.pieces(where, 5, files.PIECE + 9)) == data[5 : files.PIECE + 9]
-        assert b"".join(files.pieces(where, len(data) - 3)) == data[-3:]
-        assert max(map(len, files.pieces(where))) == files.PIECE
-        assert files.facts(where).size == len(data)
+        assert b"".join(files.read_chunks(where)) == data
+        assert b"".join(files.read_chunks(where, 5, files.CHUNK_BYTES + 9)) == data[5 : files.CHUNK_BYTES + 9]
+        assert b"".join(files.read_chunks(where, len(data) - 3)) == data[-3:]
+        assert max(map(len, files.read_chunks(where))) == files.CHUNK_BYTES
+        assert files.stat_file(where).size == len(data)
     store.rm("/pieces.fits")
 
 
@@ -57,7 +57,7 @@ def test_pieces_are_the_bytes(tmp_path: Path) -> None:
     "where", ["/nowhere/a.fits", "memory://nowhere.fits", "nosuch://a/b.fits", "/dev", "/dev/zero"]
 )
 def test_what_is_no_file_is_a_fault_that_does_not_tell_the_path(where: str) -> None:
-    for ask in (files.facts, lambda w: list(files.pieces(w)), lambda w: image.opened(w).__enter__()):
+    for ask in (files.stat_file, lambda w: list(files.read_chunks(w)), lambda w: image.open_image(w).__enter__()):
         with pytest.raises(ImageError) as caught:
             ask(where)
         assert "fits" not in str(caught.value)
@@ -65,31 +65,31 @@ def test_what_is_no_file_is_a_fault_that_does_not_tell_the_path(where: str) -> N
 
 
 def test_an_inventory_does_not_lead_out_of_its_root() -> None:
-    assert files.below("/data/atlas/", "000616n/s060/a.fits.gz") == "/data/atlas/000616n/s060/a.fits.gz"
-    assert files.below("s3://bucket/atlas", "a.fits") == "s3://bucket/atlas/a.fits"
+    assert files.resolve_path("/data/atlas/", "000616n/s060/a.fits.gz") == "/data/atlas/000616n/s060/a.fits.gz"
+    assert files.resolve_path("s3://bucket/atlas", "a.fits") == "s3://bucket/atlas/a.fits"
     for path in ("", "/etc/passwd", "../a.fits", "a/../../b.fits", "a.fits\0", "zip://a::b.fits", "http://host/a.fits"):
         with pytest.raises(ImageError):
-            files.below("/data/atlas", path)
+            files.resolve_path("/data/atlas", path)
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 30)), max_size=20), st.integers(0, 20))
 def test_merged_ranges_hold_all_and_are_apart(pairs: list[tuple[int, int]], gap: int) -> None:
     ranges = [(start, start + length) for start, length in pairs]
-    found = files.merged(ranges, gap)
+    found = files.merge_ranges(ranges, gap)
     assert all(any(a <= start and stop <= b for a, b in found) for start, stop in ranges)
     assert all(b + gap < c for (_, b), (c, _) in pairwise(found))
     assert {v for pair in found for v in pair} <= {v for pair in ranges for v in pair}
 
 
 def test_no_reading_is_beyond_the_limit(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "LIMIT", 30_000)
-    with image.opened(str(atlas)) as opened:
-        opened.stored((0, 10), (0, 10))
+    monkeypatch.setattr(files, "MAX_READ_BYTES", 30_000)
+    with image.open_image(str(atlas)) as opened:
+        opened.read_stored((0, 10), (0, 10))
         with pytest.raises(TooLargeError):
-            opened.whole()
-    monkeypatch.setattr(image, "MOST", 99)
-    with image.opened(str(atlas)) as opened, pytest.raises(TooLargeError):
-        opened.stored((0, 10), (0, 10))
+            opened.read_all()
+    monkeypatch.setattr(image, "MAX_PIXELS", 99)
+    with image.open_image(str(atlas)) as opened, pytest.raises(TooLargeError):
+        opened.read_stored((0, 10), (0, 10))
 
 
 def _packed(atlas: Path, how: str) -> bytes:
@@ -128,13 +128,13 @@ def test_every_kind_of_file_gives_the_pixels_and_the_header(atlas: Path, tmp_pat
     else:
         where = "memory://packed.fits"
         fsspec.filesystem("memory").pipe("/packed.fits", data)
-    with fits.open(io.BytesIO(data if data[:2] != image.MAGIC else gzip.decompress(data))) as hdus:
+    with fits.open(io.BytesIO(data if data[:2] != image.GZIP_MAGIC else gzip.decompress(data))) as hdus:
         same = next(h.data for h in hdus if h.is_image and h.data is not None)
-        with image.opened(where) as opened:
+        with image.open_image(where) as opened:
             assert opened.shape == (1, 140, 100)
-            np.testing.assert_array_equal(opened.stored((100, 140), (3, 99))[0], same[100:140, 3:99])
-            np.testing.assert_array_equal(opened.stored((5, 6), (0, 100))[0], same[5:6])
-            np.testing.assert_array_equal(opened.whole()[0], same)
+            np.testing.assert_array_equal(opened.read_stored((100, 140), (3, 99))[0], same[100:140, 3:99])
+            np.testing.assert_array_equal(opened.read_stored((5, 6), (0, 100))[0], same[5:6])
+            np.testing.assert_array_equal(opened.read_all()[0], same)
             assert opened.header["ORDATE"] == "001022"
             assert opened.header.comments["CRVAL1"] == "RA  at Frame Center, J2000 (deg)"
 
@@ -148,8 +148,8 @@ def test_scaled_whole_numbers_in_tiles_come_as_they_are_stored() -> None:
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(file)
     with fits.open(io.BytesIO(file.getvalue())) as hdus:
         physical = hdus[1].data
-    opened = image.of(files.Held(file.getvalue()))
-    np.testing.assert_allclose(opened.whole()[0], physical)
+    opened = image.read_image(files.MemoryFile(file.getvalue()))
+    np.testing.assert_allclose(opened.read_all()[0], physical)
     assert header["NAXIS1"] == opened.shape[2]
 
 
@@ -168,8 +168,8 @@ def test_only_the_needed_bytes_are_read(atlas: Path, monkeypatch: pytest.MonkeyP
         return pread(descriptor, length, at)
 
     monkeypatch.setattr(os, "pread", counted)
-    with image.opened(str(path)) as opened:
-        opened.stored((100, 160), (7000, 7060))
+    with image.open_image(str(path)) as opened:
+        opened.read_stored((100, 160), (7000, 7060))
     assert sum(read) < 60 * 60 * 4 + 30_000
 
 
@@ -198,11 +198,11 @@ def _head(**cards: Any) -> bytes:
 )
 def test_what_is_no_image_is_a_fault(data: bytes) -> None:
     with pytest.raises(ImageError):
-        image.of(files.Held(data))
+        image.read_image(files.MemoryFile(data))
 
 
 def test_a_file_that_is_gone_is_not_found_by_any_service(tmp_path: Path) -> None:
-    with pytest.raises(ImageNotFoundError) as caught, image.opened(str(tmp_path / "gone.fits")):
+    with pytest.raises(ImageNotFoundError) as caught, image.open_image(str(tmp_path / "gone.fits")):
         pass
     assert (caught.value.status, str(tmp_path) in str(caught.value)) == (404, False)
 
@@ -210,17 +210,17 @@ def test_a_file_that_is_gone_is_not_found_by_any_service(tmp_path: Path) -> None
 def test_files_that_are_cut_short_are_faults(atlas: Path) -> None:
     whole = atlas.read_bytes()
     for data in (whole[:20_000], gzip.compress(whole[:20_000]), gzip.compress(whole)[:-15_000]):
-        opened = image.of(files.Held(data))
+        opened = image.read_image(files.MemoryFile(data))
         with pytest.raises(ImageError):
-            opened.whole()
+            opened.read_all()
 
 
 def test_damaged_tiles_are_faults(atlas: Path) -> None:
     data = bytearray(_packed(atlas, "gzip tiles"))
     data[-20_000:-3000] = bytes(17_000)
-    opened = image.of(files.Held(bytes(data)))
+    opened = image.read_image(files.MemoryFile(bytes(data)))
     with pytest.raises(ImageError):
-        opened.whole()
+        opened.read_all()
 
 
 class Ranged(SimpleHTTPRequestHandler):
@@ -269,10 +269,10 @@ def test_range_requests_over_http(web: tuple[str, list[int]], tmp_path: Path) ->
     header = atlas_header(rows=2000, columns=1000)
     pixels = np.random.default_rng(3).normal(70, 1, (2000, 1000)).astype(">f4")
     fits.PrimaryHDU(pixels, header).writeto(tmp_path / "large.fits")
-    with image.opened(f"{url}/large.fits") as opened:
-        np.testing.assert_array_equal(opened.stored((900, 960), (400, 460))[0], pixels[900:960, 400:460])
+    with image.open_image(f"{url}/large.fits") as opened:
+        np.testing.assert_array_equal(opened.read_stored((900, 960), (400, 460))[0], pixels[900:960, 400:460])
     assert sum(sent) < 400_000  # of 8 MB: the rows lie nearer to one another than a request takes
-    about = files.facts(f"{url}/large.fits")
+    about = files.stat_file(f"{url}/large.fits")
     assert about.size == (tmp_path / "large.fits").stat().st_size
     with pytest.raises(ImageError):
-        files.facts(f"{url}/none.fits")
+        files.stat_file(f"{url}/none.fits")

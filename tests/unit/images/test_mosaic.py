@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 from tests.atlas import atlas_header
 from vo_server.errors import NoPixelsError
 from vo_server.images import image
-from vo_server.images.mosaic import mosaic
+from vo_server.images.mosaic import build_mosaic
 from vo_server.storage import files
 
 RA, DEC = 83.6, -5.4
@@ -31,7 +31,7 @@ def made(ra: float, sky: float, zero: float, turn: float) -> image.Image:
         pixels += 1000 * 10 ** (0.4 * (zero - 20)) / (2 * np.pi * 4) * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / 8)
     file = io.BytesIO()
     fits.PrimaryHDU(pixels.astype(np.float32), header).writeto(file)
-    return image.of(files.Held(file.getvalue()))
+    return image.read_image(files.MemoryFile(file.getvalue()))
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def two() -> list[tuple[image.Image, int]]:
 
 @pytest.mark.parametrize("size", [None, 500, 75])
 def test_stars_are_where_and_as_bright_as_they_were(two: Any, size: int | None) -> None:
-    found = mosaic([two], (RA, DEC), (150 / 3600, 100 / 3600), size)
+    found = build_mosaic([two], (RA, DEC), (150 / 3600, 100 / 3600), size)
     _, rows, columns = found.shape
     assert (columns, rows) == ((75, 50) if size == 75 else (150, 100))
-    values = np.nan_to_num(found.whole()[0])
+    values = np.nan_to_num(found.read_all()[0])
     scale = columns / 150
     y, x = np.mgrid[:rows, :columns]
     for at_x, at_y in WCS(found.header).wcs_world2pix(STARS, 0):
@@ -56,17 +56,17 @@ def test_stars_are_where_and_as_bright_as_they_were(two: Any, size: int | None) 
 
 
 def test_what_no_image_shows_is_nothing(two: Any) -> None:
-    found = mosaic([two[:1], two[1:]], (RA, DEC), (300 / 3600, 300 / 3600), None)
-    values = found.whole()
+    found = build_mosaic([two[:1], two[1:]], (RA, DEC), (300 / 3600, 300 / 3600), None)
+    values = found.read_all()
     assert found.shape == (2, 300, 300)
     assert np.isnan(values[:, :60]).all()
     left, right = (np.isfinite(plane).any(axis=0).nonzero()[0] for plane in values)
     assert left.max() < 160, "east is to the left"
     assert right.min() > 110
-    away = mosaic([two], (RA + 1, DEC), (0.01, 0.01), None)
-    assert np.isnan(away.whole()).all()
+    away = build_mosaic([two], (RA + 1, DEC), (0.01, 0.01), None)
+    assert np.isnan(away.read_all()).all()
     with pytest.raises(NoPixelsError):
-        mosaic([[]], (RA, DEC), (0.1, 0.1), None)
+        build_mosaic([[]], (RA, DEC), (0.1, 0.1), None)
 
 
 @pytest.mark.parametrize("pole", [(10.0, 89.999), (359.999, 0.0)])
@@ -76,9 +76,9 @@ def test_poles_and_the_first_meridian(pole: tuple[float, float]) -> None:
     pixels[70, 50] = 100
     file = io.BytesIO()
     fits.PrimaryHDU(pixels, header).writeto(file)
-    one = image.of(files.Held(file.getvalue()))
-    found = mosaic([[(one, 0)]], (pole[0] % 360, pole[1]), (0.02, 0.02), None)
+    one = image.read_image(files.MemoryFile(file.getvalue()))
+    found = build_mosaic([[(one, 0)]], (pole[0] % 360, pole[1]), (0.02, 0.02), None)
     ((ra, dec),) = WCS(header).wcs_pix2world([[50, 70]], 0)
-    row, column = np.unravel_index(np.nanargmax(found.whole()[0]), found.shape[1:])
+    row, column = np.unravel_index(np.nanargmax(found.read_all()[0]), found.shape[1:])
     ((x, y),) = WCS(found.header).wcs_world2pix([[ra, dec]], 0)
     assert np.hypot(column - x, row - y) < 1

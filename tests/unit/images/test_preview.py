@@ -15,16 +15,16 @@ from astropy.wcs import WCS
 from PIL import Image as Pillow
 
 from tests.atlas import atlas_header, atlas_pixels
-from vo_server.errors import NoPixelsError, UsageError
+from vo_server.errors import Code, NoPixelsError, UsageError
 from vo_server.images import image
-from vo_server.images.preview import LARGEST, Look, colour, gray
+from vo_server.images.preview import MAX_SIDE_PIXELS, PictureStyle, render_colour, render_gray
 from vo_server.storage import files
 
 
 def made(header: fits.Header, pixels: Any) -> image.Image:
     file = io.BytesIO()
     fits.PrimaryHDU(pixels, header).writeto(file)
-    return image.of(files.Held(file.getvalue()))
+    return image.read_image(files.MemoryFile(file.getvalue()))
 
 
 def seen(data: bytes) -> Any:
@@ -33,8 +33,8 @@ def seen(data: bytes) -> Any:
 
 @pytest.mark.parametrize("stretch", ["asinh", "zscale"])
 def test_north_is_up_and_stars_are_bright(atlas: Path, stretch: Any) -> None:
-    with image.opened(str(atlas)) as opened:
-        picture = seen(gray((opened, 0), None, Look(stretch=stretch)))
+    with image.open_image(str(atlas)) as opened:
+        picture = seen(render_gray((opened, 0), None, PictureStyle(stretch=stretch)))
     assert picture.shape == (140, 100)
     assert picture[139 - 101, 55] == 255
     assert picture[139 - 51, 30] > 200
@@ -52,13 +52,13 @@ def test_any_turn_of_the_header_is_undone_by_quarters(turn: float, mirrored: boo
     header["CROTA2"] = turn
     if mirrored:
         header["CDELT1"] = -header["CDELT1"]
-    sky = image.Image(header, (1, 100, 100), lambda *_: np.zeros(0)).sky
+    sky = image.Image(header, (1, 100, 100), lambda *_: np.zeros(0)).wcs
     pixels = np.random.default_rng(1).normal(70, 0.1, (100, 100)).astype(np.float32)
-    north = sky.pixels(83.6, pole + 30 / 3600)
-    east = sky.pixels(83.6 + 20 / 3600 / np.cos(np.radians(pole)), pole)
+    north = sky.to_pixels(83.6, pole + 30 / 3600)
+    east = sky.to_pixels(83.6 + 20 / 3600 / np.cos(np.radians(pole)), pole)
     for (x,), (y,) in (north, east):
         pixels[round(float(y)), round(float(x))] = 1000 if ((x,), (y,)) == north else 500
-    picture = seen(gray((made(header, pixels), 0)))
+    picture = seen(render_gray((made(header, pixels), 0)))
     rows, columns = np.nonzero(picture > 150)
     assert len(rows) == 2
     far = np.hypot(rows - 49.5, columns - 49.5)
@@ -83,7 +83,7 @@ def test_a_picture_says_where_it_lies(turn: float, mirrored: bool, size: int | N
     pixels += 1000 * np.exp(-((x - 71.3) ** 2 + (y - 44.8) ** 2) / 3).astype(np.float32)
     (star,) = WCS(header).wcs_pix2world([[71.3, 44.8]], 0)
     for region in (None, ("circle", (star[0], star[1] + 3 / 3600, 14 / 3600))):
-        picture = Pillow.open(io.BytesIO(gray((made(header, pixels), 0), region, Look(size, kind))))
+        picture = Pillow.open(io.BytesIO(render_gray((made(header, pixels), 0), region, PictureStyle(size, kind))))
         said = picture.info["comment"].decode() if kind == "jpeg" else picture.info["Comment"]
         told = fits.Header.fromstring(said, sep="\n")
         assert (told["NAXIS1"], told["NAXIS2"]) == picture.size
@@ -101,43 +101,43 @@ def test_what_takes_more_than_a_matrix_is_not_said() -> None:
     header["CTYPE1"], header["CTYPE2"] = "RA---TAN-SIP", "DEC--TAN-SIP"
     del header["CROTA2"]
     header["A_ORDER"], header["B_ORDER"], header["A_2_0"], header["B_0_2"] = 2, 2, 1e-5, 1e-5
-    picture = Pillow.open(io.BytesIO(gray((made(header, atlas_pixels()), 0))))
+    picture = Pillow.open(io.BytesIO(render_gray((made(header, atlas_pixels()), 0))))
     assert picture.info.get("Comment", "") == ""
 
 
 @pytest.mark.parametrize("size", [1, 20, 64, 140, 300])
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 def test_sizes_and_formats(atlas: Path, size: int, kind: Any) -> None:
-    with image.opened(str(atlas)) as opened:
-        picture = Pillow.open(io.BytesIO(gray((opened, 0), None, Look(size, kind))))
-        three = Pillow.open(io.BytesIO(colour([(opened, 0)] * 3, None, Look(size, kind))))
+    with image.open_image(str(atlas)) as opened:
+        picture = Pillow.open(io.BytesIO(render_gray((opened, 0), None, PictureStyle(size, kind))))
+        three = Pillow.open(io.BytesIO(render_colour([(opened, 0)] * 3, None, PictureStyle(size, kind))))
     assert picture.format == three.format == kind.upper()
     assert picture.size == three.size == (max(1, round(100 * size / 140)), size)
     assert (picture.mode, three.mode) == ("L", "RGB")
 
 
-@pytest.mark.parametrize("size", [0, -1, LARGEST + 1])
+@pytest.mark.parametrize("size", [0, -1, MAX_SIDE_PIXELS + 1])
 def test_impossible_sizes_are_refused(size: int) -> None:
     with pytest.raises(UsageError):
-        Look(size)
+        PictureStyle(size)
 
 
 def test_a_part_and_nothing(atlas: Path) -> None:
-    with image.opened(str(atlas)) as opened:
-        picture = seen(gray((opened, 0), ("circle", (83.6, -5.4, 10 / 3600))))
+    with image.open_image(str(atlas)) as opened:
+        picture = seen(render_gray((opened, 0), ("circle", (83.6, -5.4, 10 / 3600))))
         assert picture.shape[0] in (20, 21, 22)
         with pytest.raises(NoPixelsError):
-            gray((opened, 0), ("circle", (80.6, -5.4, 10 / 3600)))
+            render_gray((opened, 0), ("circle", (80.6, -5.4, 10 / 3600)))
     with pytest.raises(NoPixelsError):
-        gray((made(atlas_header(), np.full((140, 100), np.nan, np.float32)), 0))
+        render_gray((made(atlas_header(), np.full((140, 100), np.nan, np.float32)), 0))
 
 
 def test_flat_images_and_single_pixels_have_pictures_too() -> None:
     flat = made(atlas_header(), np.full((140, 100), 7, np.float32))
-    for look in (Look(), Look(stretch="zscale"), Look(5)):
-        assert seen(gray((flat, 0), None, look)).max() <= 255
-    assert seen(colour([(flat, 0)] * 3)).shape == (140, 100, 3)
-    assert seen(gray((flat, 0), ("point", (83.60005, -5.40005)))).shape == (1, 1)
+    for look in (PictureStyle(), PictureStyle(stretch="zscale"), PictureStyle(5)):
+        assert seen(render_gray((flat, 0), None, look)).max() <= 255
+    assert seen(render_colour([(flat, 0)] * 3)).shape == (140, 100, 3)
+    assert seen(render_gray((flat, 0), ("point", (83.60005, -5.40005)))).shape == (1, 1)
 
 
 def test_a_usual_star_is_white_and_others_are_not(atlas: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_usual_star_is_white_and_others_are_not(atlas: Path) -> None:
         header = atlas_header(rows=100, columns=100)
         header["MAGZP"], header["FILTER"] = zeros[band], band
         layers.append((made(header, pixels.astype(np.float32)), 0))
-    picture = seen(colour(layers))
+    picture = seen(render_colour(layers))
     white, red, blue = (picture[49, 20 + 30 * n] for n in range(3))
     assert np.ptp(white) < 60
     assert white.min() > 180
@@ -165,14 +165,15 @@ def test_a_usual_star_is_white_and_others_are_not(atlas: Path) -> None:
 
 def test_three_images_must_lie_over_one_another(atlas: Path) -> None:
     other = made(atlas_header(rows=50, columns=50), atlas_pixels(50, 50))
-    with image.opened(str(atlas)) as opened, pytest.raises(UsageError, match="over one another"):
-        colour([(opened, 0), (opened, 0), (other, 0)])
+    with image.open_image(str(atlas)) as opened, pytest.raises(UsageError) as raised:
+        render_colour([(opened, 0), (opened, 0), (other, 0)])
+    assert raised.value.code == Code.IMAGE_UNSUPPORTED
 
 
 def test_the_galactic_centre_is_redder_than_its_surroundings(real: Path) -> None:
     with ExitStack() as stack:
-        opened = [stack.enter_context(image.opened(str(real / f"gc_2mass_{b}.fits.gz"))) for b in "jhk"]
-        picture = seen(colour([(i, 0) for i in opened], None, Look(90, "jpeg")))
+        opened = [stack.enter_context(image.open_image(str(real / f"gc_2mass_{b}.fits.gz"))) for b in "jhk"]
+        picture = seen(render_colour([(i, 0) for i in opened], None, PictureStyle(90, "jpeg")))
     assert picture.shape == (90, 90, 3)
     middle, corner = picture[40:50, 40:50].mean((0, 1)), picture[:10, 80:].mean((0, 1))
     assert middle[0] - middle[2] > corner[0] - corner[2] + 50

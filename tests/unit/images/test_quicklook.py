@@ -18,12 +18,12 @@ from vo_server.storage import files
 
 
 def test_it_comes_back_as_16_bits_near_the_values(atlas: Path) -> None:
-    with image.opened(str(atlas)) as opened:
+    with image.open_image(str(atlas)) as opened:
         packed = quicklook.compress(opened)
-        whole = opened.whole()[0]
+        whole = opened.read_all()[0]
     with fits.open(io.BytesIO(packed)) as hdus:
         assert hdus[1]._bintable.header["ZCMPTYPE"] == "HCOMPRESS_1"
-    served = quicklook.restore(image.of(files.Held(packed)))
+    served = quicklook.restore(image.read_image(files.MemoryFile(packed)))
     with fits.open(io.BytesIO(served), do_not_scale_image_data=True) as hdus:
         hdus.verify("exception")
         assert hdus[0].header["BITPIX"] == 16
@@ -49,19 +49,19 @@ def test_it_has_a_picture_and_bright_stars_fit_into_16_bits() -> None:
     data = fits.PrimaryHDU(pixels, atlas_header())
     file = io.BytesIO()
     data.writeto(file)
-    packed = image.of(files.Held(quicklook.compress(image.of(files.Held(file.getvalue())))))
+    packed = image.read_image(files.MemoryFile(quicklook.compress(image.read_image(files.MemoryFile(file.getvalue())))))
     with fits.open(io.BytesIO(quicklook.restore(packed))) as hdus:
         assert hdus[0].data[60, 50] == pytest.approx(80_000, rel=1e-3)
-    assert preview.gray((packed, 0))[1:4] == b"PNG"
+    assert preview.render_gray((packed, 0))[1:4] == b"PNG"
 
 
 def test_a_part_of_it_is_plain_fits(atlas: Path) -> None:
-    with image.opened(str(atlas)) as opened:
+    with image.open_image(str(atlas)) as opened:
         packed = quicklook.compress(opened)
     with fits.open(io.BytesIO(packed)) as hdus:
         whole, wcs = hdus[1].data.copy(), WCS(hdus[1].header)
     place = wcs.pixel_to_world(40, 60)
-    found = cutout.cut(image.of(files.Held(packed)), ("circle", (place.ra.deg, place.dec.deg, 10 / 3600)))
+    found = cutout.cut(image.read_image(files.MemoryFile(packed)), ("circle", (place.ra.deg, place.dec.deg, 10 / 3600)))
     with fits.open(io.BytesIO(found)) as hdus:
         hdus.verify("exception")
         same = Cutout2D(whole, (40, 60), hdus[0].data.shape, wcs=wcs)
@@ -77,7 +77,7 @@ def test_a_cube_has_none() -> None:
     file = io.BytesIO()
     fits.PrimaryHDU(np.stack([atlas_pixels()] * 2), header).writeto(file)
     with pytest.raises(ImageError):
-        quicklook.compress(image.of(files.Held(file.getvalue())))
+        quicklook.compress(image.read_image(files.MemoryFile(file.getvalue())))
 
 
 def test_the_real_images_become_as_small_as_the_release_said(real: Path) -> None:
@@ -87,10 +87,10 @@ def test_the_real_images_become_as_small_as_the_release_said(real: Path) -> None
         ("deca_s108_aJ_asky_980321n1060021", 20),
         ("m17_aK_asky_990502s1420186", 10),
     ):
-        with image.opened(str(real / f"{name}.fits.gz")) as opened:
+        with image.open_image(str(real / f"{name}.fits.gz")) as opened:
             packed = quicklook.compress(opened)
             plain = 4 * opened.shape[1] * opened.shape[2]
-            error = image.of(files.Held(packed)).whole() - opened.whole()
+            error = image.read_image(files.MemoryFile(packed)).read_all() - opened.read_all()
             assert plain / len(packed) > least
             assert np.nanstd(error) < 0.6 * opened.header["SKYSIG"]
-            assert WCS(image.of(files.Held(packed)).header).wcs.compare(WCS(opened.header).wcs)
+            assert WCS(image.read_image(files.MemoryFile(packed)).header).wcs.compare(WCS(opened.header).wcs)

@@ -18,10 +18,10 @@ from astropy.io import fits
 
 from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.images import SKY_VALUES, Fill, ImageCollection
+from vo_server.load.chunks import RejectedRow, ValidatedChunk
 from vo_server.load.inventory.fill import RowValues, convert_value, format_text, join_values, match_name
 from vo_server.load.inventory.header import ImageHeader, InventoryError
 from vo_server.load.inventory.sky import OUTSIDE_PROJECTION, ZENITHAL, locate_image, locate_images
-from vo_server.load.pieces import RejectedRow, ValidatedChunk
 from vo_server.model import types
 from vo_server.model.column import Column
 

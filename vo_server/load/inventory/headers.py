@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from vo_server.catalogue.images import ImageCollection
 from vo_server.errors import Code, LoadError
+from vo_server.load.chunks import SourceRow
 from vo_server.load.inventory.fill import RowValues, build_row
 from vo_server.load.inventory.header import InventoryError, read_header
-from vo_server.load.pieces import SourceRow
 from vo_server.model.column import Column, Table
 from vo_server.storage.filesystem import open_root
 from vo_server.storage.listing import ListedFile
@@ -58,7 +58,7 @@ class InventoryChunk:
     first: int
     entries: Sequence[InventoryEntry]
     columns: tuple[Column, ...]
-    carried: tuple[str, ...]
+    column_names: tuple[str, ...]
     unit: Literal["file"] = "file"
 
     @property
@@ -67,11 +67,11 @@ class InventoryChunk:
         return self.root
 
     @property
-    def exact(self) -> Collection[str]:
+    def exact_columns(self) -> Collection[str]:
         """No column: a value of a header may be too large for its type."""
         return ()
 
-    def table(self) -> pa.Table:
+    def to_table(self) -> pa.Table:
         """Return the rows, every published column with its type.
 
         Raises ArrowInvalid for a file without a row, and for a value that does not fit its column.
@@ -82,13 +82,13 @@ class InventoryChunk:
         arrays = [pa.array([r.get(c.name) for r in rows], c.type.arrow) for c in self.columns]
         return pa.table(arrays, names=[c.name for c in self.columns])
 
-    def records(self) -> Iterator[SourceRow]:
+    def iterate_rows(self) -> Iterator[SourceRow]:
         """Yield the files one by one."""
         for number, read in enumerate(self.entries, self.first):
-            values = [] if read.row is None else [_to_text(read.row.get(name)) for name in self.carried]
+            values = [] if read.row is None else [_to_text(read.row.get(name)) for name in self.column_names]
             yield SourceRow(number, read.file.path, values, read.reason, read.file.path)
 
-    def without(self, numbers: Collection[int]) -> InventoryChunk:
+    def drop_rows(self, numbers: Collection[int]) -> InventoryChunk:
         """Return the chunk without the files of these numbers."""
         entries = [read for number, read in enumerate(self.entries, self.first) if number not in numbers]
         return replace(self, entries=entries)

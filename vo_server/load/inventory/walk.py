@@ -13,11 +13,11 @@ from pathlib import Path
 from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.images import ImageCollection
 from vo_server.errors import Code, LoadError
-from vo_server.load.inputs import Meter
+from vo_server.load.column_mapping import WarningHandler
+from vo_server.load.input_files import Meter
 from vo_server.load.inventory.checkpoint import compute_digest, read_with_checkpoint
 from vo_server.load.inventory.headers import InventoryChunk, InventoryEntry, LookupTable, list_filled_columns
-from vo_server.load.shape import Warn
-from vo_server.load.workers import in_order
+from vo_server.load.process_pool import map_in_processes
 from vo_server.storage.listing import list_fits_files
 
 FILES_PER_CHUNK = 512
@@ -36,7 +36,7 @@ class Walk:
     lookups: Sequence[LookupTable] = ()
     processes: int = 1
     chunk_size: int = FILES_PER_CHUNK
-    gauge: Meter = field(default_factory=lambda: Meter(None))
+    meter: Meter = field(default_factory=lambda: Meter(None))
     resumed: int = 0
     _checkpoint_folder: Path | None = None
 
@@ -45,11 +45,11 @@ class Walk:
         """The folders."""
         return list(self.folders)
 
-    def said(self, collection: Collection) -> Collection:
+    def describe_rows(self, collection: Collection) -> Collection:
         """Return the collection as it is published."""
         return collection
 
-    def pieces(self, collection: Collection, folder: Path, warn: Warn) -> Iterator[InventoryChunk]:
+    def read_chunks(self, collection: Collection, folder: Path, warn: WarningHandler) -> Iterator[InventoryChunk]:
         """Yield the rows in chunks.
 
         Raises LoadError for a collection without images, a missing folder, and folders without FITS files.
@@ -66,7 +66,7 @@ class Walk:
                 missing[n] += sum(not lookup.fill_row(read.row) for read in chunk if read.row is not None)
             yield InventoryChunk(self.root, count + 1, chunk, table.columns, names)
             count += len(chunk)
-            self.gauge.read += sum(read.file.size or 0 for read in chunk)
+            self.meter.read += sum(read.file.size or 0 for read in chunk)
         if not count:
             raise LoadError(f"there are no FITS files in {', '.join(self.folders)}", code=Code.LOAD_UNREADABLE)
         for lookup, count_missing in zip(self.lookups, missing, strict=True):
@@ -75,7 +75,7 @@ class Walk:
         if self.resumed:
             warn(f"{self.resumed:,} files had been read by an interrupted walk, and have not changed")
 
-    def done(self) -> None:
+    def finish(self) -> None:
         """Remove the checkpoints."""
         if self._checkpoint_folder is not None:
             shutil.rmtree(self._checkpoint_folder, ignore_errors=True)
@@ -96,7 +96,7 @@ class Walk:
         chunks = iter(lambda: list(islice(files, self.chunk_size)), [])
         read = partial(read_with_checkpoint, images, self.root, checkpoints)
         try:
-            for entries, from_checkpoint in in_order(read, chunks, self.processes):
+            for entries, from_checkpoint in map_in_processes(read, chunks, self.processes):
                 self.resumed += len(entries) * from_checkpoint
                 yield entries
         except OSError as error:

@@ -72,7 +72,7 @@ async def get_bundle(request: Request, site: Site) -> Response:
         )
     asked, host = (
         get_request_url(request, site.public_url),
-        origin.host_of(site, get_base_url(request, site.public_url)),
+        origin.make_image_urls(site, get_base_url(request, site.public_url)),
     )
 
     def gathered() -> list[tar.TarMember]:

@@ -67,7 +67,7 @@ async def get_links(request: Request, site: Site) -> Response:
     """Return the links of each requested data set, one after another; none without an ID (section 2.1)."""
     params = await dali.read_parameters(request)
     choice = _choose_format(request, params)
-    host = origin.host_of(site, get_base_url(request, site.public_url))
+    host = origin.make_image_urls(site, get_base_url(request, site.public_url))
     ids = list(dict.fromkeys(id.strip() for id in params.get_all("ID") if id.strip()))
 
     def made() -> bytes:
@@ -76,7 +76,7 @@ async def get_links(request: Request, site: Site) -> Response:
         said = [
             part
             for id, number in zip(ids, numbers, strict=False)
-            for part in _link_or_error(id, number, known, site, host)
+            for part in _list_links(id, number, known, site, host)
         ]
         rows = [part for part in said if isinstance(part, Link)]
         services = tuple(part for part in said if isinstance(part, Descriptor))
@@ -117,7 +117,7 @@ Parts = Iterator[Link | Descriptor]
 """Links, and the descriptors of services that they refer to."""
 
 
-def _link_or_error(id: str, number: int | None, known: Sequence[Collection], site: Site, host: ImageUrls) -> Parts:
+def _list_links(id: str, number: int | None, known: Sequence[Collection], site: Site, host: ImageUrls) -> Parts:
     """Yield the links of one data set; a row with an error message where there are none (section 3.4).
 
     `number` is the position of the data set where several are requested.

@@ -54,7 +54,7 @@ def describe_links(columns: Sequence[Column], host: ImageUrls) -> tuple[Descript
     if named is None:
         return ()
     said = "Files, cutouts and documents of the data sets in this table"
-    url, inputs = f"{host.base}/datalink/links", (replace(_ID_INPUT, ref=named),)
+    url, inputs = host.site.get_url("datalink", "/links"), (replace(_ID_INPUT, ref=named),)
     return (Descriptor("datalink-links", "Links", said, url, LINKS_ID, DATALINK, inputs),)
 
 
@@ -68,7 +68,13 @@ def describe_soda(reach: ImageExtent, host: ImageUrls, number: int | None) -> tu
     id = replace(_ID_INPUT, value=reach.id) if number is None else replace(_ID_INPUT, ref="ID")
     return tuple(
         Descriptor(
-            way.name + mark, way.title, way.description, host.base + way.path, way.standard_id, way.result_type, inputs
+            way.name + mark,
+            way.title,
+            way.description,
+            host.site.get_url("soda", way.path),
+            way.standard_id,
+            way.result_type,
+            inputs,
         )
         for way in SODA_MODES
         for inputs in ((id, *_soda_inputs(reach), _FORMAT_INPUT),)
@@ -121,7 +127,7 @@ _FORMAT_INPUT = ServiceParameter(
 
 @dataclass(frozen=True, slots=True)
 class SodaMode:
-    """A mode of the cutout service: its path below the server's URL and the media type of its responses."""
+    """A mode of the cutout service: its path below the service's and the media type of its responses."""
 
     name: str
     title: str
@@ -132,6 +138,6 @@ class SodaMode:
 
 
 SODA_MODES = (
-    SodaMode("soda-sync", "Cutout", "A part of the image, at once", "/soda/sync", SYNC_ID, cutouts.FORMATS[0]),
-    SodaMode("soda-async", "Cutout job", "Parts of the image, by a job of UWS", "/soda/async", ASYNC_ID, "text/xml"),
+    SodaMode("soda-sync", "Cutout", "A part of the image, at once", "/sync", SYNC_ID, cutouts.FORMATS[0]),
+    SodaMode("soda-async", "Cutout job", "Parts of the image, by a job of UWS", "/async", ASYNC_ID, "text/xml"),
 )

@@ -62,7 +62,7 @@ async def get_image(request: Request, site: Site) -> Response:
         }
         stored = FileSource(site.roots[collection.id], file)
         if row.images.restored and file.endswith(FPACK_SUFFIX):
-            return stored.decompressed_response(request, headers)
+            return stored.fits_response(request, headers)
         return stored.response(request, headers)
 
     return await anyio.to_thread.run_sync(found)

@@ -43,7 +43,7 @@ class ImageFilters:
     def describe(self) -> list[tuple[str, str]]:
         """Return each parameter name and its description."""
         said = [(name, column.description or "") for name, column in self.list_columns().items()]
-        return [*said, ("ds", f"Data set: {', '.join(self._datasets())}")]
+        return [*said, ("ds", f"Data set: {', '.join(self._list_datasets())}")]
 
     def build_conditions(self, params: dali.Parameters, row: InventoryRow) -> Iterator[q.Condition]:
         """Yield a condition for each parameter of the request that is a filter.
@@ -61,9 +61,9 @@ class ImageFilters:
     def has_dataset(self, params: dali.Parameters) -> bool:
         """Return whether the requested data set, if there is one, is this collection."""
         said = params.get("ds")
-        return said is None or said.lower() in self._datasets()
+        return said is None or said.lower() in self._list_datasets()
 
-    def _datasets(self) -> tuple[str, ...]:
+    def _list_datasets(self) -> tuple[str, ...]:
         images = self.collection.images
         assert images is not None
         return (*images.datasets, self.collection.id)

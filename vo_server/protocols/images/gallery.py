@@ -18,6 +18,7 @@ from vo_server.http.responses import document_response, run_in_slot
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import get_base_url
 from vo_server.images.preview import PREVIEW_PIXELS, THUMBNAIL_PIXELS
+from vo_server.model.urls import SiteUrls
 from vo_server.obscore.query import ImageUrls, InventoryRow
 from vo_server.obscore.templates import encode_query_value
 from vo_server.protocols.images import bundle, selection
@@ -38,24 +39,24 @@ def services(catalogue: Catalogue) -> tuple[Service, ...]:
 async def get_page(request: Request, site: Site) -> Response:
     """Return the page; an error of the search is shown on it and sets its status."""
     params = await dali.read_parameters(request)
-    base = get_base_url(request, site.public_url)
-    made, status = await run_in_slot(request, site, partial(_render_page, params, base, site))
+    urls = site.make_urls(get_base_url(request, site.public_url))
+    made, status = await run_in_slot(request, site, partial(_render_page, params, urls, site))
     answer = document_response(request, made.encode(), "text/html;charset=utf-8")
     answer.status_code = status
     return answer
 
 
-def _render_page(params: dali.Parameters, base: str, site: Site) -> tuple[str, int]:
+def _render_page(params: dali.Parameters, urls: SiteUrls, site: Site) -> tuple[str, int]:
     known = [p for p in get_image_collections(site.catalogue) if site.engine.count_rows(p.table) is not None]
     table, wrong, status = None, None, 200
     try:
         place = selection.parse_search_region(params)
         if place is not None:
-            table = _build_result(params, place, origin.host_of(site, base), site)
+            table = _build_result(params, place, origin.make_image_urls(site, urls.base), site)
     except UsageError as error:
         wrong, status = str(error), error.status
-    stock = [summarise(p, site, base) for p in known]
-    return web.render_images(base, site.title, _build_form(params, known), stock, table, wrong), status
+    stock = [summarise(p, site, urls) for p in known]
+    return web.render_images(urls, site.title, _build_form(params, known), stock, table, wrong), status
 
 
 def _build_form(params: dali.Parameters, known: Sequence[Collection]) -> web.ImageSearchForm:
@@ -74,7 +75,7 @@ def _build_result(params: dali.Parameters, place: SearchRegion, host: ImageUrls,
         tuple(_build_entry(image, found, host) for image in found[:MAX_SHOWN]),
         len(found),
         more,
-        f"{host.base}/images.tar?{again}",
+        host.site.get_url("gallery", f".tar?{again}"),
         len(packed),
         sum(image.size or 0 for image in packed),
         _build_picture_url(params, place, found, host),
@@ -115,7 +116,7 @@ def _build_picture_url(
     said |= {"SIZE": "{:.6g},{:.6g}".format(*place.sides)} if max(place.sides) > 0 else {}
     named = params.get_all("COLLECTION")
     said |= {"COLLECTION": named[0]} if len(named) == 1 and named[0] else {}
-    return f"{host.base}/preview?{urlencode(said | {'PIXELS': str(PREVIEW_PIXELS)}, safe=',')}"
+    return host.site.get_url("preview", f"?{urlencode(said | {'PIXELS': str(PREVIEW_PIXELS)}, safe=',')}")
 
 
 def _build_data_links(
@@ -131,7 +132,9 @@ def _build_data_links(
     lights = [f"{bands[name]:g}" for name in params.get_all("BAND") if name in bands]
     asked = urlencode([("POS", place.sia2_pos), *(("COLLECTION", c) for c in named), *(("BAND", b) for b in lights)])
     formats = {"VOTable": "votable", "CSV": "csv", "JSON": "json"}
-    return tuple((label, f"{host.base}/sia2/query?{asked}&RESPONSEFORMAT={f}") for label, f in formats.items())
+    return tuple(
+        (label, host.site.get_url("sia2", f"/query?{asked}&RESPONSEFORMAT={f}")) for label, f in formats.items()
+    )
 
 
 SERVICE = Service(

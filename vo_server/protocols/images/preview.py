@@ -83,7 +83,7 @@ class PictureCache:
                 self._pictures.move_to_end(key)
             return self._pictures.get(key)
 
-    def put(self, key: str, data: bytes) -> None:
+    def store(self, key: str, data: bytes) -> None:
         """Cache a picture, and evict the least recently requested ones."""
         with self._lock:
             if key in self._pictures or len(data) > self._limit:
@@ -115,7 +115,7 @@ async def get_picture(cache: PictureCache, request: Request, site: Site) -> Resp
     data = cache.get(etag)
     if data is None:
         data = await run_in_slot(request, site, partial(_render, subject, style))
-        cache.put(etag, data)
+        cache.store(etag, data)
     return Response(data, headers=headers)
 
 

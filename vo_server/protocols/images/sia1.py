@@ -80,7 +80,7 @@ async def search(collection: Collection, request: Request, site: Site) -> Respon
     choice = dali.choose_format(request, params.drop("FORMAT"), TABLEDATA)
     named = params.get("RESPONSEFORMAT")
     media_type = choice.content_type if named or choice.format is not TABLEDATA else MEDIA_TYPE
-    host = origin.host_of(site, get_base_url(request, site.public_url))
+    host = origin.make_image_urls(site, get_base_url(request, site.public_url))
     title = collection.table.title or collection.table.name
     infos = origin.describe_answer(site, STANDARD_ID, origin.describe_request(request, site), (collection.table,), {})
     formats = parse_formats(params)

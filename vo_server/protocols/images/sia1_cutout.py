@@ -69,7 +69,7 @@ async def search(request: Request, site: Site) -> Response:
     choice = dali.choose_format(request, params.drop("FORMAT"), TABLEDATA)
     named = params.get("RESPONSEFORMAT")
     media_type = choice.content_type if named or choice.format is not TABLEDATA else sia1.MEDIA_TYPE
-    host = origin.host_of(site, get_base_url(request, site.public_url))
+    host = origin.make_image_urls(site, get_base_url(request, site.public_url))
     formats = sia1.parse_formats(params)
     columns = _select_columns(params)
     maxrec = params.get_maxrec(MAX_CUTOUTS, MAX_CUTOUTS)
@@ -134,7 +134,10 @@ def _build_rows(
                 "POS": f"{ra!r},{dec!r}",
                 "NAXIS": f"{size[0]},{size[1]}",
             }
-            made = said | {"download": f"{host.base}{PATH}/image?{urlencode(url | format)}", "format": kind}
+            made = said | {
+                "download": host.site.get_url("sia1-cutout", f"/image?{urlencode(url | format)}"),
+                "format": kind,
+            }
             yield made if kind == _FITS else made | _PICTURE_VALUES
 
 
@@ -224,7 +227,7 @@ async def get_cutout(request: Request, site: Site) -> Response:
         )
     placed = sia1.parse_pos_size(params.with_default("SIZE", "0"), needed=True)
     assert placed is not None
-    host = origin.host_of(site, get_base_url(request, site.public_url))
+    host = origin.make_image_urls(site, get_base_url(request, site.public_url))
     return await soda.run_cutout(partial(cutouts.cut_to_size, id, placed[0], size, form, site, host), request, site)
 
 

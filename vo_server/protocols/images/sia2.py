@@ -55,7 +55,7 @@ async def search(request: Request, site: Site) -> Response:
     """Return the images that match every parameter, each by one of its values (section 2.1)."""
     params = await dali.read_parameters(request)
     choice = dali.choose_format(request, params.drop("FORMAT"), TABLEDATA)
-    host = origin.host_of(site, get_base_url(request, site.public_url))
+    host = origin.make_image_urls(site, get_base_url(request, site.public_url))
 
     def asked() -> QueryExecution:
         made = build_query(params, loaded_collections(site.catalogue, site.engine.count_rows), host)

@@ -26,7 +26,7 @@ from vo_server.errors import (
 )
 from vo_server.http import dali
 from vo_server.http.errors import error_details, error_headers
-from vo_server.http.origin import host_of
+from vo_server.http.origin import make_image_urls
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import get_base_url, get_client_address
 from vo_server.jobs.task import JobOutput, Task
@@ -59,7 +59,7 @@ async def get_cutout(request: Request, site: Site) -> Response:
     params = await dali.read_parameters(request)
     form = cutouts.parse_format(params)
     wish = _parse_single(params)
-    host = host_of(site, get_base_url(request, site.public_url))
+    host = make_image_urls(site, get_base_url(request, site.public_url))
     return await run_cutout(partial(cutouts.cut, wish, form, site, host), request, site)
 
 
@@ -122,10 +122,10 @@ class CutoutTask(Task):
         for number, wish in enumerate(self.requests.combinations(), 1):
             if self.stopped:
                 raise QueryCancelledError("the job was stopped")
-            yield self._output(f"cutout{number}", wish)
+            yield self._create_output(f"cutout{number}", wish)
             self.completed = number
 
-    def _output(self, id: str, wish: cutouts.CutoutRequest) -> JobOutput:
+    def _create_output(self, id: str, wish: cutouts.CutoutRequest) -> JobOutput:
         try:
             cut = cutouts.cut(wish, self.format, self.site, self.host)
         except (UsageError, ImageError) as error:
@@ -151,7 +151,7 @@ def create_task(site: Site, job: Job) -> CutoutTask:
     if asked.count > MAX_CUTOUTS:
         message = f"the job has {asked.count:,} cutouts; the limit is {MAX_CUTOUTS:,}"
         raise UsageError(message, hint="make several jobs", code=Code.REQUEST_TOO_LARGE)
-    return CutoutTask(asked, cutouts.parse_format(params), site, host_of(site, job.url.rpartition(f"{JOBS.path}/")[0]))
+    return CutoutTask(asked, cutouts.parse_format(params), site, make_image_urls(site, JOBS.split_base_url(job, site)))
 
 
 def describe_error(error: ServiceError) -> str:
@@ -176,8 +176,6 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
 
 JOBS = uws.JobList(
     service="soda",
-    path="/soda/async",
-    task=create_task,
     write_error=lambda error: (f"{describe_error(error)}\n".encode(), TEXT_TYPE),
 )
 
@@ -185,9 +183,10 @@ JOBS = uws.JobList(
 SERVICE = Service(
     name="soda",
     path="/soda",
-    resources=(Resource("/sync", get_cutout, ("GET", "POST")), *uws.make_resources(JOBS, "/async")),
+    resources=(Resource("/sync", get_cutout, ("GET", "POST")), *uws.make_resources(JOBS)),
     error_renderer=render_error,
     capabilities=capabilities,
     label="Cutouts (SODA)",
     of_images=True,
+    create_task=create_task,
 )

@@ -13,6 +13,7 @@ from vo_server.catalogue.catalogue import Collection
 from vo_server.http.service import Site
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.urls import SiteUrls
 from vo_server.obscore.query import InventoryRow
 from vo_server.obscore.templates import to_text
 from vo_server.protocols.images.files import fetch_images
@@ -26,8 +27,8 @@ _MAX_BANDS = 100
 """Bands of a collection, at most."""
 
 
-def summarise(collection: Collection, site: Site, base: str) -> CollectionEntry:
-    """Return the summary of a collection, on a server with this base URL."""
+def summarise(collection: Collection, site: Site, urls: SiteUrls) -> CollectionEntry:
+    """Return the summary of a collection, with URLs of the site."""
     facts = site.engine.get_facts(collection.table)
     loaded = facts.loaded_at if facts is not None else None
     counted = _count_images(site, collection.id, loaded, site.engine.count_rows(collection.table))
@@ -39,8 +40,8 @@ def summarise(collection: Collection, site: Site, base: str) -> CollectionEntry:
         counted.size,
         counted.nights,
         InventoryRow(collection, "image").images.caution,
-        f"{base}/coverage/{collection.id}.svg" if facts is not None and facts.coverage is not None else None,
-        f"{base}/images?POS={place}&COLLECTION={collection.id}" if place else None,
+        urls.get_url("coverage", f"/{collection.id}.svg") if facts is not None and facts.coverage is not None else None,
+        urls.get_url("gallery", f"?POS={place}&COLLECTION={collection.id}") if place else None,
     )
 
 

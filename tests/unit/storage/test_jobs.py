@@ -13,7 +13,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from vo_server.errors import BusyError, UsageError
+from vo_server.errors import BusyError, Code, UsageError
 from vo_server.jobs.files import JobFiles, StoredUpload
 from vo_server.storage.jobs import JobStorage, open_storage
 
@@ -128,8 +128,9 @@ def test_faults_of_other_libraries_are_those_of_a_disk() -> None:
 
 @pytest.mark.parametrize("url", ["nonsense://x", "dropbox://x"])
 def test_a_url_that_cannot_be_reached(url: str) -> None:
-    with pytest.raises(UsageError, match="cannot be reached"):
+    with pytest.raises(UsageError) as raised:
         open_storage(url)
+    assert raised.value.code == Code.SETTINGS_INVALID
 
 
 def test_a_disk_without_room_refuses_uploads_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +141,7 @@ def test_a_disk_without_room_refuses_uploads_in_words(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "fsync", full)
     files = JobFiles(open_storage(str(tmp_path)))
-    with pytest.raises(BusyError, match="no room left on its disk") as caught:
+    with pytest.raises(BusyError) as caught:
         files.save_uploads("job", [StoredUpload("t", (), pa.table({}))])
-    assert caught.value.retry_after_seconds == 60
+    assert (caught.value.code, caught.value.retry_after_seconds) == (Code.SERVICE_BUSY, 60)
     assert list(tmp_path.glob("*/*")) == []
