@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vo_server.formats.write import decimals
-from vo_server.formats.write.decimals import REACH, STEPS, texts
+from vo_server.formats.write.decimals import STEPS_PER_UNIT, TABLE_STEPS, format_reals
 
 TYPES = (pa.float32(), pa.float64())
 
 
 @pytest.mark.parametrize("type", TYPES, ids=str)
-@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("steps", STEPS_PER_UNIT)
 def test_all_of_the_table(type: pa.DataType, steps: int) -> None:
-    array = pa.array(np.arange(-REACH + 1, REACH) / steps).cast(type)
-    assert texts(array) == (array.cast(pa.string()), True)
+    array = pa.array(np.arange(-TABLE_STEPS + 1, TABLE_STEPS) / steps).cast(type)
+    assert format_reals(array) == (array.cast(pa.string()), True)
 
 
 @pytest.mark.parametrize("type", TYPES, ids=str)
@@ -31,7 +31,7 @@ def test_all_of_the_table(type: pa.DataType, steps: int) -> None:
 )
 def test_any_numbers(type: pa.DataType, few: list[float | None], odd: list[float | None], start: int) -> None:
     array = pa.array(few + odd, type).slice(start)
-    made, finite = texts(array)
+    made, finite = format_reals(array)
     made.validate(full=True)
     assert made.equals(array.cast(pa.string()))
     assert finite == all(v is None or math.isfinite(v) for v in array.to_pylist())
@@ -41,11 +41,11 @@ def test_what_stands_under_a_missing_value_does_not_matter() -> None:
     values = np.full(100, 14.513, np.float32)
     values[5:50:9] = np.nan
     array = pa.array(values, mask=np.isnan(values))
-    made, finite = texts(array)
+    made, finite = format_reals(array)
     assert finite
     assert made.to_pylist() == [None if np.isnan(v) else "14.513" for v in values]
 
 
 def test_a_zero_below_zero_is_told() -> None:
-    array = pa.array([-0.0] * decimals.FEWEST)
-    assert set(texts(array)[0].to_pylist()) == {"-0"}
+    array = pa.array([-0.0] * decimals.SAMPLE_SIZE)
+    assert set(format_reals(array)[0].to_pylist()) == {"-0"}

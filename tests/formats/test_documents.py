@@ -20,7 +20,7 @@ from lxml import etree
 
 from vo_server.errors import QueryError, QueryTimeoutError, TextSpan
 from vo_server.formats import ARROW, BINARY, BINARY2, CSV, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TSV, Format
-from vo_server.formats.write.votable import identifiers
+from vo_server.formats.write.votable import unique_ids
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 from vo_server.model.types import (
@@ -65,6 +65,12 @@ def statuses(whole: bytes) -> list[tuple[str, str | None]]:
     return [(info.get("value"), info.text) for info in infos]
 
 
+def codes(whole: bytes) -> dict[str, str]:
+    """Return the INFOs with the code, line and column of an error."""
+    infos = etree.fromstring(whole).iterfind(".//{*}INFO")
+    return {info.get("name"): info.get("value") for info in infos if info.get("name").startswith("ERROR_")}
+
+
 @cache
 def schema() -> etree.XMLSchema:
     if not SCHEMA.exists():
@@ -93,25 +99,29 @@ def test_valid(format: Format) -> None:
 
 @by_name
 def test_valid_without_rows_with_overflow(format: Format) -> None:
-    whole = b"".join(format.write(Result(RICH, iter([])).limited(0)))
+    whole = b"".join(format.write(Result(RICH, iter([])).limit(0)))
     schema().assertValid(etree.fromstring(whole))
     assert [value for value, _ in statuses(whole)] == ["OK", "OVERFLOW"]
 
 
 @by_name
 def test_valid_fault(format: Format) -> None:
-    whole = format.fault(QueryError("no such column", text="SELECT x", span=TextSpan(7, 8)), [Info("Error", "no")])
+    whole = format.error_document(
+        QueryError("no such column", text="SELECT x", span=TextSpan(7, 8)), [Info("Error", "no")]
+    )
     schema().assertValid(etree.fromstring(whole))
     [(value, text)] = statuses(whole)
     assert value == "ERROR"
     assert text is not None
-    assert text.startswith("UsageFault: Line 1, column 8: no such column\nSELECT x\n")
+    assert text.startswith("UsageFault: ")
+    assert codes(whole) == {"ERROR_CODE": "ADQL.INVALID", "ERROR_LINE": "1", "ERROR_COLUMN": "8"}
     assert etree.fromstring(whole).find("{*}INFO[@name='Error']").get("value") == "no"
 
 
 def test_fault_of_a_text_format() -> None:
-    assert CSV.fault(QueryTimeoutError("too slow", hint="TOP"), ()) == b"UsageFault: too slow (TOP)\n"
-    assert TSV.fault_type.startswith("text/plain")
+    document = CSV.error_document(QueryTimeoutError("too slow", hint="TOP"), ())
+    assert document == b"UsageFault: too slow (TOP)\nERROR_CODE: QUERY.TIMEOUT\n"
+    assert TSV.error_media_type.startswith("text/plain")
 
 
 def test_header_says_what_columns_say() -> None:
@@ -141,11 +151,12 @@ def test_binary_marks_integers_that_may_be_missing() -> None:
 
 def test_binary_refuses_a_value_that_means_missing() -> None:
     whole = document(BINARY, (Column("c", BYTE),), (255,))
-    assert "BINARY2" in (statuses(whole)[-1][1] or "")
+    assert statuses(whole)[-1][0] == "ERROR"
+    assert codes(whole) == {"ERROR_CODE": "QUERY.NOT_REPRESENTABLE"}
 
 
 def test_identifiers_are_all_different() -> None:
-    assert identifiers(["a", "a", "a_2", "A", "", "-x"]) == ["a", "a_2", "a_2_2", "A", "_", "_-x"]
+    assert unique_ids(["a", "a", "a_2", "A", "", "-x"]) == ["a", "a_2", "a_2_2", "A", "_", "_-x"]
 
 
 @pytest.mark.parametrize("format", [*VOTABLES, CSV, TSV, JSON, ARROW, HTML], ids=lambda f: f.name)
@@ -180,12 +191,14 @@ def test_a_fault_after_rows(format: Format) -> None:
     whole = b"".join(format.write(Result(NUMBER, broken(QueryTimeoutError("took too long")))))
     schema().assertValid(etree.fromstring(whole))
     assert statuses(whole) == [("OK", None), ("ERROR", "UsageFault: took too long")]
+    assert codes(whole) == {"ERROR_CODE": "QUERY.TIMEOUT"}
 
 
 @by_name
 def test_an_error_after_rows_is_not_told(format: Format, caplog: pytest.LogCaptureFixture) -> None:
     whole = b"".join(format.write(Result(NUMBER, broken(RuntimeError("the password is 1234")))))
     assert statuses(whole)[-1] == ("ERROR", "FatalFault: internal error")
+    assert codes(whole) == {"ERROR_CODE": "SERVICE.INTERNAL"}
     assert b"1234" not in whole
     assert "1234" in caplog.text
 
@@ -205,14 +218,14 @@ def test_all_else_breaks_off_at_an_error(format: Format) -> None:
 @by_name
 @pytest.mark.parametrize(("maxrec", "ends"), [(2, ["OK", "OVERFLOW"]), (3, ["OK"]), (None, ["OK"])])
 def test_overflow(format: Format, maxrec: int | None, ends: list[str]) -> None:
-    result = Result(NUMBER, iter([batch(NUMBER, (1,), (2,), (3,))])).limited(maxrec)
+    result = Result(NUMBER, iter([batch(NUMBER, (1,), (2,), (3,))])).limit(maxrec)
     said = statuses(b"".join(format.write(result)))
     assert [value for value, _ in said] == ends
     assert len(said) == 1 or "2 rows" in (said[1][1] or "")
 
 
 def test_overflow_follows_the_table() -> None:
-    result = Result(NUMBER, iter([batch(NUMBER, (1,), (2,))])).limited(1)
+    result = Result(NUMBER, iter([batch(NUMBER, (1,), (2,))])).limit(1)
     resource = etree.fromstring(b"".join(TABLEDATA.write(result))).find("{*}RESOURCE")
     assert [etree.QName(child).localname for child in resource] == ["INFO", "TABLE", "INFO"]
 
@@ -304,7 +317,7 @@ LINES[TSV.name] = LINES[CSV.name].replace(b",\r", b"\t")
 
 def cut(format: Format) -> bytes:
     rows = iter([batch(TWO, (1, "x"), (2, "y"), (3, "z"))])
-    return b"".join(format.write(Result(TWO, rows).limited(2)))
+    return b"".join(format.write(Result(TWO, rows).limit(2)))
 
 
 @pytest.mark.parametrize("format", [CSV, TSV], ids=lambda f: f.name)
@@ -335,7 +348,7 @@ def test_the_last_line_says_what_failed(format: Format) -> None:
     with pytest.raises(QueryTimeoutError):
         next(pieces)
     line = b"".join(seen).splitlines()[-1]
-    assert line.rstrip(b",\t") == b"# ERROR: UsageFault: 300 s; the limit"
+    assert line.rstrip(b",\t") == b"# ERROR QUERY.TIMEOUT: UsageFault: 300 s; the limit"
 
 
 def test_tsv_has_no_tabs_in_values() -> None:

@@ -12,9 +12,9 @@ import pytest
 from astropy.io import fits
 from lxml import etree, html
 
-from vo_server.errors import QueryTimeoutError, UsageError
+from vo_server.errors import Code, QueryTimeoutError, UsageError
 from vo_server.formats import ARROW, FITS, FORMATS, HTML, JSON, PARQUET, TABLEDATA, TEXT, Format
-from vo_server.formats.write.html import MOST
+from vo_server.formats.write.html import MAX_ROWS
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 from vo_server.model.types import ARRAYS, BYTE, INTEGER, POLYGON, REAL, UNICODE, VARCHAR
@@ -32,7 +32,7 @@ def batch(columns: tuple[Column, ...], *rows: tuple[object, ...]) -> pa.RecordBa
 
 
 def result(columns: tuple[Column, ...], *rows: tuple[object, ...], maxrec: int | None = None) -> Result:
-    return Result(columns, iter([batch(columns, *rows)]), infos=INFOS).limited(maxrec)
+    return Result(columns, iter([batch(columns, *rows)]), infos=INFOS).limit(maxrec)
 
 
 def written(format: Format, columns: tuple[Column, ...], *rows: tuple[object, ...], maxrec: int | None = None) -> bytes:
@@ -51,12 +51,12 @@ def test_fits_header() -> None:
 
 
 def test_fits_heap_and_arrays_of_fixed_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vo_server.formats.write.fits.WASTE", 1000)
+    monkeypatch.setattr("vo_server.formats.write.fits.MAX_PADDING_BYTES", 1000)
     columns = (
         Column("shape", POLYGON),
         Column("long", VARCHAR),
-        Column("grid", ARRAYS[4], shape="2x3"),
-        Column("truths", ARRAYS[0], shape="2"),
+        Column("grid", ARRAYS[4], arraysize_override="2x3"),
+        Column("truths", ARRAYS[0], arraysize_override="2"),
     )
     grid = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     rows = [([1.0, 2.0] * 3, "x" * 1000, grid, [True, False]), *[(None, "y", None, [None, True])] * 9]
@@ -73,8 +73,9 @@ def test_fits_finds_an_integer_that_is_none_of_the_values() -> None:
     columns = (Column("a", BYTE), Column("b", BYTE))
     with fits.open(io.BytesIO(written(FITS, columns, (255, 254), (None, None)))) as file:
         assert (file[1].header["TNULL1"], file[1].header["TNULL2"]) == (0, 255)
-    with pytest.raises(UsageError, match="another format"):
+    with pytest.raises(UsageError) as raised:
         written(FITS, columns[:1], (0,), (255,), (None,))
+    assert raised.value.code == Code.QUERY_NOT_REPRESENTABLE
 
 
 def test_same_names() -> None:
@@ -158,13 +159,30 @@ def test_a_broken_stream_is_none() -> None:
 
 
 def test_a_broken_json_is_none() -> None:
+    document = sent(JSON)
     with pytest.raises(json.JSONDecodeError):
-        json.loads(sent(JSON))
+        json.loads(document)
+    end = json.loads("{" + document.decode().rsplit("],", 1)[1] + "}")
+    assert (end["status"], end["code"], end["rows"]) == ("ERROR", "QUERY.TIMEOUT", 100_000)
+
+
+def test_text_ends_with_the_code_of_a_failure() -> None:
+    assert sent(TEXT).splitlines()[-1].startswith(b"# ERROR QUERY.TIMEOUT: ")
 
 
 def test_a_page_says_what_went_wrong() -> None:
     page = b"".join(HTML.write(Result(NUMBER, broken())))
     assert b'class="status bad"' in page
+
+
+def test_a_page_ends_with_the_code_of_a_failure() -> None:
+    def rows() -> Iterator[pa.RecordBatch]:
+        yield batch(NUMBER, (1,))
+        raise QueryTimeoutError("took too long")
+
+    page = b"".join(HTML.write(Result(NUMBER, rows())))
+    assert b'class="status bad"' in page
+    assert b"ERROR_CODE: QUERY.TIMEOUT" in page
 
 
 def test_urls_on_a_page_can_be_followed() -> None:
@@ -180,10 +198,10 @@ def test_urls_on_a_page_can_be_followed() -> None:
 
 
 def test_a_page_holds_the_first_rows() -> None:
-    many = batch(NUMBER, *[(n,) for n in range(MOST + 1)])
+    many = batch(NUMBER, *[(n,) for n in range(MAX_ROWS + 1)])
     page = b"".join(HTML.write(Result(NUMBER, iter([many])))).decode()
-    assert page.count("<tr><td>") == MOST
-    assert f"the first {MOST:,} rows" in page
+    assert page.count("<tr><td>") == MAX_ROWS
+    assert f"the first {MAX_ROWS:,} rows" in page
 
 
 def test_a_page_is_safe_and_leads_on() -> None:
@@ -203,7 +221,7 @@ def test_links_of_a_post() -> None:
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
 def test_faults(format: Format) -> None:
-    said = format.fault(UsageError("no <such> thing"), ())
+    said = format.error_document(UsageError("no <such> thing"), ())
     assert b"such" in said
     if format is JSON:
         assert json.loads(said)["status"] == "ERROR"

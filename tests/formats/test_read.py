@@ -6,6 +6,7 @@ import base64
 import contextlib
 import gzip
 import io
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -21,8 +22,8 @@ from astropy.io.votable import from_table
 from astropy.io.votable.tree import VOTableFile
 from astropy.table import MaskedColumn, Table
 
-from vo_server.errors import TooLargeError, UsageError
-from vo_server.formats.read.upload import Upload, read
+from vo_server.errors import Code, TooLargeError, UsageError
+from vo_server.formats.read.upload import UploadedTable, read_upload
 
 LIMIT = 10**7
 ROWS = "<TR><TD>1</TD><TD>a</TD></TR><TR><TD/><TD></TD></TR>"
@@ -39,7 +40,7 @@ def votable(
     ).encode()
 
 
-def values(upload: Upload) -> list[tuple[Any, ...]]:
+def values(upload: UploadedTable) -> list[tuple[Any, ...]]:
     return list(zip(*(c.to_pylist() for c in upload.rows.columns), strict=True))
 
 
@@ -48,45 +49,45 @@ def one(text: str, **said: str) -> Any:
     attributes = "".join(f' {name}="{value}"' for name, value in said.items() if name != "null")
     null = f'<VALUES null="{said["null"]}"/>' if "null" in said else ""
     field = f'<FIELD name="x"{attributes}>{null}</FIELD>'
-    upload = read(votable(f"<TR><TD>{text}</TD></TR>", field), LIMIT)
+    upload = read_upload(votable(f"<TR><TD>{text}</TD></TR>", field), LIMIT)
     return upload.columns[0], upload.rows.column(0)[0].as_py()
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "1.3", "1.4", "1.5"])
 @pytest.mark.parametrize("ns", ["", ' xmlns="http://www.ivoa.net/xml/VOTable/v1.3"'])
 def test_versions(version: str, ns: str) -> None:
-    assert values(read(votable(version=version, ns=ns), LIMIT)) == [(1, "a"), (None, None)]
+    assert values(read_upload(votable(version=version, ns=ns), LIMIT)) == [(1, "a"), (None, None)]
 
 
 def test_prefixes_comments_and_cdata() -> None:
     document = votable("<TR><!-- x --><TD>2</TD><TD><![CDATA[<&>]]> &lt;b&gt;&#65;</TD></TR>")
-    assert values(read(document, LIMIT)) == [(2, "<&> <b>A")]
+    assert values(read_upload(document, LIMIT)) == [(2, "<&> <b>A")]
     text = document.decode()
     for name in ("VOTABLE", "RESOURCE", "TABLE", "FIELD", "DATA", "TABLEDATA", "TR", "TD"):
         text = text.replace(f"<{name}", f"<v:{name}").replace(f"</{name}", f"</v:{name}")
     prefixed = text.replace("<v:VOTABLE", '<v:VOTABLE xmlns:v="http://www.ivoa.net/xml/VOTable/v1.3"')
-    assert values(read(prefixed.encode(), LIMIT)) == [(2, "<&> <b>A")]
+    assert values(read_upload(prefixed.encode(), LIMIT)) == [(2, "<&> <b>A")]
 
 
 def test_a_doctype_of_old() -> None:
     document = votable(version="1.0").replace(
         b"<VOTABLE", b'<!DOCTYPE VOTABLE SYSTEM "http://us-vo.org/xml/VOTable.dtd">\n<VOTABLE'
     )
-    assert len(values(read(document, LIMIT))) == 2
+    assert len(values(read_upload(document, LIMIT))) == 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])
 def test_character_sets(encoding: str) -> None:
     text = votable("<TR><TD>1</TD><TD>é</TD></TR>").decode().replace("?>", f' encoding="{encoding}"?>', 1)
-    assert values(read(text.encode(encoding), LIMIT)) == [(1, "é")]
+    assert values(read_upload(text.encode(encoding), LIMIT)) == [(1, "é")]
 
 
 def test_the_first_table_counts() -> None:
     whole = votable() + b""
     second = whole.replace(b"</RESOURCE>", b"<TABLE><FIELD name='z' datatype='int'/></TABLE></RESOURCE>")
-    assert [c.name for c in read(second, LIMIT).columns] == ["n", "s"]
+    assert [c.name for c in read_upload(second, LIMIT).columns] == ["n", "s"]
     empty = b"<VOTABLE><RESOURCE><TABLE><FIELD name='z' datatype='int'/></TABLE></RESOURCE></VOTABLE>"
-    assert read(empty, LIMIT).rows.num_rows == 0
+    assert read_upload(empty, LIMIT).rows.num_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_votables_by_astropy(kind: str) -> None:
     document: VOTableFile = from_table(rows)
     sink = io.BytesIO()
     document.to_xml(sink, tabledata_format=kind)
-    upload = read(sink.getvalue(), LIMIT)
+    upload = read_upload(sink.getvalue(), LIMIT)
     assert [c.name for c in upload.columns] == ["a b", "x", "name", "pair", "flag", "bytes", "long"]
     assert upload.columns[0].unit == "m"
     first, second, third = values(upload)
@@ -166,9 +167,9 @@ def test_votables_by_astropy(kind: str) -> None:
 def test_fits_by_astropy() -> None:
     sink = io.BytesIO()
     table().write(sink, format="fits")
-    check_fits(read(sink.getvalue(), LIMIT))
+    check_fits(read_upload(sink.getvalue(), LIMIT))
     inside = f'<FITS><STREAM encoding="base64">{base64.b64encode(sink.getvalue()).decode()}</STREAM></FITS>'
-    check_fits(read(votable(fields='<FIELD name="z" datatype="int"/>', data=inside), LIMIT))
+    check_fits(read_upload(votable(fields='<FIELD name="z" datatype="int"/>', data=inside), LIMIT))
 
 
 @pytest.mark.parametrize("form", ["C", "2M", "PC()"])
@@ -176,11 +177,13 @@ def test_complex_numbers_of_fits(form: str) -> None:
     sink = io.BytesIO()
     made = {"C": np.zeros(2, "c8"), "2M": np.zeros((2, 2), "c16"), "PC()": np.array([np.zeros(2, "c8")] * 2)}[form]
     fits.BinTableHDU.from_columns([fits.Column(name="z", format=form, array=made)]).writeto(sink)
-    with pytest.raises(UsageError, match=r"column z holds complex numbers.*\(send their real and imaginary parts"):
-        read(sink.getvalue(), LIMIT)
+    with pytest.raises(UsageError) as raised:
+        read_upload(sink.getvalue(), LIMIT)
+    assert raised.value.code == Code.UPLOAD_UNSUPPORTED_TYPE
+    assert "column z" in raised.value.message
 
 
-def check_fits(upload: Upload) -> None:
+def check_fits(upload: UploadedTable) -> None:
     first, second, _ = values(upload)
     assert first == (1, 1.5, "a", [0.0, 1.0], True, 1, 2**60)
     assert second[0] is None and second[1] is None and second[2] is None
@@ -189,13 +192,13 @@ def check_fits(upload: Upload) -> None:
 
 
 def test_csv() -> None:
-    upload = read(b'n,x,"a b",t,big,d\n1,1.5,"p, q",true,9999999999,2000-01-01\n2,,,false,1,2000-01-02\n', LIMIT)
+    upload = read_upload(b'n,x,"a b",t,big,d\n1,1.5,"p, q",true,9999999999,2000-01-01\n2,,,false,1,2000-01-02\n', LIMIT)
     assert [c.type.name for c in upload.columns] == [
         "INTEGER", "DOUBLE PRECISION", "VARCHAR", "BOOLEAN", "BIGINT", "DATE",
     ]  # fmt: skip
     assert values(upload)[0] == (1, 1.5, "p, q", True, 9999999999, date(2000, 1, 1))
     assert values(upload)[1][1:3] == (None, None)
-    assert values(read(b"a\tb\n1\tx, y\n", LIMIT)) == [(1, "x, y")]
+    assert values(read_upload(b"a\tb\n1\tx, y\n", LIMIT)) == [(1, "x, y")]
 
 
 def test_parquet_and_arrow_of_others() -> None:
@@ -210,13 +213,13 @@ def test_parquet_and_arrow_of_others() -> None:
     with pa.ipc.new_file(stream, rows.schema) as writer:
         writer.write_table(rows)
     for document in (sink.getvalue(), stream.getvalue()):
-        upload = read(document, LIMIT)
+        upload = read_upload(document, LIMIT)
         assert [c.datatype for c in upload.columns] == ["short", "char", "int", "long", "char", "unsignedByte"]
         assert values(upload)[0] == (1, "a", [1, 2], 1, datetime(2000, 1, 1), b"a")
 
 
 def test_gzip() -> None:
-    assert len(values(read(gzip.compress(votable()), LIMIT))) == 2
+    assert len(values(read_upload(gzip.compress(votable()), LIMIT))) == 2
 
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE VOTABLE [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">
@@ -238,42 +241,60 @@ def parquet_bomb() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "code"),
     [
-        (lambda: BOMB, "DOCTYPE"),
-        (lambda: EXTERNAL, "DOCTYPE"),
-        (lambda: votable()[:-60], "XML"),
-        (lambda: votable("<TR><TD>1</TD></TR>"), "row 1 of the table has 1 cells, where 2"),
-        (lambda: votable("<TR><TD>1</TD><TD>a</TD></TR>" * 3 + "<TR><TD>1</TD></TR>"), "row 4"),
-        (lambda: votable("<TR><!-- x --><TD>1</TD></TR>"), "row 1 of the table has 1 cells"),
-        (lambda: votable("<TR><TD>x</TD><TD>a</TD></TR>"), "row 1 of the column n is 'x', which is not a number"),
-        (lambda: votable("<TR><TD>99999999999</TD><TD>a</TD></TR>"), "column n"),
-        (lambda: votable("<TR><TD>1</TD><TD>&nbsp;</TD></TR>"), "entity"),
-        (lambda: votable("<TR><TD>1</TD><TD>\x01</TD></TR>"), "XML"),
-        (lambda: votable().replace(b"<TD>a", b"<TD>\xff\xfe"), "character set|XML"),
-        (lambda: votable("", fields='<FIELD name="n" datatype="floatComplex"/>'), "real and imaginary"),
-        (lambda: votable("", fields='<FIELD name="n" datatype="int"/><FIELD name="n" datatype="int"/>'), "two columns"),
-        (lambda: binary(b"\0\0\0\1\0\0\0\5ab"), "within a row"),
-        (lambda: binary(b"\0\0\0\1\xff\xff\xff\xff"), "within a row"),
-        (lambda: binary(b"\0" * 5, '<FIELD name="n" datatype="int"/>'), "within a row"),
-        (lambda: binary(b"", encoding="gzip"), "encoding"),
-        (lambda: votable(data='<BINARY><STREAM href="http://127.0.0.1/secret"/></BINARY>'), "elsewhere"),
-        (lambda: votable(data="<BINARY><STREAM>a</STREAM></BINARY>"), "base64"),
-        (lambda: b"<html><body>404</body></html>", "no VOTable"),
-        (lambda: b"<VOTABLE/>", "no TABLE"),
-        (lambda: b"", "no table"),
-        (lambda: b"\x89PNG\r\n\0", "no table"),
-        (lambda: b"a,b\n1,2\n1\n", "cannot be read"),
-        (lambda: b"PAR1 and nothing", "cannot be read"),
-        (lambda: b"ARROW1 and nothing", "cannot be read"),
-        (lambda: b"SIMPLE  =                    T".ljust(2880), "cannot be read|no binary table"),
-        (lambda: gzip.compress(votable())[:-20], "breaks off"),
-        (lambda: b"\x1f\x8b and nothing", "is not"),
+        (lambda: BOMB, Code.UPLOAD_MALFORMED),
+        (lambda: EXTERNAL, Code.UPLOAD_MALFORMED),
+        (lambda: votable()[:-60], Code.UPLOAD_MALFORMED),
+        (lambda: votable("<TR><TD>1</TD></TR>"), Code.UPLOAD_MALFORMED),
+        (lambda: votable("<TR><TD>1</TD><TD>a</TD></TR>" * 3 + "<TR><TD>1</TD></TR>"), Code.UPLOAD_MALFORMED),
+        (lambda: votable("<TR><!-- x --><TD>1</TD></TR>"), Code.UPLOAD_MALFORMED),
+        (lambda: votable("<TR><TD>x</TD><TD>a</TD></TR>"), Code.UPLOAD_MALFORMED),
+        (lambda: votable("<TR><TD>99999999999</TD><TD>a</TD></TR>"), Code.UPLOAD_MALFORMED),
+        (lambda: votable("<TR><TD>1</TD><TD>&nbsp;</TD></TR>"), Code.UPLOAD_MALFORMED),
+        (lambda: votable("<TR><TD>1</TD><TD>\x01</TD></TR>"), Code.UPLOAD_MALFORMED),
+        (lambda: votable().replace(b"<TD>a", b"<TD>\xff\xfe"), Code.UPLOAD_MALFORMED),
+        (lambda: votable("", fields='<FIELD name="n" datatype="floatComplex"/>'), Code.UPLOAD_UNSUPPORTED_TYPE),
+        (
+            lambda: votable("", fields='<FIELD name="n" datatype="int"/><FIELD name="n" datatype="int"/>'),
+            Code.UPLOAD_MALFORMED,
+        ),
+        (lambda: binary(b"\0\0\0\1\0\0\0\5ab"), Code.UPLOAD_MALFORMED),
+        (lambda: binary(b"\0\0\0\1\xff\xff\xff\xff"), Code.UPLOAD_MALFORMED),
+        (lambda: binary(b"\0" * 5, '<FIELD name="n" datatype="int"/>'), Code.UPLOAD_MALFORMED),
+        (lambda: binary(b"", encoding="gzip"), Code.UPLOAD_MALFORMED),
+        (lambda: votable(data='<BINARY><STREAM href="http://127.0.0.1/secret"/></BINARY>'), Code.UPLOAD_MALFORMED),
+        (lambda: votable(data="<BINARY><STREAM>a</STREAM></BINARY>"), Code.UPLOAD_MALFORMED),
+        (lambda: b"<html><body>404</body></html>", Code.UPLOAD_UNKNOWN_FORMAT),
+        (lambda: b"<VOTABLE/>", Code.UPLOAD_MALFORMED),
+        (lambda: b"", Code.UPLOAD_UNKNOWN_FORMAT),
+        (lambda: b"\x89PNG\r\n\0", Code.UPLOAD_UNKNOWN_FORMAT),
+        (lambda: b"a,b\n1,2\n1\n", Code.UPLOAD_MALFORMED),
+        (lambda: b"PAR1 and nothing", Code.UPLOAD_MALFORMED),
+        (lambda: b"ARROW1 and nothing", Code.UPLOAD_MALFORMED),
+        (lambda: b"SIMPLE  =                    T".ljust(2880), Code.UPLOAD_MALFORMED),
+        (lambda: gzip.compress(votable())[:-20], Code.UPLOAD_MALFORMED),
+        (lambda: b"\x1f\x8b and nothing", Code.UPLOAD_MALFORMED),
     ],
 )
-def test_refused(make: Callable[[], bytes], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        read(make(), LIMIT)
+def test_rejects_bad_uploads(make: Callable[[], bytes], code: Code) -> None:
+    with pytest.raises(UsageError) as raised:
+        read_upload(make(), LIMIT)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("data", "row"),
+    [
+        ("<TR><TD>1</TD><TD>a</TD></TR>" * 3 + "<TR><TD>1</TD></TR>", "row 4"),
+        ("<TR><!-- x --><TD>1</TD></TR>", "row 1"),
+        ("<TR><TD>x</TD><TD>a</TD></TR>", "row 1 of column n"),
+    ],
+)
+def test_errors_name_the_row(data: str, row: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        read_upload(votable(data), LIMIT)
+    assert row in raised.value.message
 
 
 def repeated_text() -> pa.Table:
@@ -312,8 +333,10 @@ BOMBS = [
 def test_bombs(make: Callable[[], bytes]) -> None:
     document = make()
     assert len(document) < LIMIT / 50
-    with pytest.raises(TooLargeError, match=r"[18]0,000,000"):
-        read(document, LIMIT)
+    with pytest.raises(TooLargeError) as raised:
+        read_upload(document, LIMIT)
+    assert raised.value.code == Code.UPLOAD_TOO_LARGE
+    assert re.search("[18]0,000,000", raised.value.message)
 
 
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
@@ -321,7 +344,7 @@ def test_packed_arrow(compression: str | None) -> None:
     rows = pa.table(
         {"n": np.arange(10_000), "s": pa.array(["a", "b"] * 5_000).dictionary_encode(), "t": ["x"] * 10_000}
     )
-    upload = read(arrow_file(rows, compression), LIMIT)
+    upload = read_upload(arrow_file(rows, compression), LIMIT)
     assert upload.rows.column("n").to_pylist() == list(range(10_000))
     assert upload.rows.column("s").to_pylist() == ["a", "b"] * 5_000
 
@@ -331,8 +354,9 @@ def test_arrow_that_points_beyond_its_end() -> None:
     ends = struct.pack("<iii", 0, 100, 150)
     whole = arrow_file(rows)
     assert whole.count(ends) == 1
-    with pytest.raises(UsageError):
-        read(whole.replace(ends, struct.pack("<iii", 0, 100, 1_000_000)), LIMIT)
+    with pytest.raises(UsageError) as raised:
+        read_upload(whole.replace(ends, struct.pack("<iii", 0, 100, 1_000_000)), LIMIT)
+    assert raised.value.code == Code.UPLOAD_MALFORMED
 
 
 def test_fits_whose_rows_share_their_values() -> None:
@@ -341,14 +365,17 @@ def test_fits_whose_rows_share_their_values() -> None:
     fits.BinTableHDU.from_columns([heap]).writeto(sink)
     one = struct.pack(">ii", 10, 0)
     assert sink.getvalue().count(one) == 1
-    with pytest.raises(UsageError, match="heap"):
-        read(sink.getvalue().replace(one, struct.pack(">ii", 1000, 0)), LIMIT)
+    with pytest.raises(UsageError) as raised:
+        read_upload(sink.getvalue().replace(one, struct.pack(">ii", 1000, 0)), LIMIT)
+    assert raised.value.code == Code.UPLOAD_MALFORMED
 
 
 def test_too_many_columns() -> None:
     fields = "".join(f'<FIELD name="c{n}" datatype="int"/>' for n in range(5001))
-    with pytest.raises(UsageError, match="5,000"):
-        read(votable("", fields), LIMIT)
+    with pytest.raises(UsageError) as raised:
+        read_upload(votable("", fields), LIMIT)
+    assert raised.value.code == Code.UPLOAD_TOO_LARGE
+    assert "5,000" in raised.value.message
 
 
 @pytest.mark.parametrize("place", range(0, 2880 * 3, 97))
@@ -359,7 +386,7 @@ def test_a_broken_byte_is_a_fault_or_a_table(place: int) -> None:
         document[place % len(document)] ^= 0xFF
         with contextlib.suppress(UsageError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            read(bytes(document), LIMIT)
+            read_upload(bytes(document), LIMIT)
 
 
 def _fits() -> bytes:
@@ -379,6 +406,6 @@ def test_binary_of_every_kind() -> None:
     )
     rows = struct.pack(">IBHHqc4s", 3, 0b10100000, 0xE9, 0, -1, b"t", b"ab\0x")
     rows += struct.pack(">IBBHHqc4s", 9, 0xFF, 0x80, 65, 66, 7, b"?", b"abcd")
-    first, second = values(read(binary(rows, fields), LIMIT))
+    first, second = values(read_upload(binary(rows, fields), LIMIT))
     assert first == ([True, False, True], "é", None, True, "ab")
     assert second == ([True] * 9, "AB", 7, None, "abcd")

@@ -35,7 +35,7 @@ from vo_server.formats import (
     TSV,
     Format,
 )
-from vo_server.formats.read.upload import read
+from vo_server.formats.read.upload import read_upload
 from vo_server.model.column import Column
 from vo_server.model.result import Result
 from vo_server.model.types import ARRAYS, TYPES, VARCHAR, Type
@@ -275,8 +275,8 @@ def seen_in_fits(column: Column, value: Any) -> Any:
         case "text" | "time":
             said = instant(value) if isinstance(value, date) else value or ""
             return "".join(c if c.isascii() else "?" for c in said).rstrip()
-        case "geometry" | "array" | "binary" if column.count:
-            return [math.nan] * column.count if value is None else list(value)
+        case "geometry" | "array" | "binary" if column.element_count:
+            return [math.nan] * column.element_count if value is None else list(value)
         case "geometry" | "array" | "binary":
             return list(value or [])
         case "real":
@@ -344,12 +344,14 @@ SIDES = {"3": 3, "2x3": 6, "2x2x2": 8, "2x*": None, "*": None}
 def arrays(draw: st.DrawFn) -> tuple[tuple[Column, ...], Rows, int]:
     """Arrays of each shape, one column for each type; those that may differ in length hold pairs."""
     shapes = [draw(st.sampled_from(list(SIDES))) for _ in ARRAYS]
-    columns = tuple(Column(t.name, t, shape=s if s != "*" else None) for t, s in zip(ARRAYS, shapes, strict=True))
+    columns = tuple(
+        Column(t.name, t, arraysize_override=s if s != "*" else None) for t, s in zip(ARRAYS, shapes, strict=True)
+    )
 
     def values(column: Column) -> st.SearchStrategy[Any]:
         inner = ELEMENTS[column.type.name.removesuffix(" ARRAY")]
-        if column.count is not None:
-            return st.lists(inner, min_size=column.count, max_size=column.count)
+        if column.element_count is not None:
+            return st.lists(inner, min_size=column.element_count, max_size=column.element_count)
         return st.lists(st.tuples(inner, inner), max_size=3).map(lambda pairs: [v for pair in pairs for v in pair])
 
     return columns, draw(st.lists(st.tuples(*map(values, columns)), max_size=5)), draw(st.integers(1, 9))
@@ -360,9 +362,9 @@ def arrays(draw: st.DrawFn) -> tuple[tuple[Column, ...], Rows, int]:
 @given(arrays())
 def test_arrays_of_any_shape_come_in_again(format: Format, table: tuple[tuple[Column, ...], Rows, int]) -> None:
     columns, rows, size = table
-    got = read(written(format, columns, rows, size), 10**8)
+    got = read_upload(written(format, columns, rows, size), 10**8)
     for c, back, array, values in zip(columns, got.columns, got.rows.columns, zip(*rows, strict=True), strict=False):
-        if format is not FITS or c.count is not None:  # FITS has no "2x*"
+        if format is not FITS or c.element_count is not None:  # FITS has no "2x*"
             assert (back.datatype, back.arraysize) == (c.datatype, c.arraysize)
         for cell, value in zip(array.to_pylist(), values, strict=True):
             assert same(cell if cell is not None or format is not TABLEDATA else [], value), (c.name, cell, value)
@@ -370,8 +372,8 @@ def test_arrays_of_any_shape_come_in_again(format: Format, table: tuple[tuple[Co
 
 @pytest.mark.parametrize("shape", ["3", "2x3", "2x2x2"])
 def test_astropy_sees_the_shape(shape: str) -> None:
-    columns = tuple(Column(t.name, t, shape=shape) for t in ARRAYS)
-    row: tuple[Any, ...] = tuple([c.datatype == "boolean" or 1] * (c.count or 0) for c in columns)
+    columns = tuple(Column(t.name, t, arraysize_override=shape) for t in ARRAYS)
+    row: tuple[Any, ...] = tuple([c.datatype == "boolean" or 1] * (c.element_count or 0) for c in columns)
     whole = [written(format, columns, [row, row]) for format in (FITS, BINARY2, TABLEDATA)]
     with fits.open(io.BytesIO(whole[0])) as file:
         votables = [parse(io.BytesIO(w), verify="ignore").get_first_table().array for w in whole[1:]]
@@ -394,7 +396,7 @@ def left(format: Format, column: Column, value: Any) -> Any:
     if format is not BINARY:
         return value
     if value is None and column.arraysize is not None and column.type.family in ("geometry", "array", "binary"):
-        return b"" if column.type.family == "binary" else [math.nan] * (column.count or 0)
+        return b"" if column.type.family == "binary" else [math.nan] * (column.element_count or 0)
     return None if value != value else value
 
 
@@ -403,7 +405,7 @@ def left(format: Format, column: Column, value: Any) -> Any:
 @given(tables())
 def test_what_goes_out_comes_in(format: Format, table: tuple[tuple[Column, ...], Rows, int]) -> None:
     columns, rows, size = table
-    got = read(written(format, columns, rows, size), 10**8)
+    got = read_upload(written(format, columns, rows, size), 10**8)
     assert [[getattr(c, n) for n in SAID] for c in got.columns] == [[getattr(c, n) for n in SAID] for c in columns]
     assert got.rows.num_rows == len(rows)
     for c, array, values in zip(columns, got.rows.columns, zip(*rows, strict=True), strict=False):
@@ -424,12 +426,12 @@ def left_by_fits(column: Column, value: Any) -> Any:
 @given(tables())
 def test_what_goes_out_as_fits_comes_in(table: tuple[tuple[Column, ...], Rows, int]) -> None:
     columns, rows, size = table
-    got = read(written(FITS, columns, rows, size), 10**8)
+    got = read_upload(written(FITS, columns, rows, size), 10**8)
     said = ("name", "unit", "ucd", "xtype")
     assert [[getattr(c, n) for n in said] for c in got.columns] == [[getattr(c, n) for n in said] for c in columns]
     assert got.rows.num_rows == len(rows)
     for c, back, array, values in zip(columns, got.columns, got.rows.columns, zip(*rows, strict=True), strict=False):
-        assert c.type.family in ("text", "time") or (c.datatype, c.count) == (back.datatype, back.count)
+        assert c.type.family in ("text", "time") or (c.datatype, c.element_count) == (back.datatype, back.element_count)
         for cell, value in zip(array.to_pylist(), values, strict=True):
             shown = instant(cell) if isinstance(cell, date) else cell
             assert same(shown, left_by_fits(c, value)), (c.name, cell, value)
@@ -446,7 +448,7 @@ def test_numbers_and_texts_that_go_out_as_csv_come_in(table: tuple[tuple[Column,
     rows = [tuple(row[n] for n in kept) for row in rows]
     if not columns:
         return
-    got = read(written(CSV, columns, rows, size), 10**8)
+    got = read_upload(written(CSV, columns, rows, size), 10**8)
     assert [c.name for c in got.columns] == [c.name for c in columns]
     assert got.rows.num_rows == len(rows)
     for c, array, values in zip(columns, got.rows.columns, zip(*rows, strict=True), strict=False):
@@ -460,4 +462,4 @@ def test_numbers_and_texts_that_go_out_as_csv_come_in(table: tuple[tuple[Column,
 def test_the_parser_reads_what_the_quick_way_does(table: tuple[tuple[Column, ...], Rows, int]) -> None:
     document = written(TABLEDATA, *table)
     slow = document.replace(b"<TABLEDATA>", b"<TABLEDATA><!-- rows -->")
-    assert str(read(document, 10**8)) == str(read(slow, 10**8))
+    assert str(read_upload(document, 10**8)) == str(read_upload(slow, 10**8))

@@ -1,19 +1,19 @@
-"""Tables to bytes: the formats that a client may ask for, and how its words find one (DALI 1.1 section 3.4.3)."""
+"""The output formats that a client may ask for, and the choice of one (DALI 1.1 section 3.4.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vo_server.errors import UsageError
-from vo_server.formats.format import Choice, Format
-from vo_server.formats.media import MediaType, accepted, parse
+from vo_server.errors import Code, UsageError
+from vo_server.formats.format import Format, FormatChoice
+from vo_server.formats.media_types import MediaType, parse_accept, parse_media_type
+from vo_server.formats.write.aligned_text import TEXT
 from vo_server.formats.write.arrow import ARROW
+from vo_server.formats.write.delimited import CSV, TSV
 from vo_server.formats.write.fits import FITS
 from vo_server.formats.write.html import HTML
 from vo_server.formats.write.json import JSON
 from vo_server.formats.write.parquet import PARQUET
-from vo_server.formats.write.plain import TEXT
-from vo_server.formats.write.text import CSV, TSV
 from vo_server.formats.write.votable import BINARY, BINARY2, TABLEDATA
 
 __all__ = [
@@ -29,83 +29,95 @@ __all__ = [
     "TABLEDATA",
     "TEXT",
     "TSV",
-    "Choice",
+    "FormatChoice",
     "Format",
-    "announced",
-    "choose",
+    "select_format",
+    "format_names",
 ]
 
 FORMATS: tuple[Format, ...] = (BINARY2, TABLEDATA, BINARY, CSV, TSV, FITS, PARQUET, ARROW, JSON, TEXT, HTML)
+"""All output formats: the only registry of them. The first is the default."""
 
 
-def choose(
+def select_format(
     responseformat: str | None,
     accept: str | None = None,
     default: Format = FORMATS[0],
     offered: Sequence[Format] = FORMATS,
-) -> Choice:
-    """The format that a request wants.
+) -> FormatChoice:
+    """Return the format that a request selects, and its Content-Type.
 
-    RESPONSEFORMAT rules; without it the dearest media type of the Accept header that we have, without that the default.
-    The default also answers to the names it shares with others ("votable"), and to "*/*" and its like.
+    RESPONSEFORMAT takes precedence; without it the media type of the Accept header with the highest weight that is
+    offered, and otherwise the default. The default also has the names that it shares with other formats ("votable"),
+    and media ranges such as "*/*".
 
-    Raises UsageError for a RESPONSEFORMAT that is not offered.
+    Raises UsageError (REQUEST.UNSUPPORTED_FORMAT) for a RESPONSEFORMAT that is not offered.
     """
     ordered = (default, *(f for f in offered if f is not default))
     if responseformat is None or not responseformat.strip():
-        found = (_by_range(media, ordered) or _by_media(media, ordered) for media in accepted(accept or ""))
-        return next((choice for choice in found if choice), Choice(default, default.media_type))
-    choice = _by_alias(responseformat, ordered) or _by_media(parse(responseformat), ordered)
+        choices = (
+            _find_by_media_range(media, ordered) or _find_by_media_type(media, ordered)
+            for media in parse_accept(accept or "")
+        )
+        return next((choice for choice in choices if choice), FormatChoice(default, default.media_type))
+    choice = _find_by_alias(responseformat, ordered) or _find_by_media_type(parse_media_type(responseformat), ordered)
     if choice is None:
-        raise UsageError(f"RESPONSEFORMAT {responseformat!r} is not offered", hint=f"offered are {_names(offered)}")
+        raise UsageError(
+            f"RESPONSEFORMAT {responseformat!r} is not offered",
+            hint=f"offered are {_join_names(offered)}",
+            code=Code.REQUEST_UNSUPPORTED_FORMAT,
+        )
     return choice
 
 
-def announced(
+def format_names(
     default: Format = FORMATS[0], offered: Sequence[Format] = FORMATS
 ) -> Iterator[tuple[Format, tuple[str, ...]]]:
-    """Each format with all further names that lead to it: what capabilities tell (TAPRegExt 1.0 section 2.5)."""
-    taken: set[str] = set()
+    """Yield each format and all further names that select it, as capabilities list them (TAPRegExt 1.0 section 2.5)."""
+    used: set[str] = set()
     for format in (default, *(f for f in offered if f is not default)):
-        shared = tuple(name for name in format.family if name not in taken)
-        taken.update(shared)
+        shared = tuple(name for name in format.family if name not in used)
+        used.update(shared)
         yield format, (*format.aliases, *shared)
 
 
-def _by_alias(asked: str, formats: Sequence[Format]) -> Choice | None:
-    """By a short name or an IVOA id; a bare media type is no name, as it must come back in the Content-Type."""
-    word = asked.strip().lower()
+def _find_by_alias(requested: str, formats: Sequence[Format]) -> FormatChoice | None:
+    """Find a format by a short name or an IVOA id.
+
+    A bare media type is not a name, because it must come back in the Content-Type.
+    """
+    word = requested.strip().lower()
     for format in formats:
         short = (name for name in format.family if "/" not in name)
         if word in map(str.lower, (*format.aliases, *short, format.ivoa_id or "")):
-            return Choice(format, format.media_type)
+            return FormatChoice(format, format.media_type)
     return None
 
 
-def _by_media(asked: MediaType | None, formats: Sequence[Format]) -> Choice | None:
-    if asked is None:
+def _find_by_media_type(requested: MediaType | None, formats: Sequence[Format]) -> FormatChoice | None:
+    if requested is None:
         return None
     for format in formats:
-        if asked.essence in format.family and all(_agrees(format, *p) for p in asked.parameters):
-            given = {name for name, _ in asked.parameters}
-            missing = tuple(p for p in format.required if p[0] not in given)
-            return Choice(format, MediaType(asked.essence, asked.parameters + missing).text)
+        if requested.essence in format.family and all(_accepts_parameter(format, *p) for p in requested.parameters):
+            names = {name for name, _ in requested.parameters}
+            missing = tuple(p for p in format.required if p[0] not in names)
+            return FormatChoice(format, MediaType(requested.essence, requested.parameters + missing).header_value)
     return None
 
 
-def _by_range(asked: MediaType, formats: Sequence[Format]) -> Choice | None:
-    """By "text/*": under the name that is of this kind."""
-    kind, _, rest = asked.essence.partition("/")
+def _find_by_media_range(requested: MediaType, formats: Sequence[Format]) -> FormatChoice | None:
+    """Find a format by a media range such as "text/*", under its first name in that range."""
+    kind, _, rest = requested.essence.partition("/")
     names = ((format, name) for format in formats for name in (format.media_type, *format.family))
-    fits = (Choice(f, name) for f, name in names if "/" in name and kind in ("*", name.partition("/")[0]))
+    fits = (FormatChoice(f, name) for f, name in names if "/" in name and kind in ("*", name.partition("/")[0]))
     return next(fits, None) if rest == "*" else None
 
 
-def _agrees(format: Format, name: str, value: str) -> bool:
+def _accepts_parameter(format: Format, name: str, value: str) -> bool:
     allowed = dict(format.parameters).get(name)
     return allowed is not None and (not allowed or value.lower() in map(str.lower, allowed))
 
 
-def _names(formats: Sequence[Format]) -> str:
+def _join_names(formats: Sequence[Format]) -> str:
     words = (name for f in formats for name in (*f.family, *f.aliases, f.media_type))
     return ", ".join(dict.fromkeys(words))

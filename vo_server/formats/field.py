@@ -1,14 +1,14 @@
-"""What a FIELD of any VOTable says, as one of our columns (VOTable 1.4 sections 4.1 and 6, DALI 1.1 section 3.3)."""
+"""FIELDs of VOTables and the columns that they declare (VOTable 1.4 sections 4.1 and 6, DALI 1.1 section 3.3)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vo_server.errors import UsageError
+from vo_server.errors import Code, UsageError
 from vo_server.model import types
 from vo_server.model.column import Column
 
-SCALARS = {
+SCALAR_TYPES = {
     "boolean": types.BOOLEAN,
     "bit": types.BOOLEAN,
     "unsignedByte": types.BYTE,
@@ -19,23 +19,34 @@ SCALARS = {
     "double": types.DOUBLE,
 }
 
-ARRAYS = {t.votable: t for t in types.ARRAYS} | {"bit": types.ARRAYS[0], "unsignedByte": types.BLOB}
+ARRAY_TYPES = {t.votable: t for t in types.ARRAYS} | {"bit": types.ARRAYS[0], "unsignedByte": types.BLOB}
 
-SHAPES = {("double", t.xtype): t for t in (types.POINT, types.CIRCLE, types.POLYGON)}
+DTYPES = {
+    "boolean": "u1",
+    "unsignedByte": "u1",
+    "short": ">i2",
+    "int": ">i4",
+    "long": ">i8",
+    "float": ">f4",
+    "double": ">f8",
+}
+"""NumPy types of VOTable's datatypes, big-endian as in BINARY, BINARY2 and FITS."""
 
-COMPLEX = "send their real and imaginary parts as two columns"
-"""What is proposed where numbers are complex."""
+SHAPE_TYPES = {("double", t.xtype): t for t in (types.POINT, types.CIRCLE, types.POLYGON)}
 
-MOST_FIELDS = 5_000
-"""Columns that a table may have."""
+COMPLEX_HINT = "send their real and imaginary parts as two columns"
+"""The hint where a column holds complex numbers."""
 
-TIMES = ("timestamp", "adql:timestamp")
-"""xtypes, in lower case, of texts that are times."""
+MAX_FIELDS = 5_000
+"""Columns that an upload may have."""
+
+TIME_XTYPES = ("timestamp", "adql:timestamp")
+"""xtypes, in lower case, of texts that hold times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The attributes of a FIELD; `null` is what its VALUES say stands for a missing one."""
+    """The attributes of a FIELD; `null` is the value that its VALUES declare for missing ones."""
 
     name: str
     datatype: str
@@ -48,51 +59,67 @@ class Field:
     null: str | None = None
 
     @property
-    def sides(self) -> list[str]:
-        """The sizes of its dimensions; none for a scalar. Old documents write arraysize="1" for one (1.4 erratum)."""
+    def dimensions(self) -> list[str]:
+        """The sizes of the dimensions as written; none for a scalar, which old documents give arraysize="1"."""
         size = (self.arraysize or "").strip()
         return [] if size in ("", "1") else size.split("x")
 
     @property
     def is_time(self) -> bool:
-        """May its texts be times?"""
-        return self.datatype == "char" and (self.xtype or "").lower() in TIMES
+        """Whether the texts may be times."""
+        return self.datatype == "char" and (self.xtype or "").lower() in TIME_XTYPES
 
     @property
     def column(self) -> Column:
-        """The column that keeps its values.
+        """The column that holds the values.
 
-        Raises UsageError for a datatype that no column can have.
+        Raises UsageError (UPLOAD.UNSUPPORTED_TYPE) for a datatype that no column can have.
         """
         if self.datatype in ("char", "unicodeChar"):
-            return self._text()
-        known = SCALARS if not self.sides else ARRAYS
-        kind = SHAPES.get((self.datatype, self.xtype)) or known.get(self.datatype)
+            return self._text_column()
+        known = SCALAR_TYPES if not self.dimensions else ARRAY_TYPES
+        kind = SHAPE_TYPES.get((self.datatype, self.xtype)) or known.get(self.datatype)
         if self.datatype in ("floatComplex", "doubleComplex"):
-            raise UsageError(f"the column {self.name} holds complex numbers, which are not taken here", hint=COMPLEX)
+            raise unsupported_type(f"column {self.name} holds complex numbers, which are not supported", COMPLEX_HINT)
         if kind is None:
-            raise UsageError(f"the column {self.name} is of the datatype {self.datatype!r}, which is not taken here")
-        shape = self.arraysize if self.sides and self.arraysize != kind.arraysize else None
-        return self._made(Column(self.name, kind, shape=shape))
+            raise unsupported_type(f"column {self.name} has the datatype {self.datatype!r}, which is not supported")
+        arraysize = self.arraysize if self.dimensions and self.arraysize != kind.arraysize else None
+        return self._with_metadata(Column(self.name, kind, arraysize_override=arraysize))
 
-    def _text(self) -> Column:
+    def _text_column(self) -> Column:
         kind = types.UNICODE if self.datatype == "unicodeChar" else types.VARCHAR
         kind = types.CLOB if (self.xtype or "") == types.CLOB.xtype and kind is types.VARCHAR else kind
-        kind = types.of_xtype(kind, self.xtype)
+        kind = types.refine_by_xtype(kind, self.xtype)
         match (self.arraysize or "1").strip():
-            case size if size.isdigit() and kind.geometric:
-                return self._made(Column(self.name, kind, int(size), shape=size))
+            case size if size.isdigit() and kind.is_geometric:
+                return self._with_metadata(Column(self.name, kind, int(size), arraysize_override=size))
             case size if size.isdigit():
                 fixed = types.CHAR if kind is types.VARCHAR else kind
-                return self._made(Column(self.name, fixed, int(size)))
+                return self._with_metadata(Column(self.name, fixed, int(size)))
             case size if size.removesuffix("*").isdigit():
-                return self._made(Column(self.name, kind, int(size.removesuffix("*"))))
+                return self._with_metadata(Column(self.name, kind, int(size.removesuffix("*"))))
             case "*":
-                return self._made(Column(self.name, kind))
+                return self._with_metadata(Column(self.name, kind))
             case size:
-                return self._made(Column(self.name, kind, shape=size))
+                return self._with_metadata(Column(self.name, kind, arraysize_override=size))
 
-    def _made(self, column: Column) -> Column:
-        label = self.xtype if self.xtype != column.type.xtype else None
-        said = {"unit": self.unit, "ucd": self.ucd, "utype": self.utype, "description": self.description}
-        return column.replace(label=label, **said)
+    def _with_metadata(self, column: Column) -> Column:
+        xtype = self.xtype if self.xtype != column.type.xtype else None
+        metadata = {"unit": self.unit, "ucd": self.ucd, "utype": self.utype, "description": self.description}
+        return column.replace(xtype_override=xtype, **metadata)
+
+
+def unsupported_type(message: str, hint: str | None = None) -> UsageError:
+    """Return the error for a column of an upload whose type is not supported."""
+    return UsageError(message, hint=hint, code=Code.UPLOAD_UNSUPPORTED_TYPE)
+
+
+def malformed_upload(message: str, hint: str | None = None) -> UsageError:
+    """Return the error for an upload that is damaged or contradicts itself."""
+    return UsageError(message, hint=hint, code=Code.UPLOAD_MALFORMED)
+
+
+def too_many_columns(count: int) -> UsageError:
+    """Return the error for an upload of more than MAX_FIELDS columns."""
+    message = f"the upload has at least {count:,} columns, more than the limit of {MAX_FIELDS:,}"
+    return UsageError(message, code=Code.UPLOAD_TOO_LARGE)

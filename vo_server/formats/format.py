@@ -1,4 +1,4 @@
-"""What an output format is: one record, from which RESPONSEFORMAT and the capabilities take all they say of it."""
+"""The record of an output format, from which RESPONSEFORMAT, capabilities and documentation are derived."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from dataclasses import dataclass
 from vo_server.errors import ServiceError
 from vo_server.model.result import Info, Result
 
-Write = Callable[[Result], Iterator[bytes]]
-Explain = Callable[[ServiceError, Sequence[Info]], bytes]
+Writer = Callable[[Result], Iterator[bytes]]
+ErrorWriter = Callable[[ServiceError, Sequence[Info]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a result becomes bytes, and under which names it is asked for (DALI 1.1 section 3.4.3).
+    """An output format: its writers and the names under which clients select it (DALI 1.1 section 3.4.3).
 
-    `media_type` is the one that is announced and sent, with the parameters that tell it from its sisters.
-    `aliases` are further names that mean this format alone; `family` are names and bare media types that it shares
-    with others, of which the default of the service answers first. `parameters` are the media type's parameters that
-    a client may give, each with the values that change nothing (none named: any value).
+    `media_type` is announced and sent, with the parameters that distinguish it from related formats.
+    `aliases` are further names of this format alone; `family` are names and bare media types that it shares with
+    other formats: they select the default of the service, or else the first. `parameters` are the parameters of the
+    media type that a client may give, each with the values that change nothing (none listed: any value).
+    `required` are parameters that the Content-Type always has.
 
-    `write` takes batches whose first is known to come: whatever is raised by a later one ends the document as the
-    format can. `fault` is the whole document that takes a result's place, of the type `fault_type`.
+    `write` takes a result whose first batch has been read, so that an error of the query comes before the first byte;
+    an error of a later batch ends the document as the format allows. `error_document` is a whole document in place
+    of a result, of the type `error_media_type`.
     """
 
     name: str
     label: str
     media_type: str
     extension: str
-    write: Write
-    fault: Explain
-    fault_type: str
+    write: Writer
+    error_document: ErrorWriter
+    error_media_type: str
     aliases: tuple[str, ...] = ()
     family: tuple[str, ...] = ()
     parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -40,13 +42,17 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A format and the Content-Type under which the client wants it."""
+class FormatChoice:
+    """A selected format and the Content-Type of the response."""
 
     format: Format
     content_type: str
 
     @property
-    def fault_type(self) -> str:
-        """The Content-Type of an error document in the place of this answer."""
-        return self.content_type if self.format.fault_type == self.format.media_type else self.format.fault_type
+    def error_content_type(self) -> str:
+        """The Content-Type of an error document in place of the result."""
+        return (
+            self.content_type
+            if self.format.error_media_type == self.format.media_type
+            else self.format.error_media_type
+        )

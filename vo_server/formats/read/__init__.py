@@ -1,1 +1,1 @@
-"""Read uploads: VOTable, FITS, Parquet, Arrow, CSV and TSV into columns and Arrow tables."""
+"""Uploads in VOTable, FITS, Parquet, Arrow, CSV and TSV, read into columns and Arrow tables."""

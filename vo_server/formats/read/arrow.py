@@ -1,7 +1,8 @@
-"""How large the messages of an Arrow stream are when they are unpacked, before they are.
+"""The uncompressed sizes of the messages of an Arrow stream, found without decompressing them.
 
-A message says whether its buffers are packed (Message.fbs and Schema.fbs of Arrow); each packed one begins with its
-length. Nothing of pyarrow tells this, so the few offsets of its flatbuffers are followed here.
+The header of a message says whether its buffers are compressed (Message.fbs and Schema.fbs of Arrow); each compressed
+buffer begins with its uncompressed length. pyarrow does not offer these, so this module follows the offsets of the
+flatbuffers.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from struct import unpack_from
 import pyarrow as pa
 
 HEADER = 2
-"""The slot of a Message that holds its RecordBatch or DictionaryBatch."""
+"""The slot of a Message with its RecordBatch or DictionaryBatch."""
 
 DATA, BUFFERS, COMPRESSION = 1, 2, 3
-"""Slots: of a DictionaryBatch, its RecordBatch; of a RecordBatch, where its buffers are and how they are packed."""
+"""Slots: of a DictionaryBatch, its RecordBatch; of a RecordBatch, its buffers and their compression."""
 
 
-def sizes(data: memoryview) -> Iterator[int]:
-    """The bytes of each message, unpacked."""
+def message_sizes(data: memoryview) -> Iterator[int]:
+    """Yield the uncompressed bytes of each message with rows or a dictionary."""
     reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(data))
     while True:
         try:
@@ -27,26 +28,26 @@ def sizes(data: memoryview) -> Iterator[int]:
         except StopIteration:
             return
         if message.type in ("record batch", "dictionary"):
-            yield _size(message.metadata.to_pybytes(), message.body.to_pybytes(), message.type == "dictionary")
+            yield _unpacked_size(message.metadata.to_pybytes(), message.body.to_pybytes(), message.type == "dictionary")
 
 
-def _size(metadata: bytes, body: bytes, dictionary: bool) -> int:
-    batch = _table(metadata, _follow(metadata, 0), HEADER)
-    batch = _table(metadata, batch, DATA) if dictionary and batch else batch
-    if not batch or not _slot(metadata, batch, COMPRESSION):
+def _unpacked_size(metadata: bytes, body: bytes, dictionary: bool) -> int:
+    batch = _find_table(metadata, _follow_offset(metadata, 0), HEADER)
+    batch = _find_table(metadata, batch, DATA) if dictionary and batch else batch
+    if not batch or not _find_slot(metadata, batch, COMPRESSION):
         return len(body)
-    vector = _table(metadata, batch, BUFFERS)
+    vector = _find_table(metadata, batch, BUFFERS)
     (count,) = unpack_from("<I", metadata, vector)
-    places = [unpack_from("<qq", metadata, vector + 4 + 16 * n) for n in range(count)]
-    return sum(max(unpack_from("<q", body, at)[0], length) for at, length in places if length >= 8)
+    buffers = [unpack_from("<qq", metadata, vector + 4 + 16 * n) for n in range(count)]
+    return sum(max(unpack_from("<q", body, at)[0], length) for at, length in buffers if length >= 8)
 
 
-def _follow(metadata: bytes, at: int) -> int:
+def _follow_offset(metadata: bytes, at: int) -> int:
     return at + int(unpack_from("<I", metadata, at)[0])
 
 
-def _slot(metadata: bytes, table: int, slot: int) -> int:
-    """Where a field of a table is; 0 where it is not."""
+def _find_slot(metadata: bytes, table: int, slot: int) -> int:
+    """Return the position of a field of a flatbuffers table, 0 where the table does not have it."""
     vtable = table - int(unpack_from("<i", metadata, table)[0])
     if 4 + 2 * slot >= unpack_from("<H", metadata, vtable)[0]:
         return 0
@@ -54,6 +55,6 @@ def _slot(metadata: bytes, table: int, slot: int) -> int:
     return table + offset if offset else 0
 
 
-def _table(metadata: bytes, table: int, slot: int) -> int:
-    at = _slot(metadata, table, slot)
-    return _follow(metadata, at) if at else 0
+def _find_table(metadata: bytes, table: int, slot: int) -> int:
+    at = _find_slot(metadata, table, slot)
+    return _follow_offset(metadata, at) if at else 0

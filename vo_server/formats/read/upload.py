@@ -1,6 +1,6 @@
-"""An upload into columns and rows: VOTable, FITS, Parquet, Arrow, CSV and TSV, known by how they begin.
+"""Read an upload into columns and rows; its format is detected by its first bytes.
 
-Nothing outside of the bytes is looked at: no entities, no links. What is packed may not unpack to more than `limit`.
+Nothing outside the upload is read: no entities, no links. A compressed upload may not unpack to more than a limit.
 """
 
 from __future__ import annotations
@@ -12,54 +12,57 @@ from itertools import count
 
 import pyarrow as pa
 
-from vo_server.errors import ServiceError, TooLargeError, UsageError
+from vo_server.errors import Code, ServiceError, TooLargeError, UsageError
+from vo_server.formats.field import malformed_upload
 from vo_server.formats.read import tables
 from vo_server.formats.read.votable import read_votable
 from vo_server.model.column import Column
 
-TAKEN = "VOTable, FITS, Parquet, Arrow, CSV or TSV"
+SUPPORTED = "VOTable, FITS, Parquet, Arrow, CSV or TSV"
+"""The formats of uploads, for hints."""
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A table that came in: what its columns are, and its rows, under the columns' names, or under others
-    where these differ in case alone."""
+class UploadedTable:
+    """The columns and rows of an upload; the rows have the names of the columns, or names with a number where these
+    differ only in case."""
 
     columns: tuple[Column, ...]
     rows: pa.Table
 
 
-def read(data: bytes | memoryview, limit: int) -> Upload:
-    """The table of a file.
+def read_upload(data: bytes | memoryview, limit: int) -> UploadedTable:
+    """Return the table of an upload.
 
-    Raises UsageError for what cannot be read, TooLargeError for what unpacks to more than `limit` bytes.
+    Raises UsageError for an unknown format, a damaged table or an unsupported column, and TooLargeError for an upload
+    that unpacks to more than `limit` bytes.
     """
     try:
-        return _upload(*_read(memoryview(data), limit))
+        return _check_columns(*_read_columns(memoryview(data), limit))
     except ServiceError:
         raise
-    except Exception as error:  # border: the readers are others', and what they are given is anything
-        said = str(error).partition("\n")[0][:200]
-        raise UsageError(f"the upload cannot be read as what it begins like: {said or type(error).__name__}") from error
+    except Exception as error:  # border: the readers belong to other libraries, and their input is arbitrary
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise malformed_upload(f"the upload cannot be read in the format that it begins like: {reason}") from error
 
 
-def _read(data: memoryview, limit: int) -> tables.Columns:
+def _read_columns(data: memoryview, limit: int) -> tables.Columns:
     head = bytes(data[:64])
     if head.startswith(b"\x1f\x8b"):
-        data = memoryview(_gunzipped(data, limit))
+        data = memoryview(_gunzip(data, limit))
         head = bytes(data[:64])
     if head.startswith(b"PAR1"):
-        return tables.parquet(data, limit)
+        return tables.read_parquet(data, limit)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
-        return tables.arrow(data, limit)
+        return tables.read_arrow(data, limit)
     if head.startswith(b"SIMPLE  ="):
-        return tables.fits(data)
+        return tables.read_fits(data)
     if _is_xml(head):
-        found, file = read_votable(data)
-        return tables.fits(memoryview(file)) if found is None else found
+        columns, file = read_votable(data)
+        return tables.read_fits(memoryview(file)) if columns is None else columns
     if not head.strip() or b"\0" in head:
-        raise UsageError("the upload is no table that is known here", hint=f"send {TAKEN}")
-    return tables.csv(data)
+        raise UsageError("unrecognised table format", hint=f"send {SUPPORTED}", code=Code.UPLOAD_UNKNOWN_FORMAT)
+    return tables.read_csv(data)
 
 
 def _is_xml(head: bytes) -> bool:
@@ -67,38 +70,41 @@ def _is_xml(head: bytes) -> bool:
     return utf16 or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
-def _gunzipped(data: memoryview, limit: int) -> bytes:
+def _gunzip(data: memoryview, limit: int) -> bytes:
     unpacker = zlib.decompressobj(31)
-    made = io.BytesIO()
+    unpacked = io.BytesIO()
     try:
-        made.write(unpacker.decompress(data, limit + 1))
+        unpacked.write(unpacker.decompress(data, limit + 1))
     except zlib.error:
-        raise UsageError("the upload begins like gzip and is not") from None
-    if made.tell() > limit:
-        raise TooLargeError(f"an upload unpacks to more than {limit:,} bytes, the limit of this service")
+        raise malformed_upload("the upload begins like gzip and is not gzip") from None
+    if unpacked.tell() > limit:
+        raise TooLargeError(f"the upload unpacks to more than the limit of {limit:,} bytes", code=Code.UPLOAD_TOO_LARGE)
     if not unpacker.eof:
-        raise UsageError("the upload is gzip that breaks off")
-    return made.getvalue()
+        raise malformed_upload("the gzip stream of the upload is truncated")
+    return unpacked.getvalue()
 
 
-def _upload(columns: tuple[Column, ...], arrays: list[pa.ChunkedArray]) -> Upload:
+def _check_columns(columns: tuple[Column, ...], arrays: list[pa.ChunkedArray]) -> UploadedTable:
     seen: set[str] = set()
     for column in columns:
         if column.name in seen:
-            raise UsageError(f"two columns of the upload are called {column.name}", hint="give one another name")
+            raise malformed_upload(f"two columns of the upload are called {column.name}", "give one another name")
         seen.add(column.name)
     if not columns:
-        raise UsageError("the upload has no columns")
-    return Upload(columns, pa.Table.from_arrays(arrays, names=_apart([c.name for c in columns])))
+        raise malformed_upload("the upload has no columns")
+    return UploadedTable(columns, pa.Table.from_arrays(arrays, names=_make_unique([c.name for c in columns])))
 
 
-def _apart(names: list[str]) -> list[str]:
-    """Names that differ in more than case, for databases that see no difference there: the later ones have a number."""
-    taken = {name.lower() for name in names}
-    found: list[str] = []
+def _make_unique(names: list[str]) -> list[str]:
+    """Return the names, with a number after a later one that differs from another only in case.
+
+    Databases do not distinguish such names.
+    """
+    used = {name.lower() for name in names}
+    unique: list[str] = []
     for n, name in enumerate(names):
         if name.lower() in map(str.lower, names[:n]):
-            name = next(other for k in count(2) if (other := f"{name}_{k}").lower() not in taken)
-            taken.add(name.lower())
-        found.append(name)
-    return found
+            name = next(other for k in count(2) if (other := f"{name}_{k}").lower() not in used)
+            used.add(name.lower())
+        unique.append(name)
+    return unique

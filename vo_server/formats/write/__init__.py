@@ -1,1 +1,1 @@
-"""Write results: VOTable, FITS, CSV, JSON, Parquet, Arrow, HTML and plain text."""
+"""Writers of results: VOTable, FITS, CSV, JSON, Parquet, Arrow, HTML and plain text."""

@@ -1,7 +1,8 @@
-"""Real numbers as text: the shortest that reads back equal.
+"""Format real numbers as the shortest text that reads back equal.
 
-Most numbers of a catalogue are a few thousandths: magnitudes, colours, errors. Their texts lie ready in a table, which
-is three times as quick as to find them anew. The table is made by what spells all the others, so both say the same.
+Most numbers of a catalogue are a few thousandths: magnitudes, colours, errors. Their texts are cached in a table, which
+is three times as fast as formatting them. The table is filled by the function that formats all other numbers, so that
+both agree.
 """
 
 from __future__ import annotations
@@ -11,50 +12,56 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from vo_server.formats.arrays import Array, numbers
+from vo_server.formats.arrays import Array, as_numpy
 
-REACH = 1 << 15
-"""A table goes from so many steps below zero to as many above."""
+TABLE_STEPS = 1 << 15
+"""Steps of a table below zero, and above it."""
 
-STEPS = (1000, 10)
-"""Steps of a unit: how fine the tables are."""
+STEPS_PER_UNIT = (1000, 10)
+"""The resolutions of the tables, in steps of the unit 1."""
 
 
-def texts(array: pa.Array) -> tuple[pa.Array, bool]:
-    """The numbers, missing ones as null, and whether all are finite; what is not is nan, inf or -inf."""
-    values = numbers(array.fill_null(0) if array.null_count else array)
-    for steps in STEPS if len(values) >= FEWEST else ():
-        if _places(values[:FEWEST], steps) is not None and (places := _places(values, steps)) is not None:
-            return _table(values.dtype.str, steps).take(_missing_where(array, places)), True
+def format_reals(array: pa.Array) -> tuple[pa.Array, bool]:
+    """Return numbers (n,) as texts, and whether all are finite; the others are nan, inf or -inf.
+
+    Missing values stay missing.
+    """
+    values = as_numpy(array.fill_null(0) if array.null_count else array)
+    for steps in STEPS_PER_UNIT if len(values) >= SAMPLE_SIZE else ():
+        if (
+            _find_indices(values[:SAMPLE_SIZE], steps) is not None
+            and (indices := _find_indices(values, steps)) is not None
+        ):
+            return _text_table(values.dtype.str, steps).take(_copy_nulls(array, indices)), True
     return array.cast(pa.string()), bool(np.isfinite(values).all())
 
 
-FEWEST = 64
-"""Numbers for which it is worth while to look; so many show whether it is worth while to look at all."""
+SAMPLE_SIZE = 64
+"""Numbers that are tested first: the table is used only where all of them are in it, and for no fewer numbers."""
 
 
-def _missing_where(array: pa.Array, places: Array) -> pa.Array:
-    """The places, missing where a value of the array is: it is told by the same bits."""
+def _copy_nulls(array: pa.Array, indices: Array) -> pa.Array:
+    """Return the indices as an array that is missing where `array` is, with the same validity bits."""
     if not array.null_count:
-        return pa.array(places)
+        return pa.array(indices)
     first, skipped = divmod(array.offset, 8)
     bits = array.buffers()[0].slice(first)
-    aligned = pa.py_buffer(np.concatenate((np.zeros(skipped, places.dtype), places)))
+    aligned = pa.py_buffer(np.concatenate((np.zeros(skipped, indices.dtype), indices)))
     return pa.Array.from_buffers(pa.int32(), len(array), [bits, aligned], offset=skipped)
 
 
-def _places(values: Array, steps: int) -> Array | None:
-    """Where the numbers stand in a table; None where one of them does not. A zero below zero does not."""
+def _find_indices(values: Array, steps: int) -> Array | None:
+    """Return the indices of numbers (n,) in a table; None where one of them, such as -0, is not in it."""
     with np.errstate(over="ignore", invalid="ignore"):
         near = np.rint(values * np.float64(steps))
-        if not (np.abs(near) < REACH).all():
+        if not (np.abs(near) < TABLE_STEPS).all():
             return None
     counts = near.astype(np.int32)
     whole = f"i{values.dtype.itemsize}"
     same = (counts / steps).astype(values.dtype).view(whole) == values.view(whole)
-    return counts + np.int32(REACH) if same.all() else None
+    return counts + np.int32(TABLE_STEPS) if same.all() else None
 
 
 @cache
-def _table(dtype: str, steps: int) -> pa.Array:
-    return pa.array((np.arange(-REACH, REACH) / steps).astype(dtype)).cast(pa.string())
+def _text_table(dtype: str, steps: int) -> pa.Array:
+    return pa.array((np.arange(-TABLE_STEPS, TABLE_STEPS) / steps).astype(dtype)).cast(pa.string())

@@ -1,8 +1,8 @@
-"""A FITS binary table (FITS 4.0 section 7.3).
+"""Write a FITS binary table (FITS 4.0 section 7.3).
 
-The header tells the number of rows, the widths of the texts and which integer stands for a missing one. So the rows
-are kept aside in Arrow's form until the last is there; then the table is written in one go, and what has no fixed
-size (arrays, long texts) after it, in the heap. A fault of any row is told in the file's place.
+The header has the number of rows, the widths of texts and the integers of missing values. So the rows are spooled in
+the Arrow format until the last one has come; then the table is written, and after it the heap with the values of
+variable size (arrays, long texts). An error of any row gives an error document in field of the file.
 """
 
 from __future__ import annotations
@@ -15,34 +15,46 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import UsageError
-from vo_server.formats.arrays import Array, blocks, conform, content, distinct, gather, lists, numbers, offsets
+from vo_server.errors import Code, UsageError
+from vo_server.formats.arrays import (
+    Array,
+    as_numpy,
+    buffer_chunks,
+    byte_set,
+    cast_to_columns,
+    distinct,
+    has_bytes,
+    split_blocks,
+    split_lists,
+    value_bytes,
+    value_offsets,
+)
+from vo_server.formats.field import DTYPES
 from vo_server.formats.format import Format
-from vo_server.formats.write.binary2 import DTYPES, Fixed, chars, elements, vector
-from vo_server.formats.write.cards import BLOCK, Card, comment, header
-from vo_server.formats.write.cells import holds, table, times
-from vo_server.formats.write.spool import spool
-from vo_server.formats.write.text import PLAIN, in_words
-from vo_server.formats.write.votable import overflow
+from vo_server.formats.times import format_times
+from vo_server.formats.write.binary2 import FixedSizeCell, fill_elements, write_chars, write_vectors
+from vo_server.formats.write.fits_header import BLOCK_BYTES, Card, comment_cards, write_header
+from vo_server.formats.write.spool import open_spool
+from vo_server.formats.write.status import PLAIN_TEXT, overflow_info, plain_text_error
 from vo_server.model.column import Column
 from vo_server.model.result import Result
 
 MEDIA_TYPE = "application/fits"
 
-WASTE = 1 << 28
-"""Bytes of blanks that a column of texts may have before its texts go to the heap, where few programs look for them."""
+MAX_PADDING_BYTES = 1 << 28
+"""Padding of a column of texts, above which its texts go to the heap, which few programs read."""
 
-LOSSY = "'?' for what is not ASCII"
-"""What is said beside the columns whose texts could not be written as they are."""
+LOSSY_COMMENT = "'?' for what is not ASCII"
+"""The comment of the card that lists columns with replaced characters."""
 
-BEYOND_ASCII = table(bytes(range(128, 256)))
+BEYOND_ASCII = byte_set(bytes(range(128, 256)))
 
 NUL, TRUE, FALSE = (pa.scalar(n, pa.uint8()) for n in (0, ord("T"), ord("F")))
 
 
 @dataclass(slots=True)
-class Measure:
-    """What the rows have shown of a column: the longest text or array, all of them together, the least and greatest."""
+class ColumnStatistics:
+    """Statistics of a column: longest and total length of its texts or arrays, nulls, minimum and maximum."""
 
     column: Column
     longest: int = 0
@@ -52,17 +64,17 @@ class Measure:
     high: int | None = None
     lossy: bool = False
 
-    def see(self, array: pa.Array) -> None:
-        """Look at some rows."""
+    def update(self, array: pa.Array) -> None:
+        """Include the values of a batch."""
         self.nulls = self.nulls or array.null_count > 0
         if self.column.type.family == "integer" and self.column.nullable:
-            self._bounds(array)
+            self._update_bounds(array)
         elif pa.types.is_string(array.type) or pa.types.is_binary(array.type) or pa.types.is_list(array.type):
-            ends = offsets(array) if pa.types.is_string(array.type) else lists(array)[0]
-            self.longest = max(self.longest, int(np.diff(ends).max(initial=0)))
-            self.total += int(ends[-1] - ends[0])
+            bounds = value_offsets(array) if pa.types.is_string(array.type) else split_lists(array)[0]
+            self.longest = max(self.longest, int(np.diff(bounds).max(initial=0)))
+            self.total += int(bounds[-1] - bounds[0])
 
-    def _bounds(self, array: pa.Array) -> None:
+    def _update_bounds(self, array: pa.Array) -> None:
         seen = pc.min_max(array).as_py()
         for value in (seen["min"], seen["max"]):
             if value is not None:
@@ -70,10 +82,10 @@ class Measure:
                 self.high = value if self.high is None else max(self.high, value)
 
     @property
-    def marker(self) -> int | None:
-        """The integer that says that a value is missing; None where none is.
+    def null_marker(self) -> int | None:
+        """The integer that means a missing value; None where no value is missing.
 
-        Raises UsageError where every integer might be a value.
+        Raises UsageError (QUERY.NOT_REPRESENTABLE) where every integer may be a value.
         """
         if not (self.nulls and self.column.type.family == "integer"):
             return None
@@ -83,67 +95,67 @@ class Measure:
             return least if least else most if self.high is None or self.high < most else least
         if self.high is not None and self.high < most:
             return most
-        said = f"the values of {self.column.name} leave none that could say that one is missing in FITS"
-        raise UsageError(said, hint="ask for another format")
+        message = f"FITS cannot mark missing values of {self.column.name}: all integers of its type may be values"
+        raise UsageError(message, hint="ask for another format", code=Code.QUERY_NOT_REPRESENTABLE)
 
-    def heaped(self, rows: int) -> bool:
-        """Does it go to the heap?"""
+    def is_in_heap(self, rows: int) -> bool:
+        """Return whether the values of a column of so many rows go to the heap."""
         if self.column.type.family in ("text", "time"):
-            return rows * self.longest - self.total > WASTE
-        return self.column.arraysize is not None and self.column.count is None
+            return rows * self.longest - self.total > MAX_PADDING_BYTES
+        return self.column.arraysize is not None and self.column.element_count is None
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A column in the rows: its TFORM, how it is written, and the type of what it has in the heap."""
+class TableField:
+    """A field of the table: its TFORM, its writer, and the type of its values in the heap, if it has any there."""
 
-    measure: Measure
-    form: str
-    cell: Fixed
+    statistics: ColumnStatistics
+    tform: str
+    cell: FixedSizeCell
     heap: np.dtype[Any] | None = None
 
 
 def _write(result: Result) -> Iterator[bytes]:
-    with spool() as file:
-        measures = [Measure(column) for column in result.columns]
-        rows = _keep(result, measures, file)
-        places = _places(measures, rows)
-        size = sum(m.total * p.heap.itemsize for m, p in zip(measures, places, strict=True) if p.heap)
-        yield _headers(result, places, rows, size)
-        yield from gather(_padded(_table(file, places)))
+    with open_spool() as file:
+        columns = [ColumnStatistics(column) for column in result.columns]
+        rows = _spool_rows(result, columns, file)
+        fields = _table_fields(columns, rows)
+        size = sum(m.total * p.heap.itemsize for m, p in zip(columns, fields, strict=True) if p.heap)
+        yield _write_headers(result, fields, rows, size)
+        yield from buffer_chunks(_pad_block(_write_rows(file, fields)))
 
 
-def _keep(result: Result, measures: list[Measure], file: IO[bytes]) -> int:
-    """Put the rows aside and look at them; how many they are."""
-    names = [f"_{n}" for n in range(len(measures))]
-    made = pa.schema([(n, _kept(m.column)) for n, m in zip(names, measures, strict=True)])
+def _spool_rows(result: Result, columns: list[ColumnStatistics], file: IO[bytes]) -> int:
+    """Spool the rows, update the statistics, and return the number of rows."""
+    names = [f"_{n}" for n in range(len(columns))]
+    schema = pa.schema([(n, _spooled_type(m.column)) for n, m in zip(names, columns, strict=True)])
     rows = 0
-    with pa.ipc.new_stream(file, made) as writer:
+    with pa.ipc.new_stream(file, schema) as writer:
         for batch in result.batches:
-            for block in blocks(batch):
-                arrays = [_plain(a, m) for a, m in zip(conform(block, result.columns), measures, strict=True)]
-                for measure, array in zip(measures, arrays, strict=True):
-                    measure.see(array)
-                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=made))
+            for block in split_blocks(batch):
+                arrays = [_to_ascii(a, m) for a, m in zip(cast_to_columns(block, result.columns), columns, strict=True)]
+                for column, array in zip(columns, arrays, strict=True):
+                    column.update(array)
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
                 rows += block.num_rows
     return rows
 
 
-def _kept(column: Column) -> pa.DataType:
+def _spooled_type(column: Column) -> pa.DataType:
     return pa.string() if column.type.family in ("text", "time") else column.type.arrow
 
 
-def _plain(array: pa.Array, measure: Measure) -> pa.Array:
-    """Times as texts, and texts in ASCII, which is all that FITS has: a question mark stands for the rest."""
+def _to_ascii(array: pa.Array, statistics: ColumnStatistics) -> pa.Array:
+    """Return times as texts, and texts in ASCII, as FITS requires: other characters become question marks."""
     if pa.types.is_temporal(array.type):
-        return times(array)
-    if pa.types.is_string(array.type) and holds(array, BEYOND_ASCII):
-        measure.lossy = True
+        return format_times(array)
+    if pa.types.is_string(array.type) and has_bytes(array, BEYOND_ASCII):
+        statistics.lossy = True
         return pc.replace_substring_regex(array, "[^\\x00-\\x7f]", "?")
     return array
 
 
-def _again(file: IO[bytes]) -> Iterator[pa.RecordBatch]:
+def _read_spool(file: IO[bytes]) -> Iterator[pa.RecordBatch]:
     file.seek(0)
     return iter(pa.ipc.open_stream(file))
 
@@ -151,122 +163,131 @@ def _again(file: IO[bytes]) -> Iterator[pa.RecordBatch]:
 # ------------------------------------------------------------------ rows
 
 
-def _table(file: IO[bytes], places: list[Place]) -> Iterator[bytes]:
-    dtype = np.dtype([(f"c{n}", p.cell.dtype) for n, p in enumerate(places)])
-    for batch in _again(file):
+def _write_rows(file: IO[bytes], fields: list[TableField]) -> Iterator[bytes]:
+    dtype = np.dtype([(f"c{n}", p.cell.dtype) for n, p in enumerate(fields)])
+    for batch in _read_spool(file):
         filled = np.empty(batch.num_rows, dtype)
-        for n, (place, array) in enumerate(zip(places, batch.columns, strict=True)):
-            filled[f"c{n}"] = place.cell.write(array)
+        for n, (field, array) in enumerate(zip(fields, batch.columns, strict=True)):
+            filled[f"c{n}"] = field.cell.write(array)
         yield filled.tobytes()
-    if any(p.heap for p in places):
-        yield from _heap(file, places)
+    if any(p.heap for p in fields):
+        yield from _write_heap(file, fields)
 
 
-def _heap(file: IO[bytes], places: list[Place]) -> Iterator[bytes]:
-    """Batch by batch, and in each column by column."""
-    for batch in _again(file):
-        for place, array in zip(places, batch.columns, strict=True):
-            if place.heap:
-                yield _flat(array, place.measure.column).astype(place.heap).tobytes()
+def _write_heap(file: IO[bytes], fields: list[TableField]) -> Iterator[bytes]:
+    """Yield the heap: batch by batch, and in each batch column by column."""
+    for batch in _read_spool(file):
+        for field, array in zip(fields, batch.columns, strict=True):
+            if field.heap:
+                yield _heap_values(array, field.statistics.column).astype(field.heap).tobytes()
 
 
-def _flat(array: pa.Array, column: Column) -> Array:
+def _heap_values(array: pa.Array, column: Column) -> Array:
     if pa.types.is_string(array.type):
-        return content(array.fill_null("") if array.null_count else array)
-    values = elements(lists(array)[1])
-    return _letters(values) if column.datatype == "boolean" else values
+        return value_bytes(array.fill_null("") if array.null_count else array)
+    values = fill_elements(split_lists(array)[1])
+    return _to_fits_booleans(values) if column.datatype == "boolean" else values
 
 
-def _letters(values: Array) -> Array:
-    """Truths as FITS has them: what VOTable says with a question mark is a zero."""
+def _to_fits_booleans(values: Array) -> Array:
+    """Return the letters of booleans with 0 in field of the question mark that VOTable uses for missing ones."""
     return np.where(values == ord("?"), np.uint8(0), values)
 
 
-def _padded(data: Iterator[bytes]) -> Iterator[bytes]:
+def _pad_block(data: Iterator[bytes]) -> Iterator[bytes]:
     size = 0
     for piece in data:
         size += len(piece)
         yield piece
-    yield bytes(-size % BLOCK)
+    yield bytes(-size % BLOCK_BYTES)
 
 
 # --------------------------------------------------------------- columns
 
 
-def _places(measures: list[Measure], rows: int) -> list[Place]:
-    """How each column is written; those in the heap share a count of what is in it already."""
-    count = _Count()
-    wide = sum(m.total * 8 for m in measures if m.heaped(rows)) >= 2**31
-    return [_descriptor(m, count, wide) if m.heaped(rows) else _place(m) for m in measures]
+def _table_fields(columns: list[ColumnStatistics], rows: int) -> list[TableField]:
+    """Return the fields of the table; those in the heap share its offset."""
+    count = _HeapOffset()
+    wide = sum(m.total * 8 for m in columns if m.is_in_heap(rows)) >= 2**31
+    return [_heap_descriptor(m, count, wide) if m.is_in_heap(rows) else _table_field(m) for m in columns]
 
 
-def _place(measure: Measure) -> Place:
-    column, letter = measure.column, measure.column.type.fits
+def _table_field(statistics: ColumnStatistics) -> TableField:
+    column, letter = statistics.column, statistics.column.type.fits
     match column.type.family:
         case "text" | "time":
-            width = max(measure.longest, 1)
-            return Place(measure, f"{width}A", chars(width, column))
+            width = max(statistics.longest, 1)
+            return TableField(statistics, f"{width}A", write_chars(width, column))
         case "boolean":
-            return Place(measure, letter, Fixed(np.dtype("u1"), _truths))
+            return TableField(statistics, letter, FixedSizeCell(np.dtype("u1"), _write_booleans))
         case "integer" | "real":
-            return Place(measure, letter, _number(column, measure.marker))
+            return TableField(statistics, letter, _number_writer(column, statistics.null_marker))
         case "geometry" | "array" | "binary":
-            size = column.count or 1
-            cell = vector(np.dtype((DTYPES[column.datatype], (size,))))
-            return Place(measure, f"{size}{letter}", _lettered(cell) if column.datatype == "boolean" else cell)
+            size = column.element_count or 1
+            cell = write_vectors(np.dtype((DTYPES[column.datatype], (size,))))
+            return TableField(
+                statistics,
+                f"{size}{letter}",
+                _with_fits_booleans(cell) if column.datatype == "boolean" else cell,
+            )
 
 
-def _number(column: Column, marker: int | None) -> Fixed:
+def _number_writer(column: Column, marker: int | None) -> FixedSizeCell:
     dtype = np.dtype(DTYPES[column.datatype])
     missing = np.nan if dtype.kind == "f" else marker or 0
-    return Fixed(dtype, lambda array: numbers(array.fill_null(missing) if array.null_count else array))
+    return FixedSizeCell(dtype, lambda array: as_numpy(array.fill_null(missing) if array.null_count else array))
 
 
-def _truths(array: pa.Array) -> Array:
-    return numbers(pc.if_else(array, TRUE, FALSE).fill_null(NUL))
+def _write_booleans(array: pa.Array) -> Array:
+    return as_numpy(pc.if_else(array, TRUE, FALSE).fill_null(NUL))
 
 
-def _lettered(cell: Fixed) -> Fixed:
-    return Fixed(cell.dtype, lambda array: _letters(cell.write(array)))
+def _with_fits_booleans(cell: FixedSizeCell) -> FixedSizeCell:
+    return FixedSizeCell(cell.dtype, lambda array: _to_fits_booleans(cell.write(array)))
 
 
-class _Count:
-    """Bytes of the heap that are spoken for."""
+class _HeapOffset:
+    """The bytes of the heap that are in use."""
 
     def __init__(self) -> None:
-        self.taken = 0
+        self.bytes = 0
 
 
-def _descriptor(measure: Measure, count: _Count, wide: bool) -> Place:
-    """How many values there are, and where in the heap they begin."""
-    column = measure.column
+def _heap_descriptor(statistics: ColumnStatistics, count: _HeapOffset, wide: bool) -> TableField:
+    """Return the field of a column in the heap: pairs of the number of values and their offset."""
+    column = statistics.column
     text = column.type.family in ("text", "time")
     heap = np.dtype("u1" if text else DTYPES[column.datatype])
     item: np.dtype[Any] = np.dtype((">i8" if wide else ">i4", (2,)))
 
     def write(array: pa.Array) -> Array:
-        ends = offsets(array) if text else lists(array)[0]
-        made = np.empty((len(array), 2), np.int64)
-        made[:, 0] = np.diff(ends)
-        made[:, 1] = count.taken + (ends[:-1].astype(np.int64) - int(ends[0])) * heap.itemsize
-        count.taken += int(ends[-1] - ends[0]) * heap.itemsize
-        return made
+        bounds = value_offsets(array) if text else split_lists(array)[0]
+        descriptors = np.empty((len(array), 2), np.int64)
+        descriptors[:, 0] = np.diff(bounds)
+        descriptors[:, 1] = count.bytes + (bounds[:-1].astype(np.int64) - int(bounds[0])) * heap.itemsize
+        count.bytes += int(bounds[-1] - bounds[0]) * heap.itemsize
+        return descriptors
 
     letter = "A" if text else column.type.fits
-    return Place(measure, f"1{'Q' if wide else 'P'}{letter}({measure.longest})", Fixed(item, write), heap)
+    return TableField(
+        statistics,
+        f"1{'Q' if wide else 'P'}{letter}({statistics.longest})",
+        FixedSizeCell(item, write),
+        heap,
+    )
 
 
 # --------------------------------------------------------------- headers
 
 
-def _headers(result: Result, places: list[Place], rows: int, heap: int) -> bytes:
+def _write_headers(result: Result, fields: list[TableField], rows: int, heap: int) -> bytes:
     first: list[Card] = [("SIMPLE", True, "FITS 4.0"), ("BITPIX", 8, ""), ("NAXIS", 0, ""), ("EXTEND", True, "")]
-    said = "".join(f"{i.name} = {i.value}\n{i.text or ''}\n" for i in result.infos)
-    return header(first, comment(said)) + header(_extension(result, places, rows, heap), b"")
+    infos = "".join(f"{i.name} = {i.value}\n{i.text or ''}\n" for i in result.infos)
+    return write_header(first, comment_cards(infos)) + write_header(_extension_cards(result, fields, rows, heap), b"")
 
 
-def _extension(result: Result, places: list[Place], rows: int, heap: int) -> list[Card]:
-    width = sum(p.cell.dtype.itemsize for p in places)
+def _extension_cards(result: Result, fields: list[TableField], rows: int, heap: int) -> list[Card]:
+    width = sum(p.cell.dtype.itemsize for p in fields)
     cards: list[Card] = [
         ("XTENSION", "BINTABLE", "binary table"),
         ("BITPIX", 8, ""),
@@ -275,27 +296,27 @@ def _extension(result: Result, places: list[Place], rows: int, heap: int) -> lis
         ("NAXIS2", rows, "rows"),
         ("PCOUNT", heap, "bytes of the heap"),
         ("GCOUNT", 1, ""),
-        ("TFIELDS", len(places), "columns"),
+        ("TFIELDS", len(fields), "columns"),
         ("EXTNAME", result.title or "result", ""),
         ("QSTATUS", "OVERFLOW" if result.overflow else "OK", "are these all the rows?"),
     ]
     if result.overflow:
-        cards.append(("QMESSAGE", overflow(rows).text or "", ""))
-    lossy = [p.measure.column.name for p in places if p.measure.lossy]
+        cards.append(("QMESSAGE", overflow_info(rows).text or "", ""))
+    lossy = [p.statistics.column.name for p in fields if p.statistics.lossy]
     if lossy:
-        cards.append(("QLOSSY", ", ".join(lossy), LOSSY))
-    names = distinct(p.measure.column.name for p in places)
-    for number, (name, place) in enumerate(zip(names, places, strict=True), 1):
-        cards += ((f"{key}{number}", value, "") for key, value in _about(name, place) if value is not None)
+        cards.append(("QLOSSY", ", ".join(lossy), LOSSY_COMMENT))
+    names = distinct(p.statistics.column.name for p in fields)
+    for number, (name, field) in enumerate(zip(names, fields, strict=True), 1):
+        cards += ((f"{key}{number}", value, "") for key, value in _field_cards(name, field) if value is not None)
     return cards
 
 
-def _about(name: str, place: Place) -> Iterator[tuple[str, str | int | None]]:
-    column = place.measure.column
+def _field_cards(name: str, field: TableField) -> Iterator[tuple[str, str | int | None]]:
+    column = field.statistics.column
     yield "TTYPE", name
-    yield "TFORM", place.form
-    yield "TDIM", _sides(column)
-    yield "TNULL", place.measure.marker
+    yield "TFORM", field.tform
+    yield "TDIM", _tdim(column)
+    yield "TNULL", field.statistics.null_marker
     yield "TUNIT", column.unit
     yield "TUCD", column.ucd
     yield "TUTYP", column.utype
@@ -303,10 +324,10 @@ def _about(name: str, place: Place) -> Iterator[tuple[str, str | int | None]]:
     yield "TCOMM", column.description
 
 
-def _sides(column: Column) -> str | None:
-    """The lengths of an array that has more than one; the first runs fastest, as in VOTable."""
+def _tdim(column: Column) -> str | None:
+    """Return the TDIM of an array of several dimensions; the first runs fastest, as in VOTable."""
     size = column.arraysize or ""
-    return f"({size.replace('x', ',')})" if column.count and "x" in size else None
+    return f"({size.replace('x', ',')})" if column.element_count and "x" in size else None
 
 
 FITS = Format(
@@ -315,7 +336,7 @@ FITS = Format(
     media_type=MEDIA_TYPE,
     extension="fits",
     write=_write,
-    fault=in_words,
-    fault_type=PLAIN,
+    error_document=plain_text_error,
+    error_media_type=PLAIN_TEXT,
     family=("fits", MEDIA_TYPE, "image/fits"),
 )

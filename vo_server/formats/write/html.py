@@ -1,6 +1,6 @@
-"""A page for people: the rows as a table, what each column is, and links to the same answer as data.
+"""Write a web page: the rows as a table, descriptions of the columns, and links to the result in other formats.
 
-A page shows the first rows only. What it has to say at its end (more rows, a fault) a style puts at its top.
+A page shows the first rows only. The status at its end (more rows, an error) is displayed at its top by a style.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo_server.errors import ServiceError
-from vo_server.formats.arrays import blocks, conform, gather
+from vo_server.formats.arrays import buffer_chunks, cast_to_columns, split_blocks
 from vo_server.formats.format import Format
-from vo_server.formats.write.cells import each, joined, literal, spelled
-from vo_server.formats.write.tabledata import escaped
-from vo_server.formats.write.text import WORDS
-from vo_server.formats.write.votable import code_infos, failed, overflow
+from vo_server.formats.write.delimited import SPELLING
+from vo_server.formats.write.status import code_infos, failure_infos, overflow_info
+from vo_server.formats.write.tabledata import escape_texts
+from vo_server.formats.write.value_text import format_columns, format_values, join_rows, text_scalar
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
 
 MEDIA_TYPE = "text/html"
 
-MOST = 2_000
-"""Rows of a page."""
+MAX_ROWS = 2_000
+"""Rows that a page shows."""
 
 _BEGIN = """<!DOCTYPE html>
 <html lang="en">
@@ -63,101 +63,110 @@ _END = "</body>\n</html>\n"
 
 
 def _write(result: Result) -> Iterator[bytes]:
-    yield (_BEGIN.format(title=escape(result.title or "result")) + _about(result) + _head(result.columns)).encode()
-    yield from gather(_body(result))
+    yield (
+        _BEGIN.format(title=escape(result.title or "result")) + _query_and_links(result) + _table_head(result.columns)
+    ).encode()
+    yield from buffer_chunks(_write_body(result))
 
 
-def _body(result: Result) -> Iterator[bytes]:
+def _write_body(result: Result) -> Iterator[bytes]:
     rows, status = 0, None
+    codes: list[Info] = []
     try:
         for batch in result.batches:
-            for block in blocks(batch):
-                shown = block.slice(0, MOST - rows)
+            for block in split_blocks(batch):
+                shown = block.slice(0, MAX_ROWS - rows)
                 rows += shown.num_rows
-                yield _rows(shown, result.columns)
+                yield _format_rows(shown, result.columns)
                 if shown.num_rows < block.num_rows:
                     status = f"These are the first {rows:,} rows; there are more. The links lead to all of them."
                     break
             if status:
                 break
     except Exception as error:  # noqa: BLE001 - border: the page has begun, its end is the place left to say so
-        result.failure, status = error, failed(error).text
+        result.failure, (failure, *codes) = error, failure_infos(error)
+        status = failure.text
     else:
-        status = status or (overflow(rows).text if result.overflow else None)
-    said = f'<p class="status bad">{escape(status)}</p>' if status else f'<p class="status">{_counted(rows)}</p>'
-    yield f"</tbody></table></div>\n{said}\n{_END}".encode()
+        status = status or (overflow_info(rows).text if result.overflow else None)
+    line = f'<p class="status bad">{escape(status)}</p>' if status else f'<p class="status">{_format_count(rows)}</p>'
+    yield f"</tbody></table></div>\n{line}\n{_format_infos(codes)}{_END}".encode()
 
 
-def _counted(rows: int) -> str:
+def _format_count(rows: int) -> str:
     return f"{rows:,} row{'' if rows == 1 else 's'}"
 
 
-def _rows(block: pa.RecordBatch, columns: tuple[Column, ...]) -> bytes:
-    texts = zip(each(conform(block, columns), columns, _cells), columns, strict=True)
-    cells = [_linked(text) if column.ucd in _URLS else text for text, column in texts]
-    return joined(cells, "<tr><td>", "<td>", "\n")
+def _format_rows(block: pa.RecordBatch, columns: tuple[Column, ...]) -> bytes:
+    texts = zip(format_columns(cast_to_columns(block, columns), columns, _format_cells), columns, strict=True)
+    cells = [_link_urls(text) if column.ucd in _URL_UCDS else text for text, column in texts]
+    return join_rows(cells, "<tr><td>", "<td>", "\n")
 
 
-def _cells(array: pa.Array, column: Column) -> pa.Array:
-    text = spelled(array, column, WORDS)
-    return escaped(text) if column.type.family == "text" else text
+def _format_cells(array: pa.Array, column: Column) -> pa.Array:
+    text = format_values(array, column, SPELLING)
+    return escape_texts(text) if column.type.family == "text" else text
 
 
-_URLS = ("meta.ref.url", "VOX:Image_AccessReference")
-"""UCDs of what may be followed."""
+_URL_UCDS = ("meta.ref.url", "VOX:Image_AccessReference")
+"""UCDs of columns whose URLs become links."""
 
 
-def _linked(text: pa.Array) -> pa.Array:
-    """URLs as links; whatever else stands there stays as it is."""
-    begin, middle = literal('<a href="'), literal('">')
-    links = pc.binary_join_element_wise(begin, text, middle, text, literal("</a>"), literal(""))
+def _link_urls(text: pa.Array) -> pa.Array:
+    """Return URLs as links; other texts stay as they are."""
+    begin, middle = text_scalar('<a href="'), text_scalar('">')
+    links = pc.binary_join_element_wise(begin, text, middle, text, text_scalar("</a>"), text_scalar(""))
     return pc.if_else(pc.match_substring_regex(text, r'^https?://[^\s"<>]+$'), links, text)
 
 
-def _head(columns: tuple[Column, ...]) -> str:
-    styles = "".join(f"td:nth-child({n})," for n, c in enumerate(columns, 1) if c.type.numeric)
+def _table_head(columns: tuple[Column, ...]) -> str:
+    styles = "".join(f"td:nth-child({n})," for n, c in enumerate(columns, 1) if c.type.is_numeric)
     right = f"<style>{styles[:-1]} {{ text-align: right; }}</style>\n" if styles else ""
-    names = "".join(map(_column, columns))
+    names = "".join(map(_column_head, columns))
     return f'{right}<div class="rows"><table>\n<thead><tr>{names}</tr></thead>\n<tbody>\n'
 
 
-def _column(column: Column) -> str:
-    said = " - ".join(filter(None, (column.description, column.ucd)))
-    kind = ' class="n"' if column.type.numeric else ""
-    return f'<th{kind} title="{escape(said)}">{escape(column.name)}<small>{escape(column.unit or "")}</small></th>'
+def _column_head(column: Column) -> str:
+    title = " - ".join(filter(None, (column.description, column.ucd)))
+    kind = ' class="n"' if column.type.is_numeric else ""
+    return f'<th{kind} title="{escape(title)}">{escape(column.name)}<small>{escape(column.unit or "")}</small></th>'
 
 
-def _about(result: Result) -> str:
-    said = {info.name: info.value for info in result.infos}
-    query = f"<pre>{escape(said['query'])}</pre>" if "query" in said else ""
+def _query_and_links(result: Result) -> str:
+    infos = {info.name: info.value for info in result.infos}
+    query = f"<pre>{escape(infos['query'])}</pre>" if "query" in infos else ""
     names = {"votable": "VOTable", "csv": "CSV", "fits": "FITS", "json": "JSON", "parquet": "Parquet"}
-    links = [f'<a href="{escape(url)}">{label}</a>' for name, label in names.items() if (url := _again(said, name))]
+    links = [
+        f'<a href="{escape(url)}">{label}</a>' for name, label in names.items() if (url := _url_in_format(infos, name))
+    ]
     return f'<div class="about">{query}{" ".join(links)}</div>\n'
 
 
-def _again(said: dict[str, str], responseformat: str) -> str | None:
-    """The URL of the same answer in another format; None where it cannot be told."""
-    url = urlsplit(said.get("request", ""))
-    given = parse_qsl(url.query, keep_blank_values=True)
-    if url.scheme not in ("http", "https") or "upload" in said:
+def _url_in_format(infos: dict[str, str], responseformat: str) -> str | None:
+    """Return the URL of the same result in another format; None where it is unknown."""
+    url = urlsplit(infos.get("request", ""))
+    parameters = parse_qsl(url.query, keep_blank_values=True)
+    if url.scheme not in ("http", "https") or "upload" in infos:
         return None
-    if not given and "query" not in said:
+    if not parameters and "query" not in infos:
         return None
-    given = given or [("LANG", "ADQL"), ("QUERY", said["query"])]
-    kept = [pair for pair in given if pair[0].upper() not in ("RESPONSEFORMAT", "FORMAT")]
-    return urlunsplit(url._replace(query=urlencode([*kept, ("RESPONSEFORMAT", responseformat)], quote_via=quote)))
+    parameters = parameters or [("LANG", "ADQL"), ("QUERY", infos["query"])]
+    others = [pair for pair in parameters if pair[0].upper() not in ("RESPONSEFORMAT", "FORMAT")]
+    return urlunsplit(url._replace(query=urlencode([*others, ("RESPONSEFORMAT", responseformat)], quote_via=quote)))
 
 
-def _fault(fault: ServiceError, infos: Sequence[Info] = ()) -> bytes:
-    title = fault.dali_name
-    told = "".join(
-        f'<p class="about">{escape(info.name)}: {escape(info.value)}</p>\n' for info in (*infos, *code_infos(fault))
+def _error_page(error: ServiceError, infos: Sequence[Info] = ()) -> bytes:
+    title = error.code.meaning
+    return render_page(
+        title, f'<pre class="bad">{escape(str(error))}</pre>\n{_format_infos((*infos, *code_infos(error)))}'
     )
-    return page(title, f'<pre class="bad">{escape(str(fault))}</pre>\n{told}')
 
 
-def page(title: str, body: str) -> bytes:
-    """A whole page in this style."""
+def _format_infos(infos: Sequence[Info]) -> str:
+    return "".join(f'<p class="about">{escape(info.name)}: {escape(info.value)}</p>\n' for info in infos)
+
+
+def render_page(title: str, body: str) -> bytes:
+    """Return a whole page in the style of results."""
     return f"{_BEGIN.format(title=escape(title))}{body}{_END}".encode()
 
 
@@ -167,8 +176,8 @@ HTML = Format(
     media_type=MEDIA_TYPE,
     extension="html",
     write=_write,
-    fault=_fault,
-    fault_type=MEDIA_TYPE,
+    error_document=_error_page,
+    error_media_type=MEDIA_TYPE,
     family=("html", MEDIA_TYPE),
     parameters=(("charset", ("utf-8",)),),
 )

@@ -1,25 +1,25 @@
-"""Text into XML 1.0: what must be escaped is, and characters that no XML document may hold are left out."""
+"""Escape text for XML 1.0; characters that XML does not allow are left out."""
 
 from __future__ import annotations
 
 import re
 from xml.sax.saxutils import escape, quoteattr
 
-ILLEGAL = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
-_ILLEGAL = re.compile(ILLEGAL)
+ILLEGAL_CHARACTERS = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+_ILLEGAL = re.compile(ILLEGAL_CHARACTERS)
 
 
-def text(value: str) -> str:
-    """Character data."""
+def escape_text(value: str) -> str:
+    """Return a text as character data."""
     return escape(_ILLEGAL.sub("", value), {"\r": "&#13;"})
 
 
-def attributes(**values: str | None) -> str:
-    """Attributes with a blank before each; those that are None are left out."""
-    said = ((name, value) for name, value in values.items() if value is not None)
-    return "".join(f" {name}={quoteattr(_ILLEGAL.sub('', value))}" for name, value in said)
+def format_attributes(**values: str | None) -> str:
+    """Return attributes with a blank before each; those that are None are left out."""
+    present = ((name, value) for name, value in values.items() if value is not None)
+    return "".join(f" {name}={quoteattr(_ILLEGAL.sub('', value))}" for name, value in present)
 
 
-def description(said: str | None) -> str:
-    """The element of a VOTable that describes the one around it; nothing where nothing is said."""
-    return f"<DESCRIPTION>{text(said)}</DESCRIPTION>\n" if said else ""
+def description_element(value: str | None) -> str:
+    """Return the DESCRIPTION element of a VOTable, empty for no text."""
+    return f"<DESCRIPTION>{escape_text(value)}</DESCRIPTION>\n" if value else ""

@@ -1,7 +1,7 @@
-"""Parquet with what VOTable says of it, after the note VOParquet 1.0.
+"""Write Parquet with VOTable metadata, after the note VOParquet 1.0.
 
-A Parquet file tells at its end what is in it, so the file is whole before its first byte leaves: a fault of any row
-is told in its place.
+The footer of a Parquet file describes its rows, so the file is complete before its first byte is sent: an error of any
+row gives an error document in its place.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vo_server.formats.format import Format
-from vo_server.formats.write.arrow import batches, schema, votable
-from vo_server.formats.write.spool import pieces, spool
-from vo_server.formats.write.text import PLAIN, in_words
+from vo_server.formats.write.arrow import cast_batches, to_schema, votable_metadata
+from vo_server.formats.write.spool import open_spool, read_chunks
+from vo_server.formats.write.status import PLAIN_TEXT, plain_text_error
 from vo_server.model.result import Result
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
 
-GROUP = 6 << 20
-"""Bytes of the rows of a row group, but for the last: they, and what is packed of them, are in memory."""
+GROUP_BYTES = 6 << 20
+"""Bytes of a row group, except the last: its rows and their compressed pages are in memory."""
 
-MOST = 122_880
-"""Rows of a row group; a few more may be."""
+GROUP_ROWS = 122_880
+"""Rows of a row group, or a few more."""
 
 
 def _write(result: Result) -> Iterator[bytes]:
-    known = schema(result, {})
-    texts = [f.name for f in known if pa.types.is_string(f.type)]
-    with spool() as file:
+    file_schema = to_schema(result, {})
+    texts = [f.name for f in file_schema if pa.types.is_string(f.type)]
+    with open_spool() as file:
         rows = 0
-        with pq.ParquetWriter(file, known, compression="snappy", use_dictionary=texts, version="2.6") as writer:
-            for group in _groups(batches(result, known)):
+        with pq.ParquetWriter(file, file_schema, compression="snappy", use_dictionary=texts, version="2.6") as writer:
+            for group in _group_rows(cast_batches(result, file_schema)):
                 writer.write_table(group)
                 rows += group.num_rows
-            writer.add_key_value_metadata(votable(result, rows))
-        yield from pieces(file)
+            writer.add_key_value_metadata(votable_metadata(result, rows))
+        yield from read_chunks(file)
 
 
-def _groups(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    held: list[pa.RecordBatch] = []
+def _group_rows(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    buffer: list[pa.RecordBatch] = []
     for batch in rows:
-        held.append(batch)
-        if sum(b.nbytes for b in held) >= GROUP or sum(b.num_rows for b in held) >= MOST:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
+        buffer.append(batch)
+        if sum(b.nbytes for b in buffer) >= GROUP_BYTES or sum(b.num_rows for b in buffer) >= GROUP_ROWS:
+            yield pa.Table.from_batches(buffer)
+            buffer = []
+    if buffer:
+        yield pa.Table.from_batches(buffer)
 
 
 PARQUET = Format(
@@ -56,7 +56,7 @@ PARQUET = Format(
     media_type=MEDIA_TYPE,
     extension="parquet",
     write=_write,
-    fault=in_words,
-    fault_type=PLAIN,
+    error_document=plain_text_error,
+    error_media_type=PLAIN_TEXT,
     family=("parquet", MEDIA_TYPE, "application/parquet"),
 )

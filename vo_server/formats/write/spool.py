@@ -1,4 +1,4 @@
-"""A result kept aside until its last row: for formats whose first bytes tell what only the last row does."""
+"""Temporary storage of a whole result, for formats whose first bytes depend on its last row."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from vo_server.formats.arrays import PIECE
+from vo_server.formats.arrays import CHUNK_BYTES
 
-MEMORY = 8 << 20
-"""Bytes that are kept in memory; what is larger goes to the folder for temporary files."""
-
-
-def spool() -> IO[bytes]:
-    """A file for the while of a `with`."""
-    return SpooledTemporaryFile(MEMORY)
+MEMORY_BYTES = 8 << 20
+"""Bytes that are kept in memory; a larger result goes to the folder for temporary files."""
 
 
-def pieces(file: IO[bytes]) -> Iterator[bytes]:
-    """All that is in a file."""
+def open_spool() -> IO[bytes]:
+    """Open a temporary file, which is deleted when it is closed."""
+    return SpooledTemporaryFile(MEMORY_BYTES)
+
+
+def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a file from its beginning, in chunks of CHUNK_BYTES."""
     file.seek(0)
-    while piece := file.read(PIECE):
+    while piece := file.read(CHUNK_BYTES):
         yield piece

@@ -1,12 +1,11 @@
-"""VOTable 1.4 documents: header, rows in one of the serialisations, footer (DALI 1.1 section 4.4).
+"""Write VOTable 1.4 documents: header, rows in one of the serialisations, footer (DALI 1.1 section 4.4).
 
-The header goes out before the rows are known, so it says QUERY_STATUS OK; a second QUERY_STATUS after the table
-takes that back when rows were left out or something failed (DALI 1.1 section 4.4.1).
+The header is sent before the rows are known, so its QUERY_STATUS is OK; a second QUERY_STATUS after the table corrects
+it where rows were left out or an error occurred (DALI 1.1 section 4.4.1).
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
@@ -15,127 +14,105 @@ from typing import Protocol
 import pyarrow as pa
 
 from vo_server.errors import ServiceError
-from vo_server.formats.arrays import gather
+from vo_server.formats.arrays import buffer_chunks
 from vo_server.formats.format import Format
-from vo_server.formats.write.binary2 import Binary, marker
-from vo_server.formats.write.descriptors import param, service
-from vo_server.formats.write.markup import attributes, description, text
-from vo_server.formats.write.tabledata import TableData
+from vo_server.formats.write.binary2 import BinaryEncoder, null_marker
+from vo_server.formats.write.descriptors import param_element, service_resource
+from vo_server.formats.write.markup import description_element, escape_text, format_attributes
+from vo_server.formats.write.status import code_infos, error_info, failure_infos, overflow_info
+from vo_server.formats.write.tabledata import TabledataEncoder
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
-
-log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/x-votable+xml"
 
 BEGIN = '<?xml version="1.0" encoding="UTF-8"?>\n<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">\n'
 END = "</VOTABLE>\n"
 
-FRAME = "ICRS"
-"""The ID of the COOSYS that positions refer to."""
+FRAME_ID = "ICRS"
+"""The ID of the COOSYS to which positions refer."""
 
 OK = Info("QUERY_STATUS", "OK")
 
 
-class Encoder(Protocol):
-    """Makes the content of a DATA element; `finish` is what still waits when the batches are at their end."""
+class RowEncoder(Protocol):
+    """An encoder of the content of a DATA element; `finish` returns the bytes that are pending after the last batch."""
 
     def encode(self, batch: pa.RecordBatch) -> Iterator[bytes]: ...
 
     def finish(self) -> bytes: ...
 
 
-Open = Callable[[tuple[Column, ...]], Encoder]
+EncoderFactory = Callable[[tuple[Column, ...]], RowEncoder]
 
 
-def _write(result: Result, encoder: Open, element: str, marked: bool) -> Iterator[bytes]:
-    begin, end = _tags(element)
-    yield _header(result, marked) + begin
-    yield from gather(_body(result, encoder(result.columns), end))
+def _write(result: Result, encoder: EncoderFactory, element: str, marked: bool) -> Iterator[bytes]:
+    begin, end = _data_tags(element)
+    yield _write_header(result, marked) + begin
+    yield from buffer_chunks(_write_body(result, encoder(result.columns), end))
 
 
-def _body(result: Result, encoder: Encoder, end: bytes) -> Iterator[bytes]:
-    rows, status = 0, None
+def _write_body(result: Result, encoder: RowEncoder, end: bytes) -> Iterator[bytes]:
+    rows = 0
+    status: tuple[Info, ...] = ()
     try:
         for batch in result.batches:
             yield from encoder.encode(batch)
             rows += batch.num_rows
     except Exception as error:  # noqa: BLE001 - border: the answer has begun, its end is the place left to say so
-        result.failure, status = error, failed(error)
+        result.failure, status = error, failure_infos(error)
     else:
-        status = overflow(rows) if result.overflow else None
-    yield encoder.finish() + end + _footer(result, status)
+        status = (overflow_info(rows),) if result.overflow else ()
+    yield encoder.finish() + end + _write_footer(result, status)
 
 
-def described(result: Result, rows: int | None = None) -> str:
-    """The document without its rows, for formats whose files carry it along; with `rows` the end is known."""
-    status = overflow(rows) if rows is not None and result.overflow else None
-    return (_header(result, marked=False) + b"</TABLE>\n" + _footer(result, status)).decode()
+def document_without_rows(result: Result, rows: int | None = None) -> str:
+    """Return the document without its rows, for formats that embed it; with `rows` it has the final QUERY_STATUS."""
+    status = (overflow_info(rows),) if rows is not None and result.overflow else ()
+    return (_write_header(result, marked=False) + b"</TABLE>\n" + _write_footer(result, status)).decode()
 
 
-def failed(error: Exception) -> Info:
-    """What is said of a result that broke off; what only the operator should know goes to the log."""
-    if isinstance(error, ServiceError):
-        return _error(error)
-    log.error("a result failed after its first row", exc_info=error)
-    return Info("QUERY_STATUS", "ERROR", "FatalFault: internal error")
-
-
-def _error(fault: ServiceError) -> Info:
-    return Info("QUERY_STATUS", "ERROR", f"{fault.dali_name}: {fault}")
-
-
-def code_infos(error: ServiceError) -> tuple[Info, ...]:
-    """Return the code of an error and, of a query, its line and column, as INFOs."""
-    return tuple(Info(name, value) for name, value in error.infos().items())
-
-
-def overflow(rows: int) -> Info:
-    """What is said of a result that was cut after so many rows."""
-    said = f"The result was cut at {rows} rows, the limit (MAXREC): there are more."
-    return Info("QUERY_STATUS", "OVERFLOW", said)
-
-
-def _tags(element: str) -> tuple[bytes, bytes]:
+def _data_tags(element: str) -> tuple[bytes, bytes]:
     stream, end = ("", "") if element == "TABLEDATA" else ('<STREAM encoding="base64">', "</STREAM>")
     return f"<DATA>\n<{element}>{stream}\n".encode(), f"{end}</{element}>\n</DATA>\n</TABLE>\n".encode()
 
 
-def _footer(result: Result, status: Info | None) -> bytes:
+def _write_footer(result: Result, status: Sequence[Info]) -> bytes:
     names = [c.name for c in result.columns]
-    ids = dict(zip(names[::-1], identifiers(names)[::-1], strict=True)) if result.descriptors else {}
-    services = "".join(service(each, ids) for each in result.descriptors)
-    return f"{_info(status) if status else ''}</RESOURCE>\n{services}{END}".encode()
+    ids = dict(zip(names[::-1], unique_ids(names)[::-1], strict=True)) if result.descriptors else {}
+    services = "".join(service_resource(descriptor, ids) for descriptor in result.descriptors)
+    return f"{''.join(map(_info_element, status))}</RESOURCE>\n{services}{END}".encode()
 
 
-def _header(result: Result, marked: bool) -> bytes:
-    inputs = (param(given, {}, identifiers([given.name])[0]) for given in result.inputs)
-    infos = "".join((*map(_info, (OK, *result.infos)), *inputs))
-    begin = f'{BEGIN}{description(result.title)}<RESOURCE type="results">\n{infos}'
-    return begin.encode() + _table(result.columns, result.description, marked)
+def _write_header(result: Result, marked: bool) -> bytes:
+    inputs = (param_element(input, {}, unique_ids([input.name])[0]) for input in result.inputs)
+    infos = "".join((*map(_info_element, (OK, *result.infos)), *inputs))
+    begin = f'{BEGIN}{description_element(result.title)}<RESOURCE type="results">\n{infos}'
+    return begin.encode() + _table_start(result.columns, result.description, marked)
 
 
-def _info(info: Info) -> str:
-    return f"<INFO{attributes(name=info.name, ucd=info.ucd, value=info.value)}>{text(info.text or '')}</INFO>\n"
+def _info_element(info: Info) -> str:
+    attributes = format_attributes(name=info.name, ucd=info.ucd, value=info.value)
+    return f"<INFO{attributes}>{escape_text(info.text or '')}</INFO>\n"
 
 
 @lru_cache(maxsize=256)
-def _table(columns: tuple[Column, ...], said: str | None, marked: bool) -> bytes:
-    """The start of the TABLE and what it refers to; the same columns are asked for again and again."""
-    positions = any(map(_positional, columns))
-    frame = f'<COOSYS ID="{FRAME}" system="ICRS"/>\n' if positions else ""
-    ids = identifiers(c.name for c in columns)
-    fields = "".join(_field(c, id, marked) for c, id in zip(columns, ids, strict=True))
-    return f'{frame}<TABLE name="result">\n{description(said)}{fields}'.encode()
+def _table_start(columns: tuple[Column, ...], table_description: str | None, marked: bool) -> bytes:
+    """Return the COOSYS and the start of the TABLE; cached, because the same columns are requested repeatedly."""
+    positions = any(map(_is_position, columns))
+    frame = f'<COOSYS ID="{FRAME_ID}" system="ICRS"/>\n' if positions else ""
+    ids = unique_ids(c.name for c in columns)
+    fields = "".join(_field_element(c, id, marked) for c, id in zip(columns, ids, strict=True))
+    return f'{frame}<TABLE name="result">\n{description_element(table_description)}{fields}'.encode()
 
 
-def _positional(column: Column) -> bool:
-    """Is this a coordinate on the sky, by its UCD1+ or UCD1?"""
+def _is_position(column: Column) -> bool:
+    """Return whether a column is a coordinate on the sky, by its UCD1+ or UCD1."""
     return (column.ucd or "").lower().replace("_", ".").startswith("pos.eq.")
 
 
-def _field(column: Column, id: str, marked: bool) -> str:
-    said = attributes(
+def _field_element(column: Column, id: str, marked: bool) -> str:
+    attributes = format_attributes(
         ID=id,
         name=column.name,
         datatype=column.datatype,
@@ -144,34 +121,36 @@ def _field(column: Column, id: str, marked: bool) -> str:
         unit=column.unit,
         ucd=column.ucd,
         utype=column.utype,
-        ref=FRAME if _positional(column) else None,
+        ref=FRAME_ID if _is_position(column) else None,
     )
-    mark = marker(column) if marked else None
+    mark = null_marker(column) if marked else None
     values = f'<VALUES null="{mark}"/>\n' if mark is not None else ""
-    return f"<FIELD{said}>\n{description(column.description)}{values}</FIELD>\n"
+    return f"<FIELD{attributes}>\n{description_element(column.description)}{values}</FIELD>\n"
 
 
-def identifiers(names: Iterable[str]) -> list[str]:
-    """An XML name for each column, like its own name and unlike all others."""
-    taken, made = {FRAME}, []
+def unique_ids(names: Iterable[str]) -> list[str]:
+    """Return a unique XML ID for each column name."""
+    used, ids = {FRAME_ID}, []
     for name in names:
         base = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
         base = base if re.match("[A-Za-z_]", base) else f"_{base}"
         id, count = base, 2
-        while id in taken:
+        while id in used:
             id, count = f"{base}_{count}", count + 1
-        taken.add(id)
-        made.append(id)
-    return made
+        used.add(id)
+        ids.append(id)
+    return ids
 
 
-def _fault(fault: ServiceError, infos: Sequence[Info] = ()) -> bytes:
-    """An error document: the infos stand before the RESOURCE, where cone search wants its own."""
-    said = "".join(map(_info, (*infos, *code_infos(fault))))
-    return f'{BEGIN}{said}<RESOURCE type="results">\n{_info(_error(fault))}</RESOURCE>\n{END}'.encode()
+def _error_document(error: ServiceError, infos: Sequence[Info] = ()) -> bytes:
+    """Return an error document; the infos stand before the RESOURCE, where Simple Cone Search requires its own."""
+    statements = "".join(map(_info_element, (*infos, *code_infos(error))))
+    return (
+        f'{BEGIN}{statements}<RESOURCE type="results">\n{_info_element(error_info(error))}</RESOURCE>\n{END}'.encode()
+    )
 
 
-def _format(name: str, short: str, key: str, encoder: Open, marked: bool = False) -> Format:
+def _votable_format(name: str, short: str, key: str, encoder: EncoderFactory, marked: bool = False) -> Format:
     media_type = f"{MEDIA_TYPE};serialization={name}"
     return Format(
         name=short,
@@ -179,8 +158,8 @@ def _format(name: str, short: str, key: str, encoder: Open, marked: bool = False
         media_type=media_type,
         extension="vot",
         write=partial(_write, encoder=encoder, element=name, marked=marked),
-        fault=_fault,
-        fault_type=media_type,
+        error_document=_error_document,
+        error_media_type=media_type,
         aliases=(short,),
         family=("votable", MEDIA_TYPE, "text/xml", "application/xml"),
         parameters=(("serialization", (name,)), ("charset", ("utf-8",)), ("content", ())),
@@ -188,6 +167,6 @@ def _format(name: str, short: str, key: str, encoder: Open, marked: bool = False
     )
 
 
-BINARY2 = _format("BINARY2", "votable/b2", "binary2", partial(Binary, flags=True))
-TABLEDATA = _format("TABLEDATA", "votable/td", "td", TableData)
-BINARY = _format("BINARY", "votable/b", "binary", partial(Binary, flags=False), marked=True)
+BINARY2 = _votable_format("BINARY2", "votable/b2", "binary2", partial(BinaryEncoder, flags=True))
+TABLEDATA = _votable_format("TABLEDATA", "votable/td", "td", TabledataEncoder)
+BINARY = _votable_format("BINARY", "votable/b", "binary", partial(BinaryEncoder, flags=False), marked=True)
