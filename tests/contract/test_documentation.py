@@ -16,11 +16,11 @@ from lxml import etree, html
 from tests.conftest import Server
 from vo_server.adql.semantics.functions import FUNCTIONS
 from vo_server.adql.semantics.udfs import UDF_FORMS
-from vo_server.app import site_of
 from vo_server.errors import Code
 from vo_server.formats import FORMATS
 from vo_server.protocols.documentation import collect_values
 from vo_server.settings import Settings
+from vo_server.site import open_site
 from vo_server.web.documentation import PAGES, find_placeholders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,8 +138,8 @@ def test_rejects_unknown_page(client: httpx.Client) -> None:
 
 
 def test_placeholders_are_those_that_are_filled_in(sky: Path, tmp_path: Path) -> None:
-    site = site_of(Settings(data=sky, job_results=str(tmp_path)))
-    values = collect_values(site, "http://x")
+    site = open_site(Settings(data=sky, job_results=str(tmp_path)))
+    values = collect_values(site, site.make_urls("http://x"))
     site.engine.close()
     assert {name for page in PAGES for name in find_placeholders(page)} == values.keys()
 

@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from vo_server.errors import BusyError, ServiceError
-from vo_server.formats import Format, FormatChoice, select_format
+from vo_server.formats import HTML, TABLEDATA, Format, FormatChoice, select_format
 from vo_server.http.access_log import describe_request_id
 from vo_server.http.service import Site
+from vo_server.model.result import Info
 
 CODE_HEADER = "VO-Error-Code"
 """The response header that has the code of the error."""
@@ -20,6 +21,19 @@ def formatted_error(request: Request, error: ServiceError, default: Format) -> R
     body = choice.format.error_document(error, describe_request_id(request))
     headers = {"Content-Type": choice.error_content_type, **error_headers(error)}
     return Response(body, status_code=error.status, headers=headers)
+
+
+def votable_error(request: Request, error: ServiceError, infos: tuple[Info, ...] = ()) -> Response:
+    """Return an error as a VOTable of status 200, as clients of cone search and SIA 1.0 need, with these INFOs first.
+
+    An error of the server keeps its status. A browser gets a page.
+    """
+    choice: FormatChoice | None = getattr(request.state, "choice", None)
+    if choice is not None and choice.format is HTML:
+        return formatted_error(request, error, HTML)
+    body = TABLEDATA.error_document(error, (*infos, *describe_request_id(request)))
+    status = error.status if error.status >= 500 else 200
+    return Response(body, status_code=status, headers={"Content-Type": "text/xml", **error_headers(error)})
 
 
 def text_error(request: Request, error: ServiceError) -> Response:

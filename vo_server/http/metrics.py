@@ -6,10 +6,10 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from vo_server.catalogue.catalogue import Catalogue
 from vo_server.errors import BusyError, NotFoundError
-from vo_server.http.access_log import get_request_info
-from vo_server.http.errors import text_error
-from vo_server.http.service import Site
+from vo_server.http.errors import error_response
+from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import is_public_client
 from vo_server.metrics import MEDIA_TYPE, ServerState
 from vo_server.model.job import REACHABLE
@@ -18,12 +18,18 @@ SAMPLE_SECONDS = 5.0
 """Seconds between two looks of a process at itself."""
 
 
-async def send_metrics(request: Request, site: Site, readers: str) -> Response:
-    """The figures of all processes that serve; `readers` may be all, none, or private: those without a public
-    address."""
-    get_request_info(request).service = "metrics"
-    if readers == "none" or (readers == "private" and is_public_client(request)):
-        return text_error(request, NotFoundError("the metrics are not told here"))
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """Return the service of the metrics."""
+    return (Service("metrics", "/metrics", (Resource("", send_metrics),), error_response),)
+
+
+async def send_metrics(request: Request, site: Site) -> Response:
+    """Return the figures of all server processes.
+
+    Raises NotFoundError if `site.metrics_readers` is "none", or "private" and the client has a public address.
+    """
+    if site.metrics_readers == "none" or (site.metrics_readers == "private" and is_public_client(request)):
+        raise NotFoundError("the metrics are not available to this client")
     await _sample(site)
     jobs = await _count_jobs(site)
     return Response(await anyio.to_thread.run_sync(site.metrics.render, jobs), media_type=MEDIA_TYPE)

@@ -71,6 +71,6 @@ def _describe_origin(origin: Origin) -> Iterator[Info]:
     yield Info("acknowledgement", origin.acknowledgement or "")
 
 
-def host_of(site: Site, base: str) -> ImageUrls:
-    """Who serves the images, under a base URL of the server."""
-    return ImageUrls(base, site.authority)
+def make_image_urls(site: Site, base: str) -> ImageUrls:
+    """Return the URLs and identifiers of images below a base URL of the server."""
+    return ImageUrls(site.make_urls(base), site.authority)

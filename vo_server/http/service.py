@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue, Collection
+from vo_server.catalogue.datestamps import DatestampFile
 from vo_server.catalogue.obscore import get_image_collections, load_obscore
 from vo_server.documents.capability import Capability
 from vo_server.engines.engine import Engine
@@ -18,8 +19,11 @@ from vo_server.errors import ServiceError
 from vo_server.http.admission import QueryAdmission
 from vo_server.http.health import Health
 from vo_server.jobs.service import JobService
+from vo_server.jobs.task import Task
 from vo_server.metrics import Metrics
 from vo_server.model.column import Table
+from vo_server.model.job import Job
+from vo_server.model.urls import SiteUrls
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +65,13 @@ class Site:
     admission: QueryAdmission = field(default_factory=partial(QueryAdmission, 2))
     metrics: Metrics = field(default_factory=Metrics)
     roots: Mapping[str, str] = field(default_factory=dict)
+    services: tuple[Service, ...] = ()
+    datestamps: DatestampFile | None = None
+    metrics_readers: str = "all"
+
+    def make_urls(self, base: str) -> SiteUrls:
+        """Return the URLs of the services below a base URL without a trailing slash."""
+        return make_urls(base, self.services)
 
     def count_rows(self, table: Table) -> int | None:
         """How many rows a table has, ivoa.obscore those of all inventories; None where none is loaded."""
@@ -107,9 +118,15 @@ class Service:
     label: str = ""
     collection: str = ""
     of_images: bool = False
+    create_task: Callable[[Site, Job], Task] | None = None
 
     def is_for(self, collection: Collection) -> bool:
         """Is it for this publication, alone or among others?"""
         if self.collection:
             return self.collection == collection.id
         return collection.images is not None or not self.of_images
+
+
+def make_urls(base: str, services: Iterable[Service]) -> SiteUrls:
+    """Return the URLs of services below a base URL without a trailing slash."""
+    return SiteUrls(base, {service.name: service.path for service in services})

@@ -36,27 +36,27 @@ class ImageUrls:
     site: SiteUrls
     authority: str = ""
 
-    def image_name(self, publication: Collection, did: str) -> str | None:
+    def image_name(self, collection: Collection, did: str) -> str | None:
         """Return the name of the image of a collection that has this identifier; None where it is not of the
         collection.
 
         The authority is compared without case (IVOA Identifiers 2.0 section 2.2).
         """
-        prefix = self.identifier_prefix(publication)
+        prefix = self.identifier_prefix(collection)
         matches = did[: len(prefix)].lower() == prefix.lower() and len(did) > len(prefix)
         return did[len(prefix) :] if matches else None
 
-    def file_prefix(self, publication: Collection) -> str:
+    def file_prefix(self, collection: Collection) -> str:
         """Return the beginning of the URLs of a collection's files; the name of the image follows."""
-        return self.site.get_url("images", f"/{publication.id}/")
+        return self.site.get_url("images", f"/{collection.id}/")
 
-    def preview_prefix(self, publication: Collection) -> str:
+    def preview_prefix(self, collection: Collection) -> str:
         """Return the beginning of the URLs of a collection's previews; the name of the image and options follow."""
-        return self.site.get_url("preview", f"?ID={publication.id}/")
+        return self.site.get_url("preview", f"?ID={collection.id}/")
 
-    def identifier_prefix(self, publication: Collection) -> str:
+    def identifier_prefix(self, collection: Collection) -> str:
         """Return the beginning of the identifiers of a collection's data sets; the name of the image follows."""
-        return f"ivo://{self.authority or UNREGISTERED}/~?{publication.id}/"
+        return f"ivo://{self.authority or UNREGISTERED}/~?{collection.id}/"
 
     def links_prefix(self) -> str:
         """Return the beginning of the URLs of DataLink documents; the identifier of the data set follows."""
@@ -131,7 +131,7 @@ def _to_column(value: q.Value | None, column: Column) -> q.Value:
     return replace(value, column=column) if value.column.type is column.type else q.TypeCast(value, column)
 
 
-# ----------------------------------------------------------- what a row says
+# ------------------------------------------------------- columns of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +298,7 @@ class InventoryRow:
         }
 
 
-# --------------------------------------------------------------- its pieces
+# ------------------------------------------------------- values
 
 
 def _choose_by_text(field: q.Value, values: Mapping[str, q.Value]) -> q.Value:

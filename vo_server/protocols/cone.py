@@ -19,10 +19,9 @@ from vo_server.answer import QueryExecution, fetch_rows
 from vo_server.catalogue.catalogue import Catalogue, Collection, Cone
 from vo_server.documents.capability import Capability, ConeSearch, Interface, Param, SampleCone
 from vo_server.errors import ServiceError, UsageError
-from vo_server.formats import HTML, TABLEDATA, FormatChoice
+from vo_server.formats import TABLEDATA
 from vo_server.http import dali, origin
-from vo_server.http.access_log import describe_request_id
-from vo_server.http.errors import error_headers, formatted_error
+from vo_server.http.errors import votable_error
 from vo_server.http.responses import stream
 from vo_server.http.service import Resource, Service, Site
 from vo_server.model import types
@@ -39,13 +38,18 @@ def services(catalogue: Catalogue) -> tuple[Service, ...]:
     return tuple(_make_service(p, p.cone, catalogue) for p in catalogue.collections if p.cone is not None)
 
 
+def get_path(collection: Collection) -> str:
+    """Return the path of the cone search of a collection below the server's URL."""
+    return f"/cone/{collection.id}"
+
+
 def _make_service(publication: Collection, cone: Cone, catalogue: Catalogue) -> Service:
     searched = catalogue.restrict_to([publication.table])
     return Service(
         name=f"cone-{publication.id}",
-        path=f"/cone/{publication.id}",
+        path=get_path(publication),
         resources=(Resource("", partial(search, publication, cone), ("GET", "POST")),),
-        error_renderer=refuse,
+        error_renderer=render_error,
         capabilities=partial(list_capabilities, publication, cone),
         catalogue=lambda _: searched,
         label="Cone search",
@@ -154,17 +158,9 @@ def _apply(function: Function, *arguments: q.Value) -> q.FunctionCall:
     return q.FunctionCall(function, arguments, function.result(arguments))
 
 
-def refuse(request: Request, site: Site, fault: ServiceError) -> Response:
-    """A VOTable with an INFO named Error and status 200, as old clients ask (section 2.3 and erratum 1).
-
-    A person gets a page.
-    """
-    choice: FormatChoice | None = getattr(request.state, "choice", None)
-    if choice is not None and choice.format is HTML:
-        return formatted_error(request, fault, HTML)
-    body = TABLEDATA.error_document(fault, (Info("Error", str(fault)), *describe_request_id(request)))
-    status = fault.status if fault.status >= 500 else 200
-    return Response(body, status_code=status, headers={"Content-Type": MEDIA_TYPE, **error_headers(fault)})
+def render_error(request: Request, site: Site, error: ServiceError) -> Response:
+    """Return an error as an INFO named Error in a VOTable of status 200 (section 2.3 and erratum 1)."""
+    return votable_error(request, error, (Info("Error", str(error)),))
 
 
 _PARAMS = (

@@ -63,7 +63,7 @@ async def serve_page(request: Request, site: Site) -> Response:
 
 @lru_cache(maxsize=64)
 def _render(site: Site, name: str, urls: SiteUrls, raw: bool) -> bytes:
-    values = collect_values(site, base)
+    values = collect_values(site, urls)
     if raw:
         return documentation.fill_page(name, urls, values).encode()
     return documentation.render_documentation(name, urls, site.title, values).encode()
@@ -78,7 +78,7 @@ def collect_values(site: Site, urls: SiteUrls) -> dict[str, str]:
     """Return the text of each placeholder of the documentation."""
     return {
         "base": urls.base,
-        **_choose_example_table(site.catalogue, base),
+        **_choose_example_table(site.catalogue, urls),
         **_choose_example_image(site, urls),
         **{
             name: f"{number:,g}" if isinstance(number, float) else f"{number:,}"

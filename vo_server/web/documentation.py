@@ -48,7 +48,7 @@ def render_documentation(name: str, urls: SiteUrls, title: str, values: Mapping[
     Raises KeyError for a page or a placeholder that does not exist.
     """
     parser = _create_parser()
-    tokens = parser.parse(_fill(name, base, values, suffix=""))
+    tokens = parser.parse(_fill(name, urls, values, suffix=""))
     _add_anchors(tokens)
     content = parser.renderer.render(tokens, parser.options, {})
     home = f'<p class="small"><a href="{escape(urls.base)}/">{escape(title)}</a></p>'
@@ -61,7 +61,7 @@ def fill_page(name: str, urls: SiteUrls, values: Mapping[str, str]) -> str:
 
     Raises KeyError for a page or a placeholder that does not exist.
     """
-    return _fill(name, base, values, suffix=".md")
+    return _fill(name, urls, values, suffix=".md")
 
 
 def read_title(name: str) -> str:
@@ -83,7 +83,7 @@ def _read_page(name: str) -> str:
 
 def _fill(name: str, urls: SiteUrls, values: Mapping[str, str], suffix: str) -> str:
     """Return a page with its placeholders filled in, and with links to the other pages that end in `suffix`."""
-    linked = _LINK.sub(lambda found: f"{base}/docs/{found[1]}{suffix}{found[2] or ''}", _read_page(name))
+    linked = _LINK.sub(lambda found: urls.get_url("docs", f"/{found[1]}{suffix}{found[2] or ''}"), _read_page(name))
     return _PLACEHOLDER.sub(lambda found: values[found[1]], linked)
 
 

@@ -63,14 +63,14 @@ its TAP window, in pyvo as <code>TAPService("{escape(urls.get_url("tap"))}").exa
 <a href="{escape(urls.base)}/">Front page</a>, <a href="{escape(urls.get_url("docs"))}">documentation</a></p>
 <nav><ol>{entries}</ol></nav>
 <div vocab="{VOCABULARY}">
-{"".join(_render_example(base, s) for s in examples)}</div>
+{"".join(_render_example(urls, s) for s in examples)}</div>
 <script>{_SCRIPT}</script>"""
     return render_page(f"{title}: examples", body, _STYLE)
 
 
 def _render_example(urls: SiteUrls, published: PublishedExample) -> str:
     example = published.example
-    uploads = [(name, _build_upload_url(base, query)) for name, query in example.uploads.items()]
+    uploads = [(name, _build_upload_url(urls, query)) for name, query in example.uploads.items()]
     tables = ", ".join(f'<code property="table">{escape(name)}</code>' for name in published.tables)
     return f"""<section typeof="example" id="{escape(example.id)}" resource="#{escape(example.id)}">
 <h2 property="name">{escape(example.title)}</h2>
@@ -95,7 +95,7 @@ def _render_parameter(key: str, value: str) -> str:
 def _build_run_url(urls: SiteUrls, example: ExampleQuery, uploads: Sequence[tuple[str, str]]) -> str:
     sent = [("UPLOAD", f"{name},{url}") for name, url in uploads]
     return _build_sync_url(
-        base, [("MAXREC", str(MAX_ROWS)), ("RESPONSEFORMAT", "html"), *sent, ("QUERY", example.query)]
+        urls, [("MAXREC", str(MAX_ROWS)), ("RESPONSEFORMAT", "html"), *sent, ("QUERY", example.query)]
     )
 
 

@@ -118,7 +118,7 @@ def render_images(
     """Return the page; `error` is the message about an invalid search."""
     message = f'<p class="bad">{escape(error)}</p>' if error else ""
     body = f"""<h1>{escape(title)}: images</h1>
-{_render_form(base, form)}
+{_render_form(urls, form)}
 {message}{_render_result(result) if result is not None else ""}
 <h2>Collections</h2>
 <div class="wide"><table><tr><th>Collection</th><th class="number">Images</th><th class="number">Bytes</th>

@@ -25,7 +25,7 @@ def render_front_page(
     `examples` tells whether the service has example queries; `mapped` names the tables whose coverage is known.
     """
     table_rows = "".join(
-        _render_collection(p, base, rows.get(p.table.qualified_name), p.table.qualified_name in mapped)
+        _render_collection(p, urls, rows.get(p.table.qualified_name), p.table.qualified_name in mapped)
         for p in catalogue.collections
     )
     body = f"""<h1>{escape(title)}</h1>
@@ -33,8 +33,8 @@ def render_front_page(
 <a href="{escape(urls.get_url("docs"))}">How to use this service</a></p>
 <h2>Tables</h2>
 <table><tr><th>Table</th><th class="number">Rows</th><th>Description</th></tr>{table_rows}</table>
-{_render_image_section(catalogue, base, rows)}<h2>TAP</h2>
-<p>Base URL <code>{escape(urls.get_url("tap"))}</code>: {_render_tap_links(base, examples)}</p>
+{_render_image_section(catalogue, urls, rows)}<h2>TAP</h2>
+<p>Base URL <code>{escape(urls.get_url("tap"))}</code>: {_render_tap_links(urls, examples)}</p>
 <form action="{escape(urls.get_url("tap", "/sync"))}" method="get">
 <p><textarea name="QUERY" rows="5" aria-label="ADQL query">{escape(_write_example_query(catalogue))}</textarea></p>
 <p><input type="hidden" name="LANG" value="ADQL"/><input type="hidden" name="MAXREC" value="1000"/>
@@ -90,7 +90,7 @@ def _render_collection(collection: Collection, urls: SiteUrls, rows: int | None,
         f'<tr><td><a href="{escape(build_table_url(urls, collection.table))}">'
         f'<code>{escape(collection.table.qualified_name)}</code></a></td><td class="number">{count}</td>'
         f"<td>{escape(collection.table.title or '')}{_render_cone_link(collection, urls)}"
-        f"{_render_coverage(collection, base) if mapped else ''}{_render_notes(collection)}</td></tr>"
+        f"{_render_coverage(collection, urls) if mapped else ''}{_render_notes(collection)}</td></tr>"
     )
 
 

@@ -28,9 +28,16 @@ def infos(answer: Response) -> dict[str, Any]:
 
 
 def test_busy_in_every_form() -> None:
-    forms = [tap.render_error(request(), SITE, BUSY), cone.refuse(request(), SITE, BUSY), text_error(request(), BUSY)]
+    forms = [
+        tap.render_error(request(), SITE, BUSY),
+        cone.render_error(request(), SITE, BUSY),
+        text_error(request(), BUSY),
+    ]
     assert [(f.status_code, f.headers["retry-after"]) for f in forms] == [(503, "42")] * 3
-    assert infos(forms[0]) == {"request_id": "id-1", "QUERY_STATUS": "ERROR"}
+    assert infos(forms[0]) == {"request_id": "id-1", "QUERY_STATUS": "ERROR", "ERROR_CODE": "SERVICE.BUSY"}
     assert infos(forms[1])["Error"] == "the service is busy (ask again in 42 s)"
     assert infos(forms[1])["request_id"] == "id-1"
-    assert bytes(forms[2].body).decode() == "the service is busy (ask again in 42 s)\nrequest_id: id-1\n"
+    assert (
+        bytes(forms[2].body).decode()
+        == "the service is busy (ask again in 42 s)\nrequest_id: id-1\nERROR_CODE: SERVICE.BUSY\n"
+    )

@@ -29,15 +29,15 @@ class Engine:
         self.wrong, self.asked, self.free = wrong, 0, threading.Event()
         self.free.set()
 
-    def ready(self) -> str | None:
+    def check_ready(self) -> str | None:
         self.asked += 1
         assert self.free.wait(30)
         return self.wrong
 
-    def rows(self, _: Any) -> int:
+    def count_rows(self, _: Any) -> int:
         return 1_234
 
-    def facts(self, _: Any) -> TableFacts:
+    def get_facts(self, _: Any) -> TableFacts:
         return TableFacts()
 
 
@@ -45,7 +45,7 @@ class Jobs:
     """A store, and what it answers with."""
 
     def __init__(self, answer: Callable[[], int] = lambda: 7) -> None:
-        self.changes = answer
+        self.count_changes = answer
 
 
 def refuses() -> int:
@@ -65,7 +65,7 @@ def health(folder: Path, engine: Engine | None = None, jobs: Jobs | None = None,
 
 
 def state(made: Any) -> Availability:
-    found: Availability = anyio.run(made.state)
+    found: Availability = anyio.run(made.check)
     return found
 
 
@@ -113,7 +113,7 @@ def test_many_who_ask_are_one_question(tmp_path: Path) -> None:
     async def ask() -> None:
         async with anyio.create_task_group() as group:
             for _ in range(200):
-                group.start_soon(made.state)
+                group.start_soon(made.check)
 
     anyio.run(ask)
     assert engine.asked == 1

@@ -19,8 +19,12 @@ from vo_server.errors import (
     UsageError,
 )
 from vo_server.http.dali import Parameters
+from vo_server.model.urls import SiteUrls
 from vo_server.obscore.query import ImageUrls
 from vo_server.protocols.images import cutouts, soda
+
+PATHS = {"images": "/images", "preview": "/preview", "datalink": "/datalink", "soda": "/soda"}
+"""The paths of the services of images."""
 
 
 @pytest.mark.parametrize(
@@ -54,11 +58,13 @@ def test_wishes_are_all_combinations_in_their_order() -> None:
 def test_a_job_that_is_stopped_makes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = cutouts.parse_requests(Parameters((("ID", "a"), ("ID", "b"), ("ID", "c"))))
     monkeypatch.setattr(cutouts, "cut", lambda wish, *_: cutouts.Cutout(wish.id.encode(), "image/fits", "x.fits"))
-    task = soda.CutoutTask(asked, cutouts.parse_format(Parameters(())), cast(Any, None), ImageUrls("http://x"))
+    task = soda.CutoutTask(
+        asked, cutouts.parse_format(Parameters(())), cast(Any, None), ImageUrls(SiteUrls("http://x", PATHS))
+    )
     outputs = task.outputs()
-    assert next(outputs).pieces == [b"a"]
+    assert next(outputs).chunks == [b"a"]
     assert task.progress() == 0
-    assert next(outputs).pieces == [b"b"]
+    assert next(outputs).chunks == [b"b"]
     assert task.progress() == pytest.approx(1 / 3)
     task.stop()
     with pytest.raises(QueryCancelledError):

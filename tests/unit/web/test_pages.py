@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from lxml import html
 
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.catalogue.catalogue import Catalogue
+from vo_server.protocols import make_site_urls
 from vo_server.settings import Settings
 from vo_server.web import pages
 
@@ -19,17 +20,19 @@ IMAGES = [[f"twomass.{name}", "not loaded"] for name in ("atlas", "quicklook", "
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return catalogue_of(Settings())
+    return load_site_catalogue(Settings())
 
 
 def test_shows_tables_with_their_rows(catalogue: Catalogue) -> None:
-    page = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {"twomass.psc": 470_992_970}))
+    page = html.fromstring(
+        pages.render_front_page(make_site_urls(BASE, catalogue), "Sky", catalogue, {"twomass.psc": 470_992_970})
+    )
     rows = [[cell.text_content() for cell in row[:2]] for row in page.iter("tr")]
     assert rows == [["Table", "Rows"], ["twomass.psc", "470,992,970"], ["twomass.xsc", "not loaded"], *IMAGES]
 
 
 def test_links_are_below_the_base(catalogue: Catalogue) -> None:
-    page = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {}))
+    page = html.fromstring(pages.render_front_page(make_site_urls(BASE, catalogue), "Sky", catalogue, {}))
     links = [a.get("href") for a in page.iter("a") if not a.get("href").startswith("https://irsa.")]
     tables = {link for link in links if link.startswith(f"{BASE}/table/")}
     assert tables == {f"{BASE}/table/{p.table.qualified_name}" for p in catalogue.collections}
@@ -42,7 +45,7 @@ def test_links_are_below_the_base(catalogue: Catalogue) -> None:
 
 
 def test_form_queries_tap(catalogue: Catalogue) -> None:
-    form = html.fromstring(pages.render_front_page(BASE, "Sky", catalogue, {})).forms[0]
+    form = html.fromstring(pages.render_front_page(make_site_urls(BASE, catalogue), "Sky", catalogue, {})).forms[0]
     assert (form.action, form.method) == (f"{BASE}/tap/sync", "GET")
     assert dict(form.fields) == {
         "QUERY": "SELECT TOP 100 *\nFROM twomass.psc\n"
@@ -55,22 +58,26 @@ def test_form_queries_tap(catalogue: Catalogue) -> None:
 
 def test_shows_image_search_only_with_images(catalogue: Catalogue) -> None:
     page = html.fromstring(
-        pages.render_front_page(BASE, "Sky", catalogue, {"twomass.atlas": 18, "twomass.stamps": None})
+        pages.render_front_page(
+            make_site_urls(BASE, catalogue), "Sky", catalogue, {"twomass.atlas": 18, "twomass.stamps": None}
+        )
     )
     form = page.forms[0]
     assert (form.action, form.method, dict(form.fields)) == (f"{BASE}/images", "GET", {"POS": None, "SIZE": "0.1"})
     codes = [code.text for code in page.iter("code")]
     assert f"{BASE}/sia1/atlas?" in codes
     assert f"{BASE}/sia1/stamps?" not in codes
-    assert "/images" not in pages.render_front_page(BASE, "Sky", catalogue, {})
+    assert "/images" not in pages.render_front_page(make_site_urls(BASE, catalogue), "Sky", catalogue, {})
 
 
 def test_front_page_without_collections(catalogue: Catalogue) -> None:
-    page = pages.render_front_page(BASE, "Sky", replace(catalogue, collections=()), {})
+    page = pages.render_front_page(make_site_urls(BASE, catalogue), "Sky", replace(catalogue, collections=()), {})
     assert "SELECT TOP 10 * FROM TAP_SCHEMA.tables" in page
 
 
 def test_texts_are_escaped(catalogue: Catalogue) -> None:
-    page = pages.render_front_page('https://x/"><script>', "<b>Sky</b> & more", catalogue, {})
+    page = pages.render_front_page(
+        make_site_urls('https://x/"><script>', catalogue), "<b>Sky</b> & more", catalogue, {}
+    )
     assert "<script>" not in page
     assert "<title>&lt;b&gt;Sky&lt;/b&gt; &amp; more</title>" in page

@@ -6,18 +6,20 @@ from dataclasses import replace
 
 from lxml import html
 
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.model.statistics import Statistic, format_range
+from vo_server.model.urls import SiteUrls
 from vo_server.settings import Settings
 from vo_server.web import tables
 
 BASE = "https://vo.example.org/sky"
+URLS = SiteUrls(BASE, {"page": ""})
 
 
 def test_shows_values_of_each_column() -> None:
-    table = catalogue_of(Settings()).get_collection("psc").table
+    table = load_site_catalogue(Settings()).get_collection("psc").table
     statistics = {"j_m": Statistic(-5.25, 18.5, 117), "hemis": Statistic(None, None, 0, ("n", "s"))}
-    page = html.fromstring(tables.render_table(BASE, table, 1_000, statistics))
+    page = html.fromstring(tables.render_table(URLS, table, 1_000, statistics))
     rows = {row[0][0].text: [cell.text_content() for cell in row[1:]] for row in page.iter("tr") if row[0].tag == "td"}
     assert list(rows) == [f'"{c.name}"' if c.name == "date" else c.name for c in table.columns]
     assert rows["j_m"] == [
@@ -34,9 +36,9 @@ def test_shows_values_of_each_column() -> None:
 
 
 def test_texts_are_escaped() -> None:
-    table = catalogue_of(Settings()).get_collection("psc").table
+    table = load_site_catalogue(Settings()).get_collection("psc").table
     odd = replace(table, title="<b>&", description="<script>", columns=(table.columns[0].replace(description="<i>"),))
-    page = tables.render_table(BASE, odd, None, {"ra": Statistic(None, None, 0, ("<u>",))})
+    page = tables.render_table(URLS, odd, None, {"ra": Statistic(None, None, 0, ("<u>",))})
     assert not any(f"<{tag}>" in page for tag in ("b", "script", "i", "u"))
 
 

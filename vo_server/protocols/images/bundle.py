@@ -46,15 +46,15 @@ class _PackedImage:
     member: tar.TarMember
 
 
-def limit_bundle(found: Sequence[FoundImage]) -> list[FoundImage]:
+def limit_bundle(images: Sequence[FoundImage]) -> list[FoundImage]:
     """Return the first images, as many as the limits of a stream allow by the sizes in the inventory."""
-    kept, size = [], 0
-    for image in found[:MAX_IMAGES]:
+    selected, size = [], 0
+    for image in images[:MAX_IMAGES]:
         size += image.size or 0
         if size > MAX_BYTES:
             break
-        kept.append(image)
-    return kept
+        selected.append(image)
+    return selected
 
 
 async def get_bundle(request: Request, site: Site) -> Response:
@@ -63,25 +63,25 @@ async def get_bundle(request: Request, site: Site) -> Response:
     Raises UsageError without a region, NotFoundError for a region without images.
     """
     params = await dali.read_parameters(request)
-    place = selection.parse_search_region(params)
-    if place is None:
+    region = selection.parse_search_region(params)
+    if region is None:
         raise UsageError(
             "POS is missing",
             hint="such as POS=266.4,-29.0&SIZE=0.1, or CIRCLE 266.4 -29.0 0.1",
             code=Code.REQUEST_MISSING_PARAMETER,
         )
-    asked, host = (
+    request_url, host = (
         get_request_url(request, site.public_url),
         origin.make_image_urls(site, get_base_url(request, site.public_url)),
     )
 
-    def gathered() -> list[tar.TarMember]:
-        found, more = selection.find_images(params, place, site, MAX_IMAGES)
-        if not found:
+    def find_members() -> list[tar.TarMember]:
+        images, more = selection.find_images(params, region, site, MAX_IMAGES)
+        if not images:
             raise NotFoundError("no image overlaps this region", code=Code.IMAGE_NOT_FOUND)
-        return _build_members(found, more, asked, host, site)
+        return _build_members(images, more, request_url, host, site)
 
-    members = await run_in_slot(request, site, gathered)
+    members = await run_in_slot(request, site, find_members)
     headers = {
         "Content-Type": "application/x-tar",
         "Content-Disposition": f'attachment; filename="{FOLDER}.tar"',
@@ -103,19 +103,21 @@ def _log_errors(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _build_members(
-    found: Sequence[FoundImage], more: bool, asked: str, host: ImageUrls, site: Site
+    images: Sequence[FoundImage], more: bool, request_url: str, host: ImageUrls, site: Site
 ) -> list[tar.TarMember]:
-    packed: list[_PackedImage] = []
+    packed_images: list[_PackedImage] = []
     missing: list[str] = []
-    kept = limit_bundle(found)
-    for image in kept:
+    selected = limit_bundle(images)
+    for image in selected:
         try:
-            packed.append(_pack(image, site))
+            packed_images.append(_pack(image, site))
         except ImageError as error:
             missing.append(f"{image.collection.id}/{image.name}: {error}")
-    said = _build_manifest(packed, missing, _describe_selection(found, kept, more), asked, host, site)
-    manifest = tar.TarMember(MANIFEST, len(said), datetime.now(UTC), lambda: [said])
-    return [manifest, *(p.member for p in packed)]
+    content = _build_manifest(
+        packed_images, missing, _describe_selection(images, selected, more), request_url, host, site
+    )
+    manifest = tar.TarMember(MANIFEST, len(content), datetime.now(UTC), lambda: [content])
+    return [manifest, *(p.member for p in packed_images)]
 
 
 def _pack(image: FoundImage, site: Site) -> _PackedImage:
@@ -128,41 +130,51 @@ def _pack(image: FoundImage, site: Site) -> _PackedImage:
     )
 
 
-def _describe_selection(found: Sequence[FoundImage], kept: Sequence[FoundImage], more: bool) -> str:
+def _describe_selection(images: Sequence[FoundImage], selected: Sequence[FoundImage], more: bool) -> str:
     """Return how many of the images are in the stream."""
-    if len(kept) == len(found) and not more:
-        return f"all {len(found):,} images that overlap the region"
-    there = f"more than {len(found):,}" if more else f"{len(found):,}"
+    if len(selected) == len(images) and not more:
+        return f"all {len(images):,} images that overlap the region"
+    total = f"more than {len(images):,}" if more else f"{len(images):,}"
     return (
-        f"CUT: the {len(kept):,} images nearest to the centre of the region, of {there} that overlap it; a stream has"
-        f" {MAX_IMAGES:,} images and {MAX_BYTES:,} bytes at most; ask for less of the sky, one collection or one band"
+        f"CUT: the {len(selected):,} images nearest to the centre of the region, of {total} that overlap it; a stream"
+        f" has {MAX_IMAGES:,} images and {MAX_BYTES:,} bytes at most; ask for less of the sky, one collection or one band"
     )
 
 
 def _build_manifest(
-    packed: Sequence[_PackedImage], missing: Sequence[str], cut: str, asked: str, host: ImageUrls, site: Site
+    packed_images: Sequence[_PackedImage],
+    missing: Sequence[str],
+    selection_text: str,
+    request_url: str,
+    host: ImageUrls,
+    site: Site,
 ) -> bytes:
     """Return the manifest, a CSV table after lines of comments that begin with #."""
-    publications = {p.image.collection.id: p.image.collection for p in packed}
-    said = [
+    collections = {p.image.collection.id: p.image.collection for p in packed_images}
+    comments = [
         f"Images from {site.title}, packed by {site.software} on {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        f"Asked: {asked}",
-        f"Here: {cut}",
+        f"Asked: {request_url}",
+        f"Here: {selection_text}",
         *(f"Missing: {what}" for what in missing),
     ]
-    for collection in publications.values():
-        told, caution = collection.origin, InventoryRow(collection, "image").images.caution
-        said += [f"{collection.id}: {each}" for each in (told.title, caution, told.acknowledgement) if each]
+    for collection in collections.values():
+        origin_info, caution = collection.origin, InventoryRow(collection, "image").images.caution
+        comments += [
+            f"{collection.id}: {packed}"
+            for packed in (origin_info.title, caution, origin_info.acknowledgement)
+            if packed
+        ]
     file = io.StringIO()
-    for line in said:
+    for line in comments:
         file.write(f"# {' '.join(line.split())}\n")
     table = csv.writer(file, lineterminator="\n")
     table.writerow(("file", "collection", "image", "title", "band", "ra", "dec", "bytes", "url", "identifier"))
-    for each in packed:
-        image, collection = each.image, each.image.collection
+    for packed in packed_images:
+        image, collection = packed.image, packed.image.collection
+        url = host.file_prefix(collection) + encode_query_value(image.name)
         table.writerow((
-            each.member.name.removeprefix(f"{FOLDER}/"), collection.id, image.name, image.title, image.band or "",
-            repr(image.ra), repr(image.dec), each.member.size, host.file_prefix(collection) + encode_query_value(image.name),
+            packed.member.name.removeprefix(f"{FOLDER}/"), collection.id, image.name, image.title, image.band or "",
+            repr(image.ra), repr(image.dec), packed.member.size, url,
             host.identifier_prefix(collection) + image.name,
         ))  # fmt: skip
     return file.getvalue().encode()

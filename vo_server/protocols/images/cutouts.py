@@ -91,18 +91,20 @@ def parse_requests(params: Parameters) -> CutoutRequests:
         if any(params.get_all(name)):
             message = f"{name} is not supported: these images have one time and no polarisation"
             raise UsageError(message, code=Code.REQUEST_UNSUPPORTED)
-    regions = (_parse_region(name, said) for name in REGION_PARAMETERS for said in params.get_all(name) if said.strip())
-    intervals = (_parse_band(said) for said in params.get_all("BAND") if said.strip())
+    regions = (
+        _parse_region(name, value) for name in REGION_PARAMETERS for value in params.get_all(name) if value.strip()
+    )
+    intervals = (_parse_band(value) for value in params.get_all("BAND") if value.strip())
     return CutoutRequests(ids, tuple(regions), tuple(intervals))
 
 
-def _parse_region(name: str, said: str) -> Shape:
-    return parameters.parse_pos(name, said) if name == "POS" else parameters.parse_shape(name, name, said)
+def _parse_region(name: str, value: str) -> Shape:
+    return parameters.parse_pos(name, value) if name == "POS" else parameters.parse_shape(name, name, value)
 
 
-def _parse_band(said: str) -> Band:
+def _parse_band(value: str) -> Band:
     try:
-        return parameters.parse_interval("BAND", said, " in m")
+        return parameters.parse_interval("BAND", value, " in m")
     except UsageError as error:
         hint = "give two wavelengths in m: " + ", ".join(f"{b.name} is {b.low:g} {b.high:g}" for b in bands.BANDS)
         raise UsageError(error.message, hint=hint, code=error.code) from None
@@ -143,13 +145,13 @@ def parse_format(params: Parameters) -> CutoutFormat:
 
     Raises UsageError for a format that is not offered.
     """
-    asked = params.get("RESPONSEFORMAT") or FORMATS[0]
-    word = asked.strip().lower()
+    requested = params.get("RESPONSEFORMAT") or FORMATS[0]
+    word = requested.strip().lower()
     for known, names in _FORMATS:
         if word in (known.media_type, *names):
             return known
     raise UsageError(
-        f"RESPONSEFORMAT {asked!r} is not offered",
+        f"RESPONSEFORMAT {requested!r} is not offered",
         hint=f"offered are {', '.join(FORMATS)}",
         code=Code.REQUEST_UNSUPPORTED_FORMAT,
     )
@@ -168,35 +170,47 @@ class _OpenImage:
     low: float | None
     high: float | None
 
-    def to_cutout(self, data: bytes, wanted: CutoutFormat) -> Cutout:
+    def to_cutout(self, data: bytes, output_format: CutoutFormat) -> Cutout:
         """Return a cutout of the image in a format."""
-        return Cutout(data, wanted.media_type, f"{self.stem}_cut.{wanted.extension}")
+        return Cutout(data, output_format.media_type, f"{self.stem}_cut.{output_format.extension}")
 
 
-def cut(wish: CutoutRequest, wanted: CutoutFormat, site: Site, host: ImageUrls) -> Cutout:
+def cut(request: CutoutRequest, output_format: CutoutFormat, site: Site, host: ImageUrls) -> Cutout:
     """Return the cutout of a request.
 
     Raises NotFoundError for an unknown image, NoPixelsError for an empty cutout, TooLargeError for too many pixels,
     ImageError for a file that cannot be read.
     """
-    with _open_image(wish.id, site, host) as found:
-        band = wish.band
-        if band is not None and found.image.shape[0] == 1 and found.low is not None and found.high is not None:
-            if not (found.low <= band[1] and band[0] <= found.high):
+    with _open_image(request.id, site, host) as image_open:
+        band = request.band
+        if (
+            band is not None
+            and image_open.image.shape[0] == 1
+            and image_open.low is not None
+            and image_open.high is not None
+        ):
+            if not (image_open.low <= band[1] and band[0] <= image_open.high):
                 raise NoPixelsError("the image has no light of these wavelengths")
             band = None  # the inventory gives the wavelengths, so that the header need not
-        return found.to_cutout(wanted.render(found.image, wish.region, band, found.id), wanted)
+        return image_open.to_cutout(
+            output_format.render(image_open.image, request.region, band, image_open.id), output_format
+        )
 
 
 def cut_to_size(
-    id: str, place: tuple[float, float], size: tuple[int, int], wanted: CutoutFormat, site: Site, host: ImageUrls
+    id: str,
+    position: tuple[float, float],
+    size: tuple[int, int],
+    output_format: CutoutFormat,
+    site: Site,
+    host: ImageUrls,
 ) -> Cutout:
     """Return a cutout of `size` columns and rows about a position in degrees, NaN beyond the image; see `cut`."""
-    with _open_image(id, site, host) as found:
-        data = cutout.cut_to_size(found.image, *place, *size, found.id)
-        if wanted.render is not _render_fits:
-            data = wanted.render(read_image(files.MemoryFile(data)), None, None, found.id)
-        return found.to_cutout(data, wanted)
+    with _open_image(id, site, host) as image_open:
+        data = cutout.cut_to_size(image_open.image, *position, *size, image_open.id)
+        if output_format.render is not _render_fits:
+            data = output_format.render(read_image(files.MemoryFile(data)), None, None, image_open.id)
+        return image_open.to_cutout(data, output_format)
 
 
 @contextmanager

@@ -70,37 +70,37 @@ async def get_links(request: Request, site: Site) -> Response:
     host = origin.make_image_urls(site, get_base_url(request, site.public_url))
     ids = list(dict.fromkeys(id.strip() for id in params.get_all("ID") if id.strip()))
 
-    def made() -> bytes:
-        known = loaded_collections(site.catalogue, site.engine.count_rows) if ids else ()
+    def create_document() -> bytes:
+        collections = loaded_collections(site.catalogue, site.engine.count_rows) if ids else ()
         numbers = (None,) if len(ids) == 1 else range(1, MAX_IDS + 1)
-        said = [
+        parts = [
             part
             for id, number in zip(ids, numbers, strict=False)
-            for part in _list_links(id, number, known, site, host)
+            for part in _list_links(id, number, collections, site, host)
         ]
-        rows = [part for part in said if isinstance(part, Link)]
-        services = tuple(part for part in said if isinstance(part, Descriptor))
-        asked = (
+        rows = [part for part in parts if isinstance(part, Link)]
+        services = tuple(part for part in parts if isinstance(part, Descriptor))
+        requested = (
             origin.describe_request(request, site) if choice.format is TABLEDATA else ()
         )  # a page would offer other formats
-        infos = origin.describe_answer(site, LINKS_ID, asked, (), {})
+        infos = origin.describe_answer(site, LINKS_ID, requested, (), {})
         batches = iter([_to_batch(rows)])
         result = Result(_load_table().columns, batches, "Links", _load_table().description, infos, descriptors=services)
         result.overflow = len(ids) > MAX_IDS
         return b"".join(choice.format.write(result))
 
-    return document_response(request, await anyio.to_thread.run_sync(made), choice.content_type)
+    return document_response(request, await anyio.to_thread.run_sync(create_document), choice.content_type)
 
 
 def _choose_format(request: Request, params: dali.Parameters) -> FormatChoice:
     """Return the format: a VOTable under its requested or its own media type (section 3.3), HTML for a browser."""
     request.state.choice = FormatChoice(TABLEDATA, DATALINK)
-    asked = params.get("RESPONSEFORMAT")
-    if asked is None and dali.is_navigation(request):
+    requested = params.get("RESPONSEFORMAT")
+    if requested is None and dali.is_navigation(request):
         return FormatChoice(HTML, HTML.media_type)
-    if asked is None or asked.lower().replace(" ", "") in ("votable", DATALINK):
+    if requested is None or requested.lower().replace(" ", "") in ("votable", DATALINK):
         return FormatChoice(TABLEDATA, DATALINK)
-    return select_format(asked, None, TABLEDATA, (TABLEDATA, HTML))
+    return select_format(requested, None, TABLEDATA, (TABLEDATA, HTML))
 
 
 def _to_batch(rows: Sequence[Link]) -> pa.RecordBatch:
@@ -117,25 +117,25 @@ Parts = Iterator[Link | Descriptor]
 """Links, and the descriptors of services that they refer to."""
 
 
-def _list_links(id: str, number: int | None, known: Sequence[Collection], site: Site, host: ImageUrls) -> Parts:
+def _list_links(id: str, number: int | None, collections: Sequence[Collection], site: Site, host: ImageUrls) -> Parts:
     """Yield the links of one data set; a row with an error message where there are none (section 3.4).
 
     `number` is the position of the data set where several are requested.
     """
     try:
-        yield from _build_links(id, number, known, site, host)
+        yield from _build_links(id, number, collections, site, host)
     except ServiceError as error:
         yield Link(id, error_message=f"{error.dali_name}: {error}")
 
 
-def _build_links(id: str, number: int | None, known: Sequence[Collection], site: Site, host: ImageUrls) -> Parts:
-    collection, name = find_owner(id, known, host)
+def _build_links(id: str, number: int | None, collections: Sequence[Collection], site: Site, host: ImageUrls) -> Parts:
+    collection, name = find_owner(id, collections, host)
     row = InventoryRow(collection, "image")
     values = (row.title, row.size, *row.position, row.observation, *descriptors.extent_columns(row))
-    found = fetch_images(site, row, values, parameters.equals_any(row.name, [name]))
-    if not found:
+    rows = fetch_images(site, row, values, parameters.equals_any(row.name, [name]))
+    if not rows:
         raise NotFoundError("unknown data set", code=Code.IMAGE_NOT_FOUND)
-    title, length, ra, dec, observation, *reach = found[0]
+    title, length, ra, dec, observation, *extent = rows[0]
     images = row.images
     caution = f" {images.caution}" if images.caution else ""
     yield Link(
@@ -146,9 +146,11 @@ def _build_links(id: str, number: int | None, known: Sequence[Collection], site:
         content_length=length,
         content_qualifier=f"#{images.product}",
     )
-    yield from _build_cutout_links(descriptors.build_extent(id, ra, dec, *reach), host, number, caution)
-    mine, of = (collection.id, name), (ra, dec, observation)
-    siblings = {p.id: list(_build_sibling_links(id, mine, InventoryRow(p, "sibling"), of, site, host)) for p in known}
+    yield from _build_cutout_links(descriptors.build_extent(id, ra, dec, *extent), host, number, caution)
+    own_key, of = (collection.id, name), (ra, dec, observation)
+    siblings = {
+        p.id: list(_build_sibling_links(id, own_key, InventoryRow(p, "sibling"), of, site, host)) for p in collections
+    }
     complete = images.band is None or len(siblings[collection.id]) + 1 == COLOUR_BANDS
     yield from _build_picture_links(id, name, collection, host, complete)
     for mates in siblings.values():
@@ -161,23 +163,27 @@ def _build_picture_links(id: str, name: str, collection: Collection, host: Image
     images = collection.images
     assert images is not None
     url = host.preview_prefix(collection) + encode_query_value(name)
-    every = name_all_bands(images) if complete else None
+    all_bands = name_all_bands(images) if complete else None
     large = f"&PIXELS={PREVIEW_PIXELS}"
-    kinds = [("Picture", large, "#preview")] if images.band or every is None else []
-    kinds += [(f"Picture in colour from {every}", f"&BAND={every}{large}", "#preview")] if every is not None else []
+    kinds = [("Picture", large, "#preview")] if images.band or all_bands is None else []
+    kinds += (
+        [(f"Picture in colour from {all_bands}", f"&BAND={all_bands}{large}", "#preview")]
+        if all_bands is not None
+        else []
+    )
     kinds += [("Thumbnail", f"&PIXELS={THUMBNAIL_PIXELS}", "#thumbnail")]
-    for said, how, semantics in kinds:
-        yield Link(id, url + how, description=said, semantics=semantics, content_type="image/jpeg")
+    for title, query, semantics in kinds:
+        yield Link(id, url + query, description=title, semantics=semantics, content_type="image/jpeg")
 
 
 def _build_cutout_links(reach: ImageExtent, host: ImageUrls, number: int | None, caution: str) -> Parts:
     """Yield the services that cut the image; a client that looks for `#cutout` finds the synchronous one."""
     for service in descriptors.describe_soda(reach, host, number):
-        said = f"{service.description}, by circle, polygon or range and by wavelength.{caution}"
+        text = f"{service.description}, by circle, polygon or range and by wavelength.{caution}"
         yield Link(
             reach.id,
             service_def=service.id,
-            description=said,
+            description=text,
             semantics="#cutout" if service.standard_id == SYNC_ID else "#proc",
             content_type=service.content_type,
             local_semantics="cutout",
@@ -186,7 +192,7 @@ def _build_cutout_links(reach: ImageExtent, host: ImageUrls, number: int | None,
 
 
 def _build_sibling_links(
-    id: str, own: tuple[str, str], row: InventoryRow, of: tuple[float, float, str], site: Site, host: ImageUrls
+    id: str, own_key: tuple[str, str], row: InventoryRow, of: tuple[float, float, str], site: Site, host: ImageUrls
 ) -> Iterator[Link]:
     """Yield the links to images of the same observation, in other bands or of other collections."""
     collection = row.collection
@@ -195,7 +201,7 @@ def _build_sibling_links(
     for name, title, length in sorted(
         fetch_images(site, row, (row.name, row.title, row.size), match_observation(row, *of))
     ):
-        if (collection.id, name) != own:
+        if (collection.id, name) != own_key:
             yield Link(
                 id,
                 host.file_prefix(collection) + encode_query_value(name),
@@ -210,11 +216,11 @@ def _build_sibling_links(
 
 def _build_document_links(id: str, collection: Collection) -> Iterator[Link]:
     """Yield the links to documentation: of the collection, and notes on its data."""
-    said = [(collection.origin.title, collection.origin.reference_url)]
-    said += [(note.text, note.url) for note in collection.notes]
-    for what, url in said:
+    documents = [(collection.origin.title, collection.origin.reference_url)]
+    documents += [(note.text, note.url) for note in collection.notes]
+    for title, url in documents:
         if url:
-            yield Link(id, url, description=what, semantics="#documentation", content_type="text/html")
+            yield Link(id, url, description=title, semantics="#documentation", content_type="text/html")
 
 
 def render_error(request: Request, site: Site, error: ServiceError) -> Response:

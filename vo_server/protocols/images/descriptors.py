@@ -50,12 +50,12 @@ def build_extent(
 
 def describe_links(columns: Sequence[Column], host: ImageUrls) -> tuple[Descriptor, ...]:
     """Return the descriptor of the links of rows, where a column holds identifiers."""
-    named = next((c.name for c in columns if c.utype == _DID_UTYPE), None)
-    if named is None:
+    id_column = next((c.name for c in columns if c.utype == _DID_UTYPE), None)
+    if id_column is None:
         return ()
-    said = "Files, cutouts and documents of the data sets in this table"
-    url, inputs = host.site.get_url("datalink", "/links"), (replace(_ID_INPUT, ref=named),)
-    return (Descriptor("datalink-links", "Links", said, url, LINKS_ID, DATALINK, inputs),)
+    description = "Files, cutouts and documents of the data sets in this table"
+    url, inputs = host.site.get_url("datalink", "/links"), (replace(_ID_INPUT, ref=id_column),)
+    return (Descriptor("datalink-links", "Links", description, url, LINKS_ID, DATALINK, inputs),)
 
 
 def describe_soda(reach: ImageExtent, host: ImageUrls, number: int | None) -> tuple[Descriptor, ...]:

@@ -47,25 +47,25 @@ async def get_image(request: Request, site: Site) -> Response:
     collection = find_collection(request.path_params["collection"], site)
     name: str = request.path_params["image"]
 
-    def found() -> Response:
+    def build_response() -> Response:
         row = InventoryRow(collection, "image")
         path = row.find_column("file", "path")
         assert path is not None  # no collection without it
-        known = fetch_images(site, row, (path,), parameters.equals_any(row.name, [name]))
-        if not known:
+        matches = fetch_images(site, row, (path,), parameters.equals_any(row.name, [name]))
+        if not matches:
             raise NotFoundError(f"there is no image {name!r} in {collection.id}")
-        file = str(known[0][0])
+        file = str(matches[0][0])
         headers = {
             "Content-Type": row.images.media_type,
             "Content-Disposition": f'attachment; filename="{_to_file_name(file)}"',
             "Cache-Control": "public, max-age=3600",
         }
-        stored = FileSource(site.roots[collection.id], file)
+        source = FileSource(site.roots[collection.id], file)
         if row.images.restored and file.endswith(FPACK_SUFFIX):
-            return stored.fits_response(request, headers)
-        return stored.response(request, headers)
+            return source.fits_response(request, headers)
+        return source.response(request, headers)
 
-    return await anyio.to_thread.run_sync(found)
+    return await anyio.to_thread.run_sync(build_response)
 
 
 def find_collection(id: str, site: Site) -> Collection:
@@ -73,17 +73,19 @@ def find_collection(id: str, site: Site) -> Collection:
 
     Raises NotFoundError for an unknown collection, and for one that is not loaded.
     """
-    known = {p.id: p for p in get_image_collections(site.catalogue)}
-    if id not in known:
+    collections = {p.id: p for p in get_image_collections(site.catalogue)}
+    if id not in collections:
         raise NotFoundError(
-            f"there is no image collection {id!r}", hint=f"there are {', '.join(known)}", code=Code.IMAGE_NOT_FOUND
+            f"there is no image collection {id!r}",
+            hint=f"there are {', '.join(collections)}",
+            code=Code.IMAGE_NOT_FOUND,
         )
-    if site.engine.count_rows(known[id].table) is None:
+    if site.engine.count_rows(collections[id].table) is None:
         raise NotFoundError(f"the images of {id} have not been loaded yet", code=Code.QUERY_NOT_LOADED)
-    return known[id]
+    return collections[id]
 
 
-def find_owner(id: str, known: Sequence[Collection], host: ImageUrls) -> tuple[Collection, str]:
+def find_owner(id: str, collections: Sequence[Collection], host: ImageUrls) -> tuple[Collection, str]:
     """Return the collection and the name of the image with an identifier (obs_publisher_did).
 
     Raises UsageError for an invalid identifier, NotFoundError for one of no collection.
@@ -94,7 +96,7 @@ def find_owner(id: str, known: Sequence[Collection], host: ImageUrls) -> tuple[C
             hint="obs_publisher_did of ivoa.obscore is one",
             code=Code.REQUEST_BAD_PARAMETER,
         )
-    for collection in known:
+    for collection in collections:
         name = host.image_name(collection, id)
         if name is not None:
             return collection, name
@@ -116,7 +118,7 @@ def fetch_images(
     most: int = MAX_ROWS,
     order: tuple[q.SortKey, ...] = (),
 ) -> list[tuple[Any, ...]]:
-    """Return values of the images of an inventory that meet a condition, at most `most` rows, by the road of all queries."""
+    """Return values of the images of an inventory that meet a condition, at most `most` rows."""
     outputs = tuple(q.OutputColumn(f"v{n}", value) for n, value in enumerate(values))
     query = q.SelectQuery(outputs, row.scan, where, order_by=order)
     return list(fetch_rows(query, site.engine, most, site.timeout))

@@ -40,55 +40,57 @@ async def get_page(request: Request, site: Site) -> Response:
     """Return the page; an error of the search is shown on it and sets its status."""
     params = await dali.read_parameters(request)
     urls = site.make_urls(get_base_url(request, site.public_url))
-    made, status = await run_in_slot(request, site, partial(_render_page, params, urls, site))
-    answer = document_response(request, made.encode(), "text/html;charset=utf-8")
-    answer.status_code = status
-    return answer
+    content, status = await run_in_slot(request, site, partial(_render_page, params, urls, site))
+    response = document_response(request, content.encode(), "text/html;charset=utf-8")
+    response.status_code = status
+    return response
 
 
 def _render_page(params: dali.Parameters, urls: SiteUrls, site: Site) -> tuple[str, int]:
-    known = [p for p in get_image_collections(site.catalogue) if site.engine.count_rows(p.table) is not None]
-    table, wrong, status = None, None, 200
+    collections = [p for p in get_image_collections(site.catalogue) if site.engine.count_rows(p.table) is not None]
+    table, error_text, status = None, None, 200
     try:
-        place = selection.parse_search_region(params)
-        if place is not None:
-            table = _build_result(params, place, origin.make_image_urls(site, urls.base), site)
+        region = selection.parse_search_region(params)
+        if region is not None:
+            table = _build_result(params, region, origin.make_image_urls(site, urls.base), site)
     except UsageError as error:
-        wrong, status = str(error), error.status
-    stock = [summarise(p, site, urls) for p in known]
-    return web.render_images(urls, site.title, _build_form(params, known), stock, table, wrong), status
+        error_text, status = str(error), error.status
+    summaries = [summarise(p, site, urls) for p in collections]
+    return web.render_images(urls, site.title, _build_form(params, collections), summaries, table, error_text), status
 
 
-def _build_form(params: dali.Parameters, known: Sequence[Collection]) -> web.ImageSearchForm:
-    said = {name: next(iter(params.get_all(name)), "") for name in ("POS", "SIZE", "COLLECTION", "BAND")}
-    bands = dict.fromkeys(b.name for p in known for b in InventoryRow(p, "image").images.bands)
-    titles = tuple((p.id, p.table.title or p.table.name) for p in known)
-    return web.ImageSearchForm(said["POS"], said["SIZE"], said["COLLECTION"], said["BAND"], titles, tuple(bands))
+def _build_form(params: dali.Parameters, collections: Sequence[Collection]) -> web.ImageSearchForm:
+    values = {name: next(iter(params.get_all(name)), "") for name in ("POS", "SIZE", "COLLECTION", "BAND")}
+    bands = dict.fromkeys(b.name for p in collections for b in InventoryRow(p, "image").images.bands)
+    titles = tuple((p.id, p.table.title or p.table.name) for p in collections)
+    return web.ImageSearchForm(
+        values["POS"], values["SIZE"], values["COLLECTION"], values["BAND"], titles, tuple(bands)
+    )
 
 
-def _build_result(params: dali.Parameters, place: SearchRegion, host: ImageUrls, site: Site) -> web.ImageSearchResult:
-    found, more = selection.find_images(params, place, site, bundle.MAX_IMAGES)
-    packed = bundle.limit_bundle(found)
-    again = urlencode([(name, value) for name, value in params.pairs if value])
-    kinds = {image.collection.id: InventoryRow(image.collection, "image").images for image in found}
+def _build_result(params: dali.Parameters, region: SearchRegion, host: ImageUrls, site: Site) -> web.ImageSearchResult:
+    images_found, more = selection.find_images(params, region, site, bundle.MAX_IMAGES)
+    archived = bundle.limit_bundle(images_found)
+    query_string = urlencode([(name, value) for name, value in params.pairs if value])
+    kinds = {image.collection.id: InventoryRow(image.collection, "image").images for image in images_found}
     return web.ImageSearchResult(
-        tuple(_build_entry(image, found, host) for image in found[:MAX_SHOWN]),
-        len(found),
+        tuple(_build_entry(image, images_found, host) for image in images_found[:MAX_SHOWN]),
+        len(images_found),
         more,
-        host.site.get_url("gallery", f".tar?{again}"),
-        len(packed),
-        sum(image.size or 0 for image in packed),
-        _build_picture_url(params, place, found, host),
-        _build_data_links(params, place, host, site),
+        host.site.get_url("gallery", f".tar?{query_string}"),
+        len(archived),
+        sum(image.size or 0 for image in archived),
+        _build_picture_url(params, region, images_found, host),
+        _build_data_links(params, region, host, site),
         tuple(f"{images.collection}: {images.caution}" for images in kinds.values() if images.caution),
     )
 
 
-def _build_entry(image: FoundImage, found: Sequence[FoundImage], host: ImageUrls) -> web.ImageEntry:
+def _build_entry(image: FoundImage, images_found: Sequence[FoundImage], host: ImageUrls) -> web.ImageEntry:
     collection, images = image.collection, InventoryRow(image.collection, "image").images
     picture = host.preview_prefix(collection) + encode_query_value(image.name)
-    every = name_all_bands(images) if image.band is not None else None
-    mates = {o.band for o in found if (o.collection, o.observation) == (collection, image.observation)}
+    all_bands = name_all_bands(images) if image.band is not None else None
+    mates = {o.band for o in images_found if (o.collection, o.observation) == (collection, image.observation)}
     return web.ImageEntry(
         image.title,
         images.collection,
@@ -99,41 +101,43 @@ def _build_entry(image: FoundImage, found: Sequence[FoundImage], host: ImageUrls
         image.size,
         f"{picture}&PIXELS={THUMBNAIL_PIXELS}",
         picture,
-        f"{picture}&BAND={every}" if every and len(mates) == len(images.bands) else None,
+        f"{picture}&BAND={all_bands}" if all_bands and len(mates) == len(images.bands) else None,
         host.file_prefix(collection) + encode_query_value(image.name),
         host.links_prefix() + encode_query_value(host.identifier_prefix(collection) + image.name),
     )
 
 
 def _build_picture_url(
-    params: dali.Parameters, place: SearchRegion, found: Sequence[FoundImage], host: ImageUrls
+    params: dali.Parameters, region: SearchRegion, images_found: Sequence[FoundImage], host: ImageUrls
 ) -> str | None:
     """Return the URL of a picture of the region; None where it would take long."""
-    places = {(image.collection.id, image.observation) for image in found}
-    if place.sides is None or not 0 < len(places) <= MAX_TILES:
+    observations = {(image.collection.id, image.observation) for image in images_found}
+    if region.sides is None or not 0 < len(observations) <= MAX_TILES:
         return None
-    said = {"POS": "{:.6f},{:.6f}".format(*place.centre)}
-    said |= {"SIZE": "{:.6g},{:.6g}".format(*place.sides)} if max(place.sides) > 0 else {}
-    named = params.get_all("COLLECTION")
-    said |= {"COLLECTION": named[0]} if len(named) == 1 and named[0] else {}
-    return host.site.get_url("preview", f"?{urlencode(said | {'PIXELS': str(PREVIEW_PIXELS)}, safe=',')}")
+    query = {"POS": "{:.6f},{:.6f}".format(*region.centre)}
+    query |= {"SIZE": "{:.6g},{:.6g}".format(*region.sides)} if max(region.sides) > 0 else {}
+    requested = params.get_all("COLLECTION")
+    query |= {"COLLECTION": requested[0]} if len(requested) == 1 and requested[0] else {}
+    return host.site.get_url("preview", f"?{urlencode(query | {'PIXELS': str(PREVIEW_PIXELS)}, safe=',')}")
 
 
 def _build_data_links(
-    params: dali.Parameters, place: SearchRegion, host: ImageUrls, site: Site
+    params: dali.Parameters, region: SearchRegion, host: ImageUrls, site: Site
 ) -> tuple[tuple[str, str], ...]:
     """Return labels and URLs of the same search by SIA 2.0; none where SIA 2.0 has no equivalent."""
     names = {name.upper() for name, value in params.pairs if value}
-    if place.sia2_pos is None or not names <= {"POS", "SIZE", "COLLECTION", "BAND"}:
+    if region.sia2_pos is None or not names <= {"POS", "SIZE", "COLLECTION", "BAND"}:
         return ()
-    known = {p.id: InventoryRow(p, "image").images for p in get_image_collections(site.catalogue)}
-    named = [known[id].collection for id in params.get_all("COLLECTION") if id in known]
-    bands = {b.name: b.reference for images in known.values() for b in images.bands}
+    collections = {p.id: InventoryRow(p, "image").images for p in get_image_collections(site.catalogue)}
+    requested = [collections[id].collection for id in params.get_all("COLLECTION") if id in collections]
+    bands = {b.name: b.reference for images in collections.values() for b in images.bands}
     lights = [f"{bands[name]:g}" for name in params.get_all("BAND") if name in bands]
-    asked = urlencode([("POS", place.sia2_pos), *(("COLLECTION", c) for c in named), *(("BAND", b) for b in lights)])
+    query_string = urlencode(
+        [("POS", region.sia2_pos), *(("COLLECTION", c) for c in requested), *(("BAND", b) for b in lights)]
+    )
     formats = {"VOTable": "votable", "CSV": "csv", "JSON": "json"}
     return tuple(
-        (label, host.site.get_url("sia2", f"/query?{asked}&RESPONSEFORMAT={f}")) for label, f in formats.items()
+        (label, host.site.get_url("sia2", f"/query?{query_string}&RESPONSEFORMAT={f}")) for label, f in formats.items()
     )
 
 

@@ -69,22 +69,22 @@ def name_all_bands(images: ImageCollection) -> str | None:
     return "".join(b.name for b in images.bands) if len(images.bands) == COLOUR_BANDS else None
 
 
-def find_image_layers(said: str, band: str | None, site: Site) -> PictureLayers:
+def find_image_layers(reference: str, band: str | None, site: Site) -> PictureLayers:
     """Return the layers of an image, COLLECTION/NAME or an identifier that ends with it; without a band its own.
 
     Raises NotFoundError for an unknown image and one that does not exist in the band, UsageError for an unknown band.
     """
-    id, _, name = said.partition("~?")[2].partition("/") if "~?" in said else said.partition("/")
+    id, _, name = reference.partition("~?")[2].partition("/") if "~?" in reference else reference.partition("/")
     collection = find_collection(id, site)
-    wanted = _parse_bands(collection, band)
+    band_names = _parse_bands(collection, band)
     row = InventoryRow(collection, "image")
-    found = _fetch_inventory(site, row, parameters.equals_any(row.name, [name]))
-    if not found:
+    images = _fetch_inventory(site, row, parameters.equals_any(row.name, [name]))
+    if not images:
         raise NotFoundError(f"there is no image {name!r} in {id}", code=Code.IMAGE_NOT_FOUND)
-    return _build_layers(collection, found[0], wanted or _list_image_bands(row.images, found[0]), site)
+    return _build_layers(collection, images[0], band_names or _list_image_bands(row.images, images[0]), site)
 
 
-def find_position_layers(place: tuple[float, float], id: str | None, band: str | None, site: Site) -> PictureLayers:
+def find_position_layers(position: tuple[float, float], id: str | None, band: str | None, site: Site) -> PictureLayers:
     """Return the layers of the image that covers a position (degrees) and whose centre is nearest to it.
 
     Without a collection the first one with such an image is taken, without a band all bands, or those that exist.
@@ -92,18 +92,20 @@ def find_position_layers(place: tuple[float, float], id: str | None, band: str |
     """
     publications = [find_collection(id, site)] if id else loaded_collections(site.catalogue, site.engine.count_rows)
     for collection in publications:
-        wanted = _parse_bands(collection, band)
-        for image in _find_nearest(collection, place, site):
+        band_names = _parse_bands(collection, band)
+        for image in _find_nearest(collection, position, site):
             try:
-                return _find_layers(collection, image, wanted, site)
+                return _find_layers(collection, image, band_names, site)
             except NotFoundError:  # another image may exist in this band
                 continue
     raise NotFoundError(f"no image covers this position{f' in {band}' if band else ''}", code=Code.IMAGE_NOT_FOUND)
 
 
-def _find_layers(collection: Collection, image: _InventoryImage, wanted: Sequence[str], site: Site) -> PictureLayers:
-    if wanted:
-        return _build_layers(collection, image, wanted, site)
+def _find_layers(
+    collection: Collection, image: _InventoryImage, band_names: Sequence[str], site: Site
+) -> PictureLayers:
+    if band_names:
+        return _build_layers(collection, image, band_names, site)
     images = InventoryRow(collection, "image").images
     try:
         return _build_layers(collection, image, _list_default_bands(images), site)
@@ -111,11 +113,11 @@ def _find_layers(collection: Collection, image: _InventoryImage, wanted: Sequenc
         return _build_layers(collection, image, _list_image_bands(images, image), site)
 
 
-def _find_nearest(collection: Collection, place: tuple[float, float], site: Site) -> list[_InventoryImage]:
+def _find_nearest(collection: Collection, position: tuple[float, float], site: Site) -> list[_InventoryImage]:
     row = InventoryRow(collection, "image")
-    here = build_point(to_constant(place[0]), to_constant(place[1]))
-    shown = q.PredicateTest(q.FunctionCall(CONTAINS, (here, row.footprint), CONTAINS.result(())))
-    return _fetch_inventory(site, row, shown, _MAX_CANDIDATES, (q.SortKey(build_distance(row, place)),))
+    point = build_point(to_constant(position[0]), to_constant(position[1]))
+    covers = q.PredicateTest(q.FunctionCall(CONTAINS, (point, row.footprint), CONTAINS.result(())))
+    return _fetch_inventory(site, row, covers, _MAX_CANDIDATES, (q.SortKey(build_distance(row, position)),))
 
 
 def find_region_layers(
@@ -128,72 +130,80 @@ def find_region_layers(
     """
     publications = [find_collection(id, site)] if id else loaded_collections(site.catalogue, site.engine.count_rows)
     for collection in publications:
-        wanted = _parse_bands(collection, band)
+        band_names = _parse_bands(collection, band)
         row = InventoryRow(collection, "image")
-        most = MAX_TILES * len(row.images.bands) + 1
+        max_rows = MAX_TILES * len(row.images.bands) + 1
         order = (q.SortKey(build_distance(row, centre)),)
-        known = _fetch_inventory(site, row, parameters.overlaps_shapes(row.footprint, [region]), most, order)
-        planes = _build_mosaic_planes(collection, known, wanted, site)
-        if max(map(len, planes), default=0) > MAX_TILES or len(known) == most:
+        images_found = _fetch_inventory(site, row, parameters.overlaps_shapes(row.footprint, [region]), max_rows, order)
+        planes = _build_mosaic_planes(collection, images_found, band_names, site)
+        if max(map(len, planes), default=0) > MAX_TILES or len(images_found) == max_rows:
             hint = "ask for less of the sky, or without SIZE for the image that is nearest"
             message = f"a picture of this region would combine more than {MAX_TILES} images"
             raise UsageError(message, hint=hint, code=Code.IMAGE_TOO_LARGE)
         if planes:
             name = f"{collection.id}_{centre[0]:.4f}{centre[1]:+.4f}"
-            return PictureLayers(f"{name}_{''.join(wanted) or len(planes)}", planes)
+            return PictureLayers(f"{name}_{''.join(band_names) or len(planes)}", planes)
     raise NotFoundError(f"no image covers this position{f' in {band}' if band else ''}", code=Code.IMAGE_NOT_FOUND)
 
 
 def _build_mosaic_planes(
-    collection: Collection, known: Sequence[_InventoryImage], wanted: Sequence[str], site: Site
+    collection: Collection, images_found: Sequence[_InventoryImage], band_names: Sequence[str], site: Site
 ) -> tuple[tuple[PlaneFile, ...], ...]:
     """Return the planes of images of several observations, in the bands that exist of each."""
     images = InventoryRow(collection, "image").images
-    if not known:
+    if not images_found:
         return ()
     order = [b.name for b in images.bands]
     if images.band is None:
-        numbers = [order.index(name) for name in wanted or _list_default_bands(images)]
-        return tuple(tuple((_locate_file(collection, image, site), n) for image in known) for n in numbers)
-    places: dict[str, dict[str | None, _InventoryImage]] = {}
-    for image in known:
-        places.setdefault(image.observation, {})[image.band] = image
-    if not wanted:
-        every = _list_default_bands(images)
-        wanted = (
-            every if all(set(every) <= set(place) for place in places.values()) else _list_image_bands(images, known[0])
+        numbers = [order.index(name) for name in band_names or _list_default_bands(images)]
+        return tuple(tuple((_locate_file(collection, image, site), n) for image in images_found) for n in numbers)
+    observations: dict[str, dict[str | None, _InventoryImage]] = {}
+    for image in images_found:
+        observations.setdefault(image.observation, {})[image.band] = image
+    if not band_names:
+        all_bands = _list_default_bands(images)
+        band_names = (
+            all_bands
+            if all(set(all_bands) <= set(observed) for observed in observations.values())
+            else _list_image_bands(images, images_found[0])
         )
-    whole = [place for place in places.values() if set(wanted) <= set(place)]
-    planes = tuple(tuple((_locate_file(collection, place[name], site), 0) for place in whole) for name in wanted)
-    return planes if whole else ()
+    complete = [observed for observed in observations.values() if set(band_names) <= set(observed)]
+    planes = tuple(
+        tuple((_locate_file(collection, observed[name], site), 0) for observed in complete) for name in band_names
+    )
+    return planes if complete else ()
 
 
 def _fetch_inventory(
-    site: Site, row: InventoryRow, where: q.Condition, most: int = _MAX_CANDIDATES, order: tuple[q.SortKey, ...] = ()
+    site: Site,
+    row: InventoryRow,
+    where: q.Condition,
+    max_rows: int = _MAX_CANDIDATES,
+    order: tuple[q.SortKey, ...] = (),
 ) -> list[_InventoryImage]:
     path = row.find_column("file", "path")
     assert path is not None  # no collection without it
     band = row.column(row.images.band) if row.images.band else q.Constant(None, Column("", types.VARCHAR))
     values = (row.name, path, band, *row.position, row.observation)
-    return [_InventoryImage(*found) for found in fetch_images(site, row, values, where, most, order)]
+    return [_InventoryImage(*fields) for fields in fetch_images(site, row, values, where, max_rows, order)]
 
 
-def _parse_bands(collection: Collection, said: str | None) -> list[str]:
+def _parse_bands(collection: Collection, band: str | None) -> list[str]:
     """Return the names of the requested bands, one or three; none where no band is requested.
 
     Raises UsageError for an unknown band.
     """
     images = collection.images
     assert images is not None
-    if said is None:
+    if band is None:
         return []
-    every = name_all_bands(images)
-    if every is not None and said.upper() == every.upper():
+    all_bands = name_all_bands(images)
+    if all_bands is not None and band.upper() == all_bands.upper():
         return [b.name for b in images.bands]
     try:
-        return [ImageFilters(collection).parse_band(said)]
+        return [ImageFilters(collection).parse_band(band)]
     except UsageError as error:
-        more = f", and {every} for colour" if every else ""
+        more = f", and {all_bands} for colour" if all_bands else ""
         raise UsageError(error.message, hint=f"{error.hint}{more}", code=error.code) from None
 
 
@@ -207,7 +217,9 @@ def _list_default_bands(images: ImageCollection) -> list[str]:
     return [b.name for b in images.bands][: COLOUR_BANDS if name_all_bands(images) else 1]
 
 
-def _build_layers(collection: Collection, image: _InventoryImage, wanted: Sequence[str], site: Site) -> PictureLayers:
+def _build_layers(
+    collection: Collection, image: _InventoryImage, band_names: Sequence[str], site: Site
+) -> PictureLayers:
     """Return the layers of an image and, for other bands than its own, of images of the same observation.
 
     An image of all bands has them in its first planes, in the order of the catalogue file. Raises NotFoundError for a
@@ -217,18 +229,18 @@ def _build_layers(collection: Collection, image: _InventoryImage, wanted: Sequen
     order = [b.name for b in row.images.bands]
     if image.band is None:
         return PictureLayers(
-            image.name, tuple(((_locate_file(collection, image, site), order.index(name)),) for name in wanted)
+            image.name, tuple(((_locate_file(collection, image, site), order.index(name)),) for name in band_names)
         )
     by_band = {image.band: image}
-    if set(wanted) - set(by_band):
-        mates = _fetch_inventory(site, row, match_observation(row, image.ra, image.dec, image.observation))
-        by_band = {mate.band: mate for mate in mates if mate.band is not None} | by_band
-    missing = [name for name in wanted if name not in by_band]
-    if missing:
-        message = f"there is no image of the same observation as {image.name} in {', '.join(missing)}"
+    if set(band_names) - set(by_band):
+        siblings = _fetch_inventory(site, row, match_observation(row, image.ra, image.dec, image.observation))
+        by_band = {mate.band: mate for mate in siblings if mate.band is not None} | by_band
+    missing_bands = [name for name in band_names if name not in by_band]
+    if missing_bands:
+        message = f"there is no image of the same observation as {image.name} in {', '.join(missing_bands)}"
         raise NotFoundError(message, code=Code.IMAGE_NOT_FOUND)
-    named = image.name if wanted == [image.band] else f"{image.observation}_{''.join(wanted)}"
-    return PictureLayers(named, tuple(((_locate_file(collection, by_band[name], site), 0),) for name in wanted))
+    label = image.name if band_names == [image.band] else f"{image.observation}_{''.join(band_names)}"
+    return PictureLayers(label, tuple(((_locate_file(collection, by_band[name], site), 0),) for name in band_names))
 
 
 def _locate_file(collection: Collection, image: _InventoryImage, site: Site) -> str:

@@ -130,29 +130,29 @@ class _PictureSubject:
 
     def compute_etag(self, style: preview.PictureStyle) -> str:
         """Compute the ETag from the files, planes and style: the same as long as no file changes."""
-        said = [(files.stat_file(where).etag, plane) for where, plane in self.layers.files]
-        of = (len(self.layers.planes), self.region, self.box, style)
-        return blake2b(_RENDERING_VERSION + repr((said, of)).encode(), digest_size=12).hexdigest()
+        planes = [(files.stat_file(where).etag, plane) for where, plane in self.layers.files]
+        details = (len(self.layers.planes), self.region, self.box, style)
+        return blake2b(_RENDERING_VERSION + repr((planes, details)).encode(), digest_size=12).hexdigest()
 
 
 def _render(subject: _PictureSubject, style: preview.PictureStyle) -> bytes:
-    """Return the bytes of the picture.
+    """Return the bytes layers_shown the picture.
 
     Raises NotFoundError for a region without pixels.
     """
     with ExitStack() as stack:
-        opened = {where: stack.enter_context(image.open_image(where)) for where in dict(subject.layers.files)}
-        planes = [[(opened[where], number) for where, number in plane] for plane in subject.layers.planes]
+        images = {where: stack.enter_context(image.open_image(where)) for where in dict(subject.layers.files)}
+        planes = [[(images[where], number) for where, number in plane] for plane in subject.layers.planes]
         try:
             if subject.box is None:
-                of = [plane[0] for plane in planes]
+                layers_shown = [plane[0] for plane in planes]
             else:
-                together = build_mosaic(planes, *subject.box, style.size)
-                of = [(together, number) for number in range(len(planes))]
+                combined = build_mosaic(planes, *subject.box, style.size)
+                layers_shown = [(combined, number) for number in range(len(planes))]
             return (
-                preview.render_colour(of, subject.region, style)
-                if len(of) > 1
-                else preview.render_gray(of[0], subject.region, style)
+                preview.render_colour(layers_shown, subject.region, style)
+                if len(layers_shown) > 1
+                else preview.render_gray(layers_shown[0], subject.region, style)
             )
         except NoPixelsError as error:
             raise NotFoundError(str(error), code=Code.IMAGE_NO_OVERLAP) from None
@@ -176,16 +176,16 @@ def _parse_subject(params: dali.Parameters, site: Site) -> _PictureSubject:
         raise UsageError(
             "SIZE needs POS", hint="PIXELS is how large the picture is", code=Code.REQUEST_MISSING_PARAMETER
         )
-    place = parse_pos_size(params.with_default("SIZE", "0"), needed=False)
+    pos_size = parse_pos_size(params.with_default("SIZE", "0"), required=False)
     if id is not None:
-        region = place[1] if place is not None and size is not None else None
+        region = pos_size[1] if pos_size is not None and size is not None else None
         return _PictureSubject(layers.find_image_layers(id, band, site), region)
-    assert place is not None
+    assert pos_size is not None
     if size is None:
-        return _PictureSubject(layers.find_position_layers(place[0], params.get("COLLECTION"), band, site))
-    found = layers.find_region_layers(*place, params.get("COLLECTION"), band, site)
+        return _PictureSubject(layers.find_position_layers(pos_size[0], params.get("COLLECTION"), band, site))
+    planes_found = layers.find_region_layers(*pos_size, params.get("COLLECTION"), band, site)
     sides = [float(side) for side in size.split(",")]
-    return _PictureSubject(found, box=(place[0], (sides[0], sides[-1])))
+    return _PictureSubject(planes_found, box=(pos_size[0], (sides[0], sides[-1])))
 
 
 def _parse_style(params: dali.Parameters) -> preview.PictureStyle:
@@ -193,10 +193,10 @@ def _parse_style(params: dali.Parameters) -> preview.PictureStyle:
 
     Raises UsageError for an invalid one.
     """
-    said = params.get("PIXELS")
-    if said is not None and not (said.isascii() and said.isdecimal() and len(said) < 10):
-        raise UsageError(f"PIXELS must be a positive integer, not {said!r}", code=Code.REQUEST_BAD_PARAMETER)
-    size = None if said is None else int(said)
+    text = params.get("PIXELS")
+    if text is not None and not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise UsageError(f"PIXELS must be a positive integer, not {text!r}", code=Code.REQUEST_BAD_PARAMETER)
+    size = None if text is None else int(text)
     return preview.PictureStyle(
         size, _parse_choice(params, "FORMAT", _FORMATS), _parse_choice(params, "STRETCH", _STRETCHES)
     )
@@ -207,8 +207,8 @@ def _parse_choice(params: dali.Parameters, name: str, choices: Mapping[str, T]) 
 
     Raises UsageError for an unknown one.
     """
-    said = (params.get(name) or next(iter(choices))).lower()
-    if said not in choices:
-        message = f"{name} must be one of {', '.join(choices)}, not {said[:80]!r}"
+    text = (params.get(name) or next(iter(choices))).lower()
+    if text not in choices:
+        message = f"{name} must be one of {', '.join(choices)}, not {text[:80]!r}"
         raise UsageError(message, code=Code.REQUEST_BAD_PARAMETER)
-    return choices[said]
+    return choices[text]

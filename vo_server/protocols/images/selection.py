@@ -82,14 +82,14 @@ def parse_search_region(params: dali.Parameters) -> SearchRegion | None:
 
     Raises UsageError for an invalid region, and for one larger than MAX_RADIUS_DEGREES.
     """
-    place = _parse_pos_size(params)
+    region = _parse_pos_size(params)
     if (
-        place is not None
-        and max(_compute_radius(place.centre, shape) for shape in place.shapes) > MAX_RADIUS_DEGREES + 1e-6
+        region is not None
+        and max(_compute_radius(region.centre, shape) for shape in region.shapes) > MAX_RADIUS_DEGREES + 1e-6
     ):
         message = f"the region extends more than {MAX_RADIUS_DEGREES:g} degrees from its centre"
         raise UsageError(message, hint="SIA 2.0 and TAP have no such limit", code=Code.REQUEST_BAD_REGION)
-    return place
+    return region
 
 
 def _parse_pos_size(params: dali.Parameters) -> SearchRegion | None:
@@ -98,30 +98,30 @@ def _parse_pos_size(params: dali.Parameters) -> SearchRegion | None:
     POS is two numbers of degrees, or hours and degrees with minutes and seconds, and SIZE the sides of a box about
     them; or POS is a CIRCLE, RANGE or POLYGON as in SIA 2.0.
     """
-    said = (params.get("POS") or "").strip()
-    if not said:
+    text = (params.get("POS") or "").strip()
+    if not text:
         return None
-    if said[0].isalpha():
-        shapes = parameters.parse_region("POS", said)
+    if text[0].isalpha():
+        shapes = parameters.parse_region("POS", text)
         kind, numbers = shapes[0]
         return SearchRegion(
             _compute_centre(shapes), shapes, (2 * numbers[2], 2 * numbers[2]) if kind == "circle" else None
         )
     size = ",".join((params.get("SIZE") or DEFAULT_SIZE_DEGREES).replace(",", " ").split())
-    found = parse_pos_size(dali.Parameters((("POS", _to_decimal(said)), ("SIZE", size))), needed=True)
-    assert found is not None
+    parsed = parse_pos_size(dali.Parameters((("POS", _to_decimal(text)), ("SIZE", size))), required=True)
+    assert parsed is not None
     sides = [float(side) for side in size.split(",")]
-    return SearchRegion(found[0], (found[1],), (sides[0], sides[-1]))
+    return SearchRegion(parsed[0], (parsed[1],), (sides[0], sides[-1]))
 
 
-def _to_decimal(said: str) -> str:
+def _to_decimal(text: str) -> str:
     """Return a position as two decimal numbers separated by a comma; unchanged where it cannot be parsed."""
-    six = _SEXAGESIMAL_PATTERN.fullmatch(said)
+    six = _SEXAGESIMAL_PATTERN.fullmatch(text)
     two = (f"{six[1]}:{six[2]}:{six[3]}", f"{six[4]}:{six[5]}:{six[6]}") if six else None
-    if two is None and (match := _PAIR_PATTERN.fullmatch(said)):
+    if two is None and (match := _PAIR_PATTERN.fullmatch(text)):
         two = match[1], match[2]
     if two is None:
-        return said
+        return text
     lon, lat = angles.parse_hms(two[0]), angles.parse_dms(two[1])
     return f"{two[0]},{two[1]}" if lon is None or lat is None else f"{lon!r},{lat!r}"
 
@@ -139,34 +139,40 @@ def _compute_radius(centre: tuple[float, float], shape: Shape) -> float:
     return float(vectors.distance(*centre, pairs[:, 0], pairs[:, 1]).max()) + (numbers[2] if kind == "circle" else 0)
 
 
-def find_images(params: dali.Parameters, place: SearchRegion, site: Site, most: int) -> tuple[list[FoundImage], bool]:
+def find_images(
+    params: dali.Parameters, region: SearchRegion, site: Site, max_images: int
+) -> tuple[list[FoundImage], bool]:
     """Return the images that overlap a region, the nearest first, at most `most`, and whether there are more.
 
     Raises NotFoundError for an unknown collection, UsageError for a value that does not fit its column.
     """
-    named = [id for id in params.get_all("COLLECTION") if id]
-    known = (
-        [find_collection(id, site) for id in named]
-        if named
+    requested = [id for id in params.get_all("COLLECTION") if id]
+    collections = (
+        [find_collection(id, site) for id in requested]
+        if requested
         else loaded_collections(site.catalogue, site.engine.count_rows)
     )
-    every = [image for collection in known for image in _find_in_collection(collection, params, place, site, most + 1)]
-    every.sort(key=lambda image: (image.distance, image.collection.id, image.observation, image.band_order))
-    return every[:most], len(every) > most
+    images = [
+        image
+        for collection in collections
+        for image in _find_in_collection(collection, params, region, site, max_images + 1)
+    ]
+    images.sort(key=lambda image: (image.distance, image.collection.id, image.observation, image.band_order))
+    return images[:max_images], len(images) > max_images
 
 
 def _find_in_collection(
-    collection: Collection, params: dali.Parameters, place: SearchRegion, site: Site, most: int
+    collection: Collection, params: dali.Parameters, region: SearchRegion, site: Site, max_images: int
 ) -> list[FoundImage]:
     row = InventoryRow(collection, "image")
     path = row.find_column("file", "path")
     assert path is not None  # no collection without it
     conditions = (
         *ImageFilters(collection).build_conditions(params, row),
-        parameters.overlaps_shapes(row.footprint, place.shapes),
+        parameters.overlaps_shapes(row.footprint, region.shapes),
     )
     band = row.column(row.images.band) if row.images.band else q.Constant(None, Column("", types.VARCHAR))
-    far = build_distance(row, place.centre)
-    values = (row.name, row.title, path, band, *row.position, row.observation, row.size, far)
-    rows = fetch_images(site, row, values, q.Conjunction(conditions), most, (q.SortKey(far),))
+    distance = build_distance(row, region.centre)
+    values = (row.name, row.title, path, band, *row.position, row.observation, row.size, distance)
+    rows = fetch_images(site, row, values, q.Conjunction(conditions), max_images, (q.SortKey(distance),))
     return [FoundImage(collection, *each) for each in rows]

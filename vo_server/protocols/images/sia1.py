@@ -27,16 +27,15 @@ from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.catalogue.obscore import get_image_collections
 from vo_server.documents.capability import Capability, ImageAccess, Interface, Param
 from vo_server.errors import Code, ServiceError, UsageError
-from vo_server.formats import HTML, TABLEDATA, FormatChoice
+from vo_server.formats import TABLEDATA
 from vo_server.http import dali, origin
-from vo_server.http.access_log import describe_request_id
-from vo_server.http.errors import error_headers, formatted_error
+from vo_server.http.errors import votable_error
 from vo_server.http.responses import document_response, stream
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import get_base_url
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.model.result import Info, Result, ServiceParameter
+from vo_server.model.result import Result, ServiceParameter
 from vo_server.obscore.query import PICTURES, ImageUrls, InventoryRow
 from vo_server.protocols.images import parameters
 from vo_server.protocols.images.files import fetch_images
@@ -78,16 +77,16 @@ async def search(collection: Collection, request: Request, site: Site) -> Respon
     """Return the images of a collection that match a region as INTERSECT says, the nearest first (section 4.1)."""
     params = await dali.read_parameters(request)
     choice = dali.choose_format(request, params.drop("FORMAT"), TABLEDATA)
-    named = params.get("RESPONSEFORMAT")
-    media_type = choice.content_type if named or choice.format is not TABLEDATA else MEDIA_TYPE
+    requested = params.get("RESPONSEFORMAT")
+    media_type = choice.content_type if requested or choice.format is not TABLEDATA else MEDIA_TYPE
     host = origin.make_image_urls(site, get_base_url(request, site.public_url))
     title = collection.table.title or collection.table.name
     infos = origin.describe_answer(site, STANDARD_ID, origin.describe_request(request, site), (collection.table,), {})
     formats = parse_formats(params)
     if "METADATA" in formats:
         columns = tuple(o.column for o in _build_outputs(collection, params, host))
-        told = Result(columns, iter(()), title, collection.table.description, infos, describe_inputs(collection))
-        return document_response(request, b"".join(choice.format.write(told)), media_type)
+        result = Result(columns, iter(()), title, collection.table.description, infos, describe_inputs(collection))
+        return document_response(request, b"".join(choice.format.write(result)), media_type)
     question = QueryExecution(
         build_query(collection, params, host, formats),
         site.engine,
@@ -111,50 +110,53 @@ def build_query(
     row = InventoryRow(collection, INVENTORY_ALIAS)
     filters = ImageFilters(collection)
     conditions = list(filters.build_conditions(params, row))
-    place = parse_pos_size(params, needed=not conditions)
-    far: q.Value = to_constant(0.0)
+    place = parse_pos_size(params, required=not conditions)
+    distance: q.Value = to_constant(0.0)
     if place is not None:
         centre, region = place
         conditions.append(build_region_condition(params, row, centre, region))
-        far = build_distance(row, centre)
-    wanted = [kind for kind in list_formats(collection) if {"ALL", kind} & set(formats)]
-    none = not wanted or not filters.has_dataset(params)
+        distance = build_distance(row, centre)
+    formats_wanted = [kind for kind in list_formats(collection) if {"ALL", kind} & set(formats)]
+    none = not formats_wanted or not filters.has_dataset(params)
     selects = [
         q.SelectQuery(_build_outputs(collection, params, host, kind), row.scan, q.Conjunction(tuple(conditions)))
-        for kind in wanted or list_formats(collection)[:1]
+        for kind in formats_wanted or list_formats(collection)[:1]
     ]
     if len(selects) == 1:
-        order = (q.SortKey(far),) if place is not None else ()
+        order = (q.SortKey(distance),) if place is not None else ()
         return replace(selects[0], order_by=order, top=0 if none else None)
-    return replace(_combine_formats(selects, far), top=0 if none else None)
+    return replace(_combine_formats(selects, distance), top=0 if none else None)
 
 
-def _combine_formats(selects: Sequence[q.SelectQuery], far: q.Value) -> q.SelectQuery:
+def _combine_formats(selects: Sequence[q.SelectQuery], distance: q.Value) -> q.SelectQuery:
     """Return a query with the rows of all formats, the nearest image first, those of an image in the order of formats.
 
     The inventory is read once, and each of its rows is then repeated for each format.
     """
     kind = q.ColumnRef(FOUND_ALIAS, _FORMAT_LABEL, _INTEGER)
     numbers = tuple(q.Constant(n, _INTEGER) for n in range(len(selects)))
-    asked, told = [q.OutputColumn(_DISTANCE_LABEL, far)], list[q.OutputColumn]()
-    for alike in zip(*(s.outputs for s in selects), strict=True):
-        label, column = alike[0].label, alike[0].value.column
-        if all(each.value == alike[0].value for each in alike):
-            asked.append(alike[0])
-            told.append(q.OutputColumn(label, q.ColumnRef(FOUND_ALIAS, label, column)))
+    inner_outputs, outputs = [q.OutputColumn(_DISTANCE_LABEL, distance)], list[q.OutputColumn]()
+    for column_outputs in zip(*(s.outputs for s in selects), strict=True):
+        label, column = column_outputs[0].label, column_outputs[0].value.column
+        if all(each.value == column_outputs[0].value for each in column_outputs):
+            inner_outputs.append(column_outputs[0])
+            outputs.append(q.OutputColumn(label, q.ColumnRef(FOUND_ALIAS, label, column)))
         else:
-            asked += [q.OutputColumn(f"{label} {n.value}", each.value) for n, each in zip(numbers, alike, strict=True)]
+            inner_outputs += [
+                q.OutputColumn(f"{label} {n.value}", each.value)
+                for n, each in zip(numbers, column_outputs, strict=True)
+            ]
             cases = (
                 (q.Comparison("=", kind, n), q.ColumnRef(FOUND_ALIAS, f"{label} {n.value}", column)) for n in numbers
             )
-            told.append(q.OutputColumn(label, q.CaseExpression(tuple(cases), None, column)))
-    found = q.Subquery(FOUND_ALIAS, replace(selects[0], outputs=tuple(asked)))
-    each = q.Unnest(FOUND_ALIAS, found, q.FunctionCall(UNNEST, numbers, _INTEGER), _FORMAT_LABEL)
-    name = next(o.value for o in told if o.label == "name")
+            outputs.append(q.OutputColumn(label, q.CaseExpression(tuple(cases), None, column)))
+    inner = q.Subquery(FOUND_ALIAS, replace(selects[0], outputs=tuple(inner_outputs)))
+    each = q.Unnest(FOUND_ALIAS, inner, q.FunctionCall(UNNEST, numbers, _INTEGER), _FORMAT_LABEL)
+    name = next(o.value for o in outputs if o.label == "name")
     return q.SelectQuery(
-        tuple(told),
+        tuple(outputs),
         each,
-        order_by=tuple(map(q.SortKey, (q.ColumnRef(FOUND_ALIAS, _DISTANCE_LABEL, far.column), name, kind))),
+        order_by=tuple(map(q.SortKey, (q.ColumnRef(FOUND_ALIAS, _DISTANCE_LABEL, distance.column), name, kind))),
     )
 
 
@@ -169,18 +171,18 @@ INVENTORY_ALIAS = "images"
 # ----------------------------------------------------------------- regions
 
 
-def parse_pos_size(params: dali.Parameters, needed: bool) -> tuple[tuple[float, float], Shape] | None:
-    """Return the centre and the region of POS and SIZE; None without POS, unless it is `needed`.
+def parse_pos_size(params: dali.Parameters, required: bool) -> tuple[tuple[float, float], Shape] | None:
+    """Return the centre and the region of POS and SIZE; None without POS, unless it is `required`.
 
     Raises UsageError for a missing or invalid parameter.
     """
-    if params.get("POS") is None and not needed:
+    if params.get("POS") is None and not required:
         return None
-    ra, dec = _parse_pair(params, "POS", "266.4,-29.0, right ascension and declination in degrees", alone=False)
+    ra, dec = _parse_pair(params, "POS", "266.4,-29.0, right ascension and declination in degrees", allow_single=False)
     if not -90 <= dec <= 90 or not 0 <= ra <= 360:
         message = f"POS must be within 0 to 360, -90 to 90 degrees, not {params.get('POS')}"
         raise UsageError(message, code=Code.REQUEST_BAD_REGION)
-    width, height = _parse_pair(params, "SIZE", "0.1 or 0.1,0.2, width and height in degrees", alone=True)
+    width, height = _parse_pair(params, "SIZE", "0.1 or 0.1,0.2, width and height in degrees", allow_single=True)
     if not (0 <= width <= MAX_SIDE_DEGREES and 0 <= height <= MAX_SIDE_DEGREES):
         message = f"SIZE must be within 0 to {MAX_SIDE_DEGREES:g} degrees, not {params.get('SIZE')}"
         raise UsageError(message, code=Code.REQUEST_BAD_REGION)
@@ -190,16 +192,16 @@ def parse_pos_size(params: dali.Parameters, needed: bool) -> tuple[tuple[float, 
     return (ra, dec), ("polygon", box)
 
 
-def _parse_pair(params: dali.Parameters, name: str, example: str, alone: bool) -> tuple[float, float]:
-    said = params.get(name)
-    if said is None:
+def _parse_pair(params: dali.Parameters, name: str, example: str, allow_single: bool) -> tuple[float, float]:
+    value = params.get(name)
+    if value is None:
         hint = f"such as {name}={example}"
         raise UsageError(f"{name} is missing", hint=hint, code=Code.REQUEST_MISSING_PARAMETER)
-    numbers = [parameters.parse_number(name, word.strip()) for word in said.split(",")]
-    if len(numbers) == 1 and alone:
+    numbers = [parameters.parse_number(name, word.strip()) for word in value.split(",")]
+    if len(numbers) == 1 and allow_single:
         numbers *= 2
     if len(numbers) != 2:
-        message = f"{name} must be {'one or ' if alone else ''}two numbers, not {said!r}"
+        message = f"{name} must be {'one or ' if allow_single else ''}two numbers, not {value!r}"
         raise UsageError(message, hint=example, code=Code.REQUEST_BAD_REGION)
     return numbers[0], numbers[1]
 
@@ -213,12 +215,12 @@ def build_region_condition(
     """
     mode = (params.get("INTERSECT") or "OVERLAPS").upper()
     image, middle = row.footprint, build_point(to_constant(centre[0]), to_constant(centre[1]))
-    there = middle if region[0] == "point" else q.Constant(regions.format_shapes([region]), Column("", types.REGION))
+    target = middle if region[0] == "point" else q.Constant(regions.format_shapes([region]), Column("", types.REGION))
     pairs: dict[str, tuple[Function, q.Value, q.Value]] = {
-        "COVERS": (CONTAINS, there, image),
-        "ENCLOSED": (CONTAINS, image, there),
+        "COVERS": (CONTAINS, target, image),
+        "ENCLOSED": (CONTAINS, image, target),
         "CENTER": (CONTAINS, middle, image),
-        "OVERLAPS": (INTERSECTS, image, there),
+        "OVERLAPS": (INTERSECTS, image, target),
     }
     if mode not in pairs:
         message = f"INTERSECT must be one of {', '.join(MODES)}, not {mode!r}"
@@ -253,18 +255,18 @@ def parse_formats(params: dali.Parameters) -> list[str]:
     GRAPHIC is a picture of any kind, GRAPHIC-ALL of all kinds, and GRAPHIC-png,jpeg the first of these that is
     offered. Raises UsageError for anything else.
     """
-    found: list[str] = []
+    media_types: list[str] = []
     preferred: list[str] | None = None
     for word in (params.get("FORMAT") or "ALL").split(","):
         name = word.strip()
         first, dash, kind = name.upper().partition("-")
         if first == "GRAPHIC":
             preferred = [kind.lower()] if dash and kind != "ALL" else None
-            found += PICTURES if kind == "ALL" else () if dash else PICTURES[:1]
+            media_types += PICTURES if kind == "ALL" else () if dash else PICTURES[:1]
         elif name.upper() in ("ALL", "METADATA"):
-            found.append(name.upper())
+            media_types.append(name.upper())
         elif "/" in name:
-            found.append(name.lower())
+            media_types.append(name.lower())
         elif preferred is not None:
             preferred.append(name.lower())
         else:
@@ -274,7 +276,7 @@ def parse_formats(params: dali.Parameters) -> list[str]:
                 code=Code.REQUEST_UNSUPPORTED_FORMAT,
             )
     kinds = (f"image/{kind}" for kind in preferred or ())
-    return [*found, *[kind for kind in kinds if kind in PICTURES][:1]]
+    return [*media_types, *[kind for kind in kinds if kind in PICTURES][:1]]
 
 
 # ----------------------------------------------------------------- columns
@@ -293,12 +295,14 @@ def _build_outputs(
         raise UsageError(f"VERB must be 0, 1, 2 or 3, not {text!r}", code=Code.REQUEST_BAD_PARAMETER)
     verb = int(text)
     row = InventoryRow(collection, INVENTORY_ALIAS)
-    made = image_row(row, host) if kind not in PICTURES else picture_row(row, host, kind)
+    row_values = image_row(row, host) if kind not in PICTURES else picture_row(row, host, kind)
     standard = [c for c in load_table().columns if verb > 0 or c.principal]
-    outputs = [q.OutputColumn(c.name, made[c.name]) for c in standard]
-    taken = {c.name.lower() for c in load_table().columns}
-    own = [c for c in collection.table.columns if c.name.lower() not in taken and (verb == 3 or c.principal)]
-    return (*outputs, *(q.OutputColumn(c.name, row.column(c.name)) for c in own if verb > 1))
+    outputs = [q.OutputColumn(c.name, row_values[c.name]) for c in standard]
+    standard_names = {c.name.lower() for c in load_table().columns}
+    inventory_columns = [
+        c for c in collection.table.columns if c.name.lower() not in standard_names and (verb == 3 or c.principal)
+    ]
+    return (*outputs, *(q.OutputColumn(c.name, row.column(c.name)) for c in inventory_columns if verb > 1))
 
 
 # -------------------------------------------------------------- description
@@ -314,7 +318,7 @@ def describe_inputs(collection: Collection) -> tuple[ServiceParameter, ...]:
         ServiceParameter("INPUT:FORMAT", "Media types of the images", value="ALL", options=formats),
         ServiceParameter("INPUT:INTERSECT", "How images go with the region", value="OVERLAPS", options=MODES),
         ServiceParameter("INPUT:VERB", "How many columns", value="2", options=("0", "1", "2", "3")),
-        *(ServiceParameter(f"INPUT:{name.upper()}", said) for name, said in ImageFilters(collection).describe()),
+        *(ServiceParameter(f"INPUT:{name.upper()}", text) for name, text in ImageFilters(collection).describe()),
     )
 
 
@@ -328,7 +332,7 @@ def capabilities(collection: Collection, site: Site, base: str) -> tuple[Capabil
         Param("VERB", "integer", "0 to 3: how many columns"),
         Param("MAXREC", "integer", "Rows at the most"),
         Param("RESPONSEFORMAT", "string", "Format of the answer"),
-        *(Param(name.upper(), "string", said, std=False) for name, said in ImageFilters(collection).describe()),
+        *(Param(name.upper(), "string", value, std=False) for name, value in ImageFilters(collection).describe()),
     )
     details = ImageAccess(
         "Atlas", (MAX_SIDE_DEGREES, MAX_SIDE_DEGREES), site.maxrec_hard or None, find_sample_position(collection, site)
@@ -344,16 +348,10 @@ def find_sample_position(collection: Collection, site: Site) -> tuple[float, flo
     if not site.engine.count_rows(collection.table):
         return None
     row = InventoryRow(collection, INVENTORY_ALIAS)
-    found = fetch_images(site, row, row.position, None, most=1, order=(q.SortKey(row.identifier),))
-    return (float(found[0][0]), float(found[0][1])) if found else None
+    positions = fetch_images(site, row, row.position, None, most=1, order=(q.SortKey(row.identifier),))
+    return (float(positions[0][0]), float(positions[0][1])) if positions else None
 
 
 def render_error(request: Request, site: Site, error: ServiceError) -> Response:
-    """Return an error as QUERY_STATUS in a VOTable of status 200, as old clients need (section 4.3), to a browser a page."""
-    choice: FormatChoice | None = getattr(request.state, "choice", None)
-    if choice is not None and choice.format is HTML:
-        return formatted_error(request, error, HTML)
-    told: tuple[Info, ...] = describe_request_id(request)
-    status = error.status if error.status >= 500 else 200
-    headers = {"Content-Type": MEDIA_TYPE, **error_headers(error)}
-    return Response(TABLEDATA.error_document(error, told), status_code=status, headers=headers)
+    """Return an error as QUERY_STATUS in a VOTable of status 200 (section 4.3)."""
+    return votable_error(request, error)

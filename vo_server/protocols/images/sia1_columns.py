@@ -21,8 +21,8 @@ _DOUBLE, _INTEGER = Column("", types.DOUBLE), Column("", types.INTEGER)
 @cache
 def load_table() -> Table:
     """Return the columns as a table; the required ones are principal."""
-    _, (found,) = load_standard(find_builtin_schemas() / "standard" / "sia1.toml")
-    return found
+    _, (table,) = load_standard(find_builtin_schemas() / "standard" / "sia1.toml")
+    return table
 
 
 def image_row(row: InventoryRow, host: ImageUrls) -> dict[str, q.Value]:
@@ -43,8 +43,8 @@ def picture_row(row: InventoryRow, host: ImageUrls, media_type: str) -> dict[str
     return _cast_columns(_build_values(row, host) | other | dict.fromkeys(("crpix", "crval", "cd", "filesize")))
 
 
-def _cast_columns(made: Mapping[str, q.Value | None]) -> dict[str, q.Value]:
-    return {c.name: _cast(made[c.name], c) for c in load_table().columns}
+def _cast_columns(values: Mapping[str, q.Value | None]) -> dict[str, q.Value]:
+    return {c.name: _cast(values[c.name], c) for c in load_table().columns}
 
 
 def _build_values(row: InventoryRow, host: ImageUrls) -> dict[str, q.Value | None]:
@@ -86,13 +86,13 @@ def _cast(value: q.Value | None, column: Column) -> q.Value:
 
 def _list_keywords(row: InventoryRow, keywords: Iterable[str], column: Column) -> q.Value | None:
     """Return keywords of the header as a list; None where the inventory lacks one of them."""
-    known = [row.find_column("header", keyword) for keyword in keywords]
-    return None if None in known else _build_list([q.TypeCast(v, column) for v in known if v is not None])
+    fields = [row.find_column("header", keyword) for keyword in keywords]
+    return None if None in fields else _build_list([q.TypeCast(v, column) for v in fields if v is not None])
 
 
 def _build_list(numbers: Iterable[q.Value]) -> q.Value:
-    given = tuple(numbers)
-    return q.FunctionCall(ARRAY, given, ARRAY.result(given))
+    items = tuple(numbers)
+    return q.FunctionCall(ARRAY, items, ARRAY.result(items))
 
 
 def _build_cd_matrix(row: InventoryRow) -> q.Value | None:

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-import anyio
 import pyarrow as pa
 from astropy.io.fits import Header
 from starlette.requests import Request
@@ -25,9 +24,9 @@ from vo_server.documents.capability import Capability, ImageAccess, Interface, P
 from vo_server.errors import Code, ImageError, NoPixelsError, UsageError
 from vo_server.formats import TABLEDATA
 from vo_server.http import dali, origin
-from vo_server.http.responses import document_response
+from vo_server.http.responses import document_response, run_in_slot
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import get_base_url, get_client_address
+from vo_server.http.urls import get_base_url
 from vo_server.images.sky import ImageWcs
 from vo_server.images.window import centre_window
 from vo_server.model.column import Column
@@ -67,20 +66,22 @@ async def search(request: Request, site: Site) -> Response:
     """Return the cutouts of a region, of each collection those of the nearest images first (section 4.1)."""
     params = await dali.read_parameters(request)
     choice = dali.choose_format(request, params.drop("FORMAT"), TABLEDATA)
-    named = params.get("RESPONSEFORMAT")
-    media_type = choice.content_type if named or choice.format is not TABLEDATA else sia1.MEDIA_TYPE
+    requested = params.get("RESPONSEFORMAT")
+    media_type = choice.content_type if requested or choice.format is not TABLEDATA else sia1.MEDIA_TYPE
     host = origin.make_image_urls(site, get_base_url(request, site.public_url))
     formats = sia1.parse_formats(params)
     columns = _select_columns(params)
     maxrec = params.get_maxrec(MAX_CUTOUTS, MAX_CUTOUTS)
 
-    def made() -> bytes:
+    def create_document() -> bytes:
         metadata = "METADATA" in formats
-        known = [] if metadata else _select_collections(loaded_collections(site.catalogue, site.engine.count_rows))
-        wanted = [kind for kind in _MEDIA_TYPES if {"ALL", kind} & set(formats)]
-        rows = [row for p in known for row in _build_rows(p, params, wanted, site, host)]
+        collections = (
+            [] if metadata else _select_collections(loaded_collections(site.catalogue, site.engine.count_rows))
+        )
+        media_types = [kind for kind in _MEDIA_TYPES if {"ALL", kind} & set(formats)]
+        rows = [row for p in collections for row in _build_rows(p, params, media_types, site, host)]
         infos = origin.describe_answer(
-            site, sia1.STANDARD_ID, origin.describe_request(request, site), tuple(p.table for p in known), {}
+            site, sia1.STANDARD_ID, origin.describe_request(request, site), tuple(p.table for p in collections), {}
         )
         arrays = [pa.array([row[c.name] for row in rows], c.type.arrow) for c in columns]
         batches = iter([pa.record_batch(arrays, names=[c.name for c in columns])])
@@ -88,11 +89,7 @@ async def search(request: Request, site: Site) -> Response:
         result = Result(columns, batches, "Cutouts", "Parts of images about a place", infos, inputs)
         return b"".join(choice.format.write(result if metadata else result.limit(maxrec)))
 
-    turn = await site.admission.acquire(get_client_address(request), is_short=True)
-    try:
-        return document_response(request, await anyio.to_thread.run_sync(made), media_type)
-    finally:
-        turn.release()
+    return document_response(request, await run_in_slot(request, site, create_document), media_type)
 
 
 def _select_columns(params: dali.Parameters) -> tuple[Column, ...]:
@@ -107,38 +104,38 @@ def _select_columns(params: dali.Parameters) -> tuple[Column, ...]:
 
 
 def _build_rows(
-    collection: Collection, params: dali.Parameters, wanted: Sequence[str], site: Site, host: ImageUrls
+    collection: Collection, params: dali.Parameters, media_types: Sequence[str], site: Site, host: ImageUrls
 ) -> Iterator[dict[str, Any]]:
     """Yield the cutouts of a collection, a row for each image and each format."""
     naxis = _parse_naxis(params)
-    placed = sia1.parse_pos_size(params if naxis is None else params.with_default("SIZE", "0"), needed=True)
-    assert placed is not None
-    (ra, dec), region = placed
+    pos_size = sia1.parse_pos_size(params if naxis is None else params.with_default("SIZE", "0"), required=True)
+    assert pos_size is not None
+    (ra, dec), region = pos_size
     row, filters = InventoryRow(collection, sia1.INVENTORY_ALIAS), ImageFilters(collection)
     conditions = (*filters.build_conditions(params, row), sia1.build_region_condition(params, row, (ra, dec), region))
     if not filters.has_dataset(params):
         return
-    told = image_row(row, host)
+    image_values = image_row(row, host)
     keywords = {name: field for name in _WCS_KEYWORDS if (field := row.find_column("header", name)) is not None}
-    asked = (row.name, *told.values(), *keywords.values())
-    near = (q.SortKey(sia1.build_distance(row, (ra, dec))),)
-    for name, *numbers in fetch_images(site, row, asked, q.Conjunction(conditions), MAX_CUTOUTS + 1, near):
-        said = dict(zip((*told, *keywords), numbers, strict=True))
-        size = naxis or _compute_naxis(params, said["scale"])
-        if size is None or not _place_cutout(said, row, (ra, dec), size):
+    outputs = (row.name, *image_values.values(), *keywords.values())
+    sort_keys = (q.SortKey(sia1.build_distance(row, (ra, dec))),)
+    for name, *numbers in fetch_images(site, row, outputs, q.Conjunction(conditions), MAX_CUTOUTS + 1, sort_keys):
+        row_values = dict(zip((*image_values, *keywords), numbers, strict=True))
+        size = naxis or _compute_naxis(params, row_values["scale"])
+        if size is None or not _place_cutout(row_values, row, (ra, dec), size):
             continue
-        for kind in wanted:
+        for kind in media_types:
             format = {} if kind == _FITS else {"RESPONSEFORMAT": kind}
             url = {
                 "ID": host.identifier_prefix(collection) + name,
                 "POS": f"{ra!r},{dec!r}",
                 "NAXIS": f"{size[0]},{size[1]}",
             }
-            made = said | {
+            cutout_values = row_values | {
                 "download": host.site.get_url("sia1-cutout", f"/image?{urlencode(url | format)}"),
                 "format": kind,
             }
-            yield made if kind == _FITS else made | _PICTURE_VALUES
+            yield cutout_values if kind == _FITS else cutout_values | _PICTURE_VALUES
 
 
 _PICTURE_VALUES = {"pixflags": "FV"} | dict.fromkeys(("crpix", "crval", "cd"))
@@ -150,14 +147,14 @@ def _parse_naxis(params: dali.Parameters) -> tuple[int, int] | None:
 
     Raises UsageError for an invalid number, and for more than a cutout may have.
     """
-    said = params.get("NAXIS")
-    if said is None:
+    value = params.get("NAXIS")
+    if value is None:
         return None
-    words = [word.strip() for word in said.split(",")]
+    words = [word.strip() for word in value.split(",")]
     if len(words) > 2 or not all(w.isascii() and w.isdecimal() and len(w) < 9 and int(w) for w in words):
-        message = f"NAXIS must be one or two numbers of pixels, not {said[:80]!r}"
+        message = f"NAXIS must be one or two numbers of pixels, not {value[:80]!r}"
         raise UsageError(message, hint="such as 300,200", code=Code.REQUEST_BAD_PARAMETER)
-    return _check_sides(int(words[0]), int(words[-1]), f"NAXIS is {said}")
+    return _check_sides(int(words[0]), int(words[-1]), f"NAXIS is {value}")
 
 
 def _compute_naxis(params: dali.Parameters, scale: Sequence[float] | None) -> tuple[int, int] | None:
@@ -175,41 +172,43 @@ def _compute_naxis(params: dali.Parameters, scale: Sequence[float] | None) -> tu
     return _check_sides(max(wide, 1), max(high, 1), f"SIZE is {params.get('SIZE')} degrees")
 
 
-def _check_sides(wide: int, high: int, said: str) -> tuple[int, int]:
+def _check_sides(wide: int, high: int, request: str) -> tuple[int, int]:
     if max(wide, high) > MAX_SIDE_PIXELS:
-        message = f"{said}; a side of a cutout has at most {MAX_SIDE_PIXELS:,} pixels"
+        message = f"{request}; a side of a cutout has at most {MAX_SIDE_PIXELS:,} pixels"
         raise UsageError(message, code=Code.IMAGE_TOO_LARGE)
     return wide, high
 
 
-def _place_cutout(said: dict[str, Any], row: InventoryRow, centre: tuple[float, float], size: tuple[int, int]) -> bool:
-    """Set the values of a cutout that differ from those of the image; return False where the image has no pixel of it."""
-    said |= {"naxis": list(size), "center_ra": centre[0], "center_dec": centre[1], "filesize": None}
-    sky = _build_wcs(said, row)
+def _place_cutout(
+    row_values: dict[str, Any], row: InventoryRow, centre: tuple[float, float], size: tuple[int, int]
+) -> bool:
+    """Set the values of a cutout that differ from those of the image; return False for an empty cutout."""
+    row_values |= {"naxis": list(size), "center_ra": centre[0], "center_dec": centre[1], "filesize": None}
+    sky = _build_wcs(row_values, row)
     if sky is None:
-        said |= dict.fromkeys(("crpix", "crval", "cd"))
+        row_values |= dict.fromkeys(("crpix", "crval", "cd"))
         return True
     try:
-        found = centre_window(sky, *centre, *size)
-        found.clip(said["NAXIS2"], said["NAXIS1"])
+        window = centre_window(sky, *centre, *size)
+        window.clip(row_values["NAXIS2"], row_values["NAXIS1"])
     except NoPixelsError:
         return False
-    left, bottom = found.columns[0], found.rows[0]
+    left, bottom = window.columns[0], window.rows[0]
     (ra,), (dec,) = sky.to_positions(left + (size[0] - 1) / 2, bottom + (size[1] - 1) / 2)
-    crpix = [said["CRPIX1"] - left, said["CRPIX2"] - bottom]
-    said |= {"crpix": crpix, "center_ra": float(ra), "center_dec": float(dec)}
+    crpix = [row_values["CRPIX1"] - left, row_values["CRPIX2"] - bottom]
+    row_values |= {"crpix": crpix, "center_ra": float(ra), "center_dec": float(dec)}
     return True
 
 
-def _build_wcs(said: dict[str, Any], row: InventoryRow) -> ImageWcs | None:
+def _build_wcs(row_values: dict[str, Any], row: InventoryRow) -> ImageWcs | None:
     """Return the WCS of an image from the keywords in the inventory; None where it lacks them."""
-    known = {name: said.get(name) for name in _WCS_KEYWORDS}
-    known["CROTA2"] = known["CROTA2"] or 0.0
-    if row.images.projection is None or None in known.values():
+    keywords = {name: row_values.get(name) for name in _WCS_KEYWORDS}
+    keywords["CROTA2"] = keywords["CROTA2"] or 0.0
+    if row.images.projection is None or None in keywords.values():
         return None
     axes = {f"CTYPE{n}": f"{axis:-<5}{row.images.projection}" for n, axis in ((1, "RA"), (2, "DEC"))}
     try:
-        return ImageWcs(Header(known | axes))
+        return ImageWcs(Header(keywords | axes))
     except ImageError:
         return None
 
@@ -225,10 +224,10 @@ async def get_cutout(request: Request, site: Site) -> Response:
             hint=f"as in the URLs in the responses of {PATH}",
             code=Code.REQUEST_MISSING_PARAMETER,
         )
-    placed = sia1.parse_pos_size(params.with_default("SIZE", "0"), needed=True)
-    assert placed is not None
+    pos_size = sia1.parse_pos_size(params.with_default("SIZE", "0"), required=True)
+    assert pos_size is not None
     host = origin.make_image_urls(site, get_base_url(request, site.public_url))
-    return await soda.run_cutout(partial(cutouts.cut_to_size, id, placed[0], size, form, site, host), request, site)
+    return await soda.run_cutout(partial(cutouts.cut_to_size, id, pos_size[0], size, form, site, host), request, site)
 
 
 # -------------------------------------------------------------- description

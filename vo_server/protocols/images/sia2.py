@@ -57,10 +57,10 @@ async def search(request: Request, site: Site) -> Response:
     choice = dali.choose_format(request, params.drop("FORMAT"), TABLEDATA)
     host = origin.make_image_urls(site, get_base_url(request, site.public_url))
 
-    def asked() -> QueryExecution:
-        made = build_query(params, loaded_collections(site.catalogue, site.engine.count_rows), host)
+    def create_execution() -> QueryExecution:
+        built = build_query(params, loaded_collections(site.catalogue, site.engine.count_rows), host)
         return QueryExecution(
-            made,
+            built,
             site.engine,
             choice.format,
             params.get_maxrec(site.maxrec, site.maxrec_hard),
@@ -68,16 +68,16 @@ async def search(request: Request, site: Site) -> Response:
             title="Images",
             description=load_obscore()[1].description,
             infos=origin.describe_answer(
-                site, STANDARD_ID, origin.describe_request(request, site), q.scanned_tables(made), {}
+                site, STANDARD_ID, origin.describe_request(request, site), q.scanned_tables(built), {}
             ),
-            descriptors=descriptors.describe_links(made.columns, host),
+            descriptors=descriptors.describe_links(built.columns, host),
         )
 
-    question = await anyio.to_thread.run_sync(asked)
+    question = await anyio.to_thread.run_sync(create_execution)
     return await stream(request, site, question, choice.content_type, f"images.{choice.format.extension}")
 
 
-def build_query(params: dali.Parameters, known: Sequence[Collection], host: ImageUrls) -> q.Query:
+def build_query(params: dali.Parameters, collections: Sequence[Collection], host: ImageUrls) -> q.Query:
     """Return the query of the parameters to these collections.
 
     Raises UsageError for an invalid value.
@@ -87,18 +87,18 @@ def build_query(params: dali.Parameters, known: Sequence[Collection], host: Imag
         for name, condition in CONDITIONS.items()
         if (values := _list_values(params, name))
     ]
-    named = _list_values(params, "COLLECTION")
-    _check_collections(named, known)
-    if named:
-        conditions.append(parameters.equals_any(get_column("obs_collection"), named))
-    branches = _select_branches(known, _list_values(params, "ID"), _list_values(params, "FORMAT"), host)
+    requested = _list_values(params, "COLLECTION")
+    _check_collections(requested, collections)
+    if requested:
+        conditions.append(parameters.equals_any(get_column("obs_collection"), requested))
+    branches = _select_branches(collections, _list_values(params, "ID"), _list_values(params, "FORMAT"), host)
     _, table = load_obscore()
     outputs = tuple(q.OutputColumn(c.name, q.ColumnRef(OBSCORE_ALIAS, c.name, c)) for c in table.columns)
     where = q.Conjunction(tuple(conditions)) if conditions else None
     top = None if branches else 0
     return q.SelectQuery(
         outputs,
-        q.Subquery(OBSCORE_ALIAS, union_query(branches or [Branch(known[0])], host, OBSCORE_ALIAS)),
+        q.Subquery(OBSCORE_ALIAS, union_query(branches or [Branch(collections[0])], host, OBSCORE_ALIAS)),
         where,
         top=top,
     )
@@ -113,35 +113,35 @@ def _list_values(params: dali.Parameters, name: str) -> list[str]:
     return [value.strip() for value in params.get_all(name) if value.strip()]
 
 
-def _check_collections(named: Sequence[str], known: Sequence[Collection]) -> None:
-    there = [p.images.collection for p in known if p.images is not None]
-    for name in named:
-        if name not in there:
-            hint = suggest_similar(name, there)
-            message = f"unknown collection {name!r}; there are {', '.join(there)}"
+def _check_collections(requested: Sequence[str], collections: Sequence[Collection]) -> None:
+    names = [p.images.collection for p in collections if p.images is not None]
+    for name in requested:
+        if name not in names:
+            hint = suggest_similar(name, names)
+            message = f"unknown collection {name!r}; there are {', '.join(names)}"
             raise UsageError(message, hint=hint, code=Code.REQUEST_BAD_PARAMETER)
 
 
 def _select_branches(
-    known: Sequence[Collection], ids: Sequence[str], formats: Sequence[str], host: ImageUrls
+    collections: Sequence[Collection], ids: Sequence[str], formats: Sequence[str], host: ImageUrls
 ) -> list[Branch]:
     """Return the branches of the collections that can match: by identifier, those with its prefix; by media type, those
     whose files, links or pictures have it.
 
     access_url of a branch leads to the files or the pictures where their media type is requested, else to the links.
     """
-    found = []
-    for collection in known:
+    branches = []
+    for collection in collections:
         assert collection.images is not None
         where = _match_ids(collection, ids, host) if ids else None
         if ids and where is None:
             continue
         if not formats or DATALINK in formats:
-            found.append(Branch(collection, where))
+            branches.append(Branch(collection, where))
         for kind in (collection.images.media_type, *PICTURES):
             if kind in formats:
-                found.append(Branch(collection, where, kind))
-    return found
+                branches.append(Branch(collection, where, kind))
+    return branches
 
 
 def _match_ids(
@@ -156,40 +156,40 @@ def _match_ids(
 Condition = Callable[[str, str], q.Condition]
 
 
-def _match_region(name: str, said: str) -> q.Condition:
-    return parameters.overlaps_shapes(get_column("s_region"), parameters.parse_region(name, said))
+def _match_region(name: str, value: str) -> q.Condition:
+    return parameters.overlaps_shapes(get_column("s_region"), parameters.parse_region(name, value))
 
 
 def _match_interval(low: str, high: str, unit: str) -> Condition:
-    return lambda name, said: parameters.overlaps_interval(
-        get_column(low), get_column(high), parameters.parse_interval(name, said, unit)
+    return lambda name, value: parameters.overlaps_interval(
+        get_column(low), get_column(high), parameters.parse_interval(name, value, unit)
     )
 
 
 def _match_text(of: str) -> Condition:
-    return lambda _, said: parameters.equals_any(get_column(of), [said])
+    return lambda _, value: parameters.equals_any(get_column(of), [value])
 
 
-def _match_product(name: str, said: str) -> q.Condition:
-    if said not in PRODUCTS:
-        message = f"{name} must be one of {', '.join(PRODUCTS)}, not {said!r}"
+def _match_product(name: str, value: str) -> q.Condition:
+    if value not in PRODUCTS:
+        message = f"{name} must be one of {', '.join(PRODUCTS)}, not {value!r}"
         raise UsageError(message, code=Code.REQUEST_BAD_PARAMETER)
-    return parameters.equals_any(get_column("dataproduct_type"), [said])
+    return parameters.equals_any(get_column("dataproduct_type"), [value])
 
 
-def _match_level(name: str, said: str) -> q.Condition:
-    if said not in ("0", "1", "2", "3", "4"):
-        message = f"{name} must be an integer from 0 to 4, not {said!r}"
+def _match_level(name: str, value: str) -> q.Condition:
+    if value not in ("0", "1", "2", "3", "4"):
+        message = f"{name} must be an integer from 0 to 4, not {value!r}"
         raise UsageError(message, code=Code.REQUEST_BAD_PARAMETER)
     level = get_column("calib_level")
-    return q.Comparison("=", level, q.Constant(int(said), level.column))
+    return q.Comparison("=", level, q.Constant(int(value), level.column))
 
 
-def _match_polarisation(name: str, said: str) -> q.Condition:
-    if said not in parameters.POLARISATIONS:
-        message = f"{name} must be one of {', '.join(parameters.POLARISATIONS)}, not {said!r}"
+def _match_polarisation(name: str, value: str) -> q.Condition:
+    if value not in parameters.POLARISATIONS:
+        message = f"{name} must be one of {', '.join(parameters.POLARISATIONS)}, not {value!r}"
         raise UsageError(message, code=Code.REQUEST_BAD_PARAMETER)
-    return q.LikeTest(get_column("pol_states"), to_text(f"%/{said}/%"))
+    return q.LikeTest(get_column("pol_states"), to_text(f"%/{value}/%"))
 
 
 CONDITIONS: dict[str, Condition] = {

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-import anyio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from typing_extensions import override
@@ -27,8 +26,9 @@ from vo_server.errors import (
 from vo_server.http import dali
 from vo_server.http.errors import error_details, error_headers
 from vo_server.http.origin import make_image_urls
+from vo_server.http.responses import run_in_slot
 from vo_server.http.service import Resource, Service, Site
-from vo_server.http.urls import get_base_url, get_client_address
+from vo_server.http.urls import get_base_url
 from vo_server.jobs.task import JobOutput, Task
 from vo_server.model.job import Job
 from vo_server.obscore.query import ImageUrls
@@ -58,9 +58,9 @@ async def get_cutout(request: Request, site: Site) -> Response:
     """Return one cutout (section 5)."""
     params = await dali.read_parameters(request)
     form = cutouts.parse_format(params)
-    wish = _parse_single(params)
+    cutout_request = _parse_single(params)
     host = make_image_urls(site, get_base_url(request, site.public_url))
-    return await run_cutout(partial(cutouts.cut, wish, form, site, host), request, site)
+    return await run_cutout(partial(cutouts.cut, cutout_request, form, site, host), request, site)
 
 
 async def run_cutout(work: Callable[[], cutouts.Cutout], request: Request, site: Site) -> Response:
@@ -68,11 +68,7 @@ async def run_cutout(work: Callable[[], cutouts.Cutout], request: Request, site:
 
     Raises the errors of `work`, and BusyError.
     """
-    turn = await site.admission.acquire(get_client_address(request), is_short=True)
-    try:
-        cut = await anyio.to_thread.run_sync(work)
-    finally:
-        turn.release()
+    cut = await run_in_slot(request, site, work)
     headers = {
         "Content-Type": cut.media_type,
         "Content-Disposition": f'attachment; filename="{cut.name}"',
@@ -86,13 +82,13 @@ def _parse_single(params: dali.Parameters) -> cutouts.CutoutRequest:
 
     Raises RepeatedParameterError for several.
     """
-    asked = cutouts.parse_requests(params)
-    several = {"ID": asked.ids, " or ".join(cutouts.REGION_PARAMETERS): asked.regions, "BAND": asked.bands}
+    requests = cutouts.parse_requests(params)
+    several = {"ID": requests.ids, " or ".join(cutouts.REGION_PARAMETERS): requests.regions, "BAND": requests.bands}
     for name, values in several.items():
         if len(values) > 1:
             raise RepeatedParameterError(f"{name} may occur once, not {len(values)} times")
-    (wish,) = asked.combinations()
-    return wish
+    (cutout_request,) = requests.combinations()
+    return cutout_request
 
 
 @dataclass(slots=True)
@@ -119,15 +115,15 @@ class CutoutTask(Task):
 
     @override
     def outputs(self) -> Iterator[JobOutput]:
-        for number, wish in enumerate(self.requests.combinations(), 1):
+        for number, cutout_request in enumerate(self.requests.combinations(), 1):
             if self.stopped:
                 raise QueryCancelledError("the job was stopped")
-            yield self._create_output(f"cutout{number}", wish)
+            yield self._create_output(f"cutout{number}", cutout_request)
             self.completed = number
 
-    def _create_output(self, id: str, wish: cutouts.CutoutRequest) -> JobOutput:
+    def _create_output(self, id: str, cutout_request: cutouts.CutoutRequest) -> JobOutput:
         try:
-            cut = cutouts.cut(wish, self.format, self.site, self.host)
+            cut = cutouts.cut(cutout_request, self.format, self.site, self.host)
         except (UsageError, ImageError) as error:
             return JobOutput(id, TEXT_TYPE, f"{id}.txt", [f"{describe_error(error)}\n".encode()])
         return JobOutput(id, cut.media_type, f"{id}_{cut.name}", [cut.data])
@@ -147,11 +143,13 @@ def create_task(site: Site, job: Job) -> CutoutTask:
     Raises UsageError for parameters that are invalid for any image, and for too many cutouts.
     """
     params = dali.Parameters(job.parameters)
-    asked = cutouts.parse_requests(params)
-    if asked.count > MAX_CUTOUTS:
-        message = f"the job has {asked.count:,} cutouts; the limit is {MAX_CUTOUTS:,}"
+    requests = cutouts.parse_requests(params)
+    if requests.count > MAX_CUTOUTS:
+        message = f"the job has {requests.count:,} cutouts; the limit is {MAX_CUTOUTS:,}"
         raise UsageError(message, hint="make several jobs", code=Code.REQUEST_TOO_LARGE)
-    return CutoutTask(asked, cutouts.parse_format(params), site, make_image_urls(site, JOBS.split_base_url(job, site)))
+    return CutoutTask(
+        requests, cutouts.parse_format(params), site, make_image_urls(site, JOBS.split_base_url(job, site))
+    )
 
 
 def describe_error(error: ServiceError) -> str:

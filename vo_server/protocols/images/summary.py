@@ -31,14 +31,14 @@ def summarise(collection: Collection, site: Site, urls: SiteUrls) -> CollectionE
     """Return the summary of a collection, with URLs of the site."""
     facts = site.engine.get_facts(collection.table)
     loaded = facts.loaded_at if facts is not None else None
-    counted = _count_images(site, collection.id, loaded, site.engine.count_rows(collection.table))
-    place = ",".join(f"{degrees:.5f}" for degrees in counted.place)
+    counts = _count_images(site, collection.id, loaded, site.engine.count_rows(collection.table))
+    place = ",".join(f"{degrees:.5f}" for degrees in counts.place)
     return CollectionEntry(
         collection.id,
         collection.table.title or collection.table.name,
-        counted.images,
-        counted.size,
-        counted.nights,
+        counts.images,
+        counts.size,
+        counts.nights,
         InventoryRow(collection, "image").images.caution,
         urls.get_url("coverage", f"/{collection.id}.svg") if facts is not None and facts.coverage is not None else None,
         urls.get_url("gallery", f"?POS={place}&COLLECTION={collection.id}") if place else None,
@@ -47,7 +47,7 @@ def summarise(collection: Collection, site: Site, urls: SiteUrls) -> CollectionE
 
 @dataclass(frozen=True, slots=True)
 class CollectionSummary:
-    """The summary of an inventory: images by band, bytes, first and last night, and the position of one of the images."""
+    """The summary of an inventory: images by band, bytes, first and last night, the position of one image."""
 
     images: tuple[tuple[str, int], ...]
     size: int
@@ -62,13 +62,13 @@ def _count_images(site: Site, id: str, loaded: datetime | None, rows: int | None
     band = row.column(row.images.band) if row.images.band else None
     outputs = tuple(q.OutputColumn(f"v{n}", value) for n, value in enumerate(_build_values(row, band)))
     query = q.SelectQuery(outputs, row.scan, group_by=() if band is None else (band,))
-    found = list(fetch_rows(query, site.engine, _MAX_BANDS, site.timeout))
+    rows_found = list(fetch_rows(query, site.engine, _MAX_BANDS, site.timeout))
     order = [b.name for b in row.images.bands]
-    found.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
-    times = [time for *_, first, last in found for time in (first, last) if time is not None]
+    rows_found.sort(key=lambda each: order.index(each[0]) if each[0] in order else len(order))
+    times = [time for *_, first, last in rows_found for time in (first, last) if time is not None]
     return CollectionSummary(
-        tuple((str(band), count) for band, count, *_ in found),
-        sum(int(size or 0) for _, _, size, *_ in found),
+        tuple((str(band), count) for band, count, *_ in rows_found),
+        sum(int(size or 0) for _, _, size, *_ in rows_found),
         (_to_date(min(times)), _to_date(max(times))) if times else None,
         next(iter(fetch_images(site, row, row.position, None, most=1)), ()),
     )

@@ -16,22 +16,22 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vo_server.catalogue.catalogue import UNREGISTERED
-from vo_server.catalogue.datestamps import Datestamp, DatestampFile
+from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue
+from vo_server.catalogue.datestamps import Datestamp
 from vo_server.documents import oai
 from vo_server.documents.elements import MEDIA_TYPE, Element, serialise
-from vo_server.documents.voresource import OAI_DC, RI, compute_digest, write_dublin_core, write_record
-from vo_server.documents.voresource import RegistryRecord as Record
+from vo_server.documents.voresource import OAI_DC, RI, RegistryRecord, compute_digest, write_dublin_core, write_record
 from vo_server.errors import ServiceError, UsageError
 from vo_server.http import dali
-from vo_server.http.errors import text_error
+from vo_server.http.access_log import get_request_info
+from vo_server.http.errors import error_headers, text_error
 from vo_server.http.responses import document_response
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import get_base_url
-from vo_server.protocols.registry import arguments as harvesting
-from vo_server.protocols.registry.arguments import OaiError, parse_arguments
+from vo_server.model.urls import SiteUrls
+from vo_server.protocols.registry.arguments import OaiError, parse_arguments, parse_list_request
 from vo_server.protocols.registry.records import (
-    PATH,
+    SERVICE_NAME,
     LoadedTable,
     RegistryConfig,
     build_records,
@@ -54,7 +54,7 @@ class DatedRecord:
 
     id: str
     stamp: Datestamp
-    record: Record | None
+    record: RegistryRecord | None
 
     @property
     def key(self) -> tuple[datetime, str]:
@@ -165,7 +165,7 @@ def _check_prefix(name: str) -> str:
 
 def _select_page(asked: OaiRequest) -> tuple[str, list[DatedRecord], oai.ResumptionToken | None]:
     """The format of a list, the records that come now, and where it goes on."""
-    wanted = harvesting.parse_list_request(asked.arguments)
+    wanted = parse_list_request(asked.arguments)
     prefix, (first, last), place = _check_prefix(wanted.prefix), wanted.parse_bounds(), wanted.parse_position()
     managed = asked.records if wanted.set in ("", MANAGED_SET) else ()
     whole = [one for one in managed if first <= one.stamp.updated <= last]
@@ -183,82 +183,92 @@ def _select_page(asked: OaiRequest) -> tuple[str, list[DatedRecord], oai.Resumpt
 # --------------------------------------------------------------- the answer
 
 
-async def handle_request(office: RegistryConfig, stamps: DatestampFile, request: Request, site: Site) -> Response:
-    """Any request, by GET or by POST; what OAI-PMH calls an error comes with status 200 (section 3.6)."""
-    given = await dali.read_parameters(request)
-    base = get_base_url(request, site.public_url)
-    body = await anyio.to_thread.run_sync(_write_answer, office, stamps, site, base, given.pairs)
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """Return the service."""
+    return (SERVICE,)
+
+
+async def handle_request(request: Request, site: Site) -> Response:
+    """Answer a request by GET or by POST; an error of OAI-PMH comes with status 200 (section 3.6)."""
+    params = await dali.read_parameters(request)
+    urls = site.make_urls(get_base_url(request, site.public_url))
+    url, moment = urls.get_url(SERVICE_NAME), datetime.now(UTC).replace(microsecond=0)
+    arguments: dict[str, str] = {}
+    try:
+        arguments = parse_arguments(params.pairs)
+        body = await anyio.to_thread.run_sync(_write_answer, site, urls, moment, arguments)
+    except OaiError as error:
+        return _error_response(request, error, _write_errors(url, moment, arguments, error.errors))
     return document_response(request, body, MEDIA_TYPE)
 
 
-def _write_answer(
-    office: RegistryConfig, stamps: DatestampFile, site: Site, base: str, pairs: Iterable[tuple[str, str]]
-) -> bytes:
-    moment = datetime.now(UTC).replace(microsecond=0)
-    said: dict[str, str] = {}
-    try:
-        said = parse_arguments(pairs)
-        made = _start_document(base, moment, said)
-        asked = OaiRequest(office, site, base + PATH, moment, said, _list_records(office, stamps, site, base))
-        VERB_WRITERS[said["verb"]](asked, made)
-    except OaiError as refused:
-        return _write_errors(base, moment, said, refused.errors)
-    return serialise(made)
+def _write_answer(site: Site, urls: SiteUrls, moment: datetime, arguments: Mapping[str, str]) -> bytes:
+    config, url = RegistryConfig(site.authority), urls.get_url(SERVICE_NAME)
+    document = _start_document(url, moment, arguments)
+    request = OaiRequest(config, site, url, moment, arguments, _list_records(config, site, urls))
+    VERB_WRITERS[arguments["verb"]](request, document)
+    return serialise(document)
 
 
-def _write_errors(base: str, moment: datetime, said: Mapping[str, str], errors: Iterable[tuple[str, str]]) -> bytes:
-    made = _start_document(base, moment, said)
-    oai.add_errors(made, [(code, _NOT_XML.sub("?", message)) for code, message in errors])
-    return serialise(made)
+def _write_errors(url: str, moment: datetime, arguments: Mapping[str, str], errors: Iterable[tuple[str, str]]) -> bytes:
+    document = _start_document(url, moment, arguments)
+    oai.add_errors(document, [(code, _NOT_XML.sub("?", message)) for code, message in errors])
+    return serialise(document)
 
 
-def _start_document(base: str, moment: datetime, said: Mapping[str, str]) -> Element:
-    return oai.make_document(base + PATH, moment, {name: _NOT_XML.sub("?", value) for name, value in said.items()})
+def _start_document(url: str, moment: datetime, arguments: Mapping[str, str]) -> Element:
+    return oai.make_document(url, moment, {name: _NOT_XML.sub("?", value) for name, value in arguments.items()})
 
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot say."""
+"""Characters that XML cannot hold."""
 
 
-def _list_records(office: RegistryConfig, stamps: DatestampFile, site: Site, base: str) -> tuple[DatedRecord, ...]:
-    """All records as they are now, the oldest first, those that are gone among them.
+def _list_records(config: RegistryConfig, site: Site, urls: SiteUrls) -> tuple[DatedRecord, ...]:
+    """Return all records as they are now, deleted ones included, the oldest first.
 
-    What is new is dated after it has been worked out, so no answer that was given in the meantime has a later date.
+    A new record is dated after it has been built, so that no answer given in the meantime has a later date.
     """
+    assert site.datestamps is not None
     loaded = find_loaded_tables(site)
-    made = _make_records(office, site, loaded, base)
-    digests = _compute_digests(office, site, loaded)
-    dated = stamps.update(digests, office.identifier_prefix, datetime.now(UTC).replace(microsecond=0))
-    return tuple(sorted((DatedRecord(id, stamp, made.get(id)) for id, stamp in dated.items()), key=lambda one: one.key))
+    records = _make_records(config, site, loaded, urls)
+    digests = _compute_digests(config, site, loaded)
+    dated = site.datestamps.update(digests, config.identifier_prefix, datetime.now(UTC).replace(microsecond=0))
+    return tuple(sorted((DatedRecord(id, d, records.get(id)) for id, d in dated.items()), key=lambda one: one.key))
 
 
 @lru_cache(maxsize=8)
-def _make_records(office: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...], base: str) -> dict[str, Record]:
-    return {record.identifier: record for record in build_records(office, site, loaded, base)}
+def _make_records(
+    config: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...], urls: SiteUrls
+) -> dict[str, RegistryRecord]:
+    return {record.identifier: record for record in build_records(config, site, loaded, urls)}
 
 
 @lru_cache(maxsize=8)
-def _compute_digests(office: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...]) -> dict[str, str]:
-    """Of what the records say, by whatever URL they are asked."""
-    made = _make_records(office, site, loaded, site.public_url.rstrip("/"))
-    return {id: compute_digest(record, office.status) for id, record in made.items()}
+def _compute_digests(config: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...]) -> dict[str, str]:
+    """Return the digest of each record, which does not depend on the URL of the request."""
+    records = _make_records(config, site, loaded, site.make_urls(site.public_url.rstrip("/")))
+    return {id: compute_digest(record, config.status) for id, record in records.items()}
 
 
-def render_error(request: Request, site: Site, fault: ServiceError) -> Response:
-    """A form that cannot be read is a bad argument; what is not the client's fault is told as HTTP does it."""
-    if not isinstance(fault, UsageError):
-        return text_error(request, fault)
+def render_error(request: Request, site: Site, error: ServiceError) -> Response:
+    """Return a form that cannot be read as badArgument, and an error of the server as HTTP does, in plain text."""
+    if not isinstance(error, UsageError):
+        return text_error(request, error)
+    url = site.make_urls(get_base_url(request, site.public_url)).get_url(SERVICE_NAME)
     moment = datetime.now(UTC).replace(microsecond=0)
-    body = _write_errors(get_base_url(request, site.public_url), moment, {}, [("badArgument", str(fault))])
-    return document_response(request, body, MEDIA_TYPE)
+    return _error_response(request, error, _write_errors(url, moment, {}, [("badArgument", str(error))]))
 
 
-def service(office: RegistryConfig, stamps: DatestampFile) -> Service:
-    """The registry as a service of its own."""
-    return Service(
-        name="oai",
-        path=PATH,
-        resources=(Resource("", partial(handle_request, office, stamps), ("GET", "POST")),),
-        error_renderer=render_error,
-        capabilities=lambda site, base: (describe_harvest(office, base),),
-    )
+def _error_response(request: Request, error: ServiceError, body: bytes) -> Response:
+    get_request_info(request).error_code = str(error.code)
+    return document_response(request, body, MEDIA_TYPE, error_headers(error))
+
+
+SERVICE = Service(
+    name=SERVICE_NAME,
+    path="/oai",
+    resources=(Resource("", handle_request, ("GET", "POST")),),
+    error_renderer=render_error,
+    capabilities=lambda site, base: (describe_harvest(RegistryConfig(site.authority), base),),
+)

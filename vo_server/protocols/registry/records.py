@@ -32,10 +32,11 @@ from vo_server.documents.voresource import (
 from vo_server.engines.engine import TableFacts
 from vo_server.http.origin import make_collection_ivoid
 from vo_server.http.service import Service, Site
+from vo_server.model.urls import SiteUrls
 from vo_server.protocols.vosi import coverage, vosi
 from vo_server.sky import footprint
 
-PATH = "/oai"
+SERVICE_NAME = "oai"
 HARVEST_ID = "ivo://ivoa.net/std/Registry"
 AUXILIARY_IDS = {
     "ivo://ivoa.net/std/TAP": "ivo://ivoa.net/std/TAP#aux",
@@ -46,20 +47,19 @@ AUXILIARY_IDS = {
 MAX_MOC_CHARACTERS = 24_000
 """Characters of the map in a record: a few dozen kB are the most (VODataService 1.2 section 3.2)."""
 
+MAX_RECORDS = 20
+"""Records of a response, at most."""
+
 DEFAULT_SUBJECT = "astronomy-databases"
 """Of the UAT, as all subjects: for what has no other, and for what is about all."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
-    """What the records are made from beside the site: the services, and the authority, which may be empty.
+    """The configuration of the registry: the naming authority, which may be empty, and the records of a response."""
 
-    `most` records are in an answer.
-    """
-
-    services: tuple[Service, ...]
     authority: str = ""
-    max_records: int = 20
+    max_records: int = MAX_RECORDS
 
     @property
     def identifier_prefix(self) -> str:
@@ -107,10 +107,10 @@ def describe_harvest(office: RegistryConfig, base: str) -> Capability:
 
 
 def build_records(
-    office: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...], base: str
+    office: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...], urls: SiteUrls
 ) -> tuple[RegistryRecord, ...]:
-    """All records, the registry's own first; `base` is the server's URL."""
-    return tuple(_RecordBuilder(office, site, loaded, base).build_all())
+    """Return all records, the registry's own first."""
+    return tuple(_RecordBuilder(office, site, loaded, urls).build_all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class _RecordBuilder:
     config: RegistryConfig
     site: Site
     loaded: tuple[LoadedTable, ...]
-    base: str
+    urls: SiteUrls
 
     def build_all(self) -> Iterator[RegistryRecord]:
         """Every record."""
@@ -137,7 +137,7 @@ class _RecordBuilder:
     # ---------------------------------------------------- the server itself
 
     def _build_registry(self) -> RegistryRecord:
-        base = self.base + PATH
+        base = self.urls.get_url(SERVICE_NAME)
         return RegistryRecord(
             self.config.make_id("registry"),
             f"{self.site.title}: publishing registry",
@@ -162,7 +162,9 @@ class _RecordBuilder:
             None,
             self._build_curation(),
             Content(
-                (DEFAULT_SUBJECT,), f"The authority under which {self._publisher} names resources.", f"{self.base}/"
+                (DEFAULT_SUBJECT,),
+                f"The authority under which {self._publisher} names resources.",
+                f"{self.urls.base}/",
             ),
             Authority(self._name),
         )
@@ -176,7 +178,7 @@ class _RecordBuilder:
             Content(
                 (DEFAULT_SUBJECT,),
                 f"{self._publisher} runs {self.site.title}.",
-                f"{self.base}/",
+                f"{self.urls.base}/",
                 types=("Organisation",),
             ),
             Organisation(),
@@ -208,7 +210,7 @@ class _RecordBuilder:
     # ------------------------------------------------------------- services
 
     def _registered_services(self) -> list[Service]:
-        return [s for s in self.config.services if s.label]
+        return [s for s in self.site.services if s.label]
 
     def _find_services(self, publication: Collection) -> list[Service]:
         """Those for a collection, first the ones that are for others, too."""
@@ -217,7 +219,7 @@ class _RecordBuilder:
         )
 
     def _list_capabilities(self, service: Service) -> tuple[Capability, ...]:
-        return vosi.list_capabilities(service, self.site, self.base + service.path)
+        return vosi.list_capabilities(service, self.site, self.urls.get_url(service.name))
 
     def _build_service(self, service: Service, collections: list[tuple[Collection, LoadedTable]]) -> RegistryRecord:
         """A service for several collections: what it covers is what they do together."""
@@ -231,7 +233,7 @@ class _RecordBuilder:
             Content(
                 tuple(subjects) or (DEFAULT_SUBJECT,),
                 f"{service.label} for: {'; '.join(p.origin.title for p in publications) or 'nothing yet'}.",
-                f"{self.base}/",
+                f"{self.urls.base}/",
                 types=tuple(dict.fromkeys(_content_type(p) for p in publications)) or ("Catalog",),
                 relationships=self._relate_to(
                     [ResourceName(p.origin.title, self.config.make_collection_id(p)) for p in publications]
@@ -296,7 +298,7 @@ class _RecordBuilder:
             Content(
                 publication.subjects or (DEFAULT_SUBJECT,),
                 description.strip(),
-                url if url.startswith(("http://", "https://")) else f"{self.base}/",
+                url if url.startswith(("http://", "https://")) else f"{self.urls.base}/",
                 source=origin.bibcode,
                 types=(_content_type(publication),),
                 relationships=(Relationship("IsServedBy", served),) if served else (),
@@ -309,7 +311,7 @@ class _RecordBuilder:
                 instruments=origin.instruments,
                 coverage=replace(
                     _build_coverage(publication, found),
-                    footprint=coverage.url(self.base, publication.id) if found.facts.coverage else None,
+                    footprint=coverage.get_fits_url(self.urls, publication.id) if found.facts.coverage else None,
                 ),
             ),
             other_identifiers=(f"doi:{origin.doi}",) if origin.doi else (),

@@ -16,6 +16,7 @@ from vo_server.adql.semantics.query import scanned_tables
 from vo_server.adql.semantics.resolve import ResolvedQuery
 from vo_server.adql.semantics.udfs import UDF_FORMS
 from vo_server.answer import QueryExecution, compile_query, expand_obscore
+from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.obscore import DATA_MODEL, get_image_collections
 from vo_server.documents.capability import (
     UPLOAD_HTTP,
@@ -36,7 +37,7 @@ from vo_server.formats import BINARY2, HTML, JSON, FormatChoice, format_names, s
 from vo_server.http import dali, origin
 from vo_server.http.access_log import get_request_info
 from vo_server.http.errors import formatted_error
-from vo_server.http.origin import host_of
+from vo_server.http.origin import make_image_urls
 from vo_server.http.responses import document_response, stream
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.uploads import Uploads, read_uploads
@@ -53,6 +54,11 @@ STANDARD_ID = "ivo://ivoa.net/std/TAP"
 LANGUAGES = ("ADQL", "ADQL-2.0", "ADQL-2.1")
 
 
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """Return the service."""
+    return (SERVICE,)
+
+
 async def run_sync(request: Request, site: Site) -> Response:
     """A query and its answer (TAP 1.1 section 2.1)."""
     given = await dali.read_parameters(request, site.upload_limit)
@@ -60,7 +66,7 @@ async def run_sync(request: Request, site: Site) -> Response:
     get_request_info(request).query, get_request_info(request).runid = given.get("QUERY"), given.get("RUNID")
     sent = await read_uploads(request, given, site)
     where = origin.describe_request(request, site)
-    host = host_of(site, get_base_url(request, site.public_url))
+    host = make_image_urls(site, get_base_url(request, site.public_url))
     question = await anyio.to_thread.run_sync(_prepare_query, site, given, sent, choice, where, host)
     question.timeout, question.timeout_hint = (
         site.timeout,
@@ -78,7 +84,7 @@ def prepare_job(site: Site, job: Job) -> QueryTask:
     choice = select_format(given.responseformat or job.format, None, BINARY2)
     kept = site.jobs.files.read_uploads(job.id)
     sent = Uploads.from_tables((k.name, k.columns, k.rows) for k in kept)
-    host = host_of(site, job.url.rpartition(f"{SERVICE.path}/async/")[0])
+    host = make_image_urls(site, JOBS.split_base_url(job, site))
     question = _prepare_query(site, given, sent, choice, (Info("request", job.url),), host)
     return QueryTask(question, choice.content_type, f"{_make_file_name(job)}.{choice.format.extension}")
 
@@ -130,7 +136,7 @@ async def explain(request: Request, site: Site) -> Response:
     text = _read_query(given)
     get_request_info(request).query, get_request_info(request).runid = text, given.get("RUNID")
     sent = await read_uploads(request, given, site)
-    host = host_of(site, get_base_url(request, site.public_url))
+    host = make_image_urls(site, get_base_url(request, site.public_url))
 
     def work() -> bytes:
         meant = _compile(text, sent, site, host)
@@ -236,8 +242,6 @@ def _list_upload_methods(site: Site) -> tuple[str, ...]:
 
 JOBS = uws.JobList(
     service="tap",
-    path="/tap/async",
-    task=prepare_job,
     write_error=lambda fault: (BINARY2.error_document(fault, ()), BINARY2.error_media_type),
     uploads=True,
 )
@@ -248,11 +252,12 @@ SERVICE = Service(
     resources=(
         Resource("/sync", run_sync, ("GET", "POST")),
         Resource("/explain", explain, ("GET", "POST")),
-        *uws.make_resources(JOBS, "/async"),
+        *uws.make_resources(JOBS),
         examples.RESOURCE,
     ),
     error_renderer=render_error,
     capabilities=list_capabilities,
     catalogue=lambda site: site.catalogue,
     label="Table Access Protocol",
+    create_task=prepare_job,
 )

@@ -31,9 +31,9 @@ _RESOURCES = (
 )
 
 
-def make_resources(place: JobList, below: str) -> tuple[Resource, ...]:
-    """The tree; `below` is the list's path below the service's."""
+def make_resources(jobs: JobList) -> tuple[Resource, ...]:
+    """Return the resources of a job list: the list, its jobs, and their parameters and results."""
     return tuple(
-        Resource(below + path, partial(endpoint, place), methods, error_response)
+        Resource(jobs.path + path, partial(endpoint, jobs), methods, error_response)
         for path, endpoint, methods in _RESOURCES
     )

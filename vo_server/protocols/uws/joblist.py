@@ -15,7 +15,6 @@ from vo_server.errors import NotFoundError, PhaseError, ServiceError, UsageError
 from vo_server.http.responses import document_response
 from vo_server.http.service import Site
 from vo_server.http.urls import get_base_url
-from vo_server.jobs.task import Task
 from vo_server.model.job import Job, Phase
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -28,21 +27,26 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|\+00:0
 
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """The job list of a service: its name, and where the list is below the server's URL.
+    """The job list of a service, by the service's name; `path` is the list's path below the service's.
 
-    `task` is what one of its jobs does; `fault` tells why one failed, as a document and its media type. Tables may be
-    sent along where `uploads` says so.
+    `write_error` returns the error document of a failed job and its media type. Jobs take uploaded tables if `uploads`
+    is set.
     """
 
     service: str
-    path: str
-    task: Callable[[Site, Job], Task]
     write_error: Callable[[ServiceError], tuple[bytes, str]]
     uploads: bool = False
+    path: str = "/async"
 
     def make_url(self, request: Request, site: Site, id: str = "") -> str:
-        """The URL of the list or of a job, as the client sees it."""
-        return get_base_url(request, site.public_url) + self.path + (f"/{quote(id)}" if id else "")
+        """Return the URL of the list or, with an id, of a job, as the client sees it."""
+        urls = site.make_urls(get_base_url(request, site.public_url))
+        return urls.get_url(self.service, self.path + (f"/{quote(id)}" if id else ""))
+
+    def split_base_url(self, job: Job, site: Site) -> str:
+        """Return the base URL of the server under which a job was created."""
+        path = site.make_urls("").get_url(self.service, self.path)
+        return job.url.rpartition(f"{path}/")[0]
 
     async def find_job(self, request: Request, site: Site) -> Job:
         """The job that a request speaks of.

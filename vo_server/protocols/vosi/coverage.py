@@ -10,10 +10,12 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from vo_server.catalogue.catalogue import Catalogue
 from vo_server.errors import NotFoundError
 from vo_server.http.errors import error_response
 from vo_server.http.responses import cacheable_response
 from vo_server.http.service import Resource, Service, Site
+from vo_server.model.urls import SiteUrls
 from vo_server.sky import footprint
 from vo_server.web import skymap
 
@@ -35,9 +37,14 @@ FORMATS = (
 )
 
 
-def url(base: str, id: str) -> str:
-    """Where the map of a publication is, as most clients read it."""
-    return f"{base}/coverage/{id}.fits"
+def services(catalogue: Catalogue) -> tuple[Service, ...]:
+    """Return the service."""
+    return (SERVICE,)
+
+
+def get_fits_url(urls: SiteUrls, id: str) -> str:
+    """Return the URL of the coverage map of a collection as FITS, which most clients read."""
+    return urls.get_url(SERVICE.name, f"/{id}.fits")
 
 
 async def send_coverage(request: Request, site: Site) -> Response:
