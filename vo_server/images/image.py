@@ -76,12 +76,12 @@ class Image:
 
         Raises TooLargeError for more than MAX_PIXELS pixels, ImageError where the file cannot be read.
         """
-        wanted = range(self.shape[0]) if planes is None else planes
-        count = len(wanted) * (rows[1] - rows[0]) * (columns[1] - columns[0])
+        selected = range(self.shape[0]) if planes is None else planes
+        count = len(selected) * (rows[1] - rows[0]) * (columns[1] - columns[0])
         if count > MAX_PIXELS:
             message = f"{count:,} pixels exceed the {MAX_PIXELS:,} that are read of an image at once"
             raise TooLargeError(message, code=Code.IMAGE_TOO_LARGE)
-        return self.reader(wanted, rows, columns)
+        return self.reader(selected, rows, columns)
 
     def read_physical(
         self, rows: Range, columns: Range, planes: Sequence[int] | None = None

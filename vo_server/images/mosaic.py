@@ -75,9 +75,9 @@ def _combine_layers(layers: Sequence[Layer], sky: ImageWcs, rows: int, columns: 
     for layer in layers:
         values = _resample_layer(layer, sky, rows, columns, step)
         if values is not None:
-            there = np.isfinite(values)
-            total[there] += values[there] * np.float32(10 ** (-0.4 * (read_zero_point(layer, zero) - zero)))
-            count += there
+            finite = np.isfinite(values)
+            total[finite] += values[finite] * np.float32(10 ** (-0.4 * (read_zero_point(layer, zero) - zero)))
+            count += finite
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
@@ -96,13 +96,13 @@ def _resample_layer(layer: Layer, sky: ImageWcs, rows: int, columns: int, step: 
         return None
     coarser = max(1.0, step / image.wcs.compute_scale(image.shape[2] / 2, image.shape[1] / 2))
     height, width = (max(1, round(n / coarser)) for n in values.shape)
-    fewer = shrink(values, height, width)
-    apart = max(1, min(fewer.shape) // _SKY_SAMPLE_PIXELS)
-    fewer -= np.float32(np.nanmedian(fewer[::apart, ::apart]))
+    reduced = shrink(values, height, width)
+    step_pixels = max(1, min(reduced.shape) // _SKY_SAMPLE_PIXELS)
+    reduced -= np.float32(np.nanmedian(reduced[::step_pixels, ::step_pixels]))
     resampled = np.full((rows, columns), np.nan, np.float32)
     across = np.floor((x[inside] - left + 0.5) * width / values.shape[1]).astype(int).clip(0, width - 1)
     up = np.floor((y[inside] - low + 0.5) * height / values.shape[0]).astype(int).clip(0, height - 1)
-    resampled[inside] = fewer[up, across]
+    resampled[inside] = reduced[up, across]
     return resampled
 
 

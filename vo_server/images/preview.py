@@ -122,21 +122,21 @@ def _read_values(layer: Layer, window: Window, size: int | None) -> Floats:
     """
     image, plane = layer
     (values,) = image.read_physical(window.rows, window.columns, (plane,))
-    there = np.isfinite(values)
-    if not there.any():
+    finite = np.isfinite(values)
+    if not finite.any():
         raise NoPixelsError("the image has no values in this region")
     size = min(size or MAX_SIDE_PIXELS, max(values.shape))
     if size == max(values.shape):
-        return np.where(there, values, np.nan)
+        return np.where(finite, values, np.nan)
     return shrink(values, *(max(1, round(n * size / max(values.shape))) for n in values.shape))
 
 
 def shrink(values: Floats, rows: int, columns: int) -> Floats:
     """Return an image of so many pixels, each the mean of those that it covers; NaN where most of these are NaN."""
-    there = np.isfinite(values)
-    share = _resize(there.astype(np.float32), rows, columns)
+    finite = np.isfinite(values)
+    share = _resize(finite.astype(np.float32), rows, columns)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = _resize(np.where(there, values, 0), rows, columns) / share
+        mean = _resize(np.where(finite, values, 0), rows, columns) / share
     return np.where(share > 0.5, mean, np.nan).astype(np.float32)
 
 
@@ -193,15 +193,15 @@ def _finish_picture(picture: npt.NDArray[np.uint8], image: Image, window: Window
     picture = np.rot90(picture[::-1], turns)
     output = Pillow.fromarray(np.ascontiguousarray(picture[:, ::-1] if mirrored else picture))
     if style.size is not None and style.size > max(output.size):
-        grown = style.size / max(output.size)
+        factor = style.size / max(output.size)
         output = output.resize(
-            (max(1, round(output.width * grown)), max(1, round(output.height * grown))), Pillow.Resampling.BICUBIC
+            (max(1, round(output.width * factor)), max(1, round(output.height * factor))), Pillow.Resampling.BICUBIC
         )
     return _encode(output, _build_wcs_comment(output.size, image, window, turns, mirrored), style)
 
 
 def _find_orientation(image: Image) -> tuple[int, bool]:
-    """Return the quarter turns to the left, and whether to mirror after them, that bring north up and east to the left."""
+    """Return the quarter turns to the left, and whether to mirror after them, for north up and east to the left."""
     _, rows, columns = image.shape
     (lon,), (lat,) = image.wcs.to_positions(columns / 2, rows / 2)
     step = image.wcs.compute_scale(columns / 2, rows / 2) * (1 if lat < 0 else -1)
@@ -218,10 +218,10 @@ def _build_wcs_comment(size: tuple[int, int], image: Image, window: Window, turn
     """Return the WCS of a picture as the cards of a FITS header, rows counted from below; "" where it has none."""
     pixels, sides = np.array(size, float), np.array([_count_pixels(window.columns), _count_pixels(window.rows)], float)
     back = np.linalg.matrix_power(np.array([[0.0, 1.0], [-1.0, 0.0]]), turns)
-    turned = back @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+    rotation = back @ np.diag([-1.0 if mirrored else 1.0, 1.0])
     corner = np.array([window.columns[0], window.rows[0]])
-    shift = sides * (turned @ (0.5 / pixels - 0.5) + 0.5) + corner - 0.5
-    header = image.wcs.transform_header(sides[:, None] * turned / pixels, shift)
+    shift = sides * (rotation @ (0.5 / pixels - 0.5) + 0.5) + corner - 0.5
+    header = image.wcs.transform_header(sides[:, None] * rotation / pixels, shift)
     if header is None:
         return ""
     sized = Header([("SIMPLE", True), ("NAXIS", 2), ("NAXIS1", size[0]), ("NAXIS2", size[1]), *header.cards])

@@ -34,11 +34,11 @@ def compress(image: Image) -> bytes:
     without values.
     """
     values = image.read_all()
-    there = np.isfinite(values)
-    if len(values) != 1 or not there.any():
+    finite = np.isfinite(values)
+    if len(values) != 1 or not finite.any():
         message = "a quicklook image needs a two-dimensional image with values"
         raise ImageError(message, code=Code.IMAGE_UNSUPPORTED)
-    filled = np.where(there, values, np.median(values[there]))[0].astype(np.float32)
+    filled = np.where(finite, values, np.median(values[finite]))[0].astype(np.float32)
     header = to_primary_header(image.header)
     for name in ("BSCALE", "BZERO", "BLANK"):
         header.remove(name, ignore_missing=True)

@@ -74,8 +74,8 @@ class Stars:
 
 def compute_side(galaxy: Galaxy) -> int:
     """Return the side of a galaxy's stamp in pixels, an odd number: `im_nx` of its row, or six times r_k20fe."""
-    wanted = galaxy.side if galaxy.side is not None else int(galaxy.radius * 3) * 2 - 1
-    return min(max(wanted, MIN_SIDE_PIXELS), MAX_SIDE_PIXELS) | 1
+    target = galaxy.side if galaxy.side is not None else int(galaxy.radius * 3) * 2 - 1
+    return min(max(target, MIN_SIDE_PIXELS), MAX_SIDE_PIXELS) | 1
 
 
 def build_file_name(date: str, hemis: str, scan: int, coadd: int, number: int) -> str:
@@ -103,9 +103,9 @@ def build_stamp(coadds: Sequence[Coadd], galaxy: Galaxy, stars: Stars) -> bytes:
     n = compute_side(galaxy)
     window = centre_window(first[0].wcs, galaxy.ra, galaxy.dec, n, n)
     window.clip(*first[0].shape[1:])
-    near = stars.exclude_galaxy(galaxy)
-    planes = [_build_plane(first, others, band, window, galaxy, near) for band in range(3)]
-    header = _build_header(first, window, galaxy, planes, len(near.ra))
+    neighbours = stars.exclude_galaxy(galaxy)
+    planes = [_build_plane(first, others, band, window, galaxy, neighbours) for band in range(3)]
+    header = _build_header(first, window, galaxy, planes, len(neighbours.ra))
     cube = [p.pixels for p in planes] + [p.clean for p in planes]
     return to_fits(header, np.stack(cube).astype(np.float32))
 
@@ -145,8 +145,8 @@ def _build_plane(
         _fill_from_neighbour(pixels, wide, image, other[band], galaxy, zero)
     points = _project_stars(image, wide, stars, band, zero)
     fwhm = fit_fwhm(pixels, points, noise)
-    there = fit_fluxes(pixels, points, fwhm, noise)
-    clean, replaced = remove_stars(pixels, there, fwhm, noise, _compute_ellipse_radii(image, wide, galaxy))
+    detected = fit_fluxes(pixels, points, fwhm, noise)
+    clean, replaced = remove_stars(pixels, detected, fwhm, noise, _compute_ellipse_radii(image, wide, galaxy))
     filled = int(missing - np.isnan(pixels[inner]).sum())
     return _StampPlane(pixels[inner], clean[inner], sky, noise, zero, fwhm, int(replaced[inner].sum()), filled)
 

@@ -47,13 +47,13 @@ class ImageStars:
 
 
 def evaluate_profile(radius: npt.ArrayLike, fwhm: float) -> Floats:
-    """Return the fraction of a star's flux in pixels at these distances (in pixels), of the same shape; the sum is 1."""
+    """Return the fraction of a star's flux in pixels at distances in pixels, of the same shape; the sum is 1."""
     alpha = fwhm / (2 * np.sqrt(2 ** (1 / MOFFAT_BETA) - 1))
     return np.asarray((MOFFAT_BETA - 1) / (np.pi * alpha**2) * (1 + (np.asarray(radius) / alpha) ** 2) ** -MOFFAT_BETA)
 
 
 def fit_fwhm(pixels: Floats, stars: ImageStars, noise: float) -> float:
-    """Return the FWHM, in pixels, that fits the brighter stars best; DEFAULT_FWHM_PIXELS where none is bright enough."""
+    """Return the FWHM, in pixels, that fits the brighter stars best; by default DEFAULT_FWHM_PIXELS."""
     rows, columns = pixels.shape
     inside = (
         (stars.x > _HALF_WIDTH_PIXELS)
@@ -80,30 +80,30 @@ def _fit_star_fwhm(pixels: Floats, x: float, y: float) -> float | None:
     radius = np.hypot(grid_x - (x - column), grid_y - (y - row)).ravel()
     if not np.isfinite(cut).all():
         return None
-    left = []
+    residual = []
     for fwhm in _FWHM_GRID_PIXELS:
         model = np.stack([evaluate_profile(radius, fwhm), np.ones(len(cut))], axis=1)
         amounts, *_ = np.linalg.lstsq(model, cut, rcond=None)
-        left.append(float(np.sum((cut - model @ amounts) ** 2)))
-    best = int(np.argmin(left))
+        residual.append(float(np.sum((cut - model @ amounts) ** 2)))
+    best = int(np.argmin(residual))
     return float(_FWHM_GRID_PIXELS[best]) if 0 < best < len(_FWHM_GRID_PIXELS) - 1 else None
 
 
 def fit_fluxes(pixels: Floats, stars: ImageStars, fwhm: float, noise: float) -> ImageStars:
-    """Return the detected stars with fitted fluxes; each is fitted with the others subtracted, brightest first, twice."""
+    """Return the detected stars with fitted fluxes, each fitted twice with the others subtracted, brightest first."""
     order = np.argsort(-stars.flux)
     flux = np.zeros(len(stars.flux))
-    left = pixels.copy()
+    residual = pixels.copy()
     for second_pass in (False, True):
         for n in order:
-            part, radius = _select_neighbourhood(left, float(stars.x[n]), float(stars.y[n]))
+            part, radius = _select_neighbourhood(residual, float(stars.x[n]), float(stars.y[n]))
             shape = evaluate_profile(radius, fwhm)
             if second_pass:
-                left[part] += flux[n] * shape
-            flux[n] = min(_fit_flux(left[part], shape, noise), _MAX_FLUX_RATIO * stars.flux[n])
-            left[part] -= flux[n] * shape
-    seen = flux > 0
-    return ImageStars(stars.x[seen], stars.y[seen], flux[seen])
+                residual[part] += flux[n] * shape
+            flux[n] = min(_fit_flux(residual[part], shape, noise), _MAX_FLUX_RATIO * stars.flux[n])
+            residual[part] -= flux[n] * shape
+    detected = flux > 0
+    return ImageStars(stars.x[detected], stars.y[detected], flux[detected])
 
 
 def _select_neighbourhood(pixels: Floats, x: float, y: float) -> tuple[tuple[slice, slice], Floats]:
@@ -146,17 +146,17 @@ def remove_stars(
     `radius` is the semi-major axis, in pixels, of the galaxy's isophote through each pixel.
     """
     stellar = render_stars((pixels.shape[0], pixels.shape[1]), stars, fwhm, noise)
-    left = pixels - stellar
+    residual = pixels - stellar
     hopeless = (stellar > _REPLACE_SIGMA * noise) & np.isfinite(pixels)
-    good = ~hopeless & np.isfinite(left)
-    isophotes = _compute_isophotes(left, good, radius)
+    good = ~hopeless & np.isfinite(residual)
+    isophotes = _compute_isophotes(residual, good, radius)
     weight = gaussian_filter(good.astype(float), _SMOOTHING_PIXELS)
-    besides = gaussian_filter(np.where(good, left - isophotes, 0.0), _SMOOTHING_PIXELS) / np.maximum(weight, 1e-3)
-    return np.where(hopeless, isophotes + besides, left), hopeless
+    besides = gaussian_filter(np.where(good, residual - isophotes, 0.0), _SMOOTHING_PIXELS) / np.maximum(weight, 1e-3)
+    return np.where(hopeless, isophotes + besides, residual), hopeless
 
 
 def _compute_isophotes(pixels: Floats, good: npt.NDArray[np.bool_], radius: Floats) -> Floats:
-    """Return the mean of the good pixels of the isophote through each pixel; rings with few of them are interpolated."""
+    """Return the mean of the good pixels of the isophote at each pixel; rings with few of them are interpolated."""
     ring = np.rint(radius).astype(int).ravel()
     weight = good.ravel().astype(float)
     count = np.bincount(ring, weight)

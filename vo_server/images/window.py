@@ -62,18 +62,18 @@ def find_window(sky: ImageWcs, rows: int, columns: int, region: Shape) -> Window
     region = _normalise_region(region)
     step = sky.compute_scale(columns / 2, rows / 2) / _POINTS_PER_PIXEL
     x, y = sky.to_pixels(*_trace_border(region, step))
-    seen = (x >= -0.5) & (x <= columns - 0.5) & (y >= -0.5) & (y <= rows - 0.5)
+    visible = (x >= -0.5) & (x <= columns - 0.5) & (y >= -0.5) & (y <= rows - 0.5)
     ex, ey = _trace_edge(rows, columns)
-    if seen.all():  # then the image's edge lies in the region as a whole or not at all
+    if visible.all():  # then the image's edge lies in the region as a whole or not at all
         ex, ey = ex[:1], ey[:1]
-    covered = _contains(region, *sky.to_positions(ex, ey))
-    xs, ys = np.r_[x[seen], ex[covered]], np.r_[y[seen], ey[covered]]
+    inside = _contains(region, *sky.to_positions(ex, ey))
+    xs, ys = np.r_[x[visible], ex[inside]], np.r_[y[visible], ey[inside]]
     if not len(xs):
         raise NoPixelsError("the region lies outside the image")
-    if seen.all() and covered.any():
+    if visible.all() and inside.any():
         xs, ys = np.array([-0.5, columns - 0.5]), np.array([-0.5, rows - 0.5])
-    missed = 0.0 if seen.all() else 2 / _POINTS_PER_PIXEL
-    return Window(_to_pixel_range(ys, missed), _to_pixel_range(xs, missed)).clip(rows, columns)
+    margin = 0.0 if visible.all() else 2 / _POINTS_PER_PIXEL
+    return Window(_to_pixel_range(ys, margin), _to_pixel_range(xs, margin)).clip(rows, columns)
 
 
 def centre_window(sky: ImageWcs, lon: float, lat: float, width: int, height: int) -> Window:
@@ -126,8 +126,8 @@ def _normalise_region(region: Shape) -> Shape:
     return region
 
 
-def _to_pixel_range(along: Floats, missed: float) -> Range:
-    return int(np.floor(along.min() + 0.5 - missed)), int(np.floor(along.max() + 0.5 + missed)) + 1
+def _to_pixel_range(along: Floats, margin: float) -> Range:
+    return int(np.floor(along.min() + 0.5 - margin)), int(np.floor(along.max() + 0.5 + margin)) + 1
 
 
 def _trace_edge(rows: int, columns: int) -> tuple[Floats, Floats]:

@@ -52,8 +52,8 @@ def _needs_parsing(fill: Fill) -> bool:
 def _map_keywords(images: ImageCollection) -> dict[str, str]:
     """Map keywords of headers to columns of a table: the published ones where they have the same values."""
     headers = [f for f in images.fills if f.source == "header"]
-    found = {f.spec: f.column for f in reversed(headers) if _is_verbatim(f)}
-    return {k: found.get(k, k.lower()) for f in headers for k in f.spec.split()}
+    published = {f.spec: f.column for f in reversed(headers) if _is_verbatim(f)}
+    return {k: published.get(k, k.lower()) for f in headers for k in f.spec.split()}
 
 
 def _is_verbatim(fill: Fill) -> bool:
@@ -72,13 +72,15 @@ class RowCompleter:
         table = found.table
         columns = self.collection.table.columns
         present = {name for name in table.column_names if table[name].null_count < table.num_rows}
-        known: dict[str, list[Any]] = {}
+        values_by_column: dict[str, list[Any]] = {}
         errors: dict[int, str] = {}
         for fill in (f for f in self.images.fills if f.column in present and _needs_parsing(f)):
-            known[fill.column] = _parse_column(fill, table[fill.column], errors)
-        self._fill_columns(table, present, known, errors)
+            values_by_column[fill.column] = _parse_column(fill, table[fill.column], errors)
+        self._fill_columns(table, present, values_by_column, errors)
         arrays = [
-            pa.array(known[c.name], c.type.arrow) if c.name in known else _cast_or_null(table[c.name], c.type.arrow)
+            pa.array(values_by_column[c.name], c.type.arrow)
+            if c.name in values_by_column
+            else _cast_or_null(table[c.name], c.type.arrow)
             for c in columns
         ]
         completed = pa.table(arrays, names=[c.name for c in columns])
@@ -88,17 +90,17 @@ class RowCompleter:
         bad = [
             RejectedRow(file, "image", paths[n], f": {reason}", str(paths[n])) for n, reason in sorted(errors.items())
         ]
-        good = pa.array([n for n in range(len(completed)) if n not in errors], pa.int64())
-        return ValidatedChunk(completed.take(good), (*found.rejected, *bad))
+        valid = pa.array([n for n in range(len(completed)) if n not in errors], pa.int64())
+        return ValidatedChunk(completed.take(valid), (*found.rejected, *bad))
 
     @property
     def _path(self) -> str:
         return self.images.find_column("file", "path") or self.collection.table.columns[0].name
 
     def _fill_columns(
-        self, table: pa.Table, present: Set[str], known: dict[str, list[Any]], errors: dict[int, str]
+        self, table: pa.Table, present: Set[str], values_by_column: dict[str, list[Any]], errors: dict[int, str]
     ) -> None:
-        """Add the columns that the table lacks to `known`, and the rows for which this fails to `errors`."""
+        """Add the columns that the table lacks to `values_by_column`, and the rows for which this fails to `errors`."""
         keywords = _map_keywords(self.images)
         has_footprint = (self.images.find_column("sky", "footprint") or "") in present
         fills = [
@@ -108,19 +110,19 @@ class RowCompleter:
             return
         if not has_footprint:
             sky, errors_by_row = _locate_rows(self.images, table)
-            known |= {f.column: sky[f.spec] for f in fills if f.source == "sky"}
+            values_by_column |= {f.column: sky[f.spec] for f in fills if f.source == "sky"}
             errors |= {n: f"it has no footprint, and {reason}" for n, reason in errors_by_row.items()}
         fills = [f for f in fills if f.source != "sky"]
         filled: dict[str, list[Any]] = {f.column: [] for f in fills}
         for n, texts in enumerate(table.select(_select_source_columns(fills, keywords, table, self._path)).to_pylist()):
-            row = texts | {name: values[n] for name, values in known.items()}
+            row = texts | {name: values[n] for name, values in values_by_column.items()}
             try:
                 values = {} if n in errors else _build_row(self.images, fills, texts, row, keywords)
             except InventoryError as error:
                 errors[n], values = str(error), {}
             for name, column in filled.items():
                 column.append(values.get(name))
-        known |= filled
+        values_by_column |= filled
 
 
 def _select_source_columns(fills: Sequence[Fill], keywords: Mapping[str, str], table: pa.Table, path: str) -> list[str]:
@@ -170,18 +172,18 @@ def _build_row(
     """
     path = row.get(images.find_column("file", "path") or "")
     names = match_name(images.names, str(path).rpartition("/")[2]) if any(f.source == "name" for f in fills) else {}
-    made: RowValues = {}
+    values: RowValues = {}
     for fill in fills:
         match fill.source:
             case "header":
-                made[fill.column] = convert_value(fill, join_values([texts[keywords[k]] for k in fill.spec.split()]))
+                values[fill.column] = convert_value(fill, join_values([texts[keywords[k]] for k in fill.spec.split()]))
             case "name":
-                made[fill.column] = convert_value(fill, names.get(fill.spec))
+                values[fill.column] = convert_value(fill, names.get(fill.spec))
             case "text":
-                made[fill.column] = format_text(fill.spec, row | made)
+                values[fill.column] = format_text(fill.spec, row | values)
             case _:
-                made[fill.column] = convert_value(fill, fill.spec)
-    return made
+                values[fill.column] = convert_value(fill, fill.spec)
+    return values
 
 
 def _locate_rows(images: ImageCollection, table: pa.Table) -> tuple[dict[str, list[Any]], dict[int, str]]:
@@ -193,43 +195,43 @@ def _locate_rows(images: ImageCollection, table: pa.Table) -> tuple[dict[str, li
     texts = {k: table[columns[k]].cast(pa.float64()) if k in columns else none for k in _WCS_KEYWORDS}
     wcs = {k: values.to_numpy(zero_copy_only=False) for k, values in texts.items()}
     wcs["CROTA2"] = np.nan_to_num(wcs["CROTA2"])
-    made, good = locate_images(images.projection, wcs)
+    sky, valid = locate_images(images.projection, wcs)
     errors_by_row = {
         int(n): _describe_missing({k: wcs[k][n] for k in _WCS_KEYWORDS}) or OUTSIDE_PROJECTION
-        for n in np.flatnonzero(~good)
+        for n in np.flatnonzero(~valid)
     }
-    return made, errors_by_row
+    return sky, errors_by_row
 
 
 def _locate_one_by_one(
     images: ImageCollection, rows: Sequence[RowValues], columns: Mapping[str, str]
 ) -> tuple[dict[str, list[Any]], dict[int, str]]:
-    made: dict[str, list[Any]] = {name: [] for name in SKY_VALUES}
+    columns_of_sky: dict[str, list[Any]] = {name: [] for name in SKY_VALUES}
     errors_by_row: dict[int, str] = {}
     for n, row in enumerate(rows):
         try:
             sky = locate_image(_build_header(images, {k: row[c] for k, c in columns.items()}))
         except InventoryError as errors:
             errors_by_row[n], sky = str(errors), {}
-        for name, values in made.items():
+        for name, values in columns_of_sky.items():
             values.append(sky.get(name))
-    return made, errors_by_row
+    return columns_of_sky, errors_by_row
 
 
-def _describe_missing(known: Mapping[str, float | None]) -> str | None:
-    missing = [k for k in _WCS_KEYWORDS[:-1] if (value := known.get(k)) is None or value != value]
+def _describe_missing(keywords: Mapping[str, float | None]) -> str | None:
+    missing = [k for k in _WCS_KEYWORDS[:-1] if (value := keywords.get(k)) is None or value != value]
     return f"there is no {', '.join(missing)}" if missing else None
 
 
-def _build_header(images: ImageCollection, known: Mapping[str, float | None]) -> ImageHeader:
+def _build_header(images: ImageCollection, keywords: Mapping[str, float | None]) -> ImageHeader:
     """Return a header of these keywords.
 
     Raises InventoryError where keywords are missing.
     """
-    missing = "its catalogue file names no projection" if images.projection is None else _describe_missing(known)
+    missing = "its catalogue file names no projection" if images.projection is None else _describe_missing(keywords)
     if missing:
         raise InventoryError(missing)
-    cards = fits.Header({"NAXIS": 2, **{k: v for k, v in known.items() if v is not None}, "EQUINOX": 2000.0})
+    cards = fits.Header({"NAXIS": 2, **{k: v for k, v in keywords.items() if v is not None}, "EQUINOX": 2000.0})
     cards["CTYPE1"], cards["CTYPE2"] = f"RA---{images.projection}", f"DEC--{images.projection}"
     text = cards.tostring(padding=False).encode("ascii")
     return ImageHeader(text, text)

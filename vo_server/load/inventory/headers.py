@@ -1,4 +1,4 @@
-"""A chunk of an inventory: what was read of some files, rows and errors alike, in the form that the loader validates."""
+"""A chunk of an inventory: what was read of some files, rows and errors alike, as the loader validates it."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ LookupValues = Mapping[tuple[object, ...], tuple[object, ...]]
 
 @dataclass(frozen=True, slots=True)
 class LookupTable:
-    """Rows of another table that complete the inventory: `values` maps values of `key_columns` to those of `columns`."""
+    """Rows of another table that complete the inventory: `values` maps `key_columns` to `columns`."""
 
     table: str
     key_columns: tuple[str, ...]

@@ -61,7 +61,7 @@ class Walk:
             )
         names, count = list_filled_columns(table, images), 0
         missing = [0] * len(self.lookups)
-        for chunk in self._read_chunks(images, self._prepare_checkpoints(folder, images)):
+        for chunk in self._read_entries(images, self._prepare_checkpoints(folder, images)):
             for n, lookup in enumerate(self.lookups):
                 missing[n] += sum(not lookup.fill_row(read.row) for read in chunk if read.row is not None)
             yield InventoryChunk(self.root, count + 1, chunk, table.columns, names)
@@ -90,7 +90,7 @@ class Walk:
         self._checkpoint_folder = checkpoints
         return checkpoints
 
-    def _read_chunks(self, images: ImageCollection, checkpoints: Path) -> Iterator[list[InventoryEntry]]:
+    def _read_entries(self, images: ImageCollection, checkpoints: Path) -> Iterator[list[InventoryEntry]]:
         """Yield the entries of the files in chunks, in the order of the listing."""
         files = list_fits_files(self.root, self.folders)
         chunks = iter(lambda: list(islice(files, self.chunk_size)), [])

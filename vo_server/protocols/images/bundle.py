@@ -136,8 +136,9 @@ def _describe_selection(images: Sequence[FoundImage], selected: Sequence[FoundIm
         return f"all {len(images):,} images that overlap the region"
     total = f"more than {len(images):,}" if more else f"{len(images):,}"
     return (
-        f"CUT: the {len(selected):,} images nearest to the centre of the region, of {total} that overlap it; a stream"
-        f" has {MAX_IMAGES:,} images and {MAX_BYTES:,} bytes at most; ask for less of the sky, one collection or one band"
+        f"CUT: the {len(selected):,} images nearest to the centre of the region, of {total} that overlap it;"
+        f" a stream has {MAX_IMAGES:,} images and {MAX_BYTES:,} bytes at most;"
+        " ask for less of the sky, one collection or one band"
     )
 
 
