@@ -234,7 +234,7 @@ def test_colours_only_on_terminals_without_no_color(plain: bool, tmp_path: Path,
     assert ("\x1b[31m" in output) is not plain
     if plain:
         first, line, carets, hint, *_ = output.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()
-        assert first == "vo-server: line 1, column 168: no column decx"
+        assert first == "vo-server: line 1, column 168: no column decx [ADQL.UNKNOWN_COLUMN]"
         assert len(line) <= 80
         assert line[carets.index("^") : carets.rindex("^") + 1] == "decx"
         assert hint == "  did you mean dec?"
