@@ -48,6 +48,8 @@ def _translate_shape(shape: q.Query, locate: TableLocator) -> Statement:
 
 
 class _Translation:
+    """The translation of one query: its bound parameters, and the sources that are visible where it is."""
+
     def __init__(self, locate: TableLocator) -> None:
         self._locate = locate
         self._parameters: dict[int, Element] = {}
@@ -56,6 +58,7 @@ class _Translation:
     # ----------------------------------------------------------- queries
 
     def translate_query(self, node: q.Query) -> Statement:
+        """Translate a query to a statement."""
         statement: Statement = (
             self._translate_select(node) if isinstance(node, q.SelectQuery) else self._translate_set(node)
         )
@@ -250,9 +253,11 @@ class _Translation:
     # -------------------------------------------------------- conditions
 
     def translate_condition(self, node: q.Condition) -> Element:
+        """Translate a condition."""
         match node:
             case q.Comparison(operator, left, right):
-                return COMPARISONS[operator](self.translate_value(left), self.translate_value(right))
+                comparison: Element = COMPARISONS[operator](self.translate_value(left), self.translate_value(right))
+                return comparison
             case q.RangeTest(value, low, high, negated):
                 between = self.translate_value(value).between(self.translate_value(low), self.translate_value(high))
                 return sa.not_(between) if negated else between

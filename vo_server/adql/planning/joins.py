@@ -38,13 +38,17 @@ def link_joins(query: q.SelectQuery, rows: q.RowCounts) -> q.SelectQuery:
 
 @dataclass(slots=True)
 class _JoinPlanner:
-    """Plans the joins of one SELECT; `leaves` are its sources and those of the sub-queries with which it is linked."""
+    """The planner of the joins of one SELECT.
+
+    `leaves` are its sources and those of the sub-queries with which it is linked.
+    """
 
     query: q.SelectQuery
     rows: q.RowCounts
     leaves: dict[str, q.Source]
 
     def link(self) -> q.SelectQuery:
+        """Return the SELECT with its joins by distance planned."""
         query = self.query
         if query.where is not None and any(isinstance(p, q.ExistsTest | q.InTest) for p in q.walk(query.where)):
             query = replace(query, where=self._link_condition(query.where))
@@ -190,8 +194,8 @@ class _JoinPlanner:
             is_smaller = alone and self._estimate_source_rows(edge.second) <= self._estimate_source_rows(edge.first)
             linked = None if is_smaller and edge.radius is not None else self._join_pairs_first(source, edge, on)
             if linked is None:
-                spread = link_fixed_order(source, edge.reverse(), outer[edge.first])
-                linked = None if spread is None else (spread[0], conjoin(spread[1], on))
+                unnested = link_fixed_order(source, edge.reverse(), outer[edge.first])
+                linked = None if unnested is None else (unnested[0], conjoin(unnested[1], on))
             if linked is not None:
                 return linked
         return None

@@ -171,7 +171,7 @@ def _bound_nearby(
 
 
 def _bound_subqueries(condition: q.Condition, known: IndexBounds, positions: Positions) -> q.Condition:
-    """A condition whose sub-queries look for what is near to bounded places there alone."""
+    """Bound the sub-queries of a condition near bounded positions."""
     match condition:
         case q.Conjunction(operands) | q.Disjunction(operands):
             return replace(condition, operands=tuple(_bound_subqueries(o, known, positions) for o in operands))

@@ -25,7 +25,7 @@ def _define_from_text(type: types.Type) -> Function:
         (TEXT,),
         lambda _: column,
         lambda text: Geometry(kind, value=spherical.ParsedGeometry(to_literal(kind), text)),
-        f"The {kind} that a text tells; NULL where it tells none.",
+        f"The {kind} of a text; NULL for any other text.",
     )
 
 

@@ -80,7 +80,7 @@ _EXAMPLES_OF_UNITS = "units are those of VOUnits, such as 'deg', 'mas/yr', 'km.s
 
 @dataclass(slots=True)
 class ExpressionResolver:
-    """Resolves the expressions of one SELECT.
+    """The resolver of the expressions of one SELECT.
 
     `resolve_query` resolves a query inside this one. `aggregate_ban` names the clause if aggregates may not stand here,
     such as "in WHERE". `warnings` collects notes on a query that runs, `collector` the errors of several conditions.

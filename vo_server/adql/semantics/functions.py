@@ -166,7 +166,7 @@ def _type_remainder(arguments: tuple[Value, ...]) -> Column:
     )
 
 
-# --------------------------------------------------------- how SQL says it
+# --------------------------------------------------------------- SQL forms
 
 
 def _sql_function(name: str) -> Callable[..., Element]:
@@ -298,7 +298,7 @@ MATHS = (
         (N,),
         _DOUBLE,
         lambda *_: spherical.Random(),
-        "A random number from 0 up to 1, another for each row; n has no effect, for ADQL 2.1 leaves open which.",
+        "A random number from 0 up to 1, another for each row; n has no effect, as ADQL 2.1 leaves its meaning open.",
         is_volatile=True,
         example="RAND()",
     ),
@@ -316,7 +316,7 @@ MATHS = (
         (X, N),
         _type_double_as_first,
         _sql_to_digits(spherical.Truncate),
-        "x cut to n decimals.",
+        "x truncated to n decimals.",
         _fold_trunc,
         example="TRUNCATE(2.718, 1)",
     ),
@@ -449,7 +449,7 @@ GEOMETRIES = (
         (GEOMETRY,),
         _result_of(types.POINT, "deg", "pos.eq"),
         spherical.centroid,
-        "The middle of a geometry.",
+        "The centre of a geometry.",
         feature=GEOMETRY_FEATURE,
         check=_check_centroid,
         example="CENTROID(POLYGON(10, 20, 11, 20, 10, 21))",
@@ -459,7 +459,7 @@ GEOMETRIES = (
         (POINT1,),
         _type_coordinate("pos.eq.ra"),
         _take_coordinate(0),
-        "Its longitude, in degrees.",
+        "The longitude of a point, in degrees.",
         feature=GEOMETRY_FEATURE,
         example="COORD1(POINT(10, 20))",
     ),
@@ -468,7 +468,7 @@ GEOMETRIES = (
         (POINT1,),
         _type_coordinate("pos.eq.dec"),
         _take_coordinate(1),
-        "Its latitude, in degrees.",
+        "The latitude of a point, in degrees.",
         feature=GEOMETRY_FEATURE,
         example="COORD2(POINT(10, 20))",
     ),
@@ -479,7 +479,7 @@ NEAR = Function(
     (POINT1, POINT2, X),
     _TRUTH,
     _sql_near(spherical.Near),
-    "Is the distance at most so many degrees?",
+    "1 if the distance is at most x degrees.",
     is_predicate=True,
 )
 STRICTLY_NEAR = Function(
@@ -487,7 +487,7 @@ STRICTLY_NEAR = Function(
     (POINT1, POINT2, X),
     _TRUTH,
     _sql_near(spherical.StrictlyNear),
-    "Is the distance less than so many degrees?",
+    "1 if the distance is less than x degrees.",
     is_predicate=True,
 )
 """Comparisons of DISTANCE with a radius become these; users do not write them."""
@@ -503,7 +503,7 @@ STC_S = Function(
     (GEOMETRY,),
     _result_of(types.REGION, ucd="pos.outline"),
     _sql_stc_s,
-    "A polygon or a circle as a region in words.",
+    "A polygon or a circle as the text of a region.",
 )
 ARRAY = Function(
     "LIST",
@@ -528,22 +528,32 @@ CELL = Function(
     "CELL", (LON, LAT, N), _NUMBER, spherical.HealpixCell, "The HEALPix cell of a position.", cover.healpix_cell
 )
 ANCESTOR = Function(
-    "ANCESTOR", (X, N), _NUMBER, spherical.AncestorCell, "A larger HEALPix cell that holds one.", operator.rshift
+    "ANCESTOR", (X, N), _NUMBER, spherical.AncestorCell, "The larger HEALPix cell that contains one.", operator.rshift
 )
 _ORDER_RESULT = _result_of(types.INTEGER)
 _RADIUS = Parameter("radius", "number")
 CELLS_IN_CIRCLE = Function(
-    "CELLS", (LON, LAT, _RADIUS, N), _NUMBER, spherical.CellsInCircle, "The HEALPix cells that a circle reaches into."
+    "CELLS", (LON, LAT, _RADIUS, N), _NUMBER, spherical.CellsInCircle, "The HEALPix cells that a circle overlaps."
 )
 CELL_ORDER = Function(
-    "ORDER", (_RADIUS,), _ORDER_RESULT, spherical.CellOrder, "The order of these cells for circles of all sizes."
+    "ORDER",
+    (_RADIUS,),
+    _ORDER_RESULT,
+    spherical.CellOrder,
+    "The order of the cells that cover a circle of this radius.",
 )
-CELL_KEY = Function("MARK", (X, N), _NUMBER, spherical.CellKey, "A number for a cell that tells its order, too.")
+CELL_KEY = Function(
+    "MARK",
+    (X, N),
+    _NUMBER,
+    spherical.CellKey,
+    "A number for a cell of an order, different from those of cells of other orders.",
+)
 ANCESTOR_KEY = Function(
-    "KEY", (X, N), _NUMBER, spherical.AncestorKey, "The same for the cell that holds a HEALPix number."
+    "KEY", (X, N), _NUMBER, spherical.AncestorKey, "The key of the cell that contains a HEALPix number."
 )
 IN_CELL = Function(
-    "IN_CELL", (X, X, N), _TRUTH, spherical.InCell, "Does a cell hold a HEALPix number?", is_predicate=True
+    "IN_CELL", (X, X, N), _TRUTH, spherical.InCell, "1 if a cell contains a HEALPix number.", is_predicate=True
 )
 INDEX_LOOKUP = Function(
     "LOOK_UP", (X, X, N), _TRUTH, spherical.IndexLookup, "The same for few cells.", is_predicate=True
@@ -602,7 +612,7 @@ IN_UNIT = Function(
     (X, Parameter("unit", "text")),
     _type_double_as_first,
     lambda x, unit: x,
-    "A number that has a unit, in another one.",
+    "A number with a unit, converted to another unit.",
     feature="unit",
     example="IN_UNIT(DISTANCE(POINT(10, 20), POINT(10, 21)), 'arcmin')",
 )

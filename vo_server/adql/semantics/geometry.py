@@ -41,7 +41,7 @@ _ROTATED_FRAMES = {
 }
 """Coordinate systems from which a rotation leads to ICRS, under their names in sky.frames."""
 
-# ------------------------------------------------------------ what it is
+# -------------------------------------------------------- constant geometries
 
 
 def split_point(point: q.Value) -> list[q.Value]:
@@ -72,7 +72,7 @@ def _constant_numbers(value: q.FunctionCall) -> tuple[float, ...] | None:
     return tuple(float(n) for n in numbers) if len(numbers) == len(value.arguments) else None
 
 
-# ------------------------------------------------------------- how it is made
+# ----------------------------------------------------------------- builders
 
 
 def build_shape(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
@@ -253,7 +253,7 @@ BUILDERS: dict[str, Builder] = {
     "COORD2": build_coordinate,
 }
 
-# ------------------------------------------------------- what is asked of it
+# --------------------------------------------------------------- conditions
 
 
 def to_predicate_test(operator: str, value: q.Value, other: q.Value) -> q.Condition | None:

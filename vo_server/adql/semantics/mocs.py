@@ -111,7 +111,7 @@ IN_CELLS = Function(
     (Parameter("cell", "integer"), Parameter("level", "any", repeatable=True)),
     lambda _: _TRUTH,
     _sql_in_cells,
-    "Is a position in one of these cells?",
+    "1 if a position is in one of these cells.",
     is_predicate=True,
 )
 POINT_IN_MOC = Function(
@@ -119,7 +119,7 @@ POINT_IN_MOC = Function(
     (_MOC, Parameter("point", "point")),
     lambda _: _TRUTH,
     lambda moc, point: spherical.InMoc(*point.centre, moc.numbers),
-    "Is a position in a MOC?",
+    "1 if a position is in a MOC.",
     is_predicate=True,
 )
 MOC_IN_MOC = _define_moc_test("CONTAINS(MOC, MOC)", lambda a, b: spherical.MocContains(a, b), mocs.contains_moc)

@@ -89,6 +89,8 @@ MAX_COLUMNS = 1600
 
 @dataclass(slots=True)
 class _QueryResolver:
+    """The resolver of a query and its sub-queries, with the warnings and errors that it collects."""
+
     text: str
     catalogue: Catalogue
     warnings: list[str] = field(default_factory=list)
@@ -96,6 +98,7 @@ class _QueryResolver:
     collector: ErrorCollector = field(default_factory=ErrorCollector)
 
     def resolve(self, node: tree.Query, outer: Scope | None, common: CommonQueries) -> q.Query:
+        """Resolve a query; `outer` is the scope around it, `common` has the queries of WITH."""
         for each in node.common_tables:
             query: q.Query | None = None
             with self.collector:

@@ -263,7 +263,7 @@ def format_name(names: Iterable[tree.Identifier]) -> str:
 
 
 class UniqueNames:
-    """Assigns names that differ even when case is ignored, as close as possible to the requested ones."""
+    """An assigner of names that differ even when case is ignored, as close as possible to the requested ones."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {label.lower(): 1 for label in taken}

@@ -34,7 +34,7 @@ CommonQueries = Mapping[str, tuple[tree.Identifier, q.Query | None]]
 
 @dataclass(slots=True)
 class SourceResolver:
-    """Resolves the FROM of one SELECT.
+    """The resolver of the FROM of one SELECT.
 
     `resolve_query` resolves a sub-query, `resolve_condition` the condition after ON. The `collector` takes the errors;
     a source that does not resolve gets an entry in which any column may be.

@@ -125,7 +125,7 @@ HEALPIX = (
         "ivo_healpix_center(hpxOrder INTEGER, hpxIndex BIGINT) -> POINT",
         _POSITION,
         _sql_point(spherical.CellCentre),
-        "The middle of the HEALPix cell of an order and a number (nested).",
+        "The centre of the HEALPix cell of an order and a number (nested).",
         fold=_fold_centre,
         check=_check_order,
         example="ivo_healpix_center(6, 1234)",
@@ -202,9 +202,9 @@ ASTROMETRY = (
         "ref_epoch REAL, out_epoch REAL) -> POINT",
         _POSITION,
         _sql_point(spherical.PropagatedPosition),
-        "Where an object that moves in a straight line is at another epoch: degrees, mas, mas/yr with cos(dec) in "
-        "pmra, km/s, Julian years. Without a parallax it is infinitely far, without a motion it has none; position "
-        "and epochs must not be NULL.",
+        "The position at another epoch of an object that moves in a straight line: degrees, mas, mas/yr with "
+        "cos(dec) in pmra, km/s, Julian years. Without a parallax it is taken to be infinitely far, without a motion to be at "
+        "rest; position and epochs must not be NULL.",
         fold=_fold_motion,
         check=_check_position,
         example="ivo_epoch_prop_pos(269.452, 4.693, 546.98, -801.55, 10362.39, -110.5, 2016.0, 2000.0)",
@@ -213,8 +213,8 @@ ASTROMETRY = (
         "ivo_apply_pm(ra REAL, dec REAL, pmra REAL, pmdec REAL, epdist REAL) -> POINT",
         _POSITION,
         _sql_apply_pm,
-        "Where an object with this proper motion is after epdist Julian years: degrees, degrees a year with cos(dec) "
-        "in pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
+        "The position of an object with this proper motion after epdist Julian years: degrees, degrees a year with "
+        "cos(dec) in pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
         fold=_fold_apply_pm,
         example="ivo_apply_pm(269.452, 4.693, -0.000223, 0.002878, -16)",
     ),
@@ -245,14 +245,14 @@ DATES = (
         "ivo_to_jd(d TIMESTAMP) -> REAL",
         _DAYS,
         _sql_days_since(2440587.5),
-        "The Julian date of a time, which may be a text in ISO form, too. Time scales are left alone.",
+        "The Julian date of a time or of a text in ISO form. Time scales are not converted.",
         example="ivo_to_jd('2000-01-01T12:00:00')",
     ),
     _define(
         "ivo_to_mjd(d TIMESTAMP) -> REAL",
         _DAYS,
         _sql_days_since(40587.0),
-        "The modified Julian date of a time, which may be a text in ISO form, too. Time scales are left alone.",
+        "The modified Julian date of a time or of a text in ISO form. Time scales are not converted.",
         example="ivo_to_mjd('2000-01-01T12:00:00')",
     ),
 )
@@ -283,7 +283,7 @@ TEXTS = (
         "ivo_string_agg(expression TEXT, delimiter TEXT) -> TEXT",
         _type_joined_text,
         lambda text, delimiter: sa.func.string_agg(text, delimiter),
-        "The texts of a group in one, those that are not NULL, with the delimiter between them; in no certain order.",
+        "The texts of a group joined by the delimiter, without NULLs, in no particular order.",
         check=_check_delimiter,
         is_aggregate=True,
         example="ivo_string_agg(table_name, ', ')",
@@ -385,8 +385,8 @@ NUMBERS = (
         "ivo_histogram(val REAL, lower REAL, upper REAL, nbins INTEGER) -> INTEGER[]",
         Column("", types.find_type("INTEGER ARRAY"), ucd="meta.number"),
         _sql_histogram,
-        "How many values of a group are in each of nbins equal bins from lower to upper. The first number counts what "
-        "is below or NULL, the last one what is upper or above. Limits and nbins are the same for all rows.",
+        "The numbers of values of a group in nbins equal bins from lower to upper. The first one counts NULLs and "
+        "values below lower, the last one values from upper on. Limits and nbins are the same for all rows.",
         check=_check_bins,
         is_aggregate=True,
         example="ivo_histogram(table_index, 0, 10, 5)",
@@ -427,7 +427,7 @@ NUMBERS = (
         "ivo_hms_to_degrees(hms TEXT) -> REAL",
         _DEGREES,
         _sql_sexagesimal("hms"),
-        "Degrees from h:m:s, hHmMsS or hhmmss; NULL for what is no such angle.",
+        "Degrees from h:m:s, hHmMsS or hhmmss; NULL for any other text.",
         fold=_fold_angle(angles.parse_hms),
         example="ivo_hms_to_degrees('08:36:09.6')",
     ),
@@ -435,7 +435,7 @@ NUMBERS = (
         "ivo_dms_to_degrees(dms TEXT) -> REAL",
         _DEGREES,
         _sql_sexagesimal("dms"),
-        "Degrees from d:m:s, dDmMsS or ddmmss, with or without a sign; NULL for what is no such angle.",
+        "Degrees from d:m:s, dDmMsS or ddmmss, with or without a sign; NULL for any other text.",
         fold=_fold_angle(angles.parse_dms),
         example="ivo_dms_to_degrees('+19:40:48')",
     ),

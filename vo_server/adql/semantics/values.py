@@ -164,7 +164,7 @@ def convert_unit(value: q.Value, unit: str) -> q.Value:
     """Return a number that has a unit in another one: a division where the factor is the inverse of an integer (x /
     3600).
 
-    Raises units.BadUnit.
+    Raises units.UnitError.
     """
     number = units.conversion_factor(value.column.unit or "", unit)
     column = value.column.replace(name="", description=None, unit=unit, ucd=without_main(value.column.ucd))
