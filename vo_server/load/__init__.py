@@ -1,1 +1,1 @@
-"""Bulk data in, and a synthetic sky."""
+"""Bulk loading of tables and image inventories."""

@@ -1,13 +1,12 @@
-"""Delimited text: the bulk files of the release (no header, `|`, `\\N` for null) and CSV, whose header names columns.
+"""Delimited text: the bulk files of a release (no header, `|`, `\\N` for null) and CSV with a header of column names.
 
-A file is cut at line ends into blocks of a few megabytes. Threads turn these into columns: pyarrow parses best in
+A file is cut at line ends into blocks of a few megabytes. Threads convert these to columns: pyarrow parses fastest in
 steps of one megabyte (1.7 s of processor time for a million rows of 60 columns; in steps of 16 MB, 5 s).
 """
 
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
@@ -16,23 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from vo_server.errors import LoadError
-from vo_server.load.pieces import Record
+from vo_server.errors import Code, LoadError
+from vo_server.load.chunks import SourceRow
 from vo_server.model.column import Column
 from vo_server.model.types import CHAR
 
-BLOCK = 4 << 20
-_STEP = 1 << 20
-_LONGEST = 16 << 20
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
+BLOCK_BYTES = 4 << 20
+_PARSE_BLOCK_BYTES = 1 << 20
+_MAX_LINE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """How the lines of a file are made: for each field the published column that it fills, or None.
+class DelimitedLayout:
+    """The layout of the lines of a file: for each field the published column that it fills, or None.
 
-    `restored` asks for the leading zeros that other programs take off flags: digits in a CHAR(n) are filled up to n.
-    `blank` says that an empty text in quotes is a missing value, too.
+    With `restore_zeros`, digits in a CHAR(n) are filled up to n with the leading zeros that other programs strip from
+    flags. With `blank_is_null`, an empty text in quotes is a missing value, too.
     """
 
     columns: tuple[Column, ...]
@@ -40,65 +38,66 @@ class Layout:
     delimiter: str
     nulls: tuple[str, ...]
     quoted: bool = False
-    restored: bool = False
-    blank: bool = False
+    restore_zeros: bool = False
+    blank_is_null: bool = False
 
     @property
-    def carried(self) -> tuple[str, ...]:
-        """The published columns that are filled, in the order of the fields."""
+    def columns_present(self) -> tuple[str, ...]:
+        """Return the published columns that are filled, in the order of the fields."""
         return tuple(f for f in self.fields if f is not None)
 
     def parse(self, text: bytes) -> pa.Table:
-        """These lines as published columns."""
-        return self._dressed(pa_csv.read_csv(pa.BufferReader(text), self._reading(), self._cutting(), self._typing()))
+        """Return the published columns of these lines."""
+        options = (self._build_read_options(), self._build_parse_options(), self._build_convert_options())
+        return self._convert_columns(pa_csv.read_csv(pa.BufferReader(text), *options))
 
     def empty(self) -> pa.Table:
-        """No lines."""
+        """Return the published columns without rows."""
         return pa.schema([(c.name, c.type.arrow) for c in self.columns]).empty_table()
 
     def split(self, line: str) -> list[str]:
-        """The fields of a line."""
+        """Split a line into its fields."""
         return next(csv.reader([line], delimiter=self.delimiter)) if self.quoted else line.split(self.delimiter)
 
-    def _reading(self) -> pa_csv.ReadOptions:
+    def _build_read_options(self) -> pa_csv.ReadOptions:
         names = [name or f"\0{i}" for i, name in enumerate(self.fields)]
-        return pa_csv.ReadOptions(column_names=names, block_size=_STEP, use_threads=False)
+        return pa_csv.ReadOptions(column_names=names, block_size=_PARSE_BLOCK_BYTES, use_threads=False)
 
-    def _cutting(self) -> pa_csv.ParseOptions:
+    def _build_parse_options(self) -> pa_csv.ParseOptions:
         return pa_csv.ParseOptions(delimiter=self.delimiter, quote_char='"' if self.quoted else False)
 
-    def _typing(self) -> pa_csv.ConvertOptions:
+    def _build_convert_options(self) -> pa_csv.ConvertOptions:
         return pa_csv.ConvertOptions(
-            column_types={c.name: pa.string() if _is_list(c) else c.type.arrow for c in self.columns},
+            column_types={c.name: pa.string() if _is_list_column(c) else c.type.arrow for c in self.columns},
             include_columns=[c.name for c in self.columns],
             include_missing_columns=True,
             null_values=list(self.nulls),
             strings_can_be_null=True,
-            quoted_strings_can_be_null=self.blank,
+            quoted_strings_can_be_null=self.blank_is_null,
         )
 
-    def _dressed(self, table: pa.Table) -> pa.Table:
-        arrays = [self._dress(c, table[c.name]) for c in self.columns]
+    def _convert_columns(self, table: pa.Table) -> pa.Table:
+        arrays = [self._convert_column(c, table[c.name]) for c in self.columns]
         return pa.table(arrays, names=[c.name for c in self.columns])
 
-    def _dress(self, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        if _is_list(column):
+    def _convert_column(self, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        if _is_list_column(column):
             plain = pc.ascii_trim_whitespace(pc.replace_substring_regex(values, r"[\[\],\s]+", " "))
             return pc.ascii_split_whitespace(plain).cast(column.type.arrow)
-        return self._text(column, values) if column.type.family == "text" else values
+        return self._convert_text(column, values) if column.type.family == "text" else values
 
-    def _text(self, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    def _convert_text(self, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
         values = pc.ascii_rtrim(values, " ")
-        return zero_filled(column, values) if self.restored else values
+        return fill_zeros(column, values) if self.restore_zeros else values
 
 
-def _is_list(column: Column) -> bool:
-    """Are its values numbers with blanks or commas between them, as those of a geometry are?"""
+def _is_list_column(column: Column) -> bool:
+    """Tell whether values are numbers separated by blanks or commas, as in a geometry."""
     return bool(pa.types.is_list(column.type.arrow))
 
 
-def zero_filled(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values, those of digits alone filled up with zeros in front to the length of a CHAR(n)."""
+def fill_zeros(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Fill values that consist of digits with leading zeros up to the length of a CHAR(n)."""
     if column.type is not CHAR or column.length is None or column.length < 2:
         return values
     filled = pc.ascii_lpad(values, width=column.length, padding="0")
@@ -106,75 +105,76 @@ def zero_filled(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """A block of whole lines of a file, the first of them numbered `first`."""
+class DelimitedLines:
+    """A block of whole lines of a file; `first` is the number of the first line."""
 
     file: str
     first: int
     text: bytes
-    layout: Layout
-    left_out: frozenset[int] = frozenset()
+    layout: DelimitedLayout
+    dropped: frozenset[int] = frozenset()
     unit: Literal["line"] = "line"
 
     @property
-    def carried(self) -> Sequence[str]:
-        """The published columns that the file has."""
-        return self.layout.carried
+    def column_names(self) -> Sequence[str]:
+        """Return the published columns that the file has."""
+        return self.layout.columns_present
 
     @property
-    def exact(self) -> Collection[str]:
-        """None: a text may be a number that is too large."""
+    def exact_columns(self) -> Collection[str]:
+        """Return no columns: a text may be a number that overflows."""
         return ()
 
-    def table(self) -> pa.Table:
-        """The lines as published columns."""
-        text = b"\n".join(line for _, line in self._numbered()) if self.left_out else self.text
+    def to_table(self) -> pa.Table:
+        """Return the lines as published columns."""
+        text = b"\n".join(line for _, line in self._number_lines()) if self.dropped else self.text
         return self.layout.parse(text) if text else self.layout.empty()
 
-    def records(self) -> Iterator[Record]:
-        """The lines one by one; empty ones are passed over."""
-        for number, line in self._numbered():
+    def iterate_rows(self) -> Iterator[SourceRow]:
+        """Yield the lines one by one, without empty ones."""
+        for number, line in self._number_lines():
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                yield Record(number, repr(line)[2:-1], fault=f"byte {line[error.start]:#04x} is not text in UTF-8")
+                yield SourceRow(number, repr(line)[2:-1], error=f"byte {line[error.start]:#04x} is not valid UTF-8")
                 continue
             if text:
-                yield self._record(number, text)
+                yield self._parse_row(number, text)
 
-    def without(self, numbers: Collection[int]) -> Lines:
-        """The same without these lines."""
-        return replace(self, left_out=self.left_out | frozenset(numbers))
+    def drop_rows(self, numbers: Collection[int]) -> DelimitedLines:
+        """Return the block without the lines of these numbers."""
+        return replace(self, dropped=self.dropped | frozenset(numbers))
 
-    def _numbered(self) -> Iterator[tuple[int, bytes]]:
+    def _number_lines(self) -> Iterator[tuple[int, bytes]]:
         for number, line in enumerate(self.text.split(b"\n"), self.first):
-            if number not in self.left_out:
+            if number not in self.dropped:
                 yield number, line.removesuffix(b"\r")
 
-    def _record(self, number: int, text: str) -> Record:
+    def _parse_row(self, number: int, text: str) -> SourceRow:
         fields = self.layout.split(text)
         if len(fields) != len(self.layout.fields):
-            return Record(number, text, fault=f"{len(fields)} fields instead of {len(self.layout.fields)}")
+            return SourceRow(number, text, error=f"{len(fields)} fields instead of {len(self.layout.fields)}")
         pairs = zip(self.layout.fields, fields, strict=True)
-        return Record(number, text, [self._value(value) for name, value in pairs if name is not None])
+        return SourceRow(number, text, [self._parse_value(value) for name, value in pairs if name is not None])
 
-    def _value(self, text: str) -> str | None:
+    def _parse_value(self, text: str) -> str | None:
         return None if text in self.layout.nulls else text.rstrip(" ")
 
 
-def lines(file: str, stream: BinaryIO, layout: Layout, first: int = 1) -> Iterator[Lines]:
-    """The rest of a stream, from line `first` on, in blocks of whole lines.
+def read_lines(file: str, stream: BinaryIO, layout: DelimitedLayout, first: int = 1) -> Iterator[DelimitedLines]:
+    """Yield the rest of a stream, from line number `first`, in blocks of whole lines.
 
-    Raises LoadError for a line so long that this cannot be text in lines.
+    Raises LoadError for a line longer than 16 MB.
     """
     rest = b""
-    while data := stream.read(BLOCK):
+    while data := stream.read(BLOCK_BYTES):
         cut = data.rfind(b"\n") + 1
-        if not cut and len(rest) > _LONGEST:
-            raise LoadError(f"{file}, line {first}: longer than {_LONGEST >> 20} MB, this is not text in lines")
+        if not cut and len(rest) > _MAX_LINE_BYTES:
+            message = f"{file}, line {first}: longer than {_MAX_LINE_BYTES >> 20} MB, so this is not text in lines"
+            raise LoadError(message, code=Code.LOAD_UNREADABLE)
         text, rest = (rest + data[:cut], data[cut:]) if cut else (b"", rest + data)
         if text:
-            yield Lines(file, first, text, layout)
+            yield DelimitedLines(file, first, text, layout)
             first += text.count(b"\n")
     if rest:
-        yield Lines(file, first, rest, layout)
+        yield DelimitedLines(file, first, rest, layout)

@@ -1,6 +1,6 @@
-"""Rows of tables that name their columns, on their way to the published ones: FITS, VOTable, Parquet and IPAC.
+"""Rows of tables with named columns, converted to the published columns: FITS, VOTable, Parquet and IPAC.
 
-They are read piece by piece, a VOTable as a whole (readers/).
+They are read in chunks, a VOTable as a whole (readers/).
 """
 
 from __future__ import annotations
@@ -17,102 +17,104 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import LoadError, UsageError
-from vo_server.load.delimited import zero_filled
-from vo_server.load.inputs import Input
-from vo_server.load.pieces import Record
-from vo_server.load.readers.found import Reader
+from vo_server.errors import Code, LoadError, UsageError
+from vo_server.load.chunks import SourceRow
+from vo_server.load.delimited import fill_zeros
+from vo_server.load.input_files import InputFile
+from vo_server.load.readers.source_table import TableReader
 from vo_server.model.column import Column
 
-Choose = Callable[[Sequence[str]], Sequence[str | None]]
+FieldMapper = Callable[[Sequence[str]], Sequence[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of a table under the names of the published columns, with whatever types the file gave them."""
+class DescribedRows:
+    """Rows of a table under the names of the published columns, with the types of the file."""
 
     file: str
     unit: Literal["line", "row"]
     first: int
-    found: pa.Table
+    source: pa.Table
     columns: tuple[Column, ...]
-    left_out: frozenset[int] = frozenset()
+    dropped: frozenset[int] = frozenset()
 
     @property
-    def carried(self) -> Sequence[str]:
-        """The published columns that the file has."""
-        return list(self.found.column_names)
+    def column_names(self) -> Sequence[str]:
+        """Return the published columns that the file has."""
+        return list(self.source.column_names)
 
     @property
-    def exact(self) -> Collection[str]:
-        """Those that are as wide as the file's numbers."""
+    def exact_columns(self) -> Collection[str]:
+        """Return the columns whose type is at least as wide as that of the file."""
         return {
             c.name
             for c in self.columns
-            if c.name in self.found.column_names and _as_wide(c.type.arrow, self.found.schema.field(c.name).type)
+            if c.name in self.source.column_names and _is_as_wide(c.type.arrow, self.source.schema.field(c.name).type)
         }
 
-    def table(self) -> pa.Table:
-        """Every published column, of its type."""
-        found = self.found
-        if self.left_out:
-            kept = [i for i in range(found.num_rows) if self.first + i not in self.left_out]
-            found = found.take(pa.array(kept, pa.int64()))
-        arrays = [_typed(c, found) for c in self.columns]
+    def to_table(self) -> pa.Table:
+        """Return every published column in its type."""
+        source = self.source
+        if self.dropped:
+            kept = [i for i in range(source.num_rows) if self.first + i not in self.dropped]
+            source = source.take(pa.array(kept, pa.int64()))
+        arrays = [_convert_or_null(c, source) for c in self.columns]
         return pa.table(arrays, names=[c.name for c in self.columns])
 
-    def records(self) -> Iterator[Record]:
-        """The rows one by one."""
-        whole = {c.name for c in self.columns if c.type.family != "real"}
-        columns = [[_text(v, name in whole) for v in self.found[name].to_pylist()] for name in self.carried]
+    def iterate_rows(self) -> Iterator[SourceRow]:
+        """Yield the rows one by one."""
+        not_real = {c.name for c in self.columns if c.type.family != "real"}
+        columns = [
+            [_format_value(v, name in not_real) for v in self.source[name].to_pylist()] for name in self.column_names
+        ]
         for number, values in enumerate(zip(*columns, strict=True), self.first):
-            yield Record(number, "|".join("\\N" if v is None else v for v in values), values)
+            yield SourceRow(number, "|".join("\\N" if v is None else v for v in values), values)
 
-    def without(self, numbers: Collection[int]) -> Rows:
-        """The same without these rows."""
-        return replace(self, left_out=self.left_out | frozenset(numbers))
-
-
-def _typed(column: Column, found: pa.Table) -> pa.ChunkedArray:
-    if column.name not in found.column_names:
-        return pa.chunked_array([pa.nulls(found.num_rows, column.type.arrow)])
-    return typed(column, found[column.name])
+    def drop_rows(self, numbers: Collection[int]) -> DescribedRows:
+        """Return the chunk without the rows of these numbers."""
+        return replace(self, dropped=self.dropped | frozenset(numbers))
 
 
-def _as_wide(wanted: pa.DataType, given: pa.DataType) -> bool:
-    floating = pa.types.is_floating(wanted) and pa.types.is_floating(given)
-    return floating and bool(given.bit_width <= wanted.bit_width)
+def _convert_or_null(column: Column, source: pa.Table) -> pa.ChunkedArray:
+    if column.name not in source.column_names:
+        return pa.chunked_array([pa.nulls(source.num_rows, column.type.arrow)])
+    return convert_column(column, source[column.name])
 
 
-def typed(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values of a file as those of a column.
+def _is_as_wide(column_type: pa.DataType, file_type: pa.DataType) -> bool:
+    floating = pa.types.is_floating(column_type) and pa.types.is_floating(file_type)
+    return floating and bool(file_type.bit_width <= column_type.bit_width)
 
-    Raises pyarrow.ArrowException where one is not of its type.
+
+def convert_column(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Convert values of a file to the type of a column.
+
+    Raises pyarrow.ArrowException for a value that is not of this type.
     """
-    values = _present(values)
+    values = _null_missing(values)
     if column.type.family == "text":
-        return zero_filled(column, _as_text(values))
+        return fill_zeros(column, _to_text(values))
     if pa.types.is_list(column.type.arrow):
         values = pc.ascii_split_whitespace(values) if pa.types.is_string(values.type) else values
-        return _filled(values.cast(column.type.arrow), column.type.family == "geometry")
-    if pa.types.is_timestamp(values.type):  # what is finer than microseconds is cut
+        return _null_empty_arrays(values.cast(column.type.arrow), column.type.family == "geometry")
+    if pa.types.is_timestamp(values.type):  # digits beyond microseconds are cut
         return values.cast(column.type.arrow, safe=False)
     return values.cast(column.type.arrow)
 
 
-def _filled(values: pa.ChunkedArray, geometry: bool) -> pa.ChunkedArray:
-    """Arrays, of which an empty one is missing, and of a geometry one without a number."""
+def _null_empty_arrays(values: pa.ChunkedArray, geometry: bool) -> pa.ChunkedArray:
+    """Replace empty arrays, and geometries without a finite number, by nulls."""
     lengths = pc.fill_null(pc.list_value_length(values), 0)
-    there = pc.greater(lengths, 0)
+    present = pc.greater(lengths, 0)
     if geometry:
         finite = np.concatenate([[0], np.cumsum(np.isfinite(np.asarray(pc.list_flatten(values).fill_null(math.nan))))])
         ends = np.concatenate([[0], np.cumsum(np.asarray(lengths))])
-        there = pc.and_(there, pa.array(np.diff(finite[ends]) > 0))
-    return values if pc.all(there).as_py() is not False else pc.if_else(there, values, pa.scalar(None, values.type))
+        present = pc.and_(present, pa.array(np.diff(finite[ends]) > 0))
+    return values if pc.all(present).as_py() is not False else pc.if_else(present, values, pa.scalar(None, values.type))
 
 
-def _present(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values without the ways in which a format says null: NaN, and a text of blanks."""
+def _null_missing(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace by nulls what formats use for missing values: NaN, and a text of blanks."""
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if pa.types.is_floating(values.type):
@@ -123,17 +125,17 @@ def _present(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values
 
 
-def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _to_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values.cast(pa.int64()).cast(pa.string()) if pa.types.is_floating(values.type) else values.cast(pa.string())
 
 
-def _text(value: object, whole: bool) -> str | None:
+def _format_value(value: object, not_real: bool) -> str | None:
     match value:
         case None | "":
             return None
         case float() if math.isnan(value):
             return None
-        case float() if whole and value.is_integer():
+        case float() if not_real and value.is_integer():
             return str(int(value))
         case date():
             return value.isoformat()
@@ -141,29 +143,29 @@ def _text(value: object, whole: bool) -> str | None:
             return str(value).rstrip() or None
 
 
-def rows(input: Input, read: Reader, choose: Choose, columns: tuple[Column, ...]) -> Iterator[Rows]:
-    """The rows of a file that a reader reads.
+def read_rows(
+    input: InputFile, read: TableReader, map_fields: FieldMapper, columns: tuple[Column, ...]
+) -> Iterator[DescribedRows]:
+    """Yield the rows of a file with the published columns.
 
-    Raises LoadError when it is not what it seemed to be.
+    Raises LoadError if the file is damaged.
     """
-    with readable(input), read(input) as found:
-        names = [c.name for c in found.columns]
-        chosen = {name: field for field, name in zip(names, choose(names), strict=True) if name is not None}
-        first = found.first
-        for table in found.read(list(chosen.values())):
-            yield Rows(input.name, found.unit, first, table.rename_columns(list(chosen)), columns)
+    with translate_errors(input), read(input) as source:
+        names = [c.name for c in source.columns]
+        fields = {name: field for field, name in zip(names, map_fields(names), strict=True) if name is not None}
+        first = source.first
+        for table in source.read(list(fields.values())):
+            yield DescribedRows(input.name, source.unit, first, table.rename_columns(list(fields)), columns)
             first += table.num_rows
 
 
 @contextmanager
-def readable(input: Input) -> Iterator[None]:
-    """What the readers of others say of a file in our words.
-
-    Raises LoadError when it is not what it seemed to be.
-    """
+def translate_errors(input: InputFile) -> Iterator[None]:
+    """Translate the errors of readers, also of libraries, to LoadError."""
     try:
         yield
-    except UsageError as fault:
-        raise LoadError(f"{input.name}: {fault.message}", hint=fault.hint) from fault
+    except UsageError as error:
+        raise LoadError(f"{input.name}: {error.message}", hint=error.hint, code=Code.LOAD_UNREADABLE) from error
     except (pa.ArrowException, ValueError, KeyError, TypeError, IndexError, struct.error) as error:
-        raise LoadError(f"{input.name} is damaged or not of its kind: {error}") from error
+        message = f"{input.name} is damaged or in another format than its first bytes suggest: {error}"
+        raise LoadError(message, code=Code.LOAD_UNREADABLE) from error

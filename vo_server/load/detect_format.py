@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes and never by its name, and its rows in pieces."""
+"""The format of a file, detected by its first bytes and never by its name, and its rows in chunks."""
 
 from __future__ import annotations
 
@@ -6,75 +6,89 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from vo_server.errors import LoadError
-from vo_server.load.delimited import Layout, lines
-from vo_server.load.described import Choose, rows
-from vo_server.load.inputs import Input
-from vo_server.load.pieces import Piece
-from vo_server.load.readers.delimited import Head, delimited, head
-from vo_server.load.readers.fits import fits_table
-from vo_server.load.readers.found import Reader
-from vo_server.load.readers.ipac import ipac
-from vo_server.load.readers.parquet import parquet
-from vo_server.load.readers.votable import votable
-from vo_server.load.shape import Shape, Warn
+from vo_server.errors import Code, LoadError
+from vo_server.load.chunks import Chunk
+from vo_server.load.column_mapping import ColumnMapping, WarningHandler
+from vo_server.load.delimited import DelimitedLayout, read_lines
+from vo_server.load.described import FieldMapper, read_rows
+from vo_server.load.input_files import InputFile
+from vo_server.load.readers.delimited import DelimitedHeader, parse_header, read_delimited
+from vo_server.load.readers.fits import read_fits
+from vo_server.load.readers.ipac import read_ipac
+from vo_server.load.readers.parquet import read_parquet
+from vo_server.load.readers.source_table import TableReader
+from vo_server.load.readers.votable import read_votable
 
-_READERS: tuple[tuple[re.Pattern[bytes], Reader], ...] = (
-    (re.compile(rb"SIMPLE  ="), fits_table),
-    (re.compile(rb"PAR1"), parquet),
-    (re.compile(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE|!--|\w+:VOTABLE)"), votable),
-    (re.compile(rb"(\\[^|\r\n]*\r?\n)*\|[^\r\n]*\|[ \r]*\n"), ipac),
+_READERS: tuple[tuple[re.Pattern[bytes], TableReader], ...] = (
+    (re.compile(rb"SIMPLE  ="), read_fits),
+    (re.compile(rb"PAR1"), read_parquet),
+    (re.compile(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE|!--|\w+:VOTABLE)"), read_votable),
+    (re.compile(rb"(\\[^|\r\n]*\r?\n)*\|[^\r\n]*\|[ \r]*\n"), read_ipac),
 )
 _TEXT = re.compile(rb"[^\x00-\x08\x0e-\x1f]*")
 
 
-def reader(input: Input) -> Reader:
-    """What reads a file that names its columns.
+def detect_reader(input: InputFile) -> TableReader:
+    """Return the reader of a file with named columns; that of delimited text if no other format matches.
 
-    Raises LoadError for what is in no format that we read.
+    Raises LoadError for an unknown binary format.
     """
-    found = _reader(input)
-    if found is None and not _TEXT.fullmatch(input.head):
-        raise LoadError(f"{input.name} is {_WANTED}, but binary data")
-    return found or delimited
+    reader = _match_reader(input)
+    if reader is None and not _TEXT.fullmatch(input.head):
+        raise LoadError(f"{input.name} is {_NOT_SUPPORTED}, but binary data", code=Code.LOAD_UNREADABLE)
+    return reader or read_delimited
 
 
-def pieces(input: Input, shape: Shape, warn: Warn) -> Iterator[Piece]:
-    """The rows of a file, whatever its format.
+def read_chunks(input: InputFile, mapping: ColumnMapping, warn: WarningHandler) -> Iterator[Chunk]:
+    """Yield the rows of a file in any supported format.
 
-    Raises LoadError for what is in none that we read.
+    Raises LoadError for an unknown format.
     """
-    choose = partial(shape.mapped, input.name, warn=warn)
-    found = reader(input)
-    return _text(input, choose, shape) if found is delimited else rows(input, found, choose, shape.columns)
+    map_fields = partial(mapping.map_fields, input.name, warn=warn)
+    reader = detect_reader(input)
+    return (
+        _read_text(input, map_fields, mapping)
+        if reader is read_delimited
+        else read_rows(input, reader, map_fields, mapping.columns)
+    )
 
 
-def _reader(input: Input) -> Reader | None:
+def _match_reader(input: InputFile) -> TableReader | None:
     return next((read for magic, read in _READERS if magic.match(input.head)), None)
 
 
-def _text(input: Input, choose: Choose, shape: Shape) -> Iterator[Piece]:
-    top = head(input.head, shape.known)
-    if len(top.names) > 1 and 2 * shape.known(top.names) >= min(len(top.names), 4):
-        return _csv(input, choose(top.names), top, shape)
-    if shape.bulk.delimiter in _first_line(input.head):
-        return lines(input.name, input.stream, shape.bulk)
-    raise LoadError(f"{input.name} is {_WANTED}")
+def _read_text(input: InputFile, map_fields: FieldMapper, mapping: ColumnMapping) -> Iterator[Chunk]:
+    header = parse_header(input.head, mapping.count_known)
+    if len(header.names) > 1 and 2 * mapping.count_known(header.names) >= min(len(header.names), 4):
+        return _read_csv(input, map_fields(header.names), header, mapping)
+    if mapping.bulk.delimiter in _decode_first_line(input.head):
+        return read_lines(input.name, input.stream, mapping.bulk)
+    raise LoadError(f"{input.name} is {_NOT_SUPPORTED}", code=Code.LOAD_UNREADABLE)
 
 
-_WANTED = (
-    "no file of the release, no CSV or ECSV file with a line of the names of columns, no IPAC table, VOTable, FITS "
-    "table or Parquet file"
+_NOT_SUPPORTED = (
+    "not a bulk file of the release, CSV or ECSV file with a line of column names, IPAC table, VOTable, FITS table or "
+    "Parquet file"
 )
 
 
-def _first_line(start: bytes) -> str:
+def _decode_first_line(start: bytes) -> str:
     return start.split(b"\n", 1)[0].decode(errors="replace")
 
 
-def _csv(input: Input, fields: Sequence[str | None], top: Head, shape: Shape) -> Iterator[Piece]:
-    nulls = tuple(dict.fromkeys((*top.nulls, *shape.bulk.nulls)))
-    layout = Layout(shape.columns, tuple(fields), top.delimiter, nulls, quoted=True, restored=True, blank=top.described)
-    for _ in range(top.number):
+def _read_csv(
+    input: InputFile, fields: Sequence[str | None], header: DelimitedHeader, mapping: ColumnMapping
+) -> Iterator[Chunk]:
+    nulls = tuple(dict.fromkeys((*header.nulls, *mapping.bulk.nulls)))
+    layout = DelimitedLayout(
+        mapping.columns,
+        tuple(fields),
+        header.delimiter,
+        nulls,
+        quoted=True,
+        restore_zeros=True,
+        blank_is_null=header.is_ecsv,
+    )
+    for _ in range(header.number):
         input.stream.readline()
-    return lines(input.name, input.stream, layout, first=top.number + 1)
+    return read_lines(input.name, input.stream, layout, first=header.number + 1)

@@ -1,4 +1,4 @@
-"""Where the rows go that could not be loaded."""
+"""The file of rejected rows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import IO, Literal
 
 from typing_extensions import override
 
-from vo_server.errors import LoadError
-from vo_server.load.pieces import Bad
+from vo_server.errors import Code, LoadError
+from vo_server.load.chunks import RejectedRow
 
 OnError = Literal["stop", "skip"]
 
 
-class Rejects(AbstractContextManager["Rejects"]):
-    """Stops at the first bad row, or writes each to DATA/rejects/<id>-<time>.txt: why, and the row itself below."""
+class RejectFile(AbstractContextManager["RejectFile"]):
+    """Rejected rows of a load: stops at the first, or writes each to DATA/rejects/<id>-<time>.txt with its error."""
 
     def __init__(self, data: Path, id: str, on_error: OnError) -> None:
         self.count = 0
@@ -26,14 +26,15 @@ class Rejects(AbstractContextManager["Rejects"]):
         self._folder, self._id = data / "rejects", id
         self._out: IO[str] | None = None
 
-    def take(self, bad: Iterable[Bad]) -> None:
-        """Reject these.
+    def reject(self, rows: Iterable[RejectedRow]) -> None:
+        """Write these rows to the file.
 
-        Raises LoadError for the first when the load is to stop.
+        Raises LoadError for the first row if the load must stop.
         """
-        for row in bad:
+        for row in rows:
             if self._stop:
-                raise LoadError(str(row), hint="--on-error skip loads the other rows and lists the bad ones in a file")
+                hint = "--on-error skip loads the other rows and lists the bad ones in a file"
+                raise LoadError(str(row), hint=hint, code=Code.LOAD_BAD_ROW)
             self._open().write(f"{row}\n{row.text}\n")
             self.count += 1
 

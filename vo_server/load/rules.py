@@ -1,7 +1,7 @@
-"""What the rows of a publication must obey: types, widths, bounds, and which values may be missing.
+"""Validation rules for the rows of a collection: types, lengths, ranges and missing values.
 
-Each rule is said twice: over an array, to pass thousands of values in a few microseconds, and over one text, to tell
-what is wrong with it. Only rows of a block that did not pass the first are shown to the second.
+Each rule has two forms: for an array, to accept thousands of values in a few microseconds, and for one text, to explain
+its error. The second form is applied only to the rows of a chunk that the first has not accepted.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from vo_server.model.column import Column
 
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
-_WHOLE = re.compile(r"-?\d+", re.ASCII)
+_INTEGER = re.compile(r"-?\d+", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_TRUTH = {"true", "false", "1", "0"}
-_SKY = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0)}
+_BOOLEANS = {"true", "false", "1", "0"}
+_POSITION_RANGES = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0)}
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What the values of a column must obey; the bounds are included."""
+class ValueRule:
+    """The rule for the values of a column; bounds are included."""
 
     column: Column
     required: bool
     low: float | None = None
     high: float | None = None
 
-    def passes(self, values: pa.ChunkedArray, *, infinite: bool = False) -> bool:
-        """Do all of these values, already of the column's type, obey?
+    def accepts(self, values: pa.ChunkedArray, *, infinite: bool = False) -> bool:
+        """Tell whether all these values, in the type of the column, obey the rule.
 
-        An infinite one is taken for one too large for the type, unless `infinite` says that it is meant so.
+        An infinite value counts as an overflow of the type, unless `infinite` allows such values.
         """
         if self.required and values.null_count:
             return False
         match self.column.type.family:
             case "text":
-                return self._fits(values)
+                return self._lengths_fit(values)
             case "real":
-                within = infinite or pc.all(pc.is_finite(values)).as_py() is not False
-                return within and self._inside(values)
+                finite = infinite or pc.all(pc.is_finite(values)).as_py() is not False
+                return finite and self._values_in_range(values)
             case "integer":
-                return self._inside(values)
+                return self._values_in_range(values)
             case _:
                 return True
 
-    def fault(self, text: str | None) -> str | None:
-        """What is wrong with this value, None where nothing is."""
+    def explain_error(self, text: str | None) -> str | None:
+        """Return the error of a value, None if it is valid."""
         if text is None:
-            return "empty, but may not be null" if self.required else None
+            return "is empty, but must not be null" if self.required else None
         if self.column.type.family == "text":
-            return self._text_fault(text)
-        return self._form_fault(text.strip()) or self._bound_fault(text.strip())
+            return self._explain_text(text)
+        return self._explain_form(text.strip()) or self._explain_range(text.strip())
 
-    def _fits(self, values: pa.ChunkedArray) -> bool:
+    def _lengths_fit(self, values: pa.ChunkedArray) -> bool:
         if self.column.length is None and not self.required:
             return True
         ends = pc.min_max(pc.utf8_length(values)).as_py()
@@ -70,68 +70,70 @@ class Rule:
             return True
         return not (self.required and ends["min"] == 0) and ends["max"] <= (self.column.length or ends["max"])
 
-    def _inside(self, values: pa.ChunkedArray) -> bool:
+    def _values_in_range(self, values: pa.ChunkedArray) -> bool:
         if self.low is None and self.high is None:
             return True
         ends = pc.min_max(values).as_py()
-        return ends["max"] is None or (self._holds(ends["min"]) and self._holds(ends["max"]))
+        return ends["max"] is None or (self._in_range(ends["min"]) and self._in_range(ends["max"]))
 
-    def _holds(self, value: float) -> bool:
+    def _in_range(self, value: float) -> bool:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
-    def _text_fault(self, text: str) -> str | None:
+    def _explain_text(self, text: str) -> str | None:
         if self.required and not text:
-            return "empty, but may not be null"
+            return "is empty, but must not be null"
         length = self.column.length
         return f"'{text}' is longer than {length} characters" if length is not None and len(text) > length else None
 
-    def _form_fault(self, text: str) -> str | None:
-        valid, wanted = _FORMS.get(self.column.type.family, (_any, ""))
-        return None if valid(text) else f"'{text}' is not {wanted}"
+    def _explain_form(self, text: str) -> str | None:
+        valid, expected = _FORMS.get(self.column.type.family, (_is_any, ""))
+        return None if valid(text) else f"'{text}' is not {expected}"
 
-    def _bound_fault(self, text: str) -> str | None:
-        if not self.column.type.numeric:
+    def _explain_range(self, text: str) -> str | None:
+        if not self.column.type.is_numeric:
             return None
-        if not _INFINITE.fullmatch(text) and not _holdable(self.column.type.arrow, text):
+        if not _INFINITE.fullmatch(text) and not _can_hold(self.column.type.arrow, text):
             return f"{text} is too large for {self.column.type}"
-        if self._holds(float(text)):
+        if self._in_range(float(text)):
             return None
-        return f"{text} is outside {_bound(self.low, '-infinity')}..{_bound(self.high, 'infinity')}"
+        return f"{text} is outside {_format_bound(self.low, '-infinity')}..{_format_bound(self.high, 'infinity')}"
 
 
-def rules(publication: Collection) -> tuple[Rule, ...]:
-    """One rule a column, in their order. A position must be there and on the sphere, whatever else is said."""
-    bounds = {c.column: (c.low, c.high) for c in publication.checks}
-    position = publication.table.position
-    sky = {} if position is None else {position.ra: _SKY["ra"], position.dec: _SKY["dec"]}
+def build_rules(collection: Collection) -> tuple[ValueRule, ...]:
+    """Return one rule per column, in their order. Positions are required and must be on the sphere in any case."""
+    bounds = {c.column: (c.low, c.high) for c in collection.checks}
+    position = collection.table.position
+    sky = {} if position is None else {position.ra: _POSITION_RANGES["ra"], position.dec: _POSITION_RANGES["dec"]}
     return tuple(
-        Rule(c, not c.nullable or c.name in sky, *_tighter(bounds.get(c.name, (None, None)), sky.get(c.name)))
-        for c in publication.table.columns
+        ValueRule(
+            c, not c.nullable or c.name in sky, *_intersect_ranges(bounds.get(c.name, (None, None)), sky.get(c.name))
+        )
+        for c in collection.table.columns
     )
 
 
-def _tighter(
-    said: tuple[float | None, float | None], sky: tuple[float, float] | None
+def _intersect_ranges(
+    declared: tuple[float | None, float | None], sky: tuple[float, float] | None
 ) -> tuple[float | None, float | None]:
     if sky is None:
-        return said
-    low, high = said
+        return declared
+    low, high = declared
     return (sky[0] if low is None else max(low, sky[0])), (sky[1] if high is None else min(high, sky[1]))
 
 
-def _any(text: str) -> bool:
+def _is_any(text: str) -> bool:
     return True
 
 
-def _truth(text: str) -> bool:
-    return text.lower() in _TRUTH
+def _is_boolean(text: str) -> bool:
+    return text.lower() in _BOOLEANS
 
 
-def _day(text: str) -> bool:
-    return _parses(date.fromisoformat if _DATE.fullmatch(text) else datetime.fromisoformat, text)
+def _is_time(text: str) -> bool:
+    return _can_parse(date.fromisoformat if _DATE.fullmatch(text) else datetime.fromisoformat, text)
 
 
-def _parses(parse: Callable[[str], object], text: str) -> bool:
+def _can_parse(parse: Callable[[str], object], text: str) -> bool:
     try:
         parse(text)
     except ValueError:
@@ -140,19 +142,19 @@ def _parses(parse: Callable[[str], object], text: str) -> bool:
 
 
 _FORMS: dict[str, tuple[Callable[[str], object], str]] = {
-    "integer": (_WHOLE.fullmatch, "a whole number"),
+    "integer": (_INTEGER.fullmatch, "a whole number"),
     "real": (lambda text: _NUMBER.fullmatch(text) or _INFINITE.fullmatch(text), "a number"),
-    "time": (_day, "a date (YYYY-MM-DD)"),
-    "boolean": (_truth, "true or false"),
+    "time": (_is_time, "a date (YYYY-MM-DD)"),
+    "boolean": (_is_boolean, "true or false"),
 }
 
 
-def _holdable(type: pa.DataType, text: str) -> bool:
+def _can_hold(type: pa.DataType, text: str) -> bool:
     if pa.types.is_integer(type):
         limits = np.iinfo(type.to_pandas_dtype())
         return bool(limits.min <= int(text) <= limits.max)
     return math.isfinite(float(text)) and abs(float(text)) <= float(np.finfo(type.to_pandas_dtype()).max)
 
 
-def _bound(value: float | None, infinite: str) -> str:
+def _format_bound(value: float | None, infinite: str) -> str:
     return infinite if value is None else f"{value:g}"

@@ -1,4 +1,4 @@
-"""Where the rows of a load come from: files of tables (files.py), or a walk over images (inventory)."""
+"""The interface of the sources of a load: table files (table_files.py) or image files (inventory/)."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from pathlib import Path
 from typing import Protocol
 
 from vo_server.catalogue.catalogue import Collection
-from vo_server.load.inputs import Meter
-from vo_server.load.pieces import Piece
-from vo_server.load.shape import Warn
+from vo_server.load.chunks import Chunk
+from vo_server.load.column_mapping import WarningHandler
+from vo_server.load.input_files import Meter
 
 
 class Source(Protocol):
-    """Rows to come. `names` say where from, for those who look at what serves; `gauge` tells how far it is."""
+    """The rows to load."""
 
     @property
     def names(self) -> Sequence[str]:
-        """What the rows come from."""
+        """Return the names of the files, which are stored with the table."""
 
     @property
-    def gauge(self) -> Meter:
-        """The bytes read so far."""
+    def meter(self) -> Meter:
+        """Return the meter of the bytes read so far."""
 
-    def said(self, publication: Collection) -> Collection:
-        """The publication as the rows speak of it: they are checked by this."""
+    def describe_rows(self, collection: Collection) -> Collection:
+        """Return the collection with the columns that the rows have: they are validated against it."""
 
-    def pieces(self, publication: Collection, folder: Path, warn: Warn) -> Iterator[Piece]:
-        """The rows. What must outlive a load that is broken off may be kept in folders of `folder`.
+    def read_chunks(self, collection: Collection, folder: Path, warn: WarningHandler) -> Iterator[Chunk]:
+        """Yield the rows in chunks. Checkpoints of an interrupted load may be kept in `folder`.
 
         Raises LoadError.
         """
 
-    def done(self) -> None:
-        """The rows serve now: what was kept for a second attempt is not needed any more."""
+    def finish(self) -> None:
+        """Remove checkpoints: the rows are published."""

@@ -1,4 +1,4 @@
-"""Columns of regions and MOCs come in from every kind of file as they are."""
+"""Columns of regions and MOCs are loaded unchanged from every file format."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from astropy.io.votable import from_table
 from astropy.table import MaskedColumn, Table
 
 from vo_server.catalogue.load import load_catalogue
-from vo_server.engines.store import Store
-from vo_server.errors import CatalogueError, LoadError
+from vo_server.engines.data_directory import DataDirectory
+from vo_server.errors import CatalogueError, Code, LoadError
 from vo_server.load.load import load
 
 FOOTPRINTS = """
@@ -68,7 +68,7 @@ NAMES = ("ra", "dec", "s_region", "disk", "outline", "moc")
 
 def catalogue(folder: Path, text: str = FOOTPRINTS) -> Any:
     (folder / "obs.toml").write_text(text)
-    return load_catalogue([folder / "obs.toml"]).collection("obs")
+    return load_catalogue([folder / "obs.toml"]).get_collection("obs")
 
 
 def csv(file: Path) -> None:
@@ -119,39 +119,40 @@ WRITERS = {"csv": csv, "parquet": parquet, "vot": votable, "fits": fits_file}
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_they_come_in_as_they_are(tmp_path: Path, kind: str) -> None:
-    store, file = Store(tmp_path / "data"), tmp_path / f"rows.{kind}"
+def test_loads_regions_of_every_format(tmp_path: Path, kind: str) -> None:
+    store, file = DataDirectory(tmp_path / "data"), tmp_path / f"rows.{kind}"
     WRITERS[kind](file)
     load(catalogue(tmp_path), [file], store)
-    path = store.current("obs")
+    path = store.find_current_file("obs")
     assert path is not None
     with duckdb.connect(str(path), read_only=True) as connection:
         assert sorted(connection.execute(f"SELECT {', '.join(NAMES)} FROM rows").fetchall()) == sorted(ROWS)
 
 
-def test_a_region_that_reaches_too_far_stops_the_load(tmp_path: Path) -> None:
-    """With the reach that it has, so that the catalogue can be put right."""
-    store, file = Store(tmp_path / "data"), tmp_path / "rows.csv"
+def test_rejects_region_beyond_reach(tmp_path: Path) -> None:
+    """The message has the actual reach, so that the catalogue file can be corrected."""
+    store, file = DataDirectory(tmp_path / "data"), tmp_path / "rows.csv"
     file.write_text("ra,dec,s_region\n10,20,CIRCLE ICRS 11 20 1\n")
-    with pytest.raises(LoadError, match=r"s_region reaches 1\.9396[0-9]* degrees") as caught:
+    with pytest.raises(LoadError, match=r"s_region .* 1\.9396[0-9]* degrees") as raised:
         load(catalogue(tmp_path), [file], store)
-    assert "reaches = { s_region" in str(caught.value.hint)
-    assert store.current("obs") is None
+    assert raised.value.code == Code.LOAD_BAD_ROW
+    assert "reaches = { s_region" in str(raised.value.hint)
+    assert store.find_current_file("obs") is None
     load(catalogue(tmp_path, FOOTPRINTS.replace("s_region = 1.5", "s_region = 1.94")), [file], store)
-    assert store.current("obs") is not None
+    assert store.find_current_file("obs") is not None
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "fragment"),
     [
-        ("s_region = 1.5", "s_regio = 1.5", "no column 's_regio'"),
-        ("s_region = 1.5", "moc = 1.5", "must be a region"),
-        ("s_region = 1.5", "ra = 1.5", "must be a region"),
+        ("s_region = 1.5", "s_regio = 1.5", "'s_regio'"),
+        ("s_region = 1.5", "moc = 1.5", "'moc'"),
+        ("s_region = 1.5", "ra = 1.5", "'ra'"),
         ("s_region = 1.5", "s_region = -1", "0 to 180"),
-        ("s_region = 1.5", "s_region = 'x'", "table of numbers"),
-        ('position = { ra = "ra", dec = "dec" }', "", "counted from the position"),
+        ("s_region = 1.5", "s_region = 'x'", "'reaches'"),
+        ('position = { ra = "ra", dec = "dec" }', "", "'position'"),
     ],
 )
-def test_what_is_wrong_with_a_reach_is_said(tmp_path: Path, old: str, new: str, said: str) -> None:
-    with pytest.raises(CatalogueError, match=said):
+def test_rejects_invalid_reaches(tmp_path: Path, old: str, new: str, fragment: str) -> None:
+    with pytest.raises(CatalogueError, match=fragment):
         catalogue(tmp_path, FOOTPRINTS.replace(old, new))

@@ -74,7 +74,7 @@ def read_header(stream: IO[bytes]) -> ImageHeader:
     try:
         magic = stream.read(2)
         stream.seek(0)
-        return _find_first_image(open_gzip(stream) if magic == GZIP_MAGIC else stream)
+        return _find_first_image(open_gzip(stream, read_ahead=False) if magic == GZIP_MAGIC else stream)
     except _READ_ERRORS as error:
         raise InventoryError(f"it cannot be read: {error}") from None
 

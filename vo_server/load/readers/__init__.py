@@ -1,1 +1,1 @@
-"""Files of tables: what each says of its columns, and its rows piece by piece."""
+"""Readers of table files: the metadata of a file, and its rows in chunks."""

@@ -1,4 +1,4 @@
-"""CSV and its like with a line of names, and ECSV (APE 6), whose comments say what the columns are."""
+"""Reader of CSV and similar formats with a line of names, and of ECSV (APE 6), whose comments describe the columns."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from vo_server.errors import LoadError
-from vo_server.formats.field import COMPLEX
-from vo_server.load.inputs import Input
-from vo_server.load.readers.described import Described, described
-from vo_server.load.readers.found import Found, distinct
+from vo_server.errors import Code, LoadError
+from vo_server.formats.field import COMPLEX_HINT
+from vo_server.load.input_files import InputFile
+from vo_server.load.readers.metadata import TableMetadata, parse_yaml_metadata
+from vo_server.load.readers.source_table import SourceTable, distinct
 from vo_server.model import types
 from vo_server.model.column import Column
 
 DELIMITERS = (",", "\t", ";", "|")
 NULLS = ("", "\\N", "null", "NULL", "NaN", "nan", *(" " * n for n in range(1, 33)))
-KINDS = (types.BIGINT, types.DOUBLE, types.DATE, types.TIMESTAMP, types.BOOLEAN)
-"""What a column may be whose type is not said, the narrowest first; else it is text."""
+TYPES = (types.BIGINT, types.DOUBLE, types.DATE, types.TIMESTAMP, types.BOOLEAN)
+"""The types of columns without a declared type, the narrowest first; if none fits, a column is text."""
 
 _ECSV = re.compile(r"# %ECSV 1\.\d")
 _VIZIER = re.compile(r"#Column\t(\S+)\t\([^)]*\)\t(.*?)\s*\t\[ucd=([^\]]*)\].*")
-_RULE = re.compile(r"-+([\t;,|]-+)+")
-_BLOCK = 4 << 20
+_SEPARATOR_LINE = re.compile(r"-+([\t;,|]-+)+")
+_BLOCK_BYTES = 4 << 20
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What stands before the rows, in so many lines: comments, the line of names, and as VizieR has it one of units."""
+class DelimitedHeader:
+    """The header of a file, of `number` lines: comments, the line of names and, in files of VizieR, a line of units."""
 
     names: tuple[str, ...]
     delimiter: str
@@ -45,89 +45,90 @@ class Head:
     units: tuple[str, ...] = ()
 
     @property
-    def described(self) -> bool:
-        """Is it that of an ECSV file?"""
+    def is_ecsv(self) -> bool:
+        """Tell whether it is the header of an ECSV file."""
         return bool(self.comments) and _ECSV.match(self.comments[0]) is not None
 
     @property
     def nulls(self) -> tuple[str, ...]:
-        """The texts that stand for a missing value."""
-        return ("",) if self.described else NULLS
+        """Return the texts that represent missing values."""
+        return ("",) if self.is_ecsv else NULLS
 
     @property
-    def told(self) -> Described:
-        """What the comments say of the columns."""
-        if self.described:
-            return described([c.removeprefix("#").removeprefix(" ") for c in self.comments[1:]])
-        told: dict[str, dict[str, Any]] = {n: {"unit": u} for n, u in zip(self.names, self.units, strict=False)}
+    def metadata(self) -> TableMetadata:
+        """Return the metadata in the comments."""
+        if self.is_ecsv:
+            return parse_yaml_metadata([c.removeprefix("#").removeprefix(" ") for c in self.comments[1:]])
+        metadata: dict[str, dict[str, Any]] = {n: {"unit": u} for n, u in zip(self.names, self.units, strict=False)}
         for found in filter(None, map(_VIZIER.fullmatch, self.comments)):
-            told.setdefault(found[1], {}).update(description=found[2], meta={"ucd": found[3]})
-        return Described(told, {k: v for k, v in (("title", _title(self.comments)),) if v})
+            metadata.setdefault(found[1], {}).update(description=found[2], meta={"ucd": found[3]})
+        return TableMetadata(metadata, {k: v for k, v in (("title", _find_title(self.comments)),) if v})
 
 
-def head(start: bytes, likely: Callable[[Sequence[str]], int] = len) -> Head:
-    """The head of a file that begins so; of all delimiters that one of which most columns are `likely`."""
+def parse_header(start: bytes, count_known: Callable[[Sequence[str]], int] = len) -> DelimitedHeader:
+    """Return the header of a file from its first bytes; the delimiter is the one with the most known column names."""
     lines = start.removeprefix(b"\xef\xbb\xbf").decode(errors="replace").split("\n")
     comments = [line.rstrip("\r") for line in takewhile(lambda line: line.startswith("#") or not line.strip(), lines)]
     first, *rest = [line.rstrip("\r") for line in lines[len(comments) :]] or [""]
-    delimiter = _delimiter(comments) or max(DELIMITERS, key=lambda d: likely(_split(first, d)))
-    names, number = tuple(distinct(_split(first, delimiter))), len(comments) + 1
-    if rest and _RULE.fullmatch(rest[0]):
-        return Head(names, delimiter, number + 1, tuple(comments))
-    if len(rest) > 1 and _RULE.fullmatch(rest[1]):
-        return Head(names, delimiter, number + 2, tuple(comments), tuple(_split(rest[0], delimiter)))
-    return Head(names, delimiter, number, tuple(comments))
+    delimiter = _find_delimiter(comments) or max(DELIMITERS, key=lambda d: count_known(_split_fields(first, d)))
+    names, number = tuple(distinct(_split_fields(first, delimiter))), len(comments) + 1
+    if rest and _SEPARATOR_LINE.fullmatch(rest[0]):
+        return DelimitedHeader(names, delimiter, number + 1, tuple(comments))
+    if len(rest) > 1 and _SEPARATOR_LINE.fullmatch(rest[1]):
+        return DelimitedHeader(names, delimiter, number + 2, tuple(comments), tuple(_split_fields(rest[0], delimiter)))
+    return DelimitedHeader(names, delimiter, number, tuple(comments))
 
 
-def _title(comments: Sequence[str]) -> str | None:
-    """What VizieR calls the table; its first title is that of the catalogue."""
+def _find_title(comments: Sequence[str]) -> str | None:
+    """Return the title of a file of VizieR; the first title is that of the catalogue."""
     return next((line.partition(":")[2].strip() for line in comments if line.startswith("#Title:")), None)
 
 
-def _delimiter(comments: Sequence[str]) -> str | None:
-    """The delimiter of an ECSV file: a blank where it says nothing."""
+def _find_delimiter(comments: Sequence[str]) -> str | None:
+    """Return the delimiter of an ECSV file, by default a blank; None for another file."""
     if not comments or not _ECSV.match(comments[0]):
         return None
-    said = (re.fullmatch(r"# delimiter: '?(.)'?\s*", line) for line in comments)
-    return next((found[1] for found in said if found), " ")
+    matches = (re.fullmatch(r"# delimiter: '?(.)'?\s*", line) for line in comments)
+    return next((match[1] for match in matches if match), " ")
 
 
-def _split(line: str, delimiter: str) -> list[str]:
+def _split_fields(line: str, delimiter: str) -> list[str]:
     return [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
 
 
 @contextmanager
-def delimited(input: Input) -> Iterator[Found]:
-    """A table of delimited text.
+def read_delimited(input: InputFile) -> Iterator[SourceTable]:
+    """Read a table of delimited text.
 
-    Raises LoadError where its first line has no names.
+    Raises LoadError if its first line has no names.
     """
-    top = head(input.head)
-    if len(top.names) < 2 or any(_NUMBER.fullmatch(name) or not name for name in top.names):
-        said = "has no name of a column" if not all(top.names) else "has no names of columns"
-        raise LoadError(f"line {top.number} of {input.name} {said}", hint="put a line of names before the rows")
-    told = top.told
-    columns = [told.add_to(_column(name, told.columns.get(name))) for name in top.names]
-    for _ in range(top.number):
+    header = parse_header(input.head)
+    if len(header.names) < 2 or any(_NUMBER.fullmatch(name) or not name for name in header.names):
+        problem = "has an empty column name" if not all(header.names) else "has no column names"
+        message = f"line {header.number} of {input.name} {problem}"
+        raise LoadError(message, hint="put a line of names before the rows", code=Code.LOAD_UNREADABLE)
+    metadata = header.metadata
+    columns = [metadata.add_to(_build_column(name, metadata.columns.get(name))) for name in header.names]
+    for _ in range(header.number):
         input.stream.readline()
 
     def read(fields: Sequence[str]) -> Iterator[pa.Table]:
         options = pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(top.names, pa.string()),
+            column_types=dict.fromkeys(header.names, pa.string()),
             include_columns=list(fields),
-            null_values=list(top.nulls),
+            null_values=list(header.nulls),
             strings_can_be_null=True,
-            quoted_strings_can_be_null=top.described,
+            quoted_strings_can_be_null=header.is_ecsv,
         )
-        reading = pa_csv.ReadOptions(column_names=list(top.names), block_size=_BLOCK)
-        cutting = pa_csv.ParseOptions(delimiter=top.delimiter, invalid_row_handler=lambda _: "skip")
+        reading = pa_csv.ReadOptions(column_names=list(header.names), block_size=_BLOCK_BYTES)
+        cutting = pa_csv.ParseOptions(delimiter=header.delimiter, invalid_row_handler=lambda _: "skip")
         if not cast(io.BufferedReader, input.stream).peek(1):
             return
         for batch in pa_csv.open_csv(input.stream, reading, cutting, options):
             yield pa.table(batch)
 
-    loose = {} if top.described else dict.fromkeys(top.names, KINDS)
-    yield Found(tuple(columns), read, loose, said=told.said, unit="line", first=top.number + 1)
+    untyped = {} if header.is_ecsv else dict.fromkeys(header.names, TYPES)
+    yield SourceTable(tuple(columns), read, untyped, metadata=metadata.metadata, unit="line", first=header.number + 1)
 
 
 _SCALARS = {
@@ -141,17 +142,18 @@ _SCALARS = {
 _SUBTYPE = re.compile(r"(\w+)\[(.*)\]")
 
 
-def _column(name: str, told: Mapping[str, Any] | None) -> Column:
-    """The column of a name, with its type where that is told."""
-    said = str((told or {}).get("datatype"))
-    if told is None or said == "None":
+def _build_column(name: str, metadata: Mapping[str, Any] | None) -> Column:
+    """Return the column of a name, with its type if it is declared."""
+    said = str((metadata or {}).get("datatype"))
+    if metadata is None or said == "None":
         return Column(name, types.VARCHAR)
     if said.startswith("complex"):
-        raise LoadError(f"the column {name} holds complex numbers, which are not taken here", hint=COMPLEX)
-    inside = _SUBTYPE.fullmatch(str(told.get("subtype") or ""))
+        message = f"the column {name} has complex numbers: not supported"
+        raise LoadError(message, hint=COMPLEX_HINT, code=Code.LOAD_MISMATCH)
+    inside = _SUBTYPE.fullmatch(str(metadata.get("subtype") or ""))
     of = _SCALARS.get(inside[1]) if inside else None
     kind = next((t for t in types.ARRAYS if of is not None and t.arrow.value_type == of.arrow), None)
     if inside is None or kind is None:
         return Column(name, _SCALARS.get(said, types.VARCHAR))
     sides = [side.strip() for side in inside[2].split(",")]
-    return Column(name, kind, shape="x".join(reversed(sides)) if all(s.isdigit() for s in sides) else None)
+    return Column(name, kind, arraysize_override="x".join(reversed(sides)) if all(s.isdigit() for s in sides) else None)

@@ -1,4 +1,4 @@
-"""VOTables. A table is read as a whole."""
+"""Reader of VOTables, which are read as a whole."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from vo_server.formats.read import tables
-from vo_server.formats.read.votable import read_told
-from vo_server.load.inputs import Input
-from vo_server.load.readers.described import statements
-from vo_server.load.readers.found import ROWS, Found, distinct, on_disk
+from vo_server.formats.read.votable import read_described
+from vo_server.load.input_files import InputFile
+from vo_server.load.readers.metadata import normalise_metadata
+from vo_server.load.readers.source_table import CHUNK_ROWS, SourceTable, distinct, open_on_disk
 
 
 @contextmanager
-def votable(input: Input) -> Iterator[Found]:
-    """The first table with rows of a VOTable."""
-    with on_disk(input) as path, path.open("rb") as file:
+def read_votable(input: InputFile) -> Iterator[SourceTable]:
+    """Read the first table with rows of a VOTable."""
+    with open_on_disk(input) as path, path.open("rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        made, fits, seen = read_told(data, filled=True)
-        columns, arrays = made if made is not None else tables.fits(memoryview(fits))
+        table, fits, declared = read_described(data, with_rows=True)
+        columns, arrays = table if table is not None else tables.read_fits(memoryview(fits))
     names = distinct([c.name for c in columns])
-    whole = dict(zip(names, arrays, strict=True))
+    columns_by_name = dict(zip(names, arrays, strict=True))
     count = len(arrays[0]) if arrays else 0
 
     def read(fields: Sequence[str]) -> Iterator[pa.Table]:
-        table = pa.table({field: whole[field] for field in fields})
-        return (table.slice(start, ROWS) for start in range(0, count, ROWS))
+        table = pa.table({field: columns_by_name[field] for field in fields})
+        return (table.slice(start, CHUNK_ROWS) for start in range(0, count, CHUNK_ROWS))
 
-    yield Found(
+    yield SourceTable(
         tuple(c.replace(name=name) for c, name in zip(columns, names, strict=True)),
         read,
-        name=seen.name,
+        name=declared.name,
         description=next(
-            (seen.descriptions[k] for k in ("TABLE", "RESOURCE", "VOTABLE") if k in seen.descriptions), None
+            (declared.descriptions[k] for k in ("TABLE", "RESOURCE", "VOTABLE") if k in declared.descriptions), None
         ),
-        said=statements(seen.infos),
+        metadata=normalise_metadata(declared.infos),
     )

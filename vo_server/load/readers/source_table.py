@@ -1,4 +1,4 @@
-"""A table as its file has it."""
+"""A table in a file, as its readers return it."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from typing import Literal
 
 import pyarrow as pa
 
-from vo_server.load.inputs import Input
+from vo_server.load.input_files import InputFile
 from vo_server.model.column import Column
 from vo_server.model.types import Type
 
-ROWS = 20_000
-"""Rows of a piece."""
+CHUNK_ROWS = 20_000
+"""Rows of a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A table in a file that is open: its columns, with all that the file says of them, and what it says of the whole.
+class SourceTable:
+    """A table in an open file: its columns and its metadata.
 
-    `read` gives the rows of some columns, piece by piece, under the names that the file has for them. The types of
-    `loose` columns are not said: their values are texts that may be of any of these, the narrowest first.
-    `unit` and `first` are how its rows are counted in messages. `said` are further statements, keywords in lower case.
+    `read` yields the rows of some columns, in chunks, under their names in the file. `untyped` columns have no declared
+    type: their values are texts of one of these types, the narrowest first. `unit` and `first` define the row numbers
+    in messages. `metadata` are further keywords, in lower case, with their values.
     """
 
     columns: tuple[Column, ...]
     read: Callable[[Sequence[str]], Iterator[pa.Table]]
-    loose: Mapping[str, tuple[Type, ...]] = field(default_factory=dict)
+    untyped: Mapping[str, tuple[Type, ...]] = field(default_factory=dict)
     name: str | None = None
     description: str | None = None
-    said: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     unit: Literal["line", "row"] = "row"
     first: int = 1
 
 
-Reader = Callable[[Input], AbstractContextManager[Found]]
+TableReader = Callable[[InputFile], AbstractContextManager[SourceTable]]
 
 
 def distinct(names: Sequence[str]) -> list[str]:
     """The names, each once: the second x is x_2."""
     seen: dict[str, int] = {}
-    made = []
+    unique = []
     for name in names:
         seen[name] = seen.get(name, 0) + 1
-        made.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-    return made
+        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return unique
 
 
 @contextmanager
-def on_disk(input: Input) -> Iterator[Path]:
-    """The file as it lies on the disk; what came through gzip or standard input in a temporary one."""
+def open_on_disk(input: InputFile) -> Iterator[Path]:
+    """Return the path of the file; gzip and standard input are copied to a temporary file."""
     if input.path is not None:
         yield input.path
         return
