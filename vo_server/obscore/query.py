@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import STC_S
+from vo_server.adql.semantics.internal_functions import STC_S
 from vo_server.adql.semantics.values import apply_operator, to_constant, to_integer_constant
 from vo_server.catalogue.catalogue import UNREGISTERED, Catalogue, Collection
 from vo_server.catalogue.images import CLOCKS, ImageCollection, Passband

@@ -9,7 +9,7 @@ import pytest
 from vo_server.adql.planning.cells import CELL_TESTS, find_cell_joins
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import INDEX_LOOKUP
+from vo_server.adql.semantics.internal_functions import INDEX_LOOKUP
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
 from vo_server.catalogue.load import find_builtin_schemas, load_catalogue

@@ -16,19 +16,18 @@ from dataclasses import dataclass, replace
 from vo_server.adql.planning import positions
 from vo_server.adql.planning.nearness import PointPair, find_pairs, find_upper_bound
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import (
+from vo_server.adql.semantics.functions import FUNCTIONS, OPERATORS
+from vo_server.adql.semantics.geometry import split_point
+from vo_server.adql.semantics.internal_functions import (
     ANCESTOR,
     ANCESTOR_KEY,
     CELL,
     CELL_KEY,
     CELL_ORDER,
     CELLS_IN_CIRCLE,
-    FUNCTIONS,
     IN_CELL,
     INDEX_LOOKUP,
-    OPERATORS,
 )
-from vo_server.adql.semantics.geometry import split_point
 from vo_server.adql.semantics.values import to_constant, to_integer_constant
 from vo_server.model import types
 from vo_server.model.column import Column, Position

@@ -25,7 +25,7 @@ from vo_server.adql.planning.cells import (
 )
 from vo_server.adql.planning.nearness import conjoin, iter_conjuncts
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import IN_CELL, INDEX_LOOKUP
+from vo_server.adql.semantics.internal_functions import IN_CELL, INDEX_LOOKUP
 
 _LOOKUP_COST = 10
 """Rows that are sorted or hashed in the time of one lookup in an index."""

@@ -10,19 +10,9 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import (
-    BOX,
-    CIRCLE,
-    CONTAINS,
-    DISTANCE,
-    FUNCTIONS,
-    INTERSECTS,
-    NEAR,
-    OPERATORS,
-    POINT,
-    STRICTLY_NEAR,
-)
+from vo_server.adql.semantics.functions import BOX, CIRCLE, CONTAINS, DISTANCE, FUNCTIONS, INTERSECTS, OPERATORS, POINT
 from vo_server.adql.semantics.geometry import make_point
+from vo_server.adql.semantics.internal_functions import NEAR, STRICTLY_NEAR
 from vo_server.adql.semantics.values import is_null, to_constant
 from vo_server.model import types
 from vo_server.model.column import Column

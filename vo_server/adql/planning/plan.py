@@ -31,8 +31,9 @@ from vo_server.adql.planning.positions import (
     source_positions,
 )
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import CELL, DISTANCE, NEAR, STRICTLY_NEAR
+from vo_server.adql.semantics.functions import DISTANCE
 from vo_server.adql.semantics.geometry import constant_shape
+from vo_server.adql.semantics.internal_functions import CELL, NEAR, STRICTLY_NEAR
 from vo_server.model import types
 from vo_server.model.column import Column, Position
 from vo_server.sky import cover

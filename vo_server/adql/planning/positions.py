@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import STC_S
+from vo_server.adql.semantics.internal_functions import STC_S
 from vo_server.model import types
 from vo_server.model.column import Column, Position
 from vo_server.sky import cover

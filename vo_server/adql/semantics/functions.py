@@ -21,7 +21,6 @@ from vo_server.adql.semantics.spherical import Element, Geometry
 from vo_server.adql.semantics.units import power_unit, root_unit, without_main
 from vo_server.model import types
 from vo_server.model.column import Column
-from vo_server.sky import cover
 
 Kind = Literal["number", "integer", "text", "time", "point", "geometry", "interval", "any"]
 ResultRule = Callable[[tuple[Value, ...]], Column]
@@ -97,7 +96,8 @@ class Function:
 # ------------------------------------------------------------ typing rules
 
 
-def _result_of(type: types.Type, unit: str | None = None, ucd: str | None = None) -> ResultRule:
+def result_of(type: types.Type, unit: str | None = None, ucd: str | None = None) -> ResultRule:
+    """Return the rule for a result of this type, unit and UCD."""
     column = Column("", type, unit=unit, ucd=ucd)
     return lambda _: column
 
@@ -201,10 +201,6 @@ def _make_box(*coordinates: Element) -> Geometry:
     return Geometry("polygon", value=spherical.Box(*coordinates))
 
 
-def _sql_near(element: type[spherical.Near]) -> Callable[..., Element]:
-    return lambda a, b, radius: element(*a.centre, *b.centre, radius)
-
-
 def _sql_distance(a: Geometry, b: Geometry) -> Element:
     return spherical.Distance(*a.centre, *b.centre)
 
@@ -218,10 +214,10 @@ TEXT = Parameter("text", "text")
 GEOMETRY = Parameter("geometry", "geometry")
 POINT1, POINT2 = Parameter("point1", "point"), Parameter("point2", "point")
 
-_DOUBLE = _result_of(types.DOUBLE)
-_RADIANS = _result_of(types.DOUBLE, "rad")
-_VARCHAR = _result_of(types.VARCHAR)
-_TRUTH = _result_of(types.INTEGER, ucd="meta.code")
+_DOUBLE = result_of(types.DOUBLE)
+_RADIANS = result_of(types.DOUBLE, "rad")
+_VARCHAR = result_of(types.VARCHAR)
+_TRUTH = result_of(types.INTEGER, ucd="meta.code")
 GEOMETRY_FEATURE = "adqlgeo"
 
 
@@ -348,7 +344,7 @@ LON, LAT = Parameter("lon", "number"), Parameter("lat", "number")
 POINT = Function(
     "POINT",
     (LON, LAT),
-    _result_of(types.POINT, "deg", "pos.eq"),
+    result_of(types.POINT, "deg", "pos.eq"),
     _make_geometry("point"),
     "A position, in degrees.",
     feature=GEOMETRY_FEATURE,
@@ -357,7 +353,7 @@ POINT = Function(
 CIRCLE = Function(
     "CIRCLE",
     (LON, LAT, Parameter("radius", "number")),
-    _result_of(types.CIRCLE, "deg", "pos.outline"),
+    result_of(types.CIRCLE, "deg", "pos.outline"),
     _make_geometry("circle"),
     "A circle about a position, in degrees.",
     feature=GEOMETRY_FEATURE,
@@ -366,7 +362,7 @@ CIRCLE = Function(
 BOX = Function(
     "BOX",
     (LON, LAT, Parameter("width", "number"), Parameter("height", "number")),
-    _result_of(types.POLYGON, "deg", "pos.outline"),
+    result_of(types.POLYGON, "deg", "pos.outline"),
     _make_box,
     "A box about a position, in degrees.",
     feature=GEOMETRY_FEATURE,
@@ -375,7 +371,7 @@ BOX = Function(
 POLYGON = Function(
     "POLYGON",
     (Parameter("lon", "number", repeatable=True),),
-    _result_of(types.POLYGON, "deg", "pos.outline"),
+    result_of(types.POLYGON, "deg", "pos.outline"),
     _make_geometry("polygon"),
     "A polygon with these vertices, in degrees.",
     feature=GEOMETRY_FEATURE,
@@ -384,7 +380,7 @@ POLYGON = Function(
 DISTANCE = Function(
     "DISTANCE",
     (POINT1, POINT2),
-    _result_of(types.DOUBLE, "deg", "pos.angDistance"),
+    result_of(types.DOUBLE, "deg", "pos.angDistance"),
     _sql_distance,
     "The great-circle distance of two points, in degrees.",
     feature=GEOMETRY_FEATURE,
@@ -413,7 +409,7 @@ INTERSECTS = Function(
 REGION = Function(
     "REGION",
     (TEXT,),
-    _result_of(types.POLYGON),
+    result_of(types.POLYGON),
     _make_geometry("polygon"),
     "A geometry from its STC-S or DALI text.",
     feature=GEOMETRY_FEATURE,
@@ -438,7 +434,7 @@ GEOMETRIES = (
     Function(
         "AREA",
         (GEOMETRY,),
-        _result_of(types.DOUBLE, "deg**2", "phys.angArea"),
+        result_of(types.DOUBLE, "deg**2", "phys.angArea"),
         spherical.area,
         "The area of a geometry, in square degrees.",
         feature=GEOMETRY_FEATURE,
@@ -447,7 +443,7 @@ GEOMETRIES = (
     Function(
         "CENTROID",
         (GEOMETRY,),
-        _result_of(types.POINT, "deg", "pos.eq"),
+        result_of(types.POINT, "deg", "pos.eq"),
         spherical.centroid,
         "The centre of a geometry.",
         feature=GEOMETRY_FEATURE,
@@ -473,92 +469,6 @@ GEOMETRIES = (
         example="COORD2(POINT(10, 20))",
     ),
 )
-
-NEAR = Function(
-    "NEAR",
-    (POINT1, POINT2, X),
-    _TRUTH,
-    _sql_near(spherical.Near),
-    "1 if the distance is at most x degrees.",
-    is_predicate=True,
-)
-STRICTLY_NEAR = Function(
-    "STRICTLY_NEAR",
-    (POINT1, POINT2, X),
-    _TRUTH,
-    _sql_near(spherical.StrictlyNear),
-    "1 if the distance is less than x degrees.",
-    is_predicate=True,
-)
-"""Comparisons of DISTANCE with a radius become these; users do not write them."""
-
-
-def _sql_stc_s(shape: Geometry) -> Element:
-    prefix: Element = spherical.to_literal(f"{shape.kind.upper()} ICRS ")
-    return prefix.concat(spherical.NumbersText(shape.numbers))
-
-
-STC_S = Function(
-    "STC_S",
-    (GEOMETRY,),
-    _result_of(types.REGION, ucd="pos.outline"),
-    _sql_stc_s,
-    "A polygon or a circle as the text of a region.",
-)
-ARRAY = Function(
-    "LIST",
-    (Parameter("value", "any", repeatable=True),),
-    lambda arguments: Column("", types.find_type(f"{arguments[0].column.type} ARRAY")),
-    lambda *values: spherical.ArrayLiteral(*values),
-    "Values of one type as an array.",
-)
-"""The functions that make s_region of ObsCore and the arrays of SIA 1; users do not write them."""
-
-UNNEST = Function(
-    "EACH",
-    (Parameter("value", "any", repeatable=True),),
-    lambda arguments: arguments[0].column,
-    lambda *values: sa.func.unnest(spherical.ArrayLiteral(*values)),
-    "Values of one type, a row each.",
-)
-"""Repeats a row once for each of some values (query.Unnest); users do not write it."""
-
-_NUMBER = _result_of(types.BIGINT)
-CELL = Function(
-    "CELL", (LON, LAT, N), _NUMBER, spherical.HealpixCell, "The HEALPix cell of a position.", cover.healpix_cell
-)
-ANCESTOR = Function(
-    "ANCESTOR", (X, N), _NUMBER, spherical.AncestorCell, "The larger HEALPix cell that contains one.", operator.rshift
-)
-_ORDER_RESULT = _result_of(types.INTEGER)
-_RADIUS = Parameter("radius", "number")
-CELLS_IN_CIRCLE = Function(
-    "CELLS", (LON, LAT, _RADIUS, N), _NUMBER, spherical.CellsInCircle, "The HEALPix cells that a circle overlaps."
-)
-CELL_ORDER = Function(
-    "ORDER",
-    (_RADIUS,),
-    _ORDER_RESULT,
-    spherical.CellOrder,
-    "The order of the cells that cover a circle of this radius.",
-)
-CELL_KEY = Function(
-    "MARK",
-    (X, N),
-    _NUMBER,
-    spherical.CellKey,
-    "A number for a cell of an order, different from those of cells of other orders.",
-)
-ANCESTOR_KEY = Function(
-    "KEY", (X, N), _NUMBER, spherical.AncestorKey, "The key of the cell that contains a HEALPix number."
-)
-IN_CELL = Function(
-    "IN_CELL", (X, X, N), _TRUTH, spherical.InCell, "1 if a cell contains a HEALPix number.", is_predicate=True
-)
-INDEX_LOOKUP = Function(
-    "LOOK_UP", (X, X, N), _TRUTH, spherical.IndexLookup, "The same for few cells.", is_predicate=True
-)
-"""The functions that a join by distance becomes; users do not write these either."""
 
 
 def _define_operator(symbol: str, sql: Callable[..., Any], python: Callable[..., Any]) -> Function:

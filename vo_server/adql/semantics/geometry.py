@@ -9,18 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import (
-    BOX,
-    CIRCLE,
-    COMPARISONS,
-    DISTANCE,
-    FUNCTIONS,
-    NEAR,
-    POINT,
-    POLYGON,
-    STRICTLY_NEAR,
-    Function,
-)
+from vo_server.adql.semantics.functions import BOX, CIRCLE, COMPARISONS, DISTANCE, FUNCTIONS, POINT, POLYGON, Function
+from vo_server.adql.semantics.internal_functions import NEAR, STRICTLY_NEAR
 from vo_server.adql.semantics.values import describe, is_kind, is_null, set_null_type, to_constant
 from vo_server.adql.syntax import tree
 from vo_server.errors import Code, QueryError

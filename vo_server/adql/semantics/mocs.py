@@ -14,15 +14,9 @@ import sqlalchemy as sa
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics import spherical
-from vo_server.adql.semantics.functions import (
-    CELL,
-    CONTAINS,
-    GEOMETRY,
-    INTERSECTS,
-    Function,
-    Parameter,
-)
+from vo_server.adql.semantics.functions import CONTAINS, GEOMETRY, INTERSECTS, Function, Parameter
 from vo_server.adql.semantics.geometry import split_point
+from vo_server.adql.semantics.internal_functions import CELL
 from vo_server.adql.semantics.spherical import Element, Geometry, to_literal
 from vo_server.adql.semantics.values import constant_fold, constant_value, describe, is_kind
 from vo_server.adql.syntax import tree

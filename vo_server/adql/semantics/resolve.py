@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.expressions import ExpressionResolver
-from vo_server.adql.semantics.functions import STC_S, Function, find_common_type
+from vo_server.adql.semantics.functions import Function, find_common_type
 from vo_server.adql.semantics.groups import find_ungrouped, is_same_value, strip_name, walk_select
+from vo_server.adql.semantics.internal_functions import STC_S
 from vo_server.adql.semantics.scope import Scope, UniqueNames
 from vo_server.adql.semantics.sources import CommonQueries, SourceResolver
 from vo_server.adql.semantics.values import is_null, is_same_in_all_rows
@@ -120,28 +122,9 @@ class _QueryResolver:
         self, node: tree.Select, statement: tree.Query, outer: Scope | None, common: CommonQueries
     ) -> q.SelectQuery:
         before = self.collector.count
-
-        def expressions(scope: Scope, aggregates: str | None) -> ExpressionResolver:
-            return ExpressionResolver(
-                self.text,
-                scope,
-                lambda n, s: self.resolve(n, s, common),
-                self.warnings,
-                aggregates,
-                collector=self.collector,
-            )
-
-        sources = SourceResolver(
-            catalogue=self.catalogue,
-            common=common,
-            outer=outer,
-            names=self.names,
-            collector=self.collector,
-            resolve_query=lambda n: self.resolve(n, outer, common),
-            resolve_condition=lambda n, s: expressions(s, "in ON").resolve_condition(n),
-        )
-        source, block = sources.resolve(node.source)
-        scope = Scope(block, outer, self.catalogue)
+        expressions = partial(self._make_expression_resolver, common)
+        source, namespace = self._make_source_resolver(outer, common).resolve(node.source)
+        scope = Scope(namespace, outer, self.catalogue)
         free = expressions(scope, None)
         where = having = None
         group_by: tuple[q.Value, ...] = ()
@@ -167,6 +150,29 @@ class _QueryResolver:
         self._check_groups(select, node, statement)
         self._check_distinct(select, statement)
         return select
+
+    def _make_expression_resolver(
+        self, common: CommonQueries, scope: Scope, aggregate_ban: str | None
+    ) -> ExpressionResolver:
+        return ExpressionResolver(
+            self.text,
+            scope,
+            lambda n, s: self.resolve(n, s, common),
+            self.warnings,
+            aggregate_ban,
+            collector=self.collector,
+        )
+
+    def _make_source_resolver(self, outer: Scope | None, common: CommonQueries) -> SourceResolver:
+        return SourceResolver(
+            catalogue=self.catalogue,
+            common=common,
+            outer=outer,
+            names=self.names,
+            collector=self.collector,
+            resolve_query=lambda n: self.resolve(n, outer, common),
+            resolve_condition=lambda n, s: self._make_expression_resolver(common, s, "in ON").resolve_condition(n),
+        )
 
     def _resolve_outputs(self, node: tree.Select, scope: Scope, free: ExpressionResolver) -> tuple[q.OutputColumn, ...]:
         labels, names = UniqueNames(), UniqueNames()

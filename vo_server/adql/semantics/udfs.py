@@ -16,15 +16,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from vo_server.adql.semantics import spherical
-from vo_server.adql.semantics.functions import (
-    ANCESTOR,
-    CELL,
-    Function,
-    Kind,
-    Parameter,
-    ResultRule,
-)
+from vo_server.adql.semantics.functions import Function, Kind, Parameter, ResultRule
 from vo_server.adql.semantics.geometry import split_point
+from vo_server.adql.semantics.internal_functions import ANCESTOR, CELL
 from vo_server.adql.semantics.mocs import FORMS
 from vo_server.adql.semantics.query import FunctionCall, Value
 from vo_server.adql.semantics.spherical import Element, Geometry, to_literal
@@ -202,8 +196,8 @@ ASTROMETRY = (
         "ref_epoch REAL, out_epoch REAL) -> POINT",
         _POSITION,
         _sql_point(spherical.PropagatedPosition),
-        "The position at another epoch of an object that moves in a straight line: degrees, mas, mas/yr with "
-        "cos(dec) in pmra, km/s, Julian years. Without a parallax it is taken to be infinitely far, without a motion to be at "
+        "The position at another epoch of an object that moves in a straight line: degrees, mas, mas/yr with cos(dec) "
+        "in pmra, km/s, Julian years. Without a parallax it is taken to be infinitely far, without a motion to be at "
         "rest; position and epochs must not be NULL.",
         fold=_fold_motion,
         check=_check_position,
@@ -214,7 +208,8 @@ ASTROMETRY = (
         _POSITION,
         _sql_apply_pm,
         "The position of an object with this proper motion after epdist Julian years: degrees, degrees a year with "
-        "cos(dec) in pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes mas/yr.",
+        "cos(dec) in pmra, along a straight line. Withdrawn from the IVOA's catalogue: ivo_epoch_prop_pos takes "
+        "mas/yr.",
         fold=_fold_apply_pm,
         example="ivo_apply_pm(269.452, 4.693, -0.000223, 0.002878, -16)",
     ),
