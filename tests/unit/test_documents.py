@@ -149,7 +149,7 @@ def test_worked_example_of_a_catalogue(tmp_path: Path, monkeypatch: pytest.Monke
     commands = [words for words in _commands() if words[-2:] == ["--schemas", "stars"]]
     assert [words[0] for words in commands] == ["check", "load", "serve"]
     assert [main(words) for words in commands[:2]] == [0, 0]
-    assert DataDirectory(Path("data")).current_file("bright") is not None
+    assert DataDirectory(Path("data")).find_current_file("bright") is not None
     app = create_app(Settings(schemas="stars"))
     assert "/cone/bright" in [getattr(route, "path", None) for route in app.routes]
 
