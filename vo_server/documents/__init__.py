@@ -1,1 +1,1 @@
-"""XML that is not a table: VOSI and its kin."""
+"""XML documents other than tables: VOSI, UWS, OAI-PMH and registry records."""

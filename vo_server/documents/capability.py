@@ -1,4 +1,4 @@
-"""What a service can do: VOResource 1.2 section 2.2.2, and its kinds in TAPRegExt 1.0 and SimpleDALRegExt 1.1.
+"""Capabilities of services: VOResource 1.2 section 2.2.2, and their kinds in TAPRegExt 1.0 and SimpleDALRegExt 1.1.
 
 A kind of capability is a record with its `xsi_type` and a method that writes its own children.
 """
@@ -29,7 +29,7 @@ FEATURE_IDS = {
     "offset": "ivo://ivoa.net/std/tapregext#features-adql-offset",
 }
 """Kinds of optional features of ADQL 2.1 (section 4). The first two in the spelling of TAPRegExt 1.0, the only one that
-clients know and compare with regard to case; the others are as ADQL 2.1 writes them."""
+clients know and compare with regard to case; the others as ADQL 2.1 writes them."""
 
 ADQL_VERSIONS = (("2.0", "ivo://ivoa.net/std/ADQL#v2.0"), ("2.1", "ivo://ivoa.net/std/ADQL#v2.1"))
 
@@ -49,7 +49,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Where and how a capability is reached. `use` says whether something must be appended to the URL."""
+    """The URL of a capability and how it is called. `use` tells whether something must be appended to the URL."""
 
     access_url: str
     use: Literal["full", "base", "dir"] = "full"
@@ -63,17 +63,17 @@ class Interface:
 
 
 class Details(Protocol):
-    """What a capability of a certain kind says of itself, after its interfaces."""
+    """The properties of a kind of capability, which follow its interfaces."""
 
     xsi_type: ClassVar[str]
 
     def write(self, capability: Element) -> None:
-        """Its children, in the order of its schema."""
+        """Write the children, in the order of the schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """One thing that a service does, by the id of its standard."""
+    """A capability of a service, by the id of its standard."""
 
     standard_id: str | None
     interfaces: tuple[Interface, ...]
@@ -100,14 +100,14 @@ class Language:
 
 
 def describe_adql(features: Mapping[str, Sequence[Feature]]) -> Language:
-    """ADQL with the features of each kind, under the short names of FEATURES."""
+    """Return ADQL with the features of each kind, under the short names of FEATURE_IDS."""
     said = tuple((FEATURE_IDS[kind], tuple(named)) for kind, named in features.items() if named)
     return Language("ADQL", ADQL_VERSIONS, "The Astronomical Data Query Language", said)
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
-    """A format of results, under the names by which RESPONSEFORMAT knows it."""
+    """A format of results, with the names that RESPONSEFORMAT accepts for it."""
 
     mime: str
     aliases: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True)
 class LimitPair:
-    """What holds when nothing is asked for, and what cannot be exceeded."""
+    """The default of a limit, and its maximum."""
 
     default: int | None = None
     hard: int | None = None
@@ -158,7 +158,7 @@ class TableAccess(Details):
 
 @dataclass(frozen=True, slots=True)
 class SampleCone:
-    """A cone that finds something, degrees."""
+    """A cone that finds rows, in degrees."""
 
     ra: float
     dec: float
@@ -170,7 +170,7 @@ class SampleCone:
 
 @dataclass(frozen=True, slots=True)
 class ConeSearch(Details):
-    """Cone search (SimpleDALRegExt 1.1 section 3.1); a radius limit of 180 degrees is none and is not written."""
+    """Cone search (SimpleDALRegExt 1.1 section 3.1); a maximum radius of 180 degrees is no limit and is not written."""
 
     xsi_type: ClassVar[str] = "cs:ConeSearch"
 
@@ -197,7 +197,7 @@ class ConeSearch(Details):
 @dataclass(frozen=True, slots=True)
 class ImageAccess(Details):
     """SIA 1.0 (SimpleDALRegExt 1.1 section 3.2): the largest region in degrees, and the centre of one that finds
-    something; of images that are made as they are asked for, the most degrees and pixels of a side."""
+    images; of cutouts, the maximum degrees and pixels of a side."""
 
     xsi_type: ClassVar[str] = "sia:SimpleImageAccess"
 
@@ -228,7 +228,7 @@ def _write_pair(parent: Element, name: str, pair: tuple[float, float]) -> None:
 
 
 def add_capability(parent: Element, capability: Capability) -> None:
-    """A capability as a child: of VOSI's list or of a registry record."""
+    """Add a capability as a child: of VOSI's list or of a registry record."""
     kind = None if capability.details is None else capability.details.xsi_type
     entry = add(parent, "capability", type=kind, standardID=capability.standard_id)
     add_known(entry, description=capability.description)

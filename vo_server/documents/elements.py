@@ -1,4 +1,4 @@
-"""XML elements with lxml: the namespaces of the VO's schemas and short words for what every document does."""
+"""XML elements with lxml: the namespaces of the VO's schemas and the functions that every document needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMESPACES = {
     "sia": "http://www.ivoa.net/xml/SIA/v1.1",
     "vg": "http://www.ivoa.net/xml/VORegistry/v1.0",
 }
-"""The prefixes that values of xsi:type use; a root declares them all."""
+"""The prefixes that values of xsi:type use; each root declares all of them."""
 
 MEDIA_TYPE = "text/xml;charset=utf-8"
 
@@ -27,13 +27,13 @@ Value: TypeAlias = str | int | float | bool | datetime | None
 
 
 def make_root(prefix: str, namespace: str, name: str, **attributes: Value) -> Element:
-    """The root of a document whose own namespace has this prefix."""
+    """Return the root of a document whose own namespace has this prefix."""
     made = etree.Element(f"{{{namespace}}}{name}", nsmap={prefix: namespace, **NAMESPACES})
     return _set_attributes(made, attributes)
 
 
 def add(parent: Element, name: str, value: Value = None, /, type: str | None = None, **attributes: Value) -> Element:
-    """A child at the end, with its xsi:type and attributes; `_` in the name of an attribute is written `-`."""
+    """Add a child at the end and return it; `_` in the name of an attribute is written `-`."""
     child = etree.SubElement(parent, name)
     if type is not None:
         child.set(f"{{{XSI}}}type", type)
@@ -43,14 +43,14 @@ def add(parent: Element, name: str, value: Value = None, /, type: str | None = N
 
 
 def add_known(parent: Element, **values: Value) -> None:
-    """A child for each value that is known, in this order."""
+    """Add a child for each value that is known, in this order."""
     for name, value in values.items():
         if value is not None and value != "":
             add(parent, name, value)
 
 
 def format_value(value: Value) -> str:
-    """A value as XML Schema writes it; an instant in UTC, to the second."""
+    """Return a value as XML Schema writes it; an instant in UTC, to the second."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -61,7 +61,7 @@ def format_value(value: Value) -> str:
 
 
 def serialise(document: Element) -> bytes:
-    """The document as it is sent."""
+    """Return the document as bytes."""
     etree.indent(document)
     return bytes(etree.tostring(document, xml_declaration=True, encoding="UTF-8", pretty_print=True))
 

@@ -1,4 +1,4 @@
-"""The answers of OAI-PMH 2.0 (Open Archives Initiative, protocol version of 2002-06-14, section 3.2)."""
+"""The documents of OAI-PMH 2.0 (Open Archives Initiative, protocol version of 2002-06-14, section 3.2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MetadataFormat:
 
 @dataclass(frozen=True, slots=True)
 class RecordHeader:
-    """What is known of a record without looking into it."""
+    """The header of a record."""
 
     identifier: str
     datestamp: datetime
@@ -34,7 +34,7 @@ class RecordHeader:
 
 @dataclass(frozen=True, slots=True)
 class ResumptionToken:
-    """Where a list goes on; an empty text ends a list that came in parts."""
+    """The point at which a list continues; an empty text ends a list that was split."""
 
     text: str
     size: int
@@ -42,7 +42,7 @@ class ResumptionToken:
 
 
 def make_document(base: str, moment: datetime, arguments: Mapping[str, str]) -> Element:
-    """An answer without its contents. The arguments are those of the request, none where they make no sense."""
+    """Return a response without its content. The arguments are those of the request, none if they are invalid."""
     document = make_root("oai", OAI, "OAI-PMH")
     document.set(f"{{{XSI}}}schemaLocation", f"{OAI} {SCHEMA_URL}")
     _add(document, "responseDate", moment)
@@ -51,7 +51,7 @@ def make_document(base: str, moment: datetime, arguments: Mapping[str, str]) -> 
 
 
 def add_errors(document: Element, errors: Iterable[tuple[str, str]]) -> None:
-    """What is wrong with a request: (code, message)."""
+    """Add the errors of a request as (code, message)."""
     for code, message in errors:
         _add(document, "error", message, code=code)
 
@@ -59,7 +59,8 @@ def add_errors(document: Element, errors: Iterable[tuple[str, str]]) -> None:
 def add_identify(
     document: Element, name: str, base: str, email: str, earliest: datetime, descriptions: Iterable[Element]
 ) -> None:
-    """Who this repository is (section 4.2); Registry Interfaces 1.1 puts the registry's own record into it."""
+    """Add the description of the repository (section 4.2); Registry Interfaces 1.1 puts the registry's own record into
+    it."""
     entry = _add(document, "Identify")
     for word, value in (
         ("repositoryName", name),
@@ -77,7 +78,7 @@ def add_identify(
 
 
 def add_formats(document: Element, prefixes: Iterable[MetadataFormat]) -> None:
-    """The formats of the records (section 4.4)."""
+    """Add the formats of the records (section 4.4)."""
     entry = _add(document, "ListMetadataFormats")
     for prefix in prefixes:
         made = _add(entry, "metadataFormat")
@@ -87,7 +88,7 @@ def add_formats(document: Element, prefixes: Iterable[MetadataFormat]) -> None:
 
 
 def add_sets(document: Element, sets: Iterable[tuple[str, str]]) -> None:
-    """The sets: (name in requests, name for people) (section 4.6)."""
+    """Add the sets as (name in requests, title) (section 4.6)."""
     entry = _add(document, "ListSets")
     for spec, name in sets:
         made = _add(entry, "set")
@@ -96,7 +97,7 @@ def add_sets(document: Element, sets: Iterable[tuple[str, str]]) -> None:
 
 
 def add_headers(document: Element, headers: Iterable[RecordHeader], token: ResumptionToken | None) -> None:
-    """A list of headers (section 4.3)."""
+    """Add a list of headers (section 4.3)."""
     entry = _add(document, "ListIdentifiers")
     for header in headers:
         _add_header(entry, header)
@@ -109,7 +110,7 @@ WriteRecord = Callable[[], Element]
 def add_records(
     document: Element, verb: str, records: Iterable[tuple[RecordHeader, WriteRecord]], token: ResumptionToken | None
 ) -> None:
-    """Records (sections 4.1 and 4.5); of one that is deleted the header alone."""
+    """Add records (sections 4.1 and 4.5); a deleted one has only its header."""
     entry = _add(document, verb)
     for header, body in records:
         made = _add(entry, "record")

@@ -1,6 +1,6 @@
-"""The published tables as VODataService 1.2 tells them (section 3.3): for VOSI and for registry records.
+"""Tables as VODataService 1.2 describes them (section 3.3), for VOSI and for registry records.
 
-Names are written as they are typed in a query, as TAP_SCHEMA has them (TAP 1.1 section 4).
+Names are written as they are typed in a query, as in TAP_SCHEMA (TAP 1.1 section 4).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from vo_server.documents.elements import Element, add, add_known
 from vo_server.model.column import Column, Key, Table
 
 TABLE_TYPES = {"table": "base_table", "view": "view"}
-"""TAP_SCHEMA's word for the kind of a table, and VODataService's."""
+"""The type of a table in VODataService by its kind in TAP_SCHEMA."""
 
 
 def add_schemas(tableset: Element, catalogue: Catalogue, columns: bool = True) -> None:
-    """The schemas that hold tables; `columns` False leaves it at the tables' names and descriptions."""
+    """Add the schemas that hold tables; without `columns`, only the names and descriptions of tables."""
     for name, schema in {s.name: s for s in catalogue.schemas}.items():
         tables = [t for t in catalogue.tables if t.schema == name]
         if tables:
@@ -34,7 +34,7 @@ def _add_schema(tableset: Element, schema: Schema, tables: list[Table], catalogu
 
 
 def fill_table(element: Element, table: Table, catalogue: Catalogue, columns: bool = True) -> None:
-    """What a table element holds."""
+    """Fill a table element."""
     element.set("type", TABLE_TYPES[table.kind])
     add_known(
         element,
@@ -69,7 +69,7 @@ def _add_column(table: Element, column: Column, primary: bool) -> None:
 
 
 def _add_keys(table: Element, keys: Iterable[Key], published: dict[str, str]) -> None:
-    """The keys that lead to tables we publish."""
+    """Add the foreign keys to published tables."""
     for key in keys:
         if key.target in published:
             entry = add(table, "foreignKey")

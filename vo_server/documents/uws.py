@@ -1,4 +1,4 @@
-"""The documents of UWS 1.1: a list of jobs, a job, its parameters, its results (appendix B)."""
+"""The documents of UWS 1.1: job list, job, parameters, results (appendix B)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def write_jobs(listed: Iterable[Job], base: str) -> bytes:
-    """The list of jobs under this URL."""
+    """Return the list of jobs under a URL."""
     document = _make_root("jobs", version=VERSION)
     for job in listed:
         entry = _add(document, "jobref", id=job.id)
@@ -34,7 +34,7 @@ def write_jobs(listed: Iterable[Job], base: str) -> bytes:
 
 
 def write_job(one: Job, url: str, parts: Iterable[str] = (), position: int | None = None) -> bytes:
-    """A job in full. `parts` are the parameters that came as files; `position` is its place in the queue."""
+    """Return a job in full. `parts` are the parameters that came as files; `position` is its position in the queue."""
     document = _make_root("job", version=VERSION)
     _add(document, "jobId", one.id)
     if one.run_id is not None:
@@ -65,32 +65,32 @@ def write_job(one: Job, url: str, parts: Iterable[str] = (), position: int | Non
 
 
 def write_parameters(one: Job, url: str, parts: Iterable[str] = ()) -> bytes:
-    """The parameters of a job."""
+    """Return the parameters of a job."""
     document = _make_root("parameters")
     _fill_parameters(document, one, url, parts)
     return serialise(document)
 
 
 def write_results(one: Job, url: str) -> bytes:
-    """The results of a job."""
+    """Return the results of a job."""
     document = _make_root("results")
     _fill_results(document, one, url)
     return serialise(document)
 
 
 def format_instant(at: datetime) -> str:
-    """In UTC, with the milliseconds where there are any."""
+    """Return an instant in UTC, with milliseconds where there are any."""
     at = at.astimezone(UTC)
     return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace("+00:00", "Z")
 
 
 def _count_repeated_attempts(one: Job) -> int | None:
-    """Worth a word only when it was more than one."""
+    """Return the number of attempts if there was more than one."""
     return one.attempts if one.attempts > 1 else None
 
 
 def _fill_parameters(element: Element, one: Job, url: str, parts: Iterable[str]) -> None:
-    """Files by reference, all else as it was sent (UWS 1.1 section 2.2.3.1.1)."""
+    """Add the parameters: files by reference, others by value (UWS 1.1 section 2.2.3.1.1)."""
     for name, value in one.parameters:
         _add(element, "parameter", value, id=name)
     for name in parts:
@@ -105,7 +105,7 @@ def _fill_results(element: Element, one: Job, url: str) -> None:
 
 
 def _add_info(document: Element, values: Mapping[str, Value]) -> None:
-    """What this server says beside the standard: how far the job has come."""
+    """Add the progress of the job, an extension of this server."""
     known = {name: value for name, value in values.items() if value is not None}
     if known:
         info = _add(document, "jobInfo", "")
@@ -119,7 +119,7 @@ def _make_root(name: str, **attributes: Value) -> Element:
 
 
 def _add(parent: Element, name: str, value: Value = None, **attributes: Value) -> Element:
-    """A child at the end; without a value it is nil."""
+    """Add a child at the end and return it; without a value it is nil."""
     child = etree.SubElement(parent, f"{{{UWS}}}{name}")
     if value is None and not attributes:
         child.set(f"{{{XSI}}}nil", "true")

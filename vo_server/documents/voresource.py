@@ -1,7 +1,7 @@
-"""Records of the registry: VOResource 1.2, VODataService 1.2, VORegistry 1.1.
+"""Registry records: VOResource 1.2, VODataService 1.2, VORegistry 1.1.
 
-A record is a resource with what all have in common, and of a kind, which says the rest of itself. Dates are not part of
-it: when it was made and when it last changed is found out from what it says (`digest`).
+A record has content that all records share and a kind with the rest. Its dates are not part of it: they follow from
+changes of its digest (`compute_digest`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class ResourceName:
-    """A name, and the IVOA identifier of what it names, where that is in the registry."""
+    """A name, and the IVOA identifier of the named resource if it is in the registry."""
 
     text: str
     id: str | None = None
@@ -35,7 +35,7 @@ class ResourceName:
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """How a resource is related to others: a word of the vocabulary of relationship types, and the others."""
+    """A relationship to other resources: a word of the vocabulary of relationship types, and the others."""
 
     kind: str
     resources: tuple[ResourceName, ...]
@@ -43,7 +43,7 @@ class Relationship:
 
 @dataclass(frozen=True, slots=True)
 class Curation:
-    """Who made a resource, who publishes it and whom to ask."""
+    """The creators, the publisher and the contact of a resource."""
 
     publisher: ResourceName
     contact: str
@@ -56,7 +56,7 @@ class Curation:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a resource is about; `source` is a bibcode, `types` are words of the vocabulary of content types."""
+    """The subject matter of a resource; `source` is a bibcode, `types` are words of the vocabulary of content types."""
 
     subjects: tuple[str, ...]
     description: str
@@ -68,17 +68,17 @@ class Content:
 
 
 class RecordKind(Protocol):
-    """What a record of a certain kind says after what all have in common."""
+    """The properties of a kind of record, which follow those of all records."""
 
     xsi_type: ClassVar[str]
 
     def write(self, resource: Element) -> None:
-        """Its children, in the order of its schema."""
+        """Write the children, in the order of the schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryRecord:
-    """A record. `alternates` are other identifiers, such as a DOI."""
+    """A registry record. `other_identifiers` are identifiers such as a DOI."""
 
     identifier: str
     title: str
@@ -94,7 +94,7 @@ class RegistryRecord:
 
 @dataclass(frozen=True, slots=True)
 class Organisation(RecordKind):
-    """Who runs the services."""
+    """The organisation that runs the services."""
 
     xsi_type: ClassVar[str] = "vr:Organisation"
 
@@ -105,7 +105,7 @@ class Organisation(RecordKind):
 
 @dataclass(frozen=True, slots=True)
 class Authority(RecordKind):
-    """Whose identifiers begin with this one (VORegistry 1.1 section 3.2)."""
+    """A naming authority (VORegistry 1.1 section 3.2)."""
 
     xsi_type: ClassVar[str] = "vg:Authority"
 
@@ -136,7 +136,7 @@ class Registry(RecordKind):
 
 @dataclass(frozen=True, slots=True)
 class Harvest(Details):
-    """The capability of a registry that is harvested (VORegistry 1.1 section 3.1.2): records in an answer at most."""
+    """The capability of a registry that is harvested (VORegistry 1.1 section 3.1.2), with the records of a response."""
 
     xsi_type: ClassVar[str] = "vg:Harvest"
 
@@ -148,15 +148,15 @@ class Harvest(Details):
 
 
 JOULE_UM = 1.98644586e-19
-"""The energy of a photon of 1 um (J): h c."""
+"""The energy in J of a photon of 1 um: h c."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Where, when and in which light (VODataService 1.2 section 3.2).
+    """The coverage in space, time and wavelength (VODataService 1.2 section 3.2).
 
-    `spatial` is a MOC in ASCII, `times` in MJD, `wavelengths` in um; `footprint` is the URL of the map in full. Spans
-    that overlap become one.
+    `spatial` is a MOC in ASCII, `times` are in MJD, `wavelengths` in um; `footprint` is the URL of the full map.
+    Overlapping intervals are merged.
     """
 
     spatial: str | None = None
@@ -166,7 +166,7 @@ class Coverage:
     wavebands: tuple[str, ...] = ()
 
     def write(self, resource: Element) -> None:
-        """The element, unless there is nothing in it."""
+        """Write the element, unless it is empty."""
         entry = etree.Element("coverage")
         add_known(entry, spatial=self.spatial)
         for low, high in _merge_intervals(self.times):
@@ -182,7 +182,7 @@ class Coverage:
 
 
 def _merge_intervals(spans: Iterable[Interval]) -> list[Interval]:
-    """What the spans cover, in their order and apart from one another."""
+    """Return the union of intervals, in order and disjoint."""
     made: list[Interval] = []
     for low, high in sorted(spans):
         if made and low <= made[-1][1]:
@@ -193,7 +193,7 @@ def _merge_intervals(spans: Iterable[Interval]) -> list[Interval]:
 
 @dataclass(frozen=True, slots=True)
 class CatalogResource(RecordKind):
-    """Tables; as a CatalogService, a service that asks them (VODataService 1.2 section 3.1)."""
+    """Tables; as a CatalogService, a service that queries them (VODataService 1.2 section 3.1)."""
 
     xsi_type: ClassVar[str] = "vs:CatalogResource"
 
@@ -221,7 +221,7 @@ class CatalogResource(RecordKind):
 
 @dataclass(frozen=True, slots=True)
 class CatalogService(CatalogResource):
-    """A service that asks tables."""
+    """A service that queries tables."""
 
     xsi_type: ClassVar[str] = "vs:CatalogService"
 
@@ -230,12 +230,12 @@ class CatalogService(CatalogResource):
 
 
 SCHEMA_LOCATIONS = " ".join(f"{uri} {uri}" for uri in (RI, *(u for prefix, u in NAMESPACES.items() if prefix != "xsi")))
-"""The schemas lie at the URLs of their namespaces (TAPRegExt 1.0 section 2.1)."""
+"""The schemas are at the URLs of their namespaces (TAPRegExt 1.0 section 2.1)."""
 
 
 def write_record(resource: RegistryRecord, created: datetime, updated: datetime, status: Status) -> Element:
-    """The record as `ri:Resource`, in the prefixes that harvesters know and without a default namespace (Registry
-    Interfaces 1.1 section 3.1.2)."""
+    """Return the record as `ri:Resource`, in the prefixes that harvesters know and without a default namespace
+    (Registry Interfaces 1.1 section 3.1.2)."""
     made = make_root("ri", RI, "Resource", created=created, updated=updated, status=status, version="1.2")
     made.set(f"{{{XSI}}}type", resource.kind.xsi_type)
     made.set(f"{{{XSI}}}schemaLocation", SCHEMA_LOCATIONS)
@@ -251,7 +251,7 @@ def write_record(resource: RegistryRecord, created: datetime, updated: datetime,
 
 
 def compute_digest(resource: RegistryRecord, status: Status) -> str:
-    """Another one for each record that says something else, whatever its dates are."""
+    """Return a digest of the record's content, which does not depend on its dates."""
     never = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
     return hashlib.sha256(etree.tostring(write_record(resource, never, never, status), method="c14n")).hexdigest()
 
@@ -301,7 +301,7 @@ DC = "http://purl.org/dc/elements/1.1/"
 
 
 def write_dublin_core(resource: RegistryRecord, updated: datetime) -> Element:
-    """The record in the fifteen words of Dublin Core, as VOResource 1.2 maps them."""
+    """Return the record in the fifteen terms of Dublin Core, as VOResource 1.2 maps them."""
     made = etree.Element(f"{{{OAI_DC}}}dc", nsmap={"oai_dc": OAI_DC, "dc": DC, "xsi": XSI})
     made.set(f"{{{XSI}}}schemaLocation", f"{OAI_DC} http://www.openarchives.org/OAI/2.0/oai_dc.xsd")
     for name, values in _list_terms(resource, updated):

@@ -1,4 +1,4 @@
-"""The documents of VOSI 1.1: is the service up, what can it do, which tables has it."""
+"""The documents of VOSI 1.1: availability, capabilities and tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Availability:
 
 
 def write_availability(state: Availability) -> bytes:
-    """VOSI 1.1 section 5; the one document here whose elements have a namespace."""
+    """Return the availability (VOSI 1.1 section 5); the one document here whose elements have a namespace."""
     document = make_root("vosi", AVAILABILITY_NAMESPACE, "availability")
     known = {
         "available": state.available,
@@ -45,7 +45,7 @@ def write_availability(state: Availability) -> bytes:
 
 
 def write_capabilities(listed: Iterable[Capability]) -> bytes:
-    """VOSI 1.1 section 4."""
+    """Return the list of capabilities (VOSI 1.1 section 4)."""
     document = make_root("vosi", CAPABILITIES_NAMESPACE, "capabilities")
     for capability in listed:
         add_capability(document, capability)
@@ -53,14 +53,14 @@ def write_capabilities(listed: Iterable[Capability]) -> bytes:
 
 
 def write_tableset(catalogue: Catalogue, detail: Literal["min", "max"] = "max") -> bytes:
-    """VOSI 1.1 section 6; `min` leaves out the columns, for which a client then asks by table."""
+    """Return the tables (VOSI 1.1 section 6); `min` omits the columns, which a client then requests by table."""
     document = make_root("vosi", TABLES_NAMESPACE, "tableset")
     add_schemas(document, catalogue, columns=detail == "max")
     return serialise(document)
 
 
 def write_table(one: Table, catalogue: Catalogue) -> bytes:
-    """A single table in full; the catalogue says which of its keys lead anywhere."""
+    """Return a single table in full; the catalogue tells which of its keys lead to published tables."""
     document = make_root("vosi", TABLES_NAMESPACE, "table")
     fill_table(document, one, catalogue)
     return serialise(document)

@@ -1,4 +1,4 @@
-"""The account that is kept of each request: its id, by which the log is found, and its figures."""
+"""The access log: the id, the duration and the figures of each request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("vo_server.access")
 REQUEST_ID_HEADER = "X-Request-Id"
 
 _RANDOM = random.Random()
-"""Asks the system for nothing, and so waits for no thread that is at work."""
+"""Needs no system call, which would release the interpreter lock and wait for it among the threads at work."""
 
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,99}")
 
@@ -34,8 +34,11 @@ _JOB_ID_PATTERN = re.compile(r"(?i)(?<=/async/)[^/]+")
 
 @dataclass(slots=True)
 class RequestInfo:
-    """What is known of a request. `rows` is asked when it is over; `query` is what it asks, `runid` what its client
-    calls it (DALI 1.1 section 3.4.6)."""
+    """The facts about a request that its log line and the metrics tell.
+
+    `count_rows` is called when the response is complete; `queue` is the admission queue of its query, `query` the query
+    text, `runid` the client's name for the request (DALI 1.1 section 3.4.6).
+    """
 
     id: str
     service: str = "none"
@@ -53,20 +56,21 @@ def _generate_id() -> str:
 
 
 def get_request_info(request: Request) -> RequestInfo:
-    """The account of a request."""
+    """Return the facts about a request, which endpoints fill in."""
     found: RequestInfo = request.state.account
     return found
 
 
 def describe_request_id(request: Request) -> tuple[Info, ...]:
-    """What a document says of the request that it answers: by this the operator finds it in the log."""
+    """Return the INFO with which a document names its request, so that the operator finds it in the log."""
     return (Info("request_id", get_request_info(request).id),)
 
 
 class AccessLogMiddleware:
-    """Keeps the account of each request, and closes it with a line in the log (level info) and in the metrics.
+    """Middleware that gives each request an id and, when it is over, writes a log line (level info) and counts it in
+    the metrics.
 
-    An id that a proxy has given the request already is kept.
+    An id that a proxy has assigned already is used.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -74,7 +78,7 @@ class AccessLogMiddleware:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle an ASGI event."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -120,8 +124,8 @@ class AccessLogMiddleware:
 
 
 def mask_job_ids(path: str) -> str:
-    """A path as the log tells it: a word in the place of a job's id, which is all that one needs to read the job and to
-    delete it. It is the same word in each line about the job."""
+    """Return a path with a hash in the place of a job's id, which would allow to read and delete the job. All log lines
+    about one job have the same hash."""
     return _JOB_ID_PATTERN.sub(lambda id: f"~{hashlib.blake2b(id[0].encode(), digest_size=4).hexdigest()}", path)
 
 

@@ -1,7 +1,7 @@
-"""Which queries run now, and which wait: two lanes, each with so many places, in which clients take turns.
+"""Admission of queries: a short and a long queue, each with a number of slots that clients share fairly.
 
-Queries that are little work have a lane of their own, so that none waits behind a long one. Who waits holds neither a
-thread nor a cursor. All of this happens in the event loop of one process.
+Short queries have a queue of their own, so that none waits behind a long one. A waiting request holds neither a thread
+nor a cursor. All of this happens in the event loop of one process.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import anyio
 from vo_server.errors import BusyError
 
 SHORT_QUERY_SECONDS = 1.0
-"""Seconds after which a query that was taken for little work counts among the long ones."""
+"""Seconds after which a query that was admitted as short moves to the long queue."""
 
 SLOW_CLIENT_SECONDS = 0.5
-"""Seconds after which a client that does not take what there is gives up its place; its query rests meanwhile."""
+"""Seconds after which a client that does not read its response loses its slot; the query pauses meanwhile."""
 
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 5, 600
 """Seconds after which, by our own words, a client may ask again."""
@@ -34,10 +34,11 @@ class _Waiter:
 
 
 class QueryQueue:
-    """So many places; of those who wait, the clients take turns, each with its first."""
+    """A queue with a number of slots; waiting clients are served in turn, each with its oldest request."""
 
     def __init__(self, name: str, slots: int, slots_per_client: int, max_waiting: int, queue_timeout: float) -> None:
-        """`each` places at the most are one client's; `queue` may wait, for `patience` seconds."""
+        """Set the limits: `slots_per_client` of the `slots` for one client, and `max_waiting` requests that wait for
+        `queue_timeout` seconds."""
         self.name = name
         self._slots = slots
         self._slots_per_client = slots_per_client
@@ -49,18 +50,18 @@ class QueryQueue:
 
     @property
     def running(self) -> int:
-        """How many run."""
+        """The number of slots in use."""
         return self._running.total()
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting requests."""
         return sum(map(len, self._waiting.values()))
 
     async def acquire(self, client: str) -> None:
-        """Take a place, after waiting for it.
+        """Acquire a slot, waiting for it.
 
-        Raises BusyError where too many wait already, or where it takes too long.
+        Raises BusyError where the queue is full, and where no slot becomes free before the timeout.
         """
         if self._has_free_slot(client):
             self.acquire_now(client)
@@ -80,11 +81,11 @@ class QueryQueue:
             )
 
     def acquire_now(self, client: str) -> None:
-        """Take a place whether there is one or not."""
+        """Acquire a slot even if none is free."""
         self._running[client] += 1
 
     def release(self, client: str, seconds: float | None = None) -> None:
-        """Give the place back; `seconds` is how long it was held, which tells others how long it may take."""
+        """Release a slot; `seconds` is how long it was held, for the estimate of Retry-After."""
         self._running -= Counter([client])
         if seconds is not None:
             self._mean_seconds += 0.2 * (seconds - self._mean_seconds)
@@ -94,7 +95,7 @@ class QueryQueue:
         return self.running < self._slots and self._running[client] < self._slots_per_client
 
     def _wake_waiters(self) -> None:
-        """Give free places to those who wait: to the client whose turn it is, and then it is the last."""
+        """Give free slots to waiting requests: to the client whose turn it is, which then moves to the end."""
         while (client := next(filter(self._has_free_slot, self._waiting), None)) is not None:
             waiters = self._waiting.pop(client)
             waiter = waiters.popleft()
@@ -104,7 +105,8 @@ class QueryQueue:
             waiter.woken.set()
 
     def _enqueue(self, client: str) -> _Waiter:
-        """At the end of the client's own queue. Where all are full, the last of whoever has most waiting must go."""
+        """Add a waiter to the client's own queue. If all is full, the newest waiter of the client with the most is
+        rejected."""
         if self.waiting >= self._max_waiting:
             most = max(self._waiting, key=lambda c: len(self._waiting[c]), default=client)
             if len(self._waiting.get(most, ())) <= len(self._waiting.get(client, ())) + 1:
@@ -133,10 +135,10 @@ class QueryQueue:
 
 
 class Slot:
-    """A place that is held until its end, which may be told more than once."""
+    """A held slot; releasing it twice has no effect."""
 
     def __init__(self, queue: QueryQueue, client: str, long_queue: QueryQueue) -> None:
-        """Where it is not in the `long` lane it goes there if it takes longer than was thought."""
+        """Hold a slot of a queue, and move to `long_queue` if the query takes longer than a short one."""
         self._loop = asyncio.get_running_loop()
         self.queue = queue.name
         self._queue: QueryQueue | None = queue
@@ -145,7 +147,7 @@ class Slot:
         self._timer = self._loop.call_later(SHORT_QUERY_SECONDS, self._move_to_long_queue, long_queue)
 
     def release(self) -> None:
-        """Give the place back."""
+        """Release the slot."""
         self._timer.cancel()
         if self._queue is not None:
             lane, self._queue = self._queue, None
@@ -159,7 +161,7 @@ class Slot:
 
     @contextmanager
     def yield_if_slow(self) -> Iterator[None]:
-        """The body waits for the client, who keeps the place if it is not too slow."""
+        """Release the slot if the block, in which the response waits for the client, takes too long."""
         slow = self._loop.call_later(SLOW_CLIENT_SECONDS, self.release)
         try:
             yield
@@ -168,25 +170,25 @@ class Slot:
 
 
 class QueryAdmission:
-    """The two lanes of a process."""
+    """The short and the long queue of a process."""
 
     def __init__(
         self, short_slots: int, long_slots: int = 4, max_waiting: int = 100, queue_timeout: float = 300.0
     ) -> None:
-        """So many `short` ones, and `queries` long ones run at once, and of these half may be one client's; `queue`
-        wait in each lane, for `patience` seconds at the most."""
+        """Create both queues: half of the `long_slots` may be one client's; in each queue `max_waiting` requests wait,
+        for at most `queue_timeout` seconds."""
         self.short = QueryQueue("short", short_slots, short_slots, max_waiting, queue_timeout)
         self.long = QueryQueue("long", long_slots, max(1, long_slots // 2), max_waiting, queue_timeout)
 
     def count_queries(self) -> tuple[dict[str, int], dict[str, int]]:
-        """How many queries run and how many wait, by the names of the lanes."""
+        """Return how many queries run and how many wait, by the names of the queues."""
         both = (self.short, self.long)
         return {lane.name: lane.running for lane in both}, {lane.name: lane.waiting for lane in both}
 
     async def acquire(self, client: str, is_short: bool) -> Slot:
-        """A place for a query of this client; `light` says that it is little work.
+        """Return a slot for a query of a client, which the caller must release; `is_short` selects the queue.
 
-        Raises BusyError. Whoever is given one must end it.
+        Raises BusyError.
         """
         lane = self.short if is_short else self.long
         await lane.acquire(client)

@@ -1,6 +1,6 @@
-"""What all DALI services share: how a request becomes parameters (DALI 1.1 section 3).
+"""The parameters of a request (DALI 1.1 section 3) and the choice of the response format.
 
-Names are compared without case, values as they are. GET and POST are the same; a POST may be urlencoded or multipart.
+Names are compared without case, values with it. GET and POST are equivalent; a POST may be urlencoded or multipart.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from vo_server.formats import FORMATS, HTML, TABLEDATA, Format, FormatChoice, se
 
 MAX_FORM_FIELDS = 1_000
 MAX_FORM_BYTES = 16 * 1024 * 1024
-"""A form larger than this, its files not counted, is no query."""
+"""Size limit of a form, without its files."""
 
 DRAIN_SECONDS = 5.0
-"""Seconds that a client may go on sending what is too large."""
+"""Seconds during which the rest of a body that is too large is still received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of a request, in the order in which they came, and its files by the names of their parts."""
+    """The parameters of a request in their order, and its files by the names of their form parts."""
 
     pairs: tuple[tuple[str, str], ...]
     files: Mapping[str, IO[bytes]] = field(default_factory=dict)
 
     def get_all(self, name: str) -> list[str]:
-        """All values of a parameter."""
+        """Return all values of a parameter."""
         return [value for key, value in self.pairs if key.lower() == name.lower()]
 
     def get(self, name: str) -> str | None:
-        """The value of a parameter that may come once; None where it is missing or empty.
+        """Return the value of a parameter that may occur once, None if it is missing or empty.
 
-        Raises RepeatedParameterError where it comes more than once (DALI 1.1 section 3.2).
+        Raises RepeatedParameterError if it occurs more than once (DALI 1.1 section 3.2).
         """
         values = self.get_all(name)
         if len(values) > 1:
@@ -51,18 +51,18 @@ class Parameters:
         return values[0] if values and values[0] != "" else None
 
     def drop(self, *names: str) -> Parameters:
-        """The same without some, as FORMAT where it means something else."""
+        """Return the parameters without some of them, such as FORMAT where it has another meaning."""
         gone = {name.lower() for name in names}
         return Parameters(tuple(pair for pair in self.pairs if pair[0].lower() not in gone), self.files)
 
     def with_default(self, name: str, value: str) -> Parameters:
-        """The same with a value for a parameter that is not there."""
+        """Return the parameters with a value for one that is missing."""
         return self if self.get_all(name) else Parameters((*self.pairs, (name, value)), self.files)
 
     def get_number(self, name: str, low: float, high: float, unit: str) -> float:
-        """The value of a number that must be given, its bounds included.
+        """Return a required number between two bounds, which are allowed values.
 
-        Raises UsageError where it is missing, no number, or out of bounds.
+        Raises UsageError if it is missing, not a number, or out of bounds.
         """
         text = self.get(name)
         if text is None:
@@ -77,11 +77,14 @@ class Parameters:
 
     @property
     def responseformat(self) -> str | None:
-        """The format asked for; RESPONSEFORMAT rules, its old name FORMAT is taken too (TAP 1.1 section 2.7.3)."""
+        """The requested format: RESPONSEFORMAT, or its older name FORMAT (TAP 1.1 section 2.7.3)."""
         return self.get("RESPONSEFORMAT") or self.get("FORMAT")
 
     def get_maxrec(self, default: int, hard: int) -> int:
-        """How many rows may be answered (DALI 1.1 section 3.4.4)."""
+        """Return the number of rows that a response may have (DALI 1.1 section 3.4.4).
+
+        Raises UsageError for a MAXREC that is not a non-negative integer.
+        """
         text = self.get("MAXREC")
         if text is None:
             return min(default, hard)
@@ -91,9 +94,9 @@ class Parameters:
 
 
 async def read_parameters(request: Request, uploads: int = 0) -> Parameters:
-    """The parameters of a GET or of a POST, which may hold so many bytes of files.
+    """Return the parameters of a GET or of a POST, which may carry `uploads` bytes of files.
 
-    Raises UsageError for a body that is no form, TooLargeError for one that is too large.
+    Raises UsageError for a body that is not a form, TooLargeError for one that is too large.
     """
     given = list(request.query_params.multi_items())
     if request.method != "POST":
@@ -131,15 +134,16 @@ async def _read_form(request: Request, uploads: int) -> list[tuple[str, UploadFi
 
 
 async def close_form(request: Request) -> None:
-    """Let go of the files that came with a request."""
+    """Close the files that came with a request."""
     if hasattr(request.state, "form"):
         await request.state.form.close()
 
 
 class _LimitedBody:
-    """A body as it comes, until it is too large.
+    """A request body up to a size limit.
 
-    Then it is still listened to for a while: a client that is cut off while it sends does not read why.
+    The rest of a body that is too large is received for a while: a client that is cut off while it sends does not read
+    the error.
     """
 
     def __init__(self, request: Request, uploads: int) -> None:
@@ -151,7 +155,10 @@ class _LimitedBody:
         self.error: TooLargeError | None = None
 
     async def receive(self) -> Message:
-        """The next piece."""
+        """Return the next ASGI message of the body.
+
+        Raises MultiPartException beyond the limit, on which starlette closes the files; `error` has the reason.
+        """
         message = await self._request.receive()
         self._received_bytes += len(message.get("body", b""))
         most = max(self._received_bytes, self._announced_bytes)
@@ -171,10 +178,10 @@ class _LimitedBody:
 def choose_format(
     request: Request, given: Parameters, default: Format, offered: Sequence[Format] = FORMATS
 ) -> FormatChoice:
-    """The format of the answer.
+    """Return the format of the response, and keep it with the request for its error document.
 
-    Who asks for nothing: a person gets a page, and a script in a browser TABLEDATA, the one serialisation that all of
-    them read. The choice is kept with the request, so that a later fault is told in it.
+    Without RESPONSEFORMAT, a person who navigates gets a page, and a script in a browser TABLEDATA, the one
+    serialisation that all of them read.
     """
     request.state.choice = choice = _choose_format(request, given, default, offered)
     return choice
@@ -196,9 +203,9 @@ _FOR_PEOPLE = HTML
 
 
 def is_navigation(request: Request) -> bool:
-    """Is it a person's browser that follows a link, or an address typed into it?
+    """Return whether a person's browser follows a link or opens a typed address.
 
-    Browsers tell so over https alone; else they are known by their liking for XHTML.
+    Browsers send Sec-Fetch-Mode over https alone; otherwise a preference for XHTML identifies them.
     """
     mode = request.headers.get("sec-fetch-mode")
     if mode is not None or "origin" in request.headers:
@@ -208,5 +215,5 @@ def is_navigation(request: Request) -> bool:
 
 
 def is_browser_script(request: Request) -> bool:
-    """Is it a page in a browser that asks?"""
+    """Return whether a script on a page in a browser sends the request."""
     return "sec-fetch-mode" in request.headers or "origin" in request.headers

@@ -1,6 +1,6 @@
-"""When the service is going to be down, as the operator says it in a file beside the data.
+"""Planned downtime, from a file in the data folder.
 
-DATA/downtime.toml    down_at, and where they are known back_at (instants) and note (what for)
+DATA/downtime.toml    down_at and, where known, back_at (instants) and note (the reason)
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ KEYS = ("down_at", "back_at", "note")
 
 @dataclass(frozen=True, slots=True)
 class Downtime:
-    """From when to when, without an end as long as none is known, and what for."""
+    """A planned downtime: begin, end (None while it is unknown) and reason."""
 
     down_at: datetime
     back_at: datetime | None = None
     note: str | None = None
 
     def has_begun(self, at: datetime) -> bool:
-        """Is the service down at this instant?"""
+        """Return whether the service is down at an instant."""
         return self.down_at <= at and not self.is_over(at)
 
     def is_over(self, at: datetime) -> bool:
-        """Is it of the past?"""
+        """Return whether the downtime has ended at an instant."""
         return self.back_at is not None and self.back_at <= at
 
 
 def read_downtime(data: Path) -> Downtime | None:
-    """What the file says; None where there is none.
+    """Return the planned downtime; None without a file.
 
-    Raises UsageError for one that cannot be understood.
+    Raises UsageError for an invalid file.
     """
     try:
         given = tomllib.loads((data / FILE_NAME).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Errors as HTTP responses in the forms that the protocols ask for."""
+"""Errors as HTTP responses in the forms of the protocols."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A file from a URL, for UPLOAD: only from hosts that the operator lists, and from this server itself.
+"""The fetch of an UPLOAD from a URL: only from hosts that the operator lists, and from this server itself.
 
-A host that is listed by name must have public addresses; a private or loopback address must be listed itself. The
-connection goes to the very address that was looked at, and each redirect is looked at anew.
+A host listed by name must have public addresses; a private or loopback address must be listed itself. The connection
+goes to the very address that was checked, and each redirect is checked anew.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing_extensions import override
 from vo_server.errors import TooLargeError, UsageError
 
 UPLOAD_HEADER = "X-VO-Server-Upload"
-"""A header of our own requests: what asks with it may not make us ask on."""
+"""A header of the server's own requests: a request that carries it may not cause a further fetch."""
 
 FETCH_TIMEOUT_SECONDS = 30.0
 MAX_REDIRECTS = 5
@@ -37,15 +37,16 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class UploadHosts:
-    """What may be asked for: `hosts` are host or host:port, `own` are the addresses (host:port) of this server."""
+    """The hosts from which uploads may be fetched: `hosts` are host or host:port, `own_addresses` those (host:port) of
+    this server."""
 
     hosts: Collection[str] = ()
     own_addresses: Collection[str] = ()
 
     def resolve_address(self, url: SplitResult) -> tuple[str, int]:
-        """The address to connect to for a URL.
+        """Return the address to connect to for a URL.
 
-        Raises UsageError where it is not allowed.
+        Raises UsageError where the host is not allowed or unknown.
         """
         host, port = _parse_host(url)
         mine = f"{host}:{port}" in self.own_addresses
@@ -77,7 +78,7 @@ def _resolve_host(host: str, port: int) -> list[str]:
 
 
 def _is_public(address: str) -> bool:
-    """May anybody have this address? One that leads on to another is looked at for that one."""
+    """Return whether an address is public. Of an address that embeds an IPv4 address, the embedded one decides."""
     found = ipaddress.ip_address(address)
     inner = [found]
     if isinstance(found, ipaddress.IPv6Address):
@@ -90,10 +91,10 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def fetch(url: str, hosts: UploadHosts, limit: int, earlier_bytes: int = 0) -> IO[bytes]:
-    """What is at a URL, as a file to be read from its beginning.
+    """Return the content of a URL as a file, open at its beginning.
 
-    Raises UsageError where it is not allowed, not there or too slow; TooLargeError where it has, with the bytes of
-    other uploads that came `before`, more than `limit` bytes.
+    Raises UsageError where the URL is not allowed, not found or too slow; TooLargeError for more than `limit` bytes
+    together with the `earlier_bytes` of other uploads.
     """
     until = time.monotonic() + FETCH_TIMEOUT_SECONDS
     for _ in range(MAX_REDIRECTS):
@@ -120,7 +121,8 @@ def fetch(url: str, hosts: UploadHosts, limit: int, earlier_bytes: int = 0) -> I
 
 @contextmanager
 def _close_at(until: float, connection: http.client.HTTPConnection) -> Iterator[None]:
-    """A while in which a connection is used and then cut off: who sends a byte now and then is never late by itself."""
+    """Shut a connection down at a time, if it is still in use: a server that sends a byte now and then never exceeds a
+    socket timeout."""
 
     def cut() -> None:
         with suppress(OSError, AttributeError):  # closed by itself, or not open yet
@@ -155,7 +157,7 @@ def _read_body(answer: http.client.HTTPResponse, url: str, limit: int, before: i
 
 
 def size_error(size: int, limit: int, more: str = "") -> TooLargeError:
-    """What is said of uploads that have too many bytes."""
+    """Return the error of uploads that have too many bytes."""
     return TooLargeError(f"the uploads have {more}{size:,} bytes, where {limit:,} are the limit of this service")
 
 
@@ -168,7 +170,7 @@ def _make_connection(url: SplitResult, address: tuple[str, int], until: float) -
 
 
 class _PinnedConnection(http.client.HTTPConnection):
-    """Goes to an address that was looked at, whatever the name means by now."""
+    """A connection to an address that was checked, whatever the host name resolves to now."""
 
     def __init__(self, host: str, port: int, address: tuple[str, int], timeout: float) -> None:
         super().__init__(host, port, timeout=timeout)
@@ -180,7 +182,7 @@ class _PinnedConnection(http.client.HTTPConnection):
 
 
 class _PinnedSecureConnection(http.client.HTTPSConnection):
-    """The same, and the certificate must be that of the name."""
+    """A TLS connection to an address that was checked; the certificate must be that of the host name."""
 
     def __init__(self, host: str, port: int, address: tuple[str, int], timeout: float) -> None:
         self._ssl_context = ssl.create_default_context()

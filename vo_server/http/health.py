@@ -1,8 +1,7 @@
-"""How the service is (VOSI 1.1 section 5): does the database answer, is what it publishes loaded and since when, are
-jobs taken in, is there room on the disks, when is it going to be down.
+"""Availability (VOSI 1.1 section 5): the database, the loaded tables, the job store, the disks, planned downtime.
 
-Each is looked at once a second at the most, however many ask, and none is waited for without end: a database that hangs
-is one that does not answer.
+Each is probed at most once a second, however many clients ask, and each probe has a timeout: a database that hangs
+counts as one that does not respond.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ from vo_server.jobs.store import JobStore
 log = logging.getLogger(__name__)
 
 LOW_DISK_BYTES = 1_000_000_000
-"""Bytes below which a disk is said to be nearly full."""
+"""Free bytes below which a disk is reported as nearly full."""
 
 PROBE_TIMEOUT_SECONDS = 5.0
-"""Seconds."""
+"""Seconds that a probe may take."""
 
 CHECK_FILE = "check.json"
-"""What `vo-server check --record` keeps beside the data."""
+"""The file in the data folder that `vo-server check --record` writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """What is wrong with it, None where it answers; and what is to be said of what it holds."""
+    """The state of the database: its error, None if it responds, and notes on the loaded tables."""
 
     error: str | None
     notes: tuple[str, ...] = ()
@@ -50,7 +49,7 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True)
 class DiskState:
-    """What is to be said of them, and what has been left there: when the service is down, what a check found."""
+    """The state of the disks: notes on free space, and the planned downtime and the last check found there."""
 
     notes: tuple[str, ...] = ()
     downtime: Downtime | None = None
@@ -58,7 +57,7 @@ class DiskState:
 
 
 class Health:
-    """What is known of how a service is, `since` it was started; belongs to one event loop."""
+    """The availability of a service that was started at `started`; belongs to one event loop."""
 
     def __init__(
         self,
@@ -70,15 +69,14 @@ class Health:
         *,
         timeout: float = PROBE_TIMEOUT_SECONDS,
     ) -> None:
-        """`written` are the folders that must have room, by what is written there. Nothing is waited for longer than
-        `patience` seconds."""
+        """Set the probes; `folders` need free space, by what is written there. A probe may take `timeout` seconds."""
         self.started = datetime.now(UTC).replace(microsecond=0)
         self._database = CachedProbe(partial(probe_database, engine, collections), timeout)
         self._jobs = CachedProbe(partial(job_store_notes, jobs), timeout)
         self._disks = CachedProbe(partial(probe_disks, data, folders), timeout)
 
     async def check(self) -> Availability:
-        """Whether it can be used now, and what else is to be said."""
+        """Return the availability now, with notes."""
         async with anyio.create_task_group() as group:
             for look in (self._database, self._jobs, self._disks):
                 group.start_soon(look.get)
@@ -104,7 +102,7 @@ class Health:
 
 
 def probe_database(engine: Engine, publications: tuple[Collection, ...]) -> DatabaseState:
-    """Ask it, and how old what it holds is."""
+    """Return the state of the database, and when the rows of each table were loaded."""
     try:
         wrong = engine.check_ready()
         return DatabaseState(wrong, () if wrong else tuple(_collection_notes(engine, publications)))
@@ -113,7 +111,7 @@ def probe_database(engine: Engine, publications: tuple[Collection, ...]) -> Data
 
 
 def _collection_notes(engine: Engine, publications: tuple[Collection, ...]) -> Iterator[str]:
-    """What there is of each publication, and of the table of all images, if there is none of them."""
+    """Yield a note for each collection, and one for ivoa.obscore if no image collection is loaded."""
     yield from (_describe_rows(engine, p) for p in publications)
     images = [p.table for p in publications if p.images is not None]
     if images and all(engine.count_rows(table) is None for table in images):
@@ -133,7 +131,7 @@ def _describe_rows(engine: Engine, publication: Collection) -> str:
 
 
 def job_store_notes(jobs: JobStore) -> tuple[str, ...]:
-    """Ask the store of jobs; queries that are answered at once do without it."""
+    """Return the error of the job store as a note; synchronous queries work without it."""
     try:
         jobs.count_changes()
     except ServiceError as fault:
@@ -142,7 +140,7 @@ def job_store_notes(jobs: JobStore) -> tuple[str, ...]:
 
 
 def probe_disks(data: Path, written: Mapping[str, Path]) -> DiskState:
-    """Is there room, and what has the operator left there?"""
+    """Return the free space of the folders, the planned downtime and the outcome of the last check."""
     notes = tuple(_low_disk_notes(written))
     try:
         return DiskState(notes, read_downtime(data), tuple(_check_notes(data)))
@@ -160,7 +158,7 @@ def _low_disk_notes(written: Mapping[str, Path]) -> Iterator[str]:
 
 
 def _check_notes(data: Path) -> Iterator[str]:
-    """What the last check found, in its own words."""
+    """Yield the summary of the last check."""
     try:
         kept = json.loads((data / CHECK_FILE).read_text(encoding="utf-8"))
         yield f"vo-server check of {kept['checked']}: {kept['summary']}"

@@ -1,4 +1,4 @@
-"""/metrics: figures for Prometheus."""
+"""The metrics for Prometheus at /metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vo_server.metrics import MEDIA_TYPE, ServerState
 from vo_server.model.job import REACHABLE
 
 SAMPLE_SECONDS = 5.0
-"""Seconds between two looks of a process at itself."""
+"""Seconds between two samples of a process."""
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
@@ -36,7 +36,7 @@ async def send_metrics(request: Request, site: Site) -> Response:
 
 
 async def sample_regularly(site: Site) -> None:
-    """Tell again and again how things are in this process, so that any process can tell it of all."""
+    """Record the figures of this process at intervals, so that any process can report those of all."""
     while True:
         await _sample(site)
         await anyio.sleep(SAMPLE_SECONDS)
@@ -48,7 +48,7 @@ async def _sample(site: Site) -> None:
 
 
 async def _count_jobs(site: Site) -> dict[str, int]:
-    """How many jobs are in each phase; nothing where their store cannot be used, for then the other figures matter."""
+    """Return the number of jobs by phase; empty if the store is unreachable, since the other figures matter then."""
     try:
         counts = await site.jobs.watcher.call_in_thread(site.jobs.store.count_by_phase)
     except BusyError:

@@ -1,4 +1,4 @@
-"""What every answer says of itself: DALI 1.1 section 4.4.3, and the note Data Origin in the VO."""
+"""The INFO elements of a response: DALI 1.1 section 4.4.3, and the IVOA note Data Origin in the VO."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from vo_server.obscore.query import ImageUrls
 
 
 def describe_request(request: Request, site: Site) -> tuple[Info, ...]:
-    """What is said of a request that is answered at once."""
+    """Return the INFOs on a synchronous request: its URL and its id."""
     return (Info("request", get_request_url(request, site.public_url)), *describe_request_id(request))
 
 
 def describe_answer(
     site: Site, standard_id: str, asked: tuple[Info, ...], tables: tuple[Table, ...], given: Mapping[str, str]
 ) -> tuple[Info, ...]:
-    """The statements about an answer: the service, the request with its parameters, and each data set it is from."""
+    """Return the INFOs of a response: the service, the request (`asked`) with its parameters (`given`), and each data
+    set."""
     said = [
         Info("standardID", standard_id),
         Info("server_software", site.software),
@@ -42,7 +43,8 @@ def describe_answer(
 
 
 def _find_ivoids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
-    """How the registry calls the collections that the tables are of; without an own one, what another calls us."""
+    """Yield the registry identifiers of the collections of tables; without a naming authority, the service's identifier
+    in another registry."""
     if not site.authority:
         yield site.ivoid
         return
@@ -53,8 +55,8 @@ def _find_ivoids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
 
 
 def make_collection_ivoid(authority: str, publication: Collection) -> str:
-    """The IVOA identifier of a publication, in lower case, as case makes no difference (IVOA Identifiers 2.0 section
-    2.1). No service is at /data, so it is no other's."""
+    """Return the IVOA identifier of a collection, in lower case, since case makes no difference (IVOA Identifiers 2.0
+    section 2.1). No service is at /data, so it does not clash with theirs."""
     return f"ivo://{authority}/data/{publication.id}".lower()
 
 

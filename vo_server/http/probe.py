@@ -1,4 +1,4 @@
-"""A look at something that may never answer: one at a time, kept for a while, and not waited for without end."""
+"""A cached probe of something that may hang: one call at a time, with a timeout and a maximum age of its result."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ T = TypeVar("T")
 
 
 class CachedProbe(Generic[T]):
-    """Belongs to one event loop."""
+    """A probe with a cache; belongs to one event loop."""
 
     def __init__(self, probe: Callable[[], T], timeout: float, max_age: float = 1.0) -> None:
-        """`kept` is for how many seconds an answer is good, `patience` how many one is waited for; what comes later is
-        the answer to who asks then."""
+        """Set the probe; a result is returned again for `max_age` seconds, and a call is waited for up to `timeout`
+        seconds. A later result serves the requests after it."""
         self._probe, self._timeout, self._max_age = probe, timeout, max_age
         self._started_at = 0.0
         self._future: Future[T | None] | None = None
 
     async def get(self) -> T | None:
-        """What the question gives; None where that has not come in time, or the question failed."""
+        """Return the result of the probe; None if it has not come in time or the probe failed."""
         found = self._future
         if found is None or (found.done() and time.monotonic() - self._started_at >= self._max_age):
             found = self._start()
@@ -40,7 +40,7 @@ class CachedProbe(Generic[T]):
         return found.result() if found.done() else None
 
     def _start(self) -> Future[T | None]:
-        """The question, in a thread that keeps no process from ending."""
+        """Start the probe in a daemon thread, which does not keep the process from ending."""
         found: Future[T | None] = Future()
         found.set_running_or_notify_cancel()  # who waits no more does not take it from the others
         self._started_at, self._future = time.monotonic(), found

@@ -1,4 +1,5 @@
-"""Answers as HTTP responses: streamed, compressed when asked, stopped when the client goes away."""
+"""Query results and documents as HTTP responses: streamed, compressed on request, cancelled when the client
+disconnects."""
 
 from __future__ import annotations
 
@@ -33,21 +34,21 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BUFFER_BYTES = 256 * 1024
-"""Bytes to make before the answer begins: a shorter answer is sent whole, with its length."""
+"""Bytes to produce before the response begins: a shorter one is sent whole, with its Content-Length."""
 
 FIRST_BYTE_SECONDS = 0.02
-"""Seconds after which an answer begins with what there is."""
+"""Seconds after which a response begins with what has been produced."""
 
 
 QUERY_STATUS_HEADER = "Query-Status"
-"""A header of answers of which rows are left out, where that is known before their first byte: of short ones, and of
-files that are whole before they leave."""
+"""A header of truncated responses, where that is known before the first byte: of short ones, and of stored results."""
 
 
 async def stream(request: Request, site: Site, question: QueryExecution, media_type: str, filename: str) -> Response:
-    """The answer to a question, once it has had its turn and its first rows are there.
+    """Return the response of a query, after it has waited for a slot and its first rows are there.
 
-    Raises what the question raises before them, and BusyError. A client that goes away while it waits stops the query.
+    Raises the errors of the query up to then, and BusyError. A disconnect of the client while it waits cancels the
+    query.
     """
     headers = {
         "Content-Type": media_type,
@@ -72,8 +73,8 @@ async def stream(request: Request, site: Site, question: QueryExecution, media_t
 
 @dataclass(slots=True)
 class _StartedAnswer:
-    """The first bytes of an answer and the pieces that follow, None when these were all. It holds its turn until its
-    end."""
+    """The first bytes of a response and the chunks that follow, None if there are none. It holds its slot until it is
+    closed."""
 
     question: QueryExecution
     slot: Slot
@@ -81,7 +82,7 @@ class _StartedAnswer:
     rest: Iterator[bytes] | None
 
     def close(self) -> None:
-        """Stop the query, if it is running, and let others have their turn."""
+        """Stop the query if it runs, and release the slot."""
         self.question.cancel()
         with suppress(ValueError, AttributeError):
             self.rest.close()  # type: ignore[union-attr]
@@ -113,7 +114,8 @@ async def _start_answer(request: Request, site: Site, question: QueryExecution, 
 
 
 async def _run_while_connected(request: Request, question: QueryExecution, work: Callable[[], Awaitable[T]]) -> T:
-    """What work gives. When the client goes away before it is done, the question is stopped, and waits no longer."""
+    """Return the result of `work`. If the client disconnects before, the query is stopped and QueryCancelledError
+    raised."""
     done: list[T] = []
     faults: list[Exception] = []
 
@@ -142,9 +144,9 @@ async def _run_while_connected(request: Request, question: QueryExecution, work:
 
 
 async def run_in_slot(request: Request, site: Site, work: Callable[[], T]) -> T:
-    """What work gives in a worker thread, once it has had its turn with the short queries.
+    """Return the result of `work`, which runs in a worker thread in a slot of the short queue.
 
-    Raises what the work raises, and BusyError.
+    Raises the errors of the work, and BusyError.
     """
     turn = await site.admission.acquire(get_client_address(request), is_short=True)
     try:
@@ -165,7 +167,7 @@ def _fill_buffer(question: QueryExecution, packed: bool) -> tuple[bytes, Iterato
 
 
 class _AnswerStream(StreamingResponse):
-    """The pieces, each made in a worker thread. When the client has gone the query is stopped and not read on."""
+    """A response whose chunks are produced in worker threads. If the client disconnects, the query is stopped."""
 
     def __init__(self, request: Request, begun: _StartedAnswer, headers: dict[str, str]) -> None:
         super().__init__(self._iterate_chunks(request, begun), headers=headers)
@@ -196,8 +198,8 @@ class _AnswerStream(StreamingResponse):
 
 
 def _gzip_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Level 1: the answers are long and made quickly. The first piece is flushed, so that it leaves at once, and so is
-    what came before a fault."""
+    """Yield the chunks compressed at level 1, since responses are long and produced fast. The first chunk is flushed to
+    leave at once, as is all that precedes an error."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     first = True
     try:
@@ -221,8 +223,10 @@ def cacheable_response(
     changed: datetime | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A document that a client may keep, if it asks each time whether it is still the same; then it is not sent again.
-    `changed` is when it was another one at the latest."""
+    """Return a document that clients may cache if they revalidate it with each request; an unchanged one gets 304.
+
+    `changed` is the time of its last change, or a later one.
+    """
     mark = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     more = {"ETag": f"W/{mark}", "Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})}
     if changed is not None:
@@ -233,7 +237,7 @@ def cacheable_response(
 
 
 def _is_unchanged(request: Request, mark: str, changed: datetime | None) -> bool:
-    """Does the client have it? A tag counts for more than an instant (RFC 9110 section 13.1.3)."""
+    """Return whether the client has the document already. A tag precedes a date (RFC 9110 section 13.1.3)."""
     tags, since = (request.headers.get(name) for name in ("if-none-match", "if-modified-since"))
     if tags is not None or since is None or changed is None:
         return etag_matches(tags or "", mark)
@@ -245,7 +249,7 @@ def _is_unchanged(request: Request, mark: str, changed: datetime | None) -> bool
 def document_response(
     request: Request, body: bytes, media_type: str, headers: dict[str, str] | None = None
 ) -> Response:
-    """A whole document, compressed when asked."""
+    """Return a whole document, compressed if the client accepts that."""
     more = {"Content-Type": media_type, "Vary": "Accept-Encoding", **(headers or {})}
     if accepts_gzip(request) and len(body) > 1_000:
         body = b"".join(_gzip_chunks([body]))

@@ -1,4 +1,4 @@
-"""What every protocol is to the server: a record of its endpoints, and what they are handed to work with."""
+"""The interface between protocols and the server: services with their resources, and the site that they work with."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from vo_server.model.urls import SiteUrls
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """What the endpoints work with: the catalogue, the engine, the limits and who runs the service. No two are equal,
-    so that one can be the key of a cache.
+    """The site that endpoints work with: catalogue, engine, jobs, limits and operator. No two are equal, so that a site
+    can be a cache key.
 
-    `maxrec` and `maxrec_hard` in rows, `timeout` in seconds. `public_url` is the fixed base URL, empty for none.
+    `maxrec` and `maxrec_hard` are in rows, `timeout` in seconds. `public_url` is the fixed base URL, empty for none.
+    `strict` rejects extensions to ADQL 2.1.
 
-    `strict` takes the standard's ADQL alone.
+    `authority` is the naming authority of the registry in lower case, empty without one; `ivoid` is the service's
+    identifier in another registry. `datestamps` has the dates of registry records.
 
-    `jobs` is where jobs are taken in, `health` what availability tells. `authority` is that of the registry, in lower
-    case, empty without one; `ivoid` is what another registry calls the service.
+    `upload_limit` is the bytes of a query's uploads, 0 for none; `upload_hosts` are the hosts from which they may be
+    fetched. `admission` limits concurrent queries. `metrics_readers` is all, private or none.
 
-    `upload_limit` is the bytes that the uploads of a query may have, 0 for none; `upload_hosts` are the hosts that they
-    may be fetched from. `lanes` say which queries run and which wait, `metrics` count.
-
-    `roots` are the folders or URLs below which the files of the image collections lie, by the ids of these.
+    `roots` are the folders or URLs of the image files, by the ids of their collections. `services` are those of all
+    protocols.
     """
 
     catalogue: Catalogue
@@ -74,7 +74,7 @@ class Site:
         return make_urls(base, self.services)
 
     def count_rows(self, table: Table) -> int | None:
-        """How many rows a table has, ivoa.obscore those of all inventories; None where none is loaded."""
+        """Return the number of rows of a table, of ivoa.obscore that of all inventories; None if none is loaded."""
         if table != load_obscore()[1]:
             return self.engine.count_rows(table)
         counts = [self.engine.count_rows(p.table) for p in get_image_collections(self.catalogue)]
@@ -88,8 +88,8 @@ ErrorRenderer = Callable[[Request, Site, ServiceError], Response]
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A URL of a service, below the service's own, and the methods that it knows. `refuse` if it says faults otherwise
-    than its service."""
+    """A URL of a service, as a path below the service's, with its methods. `error_renderer` replaces that of the
+    service."""
 
     path: str
     endpoint: Endpoint
@@ -99,14 +99,15 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A protocol at a place.
+    """A service of a protocol.
 
-    `path` is its base URL below the server's. `refuse` says a fault in the protocol's own form. `capabilities` are
-    those beside VOSI's, for the base URL that they are handed; None for what is no service of the VO. `catalogue` is
-    what it serves, None for one without tables.
+    `path` is its path below the server's URL. `error_renderer` returns an error in the form of the protocol.
+    `capabilities` returns those besides VOSI's for a base URL of the service; None if it is not a service of the VO.
+    `catalogue` returns the tables that it serves, None for none. `create_task` returns the task of a job of the
+    service.
 
-    `label` is what people call it, in the registry; one without is not told of there. `publication` is the id of the
-    one that it is for, empty for several: all of them or, with `of_images`, the image collections.
+    `label` is its title in the registry, empty if it has no record. `collection` is the id of the only collection that
+    it serves; empty for all collections or, with `of_images`, for all image collections.
     """
 
     name: str
@@ -121,7 +122,7 @@ class Service:
     create_task: Callable[[Site, Job], Task] | None = None
 
     def is_for(self, collection: Collection) -> bool:
-        """Is it for this publication, alone or among others?"""
+        """Return whether the service serves a collection, alone or among others."""
         if self.collection:
             return self.collection == collection.id
         return collection.images is not None or not self.of_images

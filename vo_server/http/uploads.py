@@ -1,4 +1,5 @@
-"""UPLOAD: tables that come with a query, and that it alone sees (DALI 1.1 section 3.4.5, TAP 1.1 section 2.7.6)."""
+"""UPLOAD: tables that come with a query and that only this query sees (DALI 1.1 section 3.4.5, TAP 1.1 section
+2.7.6)."""
 
 from __future__ import annotations
 
@@ -24,26 +25,27 @@ from vo_server.model.column import Column, Table
 UPLOAD_SCHEMA = Schema(UPLOADS, description="Tables that came with this query")
 
 MAX_FETCHES = 8
-"""Uploads that are fetched at a time: our own URLs need threads, too."""
+"""Concurrent fetches of uploads: the server's own URLs need threads, too."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """The tables of a request: as the catalogue knows tables, and their rows by name."""
+    """The tables of a request as catalogue tables, and their rows by table name."""
 
     tables: tuple[Table, ...] = ()
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @classmethod
     def from_tables(cls, sent: Iterable[tuple[str, tuple[Column, ...], pa.Table]]) -> Uploads:
-        """Those of such names, columns and rows, which may call their columns otherwise."""
+        """Return the uploads of tables given as name, columns and rows; the names of the columns in the rows may
+        differ."""
         sent = tuple(sent)
         return cls(tuple(_to_table(*each) for each in sent), {name: rows for name, _, rows in sent})
 
     def add_to(self, catalogue: Catalogue) -> Catalogue:
-        """The catalogue with these tables."""
+        """Return the catalogue with the uploaded tables."""
         return catalogue.with_tables(self.tables, UPLOAD_SCHEMA) if self.tables else catalogue
 
 
@@ -53,9 +55,9 @@ def _to_table(name: str, columns: tuple[Column, ...], rows: pa.Table) -> Table:
 
 
 def parse_uploads(given: Parameters) -> dict[str, str]:
-    """The URI of each upload by its name; TAP 1.0 had several in one value, with semicolons between.
+    """Return the URI of each upload by table name; TAP 1.0 had several in one value, separated by semicolons.
 
-    Raises UsageError where the form is not `name,uri` or a name comes twice.
+    Raises UsageError where the form is not `name,uri` or a name occurs twice.
     """
     found: dict[str, str] = {}
     for pair in (pair for value in given.get_all("UPLOAD") for pair in value.split(";") if pair.strip()):
@@ -69,9 +71,9 @@ def parse_uploads(given: Parameters) -> dict[str, str]:
 
 
 async def read_uploads(request: Request, given: Parameters, site: Site) -> Uploads:
-    """All uploads of a request, read.
+    """Return all uploads of a request, read.
 
-    Raises UsageError and TooLargeError, with the name of the one that is wrong.
+    Raises UsageError and TooLargeError, which name the upload.
     """
     wanted = parse_uploads(given)
     if not wanted:
@@ -103,7 +105,7 @@ async def _open_upload(request: Request, given: Parameters, site: Site, uri: str
 
 
 def find_upload_hosts(request: Request, site: Site) -> UploadHosts:
-    """The hosts of the setting, and this server: as it listens, and as the operator says that it is called."""
+    """Return the hosts of the setting and the addresses of this server: its own and that of its public URL."""
     own = [f"{host}:{port}" for host, port in [request.scope.get("server") or ("", 0)]]
     if site.public_url:
         url = urlsplit(site.public_url)
@@ -112,7 +114,7 @@ def find_upload_hosts(request: Request, site: Site) -> UploadHosts:
 
 
 def _get_limiter(request: Request) -> anyio.CapacityLimiter:
-    """One for the application: it cannot be made before there is an event loop."""
+    """Return the limiter of the application, which can only be created in an event loop."""
     state = request.app.state
     if not hasattr(state, "fetches"):
         state.fetches = anyio.CapacityLimiter(MAX_FETCHES)

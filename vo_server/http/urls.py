@@ -1,7 +1,7 @@
-"""Under which URL the client sees us: behind a proxy it is not the one that we are asked for.
+"""The URL under which the client sees the server, which behind a proxy differs from the requested one.
 
-In this order: the operator's fixed URL; Forwarded (RFC 7239); X-Forwarded-Proto, -Host, -Port and -Prefix; the
-request itself with its root path.
+In this order: the operator's fixed URL; Forwarded (RFC 7239); X-Forwarded-Proto, -Host, -Port and -Prefix; the request
+itself with its root path.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~%-]+)*/?")
 
 
 def get_base_url(request: Request, public_url: str = "") -> str:
-    """The server's URL without a slash at its end."""
+    """Return the server's URL without a trailing slash."""
     if public_url:
         return public_url.rstrip("/")
     headers = request.headers
@@ -36,23 +36,23 @@ def get_base_url(request: Request, public_url: str = "") -> str:
 
 
 def get_request_url(request: Request, public_url: str = "") -> str:
-    """The URL of a request as the client sees it."""
+    """Return the URL of a request as the client sees it."""
     query = f"?{request.url.query}" if request.url.query else ""
     root = str(request.scope.get("root_path", ""))
     return get_base_url(request, public_url) + request.url.path.removeprefix(root) + query
 
 
 def get_client_address(request: Request) -> str:
-    """Whose request it is: the address of the client, and for IPv6 the network of 64 bits, which is one household.
+    """Return the address of the client, for IPv6 its /64 network, which is one household.
 
-    A proxy is believed that has no public address itself: the last of those that it says is who asked it.
+    A proxy without a public address is trusted: the last address that it reports is the client's.
     """
     address = _find_client(request)
     return _normalise_address(address) or address
 
 
 def is_public_client(request: Request) -> bool:
-    """Has the client a public address, or one that is hidden from us?"""
+    """Return whether the client has a public address, or one that a proxy hides."""
     address = _find_client(request)
     return address != "" and (not _normalise_address(address) or _is_public(_strip_port(address)))
 
@@ -72,7 +72,7 @@ def _is_public(address: str) -> bool:
 
 
 def _normalise_address(address: str) -> str:
-    """The address as one text, without its port; empty where it is none."""
+    """Return an address in its canonical form without port; empty if it is none."""
     try:
         known = ip_address(_strip_port(address))
     except ValueError:
@@ -84,7 +84,7 @@ def _normalise_address(address: str) -> str:
 
 
 def _strip_port(address: str) -> str:
-    """Without brackets and port."""
+    """Return an address without brackets and port."""
     bare = address[1:].partition("]")[0] if address.startswith("[") else address
     return bare.partition(":")[0] if bare.count(":") == 1 else bare
 
@@ -94,7 +94,7 @@ def _last_element(header: str) -> str:
 
 
 def _first_element(headers: Headers, name: str) -> str:
-    """The first of a list: the proxy that the client talked to."""
+    """Return the first element of a list: that of the proxy that the client talked to."""
     return str(headers.get(name, "")).split(",")[0].strip()
 
 
@@ -104,6 +104,6 @@ def _port_suffix(port: str, scheme: str) -> str:
 
 
 def _parse_forwarded(header: str) -> dict[str, str]:
-    """The parameters of the first element of a Forwarded header."""
+    """Return the parameters of the first element of a Forwarded header."""
     pairs = (pair.partition("=") for pair in header.split(",")[0].split(";"))
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs if value}

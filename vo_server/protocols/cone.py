@@ -1,6 +1,6 @@
-"""Simple Cone Search 1.03 with its errata, and the parts of DALI that its draft 1.1 takes up (MAXREC, RESPONSEFORMAT).
+"""Simple Cone Search 1.03 with its errata, and the parts of DALI that its draft 1.1 adopts (MAXREC, RESPONSEFORMAT).
 
-A cone search is a query like any other: it is built here, by hand, and walks the same road.
+A cone search is a typed query, built here, that runs as any other query does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _IDENTIFIER_UCD = "ID_MAIN"
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
-    """A cone search for each publication that describes one."""
+    """Return a cone search for each collection that describes one."""
     return tuple(_make_service(p, p.cone, catalogue) for p in catalogue.collections if p.cone is not None)
 
 
@@ -58,7 +58,7 @@ def _make_service(publication: Collection, cone: Cone, catalogue: Catalogue) -> 
 
 
 async def search(publication: Collection, cone: Cone, request: Request, site: Site) -> Response:
-    """All rows of a table within a radius of a position, the nearest first (SCS 1.03 section 2)."""
+    """Return the rows of a table within a radius of a position, the nearest first (SCS 1.03 section 2)."""
     given = await dali.read_parameters(request)
     choice = dali.choose_format(request, given, TABLEDATA)
     named = given.get("RESPONSEFORMAT") or given.get("FORMAT")
@@ -92,7 +92,7 @@ def _parse_verb(given: dali.Parameters) -> int:
 
 
 def _select_columns(table: Table, cone: Cone, verb: int) -> tuple[Column, ...]:
-    """The columns of a verbosity; position and identifier are in each."""
+    """Return the columns of a verbosity; position and identifier are in each."""
     if verb == 3:
         return table.columns
     names = {*(cone.verb1 if verb == 1 else cone.verb2), *_find_main_columns(table)}
@@ -100,16 +100,17 @@ def _select_columns(table: Table, cone: Cone, verb: int) -> tuple[Column, ...]:
 
 
 def _find_main_columns(table: Table) -> dict[str, str]:
-    """The three columns that every answer must have, by the words that clients find them by (section 2.2)."""
+    """Return the UCDs of the three columns that each response must have, by column name (section 2.2)."""
     assert table.position is not None  # the catalogue does not load a cone search without one
     words = {table.position.ra: "POS_EQ_RA_MAIN", table.position.dec: "POS_EQ_DEC_MAIN"}
     return words | ({table.identifier: _IDENTIFIER_UCD} if table.identifier else {})
 
 
 def build_cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float, radius: float) -> q.SelectQuery:
-    """The rows of a table within a radius of a position, all in degrees, with their distance as the last column.
+    """Return the query for the rows within a radius of a position, all in degrees, with the distance as the last
+    column.
 
-    A radius of 0 asks for the columns alone.
+    A radius of 0 returns the columns without rows.
     """
     assert table.position is not None
     outputs = _build_outputs(table, columns)
@@ -137,7 +138,7 @@ def _build_outputs(table: Table, columns: tuple[Column, ...]) -> tuple[q.OutputC
 
 
 def _to_value(column: Column) -> q.Value:
-    """A column of the table; what identifies a row is a text (section 2.2), and made one where it is a number."""
+    """Return a column of the table; the identifier must be a text (section 2.2), so that a number is cast to one."""
     field = q.ColumnRef("t", column.name, column)
     if column.ucd != _IDENTIFIER_UCD or column.type.family == "text":
         return field
@@ -150,7 +151,7 @@ _DISTANCE_COLUMN = Column(
 
 
 def _strip_meta_main(ucd: str | None) -> str | None:
-    """A UCD without ;meta.main, which the three words above have taken the place of."""
+    """Return a UCD without ;meta.main, which only the three main columns may carry in their own form."""
     return ucd.replace(";meta.main", "") if ucd else ucd
 
 
@@ -174,7 +175,7 @@ _PARAMS = (
 
 
 def list_capabilities(publication: Collection, cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
-    """The cone search capability (SimpleDALRegExt 1.1 section 3.1)."""
+    """Return the cone search capability (SimpleDALRegExt 1.1 section 3.1)."""
     sample = SampleCone(*_find_sample(site, publication.id, site.count_rows(publication.table)))
     details = ConeSearch(True, cone.max_sr, site.maxrec_hard or None, sample)
     interface = Interface(
@@ -185,8 +186,8 @@ def list_capabilities(publication: Collection, cone: Cone, site: Site, base: str
 
 @lru_cache(maxsize=256)
 def _find_sample(site: Site, id: str, rows: int | None) -> tuple[float, float, float]:
-    """A cone that finds something among as many rows as there are now: the one that the catalogue file gives, or else
-    one of its size about the first row."""
+    """Return a cone (ra, dec, sr) that finds rows of a table with `rows` rows: the one of the catalogue file, or one
+    about the first row."""
     publication = site.catalogue.get_collection(id)
     cone, table = publication.cone, publication.table
     assert cone is not None

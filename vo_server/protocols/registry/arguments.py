@@ -1,5 +1,6 @@
-"""What a harvester asks: the verbs of OAI-PMH 2.0 with their arguments (section 4), and the tokens that go on with a
-list (section 3.5). Whether there is what it asks for is not known here.
+"""The arguments of harvesting requests: the verbs of OAI-PMH 2.0 (section 4) and resumption tokens (section 3.5).
+
+This module does not know which records exist.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from vo_server.errors import UsageError
 
 
 class OaiError(UsageError):
-    """A request that OAI-PMH has words for: (code, message) of each thing wrong (section 3.6)."""
+    """An error of OAI-PMH: a code of section 3.6 and a message for each mistake."""
 
     def __init__(self, *errors: tuple[str, str]) -> None:
         super().__init__("; ".join(message for _, message in errors))
@@ -26,7 +27,7 @@ class OaiError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class OaiVerb:
-    """The arguments of a verb. `alone` is one that stands for all others."""
+    """The arguments of a verb. `exclusive` is the argument that replaces all others."""
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
@@ -56,9 +57,9 @@ _PATTERNS = {"metadataPrefix": _PREFIX, "set": _SET, "identifier": _URI}
 
 
 def _parse_date(text: str) -> tuple[datetime, datetime] | None:
-    """The first and the last second that a date means; None for no date.
+    """Return the first and the last second of a date (section 3.3.1); None for an empty text.
 
-    Raises ValueError for what is none (section 3.3.1).
+    Raises ValueError for an invalid one.
     """
     if not text:
         return None
@@ -70,9 +71,9 @@ def _parse_date(text: str) -> tuple[datetime, datetime] | None:
 
 
 def parse_arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The arguments of a request, the verb among them.
+    """Return the arguments of a request, the verb among them.
 
-    Raises Refused with all that is wrong.
+    Raises OaiError with all mistakes.
     """
     given = list(pairs)
     verbs = [value for name, value in given if name == "verb"]
@@ -127,7 +128,7 @@ def _find_date_errors(given: Mapping[str, str]) -> Iterable[str]:
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """What a list is asked for, as texts, and behind which record it goes on: its date and its identifier."""
+    """The arguments of a list as texts, and date and identifier of the last record of the previous response."""
 
     verb: str
     prefix: str
@@ -137,16 +138,16 @@ class ListRequest:
     after: tuple[str, str] | None = None
 
     def parse_bounds(self) -> tuple[datetime, datetime]:
-        """The first and the last second of the records."""
+        """Return the first and the last second of the datestamps."""
         begin, end = _parse_date(self.since), _parse_date(self.until)
         return begin[0] if begin else _UNBOUNDED[0], end[1] if end else _UNBOUNDED[1]
 
     def parse_position(self) -> tuple[datetime, str] | None:
-        """The record behind which the list goes on; None where it begins."""
+        """Return the record after which the list continues; None at its beginning."""
         return None if self.after is None else (datetime.fromisoformat(self.after[0]), self.after[1])
 
     def make_token(self, updated: datetime, id: str) -> str:
-        """All that is to be known to go on behind a record; with a sum, so that what is garbled is known for that."""
+        """Return the token that continues the list after a record, with a checksum that detects a damaged token."""
         on = replace(self, after=(updated.isoformat(), id))
         body = json.dumps([on.verb, on.prefix, on.set, on.since, on.until, on.after], separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(_compute_checksum(body) + body).decode().rstrip("=")
@@ -156,9 +157,9 @@ _UNBOUNDED = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def parse_list_request(given: Mapping[str, str]) -> ListRequest:
-    """What the arguments of a list ask for, or the token in their place.
+    """Return the arguments of a list, or those in a resumption token.
 
-    Raises Refused for a token that is none, or one of another verb.
+    Raises OaiError for an invalid token, and for one of another verb.
     """
     if "resumptionToken" in given:
         return _parse_token(given["resumptionToken"], given["verb"])

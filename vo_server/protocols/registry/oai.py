@@ -1,7 +1,7 @@
-"""The publishing registry: OAI-PMH 2.0, as Registry Interfaces 1.1 (section 3.1) has it.
+"""The publishing registry: OAI-PMH 2.0, as Registry Interfaces 1.1 (section 3.1) requires it.
 
-A list goes on where a token says, which holds all that was asked and the last record given: nothing is kept between
-requests. Records are in the order of their dates, so one that changes while it is harvested comes again at the end.
+A resumption token holds the arguments of a list and its last record: nothing is stored between requests. Records are
+ordered by date, so that one that changes during a harvest comes again at the end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from vo_server.protocols.registry.records import (
 )
 
 MANAGED_SET = "ivo_managed"
-"""The set of what this registry publishes itself, which is all (section 3.1.4)."""
+"""The set of the records that this registry publishes itself, which are all (section 3.1.4)."""
 
 PREFIXES = {
     "ivo_vor": oai.MetadataFormat("ivo_vor", RI, RI),
@@ -50,7 +50,7 @@ PREFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class DatedRecord:
-    """A record with its dates; what is deleted says nothing more."""
+    """A record with its datestamps; a deleted one has no content."""
 
     id: str
     stamp: Datestamp
@@ -58,18 +58,18 @@ class DatedRecord:
 
     @property
     def key(self) -> tuple[datetime, str]:
-        """Its place among all."""
+        """The sort key of the record."""
         return self.stamp.updated, self.id
 
     @property
     def header(self) -> oai.RecordHeader:
-        """Its header."""
+        """The header of the record."""
         return oai.RecordHeader(self.id, self.stamp.updated, (MANAGED_SET,), self.stamp.deleted)
 
 
 @dataclass(frozen=True, slots=True)
 class OaiRequest:
-    """A request at work: whom, where, when, with what, and all records, the oldest first."""
+    """A request while it is answered, with its time and all records, the oldest first."""
 
     config: RegistryConfig
     site: Site
@@ -79,7 +79,7 @@ class OaiRequest:
     records: tuple[DatedRecord, ...]
 
     def write_record(self, prefix: str, one: DatedRecord) -> Element:
-        """A record in a format."""
+        """Return a record in a metadata format."""
         assert one.record is not None
         if prefix == "oai_dc":
             return write_dublin_core(one.record, one.stamp.updated)
@@ -90,7 +90,7 @@ class OaiRequest:
 
 
 def write_identify(asked: OaiRequest, made: Element) -> None:
-    """Who this is, with the registry's own record (section 3.1.5)."""
+    """Write the response of Identify, with the registry's own record (section 3.1.5)."""
     own = next(one for one in asked.records if one.id == asked.config.make_id("registry"))
     assert own.record is not None
     oai.add_identify(
@@ -104,34 +104,34 @@ def write_identify(asked: OaiRequest, made: Element) -> None:
 
 
 def write_formats(asked: OaiRequest, made: Element) -> None:
-    """All records are there in all formats."""
+    """Write the metadata formats, in which all records are available."""
     if "identifier" in asked.arguments:
         _find_record(asked)
     oai.add_formats(made, PREFIXES.values())
 
 
 def write_sets(asked: OaiRequest, made: Element) -> None:
-    """There is one set, and its list is never cut."""
+    """Write the only set, a list that is never split."""
     if "resumptionToken" in asked.arguments:
         raise OaiError(("badResumptionToken", "this token is none of this service: its list of sets comes at once"))
     oai.add_sets(made, [(MANAGED_SET, "All records that this registry publishes")])
 
 
 def write_one_record(asked: OaiRequest, made: Element) -> None:
-    """One record."""
+    """Write one record."""
     prefix = _check_prefix(asked.arguments["metadataPrefix"])
     one = _find_record(asked)
     oai.add_records(made, "GetRecord", [(one.header, partial(asked.write_record, prefix, one))], None)
 
 
 def write_identifiers(asked: OaiRequest, made: Element) -> None:
-    """The headers of the records that are asked for."""
+    """Write the headers of the requested records."""
     _, page, token = _select_page(asked)
     oai.add_headers(made, [one.header for one in page], token)
 
 
 def write_records(asked: OaiRequest, made: Element) -> None:
-    """The records that are asked for."""
+    """Write the requested records."""
     prefix, page, token = _select_page(asked)
     oai.add_records(
         made, "ListRecords", [(one.header, partial(asked.write_record, prefix, one)) for one in page], token
@@ -149,7 +149,10 @@ VERB_WRITERS: dict[str, Callable[[OaiRequest, Element], None]] = {
 
 
 def _find_record(asked: OaiRequest) -> DatedRecord:
-    """The record that the request names; case makes no difference (IVOA Identifiers 2.0 section 2.1)."""
+    """Return the requested record; case makes no difference (IVOA Identifiers 2.0 section 2.1).
+
+    Raises OaiError for an unknown one.
+    """
     wanted = asked.arguments["identifier"]
     for one in asked.records:
         if one.id == wanted.lower():
@@ -164,7 +167,7 @@ def _check_prefix(name: str) -> str:
 
 
 def _select_page(asked: OaiRequest) -> tuple[str, list[DatedRecord], oai.ResumptionToken | None]:
-    """The format of a list, the records that come now, and where it goes on."""
+    """Return the format of a list, the records of this response, and the resumption token."""
     wanted = parse_list_request(asked.arguments)
     prefix, (first, last), place = _check_prefix(wanted.prefix), wanted.parse_bounds(), wanted.parse_position()
     managed = asked.records if wanted.set in ("", MANAGED_SET) else ()

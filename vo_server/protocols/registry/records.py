@@ -1,8 +1,8 @@
-"""What this server tells the registry of: its authority, who runs it, the registry itself, the collections that are
-loaded, and their services. All of it is made from the catalogue files, the settings and the services' own records.
+"""The registry records of this server: its naming authority, its operator, the registry, the loaded collections and
+their services, from the catalogue files, the settings and the services.
 
-A collection says that it is served by its services and by TAP, for which it has an auxiliary capability (the note
-Discovering Data Collections Within Services); the services say for which collections they are.
+A collection is served by its own services and by those for all collections, such as TAP, for which it has an auxiliary
+capability (IVOA note Discovering Data Collections Within Services). The services list the collections that they serve.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ AUXILIARY_IDS = {
     "ivo://ivoa.net/std/TAP": "ivo://ivoa.net/std/TAP#aux",
     "ivo://ivoa.net/std/SIA#query-2.0": "ivo://ivoa.net/std/SIA#query-aux-2.0",
 }
-"""The ids by which a collection names services for many collections."""
+"""The standard ids under which a collection refers to services for many collections."""
 
 MAX_MOC_CHARACTERS = 24_000
-"""Characters of the map in a record: a few dozen kB are the most (VODataService 1.2 section 3.2)."""
+"""Characters of the coverage map in a record: VODataService 1.2 section 3.2 advises a few dozen kB at most."""
 
 MAX_RECORDS = 20
 """Records of a response, at most."""
 
 DEFAULT_SUBJECT = "astronomy-databases"
-"""Of the UAT, as all subjects: for what has no other, and for what is about all."""
+"""A subject of the UAT, as all subjects: for records without another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +63,26 @@ class RegistryConfig:
 
     @property
     def identifier_prefix(self) -> str:
-        """How all identifiers begin."""
+        """The beginning of all identifiers."""
         return f"ivo://{self.authority or UNREGISTERED}"
 
     def make_id(self, key: str) -> str:
-        """The identifier of this server's own record of this key."""
+        """Return the identifier of one of this server's own records."""
         return f"{self.identifier_prefix}/{key}".lower()
 
     def make_collection_id(self, publication: Collection) -> str:
-        """The identifier of a publication."""
+        """Return the identifier of a collection."""
         return make_collection_ivoid(self.authority or UNREGISTERED, publication)
 
     @property
     def status(self) -> Status:
-        """Of all records."""
+        """The status of all records."""
         return "active" if self.authority else "inactive"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedTable:
-    """What is loaded of a publication: how many rows, and what is known of them."""
+    """The rows of a loaded collection: their number, and the facts that were computed from them."""
 
     id: str
     rows: int
@@ -90,7 +90,7 @@ class LoadedTable:
 
 
 def find_loaded_tables(site: Site) -> tuple[LoadedTable, ...]:
-    """What is loaded now; asks the database."""
+    """Return the collections that are loaded now, by a query of the database."""
     tables = ((p.id, p.table) for p in site.catalogue.collections)
     counted = ((id, table, site.engine.count_rows(table)) for id, table in tables)
     return tuple(
@@ -101,7 +101,7 @@ def find_loaded_tables(site: Site) -> tuple[LoadedTable, ...]:
 
 
 def describe_harvest(office: RegistryConfig, base: str) -> Capability:
-    """What the registry itself can do."""
+    """Return the capability of the registry itself."""
     interface = Interface(base, use="base", type="vg:OAIHTTP", role="std", version="1.0")
     return Capability(HARVEST_ID, (interface,), Harvest(office.max_records))
 
@@ -115,13 +115,15 @@ def build_records(
 
 @dataclass(frozen=True, slots=True)
 class _RecordBuilder:
+    """The builder of the records of a site."""
+
     config: RegistryConfig
     site: Site
     loaded: tuple[LoadedTable, ...]
     urls: SiteUrls
 
     def build_all(self) -> Iterator[RegistryRecord]:
-        """Every record."""
+        """Yield every record."""
         yield from (self._build_registry(), self._build_authority(), self._build_organisation())
         collections = [(self.site.catalogue.get_collection(h.id), h) for h in self.loaded]
         for service in self._registered_services():
@@ -193,7 +195,7 @@ class _RecordBuilder:
         return ResourceName(self._publisher, self.config.make_id("org"))
 
     def _build_curation(self, origin: Origin | None = None) -> Curation:
-        """Of the server's own, or of a data set that it takes from where it comes from."""
+        """Return the curation of this server's own records, or of a data set from elsewhere."""
         plain = Curation(self._name, self._publisher, self.site.contact or None, (self._publisher,))
         if origin is None:
             return plain
@@ -213,7 +215,7 @@ class _RecordBuilder:
         return [s for s in self.site.services if s.label]
 
     def _find_services(self, publication: Collection) -> list[Service]:
-        """Those for a collection, first the ones that are for others, too."""
+        """Return the services of a collection, first those that serve others, too."""
         return sorted(
             (s for s in self._registered_services() if s.is_for(publication)), key=lambda s: bool(s.collection)
         )
@@ -222,7 +224,7 @@ class _RecordBuilder:
         return vosi.list_capabilities(service, self.site, self.urls.get_url(service.name))
 
     def _build_service(self, service: Service, collections: list[tuple[Collection, LoadedTable]]) -> RegistryRecord:
-        """A service for several collections: what it covers is what they do together."""
+        """Return the record of a service for several collections, with the coverage of all of them."""
         publications = [p for p, _ in collections]
         subjects = dict.fromkeys(s for p in publications for s in p.subjects)
         return RegistryRecord(
@@ -252,7 +254,7 @@ class _RecordBuilder:
     def _build_collection_service(
         self, service: Service, publication: Collection, found: LoadedTable
     ) -> RegistryRecord:
-        """A service for one collection, of which it takes what is not its own."""
+        """Return the record of a service for one collection, whose record supplies the rest."""
         whole = self._build_collection(publication, found)
         assert isinstance(whole.kind, CatalogResource)
         return replace(
@@ -318,24 +320,24 @@ class _RecordBuilder:
         )
 
     def _list_auxiliary(self, service: Service) -> Iterator[Capability]:
-        """The capabilities of a service for all, as a collection refers to them."""
+        """Yield the capabilities of a service for all collections, as a collection refers to them."""
         for capability in self._list_capabilities(service):
             if capability.standard_id in AUXILIARY_IDS:
                 yield Capability(AUXILIARY_IDS[capability.standard_id], capability.interfaces)
 
     def _list_tables(self, service: Service) -> Catalogue:
-        """The tables of a service."""
+        """Return the tables of a service."""
         served = service.catalogue(self.site) if service.catalogue is not None else Catalogue((), ())
         return vosi.count_rows(self.site, served)
 
 
 def _content_type(publication: Collection) -> str:
-    """The word of the vocabulary of content types for it."""
+    """Return the word of the vocabulary of content types for a collection."""
     return "Catalog" if publication.images is None else "Archive"
 
 
 def _build_coverage(publication: Collection, found: LoadedTable) -> Coverage:
-    """As the rows say it; as the catalogue file does where they do not."""
+    """Return the coverage of the rows, and that of the catalogue file where the rows have none."""
     bounds, facts = publication.coverage, found.facts
     return Coverage(
         footprint.shorten(facts.coverage, MAX_MOC_CHARACTERS) if facts.coverage else None,
@@ -346,7 +348,7 @@ def _build_coverage(publication: Collection, found: LoadedTable) -> Coverage:
 
 
 def _find_wavelengths(publication: Collection, facts: TableFacts) -> tuple[tuple[float, float], ...]:
-    """Those of the bands in which there are images, in um."""
+    """Return the wavelengths in um of the bands that have images."""
     images = publication.images
     if images is None:
         return ()
@@ -358,12 +360,12 @@ _MJD_0 = date(1858, 11, 17)
 
 
 def _to_mjd(day: date) -> int:
-    """The modified Julian date of the beginning of a day."""
+    """Return the modified Julian date of the beginning of a day."""
     return (day - _MJD_0).days
 
 
 def _merge_coverage(collections: list[tuple[Collection, LoadedTable]]) -> Coverage:
-    """What several collections cover."""
+    """Return the union of the coverages of several collections."""
     each = [_build_coverage(p, found) for p, found in collections]
     maps = [found.facts.coverage for _, found in collections if found.facts.coverage]
     return Coverage(
@@ -375,8 +377,7 @@ def _merge_coverage(collections: list[tuple[Collection, LoadedTable]]) -> Covera
 
 
 def _make_short_name(title: str, service: Service) -> str:
-    """A short name: as many of the last words of a title as there is room for, for they tell it from others, and the
-    service's."""
+    """Return a short name: the last words of a title that fit, which distinguish it best, and the service's name."""
     name = service.name.partition("-")[0].upper()
     words = title.split()
     while words and len(" ".join(words)) > MAX_SHORT_NAME_LENGTH - 1 - len(name):
@@ -390,7 +391,7 @@ def _list_rights(origin: Origin) -> tuple[tuple[str, str | None], ...]:
 
 
 def _is_xsd_date(text: str) -> bool:
-    """Is it a day as XML Schema writes it?"""
+    """Return whether a text is a date of XML Schema."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:

@@ -1,4 +1,4 @@
-"""/examples: the queries that the catalogues bring along, as far as they can be asked now (DALI 1.1 section 2.3)."""
+"""The example queries of the catalogues at /examples, as far as they can run now (DALI 1.1 section 2.3)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ STANDARD_ID = "ivo://ivoa.net/std/DALI#examples"
 
 
 async def send_examples(request: Request, site: Site) -> Response:
-    """The page."""
+    """Return the page of the examples.
+
+    Raises NotFoundError if there are none.
+    """
     shown = await anyio.to_thread.run_sync(find_examples, site)
     if not shown:
         raise NotFoundError("there are no examples for what is loaded here")
@@ -41,14 +44,14 @@ RESOURCE = Resource("/examples", send_examples)
 
 
 def list_capabilities(site: Site, base: str) -> tuple[Capability, ...]:
-    """That there are examples, where there are (TAP 1.1 section 2.4)."""
+    """Return the capability of the examples, if there are any (TAP 1.1 section 2.4)."""
     if not find_examples(site):
         return ()
     return (Capability(STANDARD_ID, (Interface(f"{base}/examples", type="vr:WebBrowser"),)),)
 
 
 def find_examples(site: Site) -> tuple[web.PublishedExample, ...]:
-    """The examples that this engine can answer and whose tables are loaded."""
+    """Return the examples that this engine can run and whose tables are loaded."""
     known = _resolve_all(site.catalogue, site.engine.unsupported_functions())
     return tuple(
         web.PublishedExample(example, tuple(map(quote_table_name, asked)))
@@ -59,7 +62,7 @@ def find_examples(site: Site) -> tuple[web.PublishedExample, ...]:
 
 @lru_cache(maxsize=16)
 def _resolve_all(catalogue: Catalogue, lacks: frozenset[str]) -> tuple[tuple[ExampleQuery, tuple[Table, ...]], ...]:
-    """The examples that make sense here, each with the published tables that it asks."""
+    """Return the valid examples, each with the published tables that it reads."""
     return tuple(_resolve_valid(catalogue, lacks))
 
 
@@ -74,9 +77,9 @@ def _resolve_valid(catalogue: Catalogue, lacks: frozenset[str]) -> Iterator[tupl
 
 
 def resolve_example(example: ExampleQuery, catalogue: Catalogue, lacks: frozenset[str] = frozenset()) -> ResolvedQuery:
-    """What an example means, its uploads beside the tables of the catalogue.
+    """Return an example compiled, with its uploads beside the tables of the catalogue.
 
-    Raises QueryError where it means nothing.
+    Raises QueryError for an invalid one.
     """
     uploads = [
         Table(UPLOADS, name, compile_query(query, catalogue, lacks).query.columns)

@@ -1,6 +1,6 @@
-"""TAP 1.1: queries in ADQL, answered at once or as jobs.
+"""TAP 1.1: queries in ADQL, synchronous and as jobs.
 
-The tables, capabilities and availability beside /sync are VOSI's (protocols/vosi.py).
+The tables, capabilities and availability beside /sync are in protocols/vosi.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def services(catalogue: Catalogue) -> tuple[Service, ...]:
 
 
 async def run_sync(request: Request, site: Site) -> Response:
-    """A query and its answer (TAP 1.1 section 2.1)."""
+    """Return the result of a query (TAP 1.1 section 2.1)."""
     given = await dali.read_parameters(request, site.upload_limit)
     choice = dali.choose_format(request, given, BINARY2)
     get_request_info(request).query, get_request_info(request).runid = given.get("QUERY"), given.get("RUNID")
@@ -76,9 +76,9 @@ async def run_sync(request: Request, site: Site) -> Response:
 
 
 def prepare_job(site: Site, job: Job) -> QueryTask:
-    """What a job does: the same as a query that is answered at once, with the limit of time that jobs have.
+    """Return the task of a job: the same query as a synchronous one, with the time limit of jobs.
 
-    Raises the fault that its parameters are (TAP 1.1 section 2.7: they are judged when it runs).
+    Raises the error of its parameters, which are validated when the job runs (TAP 1.1 section 2.7).
     """
     given = dali.Parameters(job.parameters)
     choice = select_format(given.responseformat or job.format, None, BINARY2)
@@ -90,7 +90,7 @@ def prepare_job(site: Site, job: Job) -> QueryTask:
 
 
 def _make_file_name(job: Job) -> str:
-    """What a browser saves it as: the client's name for it, if that can be a file's."""
+    """Return the file name of a result: the client's name for the job, if it can be a file name."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", job.run_id or "").strip("._-")[:64]
     return name or f"result_{job.created:%Y%m%dT%H%M%S}"
 
@@ -125,9 +125,9 @@ def _compile(text: str, sent: Uploads, site: Site, host: ImageUrls) -> ResolvedQ
 
 
 async def explain(request: Request, site: Site) -> Response:
-    """What a query would do, which is not done: the parameters of /sync, answered as JSON, text or a page.
+    """Return what a query would do, without running it: the parameters of /sync, as JSON, text or a page.
 
-    Not of the standard, and so not among the capabilities.
+    This resource is not part of the standard, and so not among the capabilities.
     """
     request.state.choice = FormatChoice(JSON, JSON.media_type)
     given = await dali.read_parameters(request, site.upload_limit)
@@ -150,8 +150,8 @@ async def explain(request: Request, site: Site) -> Response:
 
 
 def _choose_format(request: Request, given: dali.Parameters) -> FormatChoice:
-    """The format of an explanation. The form of the front page names one for rows, which its button Explain cannot take
-    back: a person gets a page then."""
+    """Return the format of an explanation. The form of the front page sends a format for rows, which its button Explain
+    cannot change: a person gets a page then."""
     asked = given.get("RESPONSEFORMAT")
     if asked is not None and dali.is_navigation(request) and select_format(asked).format not in WRITERS:
         request.state.choice = FormatChoice(HTML, HTML.media_type)
@@ -174,17 +174,17 @@ def _read_query(given: dali.Parameters) -> str:
 
 
 def _make_timeout_hint(base: str) -> str:
-    """What helps a query that takes too long: a job, and to know what it reads."""
+    """Return the hint for a query that exceeds the time limit: a job, and the explanation of what the query reads."""
     return f"as an asynchronous job it may take longer: {base}/async; {base}/explain tells what a query reads"
 
 
 def render_error(request: Request, site: Site, fault: ServiceError) -> Response:
-    """A fault in the form of the format that was asked for (TAP 1.1 section 3.3)."""
+    """Return an error in the requested format (TAP 1.1 section 3.3)."""
     return formatted_error(request, fault, BINARY2)
 
 
 def list_capabilities(site: Site, base: str) -> tuple[Capability, ...]:
-    """The TAP capability, and that of the examples; what they say is taken from the records that the queries run by."""
+    """Return the capabilities of TAP and of its examples, from the records by which queries run."""
     kinds = ("adqlgeo", "string", "conditional", "unit")
     offered = [f for f in (*FUNCTIONS.values(), *UDF_FORMS) if f.name not in site.engine.unsupported_functions()]
     features = {kind: tuple(Feature(f.name) for f in offered if f.feature == kind) for kind in kinds}
@@ -216,7 +216,7 @@ def list_capabilities(site: Site, base: str) -> tuple[Capability, ...]:
 
 
 def _describe_limits(site: Site) -> str:
-    """The limits in words: TAPRegExt 1.0 cannot say for which mode they are, nor what is counted."""
+    """Return the limits in words: TAPRegExt 1.0 cannot express to which mode they apply, nor what they count."""
     jobs, rows = site.jobs, min(site.maxrec, site.maxrec_hard)
     said = (
         f"A synchronous query may keep the database busy for {site.timeout:g} s. An asynchronous one may run for"
@@ -233,7 +233,8 @@ def _describe_limits(site: Site) -> str:
 
 
 def _list_upload_methods(site: Site) -> tuple[str, ...]:
-    """Inline; by URL from this server itself always (the result of one query for the next), from others if allowed."""
+    """Return the upload methods: inline; by URL from this server always (the result of a query for the next), from
+    others if allowed."""
     if not site.upload_limit:
         return ()
     secure = bool(site.upload_hosts) or site.public_url.startswith("https:")

@@ -1,6 +1,6 @@
-"""UWS 1.1: the tree of a service's jobs. What a job does is the service's own affair.
+"""UWS 1.1: the resources of a service's job list. The service defines the task of a job.
 
-Every change answers 303 with the URL of the job, its deletion with that of the list (section 2.2.3).
+Every change returns 303 with the URL of the job, a deletion that of the list (section 2.2.3).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A job, its phase and its times; and how one waits for it (UWS 1.1 sections 2.2.1 and 2.2.3)."""
+"""The resources of a job: its phase, its times, and long-polling (UWS 1.1 sections 2.2.1 and 2.2.3)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from vo_server.protocols.uws.joblist import (
 from vo_server.protocols.uws.parameters import find_upload_parts
 
 MAX_WAIT_SECONDS = 50.0
-"""Seconds that WAIT may block: less than proxies wait for an answer."""
+"""Seconds that WAIT may block: less than the time limit of proxies."""
 
 
 async def handle_job(place: JobList, request: Request, site: Site) -> Response:
-    """All of a job; or its end."""
+    """Return a job, or delete it."""
     if request.method == "DELETE":
         return await _delete(place, request, site)
     if request.method == "POST":
@@ -42,7 +42,7 @@ async def handle_job(place: JobList, request: Request, site: Site) -> Response:
         return await _delete(place, request, site)
     one = await _wait_for_change(await place.find_job(request, site), request, site)
     position = (
-        await site.jobs.watcher.call_in_thread(site.jobs.store.queue_position, one)
+        await site.jobs.watcher.call_in_thread(site.jobs.store.find_queue_position, one)
         if one.phase is Phase.QUEUED
         else None
     )
@@ -63,7 +63,7 @@ def _delete_stored(site: Site, id: str) -> None:
 
 
 async def _wait_for_change(one: Job, request: Request, site: Site) -> Job:
-    """The job when its phase has changed, or WAIT is over (UWS 1.1 section 2.2.1.2)."""
+    """Return the job when its phase has changed or WAIT is over (UWS 1.1 section 2.2.1.2)."""
     given = await dali.read_parameters(request)
     text = given.get("WAIT")
     if text is None:
@@ -84,9 +84,9 @@ async def _wait_for_change(one: Job, request: Request, site: Site) -> Job:
 
 
 async def _wait_while_connected(request: Request, wait: Callable[[], Awaitable[None]]) -> None:
-    """Wait, but not for a client that has gone.
+    """Wait, unless the client disconnects.
 
-    Raises BusyError where the server stops and has waited for us as long as it does.
+    Raises BusyError if the server stops meanwhile.
     """
 
     async def listen() -> None:
@@ -104,7 +104,7 @@ async def _wait_while_connected(request: Request, wait: Callable[[], Awaitable[N
 
 
 async def handle_phase(place: JobList, request: Request, site: Site) -> Response:
-    """RUN and ABORT."""
+    """Return the phase of a job, or RUN or ABORT it."""
     one = await place.find_job(request, site)
     if request.method != "POST":
         return text_response(one.phase)
@@ -119,7 +119,10 @@ async def handle_phase(place: JobList, request: Request, site: Site) -> Response
 
 
 async def _run(one: Job, site: Site) -> None:
-    """Who says it twice has said it once."""
+    """Queue a pending job. Repeating RUN has no effect.
+
+    Raises PhaseError for a job that has ended.
+    """
     if one.phase is Phase.PENDING:
         await site.jobs.watcher.call_in_thread(site.jobs.check_capacity)
         await site.jobs.watcher.call_in_thread(site.jobs.store.queue, one.id)
@@ -128,7 +131,7 @@ async def _run(one: Job, site: Site) -> None:
 
 
 async def handle_duration(place: JobList, request: Request, site: Site) -> Response:
-    """How long it may run, in seconds."""
+    """Return or set the execution duration of a job, in seconds."""
     one = await place.find_job(request, site)
     if request.method != "POST":
         return text_response(str(one.duration))
@@ -140,7 +143,7 @@ async def handle_duration(place: JobList, request: Request, site: Site) -> Respo
 
 
 async def handle_destruction(place: JobList, request: Request, site: Site) -> Response:
-    """Until when it is kept."""
+    """Return or set the destruction time of a job."""
     one = await place.find_job(request, site)
     if request.method != "POST":
         return text_response(uws.format_instant(one.destruction))
@@ -154,6 +157,6 @@ async def handle_destruction(place: JobList, request: Request, site: Site) -> Re
 
 
 async def send_empty(place: JobList, request: Request, site: Site) -> Response:
-    """The quote and the owner: neither when a job will be done is known, nor who asked for it."""
+    """Return an empty quote or owner: neither the end of a job nor its client is known."""
     await place.find_job(request, site)
     return text_response("")

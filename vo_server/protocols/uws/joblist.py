@@ -1,4 +1,4 @@
-"""What all resources of a job list share: where they are, which job they are of, and how they answer."""
+"""The parts that all resources of a job list share: URLs, look-up of jobs, values of parameters, and responses."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class JobList:
         return job.url.rpartition(f"{path}/")[0]
 
     async def find_job(self, request: Request, site: Site) -> Job:
-        """The job that a request speaks of.
+        """Return the job that a request names.
 
-        Raises NotFoundError where there is none.
+        Raises NotFoundError if there is none.
         """
         id = request.path_params["id"]
         job = await site.jobs.watcher.call_in_thread(site.jobs.store.get, id)
@@ -63,16 +63,16 @@ class JobList:
 async def amend(job: Job, site: Site, phases: Collection[Phase], **values: object) -> None:
     """Change a job while it is in one of these phases.
 
-    Raises PhaseError where it is in another.
+    Raises PhaseError if it is in another.
     """
     if not await site.jobs.watcher.call_in_thread(site.jobs.store.update, job.id, phases, **values):
         raise PhaseError(f"the job is {job.phase}, and this can only be changed before it runs")
 
 
 def parse_phase(word: str) -> Phase:
-    """The phase of this name.
+    """Return the phase of a name.
 
-    Raises UsageError where there is none.
+    Raises UsageError for an unknown one.
     """
     try:
         return Phase(word.upper())
@@ -81,9 +81,9 @@ def parse_phase(word: str) -> Phase:
 
 
 def parse_instant(name: str, text: str) -> datetime:
-    """The value of a parameter as an instant in UTC (DALI 1.1 section 3.3.3).
+    """Return the value of a parameter as an instant in UTC (DALI 1.1 section 3.3.3).
 
-    Raises UsageError where it is none.
+    Raises UsageError for an invalid one.
     """
     try:
         if _INSTANT.fullmatch(text.strip()):
@@ -94,9 +94,9 @@ def parse_instant(name: str, text: str) -> datetime:
 
 
 def parse_seconds(text: str) -> int:
-    """EXECUTIONDURATION as a number.
+    """Return the value of EXECUTIONDURATION.
 
-    Raises UsageError where it is none.
+    Raises UsageError for an invalid one.
     """
     found = parse_count(text)
     if found is None:
@@ -107,7 +107,7 @@ def parse_seconds(text: str) -> int:
 
 
 def parse_count(text: str) -> int | None:
-    """The whole number from 0 that this is, None if it is none. Very large ones are all the same here."""
+    """Return a non-negative integer, None for another text. Very large ones give the same number."""
     text = text.strip()
     if not (text.isascii() and text.isdecimal()):
         return None
@@ -115,15 +115,15 @@ def parse_count(text: str) -> int | None:
 
 
 def redirect_to(url: str) -> Response:
-    """Go there: the answer to every change (UWS 1.1 section 2.2.3)."""
+    """Return a redirect: the response to every change (UWS 1.1 section 2.2.3)."""
     return Response(status_code=303, headers={"Location": url})
 
 
 def text_response(said: str) -> Response:
-    """One value as text (UWS 1.1 section 2.2.2)."""
+    """Return one value as text (UWS 1.1 section 2.2.2)."""
     return PlainTextResponse(said, headers=_NO_STORE)
 
 
 def xml_response(request: Request, body: bytes) -> Response:
-    """Several values as XML."""
+    """Return several values as XML."""
     return document_response(request, body, "text/xml", _NO_STORE)

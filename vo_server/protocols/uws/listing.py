@@ -1,7 +1,7 @@
-"""The list of jobs, and new ones.
+"""The list of jobs, and the creation of jobs.
 
-The list that a client sees has the jobs that were made with the same cookie, which a browser or a session of pyvo
-keeps; its value is random and says nothing of anybody.
+A client sees the jobs that were created with the same cookie, which a browser or a pyvo session keeps; its value is
+random and identifies no person.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CLIENT_HASH_KEY = secrets.token_bytes(16)
 
 
 async def handle_joblist(place: JobList, request: Request, site: Site) -> Response:
-    """The jobs of this client (UWS 1.1 section 2.2.2.1), or a new one."""
+    """Return the jobs of this client (UWS 1.1 section 2.2.2.1), or create one."""
     if request.method == "POST":
         return await _create(place, request, site)
     given = await dali.read_parameters(request)
@@ -74,10 +74,10 @@ def _parse_last(given: Parameters) -> int | None:
 
 
 async def _create(place: JobList, request: Request, site: Site) -> Response:
-    """A new job; with PHASE=RUN it is queued at once (UWS 1.1 section 2.2.3.1)."""
+    """Create a job; with PHASE=RUN it is queued at once (UWS 1.1 section 2.2.3.1)."""
     given = await dali.read_parameters(request, site.upload_limit if place.uploads else 0)
     cookie = _read_cookie(request) or secrets.token_urlsafe(24)
-    job = _set_times(site.jobs.new_job(place.service), given, site).replace(
+    job = _set_times(site.jobs.create_job(place.service), given, site).replace(
         parameters=select_parameters(given),
         client=_hash_cookie(cookie),
         fair_share_key=_hash_client(request),
@@ -109,7 +109,7 @@ def _has_run(given: Parameters) -> bool:
 
 
 def _store_job(site: Site, job: Job, kept: list[StoredUpload]) -> None:
-    """First what belongs to it and then the job itself, which is accepted by that."""
+    """Store the uploads of a job and then the job itself, which accepts it."""
     try:
         site.jobs.files.save_uploads(job.id, kept)
         site.jobs.store.add(job)
@@ -121,7 +121,8 @@ def _store_job(site: Site, job: Job, kept: list[StoredUpload]) -> None:
 
 
 def _hash_client(request: Request) -> str:
-    """For whom it is run: an address, made unreadable; it is only compared with those of the other jobs that wait."""
+    """Return the fair-share key of a client: its address, hashed, which is only compared with those of other queued
+    jobs."""
     return hashlib.blake2b(get_client_address(request).encode(), key=_CLIENT_HASH_KEY, digest_size=8).hexdigest()
 
 
@@ -131,12 +132,12 @@ def _read_cookie(request: Request) -> str | None:
 
 
 def _hash_cookie(cookie: str) -> str:
-    """The store does not hold what opens a list."""
+    """Return the hash of a cookie: the store does not hold what opens a list."""
     return hashlib.blake2b(cookie.encode(), digest_size=16).hexdigest()
 
 
 def _set_cookie(answer: Response, cookie: str, url: str, seconds: int) -> None:
-    """Sent to this list alone, and not by the pages of others."""
+    """Set the cookie for this list alone, unavailable to other pages."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     answer.set_cookie(COOKIE_NAME, cookie, seconds, path=parts.path, secure=secure, httponly=True, samesite="lax")

@@ -1,6 +1,7 @@
-"""The parameters of a job, and the tables that come with it.
+"""The parameters of a job, and its uploaded tables.
 
-They are judged when the job runs (TAP 1.1 section 2.7), and may be changed until then. Tables are read at once.
+Parameters are validated when the job runs (TAP 1.1 section 2.7), and may change until then. Tables are read when they
+arrive.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from vo_server.protocols.uws.joblist import JobList, amend, redirect_to, text_re
 Pairs = tuple[tuple[str, str], ...]
 
 _CONTROL_PARAMETERS = ("phase", "action", "wait", "executionduration", "destruction")
-"""Words to the service itself, which are no parameters of the job."""
+"""Parameters that control the job and are not stored with it."""
 
 
 def select_parameters(given: Parameters) -> Pairs:
-    """The parameters of a job: all that were sent but those for the service itself, and files.
+    """Return the parameters of a job: all but control parameters and files.
 
-    Raises TooLargeError, as `bounded`.
+    Raises TooLargeError, as `check_size` does.
     """
     return check_size((n, v) for n, v in given.pairs if n.lower() not in _CONTROL_PARAMETERS and n not in given.files)
 
 
 def check_size(pairs: Iterable[tuple[str, str]]) -> Pairs:
-    """The same, if they are not too long together.
+    """Return the parameters.
 
-    Raises TooLargeError if they are: the row of a job is read often.
+    Raises TooLargeError if they are too long together: the row of a job is read often.
     """
     kept = tuple(pairs)
     if sum(len(name) + len(value) for name, value in kept) > dali.MAX_FORM_BYTES:
@@ -49,9 +50,9 @@ def check_size(pairs: Iterable[tuple[str, str]]) -> Pairs:
 
 
 async def read_job_uploads(place: JobList, request: Request, given: Parameters, site: Site) -> list[StoredUpload]:
-    """The tables that came with a request, read; none where jobs take none.
+    """Return the tables that came with a request, read; none if jobs of this list take none.
 
-    Raises UsageError and TooLargeError, with the name of the one that is wrong.
+    Raises UsageError and TooLargeError, which name the upload.
     """
     if not place.uploads:
         return []
@@ -60,13 +61,13 @@ async def read_job_uploads(place: JobList, request: Request, given: Parameters, 
 
 
 def find_upload_parts(job: Job) -> dict[str, str]:
-    """The upload that each part of the form became."""
+    """Return the name of the uploaded table of each form part."""
     found = parse_uploads(Parameters(job.parameters))
     return {uri.partition(":")[2]: name for name, uri in found.items() if uri.lower().startswith("param:")}
 
 
 async def handle_parameters(place: JobList, request: Request, site: Site) -> Response:
-    """All of them; or further ones."""
+    """Return all parameters of a job, or add some."""
     job = await place.find_job(request, site)
     url = place.make_url(request, site, job.id)
     if request.method != "POST":
@@ -77,7 +78,7 @@ async def handle_parameters(place: JobList, request: Request, site: Site) -> Res
 
 
 async def handle_parameter(place: JobList, request: Request, site: Site) -> Response:
-    """One of them, which may be put; a table that was sent comes back as a VOTable."""
+    """Return one parameter, or set it; an uploaded table is returned as a VOTable."""
     job = await place.find_job(request, site)
     name = request.path_params["name"]
     if request.method == "PUT":
@@ -95,7 +96,7 @@ async def handle_parameter(place: JobList, request: Request, site: Site) -> Resp
 
 
 async def _replace(job: Job, site: Site, new: Pairs, kept: list[StoredUpload]) -> None:
-    """A parameter takes the place of that of its name, but UPLOAD, of which there may be several."""
+    """Replace parameters by name, except UPLOAD, which may occur several times."""
     if job.phase is not Phase.PENDING:
         raise PhaseError(f"the job is {job.phase}, and its parameters can only be changed while it is PENDING")
     names = {name.lower() for name, _ in new} - {"upload"}

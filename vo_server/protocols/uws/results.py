@@ -1,4 +1,4 @@
-"""What came of a job: its results or its error."""
+"""The results of a job, and its error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from vo_server.protocols.uws.joblist import JobList, xml_response
 
 
 async def list_results(place: JobList, request: Request, site: Site) -> Response:
-    """The list of results."""
+    """Return the list of results."""
     job = await place.find_job(request, site)
     return xml_response(request, uws.write_results(job, place.make_url(request, site, job.id)))
 
 
 async def send_result(place: JobList, request: Request, site: Site) -> Response:
-    """A result, which never changes: parts of it can be asked for (RFC 9110 section 14)."""
+    """Return a result, which never changes: range requests are answered (RFC 9110 section 14)."""
     job = await place.find_job(request, site)
     if job.phase is not Phase.COMPLETED:
         raise NotFoundError(f"the job is {job.phase}, and has no result", hint="see its /phase and its /error")
@@ -45,7 +45,7 @@ async def send_result(place: JobList, request: Request, site: Site) -> Response:
 
 
 async def send_error(place: JobList, request: Request, site: Site) -> Response:
-    """The error document of a job that failed, a good answer in itself (TAP 1.1 section 3.3, DALI 1.1 section 4.2)."""
+    """Return the error document of a failed job, with status 200 (TAP 1.1 section 3.3, DALI 1.1 section 4.2)."""
     job = await place.find_job(request, site)
     if job.failure is None:
         raise NotFoundError(f"the job is {job.phase}, and has no error")

@@ -1,4 +1,4 @@
-"""Where the rows of each table lie (MOC 2.0): /coverage/NAME.fits, .json and .txt are the map, .svg shows it."""
+"""The coverage maps of tables (MOC 2.0): /coverage/NAME.fits, .json and .txt are the map, .svg is a picture of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vo_server.web import skymap
 
 @dataclass(frozen=True, slots=True)
 class CoverageFormat:
-    """One way to say a map: by what its name ends, its media type, and how it is made from ASCII."""
+    """A format of coverage maps: file extension, media type, and the function that writes it from an ASCII MOC."""
 
     extension: str
     media_type: str
@@ -48,7 +48,10 @@ def get_fits_url(urls: SiteUrls, id: str) -> str:
 
 
 async def send_coverage(request: Request, site: Site) -> Response:
-    """The map of a publication in one of its forms."""
+    """Return the coverage map of a collection.
+
+    Raises NotFoundError for an unknown collection or format, and while the coverage is unknown.
+    """
     id, _, extension = str(request.path_params["name"]).rpartition(".")
     form = next((f for f in FORMATS if f.extension == extension), None)
     table = next((p.table for p in site.catalogue.collections if p.id == id), None)

@@ -1,4 +1,4 @@
-"""VOSI 1.1: for each service, is it up, what can it do, which tables has it. Speaks of services that it is handed."""
+"""VOSI 1.1: availability, capabilities and tables of a service that it is given."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEDIA_TYPE = "text/xml"
 
 
 def make_resources(service: Service) -> tuple[Resource, ...]:
-    """The resources that stand beside those of a service (VOSI 1.1 section 3)."""
+    """Return the VOSI resources beside those of a service (VOSI 1.1 section 3)."""
     if service.capabilities is None:
         return ()
     told = (
@@ -45,7 +45,8 @@ def make_resources(service: Service) -> tuple[Resource, ...]:
 
 
 async def send_capabilities(service: Service, request: Request, site: Site) -> Response:
-    """What a service can do (VOSI 1.1 section 4); it changes when the server starts or something is loaded."""
+    """Return the capabilities of a service (VOSI 1.1 section 4), which change when the server starts or rows are
+    loaded."""
     base = get_base_url(request, site.public_url) + service.path
     loaded = await anyio.to_thread.run_sync(_find_load_times, site)
     return cacheable_response(
@@ -58,24 +59,24 @@ async def send_capabilities(service: Service, request: Request, site: Site) -> R
 
 @lru_cache(maxsize=64)
 def _write_capabilities(service: Service, site: Site, base: str, loaded: tuple[datetime, ...]) -> bytes:
-    """The document, made once for what is loaded: the database is asked for what some services tell."""
+    """Return the document, cached by load times: some services query the database for it."""
     return vosi.write_capabilities(list_capabilities(service, site, base))
 
 
 def _find_load_times(site: Site) -> tuple[datetime, ...]:
-    """When the server was started, and each publication loaded."""
+    """Return the start of the server and the load time of each collection."""
     facts = (site.engine.get_facts(p.table) for p in site.catalogue.collections)
     return site.started, *(f.loaded_at or site.started for f in facts if f is not None)
 
 
 def list_capabilities(service: Service, site: Site, base: str) -> tuple[Capability, ...]:
-    """All capabilities of a service under a URL, those of VOSI at the end."""
+    """Return all capabilities of a service under a URL, those of VOSI last."""
     said = () if service.capabilities is None else service.capabilities(site, base)
     return (*said, *list_vosi_capabilities(base, service.catalogue is not None))
 
 
 def list_vosi_capabilities(base: str, tables: bool) -> tuple[Capability, ...]:
-    """The capabilities of VOSI itself; whether it is asked about tables."""
+    """Return the capabilities of VOSI itself; `tables` tells whether the service has tables."""
     told = (
         Capability(CAPABILITIES_ID, (Interface(f"{base}/capabilities"),)),
         Capability(AVAILABILITY_ID, (Interface(f"{base}/availability"),)),
@@ -84,13 +85,13 @@ def list_vosi_capabilities(base: str, tables: bool) -> tuple[Capability, ...]:
 
 
 async def send_availability(request: Request, site: Site) -> Response:
-    """Whether queries can be answered now (VOSI 1.1 section 5)."""
+    """Return whether queries can be answered now (VOSI 1.1 section 5)."""
     body = vosi.write_availability(await site.health.check())
     return document_response(request, body, MEDIA_TYPE, {"Cache-Control": "no-store"})
 
 
 async def send_tables(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
-    """All tables (VOSI 1.1 section 6); detail=min leaves the columns out."""
+    """Return all tables (VOSI 1.1 section 6); detail=min omits the columns."""
     detail = ((await read_parameters(request)).get("DETAIL") or "max").lower()
     if detail not in ("min", "max"):
         raise UsageError(f"detail is {detail!r}, which is neither min nor max")
@@ -102,12 +103,15 @@ async def send_tables(served: Callable[[Site], Catalogue], request: Request, sit
 
 @lru_cache(maxsize=16)
 def _write_tableset(catalogue: Catalogue, rows: tuple[int | None, ...], columns: bool) -> bytes:
-    """The document, made once for what is loaded."""
+    """Return the document, cached by the numbers of rows."""
     return vosi.write_tableset(_set_row_counts(catalogue, rows), "max" if columns else "min")
 
 
 async def send_table(served: Callable[[Site], Catalogue], request: Request, site: Site) -> Response:
-    """One table in full."""
+    """Return one table in full.
+
+    Raises NotFoundError for an unknown one.
+    """
     wanted = request.path_params["name"]
     catalogue = await anyio.to_thread.run_sync(count_rows, site, served(site))
     for each in catalogue.tables:
@@ -119,16 +123,16 @@ async def send_table(served: Callable[[Site], Catalogue], request: Request, site
 
 
 def count_rows(site: Site, catalogue: Catalogue) -> Catalogue:
-    """The catalogue with the numbers of the rows that are loaded now."""
+    """Return the catalogue with the numbers of rows that are loaded now."""
     return _set_row_counts(catalogue, _count_rows(catalogue, site))
 
 
 def _count_rows(catalogue: Catalogue, site: Site) -> tuple[int | None, ...]:
-    """How many rows of each table are loaded now."""
+    """Return the number of rows of each table now, None if it is not loaded."""
     return tuple(site.count_rows(table) for table in catalogue.tables)
 
 
 def _set_row_counts(catalogue: Catalogue, rows: tuple[int | None, ...]) -> Catalogue:
-    """The catalogue with the numbers of rows of its tables."""
+    """Return the catalogue with these numbers of rows."""
     counted = tuple(replace(table, nrows=n) for table, n in zip(catalogue.tables, rows, strict=True))
     return replace(catalogue, tables=counted)
