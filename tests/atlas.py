@@ -37,7 +37,7 @@ def atlas_header(ra: float = 83.6, dec: float = -5.4, rows: int = 140, columns: 
 
 
 def atlas_pixels(rows: int = 140, columns: int = 100) -> npt.NDArray[np.float32]:
-    """Sky, noise, a few stars and columns without a value, the same each time."""
+    """Return sky, noise, a few stars and columns without a value, always the same."""
     random = np.random.default_rng(7)
     made = random.normal(73.2, 0.56, (rows, columns))
     y, x = np.mgrid[:rows, :columns]

@@ -60,7 +60,7 @@ hips_tile_format     = jpeg
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _there() -> None:
+def _is_installed() -> None:
     for command in ("aladin", "Xvfb"):
         if shutil.which(command) is None:
             pytest.skip(f"there is no {command} command")
@@ -68,7 +68,7 @@ def _there() -> None:
 
 @contextmanager
 def standing_in(dictionary: str) -> Iterator[int]:
-    """A proxy in the place of Aladin's home, and its port."""
+    """Start a proxy that stands in for Aladin's home, and return its port."""
 
     class Home(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -105,7 +105,7 @@ def standing_in(dictionary: str) -> Iterator[int]:
 
 @contextmanager
 def screen() -> Iterator[str]:
-    """A display."""
+    """Start a virtual display."""
     command = ["Xvfb", "-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "1000x800x24"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
@@ -120,7 +120,7 @@ Run = Callable[[str], str]
 
 @pytest.fixture(scope="module")
 def aladin(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Runs a script, which knows our services as Images (of the band K) and Sources; what Aladin said."""
+    """Return a function that runs a script with the services as Images (band K) and Sources, and returns the output."""
     base = str(client.base_url).rstrip("/")
     images = f"{base}/sia1/atlas?POS=$1,$2&SIZE=$3&FORMAT=image/fits&band=K"
     dictionary = SERVICE.format(name="Images", protocol="SIAPv1", url=images, field="SQRd", kind="sia/xml")
@@ -156,7 +156,7 @@ def aladin(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="module")
 def star(ask: Any) -> tuple[float, float]:
-    """The brightest star that lies well within an image."""
+    """Return the brightest star well within an image."""
     query = (
         "SELECT TOP 1 p.ra, p.dec FROM psc AS p JOIN twomass.atlas AS a ON a.coadd_key = p.coadd_key"
         " WHERE a.band = 'K' AND ABS(p.dec - a.dec) < 0.1 AND DISTANCE(p.ra, a.dec, a.ra, a.dec) < 0.05 ORDER BY p.k_m"
@@ -165,8 +165,8 @@ def star(ask: Any) -> tuple[float, float]:
     return float(row["ra"]), float(row["dec"])
 
 
-def middle(mask: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64] | None = None) -> npt.NDArray[np.float64]:
-    """The mean row and column of the pixels of a picture that are within 40 of its middle."""
+def find_middle(mask: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64] | None = None) -> npt.NDArray[np.float64]:
+    """Return the mean row and column of the bright pixels within 40 of the centre of a picture."""
     rows, columns = np.mgrid[: mask.shape[0], : mask.shape[1]]
     near = mask & (np.hypot(rows - mask.shape[0] / 2, columns - mask.shape[1] / 2) < 40)
     assert near.any()
@@ -175,10 +175,10 @@ def middle(mask: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64] | None =
 
 
 @pytest.mark.parametrize("of", ["file", "picture"])
-def test_the_sources_lie_on_the_stars(
+def test_sources_lie_on_stars(
     aladin: Run, client: httpx.Client, star: tuple[float, float], tmp_path: Path, of: str
 ) -> None:
-    """Of an image that was found, and of a picture in colour, which says in its comment where it lies."""
+    """Checked on an image from SIA and on a colour picture with a WCS in its comment."""
     place = f"{star[0]} {star[1]:+}"
     bare, laid = tmp_path / "bare.png", tmp_path / "laid.png"
     picture = f"{str(client.base_url).rstrip('/')}/preview?POS={star[0]},{star[1]}&BAND=JHK"
@@ -194,4 +194,4 @@ def test_the_sources_lie_on_the_stars(
     light = before.mean(axis=2)
     shining = light > (np.median(light) + light.max()) / 2
     red = (after[..., 0] - after[..., 1] > 60) & (before[..., 0] - before[..., 1] < 30)
-    assert np.hypot(*(middle(shining, light) - middle(red))) < 0.5 * ZOOM
+    assert np.hypot(*(find_middle(shining, light) - find_middle(red))) < 0.5 * ZOOM

@@ -1,4 +1,4 @@
-"""Images for people: the page of a place, and the same images in one tar stream."""
+"""The page of images of a region, and the same images in one tar stream."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def page(client: httpx.Client, status: int = 200, **given: str) -> Any:
     return html.fromstring(answer.content)
 
 
-def shown(read: Any) -> list[str]:
-    """The URLs of the files in the table."""
+def read_file_urls(read: Any) -> list[str]:
+    """Return the URLs of the files in the table."""
     return [a.get("href") for a in read.iterfind(".//table[@class='found']//a") if a.text == "FITS"]
 
 
-def packed(client: httpx.Client, **given: str) -> tuple[list[str], list[dict[str, str]], dict[str, bytes]]:
-    """What the manifest says of all of it, its rows, and the files."""
+def read_archive(client: httpx.Client, **given: str) -> tuple[list[str], list[dict[str, str]], dict[str, bytes]]:
+    """Return the comments of the manifest, its rows, and the files."""
     answer = client.get("/images.tar", params=given)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/x-tar"
@@ -55,7 +55,7 @@ def packed(client: httpx.Client, **given: str) -> tuple[list[str], list[dict[str
 
 @pytest.fixture(scope="module")
 def headers(sky: Path) -> dict[str, fits.Header]:
-    """The headers of all Atlas images, by the ends of the URLs of their files."""
+    """Return the headers of all Atlas images by the paths of their URLs."""
     root = Path(find_image_root(Settings(data=sky), "atlas"))
     found = {}
     for path in root.rglob("*.fits.gz"):
@@ -66,7 +66,7 @@ def headers(sky: Path) -> dict[str, fits.Header]:
     return found
 
 
-def test_what_there_is(client: httpx.Client) -> None:
+def test_lists_collections(client: httpx.Client) -> None:
     read = page(client)
     rows = [[c.text_content() for c in row] for row in read.iter("tr")]
     counts = {row[0].split("images")[0]: row[1] for row in rows[1:]}
@@ -76,20 +76,20 @@ def test_what_there_is(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("place", [(129.04, 19.68), (129.1, 19.9), (129.2, 19.6), (129.17, 19.62), (128.0, 19.0)])
-def test_the_images_that_show_a_point(
+def test_finds_images_at_position(
     client: httpx.Client, headers: dict[str, fits.Header], place: tuple[float, float]
 ) -> None:
-    """Those of which astropy says so."""
+    """The images are those whose footprint contains the position according to astropy."""
     point = SkyCoord(*place, unit="deg")
     wanted = {name for name, header in headers.items() if WCS(header).footprint_contains(point)}
     read = page(client, POS=f"{place[0]} {place[1]}", SIZE="0", COLLECTION="atlas")
-    assert {urlsplit(url).path for url in shown(read)} == wanted
-    assert ("No image meets this place" in read.text_content()) == (not wanted)
+    assert {urlsplit(url).path for url in read_file_urls(read)} == wanted
+    assert ("No image overlaps this region" in read.text_content()) == (not wanted)
 
 
-def test_the_nearest_comes_first_in_the_order_of_the_bands(client: httpx.Client, headers: Any) -> None:
+def test_orders_by_distance_and_band(client: httpx.Client, headers: Any) -> None:
     read = page(client, POS="CIRCLE 129.04 19.68 1", COLLECTION="atlas")
-    names = [urlsplit(url).path for url in shown(read)]
+    names = [urlsplit(url).path for url in read_file_urls(read)]
     middle = SkyCoord(129.04, 19.68, unit="deg")
     far = [middle.separation(SkyCoord(headers[n]["CRVAL1"], headers[n]["CRVAL2"], unit="deg")).deg for n in names]
     assert len(names) == 18
@@ -112,17 +112,17 @@ def test_the_nearest_comes_first_in_the_order_of_the_bands(client: httpx.Client,
         ("POLYGON 129.03 19.67 129.05 19.67 129.04 19.69", ""),
     ],
 )
-def test_places_as_people_write_them(client: httpx.Client, place: str, size: str) -> None:
+def test_reads_positions_in_usual_notations(client: httpx.Client, place: str, size: str) -> None:
     read = page(client, POS=place, SIZE=size)
-    assert [urlsplit(url).path[:16] for url in shown(read)] == [f"/images/atlas/a{band}" for band in "JHK"]
+    assert [urlsplit(url).path[:16] for url in read_file_urls(read)] == [f"/images/atlas/a{band}" for band in "JHK"]
     assert read.find(".//input[@name='POS']").get("value") == place
 
 
-def test_the_largest_place(client: httpx.Client) -> None:
-    assert len(shown(page(client, POS="CIRCLE 129.04 19.68 5"))) == 22
+def test_largest_region(client: httpx.Client) -> None:
+    assert len(read_file_urls(page(client, POS="CIRCLE 129.04 19.68 5"))) == 22
 
 
-def test_every_link_leads_somewhere(client: httpx.Client) -> None:
+def test_all_links_work(client: httpx.Client) -> None:
     read = page(client, **PLACE)
     links = {a.get("href") for a in read.iter("a")} | {i.get("src") for i in read.iter("img")}
     assert len(links) > 15
@@ -133,13 +133,13 @@ def test_every_link_leads_somewhere(client: httpx.Client) -> None:
     assert kinds == ["image/jpeg"] * 3
 
 
-def test_the_table_for_programs_is_the_same(client: httpx.Client) -> None:
+def test_sia2_link_gives_same_images(client: httpx.Client) -> None:
     for given in (PLACE, {"POS": "CIRCLE 129.04 19.68 0.2", "BAND": "K"}, {"POS": "129.1,19.9", "COLLECTION": "atlas"}):
         read = page(client, **given)
         (link,) = (a.get("href") for a in read.iter("a") if a.text == "CSV")
         found = csv.DictReader(io.StringIO(client.get(link).text))
         dids = sorted(row["obs_publisher_did"].partition("~?")[2] for row in found)
-        assert dids == sorted(urlsplit(url).path.removeprefix("/images/") for url in shown(read))
+        assert dids == sorted(urlsplit(url).path.removeprefix("/images/") for url in read_file_urls(read))
     other = page(client, **PLACE, scan="9")
     assert "table for programs" not in other.text_content()
 
@@ -147,7 +147,7 @@ def test_the_table_for_programs_is_the_same(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("given", "status", "code"),
     [
-        ({"POS": "x"}, 400, "REQUEST.BAD_PARAMETER"),
+        ({"POS": "x"}, 400, "REQUEST.BAD_REGION"),
         ({"POS": "1,95"}, 400, "REQUEST.BAD_REGION"),
         ({"POS": "CIRCLE 1 2"}, 400, "REQUEST.BAD_REGION"),
         ({"POS": "1,2", "SIZE": "-1"}, 400, "REQUEST.BAD_REGION"),
@@ -157,13 +157,14 @@ def test_the_table_for_programs_is_the_same(client: httpx.Client) -> None:
         ({"POS": "RANGE 0 360 -90 90"}, 400, "REQUEST.BAD_REGION"),
         ({"POS": "1,2", "COLLECTION": "nothing"}, 404, "IMAGE.NOT_FOUND"),
         ({"POS": "1,2", "BAND": "L"}, 400, "REQUEST.BAD_PARAMETER"),
-        ({"POS": '"><script>alert(1)</script>'}, 400, "REQUEST.BAD_REGION"),
+        ({"POS": '"><script>alert(1)</script>'}, 400, "REQUEST.BAD_PARAMETER"),
     ],
 )
-def test_mistakes_are_said_on_the_page(client: httpx.Client, given: dict[str, str], status: int, code: str) -> None:
+def test_page_shows_errors(client: httpx.Client, given: dict[str, str], status: int, code: str) -> None:
     read = page(client, status, **given)
     (said,) = read.find_class("bad")
     assert said.text_content().strip()
+    assert client.get("/images", params=given).headers["vo-error-code"] == code
     assert read.find(".//script") is None
     assert read.find(".//input[@name='POS']").get("value") == given["POS"]
     archive = client.get("/images.tar", params=given)
@@ -173,9 +174,9 @@ def test_mistakes_are_said_on_the_page(client: httpx.Client, given: dict[str, st
 # ----------------------------------------------------------------------- tar
 
 
-def test_all_images_of_a_place_in_one_stream(client: httpx.Client, sky: Path) -> None:
+def test_archive_has_all_images(client: httpx.Client, sky: Path) -> None:
     given = {"POS": "CIRCLE 129.1 19.7 2"}
-    said, rows, held = packed(client, **given)
+    said, rows, held = read_archive(client, **given)
     assert "Here: all 22 images that overlap the region" in said
     assert [row["file"] for row in rows] == list(held)
     settings = Settings(data=sky)
@@ -192,11 +193,11 @@ def test_all_images_of_a_place_in_one_stream(client: httpx.Client, sky: Path) ->
         assert read[0].header["FILTER"].upper() == first["band"]
 
 
-def test_a_stream_has_what_the_page_shows(client: httpx.Client) -> None:
+def test_archive_has_images_of_page(client: httpx.Client) -> None:
     given = {"POS": "129.1,19.7", "SIZE": "0.3", "BAND": "H", "COLLECTION": "atlas"}
-    _, rows, _ = packed(client, **given)
+    _, rows, _ = read_archive(client, **given)
     read = page(client, **given)
-    assert [row["url"] for row in rows] == shown(read)
+    assert [row["url"] for row in rows] == read_file_urls(read)
     (link,) = read.find_class("do")
     assert link.get("href").partition("?")[0].endswith("/images.tar")
     assert client.get(link.get("href")).headers["content-length"]
@@ -206,20 +207,20 @@ def test_a_stream_has_what_the_page_shows(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("limit", ["MAX_IMAGES", "MAX_BYTES"])
-def test_a_stream_has_its_bounds_and_says_so(client: httpx.Client, monkeypatch: Any, limit: str) -> None:
-    _, every, _ = packed(client, POS="129.1,19.7", SIZE="0.3")
+def test_archive_states_its_limits(client: httpx.Client, monkeypatch: Any, limit: str) -> None:
+    _, every, _ = read_archive(client, POS="129.1,19.7", SIZE="0.3")
     monkeypatch.setattr(bundle, limit, 4 if limit == "MAX_IMAGES" else sum(int(row["bytes"]) for row in every[:4]))
-    said, rows, held = packed(client, POS="129.1,19.7", SIZE="0.3")
+    said, rows, held = read_archive(client, POS="129.1,19.7", SIZE="0.3")
     assert [row["image"] for row in rows] == [row["image"] for row in every[:4]]
     assert len(held) == 4
     (cut,) = [line for line in said if line.startswith("Here: ")]
     assert cut.startswith("Here: CUT: the 4 images nearest")
     (link,) = page(client, POS="129.1,19.7", SIZE="0.3").find_class("do")
     assert "the 4 nearest" in link.text_content()
-    assert "as many as one stream may have" in link.text_content()
+    assert "the limit of a stream" in link.text_content()
 
 
-def test_what_is_missing_is_said(client: httpx.Client, monkeypatch: Any) -> None:
+def test_manifest_lists_missing_files(client: httpx.Client, monkeypatch: Any) -> None:
     facts = files.stat_file
 
     def some(where: str) -> files.FileInfo:
@@ -228,13 +229,13 @@ def test_what_is_missing_is_said(client: httpx.Client, monkeypatch: Any) -> None
         return facts(where)
 
     monkeypatch.setattr(files, "stat_file", some)
-    said, rows, _ = packed(client, **PLACE)
+    said, rows, _ = read_archive(client, **PLACE)
     assert [row["band"] for row in rows] == ["J", "H"]
     (missing,) = [line for line in said if line.startswith("Missing: ")]
     assert "atlas/aK_asky" in missing
 
 
-def test_no_images_no_stream(client: httpx.Client) -> None:
+def test_rejects_archive_without_images(client: httpx.Client) -> None:
     for given, status in (({"POS": "1,1"}, 404), ({}, 400)):
         answer = client.get("/images.tar", params=given)
         assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")

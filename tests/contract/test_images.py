@@ -44,8 +44,8 @@ def sia2(client: httpx.Client, *given: tuple[str, str]) -> list[dict[str, str]]:
     return rows(client.get("/sia2/query", params=[("RESPONSEFORMAT", "csv"), *given]))
 
 
-def told(answer: httpx.Response) -> str:
-    """What the QUERY_STATUS of an error document says."""
+def read_error(answer: httpx.Response) -> str:
+    """Return the text of QUERY_STATUS in an error document."""
     (info,) = etree.fromstring(answer.content).iterfind(".//{*}INFO[@name='QUERY_STATUS']")
     assert info.get("value") == "ERROR"
     return str(info.text)
@@ -54,21 +54,21 @@ def told(answer: httpx.Response) -> str:
 # ------------------------------------------------------------------ SIA 1.0
 
 
-def words(shared: Path) -> dict[str, dict[str, Any]]:
+def split_words(shared: Path) -> dict[str, dict[str, Any]]:
     read = json.loads((shared / "standards" / "tables" / "sia1_columns.json").read_text(encoding="utf-8"))
     return {c["ucd"]: c for c in read["columns"]}
 
 
 @pytest.mark.parametrize("collection", ["atlas", "quicklook", "stamps"])
 @pytest.mark.parametrize("verb", ["0", "1", "2", "3"])
-def test_the_columns_of_sia1(client: httpx.Client, shared: Path, votable: Any, collection: str, verb: str) -> None:
+def test_sia1_columns(client: httpx.Client, shared: Path, votable: Any, collection: str, verb: str) -> None:
     answer = client.get(f"/sia1/{collection}", params={"POS": "129.1,19.7", "SIZE": "2", "VERB": verb})
     assert answer.headers["content-type"] == "text/xml"
     table = votable(answer.content, ucd1=True).get_first_table()
     assert len(table.array) > 0
     fields = [f for f in table.fields if re.match("VOX:|POS_EQ_|INST_ID", f.ucd or "")]
     assert len({f.ucd for f in fields}) == len(fields)
-    wanted = words(shared)
+    wanted = split_words(shared)
     needed = {ucd for ucd, c in wanted.items() if c["level"] == "must" or (verb != "0" and c["level"] == "should")}
     assert needed <= {f.ucd for f in fields} <= set(wanted)
     for field in fields:
@@ -76,7 +76,7 @@ def test_the_columns_of_sia1(client: httpx.Client, shared: Path, votable: Any, c
         assert (field.datatype, field.arraysize) == (said["datatype"], said["arraysize"]), field.ucd
 
 
-def test_what_sia1_says_is_what_the_file_says(client: httpx.Client) -> None:
+def test_sia1_agrees_with_header(client: httpx.Client) -> None:
     found = sia1(client, VERB="3", FORMAT="image/fits", **PLACE)
     assert sorted(row["band"] for row in found) == ["H", "J", "K"]
     for row in found:
@@ -109,7 +109,7 @@ def test_what_sia1_says_is_what_the_file_says(client: httpx.Client) -> None:
         ({"SIZE": "2", "INTERSECT": "ENCLOSED"}, 18),
     ],
 )
-def test_the_parameters_of_sia1(client: httpx.Client, given: dict[str, str], count: int) -> None:
+def test_sia1_parameters(client: httpx.Client, given: dict[str, str], count: int) -> None:
     assert len(sia1(client, FORMAT="image/fits", **(PLACE | given))) == count
 
 
@@ -134,8 +134,8 @@ FITS, JPEG, PNG = "image/fits", "image/jpeg", "image/png"
         ("text/html", []),
     ],
 )
-def test_the_formats_of_sia1(client: httpx.Client, format: str | None, kinds: list[str]) -> None:
-    """A row for each format, those of an image one after another; each URL gives what its row says."""
+def test_sia1_formats(client: httpx.Client, format: str | None, kinds: list[str]) -> None:
+    """There is a row for each format, those of an image one after another; each URL returns the format of its row."""
     given = PLACE if format is None else {**PLACE, "FORMAT": format}
     found = sia1(client, **given)
     assert [row["format"] for row in found] == kinds * 3
@@ -160,7 +160,7 @@ def test_the_nearest_image_comes_first_in_all_formats(client: httpx.Client) -> N
 
 
 def test_images_by_night_and_scan(client: httpx.Client) -> None:
-    """What the services of 2MASS are asked by, without a place."""
+    """The parameters of IRSA's services of 2MASS work without a position."""
     (one,) = sia1(client, VERB="3", band="H", SIZE="0", POS="129.04,19.68", FORMAT="image/fits")
     said = {
         "xdate": f"{one['date'][2:4]}{one['date'][5:7]}{one['date'][8:]}",
@@ -190,11 +190,11 @@ def test_images_by_night_and_scan(client: httpx.Client) -> None:
         ({"date": "981399"}, "REQUEST.BAD_PARAMETER"),
     ],
 )
-def test_mistakes_in_sia1(client: httpx.Client, votable: Any, given: dict[str, str], code: str) -> None:
+def test_sia1_rejects_invalid_parameters(client: httpx.Client, votable: Any, given: dict[str, str], code: str) -> None:
     answer = client.get("/sia1/atlas", params=given)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml")
     votable(answer.content)
-    assert told(answer)
+    assert read_error(answer)
     assert answer.headers["vo-error-code"] == code
 
 
@@ -217,7 +217,7 @@ def test_pyvo_finds_pictures(server: Any, tmp_path: Path) -> None:
     assert {r.format for r in service.search(pos=(129.04, 19.68), size=0.01, format="image/png")} == {PNG}
 
 
-def test_pyvo_sia(server: Any, tmp_path: Path) -> None:
+def test_pyvo_sia1(server: Any, tmp_path: Path) -> None:
     found = pyvo.dal.SIAService(f"{server.url}/sia1/atlas?").search(pos=(129.04, 19.68), size=0.05)
     assert len(found) >= 3
     assert found[0].format == "image/fits"
@@ -262,13 +262,13 @@ def test_pyvo_sia(server: Any, tmp_path: Path) -> None:
         ([("ID", "ivo://elsewhere/~?atlas/x")], 0),
     ],
 )
-def test_the_parameters_of_sia2(client: httpx.Client, given: list[tuple[str, str]], count: int) -> None:
+def test_sia2_parameters(client: httpx.Client, given: list[tuple[str, str]], count: int) -> None:
     found = sia2(client, *given)
     assert len(found) == count
     assert len({(row["obs_publisher_did"], row["access_format"]) for row in found}) == count
 
 
-def test_one_image_by_its_identifier(client: httpx.Client) -> None:
+def test_sia2_finds_image_by_identifier(client: httpx.Client) -> None:
     first, *_ = sia2(client, ("COLLECTION", ATLAS), ("MAXREC", "1"))
     did = first["obs_publisher_did"]
     assert sia2(client, ("ID", did)) == [first]
@@ -301,20 +301,20 @@ def test_one_image_by_its_identifier(client: httpx.Client) -> None:
         ({"RESPONSEFORMAT": "tiff"}, "REQUEST.UNSUPPORTED_FORMAT"),
     ],
 )
-def test_mistakes_in_sia2(client: httpx.Client, votable: Any, given: dict[str, str], code: str) -> None:
+def test_sia2_rejects_invalid_parameters(client: httpx.Client, votable: Any, given: dict[str, str], code: str) -> None:
     answer = client.get("/sia2/query", params=given)
     assert answer.status_code == 400
     votable(answer.content)
-    assert told(answer).startswith("UsageFault")
+    assert read_error(answer).startswith("UsageFault")
     assert answer.headers["vo-error-code"] == code
 
 
-def test_a_post_is_a_get(client: httpx.Client) -> None:
+def test_post_equals_get(client: httpx.Client) -> None:
     given = {"POS": [CIRCLE, "CIRCLE 1 1 1"], "RESPONSEFORMAT": "csv"}
     assert rows(client.post("/sia2/query", data=given)) == sia2(client, ("POS", CIRCLE))
 
 
-def test_columns_alone(client: httpx.Client, votable: Any) -> None:
+def test_maxrec_zero_returns_columns(client: httpx.Client, votable: Any) -> None:
     answer = client.get("/sia2/query?MAXREC=0")
     table = votable(answer.content).get_first_table()
     assert len(table.array) == 0
@@ -337,7 +337,7 @@ def test_pyvo_sia2(server: Any) -> None:
 # ------------------------------------------------------------------- ObsCore
 
 
-def test_the_columns_of_obscore(ask: Any, votable: Any, shared: Path) -> None:
+def test_obscore_columns(ask: Any, votable: Any, shared: Path) -> None:
     read = json.loads((shared / "standards" / "tables" / "obscore_columns.json").read_text(encoding="utf-8"))
     fields = {f.name: f for f in votable(ask("SELECT TOP 3 * FROM ivoa.ObsCore").content).get_first_table().fields}
     assert {c["name"] for c in read["columns"] if c["mandatory"]} <= set(fields)
@@ -370,7 +370,7 @@ def test_obscore_agrees_with_the_inventory(ask: Any) -> None:
         )
 
 
-def test_every_collection_is_there(ask: Any) -> None:
+def test_obscore_has_every_collection(ask: Any) -> None:
     found = rows(
         ask("SELECT obs_collection AS c, COUNT(*) AS n FROM ivoa.obscore GROUP BY obs_collection", RESPONSEFORMAT="csv")
     )
@@ -421,7 +421,7 @@ def test_links(client: httpx.Client, votable: Any) -> None:
 def test_links_to_pictures(
     client: httpx.Client, votable: Any, of: tuple[tuple[str, str], ...], modes: list[str]
 ) -> None:
-    """One in grey and one in colour where there are both, and a small one; each is what is said of it."""
+    """There is a grey one, a colour one where all bands exist, and a thumbnail, each of the stated size."""
     did = sia2(client, *of)[0]["obs_publisher_did"]
     table = links(client, votable, did)
     pictures = {kind: [row for row in table if row["semantics"] == kind] for kind in ("#preview", "#thumbnail")}
@@ -435,14 +435,14 @@ def test_links_to_pictures(
     assert max(thumbnail.size) == 128
 
 
-def test_cautions_are_said(client: httpx.Client, votable: Any) -> None:
+def test_links_state_cautions(client: httpx.Client, votable: Any) -> None:
     first, *_ = sia2(client, ("COLLECTION", "2MASS All-Sky Quicklook"))
     table = links(client, votable, first["obs_publisher_did"])
     (this,) = (row for row in table if row["semantics"] == "#this")
     assert "not for photometry" in this["description"]
 
 
-def test_no_id_and_too_many(client: httpx.Client, votable: Any) -> None:
+def test_links_without_id_and_with_too_many(client: httpx.Client, votable: Any) -> None:
     assert len(links(client, votable)) == 0
     answer = client.post("/datalink/links", data={"ID": [f"x{n}" for n in range(201)]})
     assert b'value="OVERFLOW"' in answer.content
@@ -458,8 +458,8 @@ def test_no_id_and_too_many(client: httpx.Client, votable: Any) -> None:
 # --------------------------------------------------------------------- files
 
 
-def test_a_file(client: httpx.Client, sky: Path, ask: Any) -> None:
-    """Whole or in parts, packed or not, to whom it is as well."""
+def test_gzipped_file(client: httpx.Client, sky: Path, ask: Any) -> None:
+    """The file is served whole and in ranges, gzipped to clients that accept gzip and plain to others."""
     (row,) = rows(ask("SELECT TOP 1 image, path FROM twomass.atlas ORDER BY image", RESPONSEFORMAT="csv"))
     packed = (Path(find_image_root(Settings(data=sky), "atlas")) / row["path"]).read_bytes()
     url = f"/images/atlas/{row['image']}"
@@ -482,7 +482,7 @@ def test_a_file(client: httpx.Client, sky: Path, ask: Any) -> None:
     assert client.get(url, headers=unpacked).status_code == 304
 
 
-def test_a_plain_file(client: httpx.Client, sky: Path, ask: Any) -> None:
+def test_plain_file(client: httpx.Client, sky: Path, ask: Any) -> None:
     (row,) = rows(ask("SELECT stamp, path FROM twomass.stamps", RESPONSEFORMAT="csv"))
     stored = (Path(find_image_root(Settings(data=sky), "stamps")) / row["path"]).read_bytes()
     answer = client.get(f"/images/stamps/{row['stamp']}")
@@ -493,7 +493,7 @@ def test_a_plain_file(client: httpx.Client, sky: Path, ask: Any) -> None:
 @pytest.mark.parametrize(
     "path", ["atlas/x", "nothing/x", "atlas/..%2F..%2Fcatalogues", "atlas/%2Fetc%2Fpasswd", "atlas"]
 )
-def test_no_such_file(client: httpx.Client, path: str) -> None:
+def test_missing_file(client: httpx.Client, path: str) -> None:
     answer = client.get(f"/images/{path}")
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/plain")
@@ -516,7 +516,7 @@ def test_capabilities(client: httpx.Client, documents: etree.XMLSchema, service:
     assert wanted in [c.get("standardID") for c in read.iter("capability")]
 
 
-def test_the_sample_of_sia1_finds_something(client: httpx.Client) -> None:
+def test_sia1_test_query_finds_images(client: httpx.Client) -> None:
     read = etree.fromstring(client.get("/sia1/atlas/capabilities").content)
     pos, size = ([read.findtext(f".//testQuery/{what}/{axis}") for axis in ("long", "lat")] for what in ("pos", "size"))
     assert sia1(client, POS=",".join(map(str, pos)), SIZE=",".join(map(str, size)))
@@ -547,7 +547,7 @@ def test_votlint(client: httpx.Client, stilts: Callable[..., str], tmp_path: Pat
 
 @pytest.mark.stilts
 def test_datalinklint(server: Any, shared: Path, stilts: Callable[..., str]) -> None:
-    """Without the internet it knows the vocabulary of DataLink 1.0 alone; ours is held against the one of today."""
+    """Offline the tool has the vocabulary of DataLink 1.0 only; terms are compared with the current one."""
     known = (shared / "standards" / "vocab" / "datalink-core.csv").read_text(encoding="utf-8")
     terms = {line.partition(";")[0] for line in known.splitlines()}
     (first,) = sia2(httpx.Client(base_url=server.url), ("POS", CIRCLE), ("BAND", "2.159e-6"), ("COLLECTION", ATLAS))

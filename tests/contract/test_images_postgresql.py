@@ -1,4 +1,4 @@
-"""The image services over PostgreSQL: the answers that the embedded database gives, and without pgSphere a refusal."""
+"""The image services over PostgreSQL: the same responses as with DuckDB, and errors without pgSphere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FORMAT = "&RESPONSEFORMAT=csv&MAXREC=1000"
 
 @pytest.fixture(scope="module")
 def engines(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Settings]:
-    """The same small sky in both databases, with the same files."""
+    """Load the same small sky into both databases, with the same files."""
     here, there = (tmp_path_factory.mktemp(name) for name in ("duckdb", "postgresql"))
     assert main(["demo", "--no-serve", "--rows", "2000", "--data", str(here)]) == 0
     shutil.copytree(here / "images", there / "images")
@@ -43,7 +43,7 @@ def engines(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return Settings(data=here), Settings(data=there, engine=postgresql)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def both(engines: tuple[Settings, Settings], listening: Listening) -> Iterator[tuple[httpx.Client, httpx.Client]]:
     with (
         listening(engines[0]) as here,
@@ -61,13 +61,13 @@ def rows(client: httpx.Client, url: str) -> list[dict[str, str]]:
     return sorted(csv.DictReader(told.splitlines()), key=lambda row: sorted(row.items()))
 
 
-def same(a: str, b: str) -> bool:
-    """The same text, or the same numbers to the last digits."""
+def assert_same(a: str, b: str) -> bool:
+    """Assert the same text, or the same numbers to the last digits."""
     one, other = a.replace(",", " ").split(), b.replace(",", " ").split()
-    return len(one) == len(other) and all(x == y or _near(x, y) for x, y in zip(one, other, strict=True))
+    return len(one) == len(other) and all(x == y or _assert_close(x, y) for x, y in zip(one, other, strict=True))
 
 
-def _near(a: str, b: str) -> bool:
+def _assert_close(a: str, b: str) -> bool:
     try:
         return float(a) == pytest.approx(float(b), rel=1e-12, abs=1e-12)
     except ValueError:
@@ -75,14 +75,25 @@ def _near(a: str, b: str) -> bool:
 
 
 @pytest.mark.parametrize("url", [*BY_PLACE, *OTHERWISE])
-def test_both_answer_the_same(both: tuple[httpx.Client, httpx.Client], url: str) -> None:
+def test_engines_give_same_responses(both: tuple[httpx.Client, httpx.Client], url: str) -> None:
     if generations_lack_pgsphere(both[1]):
         pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
     here, there = (rows(client, url) for client in both)
     assert len(here) == len(there) and (here or "COVERS" in url)
     for one, other in zip(here, there, strict=True):
         assert one.keys() == other.keys()
-        assert [name for name in one if not same(one[name], other[name])] == []
+        assert [name for name in one if not assert_same(one[name], other[name])] == []
+
+
+@pytest.fixture(scope="module")
+def without_pgsphere(engines: tuple[Settings, Settings], listening: Listening) -> Iterator[httpx.Client]:
+    """A client of a server over PostgreSQL that has found no pgSphere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postgres_generations, "_find_pgsphere", lambda link: None)
+        with listening(engines[1]) as base, httpx.Client(base_url=base, timeout=60, follow_redirects=True) as client:
+            assert generations_lack_pgsphere(client)
+            patch.undo()
+            yield client
 
 
 def generations_lack_pgsphere(client: httpx.Client) -> bool:
@@ -90,25 +101,17 @@ def generations_lack_pgsphere(client: httpx.Client) -> bool:
 
 
 @pytest.mark.parametrize("url", [*BY_PLACE, "/preview?POS=129.1,19.6&SIZE=0.02", "/images/?pos=129.1,19.6&size=0.1"])
-def test_without_pgsphere_places_are_refused(
-    engines: tuple[Settings, Settings], listening: Listening, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
-    monkeypatch.setattr(postgres_generations, "_find_pgsphere", lambda link: None)
-    with listening(engines[1]) as base, httpx.Client(base_url=base, timeout=60, follow_redirects=True) as client:
-        answer = client.get(url)
-        assert answer.status_code in (200, 400)  # SIA 1.0 tells its errors with 200
-        assert answer.status_code == 400 or 'value="ERROR"' in answer.text
-        assert answer.headers["vo-error-code"] == Code.ADQL_UNKNOWN_FUNCTION
-        assert "pgSphere" in answer.text
+def test_rejects_regions_without_pgsphere(without_pgsphere: httpx.Client, url: str) -> None:
+    answer = without_pgsphere.get(url)
+    assert answer.status_code in (200, 400)  # SIA 1.0 reports its errors with 200
+    assert answer.status_code == 400 or 'value="ERROR"' in answer.text
+    assert answer.headers["vo-error-code"] == Code.ADQL_UNKNOWN_FUNCTION
+    assert "pgSphere" in answer.text
 
 
 @pytest.mark.parametrize("url", OTHERWISE)
-def test_without_pgsphere_all_else_is_found(
-    engines: tuple[Settings, Settings], listening: Listening, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
-    monkeypatch.setattr(postgres_generations, "_find_pgsphere", lambda link: None)
-    with listening(engines[1]) as base, httpx.Client(base_url=base, timeout=60) as client:
-        assert rows(client, url)
+def test_other_searches_work_without_pgsphere(without_pgsphere: httpx.Client, url: str) -> None:
+    assert rows(without_pgsphere, url)
 
 
 def test_stamps_need_pgsphere(

@@ -1,4 +1,4 @@
-"""Pictures by HTTP: of an image, of a part of it, of a place; in grey and in colour."""
+"""Pictures over HTTP: of an image, of a part of it, of a region; in grey and in colour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vo_server.protocols.images.preview import PictureCache
 from vo_server.settings import Settings, find_image_root
 
 
-def shown(answer: httpx.Response) -> Pillow.Image:
+def decode_picture(answer: httpx.Response) -> Pillow.Image:
     assert answer.status_code == 200, answer.text
     return Pillow.open(io.BytesIO(answer.content))
 
@@ -31,7 +31,7 @@ def images(ask: Any) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def star(ask: Any) -> tuple[float, float]:
-    """The brightest star that lies well within an image."""
+    """Return the brightest star well within an image."""
     query = (
         "SELECT TOP 1 p.ra, p.dec FROM psc AS p JOIN twomass.atlas AS a ON a.coadd_key = p.coadd_key"
         " WHERE a.band = 'K' AND ABS(p.dec - a.dec) < 0.1 AND DISTANCE(p.ra, a.dec, a.ra, a.dec) < 0.05 ORDER BY p.k_m"
@@ -40,24 +40,24 @@ def star(ask: Any) -> tuple[float, float]:
     return float(row["ra"]), float(row["dec"])
 
 
-def test_a_grey_picture_by_name(client: httpx.Client, images: list[dict[str, str]]) -> None:
+def test_grey_picture_by_name(client: httpx.Client, images: list[dict[str, str]]) -> None:
     for image in images[:2]:
         answer = client.get("/preview", params={"ID": f"atlas/{image['image']}"})
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.headers["content-disposition"] == f'inline; filename="{image["image"]}.jpg"'
         assert int(answer.headers["content-length"]) == len(answer.content)
-        picture = shown(answer)
+        picture = decode_picture(answer)
         assert (picture.format, picture.mode, picture.size) == ("JPEG", "L", (512, 1024))
         did = f"ivo://unregistered.invalid/~?atlas/{image['image']}"
         assert client.get("/preview", params={"ID": did}).content == answer.content
 
 
-def test_the_pixels_are_those_of_the_file(client: httpx.Client, sky: Path, images: list[dict[str, str]]) -> None:
-    """The brightest pixels of the file, which astropy reads, are the brightest of the picture, south below."""
+def test_pixels_are_those_of_file(client: httpx.Client, sky: Path, images: list[dict[str, str]]) -> None:
+    """The brightest pixels of the file, read by astropy, are the brightest of the picture, south down."""
     image = images[0]
     values = fits.getdata(Path(find_image_root(Settings(data=sky), "atlas")) / image["path"])
     given = {"ID": f"atlas/{image['image']}", "FORMAT": "png"}
-    picture = np.asarray(shown(client.get("/preview", params=given)))[::-1]
+    picture = np.asarray(decode_picture(client.get("/preview", params=given)))[::-1]
     assert picture.shape == values.shape
     row, column = np.unravel_index(np.nanargmax(values), values.shape)
     assert picture[row, column] == 255
@@ -66,18 +66,18 @@ def test_the_pixels_are_those_of_the_file(client: httpx.Client, sky: Path, image
 
 
 @pytest.mark.parametrize("stretch", ["asinh", "zscale"])
-def test_a_star_lies_where_the_catalogue_says(client: httpx.Client, star: tuple[float, float], stretch: str) -> None:
+def test_star_is_at_catalogue_position(client: httpx.Client, star: tuple[float, float], stretch: str) -> None:
     ra, dec = star
     given = {"POS": f"{ra},{dec}", "SIZE": str(41 / 3600), "PIXELS": "42", "BAND": "K", "FORMAT": "png"}
-    picture = np.asarray(shown(client.get("/preview", params={**given, "STRETCH": stretch})), float)
+    picture = np.asarray(decode_picture(client.get("/preview", params={**given, "STRETCH": stretch})), float)
     row, column = np.argwhere(picture == 255).mean(0)
     assert abs(row - picture.shape[0] / 2) <= 2
     assert abs(column - picture.shape[1] / 2) <= 2
     assert np.median(picture) < 150
 
 
-def test_colour_of_a_place_and_of_an_image(client: httpx.Client, images: list[dict[str, str]], star: Any) -> None:
-    """Each of the three images gives the same picture, and so does the place."""
+def test_colour_by_position_and_by_name(client: httpx.Client, images: list[dict[str, str]], star: Any) -> None:
+    """Each of the three images gives the same picture, and so does the position."""
     seen = [i for i in images if i["band"] == "K" and abs(float(i["dec"]) - star[1]) < 0.1]
     (k,) = [i for i in seen if abs(float(i["ra"]) - star[0]) < 0.07]
     ids = [f"atlas/a{band}{k['image'][2:]}" for band in "JHK"]
@@ -92,20 +92,20 @@ def test_colour_of_a_place_and_of_an_image(client: httpx.Client, images: list[di
     assert grey.content == client.get("/preview", params={"ID": f"atlas/{k['image']}"}).content
 
 
-def test_a_place_beyond_the_image_is_cut_at_its_edge(client: httpx.Client, sky: Path, images: Any) -> None:
-    """As many pixels as astropy counts between the place and the edge."""
+def test_clips_region_at_edge(client: httpx.Client, sky: Path, images: Any) -> None:
+    """The picture has as many pixels as astropy counts between the position and the edge."""
     image = images[0]
     header = fits.getheader(Path(find_image_root(Settings(data=sky), "atlas")) / image["path"])
     ((ra, dec),) = WCS(header).wcs_pix2world([[10, 512]], 0)
     given = {"ID": f"atlas/{image['image']}", "POS": f"{ra},{dec}", "SIZE": f"{101 / 3600}", "PIXELS": "101"}
-    width, height = shown(client.get("/preview", params=given)).size
+    width, height = decode_picture(client.get("/preview", params=given)).size
     assert 100 <= height <= 102
     assert 59 <= width <= 62
 
 
 @pytest.mark.parametrize("band", ["K", "JHK"])
-def test_a_place_between_images_is_put_together(client: httpx.Client, images: Any, band: str) -> None:
-    """Just as large as was asked for, and seen everywhere, where each image alone shows a part."""
+def test_combines_images_of_region(client: httpx.Client, images: Any, band: str) -> None:
+    """The picture has the requested size and is filled everywhere, where each image alone covers a part."""
     scans = {}
     for image in images:
         if image["band"] == "K":
@@ -113,36 +113,36 @@ def test_a_place_between_images_is_put_together(client: httpx.Client, images: An
     (ra1, dec1), (ra2, _) = (sorted(scan, key=lambda place: place[1])[0] for scan in scans.values())
     place = (ra1 + ra2) / 2, dec1
     given = {"POS": f"{place[0]},{place[1]}", "SIZE": "0.1,0.05", "BAND": band, "FORMAT": "png"}
-    picture = shown(client.get("/preview", params=given))
+    picture = decode_picture(client.get("/preview", params=given))
     assert picture.size == (360, 180)
     seen = np.asarray(picture).reshape(180, 360, -1).max(axis=2)
     assert (seen[:, :10].max(), seen[:, -10:].max()) > (20, 20)
     assert (seen.max(axis=0) > 0).all()
     wcs = WCS(fits.Header.fromstring(picture.info["Comment"], sep="\n"))
     assert wcs.wcs_pix2world([[179.5, 89.5]], 0)[0] == pytest.approx(place, abs=1e-6)
-    smaller = shown(client.get("/preview", params={**given, "PIXELS": "90"}))
+    smaller = decode_picture(client.get("/preview", params={**given, "PIXELS": "90"}))
     assert smaller.size == (90, 45)
 
 
-def test_a_place_beyond_all_images_is_black_there(client: httpx.Client, images: Any) -> None:
+def test_uncovered_pixels_are_black(client: httpx.Client, images: Any) -> None:
     west = min((i for i in images if i["band"] == "K"), key=lambda i: float(i["ra"]))
     given = {"POS": f"{float(west['ra']) - 0.08},{west['dec']}", "SIZE": "0.05", "BAND": "K", "FORMAT": "png"}
-    seen = np.asarray(shown(client.get("/preview", params=given)))
+    seen = np.asarray(decode_picture(client.get("/preview", params=given)))
     assert seen.shape == (180, 180)
     assert seen[:, :20].max() > 0
     assert (seen[:, -60:] == 0).all()
 
 
-def test_a_cube_has_all_bands(client: httpx.Client, ask: Any) -> None:
+def test_cube_has_all_bands(client: httpx.Client, ask: Any) -> None:
     (row,) = csv.DictReader(io.StringIO(ask("SELECT stamp FROM twomass.stamps", RESPONSEFORMAT="csv").text))
     id = f"stamps/{row['stamp']}"
     colour = client.get("/preview", params={"ID": id, "PIXELS": "82"})
-    assert (shown(colour).mode, shown(colour).size) == ("RGB", (82, 82))
+    assert (decode_picture(colour).mode, decode_picture(colour).size) == ("RGB", (82, 82))
     planes = {client.get("/preview", params={"ID": id, "BAND": band}).content for band in "JHK"}
     assert len(planes) == 3
 
 
-def test_what_is_known_is_not_sent_again(client: httpx.Client, images: list[dict[str, str]]) -> None:
+def test_etag_avoids_transfer(client: httpx.Client, images: list[dict[str, str]]) -> None:
     given = {"ID": f"atlas/{images[3]['image']}", "PIXELS": "100"}
     first = client.get("/preview", params=given)
     assert first.headers["cache-control"] == "public, max-age=3600"
@@ -190,29 +190,29 @@ def test_what_is_known_is_not_sent_again(client: httpx.Client, images: list[dict
         ({"POS": "129.04,19.68", "STRETCH": "log"}, 400, "REQUEST.BAD_PARAMETER"),
     ],
 )
-def test_mistakes(client: httpx.Client, given: dict[str, str], status: int, code: str) -> None:
+def test_rejects_invalid_parameters(client: httpx.Client, given: dict[str, str], status: int, code: str) -> None:
     answer = client.get("/preview", params=given)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
     assert answer.headers["vo-error-code"] == code
 
 
-def test_a_place_for_which_too_much_must_be_read(client: httpx.Client, monkeypatch: Any) -> None:
+def test_rejects_region_of_too_many_images(client: httpx.Client, monkeypatch: Any) -> None:
     monkeypatch.setattr("vo_server.protocols.images.layers.MAX_TILES", 2)
     answer = client.get("/preview", params={"POS": "129.1,19.7", "SIZE": "1"})
     assert (answer.status_code, answer.headers["vo-error-code"]) == (400, "IMAGE.TOO_LARGE")
 
 
-def test_a_part_that_the_image_does_not_have(client: httpx.Client, images: list[dict[str, str]]) -> None:
+def test_rejects_region_outside_image(client: httpx.Client, images: list[dict[str, str]]) -> None:
     answer = client.get("/preview", params={"ID": f"atlas/{images[0]['image']}", "POS": "10,10", "SIZE": "0.1"})
     assert (answer.status_code, answer.headers["vo-error-code"]) == (404, "IMAGE.NO_OVERLAP")
 
 
-def test_pictures_are_kept_up_to_a_limit() -> None:
+def test_cache_evicts_beyond_limit() -> None:
     cache = PictureCache(limit=100)
     for n in range(4):
         cache.store(str(n), bytes([n]) * 30)
         assert cache.get("0") == bytes(30)
-    assert cache.get("1") is None, "the one that was not asked for went"
+    assert cache.get("1") is None, "the least recently requested one is evicted"
     assert cache.get("3") == bytes([3]) * 30
     cache.store("large", bytes(101))
     assert cache.get("large") is None

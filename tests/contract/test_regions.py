@@ -1,4 +1,4 @@
-"""Regions and MOCs through HTTP: uploads come back as they were and can be asked, results say what they are."""
+"""Regions and MOCs over HTTP: uploads round-trip and can be queried, results declare their types."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rows(answer: httpx.Response) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.text)))[1:]
 
 
-def test_uploads_come_back_as_they_were(client: httpx.Client) -> None:
+def test_uploads_round_trip(client: httpx.Client) -> None:
     answer = send(client, "SELECT * FROM TAP_UPLOAD.mine ORDER BY id", "votable/td")
     table = parse(io.BytesIO(answer.content)).get_first_table()
     assert [(f.name, f.datatype, f.arraysize, f.xtype) for f in table.fields] == [
@@ -63,13 +63,13 @@ def test_uploads_come_back_as_they_were(client: httpx.Client) -> None:
         ("1 = INTERSECTS(disk, CIRCLE('GALACTIC', 0, -90, 170))", ["1", "2"]),
     ],
 )
-def test_uploads_can_be_asked(client: httpx.Client, condition: str, expected: list[str]) -> None:
+def test_queries_uploaded_regions(client: httpx.Client, condition: str, expected: list[str]) -> None:
     answer = send(client, f"SELECT id FROM TAP_UPLOAD.mine WHERE {condition} ORDER BY id")
     assert rows(answer) == [[e] for e in expected]
 
 
-def test_uploads_joined_with_the_sky(client: httpx.Client) -> None:
-    """The moc of an upload against published positions is the same as the cells of these."""
+def test_joins_upload_with_published_table(client: httpx.Client) -> None:
+    """A join of an uploaded MOC with published positions equals a test by their cells."""
     mine = "TAP_UPLOAD.mine AS m JOIN psc AS p ON 1 = CONTAINS(POINT(p.ra, p.dec), m.moc)"
     joined = f"SELECT COUNT(*) FROM {mine} WHERE m.id = 1"
     cells = "SELECT COUNT(*) FROM psc WHERE ivo_healpix_index(6, ra, dec) BETWEEN 1 AND 3"
@@ -77,7 +77,7 @@ def test_uploads_joined_with_the_sky(client: httpx.Client) -> None:
     assert rows(send(client, joined)) == rows(send(client, cells)) == rows(send(client, literal))
 
 
-def test_a_moc_as_a_result(ask: Any) -> None:
+def test_moc_in_result(ask: Any) -> None:
     answer = ask(
         "SELECT TOP 1 MOC(5, CIRCLE(10, 20, 1)) AS m, CIRCLE(10, 20, 1) AS c FROM psc", RESPONSEFORMAT="votable/td"
     )
@@ -102,12 +102,12 @@ def test_errors_have_codes(ask: Any, query: str, code: Code, column: str) -> Non
     assert f'name="ERROR_COLUMN" value="{column}"' in answer.text
 
 
-def test_a_frame_is_warned_of(ask: Any) -> None:
+def test_warns_of_frame(ask: Any) -> None:
     answer = ask("SELECT TOP 1 POINT('GALACTIC', 1, 2) FROM psc", RESPONSEFORMAT="votable/td")
     assert b"GALACTIC was rotated to ICRS" in answer.content
 
 
-def test_what_is_announced(client: httpx.Client) -> None:
+def test_capabilities_announce_mocs(client: httpx.Client) -> None:
     said = client.get("/tap/capabilities").text
     assert "MOC(moc TEXT) -&gt; MOC" in said
     assert "MOC(order INTEGER, geo GEOMETRY) -&gt; MOC" in said

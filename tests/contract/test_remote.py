@@ -1,4 +1,4 @@
-"""Image collections that lie at a URL: walked, found, fetched and cut, with no more bytes than are needed."""
+"""Image collections at a URL: walks, searches, downloads and cutouts read no more bytes than needed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vo_server.settings import Settings
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Atlas images of the synthetic sky; the first three are not gzipped."""
+    """Return the folder of the synthetic Atlas images, of which the first three are not gzipped."""
     folder = tmp_path_factory.mktemp("atlas")
     for path in demo.write_images(folder, PSC_ROWS)[:3]:
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
@@ -38,25 +38,25 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass
-class Sent:
-    """What a web server was asked for: the path, the range, the bytes that went."""
+class RequestLog:
+    """The requests to a web server: path, range and bytes sent."""
 
     log: list[tuple[str, str, int]] = field(default_factory=list)
     walked: int = 0
 
     def bytes(self) -> int:
-        """All that was sent since the last time."""
+        """Return the bytes sent since the last call."""
         done = sum(size for *_, size in self.log)
         self.log.clear()
         return done
 
 
-class Web(SimpleHTTPRequestHandler):
-    """A plain web server of a folder with lists of files, and ranges."""
+class RangeRequestHandler(SimpleHTTPRequestHandler):
+    """A web server of a folder with listings and ranges."""
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, *args: Any, sent: Sent, **more: Any) -> None:
+    def __init__(self, *args: Any, sent: RequestLog, **more: Any) -> None:
         self.sent = sent
         super().__init__(*args, **more)
 
@@ -83,10 +83,11 @@ class Web(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def web(images: Path) -> Iterator[tuple[str, Sent]]:
+def web(images: Path) -> Iterator[tuple[str, RequestLog]]:
     pytest.importorskip("aiohttp", reason="fsspec reads http with aiohttp")
-    sent = Sent()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Web, directory=str(images), sent=sent)) as server:
+    sent = RequestLog()
+    handler = partial(RangeRequestHandler, directory=str(images), sent=sent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -96,18 +97,18 @@ def web(images: Path) -> Iterator[tuple[str, Sent]]:
 
 
 @pytest.fixture(scope="module")
-def memory(images: Path) -> Iterator[tuple[str, Sent]]:
+def memory(images: Path) -> Iterator[tuple[str, RequestLog]]:
     store = fsspec.filesystem("memory")
     store.put(str(images), "/remote", recursive=True)
-    yield "memory://remote", Sent()
+    yield "memory://remote", RequestLog()
     store.rm("/remote", recursive=True)
 
 
 @pytest.fixture(scope="module", params=["web", "memory"])
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, listening: Listening
-) -> Iterator[tuple[httpx.Client, Sent]]:
-    """A server of the images at a URL, which were loaded from there."""
+) -> Iterator[tuple[httpx.Client, RequestLog]]:
+    """Start a server of images that were loaded from a URL."""
     root, sent = request.getfixturevalue(request.param)
     settings = Settings(data=tmp_path_factory.mktemp("remote"), image_roots=f"atlas={root}")
     catalogue = load_site_catalogue(settings)
@@ -125,7 +126,7 @@ Ask = Callable[[str], list[list[str]]]
 
 
 @pytest.fixture
-def ask(served: tuple[httpx.Client, Sent]) -> Ask:
+def ask(served: tuple[httpx.Client, RequestLog]) -> Ask:
     def asked(text: str) -> list[list[str]]:
         answer = served[0].get("/tap/sync", params={"LANG": "ADQL", "QUERY": text, "RESPONSEFORMAT": "csv"})
         return [line.split(",") for line in answer.text.splitlines()[1:]]
@@ -133,14 +134,14 @@ def ask(served: tuple[httpx.Client, Sent]) -> Ask:
     return asked
 
 
-def test_a_walk_reads_headers_and_no_pixels(served: tuple[httpx.Client, Sent], images: Path, ask: Ask) -> None:
+def test_walk_reads_headers_only(served: tuple[httpx.Client, RequestLog], images: Path, ask: Ask) -> None:
     found = {path: int(size) for path, size in ask("SELECT path, f_size FROM atlas")}
     assert found == {str(p.relative_to(images)): p.stat().st_size for p in images.rglob("*.fits*")}
     if served[1].walked:
         assert served[1].walked < 27 * 3 * (1 << 15)  # 27 headers in pieces of 32 kB, of files of 1 to 2 MB
 
 
-def test_files_come_whole_and_in_parts(served: tuple[httpx.Client, Sent], images: Path, ask: Ask) -> None:
+def test_serves_files_and_ranges(served: tuple[httpx.Client, RequestLog], images: Path, ask: Ask) -> None:
     client, sent = served
     for like in ("%.fits", "%.gz"):
         (name, path), *_ = ask(f"SELECT TOP 1 image, path FROM atlas WHERE path LIKE '{like}' ORDER BY image")
@@ -157,7 +158,7 @@ def test_files_come_whole_and_in_parts(served: tuple[httpx.Client, Sent], images
         assert client.get(f"/images/atlas/{name}", headers={"If-None-Match": tag}).status_code == 304
 
 
-def test_cutouts_read_what_they_need(served: tuple[httpx.Client, Sent], images: Path, ask: Ask) -> None:
+def test_cutouts_read_only_needed_bytes(served: tuple[httpx.Client, RequestLog], images: Path, ask: Ask) -> None:
     client, sent = served
     (name, path, ra, dec), *_ = ask("SELECT TOP 1 image, path, ra, dec FROM atlas WHERE path LIKE '%.fits'")
     ((did,),) = ask(f"SELECT obs_publisher_did FROM ivoa.obscore WHERE obs_publisher_did LIKE '%{name}'")
@@ -175,7 +176,7 @@ def test_cutouts_read_what_they_need(served: tuple[httpx.Client, Sent], images: 
         np.testing.assert_array_equal(cut[0].data, same)
 
 
-def test_a_file_that_is_gone_is_told(served: tuple[httpx.Client, Sent], images: Path, ask: Ask) -> None:
+def test_missing_file_is_not_found(served: tuple[httpx.Client, RequestLog], images: Path, ask: Ask) -> None:
     client, _ = served
     (name, path), *_ = ask("SELECT TOP 1 image, path FROM atlas WHERE path LIKE '%.fits' ORDER BY image DESC")
     ((did,),) = ask(f"SELECT obs_publisher_did FROM ivoa.obscore WHERE obs_publisher_did LIKE '%{name}'")

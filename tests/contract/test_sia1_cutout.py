@@ -1,4 +1,4 @@
-"""SIA 1.0 in cutout mode: images of just the size that is asked for, against astropy's Cutout2D and WCS."""
+"""SIA 1.0 in cutout mode: images of exactly the requested size, compared with astropy's Cutout2D and WCS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from PIL import Image as Pillow
 
-from tests.contract.test_images import rows, words
+from tests.contract.test_images import rows, split_words
 
 PLACE = {"POS": "129.04,19.68", "SIZE": "0.05,0.02"}
 
@@ -31,7 +31,7 @@ def cutouts(client: httpx.Client, **params: str) -> list[dict[str, str]]:
     return rows(client.get("/sia1/cutout", params={"RESPONSEFORMAT": "csv", "FORMAT": "image/fits", **params}))
 
 
-def fetched(client: httpx.Client, url: str) -> bytes:
+def fetch_cutout(client: httpx.Client, url: str) -> bytes:
     parts = urlsplit(url)
     answer = client.get(f"{parts.path}?{parts.query}")
     assert answer.status_code == 200, answer.text
@@ -44,32 +44,32 @@ def numbers(text: str) -> Any:
 
 @pytest.fixture(scope="module")
 def whole(client: httpx.Client) -> tuple[str, fits.Header, Any]:
-    """An Atlas image in Ks: its name, header and pixels."""
+    """Return name, header and pixels of an Atlas image in Ks."""
     (row,) = rows(
         client.get("/sia1/atlas", params={**PLACE, "band": "k", "FORMAT": "image/fits", "RESPONSEFORMAT": "csv"})
     )
-    with fits.open(io.BytesIO(fetched(client, row["download"]))) as held:
+    with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
         return row["download"].rpartition("/")[2], held[0].header.copy(), held[0].data.copy()
 
 
 @pytest.mark.parametrize("verb", ["0", "1", "2", "3"])
-def test_the_columns_are_those_of_sia1(client: httpx.Client, shared: Path, votable: Any, verb: str) -> None:
+def test_columns_are_those_of_sia1(client: httpx.Client, shared: Path, votable: Any, verb: str) -> None:
     answer = client.get("/sia1/cutout", params={**PLACE, "VERB": verb})
     assert answer.headers["content-type"] == "text/xml"
     table = votable(answer.content, ucd1=True).get_first_table()
     assert len(table.array) > 0
-    wanted = words(shared)
+    wanted = split_words(shared)
     needed = {ucd for ucd, c in wanted.items() if c["level"] == "must" or (verb != "0" and c["level"] == "should")}
     assert needed <= {f.ucd for f in table.fields} <= set(wanted)
     for field in table.fields:
         assert (field.datatype, field.arraysize) == tuple(wanted[field.ucd][k] for k in ("datatype", "arraysize"))
 
 
-def test_what_is_said_is_what_is_had(client: httpx.Client) -> None:
+def test_rows_describe_cutouts(client: httpx.Client) -> None:
     found = cutouts(client, **PLACE, ds="asky")
     assert sorted(row["band"] for row in found) == ["H", "J", "K"]
     for row in found:
-        with fits.open(io.BytesIO(fetched(client, row["download"]))) as held:
+        with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
             held.verify("exception")
             header, wcs = held[0].header, WCS(held[0].header)
         assert row["naxis"] == f"{header['NAXIS1']} {header['NAXIS2']}" == "180 72"
@@ -86,7 +86,7 @@ def test_what_is_said_is_what_is_had(client: httpx.Client) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(x=st.floats(-60, 570), y=st.floats(-60, 1080), wide=st.integers(1, 150), high=st.integers(1, 150))
-def test_a_cutout_is_cutout2d(
+def test_cutout_agrees_with_cutout2d(
     client: httpx.Client, whole: tuple[str, fits.Header, Any], x: float, y: float, wide: int, high: int
 ) -> None:
     name, header, pixels = whole
@@ -98,7 +98,7 @@ def test_a_cutout_is_cutout2d(
         assert found == []
         return
     (row,) = found
-    with fits.open(io.BytesIO(fetched(client, row["download"]))) as held:
+    with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
         got, wcs = held[0].data, WCS(held[0].header)
     moved = np.subtract(wcs.wcs.crpix, same.wcs.wcs.crpix)
     assert np.abs(moved).max() < 1.001  # where a place is just between two pixels
@@ -123,7 +123,7 @@ def test_a_cutout_is_cutout2d(
 def test_sizes(client: httpx.Client, params: dict[str, str], naxis: str) -> None:
     found = cutouts(client, POS=PLACE["POS"], band="J", ds="asky", **params)
     assert {row["naxis"] for row in found} == {naxis}
-    with fits.open(io.BytesIO(fetched(client, found[0]["download"]))) as held:
+    with fits.open(io.BytesIO(fetch_cutout(client, found[0]["download"]))) as held:
         assert held[0].data.shape == tuple(int(n) for n in reversed(naxis.split()))
 
 
@@ -132,11 +132,11 @@ def test_pictures(client: httpx.Client) -> None:
     assert [row["format"] for row in found] == ["image/jpeg", "image/png"]
     for row in found:
         assert row["crpix"] == ""
-        with Pillow.open(io.BytesIO(fetched(client, row["download"]))) as picture:
+        with Pillow.open(io.BytesIO(fetch_cutout(client, row["download"]))) as picture:
             assert (picture.size, picture.get_format_mimetype()) == ((180, 72), row["format"])
 
 
-def test_what_is_found(client: httpx.Client) -> None:
+def test_finds_images(client: httpx.Client) -> None:
     assert len(cutouts(client, **PLACE, FORMAT="ALL", ds="asky")) == 9
     assert len(cutouts(client, **PLACE, ds="quicklook")) == len(cutouts(client, **PLACE)) - 3
     assert cutouts(client, **PLACE, ds="sx") == []
@@ -164,7 +164,7 @@ def test_what_is_found(client: httpx.Client) -> None:
         ({"POS": "1,2", "SIZE": "1", "band": "L"}, "REQUEST.BAD_PARAMETER"),
     ],
 )
-def test_mistakes(client: httpx.Client, votable: Any, params: dict[str, str], code: str) -> None:
+def test_rejects_invalid_parameters(client: httpx.Client, votable: Any, params: dict[str, str], code: str) -> None:
     answer = client.get("/sia1/cutout", params=params)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml")
     votable(answer.content)
@@ -183,7 +183,7 @@ def test_mistakes(client: httpx.Client, votable: Any, params: dict[str, str], co
         ({"POS": "309.04,-19.68"}, 204, ""),
     ],
 )
-def test_mistakes_in_the_url_of_a_cutout(
+def test_rejects_invalid_cutout_url(
     client: httpx.Client, whole: tuple[str, fits.Header, Any], params: dict[str, str], status: int, code: str
 ) -> None:
     url = {"ID": f"ivo://unregistered.invalid/~?atlas/{whole[0]}", "POS": PLACE["POS"], "NAXIS": "9,9"} | params

@@ -1,4 +1,4 @@
-"""Cutouts as clients ask for them: SODA 1.0, against astropy's Cutout2D and WCS."""
+"""Cutouts by SODA 1.0, compared with astropy's Cutout2D and WCS."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from vo_server.settings import Settings
 
 
 def pairs(client: httpx.Client, collection: str, *further: tuple[str, str]) -> list[tuple[str, str]]:
-    """The identifiers and files of a collection's images."""
+    """Return the identifiers and files of a collection's images."""
     found = sia2(client, ("COLLECTION", collection), ("FORMAT", "image/fits"), *further)
     return [(row["obs_publisher_did"], urlsplit(row["access_url"]).path) for row in found]
 
 
 @pytest.fixture(scope="module")
 def k_image(client: httpx.Client) -> tuple[str, fits.Header, Any]:
-    """The identifier, the header and the pixels of an Atlas image in Ks."""
+    """Return the identifier, the header and the pixels of an Atlas image in Ks."""
     return image(client, ATLAS, ("BAND", "2.159e-6"))
 
 
@@ -55,7 +55,7 @@ def image(client: httpx.Client, collection: str, *further: tuple[str, str]) -> t
 
 
 def cut(client: httpx.Client, did: str, **given: Any) -> fits.PrimaryHDU:
-    """A cutout, of which nothing is wrong."""
+    """Return a cutout, which must be valid."""
     answer = client.get("/soda/sync", params={"ID": did, **given})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/fits"), answer.text
     assert int(answer.headers["content-length"]) == len(answer.content)
@@ -65,8 +65,8 @@ def cut(client: httpx.Client, did: str, **given: Any) -> fits.PrimaryHDU:
     return unit
 
 
-def agrees(found: fits.PrimaryHDU, header: fits.Header, pixels: Any) -> None:
-    """The pixels of a cutout are those of Cutout2D, and lie where these lay to 0.01 arcsec."""
+def assert_agrees(found: fits.PrimaryHDU, header: fits.Header, pixels: Any) -> None:
+    """Assert that a cutout has the pixels of Cutout2D, at the same positions within 0.01 arcsec."""
     wcs, own = WCS(header, naxis=2), WCS(found.header, naxis=2)
     left, bottom = np.rint(np.subtract(wcs.wcs.crpix, own.wcs.crpix))
     rows, columns = found.data.shape[-2:]
@@ -82,40 +82,40 @@ def agrees(found: fits.PrimaryHDU, header: fits.Header, pixels: Any) -> None:
 # ------------------------------------------------------------------- at once
 
 
-def test_a_circle(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
+def test_circle(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     did, header, pixels = k_image
     ra, dec = WCS(header).pixel_to_world_values(200, 300)
     found = cut(client, did, CIRCLE=f"{ra} {dec} {30 / 3600}")
     assert all(60 <= n <= 62 for n in found.data.shape)
-    agrees(found, header, pixels)
+    assert_agrees(found, header, pixels)
     assert found.header["MAGZP"] == header["MAGZP"]
     assert found.header["CUTFROM"] == did
     assert found.header["CUTSECT"].startswith("[")
     assert any("Cut out by vo_server/" in line for line in found.header["HISTORY"])
 
 
-def test_three_ways_to_say_a_region(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
+def test_equivalent_regions(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     did, header, pixels = k_image
     ra, dec = (float(n) for n in WCS(header).pixel_to_world_values(150, 700))
     corners = f"{ra + 0.02} {dec - 0.01} {ra} {dec + 0.02} {ra - 0.01} {dec - 0.015}"
     same = cut(client, did, POLYGON=corners), cut(client, did, POS=f"polygon {corners}")
     np.testing.assert_array_equal(same[0].data, same[1].data)
-    agrees(same[0], header, pixels)
+    assert_agrees(same[0], header, pixels)
     here = f"{ra} {dec} 0.01"
     np.testing.assert_array_equal(cut(client, did, CIRCLE=here).data, cut(client, did, POS=f"CIRCLE {here}").data)
     lone = cut(client, did, POS=f"RANGE {ra - 0.01} {ra + 0.01} -Inf {dec}")
-    agrees(lone, header, pixels)
+    assert_agrees(lone, header, pixels)
     assert lone.data.shape[0] > 650
     posted = client.post("/soda/sync", data={"id": did, "circle": here})
     assert fits.open(io.BytesIO(posted.content))[0].data.shape == cut(client, did, CIRCLE=here).data.shape
 
 
-def test_all_of_an_image(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
+def test_whole_image(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     did, header, pixels = k_image
     for said in ({}, {"CIRCLE": "129 19 40"}, {"BAND": "2e-6 +Inf"}, {"POS": "RANGE -Inf +Inf -90 90"}):
         found = cut(client, did, **said)
         np.testing.assert_array_equal(found.data, pixels)
-        agrees(found, header, pixels)
+        assert_agrees(found, header, pixels)
 
 
 @settings(max_examples=25, deadline=None)
@@ -134,7 +134,7 @@ def test_circles_at_the_edges(
         return
     assert beside < arcsec + 0.5
     found = fits.open(io.BytesIO(answer.content))[0]
-    agrees(found, header, pixels)
+    assert_agrees(found, header, pixels)
     left, bottom = (WCS(header).wcs.crpix - WCS(found.header).wcs.crpix).round()
     wanted = [max(x - arcsec, -0.5), max(y - arcsec, -0.5), min(x + arcsec, columns - 0.5), min(y + arcsec, rows - 0.5)]
     had = [left, bottom, left + found.data.shape[1] - 1, bottom + found.data.shape[0] - 1]
@@ -153,7 +153,7 @@ def test_bands(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> N
 def test_planes_of_a_stamp(client: httpx.Client) -> None:
     did, header, pixels = image(client, "2MASS All-Sky Stamps")
     ra, dec = WCS(header, naxis=2).pixel_to_world_values(20, 20)
-    agrees(cut(client, did, CIRCLE=f"{ra} {dec} 0.002"), header, pixels)
+    assert_agrees(cut(client, did, CIRCLE=f"{ra} {dec} 0.002"), header, pixels)
     assert cut(client, did).data.shape == pixels.shape
 
 
@@ -174,7 +174,7 @@ def test_pictures(
         assert picture.size == cut(client, did, CIRCLE=given["CIRCLE"]).data.shape[::-1]
 
 
-def test_a_media_type_comes_back(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
+def test_returns_requested_media_type(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     for asked in ("application/fits", "image/fits", "IMAGE/FITS"):
         answer = client.get("/soda/sync", params={"ID": k_image[0], "BAND": "2e-6 3e-6", "RESPONSEFORMAT": asked})
         assert answer.headers["content-type"] == asked.lower()
@@ -217,7 +217,7 @@ HERE = "129.04 19.68 0.01"
         ({"RESPONSEFORMAT": ["fits", "png"]}, 400, "REQUEST.REPEATED_PARAMETER"),
     ],
 )
-def test_mistakes(
+def test_rejects_invalid_parameters(
     client: httpx.Client, k_image: tuple[str, fits.Header, Any], params: dict[str, Any], status: int, code: str
 ) -> None:
     answer = client.get("/soda/sync", params={"ID": k_image[0], **params})
@@ -238,7 +238,7 @@ def test_mistakes(
         ),
     ),
 )
-def test_nothing_that_is_said_breaks_it(
+def test_survives_any_parameter(
     client: httpx.Client, k_image: tuple[str, fits.Header, Any], name: str, said: str
 ) -> None:
     answer = client.get("/soda/sync", params={"ID": k_image[0], name: said})
@@ -247,8 +247,8 @@ def test_nothing_that_is_said_breaks_it(
         assert answer.text.startswith(("UsageError", "MultiValuedParamNotSupported"))
 
 
-def test_the_middle_of_a_cutout_is_the_place(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
-    """Whoever asks for a place gets it: the positions are ICRS, and so is the header."""
+def test_cutout_is_centred_on_position(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
+    """The cutout is centred on the requested position: positions are ICRS, and so is the header."""
     did, header, _ = k_image
     ra, dec = (float(n) for n in WCS(header).pixel_to_world_values(300, 500))
     found = cut(client, did, CIRCLE=f"{ra} {dec} {20 / 3600}")
@@ -259,8 +259,8 @@ def test_the_middle_of_a_cutout_is_the_place(client: httpx.Client, k_image: tupl
 # --------------------------------------------------------------- descriptors
 
 
-def described(client: httpx.Client, votable: Any, *ids: str) -> list[Any]:
-    """The descriptors beside the links of data sets, which are as they must be."""
+def read_descriptors(client: httpx.Client, votable: Any, *ids: str) -> list[Any]:
+    """Return the descriptors among the links of data sets, which must be valid."""
     answer = client.post("/datalink/links", data={"ID": list(ids)})
     return [r for r in votable(answer.content).resources if r.utype == "adhoc:service"]
 
@@ -271,12 +271,12 @@ def inputs(service: Any) -> dict[str, Any]:
     return {p.name: p for p in group.entries}
 
 
-def test_the_parameters_are_those_of_the_standard(
+def test_descriptor_has_standard_parameters(
     client: httpx.Client, shared: Path, votable: Any, k_image: tuple[str, fits.Header, Any]
 ) -> None:
     standard = json.loads((shared / "standards" / "tables" / "soda_params.json").read_text(encoding="utf-8"))["params"]
     wanted = {p["name"]: p for p in standard}
-    for service in described(client, votable, k_image[0]):
+    for service in read_descriptors(client, votable, k_image[0]):
         said = inputs(service)
         assert {"ID", "POS", "CIRCLE", "POLYGON", "BAND"} <= set(said)
         for name in set(said) & set(wanted):
@@ -286,11 +286,11 @@ def test_the_parameters_are_those_of_the_standard(
             assert found == tuple(wanted[name][k] for k in ("datatype", "arraysize", "xtype", "unit", "ucd")), name
 
 
-def test_the_ranges_are_those_of_the_image(
+def test_descriptor_has_ranges_of_image(
     client: httpx.Client, votable: Any, k_image: tuple[str, fits.Header, Any]
 ) -> None:
     did, header, _ = k_image
-    for service in described(client, votable, did):
+    for service in read_descriptors(client, votable, did):
         said = inputs(service)
         assert said["ID"].value == did
         assert said["ID"].ref is None
@@ -308,7 +308,7 @@ def test_the_ranges_are_those_of_the_image(
 
 def test_descriptors_of_several_images(client: httpx.Client, votable: Any) -> None:
     ids = [did for did, _ in pairs(client, ATLAS)[:3]]
-    services = described(client, votable, *ids, "ivo://elsewhere/x")
+    services = read_descriptors(client, votable, *ids, "ivo://elsewhere/x")
     assert all(inputs(service)["ID"].ref == "ID" for service in services)
     table = votable(client.post("/datalink/links", data={"ID": ids}).content).get_first_table().to_table()
     named = {row["service_def"]: row["ID"] for row in table if row["semantics"] in ("#cutout", "#proc")}
@@ -316,7 +316,7 @@ def test_descriptors_of_several_images(client: httpx.Client, votable: Any) -> No
     assert sorted(set(named.values())) == sorted(ids)
 
 
-def test_a_caution_goes_with_the_cutouts(client: httpx.Client, votable: Any) -> None:
+def test_descriptor_states_caution(client: httpx.Client, votable: Any) -> None:
     (did, _), *_ = pairs(client, "2MASS All-Sky Quicklook")
     table = votable(client.get("/datalink/links", params={"ID": did}).content).get_first_table().to_table()
     said = [row["description"] for row in table if row["semantics"] in ("#this", "#cutout", "#proc")]
@@ -325,7 +325,7 @@ def test_a_caution_goes_with_the_cutouts(client: httpx.Client, votable: Any) -> 
 
 
 @pytest.mark.parametrize("name", ["obs_publisher_did", "which"])
-def test_tables_of_obscore_lead_to_the_links(client: httpx.Client, ask: Any, votable: Any, name: str) -> None:
+def test_obscore_results_have_links_descriptor(client: httpx.Client, ask: Any, votable: Any, name: str) -> None:
     answer = ask(f"SELECT TOP 2 obs_id, obs_publisher_did AS {name} FROM ivoa.obscore")
     (_, service) = votable(answer.content).resources
     assert inputs(service)["ID"].ref == name
@@ -335,7 +335,7 @@ def test_tables_of_obscore_lead_to_the_links(client: httpx.Client, ask: Any, vot
     assert again.text.split()[1] == "2"
 
 
-def test_tables_without_identifiers_have_no_links(ask: Any, votable: Any) -> None:
+def test_other_results_have_no_links_descriptor(ask: Any, votable: Any) -> None:
     (alone,) = votable(ask("SELECT TOP 2 obs_id FROM ivoa.obscore").content).resources
     assert alone.type == "results"
 
@@ -345,15 +345,15 @@ def test_tables_without_identifiers_have_no_links(ask: Any, votable: Any) -> Non
 PLACE = (129.04 * u.deg, 19.68 * u.deg, 0.004 * u.deg)
 
 
-def shown(stream: Any) -> fits.PrimaryHDU:
+def read_cutout(stream: Any) -> fits.PrimaryHDU:
     return fits.open(io.BytesIO(stream.read()))[0]
 
 
-def test_pyvo_cuts_what_sia_found(server: Any) -> None:
+def test_pyvo_cuts_sia_results(server: Any) -> None:
     found = pyvo.dal.SIA2Service(f"{server.url}/sia2").search(pos=(129.04, 19.68, 0.01), collection=ATLAS)
     assert len(found) == 3
     for record in found:
-        cut_out = shown(record.processed(circle=PLACE))
+        cut_out = read_cutout(record.processed(circle=PLACE))
         assert cut_out.header["CUTFROM"] == record["obs_publisher_did"]
         assert 28 <= min(cut_out.data.shape) <= 30
     seen = []
@@ -361,29 +361,29 @@ def test_pyvo_cuts_what_sia_found(server: Any) -> None:
         for link in links:
             if link.semantics == "#cutout":
                 seen.append(link.id)
-                by_row = shown(link.processed(circle=PLACE, band=(1e-6, 3e-6) * u.m))
+                by_row = read_cutout(link.processed(circle=PLACE, band=(1e-6, 3e-6) * u.m))
                 assert by_row.header["CUTFROM"] == link.id
                 assert 28 <= min(by_row.data.shape) <= 30
     assert set(seen) == set(found["obs_publisher_did"])
 
 
-def test_pyvo_cuts_what_tap_found(server: Any) -> None:
+def test_pyvo_cuts_tap_results(server: Any) -> None:
     query = f"SELECT obs_publisher_did, access_url, access_format FROM ivoa.obscore WHERE obs_collection = '{ATLAS}'"
     found = pyvo.dal.TAPService(f"{server.url}/tap").search(query, maxrec=1)
-    whole = shown(found[0].processed(range=(0, 360, -90, 90) * u.deg))
+    whole = read_cutout(found[0].processed(range=(0, 360, -90, 90) * u.deg))
     assert whole.data.shape in ((1024, 512), (698, 512))
     triangle = (129.0, 19.0, 129.3, 19.0, 129.1, 20.0) * u.deg
-    assert shown(found[0].processed(polygon=triangle)).header["CUTFROM"] == found[0]["obs_publisher_did"]
+    assert read_cutout(found[0].processed(polygon=triangle)).header["CUTFROM"] == found[0]["obs_publisher_did"]
 
 
-def test_a_query_of_pyvo(server: Any, k_image: tuple[str, fits.Header, Any]) -> None:
-    """Its own class; polygons of descriptors must have a multiple of three numbers with it."""
+def test_pyvo_soda_query(server: Any, k_image: tuple[str, fits.Header, Any]) -> None:
+    """pyvo has a class for SODA; with it, polygons of descriptors must have a multiple of three numbers."""
     did, header, pixels = k_image
     url = f"{server.url}/soda/sync"
     ra, dec = (float(n) for n in WCS(header).pixel_to_world_values(200, 300))
     corners = (ra, dec, ra + 0.01, dec, ra + 0.01, dec + 0.01, ra, dec + 0.01) * u.deg
     query = SodaQuery(url, polygon=corners, band=(1.3e14, 1.5e14) * u.Hz, ID=did)
-    agrees(shown(query.execute_stream()), header, pixels)
+    assert_agrees(read_cutout(query.execute_stream()), header, pixels)
     query = SodaQuery(url, polygon=(0, 0, 1, 1, 1, 0, 0, 1) * u.deg, ID=did)
     query.execute_stream()
     with pytest.raises(DALServiceError, match=r"UsageError: .* cross"):
@@ -404,7 +404,7 @@ def test_stilts_reads_the_descriptors(
 
 
 def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -> None:
-    """Those of NGC 309 and M 17; and what is said where a file is not there any more, or damaged."""
+    """Images of NGC 309 and M 17; a missing and a damaged file give errors."""
     root = tmp_path / "images" / "atlas"
     root.mkdir(parents=True)
     files = sorted(f for f in (shared / "data" / "images").glob("*_asky_*.fits.gz") if re.match("ngc|m17", f.name))
@@ -422,7 +422,7 @@ def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -
                 header, pixels = held[0].header, held[0].data
             for x, y, arcsec in random.uniform((20, 20, 5), (490, 650, 90), (3, 3)):
                 ra, dec = WCS(header).pixel_to_world_values(x, y)
-                agrees(cut(client, did, CIRCLE=f"{ra} {dec} {arcsec / 3600}"), header, pixels)
+                assert_agrees(cut(client, did, CIRCLE=f"{ra} {dec} {arcsec / 3600}"), header, pixels)
         gone, damaged, *_ = [did for did, _ in known]
         next(root.glob(f"*{gone.rpartition('/')[2]}*")).unlink()
         file = next(root.glob(f"*{damaged.rpartition('/')[2]}*"))

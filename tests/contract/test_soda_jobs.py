@@ -19,7 +19,7 @@ BANDS = ("1e-6 1.3e-6", "2e-6 2.2e-6")
 
 @pytest.fixture
 def http(server: Any) -> Iterator[httpx.Client]:
-    """A client with cookies of its own."""
+    """Return a client with separate cookies."""
     with httpx.Client(base_url=f"{server.url}/soda", timeout=90) as client:
         yield client
 
@@ -31,7 +31,7 @@ def schema(shared: Any) -> etree.XMLSchema:
 
 @pytest.fixture(scope="module")
 def ids(client: httpx.Client) -> list[str]:
-    """The images of a place in J, H and Ks."""
+    """Return the identifiers of the images of a position in J, H and Ks."""
     found = sia2(client, ("POS", CIRCLE), ("COLLECTION", ATLAS))
     return [row["obs_publisher_did"] for row in sorted(found, key=lambda row: row["em_min"])]
 
@@ -50,7 +50,7 @@ def results(http: httpx.Client, job: str) -> list[etree._Element]:
     return list(found.iter(f"{UWS}result"))
 
 
-def test_every_combination_is_a_result(http: httpx.Client, ids: list[str], schema: etree.XMLSchema) -> None:
+def test_each_combination_is_a_result(http: httpx.Client, ids: list[str], schema: etree.XMLSchema) -> None:
     chosen = (ids[0], ids[2], "ivo://elsewhere/x")
     given = [("ID", id) for id in chosen] + [("CIRCLE", c) for c in CIRCLES[:2]] + [("POS", f"CIRCLE {CIRCLES[2]}")]
     job = create(http, *given, *(("BAND", band) for band in BANDS))
@@ -80,14 +80,14 @@ def test_every_combination_is_a_result(http: httpx.Client, ids: list[str], schem
     assert http.get(f"{job}/results/cutout19").status_code == 404
 
 
-def test_pictures_of_a_job(http: httpx.Client, ids: list[str]) -> None:
+def test_job_returns_pictures(http: httpx.Client, ids: list[str]) -> None:
     job = create(http, ("ID", ids[0]), ("circle", CIRCLES[0]), ("RESPONSEFORMAT", "png"))
     (result,) = results(http, job)
     assert result.get("mime-type") == "image/png"
     assert http.get(result.get(HREF)).content.startswith(b"\x89PNG")
 
 
-def test_parameters_come_one_after_the_other(http: httpx.Client, ids: list[str]) -> None:
+def test_sets_parameters_one_by_one(http: httpx.Client, ids: list[str]) -> None:
     job = create(http, ("ID", ids[1]), run=False)
     assert http.get(f"{job}/phase").text == "PENDING"
     assert http.post(f"{job}/parameters", data={"CIRCLE": CIRCLES[0]}).status_code == 303
@@ -110,9 +110,7 @@ def test_parameters_come_one_after_the_other(http: httpx.Client, ids: list[str])
         ),
     ],
 )
-def test_parameters_that_no_image_can_have_fail_the_job(
-    http: httpx.Client, given: list[tuple[str, str]], words: str
-) -> None:
+def test_invalid_parameters_fail_job(http: httpx.Client, given: list[tuple[str, str]], words: str) -> None:
     job = create(http, *given)
     found = done(http, job)
     assert said(found, "phase") == "ERROR"
@@ -123,7 +121,7 @@ def test_parameters_that_no_image_can_have_fail_the_job(
     assert words in answer.text
 
 
-def test_jobs_of_each_service_are_its_own(http: httpx.Client, server: Any, ids: list[str]) -> None:
+def test_services_have_separate_jobs(http: httpx.Client, server: Any, ids: list[str]) -> None:
     job = create(http, ("ID", ids[0]), run=False)
     assert [entry.get("id") for entry in etree.fromstring(http.get("async").content)] == [job.rpartition("/")[2]]
     assert httpx.get(job.replace("/soda/", "/tap/")).status_code == 404

@@ -1,4 +1,4 @@
-"""An inventory that a walk made, asked through each engine: footprints against brute force on the sphere."""
+"""An inventory queried through each engine: footprints compared with brute force on the sphere."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ class Frames:
 
     @cached_property
     def grid_degrees(self) -> tuple[np.ndarray, np.ndarray]:
-        """Longitudes and latitudes of `grid`, in degrees, each of shape (n, 1369)."""
-        points = grid(self.corners)
+        """Return longitudes and latitudes of the grid, in degrees, each of shape (n, 1369)."""
+        points = make_grid(self.corners)
         return np.degrees(np.arctan2(points[..., 1], points[..., 0])), np.degrees(np.arcsin(points[..., 2]))
 
     def frames(self, condition: str) -> set[int]:
@@ -112,7 +112,7 @@ class Frames:
         return set(found)
 
 
-def vector(ra: Any, dec: Any) -> np.ndarray:
+def to_vector(ra: Any, dec: Any) -> np.ndarray:
     a, d = np.radians(ra), np.radians(dec)
     return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
 
@@ -152,20 +152,20 @@ def frames(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
     world = World(catalogue, engine, store, {}, {}, Path(folder))
     rows = world.ask("SELECT footprint, ra, dec FROM obs.frames ORDER BY frame")
-    corners = np.array([[vector(*pair) for pair in np.reshape(row[0], (4, 2))] for row in rows])[:, ::-1]
-    yield Frames(world, corners, vector(*np.array([row[1:] for row in rows]).T))
+    corners = np.array([[to_vector(*pair) for pair in np.reshape(row[0], (4, 2))] for row in rows])[:, ::-1]
+    yield Frames(world, corners, to_vector(*np.array([row[1:] for row in rows]).T))
     engine.close()
 
 
-def inward(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """How far (radians) each of m points lies inside each edge of n frames, negative outside: shape (n, 4, m)."""
+def distance_inside_edges(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return how far (radians) m points lie inside each edge of n frames, negative outside, shape (n, 4, m)."""
     normals = np.cross(corners, np.roll(corners, -1, axis=1))
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     return np.asarray(np.arcsin(np.clip(normals @ points.T, -1, 1)))
 
 
-def to_edges(corners: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Degrees from a point to the nearest place on the border of each frame."""
+def distance_to_border(corners: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Return the distance in degrees from a point to the border of each frame."""
     ends = np.roll(corners, -1, axis=1)
     share = np.linspace(0, 1, 4001)[:, None, None, None]
     along = corners * (1 - share) + ends * share
@@ -174,29 +174,32 @@ def to_edges(corners: np.ndarray, point: np.ndarray) -> np.ndarray:
     return np.asarray(np.degrees(2 * np.arcsin(np.minimum(chord / 2, 1))))
 
 
-def check(found: set[int], inside: np.ndarray, sure: float) -> None:
-    """`inside` is how far each frame is inside of what was asked, degrees; nearer than `sure` anything may be said."""
+def check_found(found: set[int], inside: np.ndarray, sure: float) -> None:
+    """Check which frames were found.
+
+    `inside` is how far each lies inside the region in degrees; within `sure` either result is right.
+    """
     assert set(np.flatnonzero(inside > sure)) <= found
     assert found <= set(np.flatnonzero(inside > -sure))
 
 
-def test_the_footprint_is_about_the_centre(frames: Frames) -> None:
+def test_footprint_is_around_centre(frames: Frames) -> None:
     assert len(frames.corners) == len(CENTRES) * 7
-    assert (np.diagonal(inward(frames.corners, frames.centres).min(axis=1)) > 0).all()
+    assert (np.diagonal(distance_inside_edges(frames.corners, frames.centres).min(axis=1)) > 0).all()
     areas = np.array(frames.world.values("SELECT AREA(footprint) FROM obs.frames ORDER BY frame"))
     pixels = np.array([h["NAXIS1"] * h["NAXIS2"] for h in frame_headers()]) / 3600**2
     assert areas == pytest.approx(pixels, rel=1e-4)
 
 
-def test_the_map_is_of_the_footprints_and_not_of_the_centres(frames: Frames) -> None:
-    """Every place in a frame is covered; what is covered is no farther from one than a cell of order 10 is wide."""
+def test_coverage_is_that_of_footprints(frames: Frames) -> None:
+    """Every position in a frame is covered, and no covered one is farther from it than a cell of order 10 is wide."""
     facts = frames.world.engine.get_facts(frames.world.catalogue.get_collection("frames").table)
     moc = MOC.from_string(facts.coverage)
     rng = np.random.default_rng(8)
     near = frames.centres[rng.integers(0, len(frames.centres), 20_000)] + rng.normal(0, np.radians(0.2), (20_000, 3))
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     lon, lat = np.degrees(np.arctan2(near[:, 1], near[:, 0])) % 360, np.degrees(np.arcsin(near[:, 2]))
-    depth = np.degrees(inward(frames.corners, near).min(axis=1).max(axis=0))
+    depth = np.degrees(distance_inside_edges(frames.corners, near).min(axis=1).max(axis=0))
     covered = moc.contains_lonlat(lon * u.deg, lat * u.deg)
     assert (depth > 0).sum() > 3_000
     assert covered[depth > 1e-9].all()
@@ -218,35 +221,34 @@ HASTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCh
 
 @HASTY
 @given(place)
-def test_the_images_of_a_place(frames: Frames, place: tuple[float, float]) -> None:
+def test_images_at_position(frames: Frames, place: tuple[float, float]) -> None:
     ra, dec = place
-    inside = np.degrees(inward(frames.corners, vector(ra, dec)[None])[:, :, 0].min(axis=1))
-    check(frames.frames(f"1 = CONTAINS(POINT({ra!r}, {dec!r}), footprint)"), inside, 1e-9)
-    check(frames.frames(f"0 = CONTAINS(POINT({ra!r}, {dec!r}), footprint)"), -inside, 1e-9)
+    inside = np.degrees(distance_inside_edges(frames.corners, to_vector(ra, dec)[None])[:, :, 0].min(axis=1))
+    check_found(frames.frames(f"1 = CONTAINS(POINT({ra!r}, {dec!r}), footprint)"), inside, 1e-9)
+    check_found(frames.frames(f"0 = CONTAINS(POINT({ra!r}, {dec!r}), footprint)"), -inside, 1e-9)
 
 
 @HASTY
 @given(place, st.sampled_from([1e-4, 0.02, 0.08, 0.25, 1.5]))
-def test_the_images_of_a_circle(frames: Frames, place: tuple[float, float], radius: float) -> None:
-    """OVERLAPS, COVERS and ENCLOSED of SIA, in their words of ADQL."""
+def test_images_of_circle(frames: Frames, place: tuple[float, float], radius: float) -> None:
+    """OVERLAPS, COVERS and ENCLOSED of SIA, expressed in ADQL."""
     ra, dec = place
-    point, circle = vector(ra, dec), f"CIRCLE({ra!r}, {dec!r}, {radius!r})"
-    depth = np.degrees(inward(frames.corners, point[None])[:, :, 0].min(axis=1))
-    edge = to_edges(frames.corners, point)
+    point, circle = to_vector(ra, dec), f"CIRCLE({ra!r}, {dec!r}, {radius!r})"
+    depth = np.degrees(distance_inside_edges(frames.corners, point[None])[:, :, 0].min(axis=1))
+    edge = distance_to_border(frames.corners, point)
     signed = np.where(depth >= 0, edge, -edge)
-    check(frames.frames(f"1 = INTERSECTS({circle}, footprint)"), radius + signed, 1e-6)
-    check(frames.frames(f"1 = CONTAINS({circle}, footprint)"), signed - radius, 1e-6)
+    check_found(frames.frames(f"1 = INTERSECTS({circle}, footprint)"), radius + signed, 1e-6)
+    check_found(frames.frames(f"1 = CONTAINS({circle}, footprint)"), signed - radius, 1e-6)
     corner = np.degrees(np.arccos(np.clip(frames.corners @ point, -1, 1))).max(axis=1)
-    check(frames.frames(f"1 = CONTAINS(footprint, {circle})"), radius - corner, 1e-6)
+    check_found(frames.frames(f"1 = CONTAINS(footprint, {circle})"), radius - corner, 1e-6)
 
 
 @HASTY
 @given(place, st.floats(0.02, 0.5))
-def test_the_images_of_a_field(frames: Frames, place: tuple[float, float], side: float) -> None:
-    """Two convex polygons meet unless an edge of one has the other wholly beyond it; one lies in the other if all its
-    corners do."""
+def test_images_of_polygon(frames: Frames, place: tuple[float, float], side: float) -> None:
+    """Convex polygons overlap unless an edge of one separates them; one contains another if it has all corners."""
     ra, dec = place
-    point = vector(ra, dec)
+    point = to_vector(ra, dec)
     east = np.cross([0, 0, 1], point) if abs(dec) < 89.999 else np.cross([1, 0, 0], point)
     east /= np.linalg.norm(east)
     north = np.cross(point, east)
@@ -261,14 +263,14 @@ def test_the_images_of_a_field(frames: Frames, place: tuple[float, float], side:
         .replace("np.float64(", "")
         .replace(")", "")
     )
-    ours = np.degrees(inward(frames.corners, field))
-    theirs = np.degrees(inward(field[None], frames.corners.reshape(-1, 3))[0]).reshape(4, -1, 4)
+    ours = np.degrees(distance_inside_edges(frames.corners, field))
+    theirs = np.degrees(distance_inside_edges(field[None], frames.corners.reshape(-1, 3))[0]).reshape(4, -1, 4)
     # On the other side of the sphere edges do not tell polygons apart.
     near = np.where(frames.centres @ point > 0, np.inf, -1)
     apart = np.minimum(np.minimum(ours.max(axis=2).min(axis=1), theirs.max(axis=2).min(axis=0)), near)
-    check(frames.frames(f"1 = INTERSECTS(footprint, POLYGON({numbers}))"), apart, 1e-6)
-    check(frames.frames(f"1 = CONTAINS(footprint, POLYGON({numbers}))"), theirs.min(axis=(0, 2)), 1e-6)
-    check(frames.frames(f"1 = CONTAINS(POLYGON({numbers}), footprint)"), ours.min(axis=(1, 2)), 1e-6)
+    check_found(frames.frames(f"1 = INTERSECTS(footprint, POLYGON({numbers}))"), apart, 1e-6)
+    check_found(frames.frames(f"1 = CONTAINS(footprint, POLYGON({numbers}))"), theirs.min(axis=(0, 2)), 1e-6)
+    check_found(frames.frames(f"1 = CONTAINS(POLYGON({numbers}), footprint)"), ours.min(axis=(1, 2)), 1e-6)
 
 
 # --------------------------------------------------------------- by the protocols
@@ -276,9 +278,9 @@ def test_the_images_of_a_field(frames: Frames, place: tuple[float, float], side:
 HASTIER = settings(HASTY, max_examples=10)
 
 
-def box(ra: float, dec: float, width: float, height: float) -> np.ndarray:
-    """The corners of a region of SIA 1.0, counterclockwise: a rectangle in the plane that touches the sphere."""
-    point = vector(ra, dec)
+def make_box(ra: float, dec: float, width: float, height: float) -> np.ndarray:
+    """Return the corners of a region of SIA 1.0, counterclockwise: a rectangle in the tangent plane."""
+    point = to_vector(ra, dec)
     a, d = np.radians(ra), np.radians(dec)
     east = np.array([-np.sin(a), np.cos(a), 0.0])
     north = np.array([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)])
@@ -287,24 +289,24 @@ def box(ra: float, dec: float, width: float, height: float) -> np.ndarray:
     return np.asarray(corners / np.linalg.norm(corners, axis=1, keepdims=True))
 
 
-def asked(frames: Frames, query: q.Query, column: int) -> list[Any]:
-    """A column of the answer to a query that a protocol has built."""
+def fetch_column(frames: Frames, query: q.Query, column: int) -> list[Any]:
+    """Return a column of the result of a query that a protocol has built."""
     made = prepare(query, frames.world.engine, 10_000)
     batches = frames.world.engine.run(made.statement, made.parameters, brief=made.is_small).read_batches()
     return [value for batch in batches for value in batch.column(column).to_pylist()]
 
 
-def searched(frames: Frames, **parameters: str) -> set[int]:
-    """The frames that SIA 1.0 finds."""
+def search_sia1(frames: Frames, **parameters: str) -> set[int]:
+    """Return the frames that SIA 1.0 finds."""
     publication = frames.world.catalogue.get_collection("frames")
     given = Parameters(tuple(parameters.items()))
     files, all = (
         sia1.build_query(publication, given, ImageUrls(SiteUrls("http://x", PATHS)), [said])
         for said in ("image/fits", "ALL")
     )
-    found = [int(url.rpartition("/")[2]) for url in asked(frames, files, DOWNLOAD)]
+    found = [int(url.rpartition("/")[2]) for url in fetch_column(frames, files, DOWNLOAD)]
     assert len(found) == len(set(found))
-    urls = [url.partition("&FORMAT=") for url in asked(frames, all, DOWNLOAD)]
+    urls = [url.partition("&FORMAT=") for url in fetch_column(frames, all, DOWNLOAD)]
     assert [kind for _, _, kind in urls] == ["", "jpeg", "png"] * len(found), "a row each for the file and the pictures"
     assert sorted(int(url.rpartition("/")[2]) for url, _, _ in urls) == sorted(found * 3)
     return set(found)
@@ -314,59 +316,59 @@ DOWNLOAD = 1
 """The column of SIA 1.0 in which the URL is."""
 
 
-def found_by_obscore(frames: Frames, *parameters: tuple[str, str]) -> set[int]:
-    """The frames that SIA 2.0 finds."""
+def search_sia2(frames: Frames, *parameters: tuple[str, str]) -> set[int]:
+    """Return the frames that SIA 2.0 finds."""
     publication = frames.world.catalogue.get_collection("frames")
     query = sia2.build_query(Parameters(parameters), [publication], ImageUrls(SiteUrls("http://example.org", PATHS)))
     names = [c.name for c in query.columns]
-    return {int(did.rpartition("/")[2]) for did in asked(frames, query, names.index("obs_publisher_did"))}
+    return {int(did.rpartition("/")[2]) for did in fetch_column(frames, query, names.index("obs_publisher_did"))}
 
 
 @HASTIER
 @given(place, st.sampled_from([1e-3, 0.05, 0.2, 0.7]), st.sampled_from([1e-3, 0.1, 0.4, 1.2]))
-def test_the_four_ways_of_sia(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:
+def test_sia1_intersect_modes(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:
     ra, dec = place
     said = {"POS": f"{ra!r},{dec!r}", "SIZE": f"{width},{height}"}
-    point, field = vector(ra, dec), box(ra, dec, width, height)
-    ours = np.degrees(inward(frames.corners, field))
-    theirs = np.degrees(inward(field[None], frames.corners.reshape(-1, 3))[0]).reshape(4, -1, 4)
+    point, field = to_vector(ra, dec), make_box(ra, dec, width, height)
+    ours = np.degrees(distance_inside_edges(frames.corners, field))
+    theirs = np.degrees(distance_inside_edges(field[None], frames.corners.reshape(-1, 3))[0]).reshape(4, -1, 4)
     near = np.where(frames.centres @ point > 0, np.inf, -1)
     apart = np.minimum(np.minimum(ours.max(axis=2).min(axis=1), theirs.max(axis=2).min(axis=0)), near)
-    centre = np.degrees(inward(frames.corners, point[None])[:, :, 0].min(axis=1))
-    check(searched(frames, **said), apart, 1e-6)
-    check(searched(frames, INTERSECT="OVERLAPS", **said), apart, 1e-6)
-    check(searched(frames, INTERSECT="COVERS", **said), ours.min(axis=(1, 2)), 1e-6)
-    check(searched(frames, INTERSECT="ENCLOSED", **said), theirs.min(axis=(0, 2)), 1e-6)
-    check(searched(frames, INTERSECT="CENTER", **said), centre, 1e-6)
-    check(searched(frames, POS=said["POS"], SIZE="0"), centre, 1e-6)
-    assert searched(frames, POS=said["POS"], SIZE="0", INTERSECT="ENCLOSED") == set()
-    numbers = " ".join(repr(float(x)) for v in field for x in degrees(v))
-    check(found_by_obscore(frames, ("POS", f"POLYGON {numbers}")), apart, 1e-6)
+    centre = np.degrees(distance_inside_edges(frames.corners, point[None])[:, :, 0].min(axis=1))
+    check_found(search_sia1(frames, **said), apart, 1e-6)
+    check_found(search_sia1(frames, INTERSECT="OVERLAPS", **said), apart, 1e-6)
+    check_found(search_sia1(frames, INTERSECT="COVERS", **said), ours.min(axis=(1, 2)), 1e-6)
+    check_found(search_sia1(frames, INTERSECT="ENCLOSED", **said), theirs.min(axis=(0, 2)), 1e-6)
+    check_found(search_sia1(frames, INTERSECT="CENTER", **said), centre, 1e-6)
+    check_found(search_sia1(frames, POS=said["POS"], SIZE="0"), centre, 1e-6)
+    assert search_sia1(frames, POS=said["POS"], SIZE="0", INTERSECT="ENCLOSED") == set()
+    numbers = " ".join(repr(float(x)) for v in field for x in to_degrees(v))
+    check_found(search_sia2(frames, ("POS", f"POLYGON {numbers}")), apart, 1e-6)
 
 
 @HASTIER
 @given(place, st.sampled_from([1e-4, 0.08, 0.5]))
-def test_circles_and_places_of_sia_2(frames: Frames, place: tuple[float, float], radius: float) -> None:
+def test_sia2_circles_and_polygons(frames: Frames, place: tuple[float, float], radius: float) -> None:
     ra, dec = place
-    point = vector(ra, dec)
-    depth = np.degrees(inward(frames.corners, point[None])[:, :, 0].min(axis=1))
-    edge = to_edges(frames.corners, point)
+    point = to_vector(ra, dec)
+    depth = np.degrees(distance_inside_edges(frames.corners, point[None])[:, :, 0].min(axis=1))
+    edge = distance_to_border(frames.corners, point)
     circle = ("POS", f"CIRCLE {ra!r} {dec!r} {radius}")
-    found = found_by_obscore(frames, circle)
-    check(found, radius + np.where(depth >= 0, edge, -edge), 1e-6)
+    found = search_sia2(frames, circle)
+    check_found(found, radius + np.where(depth >= 0, edge, -edge), 1e-6)
     elsewhere = ("POS", "CIRCLE 300 10 0.01")
-    assert found_by_obscore(frames, circle, elsewhere) == found
-    assert found_by_obscore(frames, elsewhere) == set()
-    assert found_by_obscore(frames, circle, ("BAND", "5.5e-7")) == found
-    assert found_by_obscore(frames, circle, ("BAND", "7e-7 +Inf")) == set()
+    assert search_sia2(frames, circle, elsewhere) == found
+    assert search_sia2(frames, elsewhere) == set()
+    assert search_sia2(frames, circle, ("BAND", "5.5e-7")) == found
+    assert search_sia2(frames, circle, ("BAND", "7e-7 +Inf")) == set()
 
 
-def degrees(v: np.ndarray) -> tuple[float, float]:
+def to_degrees(v: np.ndarray) -> tuple[float, float]:
     return float(np.degrees(np.arctan2(v[1], v[0])) % 360), float(np.degrees(np.arctan2(v[2], np.hypot(v[0], v[1]))))
 
 
-def grid(corners: np.ndarray) -> np.ndarray:
-    """Places all over each frame, its border too, 0.008 degrees apart: shape (n, 1369, 3)."""
+def make_grid(corners: np.ndarray) -> np.ndarray:
+    """Return positions all over each frame and its border, 0.008 degrees apart, shape (n, 1369, 3)."""
     x, y = (share.reshape(-1)[:, None, None] for share in np.meshgrid(np.linspace(0, 1, 37), np.linspace(0, 1, 37)))
     a, b, c, d = (corners[:, n] for n in range(4))
     made = (1 - x) * (1 - y) * a + x * (1 - y) * b + x * y * c + (1 - x) * y * d
@@ -375,12 +377,12 @@ def grid(corners: np.ndarray) -> np.ndarray:
 
 @HASTIER
 @given(place, st.sampled_from([0.05, 0.5, 40.0, 359.0]), st.sampled_from([0.05, 0.6]))
-def test_ranges_of_sia_2(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:
-    """A frame is found if a place in it is in the range, and not if none is in a range that is a little larger."""
+def test_sia2_ranges(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:
+    """A frame is found if a position in it is in the range, and not if none is in a slightly larger range."""
     ra, dec = place
     low, high = max(dec - height / 2, -90.0), min(dec + height / 2, 90.0)
     west, east = (ra - width / 2) % 360, (ra + width / 2) % 360
-    found = found_by_obscore(frames, ("POS", f"RANGE {west!r} {east!r} {low!r} {high!r}"))
+    found = search_sia2(frames, ("POS", f"RANGE {west!r} {east!r} {low!r} {high!r}"))
     lon, lat = frames.grid_degrees
     away = np.abs((lon - ra + 180) % 360 - 180) - width / 2
 
@@ -395,13 +397,13 @@ def test_ranges_of_sia_2(frames: Frames, place: tuple[float, float], width: floa
 
 def test_open_ranges(frames: Frames) -> None:
     everything = set(range(len(frames.corners)))
-    assert found_by_obscore(frames, ("POS", "RANGE -Inf +Inf -Inf +Inf")) == everything
-    north = found_by_obscore(frames, ("POS", "RANGE 0 360 -0.0 +Inf"))
-    assert north == set(np.flatnonzero((grid(frames.corners)[..., 2] >= 0).any(axis=1)))
-    assert found_by_obscore(frames) == everything
+    assert search_sia2(frames, ("POS", "RANGE -Inf +Inf -Inf +Inf")) == everything
+    north = search_sia2(frames, ("POS", "RANGE 0 360 -0.0 +Inf"))
+    assert north == set(np.flatnonzero((make_grid(frames.corners)[..., 2] >= 0).any(axis=1)))
+    assert search_sia2(frames) == everything
 
 
-def test_obscore_reads_of_the_index_what_it_must(frames: Frames) -> None:
+def test_region_bounds_inventory_index(frames: Frames) -> None:
     """A condition on the region bounds the index of the inventory behind it."""
     text = "SELECT obs_id FROM ivoa.obscore WHERE 1 = INTERSECTS(s_region, CIRCLE(10, 20, 0.01))"
     catalogue = add_obscore(frames.world.catalogue)
@@ -414,5 +416,5 @@ def test_obscore_reads_of_the_index_what_it_must(frames: Frames) -> None:
     made = prepare(meant.query, frames.world.engine, 100)
     assert made.expected_rows == 0
     assert made.is_short
-    found = {int(row) for row in asked(frames, meant.query, 0)}
+    found = {int(row) for row in fetch_column(frames, meant.query, 0)}
     assert found == frames.frames("1 = INTERSECTS(footprint, CIRCLE(10, 20, 0.01))") != set()

@@ -111,12 +111,12 @@ class RangeReader(Protocol):
 
 
 @contextmanager
-def open_image(where: str) -> Iterator[Image]:
+def open_image(location: str) -> Iterator[Image]:
     """Open the image in a file of an inventory.
 
     Raises ImageError for a file without an image, and for one that cannot be read.
     """
-    with files.open_file(where) as source:
+    with files.open_file(location) as source:
         yield read_image(source)
 
 

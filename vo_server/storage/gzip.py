@@ -31,12 +31,13 @@ GZIP_MAGIC = b"\x1f\x8b"
 _SKIP_BYTES = 1 << 18
 
 
-def open_gzip(stream: IO[bytes]) -> IO[bytes]:
+def open_gzip(stream: IO[bytes], *, read_ahead: bool = True) -> IO[bytes]:
     """Return the decompressed content of a gzip stream.
 
-    Reading raises one of GZIP_ERRORS where it is damaged, EOFError where it is cut short.
+    isal reads the stream in blocks of 512 KB; without `read_ahead` the standard library reads smaller ones. Reading
+    raises one of GZIP_ERRORS where the stream is damaged, EOFError where it is cut short.
     """
-    return cast("IO[bytes]", _gzip_file(fileobj=stream, mode="rb"))
+    return cast("IO[bytes]", (_gzip_file if read_ahead else gzip.GzipFile)(fileobj=stream, mode="rb"))
 
 
 class GzipReader:

@@ -1,4 +1,4 @@
-"""An image to cut, and the real ones where they are at hand."""
+"""A synthetic image, and the real ones where they are available."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def atlas(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def real(shared: Path) -> Path:
-    """The folder of real images."""
+    """Return the folder of real images."""
     folder = shared / "data" / "images"
     if not folder.is_dir():
-        pytest.skip("the real images are not here")
+        pytest.skip("the real images are not available")
     return folder

@@ -1,4 +1,4 @@
-"""Cutouts against astropy: Cutout2D's pixels, WCS's positions, its reader's verdict on the file."""
+"""Cutouts compared with astropy: the pixels of Cutout2D, the positions of WCS, and its FITS verification."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from vo_server.sky.shapes import Shape
 from vo_server.storage import files
 
 
-def made(header: fits.Header, pixels: Any) -> image.Image:
-    """The image of a file that is just this: astropy's writer would take BSCALE away."""
+def make_image(header: fits.Header, pixels: Any) -> image.Image:
+    """Return the image of a file with exactly this header: astropy's writer would remove BSCALE."""
     data = pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
     return image.read_image(files.MemoryFile(header.tostring().encode() + data + bytes(-len(data) % 2880)))
 
 
-def read(data: bytes) -> fits.PrimaryHDU:
-    """The one thing in a file, of which nothing is wrong."""
+def read_hdu(data: bytes) -> fits.PrimaryHDU:
+    """Return the only HDU of a file, which must be valid."""
     hdus = fits.open(io.BytesIO(data))
     hdus.verify("exception")
     assert len(hdus) == 1
@@ -40,8 +40,8 @@ def read(data: bytes) -> fits.PrimaryHDU:
     return hdus[0]
 
 
-def brute(opened: image.Image, region: Shape) -> tuple[int, int, int, int]:
-    """Rows and columns by looking at 7 x 7 points of every pixel."""
+def find_window_by_brute_force(opened: image.Image, region: Shape) -> tuple[int, int, int, int]:
+    """Return the window of a region by testing 7 x 7 points of every pixel."""
     _, rows, columns = opened.shape
     fine = (np.arange(7) - 3) / 6.001
     x = (np.arange(columns)[:, None] + fine).ravel()
@@ -59,9 +59,9 @@ def brute(opened: image.Image, region: Shape) -> tuple[int, int, int, int]:
     return at_y.min(), at_y.max() + 1, at_x.min(), at_x.max() + 1
 
 
-def test_the_pixels_are_those_of_cutout2d_and_lie_where_they_lay(atlas: Path) -> None:
+def test_agrees_with_cutout2d(atlas: Path) -> None:
     with image.open_image(str(atlas)) as opened:
-        found = read(cutout.cut(opened, ("circle", (83.601, -5.398, 20 / 3600)), source="ivo://x/y?atlas/1"))
+        found = read_hdu(cutout.cut(opened, ("circle", (83.601, -5.398, 20 / 3600)), source="ivo://x/y?atlas/1"))
     assert found.data.shape in {(a, b) for a in (41, 42) for b in (41, 42)}
     with fits.open(atlas) as hdus:
         wcs = WCS(hdus[0].header)
@@ -76,9 +76,9 @@ def test_the_pixels_are_those_of_cutout2d_and_lie_where_they_lay(atlas: Path) ->
     assert middle == pytest.approx(((columns - 1) / 2, (rows - 1) / 2), abs=0.51)
 
 
-def test_the_header_is_kept_but_for_what_must_change(atlas: Path) -> None:
+def test_keeps_other_keywords(atlas: Path) -> None:
     with image.open_image(str(atlas)) as opened:
-        found = read(cutout.cut(opened, ("point", (83.60005, -5.40005)), source="ivo://x/y?atlas/1"))
+        found = read_hdu(cutout.cut(opened, ("point", (83.60005, -5.40005)), source="ivo://x/y?atlas/1"))
     before, after = fits.getheader(atlas), found.header
     cards = [str(c) for c in after.cards]
     changed = {c.keyword for c in before.cards if str(c) not in cards}
@@ -104,8 +104,8 @@ POLES = [(0.0, 89.999), (0.0, -89.999), (359.999, 12.0), (83.6, -5.4)]
     radius=st.floats(0.5, 70),
     kind=st.sampled_from(["circle", "box", "polygon", "range"]),
 )
-def test_windows_are_those_of_brute_force(ra: float, dec: float, x: float, y: float, radius: float, kind: str) -> None:
-    opened = made(atlas_header(ra, dec, 40, 30), atlas_pixels(40, 30))
+def test_window_agrees_with_brute_force(ra: float, dec: float, x: float, y: float, radius: float, kind: str) -> None:
+    opened = make_image(atlas_header(ra, dec, 40, 30), atlas_pixels(40, 30))
     (lon,), (lat,) = opened.wcs.to_positions(x, y)
     size = radius / 3600
     match kind:
@@ -123,11 +123,11 @@ def test_windows_are_those_of_brute_force(ra: float, dec: float, x: float, y: fl
         found = find_window(opened.wcs, 40, 30, region)
     except NoPixelsError:
         with pytest.raises(ValueError, match="zero-size"):
-            brute(opened, region)
+            find_window_by_brute_force(opened, region)
         return
     got = (*found.rows, *found.columns)
     try:
-        wanted = brute(opened, region)
+        wanted = find_window_by_brute_force(opened, region)
     except ValueError:  # less of a pixel than what lies between the points that were looked at
         assert found.rows[1] - found.rows[0] <= 2 or found.columns[1] - found.columns[0] <= 2
         return
@@ -138,7 +138,7 @@ def test_windows_are_those_of_brute_force(ra: float, dec: float, x: float, y: fl
     assert np.abs(np.subtract(got, wanted)).max() <= 1
 
 
-def test_a_region_that_holds_the_image_gives_all_of_it(atlas: Path) -> None:
+def test_region_around_image_gives_whole_image(atlas: Path) -> None:
     with image.open_image(str(atlas)) as opened:
         regions: tuple[Shape, ...] = (
             ("circle", (83.6, -5.4, 179.0)),
@@ -148,8 +148,8 @@ def test_a_region_that_holds_the_image_gives_all_of_it(atlas: Path) -> None:
             ("box", (83.6, -5.4, 10.0, 10.0)),
         )
         for region in regions:
-            assert read(cutout.cut(opened, region)).data.shape == (140, 100), region
-        assert read(cutout.cut(opened)).data.shape == (140, 100)
+            assert read_hdu(cutout.cut(opened, region)).data.shape == (140, 100), region
+        assert read_hdu(cutout.cut(opened)).data.shape == (140, 100)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_region_that_holds_the_image_gives_all_of_it(atlas: Path) -> None:
         ("polygon", (84.0, -5.0, 85.0, -5.0, 84.5, -4.0)),
     ],
 )
-def test_nothing_in_common_is_no_cutout(atlas: Path, region: Shape) -> None:
+def test_rejects_region_outside_image(atlas: Path, region: Shape) -> None:
     with image.open_image(str(atlas)) as opened, pytest.raises(NoPixelsError):
         cutout.cut(opened, region)
 
@@ -180,7 +180,7 @@ def test_nothing_in_common_is_no_cutout(atlas: Path, region: Shape) -> None:
         ("point", (np.nan, 2.0)),
     ],
 )
-def test_numbers_that_are_no_region_are_refused(atlas: Path, region: Shape) -> None:
+def test_rejects_invalid_region(atlas: Path, region: Shape) -> None:
     with image.open_image(str(atlas)) as opened, pytest.raises(UsageError) as caught:
         cutout.cut(opened, region)
     assert caught.value.status == 400
@@ -188,7 +188,7 @@ def test_numbers_that_are_no_region_are_refused(atlas: Path, region: Shape) -> N
 
 @pytest.mark.parametrize("size", [(11, 11), (10, 14), (1, 1), (300, 200), (61, 401)])
 @pytest.mark.parametrize("place", [(50.02, 70.02), (2.3, 1.6), (99.02, 139.4), (-3.02, 70.02)])
-def test_an_exact_cutout_is_cutout2d(atlas: Path, size: tuple[int, int], place: tuple[float, float]) -> None:
+def test_cut_to_size_agrees_with_cutout2d(atlas: Path, size: tuple[int, int], place: tuple[float, float]) -> None:
     with fits.open(atlas) as hdus, image.open_image(str(atlas)) as opened:
         whole, wcs = hdus[0].data.copy(), WCS(hdus[0].header)
         (lon,), (lat,) = opened.wcs.to_positions(*place)
@@ -198,20 +198,20 @@ def test_an_exact_cutout_is_cutout2d(atlas: Path, size: tuple[int, int], place: 
             with pytest.raises(NoPixelsError):
                 cutout.cut_to_size(opened, lon, lat, *size)
             return
-        found = read(cutout.cut_to_size(opened, lon, lat, *size))
+        found = read_hdu(cutout.cut_to_size(opened, lon, lat, *size))
     np.testing.assert_array_equal(found.data, same.data)
     for x, y in ((0, 0), (size[0] - 1, size[1] - 1)):
         there = WCS(found.header).pixel_to_world(x, y)
         assert there.separation(same.wcs.pixel_to_world(x, y)).arcsec < 1e-6
 
 
-def test_whole_numbers_stay_or_become_real_where_something_is_missing() -> None:
+def test_integers_become_floats_for_missing_pixels() -> None:
     header = atlas_header()
     header["BITPIX"], header["BSCALE"], header["BZERO"], header["BLANK"] = 16, 0.5, 100.0, -1
-    opened = made(header, np.arange(-1, 13999, dtype=np.int16).reshape(140, 100))
+    opened = make_image(header, np.arange(-1, 13999, dtype=np.int16).reshape(140, 100))
     inside = cutout.cut_to_size(opened, 83.60005, -5.40005, 9, 9)
     assert fits.open(io.BytesIO(inside), do_not_scale_image_data=True)[0].data.dtype.kind == "i"
-    partly = read(cutout.cut_to_size(opened, 83.60005, -5.40005, 300, 300))
+    partly = read_hdu(cutout.cut_to_size(opened, 83.60005, -5.40005, 300, 300))
     assert partly.header["BITPIX"] == -32
     there = np.isfinite(partly.data)
     assert there.sum() == 13999
@@ -222,7 +222,7 @@ def test_whole_numbers_stay_or_become_real_where_something_is_missing() -> None:
     assert (x, y) == (149, 149)
 
 
-def test_no_image_is_too_large_to_be_refused(atlas: Path) -> None:
+def test_rejects_too_many_pixels(atlas: Path) -> None:
     with image.open_image(str(atlas)) as opened:
         with pytest.raises(TooLargeError):
             cutout.cut_to_size(opened, 83.6, -5.4, 100_000, 100_000)
@@ -230,14 +230,14 @@ def test_no_image_is_too_large_to_be_refused(atlas: Path) -> None:
             cutout.cut_to_size(opened, 83.6, -5.4, 0, 10)
 
 
-def cube() -> image.Image:
+def make_cube() -> image.Image:
     header = atlas_header()
     header["NAXIS"] = 3
     header.set("NAXIS3", 6, after="NAXIS2")
     del header["FILTER"]
     for n, said in enumerate(("J", "H", "Ks", "J, stars removed", "H, stars removed", "Ks, stars removed")):
         header[f"PLANE{n + 1}"] = (said, f"plane {n}")
-    return made(header, np.stack([atlas_pixels() + n for n in range(6)]))
+    return make_image(header, np.stack([atlas_pixels() + n for n in range(6)]))
 
 
 @pytest.mark.parametrize(
@@ -249,9 +249,9 @@ def cube() -> image.Image:
         ((-np.inf, np.inf), [0, 1, 2, 3, 4, 5]),
     ],
 )
-def test_a_band_picks_planes_of_a_cube(band: tuple[float, float], planes: list[int]) -> None:
-    opened = cube()
-    found = read(cutout.cut(opened, ("point", (83.60005, -5.40005)), band))
+def test_band_selects_planes(band: tuple[float, float], planes: list[int]) -> None:
+    opened = make_cube()
+    found = read_hdu(cutout.cut(opened, ("point", (83.60005, -5.40005)), band))
     pixels = opened.read_stored((69, 70), (49, 50))
     np.testing.assert_array_equal(found.data, pixels[planes])
     assert [found.header[f"PLANE{n + 1}"] for n in range(len(planes))] == [
@@ -261,20 +261,20 @@ def test_a_band_picks_planes_of_a_cube(band: tuple[float, float], planes: list[i
     assert found.header.comments["PLANE1"] == "plane 0" if 0 in planes else "plane 2"
 
 
-def test_a_band_of_no_light_is_no_pixels_and_a_bad_one_is_refused(atlas: Path) -> None:
+def test_rejects_band_without_light_and_invalid_band(atlas: Path) -> None:
     with image.open_image(str(atlas)) as opened:
-        assert read(cutout.cut(opened, band=(1e-6, 1.2e-6))).data.shape == (140, 100)
+        assert read_hdu(cutout.cut(opened, band=(1e-6, 1.2e-6))).data.shape == (140, 100)
         with pytest.raises(NoPixelsError):
             cutout.cut(opened, band=(2e-6, 3e-6))
         with pytest.raises(UsageError) as raised:
             cutout.cut(opened, band=(3e-6, 2e-6))
         assert raised.value.code == Code.REQUEST_BAD_REGION
     with pytest.raises(NoPixelsError):
-        cutout.cut(cube(), band=(1e-3, 1.0))
+        cutout.cut(make_cube(), band=(1e-3, 1.0))
     header = atlas_header()
     del header["FILTER"]
     with pytest.raises(UsageError) as raised:
-        cutout.cut(made(header, atlas_pixels()), band=(0.0, 1.0))
+        cutout.cut(make_image(header, atlas_pixels()), band=(0.0, 1.0))
     assert raised.value.code == Code.IMAGE_UNSUPPORTED
 
 
@@ -292,7 +292,7 @@ def test_a_band_of_no_light_is_no_pixels_and_a_bad_one_is_refused(atlas: Path) -
 def test_other_frames_and_axes(changes: dict[str, Any], place: SkyCoord) -> None:
     header = atlas_header()
     header.update(changes)
-    opened = made(header, atlas_pixels())
+    opened = make_image(header, atlas_pixels())
     there = place.icrs
     (x,), (y,) = opened.wcs.to_pixels(there.ra.deg, there.dec.deg)
     assert (x, y) == pytest.approx((49.5, 69.5), abs=0.4)  # FK4's elliptic aberration is left out: 0.3" at the most
@@ -301,22 +301,22 @@ def test_other_frames_and_axes(changes: dict[str, Any], place: SkyCoord) -> None
 
 
 @pytest.mark.parametrize("name", ["CTYPE1", "CRVAL1", "EQUINOX", "RADESYS"])
-def test_a_header_without_a_place_is_a_fault_and_not_a_wrong_cutout(name: str) -> None:
+def test_rejects_header_without_wcs(name: str) -> None:
     header = atlas_header()
     header[name] = {"CTYPE1": "LINEAR", "CRVAL1": "x", "EQUINOX": 1975.0, "RADESYS": "GAPPT"}[name]
     with pytest.raises(ImageError):
-        cutout.cut(made(header, atlas_pixels()), ("point", (83.6, -5.4)))
+        cutout.cut(make_image(header, atlas_pixels()), ("point", (83.6, -5.4)))
 
 
 @pytest.mark.parametrize(
     "name", ["ngc309_aJ_asky_001022s0620186", "m17_aK_asky_990502s1430080", "hips2fits_aJ_asky_000206s025_LMC"]
 )
-def test_the_real_atlas_images(real: Path, name: str) -> None:
+def test_real_atlas_images(real: Path, name: str) -> None:
     where = real / f"{name}.fits.gz"
     with fits.open(where) as hdus, image.open_image(str(where)) as opened:
         header, whole, wcs = hdus[0].header, hdus[0].data, WCS(hdus[0].header)
         ra, dec = header["CRVAL1"], header["CRVAL2"]
-        found = read(cutout.cut(opened, ("circle", (ra + 0.01, dec - 0.05, 30 / 3600))))
+        found = read_hdu(cutout.cut(opened, ("circle", (ra + 0.01, dec - 0.05, 30 / 3600))))
         assert len(header) == 112
         assert len(found.header) == 112 + 3
         same = Cutout2D(whole, SkyCoord(ra + 0.01, dec - 0.05, unit="deg", frame="fk5"), found.data.shape, wcs=wcs)

@@ -1,4 +1,4 @@
-"""Where the bytes come from: local files, gzip, tiles, stores of fsspec, and which of them are read at all."""
+"""Image files: local files, gzip, tiles, stores of fsspec, and which bytes are read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vo_server.images import image
 from vo_server.storage import files
 
 
-def test_facts_change_when_the_file_does(tmp_path: Path) -> None:
+def test_etag_changes_with_file(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
     path.write_bytes(b"12345")
     before = files.stat_file(str(path))
@@ -38,7 +38,7 @@ def test_facts_change_when_the_file_does(tmp_path: Path) -> None:
     assert files.stat_file(str(path)).etag != before.etag
 
 
-def test_pieces_are_the_bytes(tmp_path: Path) -> None:
+def test_read_chunks_yields_content(tmp_path: Path) -> None:
     data = np.random.default_rng(1).bytes(3 * files.CHUNK_BYTES + 17)
     path = tmp_path / "a.fits"
     path.write_bytes(data)
@@ -56,7 +56,7 @@ def test_pieces_are_the_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "where", ["/nowhere/a.fits", "memory://nowhere.fits", "nosuch://a/b.fits", "/dev", "/dev/zero"]
 )
-def test_what_is_no_file_is_a_fault_that_does_not_tell_the_path(where: str) -> None:
+def test_errors_hide_path(where: str) -> None:
     for ask in (files.stat_file, lambda w: list(files.read_chunks(w)), lambda w: image.open_image(w).__enter__()):
         with pytest.raises(ImageError) as caught:
             ask(where)
@@ -64,7 +64,7 @@ def test_what_is_no_file_is_a_fault_that_does_not_tell_the_path(where: str) -> N
         assert "/dev" not in str(caught.value)
 
 
-def test_an_inventory_does_not_lead_out_of_its_root() -> None:
+def test_rejects_path_outside_root() -> None:
     assert files.resolve_path("/data/atlas/", "000616n/s060/a.fits.gz") == "/data/atlas/000616n/s060/a.fits.gz"
     assert files.resolve_path("s3://bucket/atlas", "a.fits") == "s3://bucket/atlas/a.fits"
     for path in ("", "/etc/passwd", "../a.fits", "a/../../b.fits", "a.fits\0", "zip://a::b.fits", "http://host/a.fits"):
@@ -73,7 +73,7 @@ def test_an_inventory_does_not_lead_out_of_its_root() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 30)), max_size=20), st.integers(0, 20))
-def test_merged_ranges_hold_all_and_are_apart(pairs: list[tuple[int, int]], gap: int) -> None:
+def test_merged_ranges_contain_input_and_are_apart(pairs: list[tuple[int, int]], gap: int) -> None:
     ranges = [(start, start + length) for start, length in pairs]
     found = files.merge_ranges(ranges, gap)
     assert all(any(a <= start and stop <= b for a, b in found) for start, stop in ranges)
@@ -81,7 +81,7 @@ def test_merged_ranges_hold_all_and_are_apart(pairs: list[tuple[int, int]], gap:
     assert {v for pair in found for v in pair} <= {v for pair in ranges for v in pair}
 
 
-def test_no_reading_is_beyond_the_limit(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_read_beyond_limit(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_READ_BYTES", 30_000)
     with image.open_image(str(atlas)) as opened:
         opened.read_stored((0, 10), (0, 10))
@@ -92,7 +92,7 @@ def test_no_reading_is_beyond_the_limit(atlas: Path, monkeypatch: pytest.MonkeyP
         opened.read_stored((0, 10), (0, 10))
 
 
-def _packed(atlas: Path, how: str) -> bytes:
+def encode(atlas: Path, how: str) -> bytes:
     data, header = fits.getdata(atlas), fits.getheader(atlas)
     file = io.BytesIO()
     match how:
@@ -120,8 +120,8 @@ KINDS = ["plain", "gzip", "extension", "after a table", "rice", "gzip tiles", "r
 
 @pytest.mark.parametrize("how", KINDS)
 @pytest.mark.parametrize("store", ["local", "memory"])
-def test_every_kind_of_file_gives_the_pixels_and_the_header(atlas: Path, tmp_path: Path, how: str, store: str) -> None:
-    data = _packed(atlas, how)
+def test_reads_pixels_and_header_of_every_format(atlas: Path, tmp_path: Path, how: str, store: str) -> None:
+    data = encode(atlas, how)
     where = str(tmp_path / "packed.fits")
     if store == "local":
         Path(where).write_bytes(data)
@@ -139,7 +139,7 @@ def test_every_kind_of_file_gives_the_pixels_and_the_header(atlas: Path, tmp_pat
             assert opened.header.comments["CRVAL1"] == "RA  at Frame Center, J2000 (deg)"
 
 
-def test_scaled_whole_numbers_in_tiles_come_as_they_are_stored() -> None:
+def test_reads_stored_integers_of_tiles() -> None:
     header = atlas_header()
     values = np.arange(14000).reshape(140, 100)
     hdu = fits.CompImageHDU(values.astype(np.int16), compression_type="RICE_1")
@@ -153,7 +153,7 @@ def test_scaled_whole_numbers_in_tiles_come_as_they_are_stored() -> None:
     assert header["NAXIS1"] == opened.shape[2]
 
 
-def test_only_the_needed_bytes_are_read(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_only_needed_bytes(atlas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wide image: a small window must not cost its rows as a whole."""
     header = atlas_header(rows=400, columns=20_000)
     path = atlas.with_name("wide.fits")
@@ -173,7 +173,7 @@ def test_only_the_needed_bytes_are_read(atlas: Path, monkeypatch: pytest.MonkeyP
     assert sum(read) < 60 * 60 * 4 + 30_000
 
 
-def _head(**cards: Any) -> bytes:
+def encode_header(**cards: Any) -> bytes:
     head: bytes = fits.Header([("SIMPLE", True), *cards.items()]).tostring().encode()
     return head
 
@@ -187,7 +187,7 @@ def _head(**cards: Any) -> bytes:
         gzip.compress(b"SIMPLE  =                    T".ljust(2880), mtime=0),
         gzip.compress(NOISE, mtime=0)[:-9000],
         b"\x1f\x8b" + bytes(5000),
-        _head(BITPIX=8, NAXIS=0),
+        encode_header(BITPIX=8, NAXIS=0),
         fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 1), ("NAXIS1", 2880)]).tostring().encode()
         + bytes(2880),
         fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", -5), ("NAXIS2", 5)]).tostring().encode(),
@@ -196,18 +196,18 @@ def _head(**cards: Any) -> bytes:
         fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", "x"), ("NAXIS1", 5)]).tostring().encode(),
     ],
 )
-def test_what_is_no_image_is_a_fault(data: bytes) -> None:
+def test_rejects_invalid_image(data: bytes) -> None:
     with pytest.raises(ImageError):
         image.read_image(files.MemoryFile(data))
 
 
-def test_a_file_that_is_gone_is_not_found_by_any_service(tmp_path: Path) -> None:
+def test_missing_file_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(ImageNotFoundError) as caught, image.open_image(str(tmp_path / "gone.fits")):
         pass
     assert (caught.value.status, str(tmp_path) in str(caught.value)) == (404, False)
 
 
-def test_files_that_are_cut_short_are_faults(atlas: Path) -> None:
+def test_rejects_truncated_file(atlas: Path) -> None:
     whole = atlas.read_bytes()
     for data in (whole[:20_000], gzip.compress(whole[:20_000]), gzip.compress(whole)[:-15_000]):
         opened = image.read_image(files.MemoryFile(data))
@@ -215,16 +215,16 @@ def test_files_that_are_cut_short_are_faults(atlas: Path) -> None:
             opened.read_all()
 
 
-def test_damaged_tiles_are_faults(atlas: Path) -> None:
-    data = bytearray(_packed(atlas, "gzip tiles"))
+def test_rejects_damaged_tiles(atlas: Path) -> None:
+    data = bytearray(encode(atlas, "gzip tiles"))
     data[-20_000:-3000] = bytes(17_000)
     opened = image.read_image(files.MemoryFile(bytes(data)))
     with pytest.raises(ImageError):
         opened.read_all()
 
 
-class Ranged(SimpleHTTPRequestHandler):
-    """Serves a folder, with ranges, and remembers what it sent."""
+class RangeRequestHandler(SimpleHTTPRequestHandler):
+    """A handler that serves a folder with ranges and records the bytes sent."""
 
     sent: list[int]
 
@@ -255,7 +255,7 @@ class Ranged(SimpleHTTPRequestHandler):
 def web(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
     pytest.importorskip("aiohttp", reason="fsspec reads http with aiohttp")
     sent: list[int] = []
-    kind = type("Here", (Ranged,), {"sent": sent})
+    kind = type("Here", (RangeRequestHandler,), {"sent": sent})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=str(tmp_path))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -1,4 +1,4 @@
-"""Several images in one: what astropy says of the stars in it, and what there is not."""
+"""Mosaics: positions and fluxes of stars as astropy measures them, and uncovered pixels."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ STARS = ((RA + 40 / 3600, DEC + 20 / 3600), (RA - 40 / 3600, DEC - 30 / 3600), (
 """One on each of two images that touch, and one on both."""
 
 
-def made(ra: float, sky: float, zero: float, turn: float) -> image.Image:
-    """An image with its sky, and stars whose flux is 1000 at a zero point of 20."""
+def make_image(ra: float, sky: float, zero: float, turn: float) -> image.Image:
+    """Return an image with a sky, and stars whose flux is 1000 at a zero point of 20."""
     header = atlas_header(ra, DEC)
     header["CROTA2"], header["MAGZP"] = turn, zero
     pixels = np.random.default_rng(3).normal(sky, 0.1, (140, 100))
@@ -35,12 +35,12 @@ def made(ra: float, sky: float, zero: float, turn: float) -> image.Image:
 
 
 @pytest.fixture(scope="module")
-def two() -> list[tuple[image.Image, int]]:
-    return [(made(RA + 45 / 3600, 73, 20.0, 0.3), 0), (made(RA - 45 / 3600, 90, 20.5, -20.0), 0)]
+def make_pair() -> list[tuple[image.Image, int]]:
+    return [(make_image(RA + 45 / 3600, 73, 20.0, 0.3), 0), (make_image(RA - 45 / 3600, 90, 20.5, -20.0), 0)]
 
 
 @pytest.mark.parametrize("size", [None, 500, 75])
-def test_stars_are_where_and_as_bright_as_they_were(two: Any, size: int | None) -> None:
+def test_keeps_positions_and_fluxes_of_stars(two: Any, size: int | None) -> None:
     found = build_mosaic([two], (RA, DEC), (150 / 3600, 100 / 3600), size)
     _, rows, columns = found.shape
     assert (columns, rows) == ((75, 50) if size == 75 else (150, 100))
@@ -55,7 +55,7 @@ def test_stars_are_where_and_as_bright_as_they_were(two: Any, size: int | None) 
     assert abs(np.median(values)) < 0.2, "without the sky"
 
 
-def test_what_no_image_shows_is_nothing(two: Any) -> None:
+def test_uncovered_pixels_are_nan(two: Any) -> None:
     found = build_mosaic([two[:1], two[1:]], (RA, DEC), (300 / 3600, 300 / 3600), None)
     values = found.read_all()
     assert found.shape == (2, 300, 300)
@@ -70,7 +70,7 @@ def test_what_no_image_shows_is_nothing(two: Any) -> None:
 
 
 @pytest.mark.parametrize("pole", [(10.0, 89.999), (359.999, 0.0)])
-def test_poles_and_the_first_meridian(pole: tuple[float, float]) -> None:
+def test_poles_and_meridian_zero(pole: tuple[float, float]) -> None:
     header = atlas_header(*pole)
     pixels = np.zeros((140, 100), np.float32)
     pixels[70, 50] = 100

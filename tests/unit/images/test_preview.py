@@ -1,4 +1,4 @@
-"""Pictures: what is where in them, how large they are, what they are not."""
+"""Pictures: orientation, size, colour and WCS."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from vo_server.images.preview import MAX_SIDE_PIXELS, PictureStyle, render_colou
 from vo_server.storage import files
 
 
-def made(header: fits.Header, pixels: Any) -> image.Image:
+def make_image(header: fits.Header, pixels: Any) -> image.Image:
     file = io.BytesIO()
     fits.PrimaryHDU(pixels, header).writeto(file)
     return image.read_image(files.MemoryFile(file.getvalue()))
 
 
-def seen(data: bytes) -> Any:
+def decode_picture(data: bytes) -> Any:
     return np.asarray(Pillow.open(io.BytesIO(data))).astype(int)
 
 
 @pytest.mark.parametrize("stretch", ["asinh", "zscale"])
 def test_north_is_up_and_stars_are_bright(atlas: Path, stretch: Any) -> None:
     with image.open_image(str(atlas)) as opened:
-        picture = seen(render_gray((opened, 0), None, PictureStyle(stretch=stretch)))
+        picture = decode_picture(render_gray((opened, 0), None, PictureStyle(stretch=stretch)))
     assert picture.shape == (140, 100)
     assert picture[139 - 101, 55] == 255
     assert picture[139 - 51, 30] > 200
@@ -46,8 +46,8 @@ def test_north_is_up_and_stars_are_bright(atlas: Path, stretch: Any) -> None:
 @pytest.mark.parametrize(
     ("turn", "mirrored", "pole"), list(product((0, 90, 180, 270, 20, -40), (False, True), (-5.4, 89.9, -89.9)))
 )
-def test_any_turn_of_the_header_is_undone_by_quarters(turn: float, mirrored: bool, pole: float) -> None:
-    """A star 30" north of the middle is above it, one 30" east to the left, as far as quarter turns can do it."""
+def test_quarter_turns_undo_rotation(turn: float, mirrored: bool, pole: float) -> None:
+    """A star 30" north of the centre is above it, one 30" east to the left, as far as quarter turns allow."""
     header = atlas_header(dec=pole, rows=100, columns=100)
     header["CROTA2"] = turn
     if mirrored:
@@ -58,7 +58,7 @@ def test_any_turn_of_the_header_is_undone_by_quarters(turn: float, mirrored: boo
     east = sky.to_pixels(83.6 + 20 / 3600 / np.cos(np.radians(pole)), pole)
     for (x,), (y,) in (north, east):
         pixels[round(float(y)), round(float(x))] = 1000 if ((x,), (y,)) == north else 500
-    picture = seen(render_gray((made(header, pixels), 0)))
+    picture = decode_picture(render_gray((make_image(header, pixels), 0)))
     rows, columns = np.nonzero(picture > 150)
     assert len(rows) == 2
     far = np.hypot(rows - 49.5, columns - 49.5)
@@ -70,8 +70,8 @@ def test_any_turn_of_the_header_is_undone_by_quarters(turn: float, mirrored: boo
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 @pytest.mark.parametrize("size", [None, 61, 330])
 @pytest.mark.parametrize(("turn", "mirrored"), list(product((0, 90, 180, 270, 20, -40), (False, True))))
-def test_a_picture_says_where_it_lies(turn: float, mirrored: bool, size: int | None, kind: Any) -> None:
-    """A star is where astropy says by the header in the comment, in the whole and in a part, turned or not."""
+def test_comment_has_wcs(turn: float, mirrored: bool, size: int | None, kind: Any) -> None:
+    """A star is where astropy finds it by the header in the comment, in the whole image and in a part."""
     header = atlas_header(rows=140, columns=100)
     header["CROTA2"] = turn
     if mirrored:
@@ -83,7 +83,8 @@ def test_a_picture_says_where_it_lies(turn: float, mirrored: bool, size: int | N
     pixels += 1000 * np.exp(-((x - 71.3) ** 2 + (y - 44.8) ** 2) / 3).astype(np.float32)
     (star,) = WCS(header).wcs_pix2world([[71.3, 44.8]], 0)
     for region in (None, ("circle", (star[0], star[1] + 3 / 3600, 14 / 3600))):
-        picture = Pillow.open(io.BytesIO(render_gray((made(header, pixels), 0), region, PictureStyle(size, kind))))
+        data = render_gray((make_image(header, pixels), 0), region, PictureStyle(size, kind))
+        picture = Pillow.open(io.BytesIO(data))
         said = picture.info["comment"].decode() if kind == "jpeg" else picture.info["Comment"]
         told = fits.Header.fromstring(said, sep="\n")
         assert (told["NAXIS1"], told["NAXIS2"]) == picture.size
@@ -96,12 +97,12 @@ def test_a_picture_says_where_it_lies(turn: float, mirrored: bool, size: int | N
         assert np.hypot(found[0] - column, found[1] - row) < 0.25 + 0.4 * scale
 
 
-def test_what_takes_more_than_a_matrix_is_not_said() -> None:
+def test_comment_lacks_distorted_wcs() -> None:
     header = atlas_header()
     header["CTYPE1"], header["CTYPE2"] = "RA---TAN-SIP", "DEC--TAN-SIP"
     del header["CROTA2"]
     header["A_ORDER"], header["B_ORDER"], header["A_2_0"], header["B_0_2"] = 2, 2, 1e-5, 1e-5
-    picture = Pillow.open(io.BytesIO(render_gray((made(header, atlas_pixels()), 0))))
+    picture = Pillow.open(io.BytesIO(render_gray((make_image(header, atlas_pixels()), 0))))
     assert picture.info.get("Comment", "") == ""
 
 
@@ -117,31 +118,31 @@ def test_sizes_and_formats(atlas: Path, size: int, kind: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1, MAX_SIDE_PIXELS + 1])
-def test_impossible_sizes_are_refused(size: int) -> None:
+def test_rejects_invalid_size(size: int) -> None:
     with pytest.raises(UsageError):
         PictureStyle(size)
 
 
-def test_a_part_and_nothing(atlas: Path) -> None:
+def test_region_and_empty_region(atlas: Path) -> None:
     with image.open_image(str(atlas)) as opened:
-        picture = seen(render_gray((opened, 0), ("circle", (83.6, -5.4, 10 / 3600))))
+        picture = decode_picture(render_gray((opened, 0), ("circle", (83.6, -5.4, 10 / 3600))))
         assert picture.shape[0] in (20, 21, 22)
         with pytest.raises(NoPixelsError):
             render_gray((opened, 0), ("circle", (80.6, -5.4, 10 / 3600)))
     with pytest.raises(NoPixelsError):
-        render_gray((made(atlas_header(), np.full((140, 100), np.nan, np.float32)), 0))
+        render_gray((make_image(atlas_header(), np.full((140, 100), np.nan, np.float32)), 0))
 
 
-def test_flat_images_and_single_pixels_have_pictures_too() -> None:
-    flat = made(atlas_header(), np.full((140, 100), 7, np.float32))
+def test_renders_flat_image_and_single_pixel() -> None:
+    flat = make_image(atlas_header(), np.full((140, 100), 7, np.float32))
     for look in (PictureStyle(), PictureStyle(stretch="zscale"), PictureStyle(5)):
-        assert seen(render_gray((flat, 0), None, look)).max() <= 255
-    assert seen(render_colour([(flat, 0)] * 3)).shape == (140, 100, 3)
-    assert seen(render_gray((flat, 0), ("point", (83.60005, -5.40005)))).shape == (1, 1)
+        assert decode_picture(render_gray((flat, 0), None, look)).max() <= 255
+    assert decode_picture(render_colour([(flat, 0)] * 3)).shape == (140, 100, 3)
+    assert decode_picture(render_gray((flat, 0), ("point", (83.60005, -5.40005)))).shape == (1, 1)
 
 
-def test_a_usual_star_is_white_and_others_are_not(atlas: Path) -> None:
-    """Zero points as Atlas images have them, and a white, a red and a blue star."""
+def test_usual_star_is_white(atlas: Path) -> None:
+    """Zero points of Atlas images, with a white, a red and a blue star."""
     zeros = {"j": 20.9, "h": 20.4, "k": 19.95}
     stars = {"white": (12.0, 11.5, 11.38), "red": (14.0, 12.5, 11.3), "blue": (11.5, 11.5, 11.5)}
     y, x = np.mgrid[:100, :100]
@@ -153,8 +154,8 @@ def test_a_usual_star_is_white_and_others_are_not(atlas: Path) -> None:
             pixels += flux / 10.6 * np.exp(-((x - 20 - 30 * place) ** 2 + (y - 50) ** 2) / 3.38)
         header = atlas_header(rows=100, columns=100)
         header["MAGZP"], header["FILTER"] = zeros[band], band
-        layers.append((made(header, pixels.astype(np.float32)), 0))
-    picture = seen(render_colour(layers))
+        layers.append((make_image(header, pixels.astype(np.float32)), 0))
+    picture = decode_picture(render_colour(layers))
     white, red, blue = (picture[49, 20 + 30 * n] for n in range(3))
     assert np.ptp(white) < 60
     assert white.min() > 180
@@ -163,17 +164,17 @@ def test_a_usual_star_is_white_and_others_are_not(atlas: Path) -> None:
     assert np.median(picture) < 60
 
 
-def test_three_images_must_lie_over_one_another(atlas: Path) -> None:
-    other = made(atlas_header(rows=50, columns=50), atlas_pixels(50, 50))
+def test_rejects_images_of_different_pixels(atlas: Path) -> None:
+    other = make_image(atlas_header(rows=50, columns=50), atlas_pixels(50, 50))
     with image.open_image(str(atlas)) as opened, pytest.raises(UsageError) as raised:
         render_colour([(opened, 0), (opened, 0), (other, 0)])
     assert raised.value.code == Code.IMAGE_UNSUPPORTED
 
 
-def test_the_galactic_centre_is_redder_than_its_surroundings(real: Path) -> None:
+def test_galactic_centre_is_redder_than_surroundings(real: Path) -> None:
     with ExitStack() as stack:
         opened = [stack.enter_context(image.open_image(str(real / f"gc_2mass_{b}.fits.gz"))) for b in "jhk"]
-        picture = seen(render_colour([(i, 0) for i in opened], None, PictureStyle(90, "jpeg")))
+        picture = decode_picture(render_colour([(i, 0) for i in opened], None, PictureStyle(90, "jpeg")))
     assert picture.shape == (90, 90, 3)
     middle, corner = picture[40:50, 40:50].mean((0, 1)), picture[:10, 80:].mean((0, 1))
     assert middle[0] - middle[2] > corner[0] - corner[2] + 50

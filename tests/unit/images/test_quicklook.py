@@ -1,4 +1,4 @@
-"""Quicklook images: small, near enough, and saying what they are."""
+"""Quicklook images: their size, accuracy and header."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vo_server.images import cutout, image, preview, quicklook
 from vo_server.storage import files
 
 
-def test_it_comes_back_as_16_bits_near_the_values(atlas: Path) -> None:
+def test_restores_16_bit_values(atlas: Path) -> None:
     with image.open_image(str(atlas)) as opened:
         packed = quicklook.compress(opened)
         whole = opened.read_all()[0]
@@ -43,7 +43,7 @@ def test_it_comes_back_as_16_bits_near_the_values(atlas: Path) -> None:
     assert header.comments["CRVAL1"] == atlas_header().comments["CRVAL1"]
 
 
-def test_it_has_a_picture_and_bright_stars_fit_into_16_bits() -> None:
+def test_bright_stars_fit_into_16_bits() -> None:
     pixels = atlas_pixels()
     pixels[60, 50] = 80_000
     data = fits.PrimaryHDU(pixels, atlas_header())
@@ -55,7 +55,7 @@ def test_it_has_a_picture_and_bright_stars_fit_into_16_bits() -> None:
     assert preview.render_gray((packed, 0))[1:4] == b"PNG"
 
 
-def test_a_part_of_it_is_plain_fits(atlas: Path) -> None:
+def test_cutout_is_plain_fits(atlas: Path) -> None:
     with image.open_image(str(atlas)) as opened:
         packed = quicklook.compress(opened)
     with fits.open(io.BytesIO(packed)) as hdus:
@@ -70,7 +70,7 @@ def test_a_part_of_it_is_plain_fits(atlas: Path) -> None:
         assert WCS(hdus[0].header).pixel_to_world(3, 4).separation(same.wcs.pixel_to_world(3, 4)).arcsec < 1e-6
 
 
-def test_a_cube_has_none() -> None:
+def test_rejects_cube() -> None:
     header = atlas_header()
     header["NAXIS"] = 3
     header.set("NAXIS3", 2, after="NAXIS2")
@@ -80,8 +80,8 @@ def test_a_cube_has_none() -> None:
         quicklook.compress(image.read_image(files.MemoryFile(file.getvalue())))
 
 
-def test_the_real_images_become_as_small_as_the_release_said(real: Path) -> None:
-    """About 20:1 ; the fields of NGC 309 and s108 are ordinary, those of M17 are full of stars."""
+def test_compression_ratio_of_real_images(real: Path) -> None:
+    """The release says about 20:1; the fields of NGC 309 and s108 are ordinary, those of M17 are full of stars."""
     for name, least in (
         ("ngc309_aJ_asky_001022s0620186", 20),
         ("deca_s108_aJ_asky_980321n1060021", 20),

@@ -1,4 +1,4 @@
-"""Postage stamps of a galaxy whose light is known, with stars over it that are known, too."""
+"""Postage stamps of a synthetic galaxy with synthetic foreground stars."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ SKIES = (73.2, 278.0, 406.0)
 NOISE = 0.7
 
 
-def sky_of(header: fits.Header) -> Any:
+def build_wcs(header: fits.Header) -> Any:
     return image.Image(header, (1, ROWS, COLUMNS), lambda *_: np.zeros(0)).wcs
 
 
 def galaxy_light(header: fits.Header) -> Any:
-    """An exponential disk, drawn by positions on the sky, not by our ellipses."""
+    """Return an exponential disk, computed from sky positions and not by the ellipses under test."""
     y, x = np.mgrid[:ROWS, :COLUMNS]
-    there = SkyCoord(*sky_of(header).to_positions(x.ravel(), y.ravel()), unit="deg")
+    there = SkyCoord(*build_wcs(header).to_positions(x.ravel(), y.ravel()), unit="deg")
     middle = SkyCoord(GALAXY.ra, GALAXY.dec, unit="deg")
     angle = (middle.position_angle(there).rad - np.radians(GALAXY.angle)).reshape(x.shape)
     far = middle.separation(there).arcsec.reshape(x.shape)
     return 60 * np.exp(-np.hypot(far * np.cos(angle), far * np.sin(angle) / GALAXY.axis_ratio) / 6)
 
 
-def some_stars(count: int = 60) -> Stars:
+def make_stars(count: int = 60) -> Stars:
     random = np.random.default_rng(11)
     header = atlas_header(rows=ROWS, columns=COLUMNS)
-    lon, lat = sky_of(header).to_positions(random.uniform(5, COLUMNS - 5, count), random.uniform(5, ROWS - 5, count))
+    lon, lat = build_wcs(header).to_positions(random.uniform(5, COLUMNS - 5, count), random.uniform(5, ROWS - 5, count))
     j = random.uniform(10, 15.5, count)
     return Stars(lon, lat, np.stack([j, j - 0.5, j - 0.6], axis=1))
 
 
-def coadd(points: Stars, light: bool = True, dec: float = -5.4, crota: float = 0.31) -> tuple[Coadd, Any]:
-    """Three images with the galaxy, the stars, noise; and the galaxy alone."""
+def make_coadd(points: Stars, light: bool = True, dec: float = -5.4, crota: float = 0.31) -> tuple[Coadd, Any]:
+    """Return three images of the galaxy with stars and noise, and the galaxy alone."""
     made = []
     for band in range(3):
         header = atlas_header(dec=dec, rows=ROWS, columns=COLUMNS)
         header["MAGZP"], header["FILTER"], header["CROTA2"] = ZEROS[band], "jhk"[band], crota
-        x, y = sky_of(header).to_pixels(points.ra, points.dec)
+        x, y = build_wcs(header).to_pixels(points.ra, points.dec)
         flux = 10 ** (-0.4 * (points.magnitudes[:, band] - ZEROS[band]))
         pixels = SKIES[band] + np.random.default_rng(band).normal(0, NOISE, (ROWS, COLUMNS))
         galaxy = galaxy_light(header) if light else np.zeros((ROWS, COLUMNS))
@@ -70,8 +70,8 @@ def read(data: bytes) -> fits.PrimaryHDU:
 
 
 def test_six_planes_with_and_without_stars() -> None:
-    points = some_stars()
-    images, galaxy = coadd(points)
+    points = make_stars()
+    images, galaxy = make_coadd(points)
     made = read(stamp.build_stamp([images], GALAXY, points))
     header, cube = made.header, made.data
     assert cube.shape == (6, 81, 81)
@@ -107,20 +107,20 @@ def test_six_planes_with_and_without_stars() -> None:
         assert abs(np.mean(after)) < 0.5 * NOISE
 
 
-def test_the_galaxy_itself_stays_though_the_psc_has_it() -> None:
+def test_keeps_galaxy_that_is_in_psc() -> None:
     own = Stars(np.array([83.6]), np.array([-5.4 + 1 / 3600]), np.array([[12.0, 11.5, 11.4]]))
     none = Stars(np.zeros(0), np.zeros(0), np.zeros((0, 3)))
-    images, galaxy = coadd(none)
+    images, galaxy = make_coadd(none)
     made = read(stamp.build_stamp([images], GALAXY, own))
     np.testing.assert_array_equal(made.data[:3], made.data[3:])
     assert made.data[0, 40, 40] > 0.8 * galaxy.max()
 
 
-def test_magnitudes_that_are_limits_or_missing_take_nothing_away() -> None:
-    """Of ph_qual U and X there is nothing to be seen; the image must be as before, but for the noise."""
+def test_ignores_stars_without_magnitude() -> None:
+    """Stars of ph_qual U and X are invisible: the image must not change beyond the noise."""
     none = Stars(np.zeros(0), np.zeros(0), np.zeros((0, 3)))
-    images, _ = coadd(none)
-    unseen = replace(some_stars(), magnitudes=np.tile([15.0, np.nan, 16.0], (60, 1)))
+    images, _ = make_coadd(none)
+    unseen = replace(make_stars(), magnitudes=np.tile([15.0, np.nan, 16.0], (60, 1)))
     made = read(stamp.build_stamp([images], GALAXY, unseen))
     assert np.abs(made.data[3:] - made.data[:3]).max() < 5 * NOISE
     np.testing.assert_array_equal(made.data[1], made.data[4])
@@ -133,15 +133,15 @@ def test_sides_are_odd_and_within_bounds(radius: float, given: int | None, wante
     assert stamp.compute_side(Galaxy("x", 0, 0, radius, side=given)) == wanted
 
 
-def test_files_are_called_as_in_the_release() -> None:
+def test_file_names_are_those_of_release() -> None:
     assert stamp.build_file_name("981029", "s", 28, 221, 3157) == "981029s/s028/g981029s0280221i003157.fits"
 
 
-def test_a_galaxy_on_the_edge_is_filled_from_the_neighbour() -> None:
+def test_fills_edge_from_neighbour() -> None:
     """Two coadds, one 250" north of the other and turned a little; the galaxy is on the edge of both."""
-    points = some_stars(10)
-    south, _ = coadd(points, dec=-5.4 - 130 / 3600, crota=0.1)
-    north, _ = coadd(points, dec=-5.4 + 125 / 3600, crota=-0.3)
+    points = make_stars(10)
+    south, _ = make_coadd(points, dec=-5.4 - 130 / 3600, crota=0.1)
+    north, _ = make_coadd(points, dec=-5.4 + 125 / 3600, crota=-0.3)
     assert 0.5 < stamp.compute_coverage(south[0], GALAXY) < 1
     assert stamp.compute_coverage(north[0], GALAXY) > stamp.compute_coverage(south[0], GALAXY)
     alone = read(stamp.build_stamp([south], GALAXY, points))
@@ -160,12 +160,12 @@ def test_a_galaxy_on_the_edge_is_filled_from_the_neighbour() -> None:
     assert "neighbour" in str(both.header["HISTORY"])
 
 
-def test_what_cannot_be_made_is_a_fault() -> None:
-    points = some_stars(3)
-    images, _ = coadd(points)
+def test_rejects_unsuitable_images() -> None:
+    points = make_stars(3)
+    images, _ = make_coadd(points)
     with pytest.raises(NoPixelsError):
         stamp.build_stamp([images], replace(GALAXY, dec=-6.4), points)
-    other, _ = coadd(points, dec=-5.41)
+    other, _ = make_coadd(points, dec=-5.41)
     with pytest.raises(ImageError) as raised:
         stamp.build_stamp([(images[0], other[1], images[2])], GALAXY, points)
     assert raised.value.code == Code.IMAGE_UNSUPPORTED
@@ -175,9 +175,9 @@ def test_what_cannot_be_made_is_a_fault() -> None:
     assert raised.value.code == Code.IMAGE_UNSUPPORTED
 
 
-def test_a_stamp_is_cut_and_seen_like_any_image() -> None:
-    points = some_stars()
-    images, _ = coadd(points)
+def test_stamp_has_cutouts_and_pictures() -> None:
+    points = make_stars()
+    images, _ = make_coadd(points)
     made = image.read_image(files.MemoryFile(stamp.build_stamp([images], GALAXY, points)))
     part = read(cutout.cut(made, ("circle", (83.6, -5.4, 10 / 3600)), (2e-6, 2.2e-6)))
     assert part.data.shape[0] == 2
@@ -185,7 +185,7 @@ def test_a_stamp_is_cut_and_seen_like_any_image() -> None:
     assert preview.render_colour([(made, 3), (made, 4), (made, 5)])[1:4] == b"PNG"
 
 
-def test_stars_of_the_real_m31_image_go(shared: Any, real: Any) -> None:
+def test_removes_stars_of_real_m31_image(shared: Any, real: Any) -> None:
     """The brighter stars of the PSC on a J image of M31: less than 3 percent of their light is left."""
     from astropy.table import Table
 
@@ -206,7 +206,7 @@ def test_stars_of_the_real_m31_image_go(shared: Any, real: Any) -> None:
 
 
 def _aperture(pixels: Any, x: float, y: float) -> float:
-    """What is within 4 pixels above what is 5 to 7 pixels away."""
+    """Return the flux within 4 pixels above the background at 5 to 7 pixels."""
     rows, columns = np.indices(pixels.shape)
     far = np.hypot(columns - x, rows - y)
     ground = np.nanmedian(pixels[(far > 5) & (far < 7)])

@@ -1,4 +1,4 @@
-"""The walk over images: headers of all kinds, places on the sky as astropy has them, what is refused, and going on."""
+"""The walk over images: headers of all formats, locations compared with astropy, rejected files, checkpoints."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def image(**more: Any) -> fits.PrimaryHDU:
     return fits.PrimaryHDU(np.arange(48, dtype=np.float32).reshape(6, 8), sky_header(**more))
 
 
-def packed(*units: Any) -> bytes:
+def encode(*units: Any) -> bytes:
     out = io.BytesIO()
     fits.HDUList(list(units)).writeto(out)
     return out.getvalue()
@@ -152,7 +152,7 @@ def packed(*units: Any) -> bytes:
 def write(folder: Path, name: str, *units: Any) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = packed(*units)
+    data = encode(*units)
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     return path
 
@@ -160,8 +160,8 @@ def write(folder: Path, name: str, *units: Any) -> Path:
 # ---------------------------------------------------------------- headers
 
 
-class Counted(io.BytesIO):
-    """A file that knows how much of it was read."""
+class CountingStream(io.BytesIO):
+    """A stream that counts the bytes read."""
 
     taken = 0
 
@@ -172,7 +172,7 @@ class Counted(io.BytesIO):
 
 
 @pytest.mark.parametrize("form", ["plain", "gzip", "extension", "tiles", "tiles-gzip", "after a table"])
-def test_the_header_of_an_image_however_it_is_packed(form: str) -> None:
+def test_reads_header_of_every_format(form: str) -> None:
     pixels, header = np.zeros((60, 80), np.float32), sky_header(DEPTH=7.5)
     table = fits.BinTableHDU.from_columns([fits.Column("x", "D", array=np.zeros(5000))])
     units = {
@@ -181,25 +181,25 @@ def test_the_header_of_an_image_however_it_is_packed(form: str) -> None:
         "tiles": [fits.PrimaryHDU(), fits.CompImageHDU(pixels, header)],
         "tiles-gzip": [fits.PrimaryHDU(), fits.CompImageHDU(pixels, header, compression_type="HCOMPRESS_1")],
     }.get(form, [fits.PrimaryHDU(pixels, header)])
-    data = packed(*units)
+    data = encode(*units)
     found = read_header(io.BytesIO(gzip.compress(data) if "gzip" in form else data))
     assert found.sides == (80, 60)
     assert (found.get("NAXIS1"), found.get("DEPTH"), found.get("NOTHING")) == (80, 7.5, None)
     assert (locate_image(found)["ra"], locate_image(found)["fov"]) == pytest.approx((10 - 0.37, 1.0), rel=0.05)
 
 
-def test_the_pixels_are_not_read() -> None:
+def test_reads_no_pixels() -> None:
     big = np.random.default_rng(1).normal(size=(1000, 1000)).astype(np.float32)
-    for data in (packed(fits.PrimaryHDU(big, sky_header())), gzip.compress(packed(fits.PrimaryHDU(big, sky_header())))):
-        stream = Counted(data)
+    for data in (encode(fits.PrimaryHDU(big, sky_header())), gzip.compress(encode(fits.PrimaryHDU(big, sky_header())))):
+        stream = CountingStream(data)
         assert read_header(stream).sides == (1000, 1000)
         assert stream.taken < 300_000 < len(data)
 
 
-def test_a_keyword_of_the_primary_header_counts_for_an_extension() -> None:
+def test_extension_inherits_primary_keywords() -> None:
     primary = fits.PrimaryHDU()
     primary.header["OBSERVER"] = "Somebody"
-    found = read_header(io.BytesIO(packed(primary, fits.ImageHDU(np.zeros((3, 3)), sky_header()))))
+    found = read_header(io.BytesIO(encode(primary, fits.ImageHDU(np.zeros((3, 3)), sky_header()))))
     assert found.get("OBSERVER") == "Somebody"
 
 
@@ -208,15 +208,15 @@ def test_a_keyword_of_the_primary_header_counts_for_an_extension() -> None:
     [
         (b"", "it is not a FITS file"),
         (b"P6 8 8 255 ....", "it is not a FITS file"),
-        (packed(image())[:1000], "it ends within a header"),
-        (gzip.compress(packed(image()), mtime=0)[:60], "it cannot be read: Compressed file ended"),
+        (encode(image())[:1000], "it ends within a header"),
+        (gzip.compress(encode(image()), mtime=0)[:60], "it cannot be read: Compressed file ended"),
         (b"\x1f\x8b" + b"nonsense" * 9, "it cannot be read: "),
-        (packed(fits.PrimaryHDU()), "it has no image"),
-        (packed(fits.PrimaryHDU(np.zeros(9))), "it has no image"),
+        (encode(fits.PrimaryHDU()), "it has no image"),
+        (encode(fits.PrimaryHDU(np.zeros(9))), "it has no image"),
         (b"SIMPLE  =".ljust(2880) * 2001, "its header has no end"),
     ],
 )
-def test_what_is_no_image_is_refused(data: bytes, reason: str) -> None:
+def test_rejects_invalid_image(data: bytes, reason: str) -> None:
     with pytest.raises(InventoryError, match=f"^{reason}"):
         read_header(io.BytesIO(data))
 
@@ -224,15 +224,15 @@ def test_what_is_no_image_is_refused(data: bytes, reason: str) -> None:
 # -------------------------------------------------------------------- sky
 
 
-def made(header: fits.Header, sides: tuple[int, ...] = (8, 6)) -> ImageHeader:
+def make_header(header: fits.Header, sides: tuple[int, ...] = (8, 6)) -> ImageHeader:
     whole = fits.Header({"NAXIS": len(sides), **{f"NAXIS{n + 1}": side for n, side in enumerate(sides)}})
     whole.update(header)
     text = whole.tostring(padding=False).encode()
     return ImageHeader(text, text)
 
 
-def by_astropy(header: fits.Header, sides: tuple[int, int]) -> tuple[SkyCoord, SkyCoord]:
-    """The centre, and the outer corners."""
+def compute_with_astropy(header: fits.Header, sides: tuple[int, int]) -> tuple[SkyCoord, SkyCoord]:
+    """Return the centre and the outer corners."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wcs = WCS(header).celestial
@@ -241,8 +241,8 @@ def by_astropy(header: fits.Header, sides: tuple[int, int]) -> tuple[SkyCoord, S
     return wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs, wcs.pixel_to_world(x, y).icrs
 
 
-def check_place(found: dict[str, Any], header: fits.Header, sides: tuple[int, int], within: float) -> None:
-    centre, corners = by_astropy(header, sides)
+def check_location(found: dict[str, Any], header: fits.Header, sides: tuple[int, int], within: float) -> None:
+    centre, corners = compute_with_astropy(header, sides)
     assert SkyCoord(found["ra"], found["dec"], unit="deg").separation(centre).deg < within
     ours = SkyCoord([found[f"ra{n}"] for n in range(1, 5)], [found[f"dec{n}"] for n in range(1, 5)], unit="deg")
     assert ours.separation(corners).deg.max() < within
@@ -262,7 +262,7 @@ def check_place(found: dict[str, Any], header: fits.Header, sides: tuple[int, in
     mirrored=st.booleans(),
     step=st.sampled_from([1, 4, 100]),
 )
-def test_places_are_those_of_astropy(
+def test_locations_agree_with_astropy(
     projection: str, ra: float, dec: float, turn: float, mirrored: bool, step: int
 ) -> None:
     header = sky_header(
@@ -270,7 +270,7 @@ def test_places_are_those_of_astropy(
         RADESYS="ICRS",
         CDELT1=(1 if mirrored else -1) * step * ARCSEC, CDELT2=step * ARCSEC, CRPIX1=256.5, CRPIX2=512.5,
     )  # fmt: skip
-    check_place(locate_image(made(header, (512, 1024))), header, (512, 1024), 1e-9)
+    check_location(locate_image(make_header(header, (512, 1024))), header, (512, 1024), 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -288,12 +288,12 @@ def test_places_are_those_of_astropy(
 )
 def test_other_frames_and_distortions(more: dict[str, Any]) -> None:
     header = sky_header(**more)
-    check_place(locate_image(made(header)), header, (8, 6), WITHIN)
+    check_location(locate_image(make_header(header)), header, (8, 6), WITHIN)
 
 
-def test_a_cube_lies_where_its_planes_do() -> None:
+def test_cube_has_location_of_its_planes() -> None:
     header = sky_header(CTYPE3="WAVE", CRVAL3=1.2e-6, CRPIX3=1, CDELT3=1e-7)
-    cube, plane = locate_image(made(header, (8, 6, 3))), locate_image(made(sky_header()))
+    cube, plane = locate_image(make_header(header, (8, 6, 3))), locate_image(make_header(sky_header()))
     assert cube.pop("footprint") == pytest.approx(plane.pop("footprint"))
     assert cube == pytest.approx(plane)
 
@@ -307,9 +307,9 @@ def test_a_cube_lies_where_its_planes_do() -> None:
         ({"CDELT1": -30.0, "CDELT2": 30.0}, "(parts of it lie outside|its WCS cannot be used)"),
     ],
 )
-def test_what_has_no_place_is_refused(more: dict[str, Any], reason: str) -> None:
+def test_rejects_unusable_wcs(more: dict[str, Any], reason: str) -> None:
     with pytest.raises(InventoryError, match=f"^{reason}"):
-        locate_image(made(sky_header(**more)))
+        locate_image(make_header(sky_header(**more)))
 
 
 # ------------------------------------------------------------------- rows
@@ -332,7 +332,7 @@ def test_dates_of_headers(text: str, said: datetime) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0005", "000231", "2000-13-01", "soon", "20000101"])
-def test_what_is_no_date(text: str) -> None:
+def test_rejects_invalid_date(text: str) -> None:
     with pytest.raises(ValueError):
         parse_date_time(text)
 
@@ -342,13 +342,13 @@ Walked = Callable[..., tuple[LoadSummary, list[dict[str, Any]]]]
 
 @pytest.fixture
 def walked(plates: Collection, tmp_path: Path) -> Walked:
-    """Loads the folder `files`; what it did, and the rows that serve."""
+    """Return a function that loads the folder `files` and returns the result and the served rows."""
 
     def walked(walk: Walk | None = None, **options: Any) -> tuple[LoadSummary, list[dict[str, Any]]]:
         root = str(tmp_path / "files")
         store = DataDirectory(tmp_path / "data")
         loaded = load(plates, walk or Walk(root, [root]), store, **({"on_error": "skip"} | options))
-        path = store.current_file("plates")
+        path = store.find_current_file("plates")
         assert path is not None
         with duckdb.connect(str(path), read_only=True) as connection:
             found = connection.sql("SELECT * FROM rows ORDER BY number").to_arrow_table().to_pylist()
@@ -357,7 +357,7 @@ def walked(plates: Collection, tmp_path: Path) -> Walked:
     return walked
 
 
-def test_a_row_says_what_the_file_said(walked: Walked, tmp_path: Path) -> None:
+def test_row_has_values_of_file(walked: Walked, tmp_path: Path) -> None:
     path = write(tmp_path / "files", "1999/plate7.fits.gz", image())
     loaded, (row,) = walked()
     assert (loaded.rows, loaded.rejected) == (1, 0)
@@ -372,7 +372,7 @@ def test_a_row_says_what_the_file_said(walked: Walked, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_each_refused_file_is_told_with_its_reason(walked: Walked, tmp_path: Path) -> None:
+def test_reports_each_rejected_file(walked: Walked, tmp_path: Path) -> None:
     files = tmp_path / "files"
     write(files, "plate1.fits", image())
     write(files, "plate2.fits", image(FILTER="Dee"))
@@ -384,7 +384,7 @@ def test_each_refused_file_is_told_with_its_reason(walked: Walked, tmp_path: Pat
     write(files, "plate6.fits", image(DEPTH=None))
     write(files, "plate7.fits", image(CDELT1=-0.1))
     (files / "plate8.fits").write_text("not at all")
-    (files / "README.txt").write_text("no file of FITS")
+    (files / "README.txt").write_text("not a FITS file")
     loaded, rows = walked()
     assert [row["number"] for row in rows] == [1, 6] and rows[1]["depth"] is None
     assert loaded.rejected == 8 and loaded.rejects is not None
@@ -405,7 +405,7 @@ def test_each_refused_file_is_told_with_its_reason(walked: Walked, tmp_path: Pat
     assert raised.value.code == Code.LOAD_BAD_ROW
 
 
-def test_what_other_tables_know(walked: Walked, tmp_path: Path) -> None:
+def test_lookup_tables_fill_rows(walked: Walked, tmp_path: Path) -> None:
     root = str(tmp_path / "files")
     for n in (1, 2):
         write(tmp_path / "files", f"plate{n}.fits", image())
@@ -415,7 +415,7 @@ def test_what_other_tables_know(walked: Walked, tmp_path: Path) -> None:
     assert loaded.warnings == ("1 images have no observer: obs.plates has no row of them",)
 
 
-def test_several_processes_give_the_same_rows(walked: Walked, tmp_path: Path) -> None:
+def test_processes_give_same_rows(walked: Walked, tmp_path: Path) -> None:
     for n in range(40):
         write(tmp_path / "files", f"n{n % 3}/plate{n}.fits", image(CRVAL1=float(n)))
     root = str(tmp_path / "files")
@@ -424,7 +424,7 @@ def test_several_processes_give_the_same_rows(walked: Walked, tmp_path: Path) ->
     assert one.rows == two.rows == 40 and alone == together
 
 
-def test_a_walk_that_was_broken_off_goes_on(walked: Walked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_walk_continues(walked: Walked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = str(tmp_path / "files")
     for n in range(1, 30):
         write(tmp_path / "files", f"plate{n:02}.fits", image())
@@ -448,10 +448,10 @@ def test_a_walk_that_was_broken_off_goes_on(walked: Walked, tmp_path: Path, monk
     assert not set(seen) & set(first[:10]), "what had not changed was not read again"
     assert "plate15.fits" in seen and rows[14]["depth"] == 3.0
     assert loaded.warnings[-1].startswith("10 files had been read")
-    assert not list((tmp_path / "data" / "catalogues" / "plates").glob("headers-*")), "the notes go when the rows serve"
+    assert not list((tmp_path / "data" / "catalogues" / "plates").glob("headers-*")), "checkpoints are removed"
 
 
-def test_notes_of_another_description_are_not_taken(
+def test_ignores_checkpoints_of_other_description(
     walked: Walked, plates: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = str(tmp_path / "files")
@@ -467,20 +467,20 @@ def test_notes_of_another_description_are_not_taken(
     assert not old.exists()
 
 
-def test_files_of_a_store_that_is_no_disk(walked: Walked, tmp_path: Path) -> None:
+def test_walks_remote_store(walked: Walked, tmp_path: Path) -> None:
     store = fsspec.filesystem("memory")
-    store.pipe("/sky/1999/plate3.fits", packed(image()))
-    store.pipe("/sky/plate4.fits.gz", gzip.compress(packed(image())))
+    store.pipe("/sky/1999/plate3.fits", encode(image()))
+    store.pipe("/sky/plate4.fits.gz", gzip.compress(encode(image())))
     try:
         loaded, rows = walked(Walk("memory://sky", ["memory://sky"]))
     finally:
         store.rm("/sky", recursive=True)
     assert loaded.rows == 2
     assert [row["path"] for row in rows] == ["1999/plate3.fits", "plate4.fits.gz"]
-    assert rows[0]["size"] == len(packed(image()))
+    assert rows[0]["size"] == len(encode(image()))
 
 
-def test_folders_that_will_not_do(walked: Walked, plates: Collection, tmp_path: Path) -> None:
+def test_rejects_unusable_folders(walked: Walked, plates: Collection, tmp_path: Path) -> None:
     root = str(tmp_path / "files")
     (tmp_path / "files" / "empty").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
@@ -515,7 +515,7 @@ KINDS = ("SIN", "TAN", "ARC", "STG", "ZEA")
     ),
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
-def test_many_places_at_once_are_those_of_each(kind: str, images: list[tuple[float, ...]]) -> None:
+def test_batch_agrees_with_single_locations(kind: str, images: list[tuple[float, ...]]) -> None:
     ra, dec, turn, width, height, pixel = (np.array(each, dtype=float) for each in zip(*images, strict=True))
     step = np.full(len(ra), 1 / 3600)
     wcs = {"CRVAL1": ra, "CRVAL2": dec, "CROTA2": turn, "NAXIS1": width, "NAXIS2": height, "CRPIX1": pixel}
@@ -536,7 +536,7 @@ def test_many_places_at_once_are_those_of_each(kind: str, images: list[tuple[flo
         assert made["fov"][n] == pytest.approx(alone["fov"], abs=1e-9)
 
 
-def test_what_lies_beyond_the_sphere_has_no_place() -> None:
+def test_outside_projection_has_no_location() -> None:
     numbers = {"CRVAL1": 10.0, "CRVAL2": 20.0, "CROTA2": 0.0, "NAXIS1": 100.0, "NAXIS2": 100.0, "CRPIX1": 50.5}
     numbers |= {"CRPIX2": 50.5, "CDELT1": -1.0, "CDELT2": 1.0}
     many = {k: np.array([v, v, v]) for k, v in numbers.items()}
@@ -549,13 +549,13 @@ def test_what_lies_beyond_the_sphere_has_no_place() -> None:
 KEYWORDS = "NAXIS1 NAXIS2 CRVAL1 CRVAL2 CRPIX1 CRPIX2 CDELT1 CDELT2 CROTA2"
 
 
-def test_a_table_of_rows_instead_of_a_walk(shared: Path, tmp_path: Path) -> None:
-    """A table of the headers of real images, loaded as any table is, gives the footprints that their files give."""
+def test_loads_table_of_rows(shared: Path, tmp_path: Path) -> None:
+    """A table of the headers of real images gives the same footprints as their files."""
     atlas = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("atlas")
     store, images = DataDirectory(tmp_path), shared / "data" / "images"
 
     def rows() -> list[dict[str, Any]]:
-        with duckdb.connect(str(store.current_file("atlas")), read_only=True) as connection:
+        with duckdb.connect(str(store.find_current_file("atlas")), read_only=True) as connection:
             return connection.sql("SELECT * FROM rows ORDER BY image").to_arrow_table().to_pylist()
 
     load(atlas, Walk(str(images), [str(images)]), store, on_error="skip")
@@ -572,7 +572,7 @@ def test_a_table_of_rows_instead_of_a_walk(shared: Path, tmp_path: Path) -> None
         assert mine["fov"] == theirs["fov"] and mine["magzp"] is None
 
 
-def test_a_table_without_footprints_or_wcs(plates: Collection, tmp_path: Path) -> None:
+def test_rejects_table_without_footprints_or_wcs(plates: Collection, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("plate,ra,dec,number,path\nV-0001,1.5,2.5,1,a/plate1.fits\n")
     with pytest.raises(
@@ -581,14 +581,14 @@ def test_a_table_without_footprints_or_wcs(plates: Collection, tmp_path: Path) -
         load(plates, [file], DataDirectory(tmp_path / "data"))
 
 
-def test_a_table_of_headers(shared: Path, tmp_path: Path) -> None:
+def test_loads_table_of_headers(shared: Path, tmp_path: Path) -> None:
     """An IPAC table whose columns are keywords of real headers, with the values that headers have, as IRSA's image
     server gives it, is the same as the walk over the files."""
     atlas = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("atlas")
     store, images = DataDirectory(tmp_path), shared / "data" / "images"
 
     def rows() -> list[dict[str, Any]]:
-        with duckdb.connect(str(store.current_file("atlas")), read_only=True) as connection:
+        with duckdb.connect(str(store.find_current_file("atlas")), read_only=True) as connection:
             return connection.sql("SELECT * FROM rows ORDER BY image").to_arrow_table().to_pylist()
 
     load(atlas, Walk(str(images), [str(images)]), store, on_error="skip")
@@ -629,12 +629,12 @@ def test_real_images(shared: Path, tmp_path: Path) -> None:
     store = DataDirectory(tmp_path)
     loaded = load(atlas, Walk(str(images), [str(images)]), store, on_error="skip")
     assert (loaded.rows, loaded.rejected) == (10, 5)
-    with duckdb.connect(str(store.current_file("atlas")), read_only=True) as connection:
+    with duckdb.connect(str(store.find_current_file("atlas")), read_only=True) as connection:
         rows = connection.sql("SELECT * FROM rows").to_arrow_table().to_pylist()
     for row in rows:
         with fits.open(images / row["path"]) as units:
             header = units[0].header
-        check_place(row, header, (512, 1024), WITHIN)
+        check_location(row, header, (512, 1024), WITHIN)
         assert (row["ra"], row["dec"]) == pytest.approx((header["CRVAL1"], header["CRVAL2"]), abs=1e-9)
         assert row["magzp"] == pytest.approx(header["MAGZP"], abs=1e-4)
     by_name = {row["image"]: row for row in rows}

@@ -121,12 +121,12 @@ def _build_members(
 
 
 def _pack(image: FoundImage, site: Site) -> _PackedImage:
-    where = files.resolve_path(site.roots[image.collection.id], image.path)
-    facts = files.stat_file(where)
+    location = files.resolve_path(site.roots[image.collection.id], image.path)
+    facts = files.stat_file(location)
     name = f"{FOLDER}/{image.collection.id}/{image.path}"
     modified = facts.modified or datetime.now(UTC)
     return _PackedImage(
-        image, tar.TarMember(name, facts.size, modified, partial(files.read_chunks, where, 0, facts.size))
+        image, tar.TarMember(name, facts.size, modified, partial(files.read_chunks, location, 0, facts.size))
     )
 
 

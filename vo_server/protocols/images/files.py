@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import NEAR, POINT
+from vo_server.adql.semantics.functions import POINT
+from vo_server.adql.semantics.internal_functions import NEAR
 from vo_server.adql.semantics.values import to_constant
 from vo_server.answer import fetch_rows
 from vo_server.catalogue.catalogue import Catalogue, Collection

@@ -13,7 +13,7 @@ from vo_server.catalogue.catalogue import Catalogue, Collection
 from vo_server.catalogue.obscore import get_image_collections
 from vo_server.errors import UsageError
 from vo_server.http import dali, origin
-from vo_server.http.errors import error_response
+from vo_server.http.errors import error_headers, error_response
 from vo_server.http.responses import document_response, run_in_slot
 from vo_server.http.service import Resource, Service, Site
 from vo_server.http.urls import get_base_url
@@ -40,23 +40,27 @@ async def get_page(request: Request, site: Site) -> Response:
     """Return the page; an error of the search is shown on it and sets its status."""
     params = await dali.read_parameters(request)
     urls = site.make_urls(get_base_url(request, site.public_url))
-    content, status = await run_in_slot(request, site, partial(_render_page, params, urls, site))
+    content, error = await run_in_slot(request, site, partial(_render_page, params, urls, site))
     response = document_response(request, content.encode(), "text/html;charset=utf-8")
-    response.status_code = status
+    if error is not None:
+        response.status_code = error.status
+        response.headers.update(error_headers(error))
     return response
 
 
-def _render_page(params: dali.Parameters, urls: SiteUrls, site: Site) -> tuple[str, int]:
+def _render_page(params: dali.Parameters, urls: SiteUrls, site: Site) -> tuple[str, UsageError | None]:
+    """Return the page, and the error of the search that is shown on it."""
     collections = [p for p in get_image_collections(site.catalogue) if site.engine.count_rows(p.table) is not None]
-    table, error_text, status = None, None, 200
+    table, failure = None, None
     try:
         region = selection.parse_search_region(params)
         if region is not None:
             table = _build_result(params, region, origin.make_image_urls(site, urls.base), site)
     except UsageError as error:
-        error_text, status = str(error), error.status
+        failure = error
     summaries = [summarise(p, site, urls) for p in collections]
-    return web.render_images(urls, site.title, _build_form(params, collections), summaries, table, error_text), status
+    message = None if failure is None else str(failure)
+    return web.render_images(urls, site.title, _build_form(params, collections), summaries, table, message), failure
 
 
 def _build_form(params: dali.Parameters, collections: Sequence[Collection]) -> web.ImageSearchForm:

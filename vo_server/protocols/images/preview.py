@@ -130,7 +130,7 @@ class _PictureSubject:
 
     def compute_etag(self, style: preview.PictureStyle) -> str:
         """Compute the ETag from the files, planes and style: the same as long as no file changes."""
-        planes = [(files.stat_file(where).etag, plane) for where, plane in self.layers.files]
+        planes = [(files.stat_file(location).etag, plane) for location, plane in self.layers.files]
         details = (len(self.layers.planes), self.region, self.box, style)
         return blake2b(_RENDERING_VERSION + repr((planes, details)).encode(), digest_size=12).hexdigest()
 
@@ -141,8 +141,8 @@ def _render(subject: _PictureSubject, style: preview.PictureStyle) -> bytes:
     Raises NotFoundError for a region without pixels.
     """
     with ExitStack() as stack:
-        images = {where: stack.enter_context(image.open_image(where)) for where in dict(subject.layers.files)}
-        planes = [[(images[where], number) for where, number in plane] for plane in subject.layers.planes]
+        images = {location: stack.enter_context(image.open_image(location)) for location in dict(subject.layers.files)}
+        planes = [[(images[location], number) for location, number in plane] for plane in subject.layers.planes]
         try:
             if subject.box is None:
                 layers_shown = [plane[0] for plane in planes]

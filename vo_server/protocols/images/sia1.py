@@ -13,14 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import (
-    CONTAINS,
-    DISTANCE,
-    INTERSECTS,
-    POINT,
-    UNNEST,
-    Function,
-)
+from vo_server.adql.semantics.functions import CONTAINS, DISTANCE, INTERSECTS, POINT, Function
+from vo_server.adql.semantics.internal_functions import UNNEST
 from vo_server.adql.semantics.values import to_constant
 from vo_server.answer import QueryExecution
 from vo_server.catalogue.catalogue import Catalogue, Collection

@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import cache
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import ARRAY, COALESCE, FUNCTIONS, OPERATORS
+from vo_server.adql.semantics.functions import COALESCE, FUNCTIONS, OPERATORS
+from vo_server.adql.semantics.internal_functions import ARRAY
 from vo_server.adql.semantics.values import to_constant
 from vo_server.catalogue.load import find_builtin_schemas, load_standard
 from vo_server.model import types

@@ -114,7 +114,7 @@ class CutoutTask(Task):
         return False
 
     @override
-    def outputs(self) -> Iterator[JobOutput]:
+    def produce_outputs(self) -> Iterator[JobOutput]:
         for number, cutout_request in enumerate(self.requests.combinations(), 1):
             if self.stopped:
                 raise QueryCancelledError("the job was stopped")
