@@ -39,7 +39,7 @@ class StrictlyNear(Near):
     inherit_cache = True
 
 
-class NumberList(FunctionElement[Any]):
+class CoordinateList(FunctionElement[Any]):
     """A list of doubles made from numbers: the coordinates of a geometry."""
 
     inherit_cache = True
@@ -386,7 +386,7 @@ class Geometry:
     @property
     def numbers(self) -> Element:
         """The list of coordinates."""
-        return NumberList(*self.coordinates) if self.value is None else self.value
+        return CoordinateList(*self.coordinates) if self.value is None else self.value
 
     @property
     def element(self) -> Element:
