@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
 
 from vo_server.catalogue.images import CLOCKS, Fill, ImageCollection
 from vo_server.load.inventory.header import ImageHeader, InventoryError
 from vo_server.load.inventory.sky import locate_image
+from vo_server.model.mjd import to_mjd
 from vo_server.storage.listing import ListedFile
 
 RowValues = dict[str, Any]
 _PIVOT_YEAR = 50
 """Two-digit years from here on belong to the 20th century."""
-_MJD_OF_1970 = 40_587
 _INTEGER_PATTERN = re.compile(r"\s*[-+]?\d+\s*", re.ASCII)
 
 
@@ -105,7 +105,7 @@ def _convert_type(fill: Fill, value: object) -> object:
         return value
     try:
         if fill.clock is not None:
-            return _to_mjd(parse_date_time(str(value))) + CLOCKS[fill.clock]
+            return to_mjd(parse_date_time(str(value))) + CLOCKS[fill.clock]
         return _CONVERTERS[fill.kind](fill, value)
     except (ValueError, OverflowError):
         raise InventoryError(f"{fill.spec} is {value!r}, not {_EXPECTED[fill.kind]}") from None
@@ -176,8 +176,3 @@ def _parse_time(text: str | None) -> time:
     hours, minutes, seconds = [*text.removesuffix("Z").split(":"), "0"][:3]
     whole = min(round(float(seconds) * 1e6), 59_999_999)
     return time(int(hours), int(minutes), whole // 10**6, whole % 10**6)
-
-
-def _to_mjd(moment: datetime) -> float:
-    """Return the Modified Julian Date of a time in UTC."""
-    return moment.replace(tzinfo=UTC).timestamp() / 86_400 + _MJD_OF_1970

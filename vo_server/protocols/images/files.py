@@ -128,7 +128,7 @@ def fetch_images(
 def match_observation(row: InventoryRow, ra: float, dec: float, observation: str) -> q.Condition:
     """Return the condition that an image belongs to this observation about this centre (degrees), in any band."""
     pairs = row.position, (to_constant(ra), to_constant(dec))
-    centres = tuple(q.FunctionCall(POINT, pair, POINT.result(pair)) for pair in pairs)
+    centres = tuple(POINT.call(*pair) for pair in pairs)
     near = q.PredicateTest(q.FunctionCall(NEAR, (*centres, to_constant(MAX_CENTRE_SHIFT_DEGREES)), NEAR.result(())))
     return q.Conjunction((near, q.Comparison("=", row.observation, to_text(observation))))
 

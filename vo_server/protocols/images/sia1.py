@@ -225,13 +225,13 @@ def build_region_condition(
 
 def build_point(lon: q.Value, lat: q.Value) -> q.Value:
     """Return a position as a value of a query."""
-    return q.FunctionCall(POINT, (lon, lat), POINT.result((lon, lat)))
+    return POINT.call(lon, lat)
 
 
 def build_distance(row: InventoryRow, centre: tuple[float, float]) -> q.Value:
     """Return the distance between the centre of an image and a position, in degrees."""
     pair = build_point(*row.position), build_point(to_constant(centre[0]), to_constant(centre[1]))
-    return q.FunctionCall(DISTANCE, pair, DISTANCE.result(pair))
+    return DISTANCE.call(*pair)
 
 
 # ----------------------------------------------------------------- formats

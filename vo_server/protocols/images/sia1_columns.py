@@ -93,7 +93,7 @@ def _list_keywords(row: InventoryRow, keywords: Iterable[str], column: Column) -
 
 def _build_list(numbers: Iterable[q.Value]) -> q.Value:
     items = tuple(numbers)
-    return q.FunctionCall(ARRAY, items, ARRAY.result(items))
+    return ARRAY.call(*items)
 
 
 def _build_cd_matrix(row: InventoryRow) -> q.Value | None:

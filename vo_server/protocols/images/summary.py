@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 
 from vo_server.adql.semantics import query as q
@@ -13,15 +13,12 @@ from vo_server.catalogue.catalogue import Collection
 from vo_server.http.service import Site
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.mjd import JD_AT_MJD_0, day_of_mjd
 from vo_server.model.urls import SiteUrls
 from vo_server.obscore.query import InventoryRow
 from vo_server.obscore.templates import to_text
 from vo_server.protocols.images.files import fetch_images
 from vo_server.web.images import CollectionEntry
-
-_JD = 2_400_000.5
-_DAY = date(1858, 11, 17)
-"""The day of MJD 0, which is Julian date _JD."""
 
 _MAX_BANDS = 100
 """Bands of a collection, at most."""
@@ -69,7 +66,7 @@ def _count_images(site: Site, id: str, loaded: datetime | None, rows: int | None
     return CollectionSummary(
         tuple((str(band), count) for band, count, *_ in rows_found),
         sum(int(size or 0) for _, _, size, *_ in rows_found),
-        (_to_date(min(times)), _to_date(max(times))) if times else None,
+        (day_of_mjd(min(times) - JD_AT_MJD_0), day_of_mjd(max(times) - JD_AT_MJD_0)) if times else None,
         next(iter(fetch_images(site, row, row.position, None, most=1)), ()),
     )
 
@@ -82,7 +79,3 @@ def _build_values(row: InventoryRow, band: q.ColumnRef | None) -> Iterator[q.Val
     yield q.AggregateCall("SUM", row.size, False, Column("", types.BIGINT))
     yield q.AggregateCall("MIN", time, False, time.column)
     yield q.AggregateCall("MAX", time, False, time.column)
-
-
-def _to_date(jd: float) -> date:
-    return _DAY + timedelta(days=int(jd - _JD))
