@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 
 from vo_server.__main__ import _join_command_name, _parser, main
 from vo_server.app import create_app
@@ -81,18 +82,18 @@ def test_named_modules_exist() -> None:
     assert [name for name in sorted(named - outside) if not (ROOT / "vo_server" / name).exists()] == []
 
 
-def _command_lines() -> Iterator[str]:
-    for path in MANUALS.values():
-        for block in _blocks(path, "sh"):
-            for line in block.splitlines():
-                yield from line.partition("#")[0].split("&&")
+def _command_lines(path: Path) -> Iterator[str]:
+    for block in _blocks(path, "sh"):
+        for line in block.splitlines():
+            yield from line.partition("#")[0].split("&&")
 
 
-def _commands() -> list[list[str]]:
-    """Return the arguments of each vo-server command of the manuals."""
-    lines = (shlex.split(line) for line in _command_lines() if "vo-server" in line)
-    found = (words[words.index("vo-server") + 1 :] for words in lines if "vo-server" in words)
-    return [words for words in found if words and words != ["--help"]]
+def _commands(*paths: Path) -> list[list[str]]:
+    """Return the arguments of each vo-server command of these documents, of all manuals if none is given."""
+    found = (line for path in paths or MANUALS.values() for line in _command_lines(path))
+    lines = (shlex.split(line) for line in found if "vo-server" in line)
+    commands = (words[words.index("vo-server") + 1 :] for words in lines if "vo-server" in words)
+    return [words for words in commands if words and words != ["--help"]]
 
 
 def test_commands_have_these_options() -> None:
@@ -152,6 +153,23 @@ def test_worked_example_of_a_catalogue(tmp_path: Path, monkeypatch: pytest.Monke
     assert DataDirectory(Path("data")).find_current_file("bright") is not None
     app = create_app(Settings(schemas="stars"))
     assert "/cone/bright" in [getattr(route, "path", None) for route in app.routes]
+
+
+def test_publish_command_of_the_overview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Table({"name": ["a", "b"], "ra": [10.5, 11.5], "dec": [20.0, 21.0], "pm": [3.0, 4.0]}).write("stars.fits")
+    (words,) = [words for words in _commands(MANUALS["top"]) if words[0] == "publish"]
+    assert main(words) == 0
+    assert Path("data/catalogues/stars.toml").is_file()
+
+
+def test_checks_of_query_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("queries.jsonl").write_text('{"adql": "SELECT TOP 1 ra FROM psc"}\n', encoding="utf-8")
+    Path("nightly.sql").write_text("SELECT x FROM nowhere;\n", encoding="utf-8")
+    commands = [words for words in _commands(MANUALS["deploy"]) if words[:2] == ["adql", "check"]]
+    assert len(commands) == 2
+    assert [main(words) for words in commands] == [0, 0]
 
 
 def test_example_of_planned_downtime(tmp_path: Path) -> None:
