@@ -1,1 +1,1 @@
-"""What no database gives us: HEALPix ranges of a region, exact tests on the sphere."""
+"""Spherical geometry: shapes and their exact tests, HEALPix covers, MOCs, reference frames and units."""

@@ -1,7 +1,7 @@
-"""Celestial reference frames and the rotations between them, under their names in the IVOA's refframe vocabulary.
+"""Celestial reference frames, by their names in the IVOA vocabulary refframe, and the rotations between them.
 
-FK5 is of equinox J2000, FK4 of B1950 and without the terms of elliptic aberration, which are no rotation; the ecliptic
-is the mean one of J2000.
+FK5 has the equinox J2000, FK4 the equinox B1950 and no terms of elliptic aberration, which are not a rotation; the
+ecliptic is the mean ecliptic of J2000.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ FRAMES = {
 
 
 @lru_cache(maxsize=len(FRAMES) ** 2)
-def rotation(source: str, target: str) -> Floats:
-    """The matrix that turns vectors of the one frame into vectors of the other.
+def rotation_matrix(source: str, target: str) -> Floats:
+    """Return the matrix (3, 3) that turns vectors of one frame into vectors of another.
 
     Raises KeyError for a frame that is not in FRAMES.
     """
@@ -45,13 +45,13 @@ def rotation(source: str, target: str) -> Floats:
 
 
 def rotate(source: str, target: str, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
-    """Positions in degrees, from one frame to another."""
-    return vectors.lonlat(vectors.unit(lon, lat) @ rotation(source, target).T)
+    """Return longitudes (n,) and latitudes (n,) in degrees, rotated from one frame to another."""
+    return vectors.to_lonlat(vectors.unit_vectors(lon, lat) @ rotation_matrix(source, target).T)
 
 
 def rotate_shape(source: str, target: str, numbers: Sequence[float]) -> tuple[float, ...]:
-    """A point, circle or polygon by its numbers: a single one at the end is a radius and stays."""
-    whole = len(numbers) - len(numbers) % 2
-    lon, lat = rotate(source, target, np.array(numbers[:whole:2]), np.array(numbers[1:whole:2]))
-    places = np.stack([lon, lat], axis=-1).ravel().tolist()
-    return (*places, *numbers[whole:])
+    """Return the numbers of a rotated point, circle or polygon, in degrees; an odd number at the end is a radius."""
+    paired = len(numbers) - len(numbers) % 2
+    lon, lat = rotate(source, target, np.array(numbers[:paired:2]), np.array(numbers[1:paired:2]))
+    positions = np.stack([lon, lat], axis=-1).ravel().tolist()
+    return (*positions, *numbers[paired:])

@@ -1,7 +1,7 @@
-"""Multi-order coverage maps (MOC 2.0): sets of HEALPix cells, nested, ICRS, as the ranges that they have in order 29.
+"""Multi-order coverage maps (MOC 2.0): sets of HEALPix cells, nested, ICRS, as ranges (n, 2) of order 29.
 
-A cell meets a shape where the two have a point in common. Cells whose middle does not settle it are cut in four, down
-to order 29, whose cells are 2e-9 radians wide.
+A cell intersects a shape where they have a point in common. Cells whose centre does not decide this are split in four,
+down to order 29, whose cells are 2e-9 radians wide.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from vo_server.sky import cover, shapes
-from vo_server.sky.cover import NOTHING, ORDER, SKY, Ranges
-from vo_server.sky.shapes import BadShape, Shape
+from vo_server.sky.cover import EMPTY, ORDER, WHOLE_SKY, Ranges
+from vo_server.sky.shapes import Shape, ShapeError
 from vo_server.sky.vectors import Floats
 
 Distances = Callable[[Floats, Floats], Floats]
 Numbers = npt.NDArray[np.int64]
 
-_FARTHEST = np.radians(61.3)
-"""No point of a cell of an order is farther from its middle than this over two to the order (radians)."""
+_BASE_CELL_RADIUS = np.radians(61.3)
+"""The maximum distance (radians) of a point of a cell from its centre in order 0; it halves with each order."""
 
-MOST_CELLS = 1_000_000
-"""A map of a shape may have so many cells along the border of the shape."""
+MAX_CELLS = 1_000_000
+"""Cells that a map may have along the border of its shape."""
 
-_MOST_OPEN = 50_000
-"""With so many cells undecided two borders run along one another; they are taken to touch."""
+_MAX_UNDECIDED_CELLS = 50_000
+"""Undecided cells above which two borders are taken to touch: they run along each other."""
 
 
 # ------------------------------------------------------------------ texts
@@ -38,54 +38,54 @@ _TOKEN = re.compile(r"(?P<order>\d+)\s*/|(?P<first>\d+)(\s*-\s*(?P<last>\d+))?|(
 
 
 @lru_cache(maxsize=128)
-def read(text: str) -> tuple[int, Ranges]:
-    """The order and the ranges of an ASCII MOC (MOC 2.0 section 4.3.2): `6/1-3 7/20`.
+def parse_moc(text: str) -> tuple[int, Ranges]:
+    """Return the order and the ranges (n, 2) of an ASCII MOC (MOC 2.0 section 4.3.2): `6/1-3 7/20`.
 
-    Raises BadShape for what is none.
+    Raises ShapeError for a text that is not a MOC.
     """
     order, spans = -1, []
     for token in _TOKEN.finditer(text):
         if token["order"] is not None:
             order = int(token["order"])
         elif token["other"] is not None or order < 0:
-            raise BadShape(f"{text[:80]!r} is no MOC, such as '6/1-3 7/20'")
+            raise ShapeError(f"{text[:80]!r} is not a MOC, such as '6/1-3 7/20'")
         else:
             spans.append((order, int(token["first"]), int(token["last"] or token["first"])))
     orders = [int(found) for found in re.findall(r"(\d+)\s*/", text)]
     if not orders:
-        raise BadShape(f"{text[:80]!r} is no MOC, such as '6/1-3 7/20'")
-    _check(max(orders), spans)
-    found = [(low << _bits(k), (high + 1) << _bits(k)) for k, low, high in spans]
-    return max(orders), cover.ordered(np.array(found, dtype=np.int64).reshape(-1, 2))
+        raise ShapeError(f"{text[:80]!r} is not a MOC, such as '6/1-3 7/20'")
+    _check_cells(max(orders), spans)
+    found = [(low << _order_bits(k), (high + 1) << _order_bits(k)) for k, low, high in spans]
+    return max(orders), cover.normalise_ranges(np.array(found, dtype=np.int64).reshape(-1, 2))
 
 
-def _check(order: int, spans: Sequence[tuple[int, int, int]]) -> None:
+def _check_cells(order: int, spans: Sequence[tuple[int, int, int]]) -> None:
     if order > ORDER:
-        raise BadShape(f"the order {order} in a MOC is above {ORDER}")
+        raise ShapeError(f"the order of a MOC must be at most {ORDER}, not {order}")
     for k, low, high in spans:
         if not low <= high < 12 << (2 * k):
-            raise BadShape(f"the cells of order {k} in a MOC are 0 to {(12 << (2 * k)) - 1}, not {low}-{high}")
+            raise ShapeError(f"the cells of order {k} of a MOC must be 0 to {(12 << (2 * k)) - 1}, not {low}-{high}")
 
 
-def text(ranges: Ranges, order: int) -> str:
-    """The ASCII MOC of ranges; the order is named though it may have no cells of its own."""
-    said = [f"{k}/{' '.join(_said(cells))}" for k, cells in cells_of(ranges)]
-    if not said or not said[-1].startswith(f"{order}/"):
-        said.append(f"{order}/")
-    return " ".join(said)
+def format_moc(ranges: Ranges, order: int) -> str:
+    """Return the ASCII MOC of ranges (n, 2); it names the order even where that has no cells."""
+    parts = [f"{k}/{' '.join(_format_runs(cells))}" for k, cells in to_cells(ranges)]
+    if not parts or not parts[-1].startswith(f"{order}/"):
+        parts.append(f"{order}/")
+    return " ".join(parts)
 
 
-def _said(cells: Numbers) -> Iterator[str]:
+def _format_runs(cells: Numbers) -> Iterator[str]:
     breaks = np.flatnonzero(np.diff(cells) > 1) + 1
     for run in np.split(cells, breaks):
         yield str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
 
 
-def cells_of(ranges: Ranges) -> list[tuple[int, Numbers]]:
-    """The fewest cells that make up the ranges, by order."""
+def to_cells(ranges: Ranges) -> list[tuple[int, Numbers]]:
+    """Return the fewest cells that make up ranges (n, 2): pairs of an order and its cells (m,), ascending."""
     left, found = ranges, []
     for k in range(ORDER + 1):
-        bits = _bits(k)
+        bits = _order_bits(k)
         first, last = (left[:, 0] + (1 << bits) - 1) >> bits, left[:, 1] >> bits
         full = first < last
         if full.any():
@@ -97,7 +97,7 @@ def cells_of(ranges: Ranges) -> list[tuple[int, Numbers]]:
     return [(k, np.sort(cells)) for k, cells in found]
 
 
-def _bits(order: int) -> int:
+def _order_bits(order: int) -> int:
     return 2 * (ORDER - order)
 
 
@@ -105,161 +105,172 @@ def _bits(order: int) -> int:
 
 
 def area(ranges: Ranges) -> float:
-    """Square degrees."""
-    return float((ranges[:, 1] - ranges[:, 0]).sum() / SKY[0, 1] * 4 * np.pi * shapes.SQUARE_DEGREES)
+    """Return the area of ranges (n, 2) in square degrees."""
+    return float((ranges[:, 1] - ranges[:, 0]).sum() / WHOLE_SKY[0, 1] * 4 * np.pi * shapes.SQUARE_DEGREES)
 
 
-def holds(ranges: Ranges, numbers: Numbers) -> npt.NDArray[np.bool_]:
-    """Which of these cells of order 29 lie in the ranges."""
+def contains_cells(ranges: Ranges, numbers: Numbers) -> npt.NDArray[np.bool_]:
+    """Return whether cells (m,) of order 29 lie in ranges (n, 2)."""
     at = np.searchsorted(ranges[:, 0], numbers, side="right") - 1
     return (at >= 0) & (numbers < ranges[:, 1][at]) if len(ranges) else np.zeros(len(numbers), dtype=bool)
 
 
-def without(ranges: Ranges) -> Ranges:
-    """The rest of the sky."""
-    ends = np.concatenate([SKY[:, :1].ravel(), ranges.ravel(), SKY[:, 1:].ravel()]).reshape(-1, 2)
+def complement(ranges: Ranges) -> Ranges:
+    """Return the ranges of the rest of the sky."""
+    ends = np.concatenate([WHOLE_SKY[:, :1].ravel(), ranges.ravel(), WHOLE_SKY[:, 1:].ravel()]).reshape(-1, 2)
     return ends[ends[:, 0] < ends[:, 1]]
 
 
-def covers(outer: Ranges, inner: Ranges) -> bool:
-    """Does the first map hold all of the second?"""
-    return not len(cover.meet(inner, without(outer)))
+def contains_moc(outer: Ranges, inner: Ranges) -> bool:
+    """Return whether the first map contains the second."""
+    return not len(cover.intersection(inner, complement(outer)))
 
 
-def overlap(a: Ranges, b: Ranges) -> bool:
-    """Have two maps a cell in common?"""
-    return bool(len(cover.meet(a, b)))
+def overlaps(a: Ranges, b: Ranges) -> bool:
+    """Return whether two maps have a cell in common."""
+    return bool(len(cover.intersection(a, b)))
 
 
 # ----------------------------------------------------------------- shapes
 
 
 @lru_cache(maxsize=256)
-def of(order: int, shape: Shape) -> Ranges:
-    """The cells of an order that a shape meets.
+def moc_of_shape(order: int, shape: Shape) -> Ranges:
+    """Return the ranges (n, 2) of the cells of an order that a shape intersects.
 
-    Raises BadShape for what is no shape, and where there would be too many cells.
+    Raises ShapeError for an invalid shape, and for more cells than MAX_CELLS along its border.
     """
-    shapes.check(*shape)
-    found = NOTHING
-    for part in shapes.parts(shape):
-        found = cover.join(found, _spot(part, order) if _is_spot(part) else around(shapes.distances(part), order))
+    shapes.check_shape(*shape)
+    found = EMPTY
+    for part in shapes.split_region(shape):
+        found = cover.union(
+            found, _spot_cell(part, order) if _is_spot(part) else cells_near(shapes.distance_function(part), order)
+        )
     return found
 
 
 def _is_spot(shape: Shape) -> bool:
-    """Is it a point, or a circle of no radius?"""
+    """Return whether a shape is a point, or a circle of radius 0."""
     return shape[0] == "point" or (shape[0] == "circle" and shape[1][2] == 0)
 
 
-def _spot(shape: Shape, order: int = ORDER) -> Ranges:
+def _spot_cell(shape: Shape, order: int = ORDER) -> Ranges:
     lon, lat = shape[1][:2]
-    return spans(np.array([cover.cell(lon, lat, order)]), order)
+    return to_ranges(np.array([cover.healpix_cell(lon, lat, order)]), order)
 
 
-def around(distances: Distances, order: int, reach: float = 0.0) -> Ranges:
-    """The cells of an order that may lie within `reach` (radians) of what the distances are from.
+def cells_near(distances: Distances, order: int, reach: float = 0.0) -> Ranges:
+    """Return the ranges (n, 2) of the cells of an order within `reach` (radians) of a shape.
 
-    Every one that does is there; where there is no reach, only these.
+    `distances` returns the distances (radians) of positions in degrees from the shape, negative inside it. With a
+    reach of 0 the cells are exactly those that the shape intersects; otherwise some cells just outside are included.
+
+    Raises ShapeError for more cells than MAX_CELLS along the border.
     """
     found, cells = [], np.arange(12, dtype=np.int64)
     for k in range(order + 1):
-        away = _away(distances, cells, k) - reach
-        inside, open = away <= -_radius(k), abs(away) < _radius(k)
-        found.append(spans(cells[inside], k))
+        away = _centre_distances(distances, cells, k) - reach
+        inside, open = away <= -_cell_radius(k), abs(away) < _cell_radius(k)
+        found.append(to_ranges(cells[inside], k))
         cells = cells[open]
-        if len(cells) > MOST_CELLS:
-            raise BadShape(f"a MOC of order {order} of such a shape has too many cells: take a smaller order")
-        cells = _children(cells) if k < order else cells
-    found.append(spans(cells if reach else cells[_met(distances, cells, order)], order))
-    return cover.ordered(np.concatenate(found))
+        if len(cells) > MAX_CELLS:
+            raise ShapeError(f"a MOC of order {order} of this shape has too many cells: use a smaller order")
+        cells = _split_cells(cells) if k < order else cells
+    found.append(to_ranges(cells if reach else cells[_touch_shape(distances, cells, order)], order))
+    return cover.normalise_ranges(np.concatenate(found))
 
 
-def _met(distances: Distances, cells: Numbers, order: int) -> npt.NDArray[np.bool_]:
-    """Which of some cells meet a shape."""
-    met = np.zeros(len(cells), dtype=bool)
+def _touch_shape(distances: Distances, cells: Numbers, order: int) -> npt.NDArray[np.bool_]:
+    """Return whether cells (n,) of an order intersect a shape."""
+    touching = np.zeros(len(cells), dtype=bool)
     owners = np.arange(len(cells))
     for k in range(order, ORDER + 1):
-        away = _away(distances, cells, k)
-        met[owners[away <= 0]] = True
-        open = (away > 0) & (away < _radius(k)) & ~met[owners]
-        if k == ORDER or open.sum() > max(MOST_CELLS, 4 * len(met)):
-            met[owners[open]] = True
+        away = _centre_distances(distances, cells, k)
+        touching[owners[away <= 0]] = True
+        open = (away > 0) & (away < _cell_radius(k)) & ~touching[owners]
+        if k == ORDER or open.sum() > max(MAX_CELLS, 4 * len(touching)):
+            touching[owners[open]] = True
             break
-        cells, owners = _children(cells[open]), np.repeat(owners[open], 4)
-    return met
+        cells, owners = _split_cells(cells[open]), np.repeat(owners[open], 4)
+    return touching
 
 
-def contains(ranges: Ranges, shape: Shape) -> bool:
-    """Does a map hold all of a shape?"""
-    return all(_contains(ranges, part) for part in shapes.parts(shape))
+def contains_shape(ranges: Ranges, shape: Shape) -> bool:
+    """Return whether a map contains a shape."""
+    return all(_contains_part(ranges, part) for part in shapes.split_region(shape))
 
 
-def _contains(ranges: Ranges, shape: Shape) -> bool:
-    distances = shapes.distances(shape)
+def _contains_part(ranges: Ranges, shape: Shape) -> bool:
+    distances = shapes.distance_function(shape)
     return (
-        covers(ranges, _spot(shape))
+        contains_moc(ranges, _spot_cell(shape))
         if _is_spot(shape)
-        else not _meet(cover.meet(without(ranges), cover.of(shape)), distances, touching=False)
+        else not _has_point_within(
+            cover.intersection(complement(ranges), cover.cover_shape(shape)), distances, touching=False
+        )
     )
 
 
-def meets(ranges: Ranges, shape: Shape) -> bool:
-    """Have a map and a shape a point in common?"""
-    return any(_meets(ranges, part) for part in shapes.parts(shape))
+def intersects_shape(ranges: Ranges, shape: Shape) -> bool:
+    """Return whether a map and a shape have a point in common."""
+    return any(_intersects_part(ranges, part) for part in shapes.split_region(shape))
 
 
-def _meets(ranges: Ranges, shape: Shape) -> bool:
-    distances = shapes.distances(shape)
+def _intersects_part(ranges: Ranges, shape: Shape) -> bool:
+    distances = shapes.distance_function(shape)
     if _is_spot(shape):
-        return overlap(ranges, _spot(shape))
-    return _meet(cover.meet(ranges, cover.of(shape)), distances, touching=True)
+        return overlaps(ranges, _spot_cell(shape))
+    return _has_point_within(cover.intersection(ranges, cover.cover_shape(shape)), distances, touching=True)
 
 
-def within(ranges: Ranges, shape: Shape) -> bool:
-    """Does a shape hold all of a map? A union does where each point of the map lies in one of its parts."""
-    distances = shapes.distances(shape)
-    return not _meet(ranges, lambda lon, lat: -distances(lon, lat), touching=False)
+def is_within_shape(ranges: Ranges, shape: Shape) -> bool:
+    """Return whether a shape contains a map; a region does where each point of the map lies in one of its parts."""
+    distances = shapes.distance_function(shape)
+    return not _has_point_within(ranges, lambda lon, lat: -distances(lon, lat), touching=False)
 
 
-TESTS: dict[str, Callable[[Ranges, Shape], bool]] = {"contains": contains, "meets": meets, "within": within}
-"""What can be asked of a map and a shape, by name."""
+PREDICATES: dict[str, Callable[[Ranges, Shape], bool]] = {
+    "contains": contains_shape,
+    "meets": intersects_shape,
+    "within": is_within_shape,
+}
+"""The predicates of a map and a shape, by name."""
 
 
-def _meet(ranges: Ranges, distances: Distances, touching: bool) -> bool:
-    """Has any cell a point at no distance? Not its border alone, unless touching is enough."""
-    waiting = dict(cells_of(ranges))
+def _has_point_within(ranges: Ranges, distances: Distances, touching: bool) -> bool:
+    """Return whether ranges have a point inside a shape; its border counts only if `touching`."""
+    pending = dict(to_cells(ranges))
     cells: Numbers = np.empty(0, dtype=np.int64)
-    for k in range(min(waiting, default=ORDER + 1), ORDER + 1):
-        cells = np.concatenate([cells, waiting.pop(k, cells[:0])])
-        away = _away(distances, cells, k)
-        if (away <= 0 if touching else away < -_HAIR).any():
+    for k in range(min(pending, default=ORDER + 1), ORDER + 1):
+        cells = np.concatenate([cells, pending.pop(k, cells[:0])])
+        away = _centre_distances(distances, cells, k)
+        if (away <= 0 if touching else away < -_TOLERANCE_RADIANS).any():
             return True
-        cells = cells[away < _radius(k)]
-        if len(cells) > _MOST_OPEN:
+        cells = cells[away < _cell_radius(k)]
+        if len(cells) > _MAX_UNDECIDED_CELLS:
             break
-        if not len(cells) and not waiting:
+        if not len(cells) and not pending:
             return False
-        cells = _children(cells) if k < ORDER else cells
+        cells = _split_cells(cells) if k < ORDER else cells
     return touching and bool(len(cells))
 
 
-_HAIR = 1e-9
-"""Radians by which something must lie beyond a border to be beyond it."""
+_TOLERANCE_RADIANS = 1e-9
+"""Radians by which a point must lie beyond a border to be outside."""
 
 
-def _away(distances: Distances, cells: Numbers, order: int) -> Floats:
-    return distances(*cover.centres(cells, order)) if len(cells) else np.empty(0)
+def _centre_distances(distances: Distances, cells: Numbers, order: int) -> Floats:
+    return distances(*cover.cell_centres(cells, order)) if len(cells) else np.empty(0)
 
 
-def _radius(order: int) -> float:
-    return float(_FARTHEST / (1 << order))
+def _cell_radius(order: int) -> float:
+    return float(_BASE_CELL_RADIUS / (1 << order))
 
 
-def _children(cells: Numbers) -> Numbers:
+def _split_cells(cells: Numbers) -> Numbers:
     return (4 * cells[:, None] + np.arange(4)).ravel()
 
 
-def spans(cells: Numbers, order: int) -> Ranges:
-    """The ranges of cells of an order, one each and in their order."""
-    return np.stack([cells << _bits(order), (cells + 1) << _bits(order)], axis=1)
+def to_ranges(cells: Numbers, order: int) -> Ranges:
+    """Return the ranges (n, 2) of cells (n,) of an order, one range each, in the order given."""
+    return np.stack([cells << _order_bits(order), (cells + 1) << _order_bits(order)], axis=1)

@@ -1,4 +1,4 @@
-"""Polygons on the sphere: what lies in them, what they cross, how large they are. The S2 library does the work.
+"""Shapes on the sphere: containment, intersection, area and distance, computed with the S2 library.
 
 A shape is ("point", [lon, lat]), ("circle", [lon, lat, radius]) or ("polygon", [lon, lat, lon, lat, ...]) in
 degrees, as in DALI 1.1 section 3.3. The sides of a polygon are great circles; either direction of the vertices
@@ -23,49 +23,49 @@ from vo_server.sky.vectors import Floats
 
 Shape = tuple[str, tuple[float, ...]]
 
-_TOUCH = 1e-12
-"""Radians: points nearer to a border than this lie on it."""
+_TOUCH_RADIANS = 1e-12
+"""Radians: points nearer to a border than this are on it."""
 
-_HAIR = float(np.degrees(1e-15))
-"""Degrees: what rounding may add to a distance, so that RA 0 and 360, or two RAs at a pole, are at none."""
+_TOLERANCE_DEGREES = float(np.degrees(1e-15))
+"""Tolerance in degrees, so that RA 0 and 360, and all RAs at a pole, compare as equal positions."""
 
 SQUARE_DEGREES = float(np.degrees(1.0) ** 2)
 
 
-class BadShape(ValueError):
-    """Numbers that are no shape; the text says why."""
+class ShapeError(ValueError):
+    """Numbers or a text that are not a valid shape; the message says why."""
 
 
 @lru_cache(maxsize=256)
-def _polygon(numbers: tuple[float, ...]) -> Any:
+def _build_polygon(numbers: tuple[float, ...]) -> Any:
     if len(numbers) < 6 or len(numbers) % 2:
-        raise BadShape(f"a polygon needs at least three pairs of numbers, not {len(numbers)} numbers")
+        raise ShapeError(f"a polygon needs at least three pairs of numbers, not {len(numbers)} numbers")
     if not np.isfinite(numbers).all():
-        raise BadShape("a polygon cannot have a vertex that is not a number")
+        raise ShapeError("a polygon cannot have a vertex that is not a number")
     if np.abs(numbers[1::2]).max() > 90:
-        raise BadShape("the latitude of a vertex is outside -90..90")
+        raise ShapeError("the latitude of a vertex is outside -90..90")
     vertices = [((x + 180) % 360 - 180, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
     try:
         made = spherely.create_polygon(vertices)
         spherely.prepare(made)
     except (RuntimeError, ValueError) as error:
-        raise BadShape(_said(error)) from None
+        raise ShapeError(_explain(error)) from None
     return made
 
 
-def _said(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     text = str(error)
     if "cross" in text:
         return "two sides of the polygon cross"
     if "duplicate" in text.lower() or "degenerate" in text.lower():
         return "two neighbouring vertices of the polygon are the same"
-    return "these vertices make no polygon"
+    return "these vertices do not make a polygon"
 
 
-def parts(shape: Shape) -> tuple[Shape, ...]:
-    """The shapes of which a region is the union; any other shape is one of itself.
+def split_region(shape: Shape) -> tuple[Shape, ...]:
+    """Return the shapes whose union is a region; any other shape is returned as it is.
 
-    Raises BadShape for a region without numbers.
+    Raises ShapeError for a region without numbers.
     """
     kind, numbers = shape
     if kind != "region":
@@ -73,87 +73,90 @@ def parts(shape: Shape) -> tuple[Shape, ...]:
     gaps = [n for n, x in enumerate(numbers) if x != x]
     spans = zip([0, *(n + 1 for n in gaps)], [*gaps, len(numbers)], strict=True)
     found = [tuple(numbers[a:b]) for a, b in spans]
-    return tuple((_KINDS.get(len(each), "polygon"), each) for each in found)
+    return tuple((_KINDS_BY_COUNT.get(len(each), "polygon"), each) for each in found)
 
 
-_KINDS = {2: "point", 3: "circle"}
+_KINDS_BY_COUNT = {2: "point", 3: "circle"}
 
 
-def whole(union: Sequence[Shape]) -> tuple[float, ...]:
-    """The numbers of a region: `parts` the other way round."""
+def join_region(union: Sequence[Shape]) -> tuple[float, ...]:
+    """Return the numbers (n,) of the region that is the union of shapes: the inverse of `split_region`."""
     return tuple(x for _, numbers in union for x in (*numbers, float("nan")))[:-1]
 
 
-def check(kind: str, numbers: Sequence[float]) -> None:
-    """Raises BadShape where the numbers are no such shape."""
+def check_shape(kind: str, numbers: Sequence[float]) -> None:
+    """Check the numbers (n,) of a shape, in degrees.
+
+    Raises ShapeError where they are not a shape of this kind.
+    """
     if kind == "region":
-        for part in parts((kind, tuple(numbers))):
-            check(*part)
+        for part in split_region((kind, tuple(numbers))):
+            check_shape(*part)
         return
     if kind == "polygon":
-        _polygon(tuple(numbers))
+        _build_polygon(tuple(numbers))
         return
     if not np.isfinite(numbers).all() or abs(numbers[1]) > 90:
-        raise BadShape(f"a {kind} has a finite longitude and a latitude in -90..90")
+        raise ShapeError(f"a {kind} must have a finite longitude and a latitude in -90..90")
     if kind == "circle" and numbers[2] < 0:
-        raise BadShape("the radius of a circle is negative")
+        raise ShapeError("the radius of a circle must not be negative")
     if kind == "box" and not (0 < numbers[2] < 180 and 0 < numbers[3] < 180):
-        raise BadShape("the sides of a box are above 0 and below 180 degrees")
+        raise ShapeError("the sides of a box must be above 0 and below 180 degrees")
 
 
-def points_in_polygon(
+def find_points_in_polygon(
     lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64], polygon: tuple[float, ...]
 ) -> npt.NDArray[np.bool_]:
-    """Which of the points (n,) a polygon holds; a position that is not a number lies nowhere."""
+    """Return whether points (n,) in degrees lie in a polygon, shape (n,); a NaN position does not."""
     inside = np.zeros(len(lon), dtype=bool)
     good = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lat) <= 90)
-    shape = _polygon(polygon)
+    shape = _build_polygon(polygon)
     points = spherely.points((lon[good] + 180) % 360 - 180, lat[good])
     hit = np.asarray(spherely.intersects(points, shape), dtype=bool)
     missed = np.flatnonzero(~hit)
-    hit[missed] = np.asarray(spherely.distance(points[missed], shape, radius=1.0)) <= _TOUCH
+    hit[missed] = np.asarray(spherely.distance(points[missed], shape, radius=1.0)) <= _TOUCH_RADIANS
     inside[good] = hit
     return inside
 
 
 def contains(outer: Shape, inner: Shape) -> bool:
-    """Does the first shape hold all of the second (ADQL 2.1 section 4.2.11)?
+    """Return whether the first shape contains the second (ADQL 2.1 section 4.2.11).
 
-    A union holds a shape if one of its parts does.
+    A region contains a shape if one of its parts does.
     """
-    check(*outer)
-    check(*inner)
+    check_shape(*outer)
+    check_shape(*inner)
     match outer, inner:
         case _, ("region", _):
-            return all(contains(outer, part) for part in parts(inner))
+            return all(contains(outer, part) for part in split_region(inner))
         case ("region", _), _:
-            return any(contains(part, inner) for part in parts(outer))
+            return any(contains(part, inner) for part in split_region(outer))
         case ("polygon", ring), ("point", (lon, lat)):
-            return bool(points_in_polygon(np.array([lon]), np.array([lat]), ring)[0])
+            return bool(find_points_in_polygon(np.array([lon]), np.array([lat]), ring)[0])
         case ("polygon", ring), ("polygon", other):
-            return bool(spherely.covers(_polygon(ring), _polygon(other)))
+            return bool(spherely.covers(_build_polygon(ring), _build_polygon(other)))
         case ("polygon", ring), ("circle", (lon, lat, radius)):
             inside = contains(outer, ("point", (lon, lat)))
-            return inside and bool(_to_border(lon, lat, ring) >= np.radians(radius) - _TOUCH)
+            return inside and bool(_border_distance(lon, lat, ring) >= np.radians(radius) - _TOUCH_RADIANS)
         case ("circle", (lon, lat, radius)), ("polygon", ring):
-            return _polygon_in_circle(lon, lat, radius, ring)
+            return _is_polygon_in_circle(lon, lat, radius, ring)
         case ("circle", (lon, lat, radius)), ("circle", (lon2, lat2, radius2)):
             return radius >= 180 or bool(vectors.distance(lon, lat, lon2, lat2) + radius2 <= radius)
         case ("circle", (lon, lat, radius)), ("point", (lon2, lat2)):
-            return float(vectors.distance(lon, lat, lon2, lat2)) <= radius + _HAIR
+            return float(vectors.distance(lon, lat, lon2, lat2)) <= radius + _TOLERANCE_DEGREES
         case ("point", _), ("point", _):
-            return float(vectors.distance(*outer[1], *inner[1])) <= _HAIR
+            return float(vectors.distance(*outer[1], *inner[1])) <= _TOLERANCE_DEGREES
         case _:
             return False
 
 
 def intersects(a: Shape, b: Shape) -> bool:
-    """Have two shapes a point in common (ADQL 2.1 section 4.2.16)?"""
-    check(*a)
-    check(*b)
+    """Return whether two shapes have a point in common (ADQL 2.1 section 4.2.16)."""
+    check_shape(*a)
+    check_shape(*b)
     match a, b:
         case ("region", _), _:
-            return any(intersects(part, b) for part in parts(a))
+            return any(intersects(part, b) for part in split_region(a))
         case _, ("region", _):
             return intersects(b, a)
         case ("point", _), _:
@@ -163,99 +166,105 @@ def intersects(a: Shape, b: Shape) -> bool:
         case ("circle", (lon, lat, radius)), ("circle", (lon2, lat2, radius2)):
             return float(vectors.distance(lon, lat, lon2, lat2)) <= radius + radius2
         case ("circle", (lon, lat, radius)), ("polygon", ring):
-            return bool(spherely.distance(_point(lon, lat), _polygon(ring), radius=1.0) <= np.radians(radius) + _TOUCH)
+            return bool(
+                spherely.distance(_to_point(lon, lat), _build_polygon(ring), radius=1.0)
+                <= np.radians(radius) + _TOUCH_RADIANS
+            )
         case ("polygon", _), ("circle", _):
             return intersects(b, a)
         case ("polygon", ring), ("polygon", other):
-            return bool(spherely.intersects(_polygon(ring), _polygon(other)))
+            return bool(spherely.intersects(_build_polygon(ring), _build_polygon(other)))
         case _:
             return False
 
 
 def area(shape: Shape) -> float:
-    """The area in square degrees; a point has none.
+    """Return the area of a shape in square degrees; that of a point is 0.
 
-    Raises BadShape for a union whose parts overlap.
+    Raises ShapeError for a region whose parts overlap.
     """
-    check(*shape)
+    check_shape(*shape)
     match shape:
         case ("region", _):
-            union = parts(shape)
+            union = split_region(shape)
             if any(intersects(a, b) for a, b in combinations(union, 2)):
-                raise BadShape("the parts of the region overlap")
+                raise ShapeError("the parts of the region overlap")
             return sum(area(part) for part in union)
         case ("circle", (_, _, radius)):
             return float(4 * np.pi * np.sin(np.radians(min(radius, 180.0)) / 2) ** 2 * SQUARE_DEGREES)
         case ("polygon", ring):
-            return float(spherely.area(_polygon(ring), radius=1.0)) * SQUARE_DEGREES
+            return float(spherely.area(_build_polygon(ring), radius=1.0)) * SQUARE_DEGREES
         case _:
             return 0.0
 
 
 def centroid(shape: Shape) -> tuple[float, float]:
-    """The middle of a shape, in degrees.
+    """Return the centre (lon, lat) of a shape in degrees.
 
-    Raises BadShape for a union of several shapes.
+    Raises ShapeError for a union of several shapes.
     """
-    if len(parts(shape)) > 1:
-        raise BadShape("a union of several shapes has no middle")
-    (shape,) = parts(shape)
-    check(*shape)
+    if len(split_region(shape)) > 1:
+        raise ShapeError("a union of several shapes has no centroid")
+    (shape,) = split_region(shape)
+    check_shape(*shape)
     if shape[0] != "polygon":
         return shape[1][0], shape[1][1]
-    middle = spherely.centroid(_polygon(shape[1]))
+    middle = spherely.centroid(_build_polygon(shape[1]))
     return float(spherely.get_x(middle)) % 360.0, float(spherely.get_y(middle))
 
 
-def box(lon: float, lat: float, width: float, height: float) -> tuple[float, ...]:
-    """The vertices of a box, flat; see vectors.box."""
-    return tuple(x for corner in vectors.box(lon, lat, width, height) for x in corner)
+def box_vertices(lon: float, lat: float, width: float, height: float) -> tuple[float, ...]:
+    """Return the vertices of a box as a flat (8,) tuple in degrees; see vectors.box_corners."""
+    return tuple(x for corner in vectors.box_corners(lon, lat, width, height) for x in corner)
 
 
-def distances(shape: Shape) -> Callable[[Floats, Floats], Floats]:
-    """How far positions in degrees are from a shape, in radians: below zero by their depth where they lie in it."""
-    check(*shape)
+def distance_function(shape: Shape) -> Callable[[Floats, Floats], Floats]:
+    """Return the function from longitudes (n,) and latitudes (n,) in degrees to distances (n,) from a shape in radians.
+
+    Inside the shape a distance is the negative depth.
+    """
+    check_shape(*shape)
     match shape:
         case ("region", _):
-            union = [distances(part) for part in parts(shape)]
+            union = [distance_function(part) for part in split_region(shape)]
             return lambda lon, lat: np.min([of(lon, lat) for of in union], axis=0)
         case ("polygon", ring):
-            return lambda lon, lat: _from_polygon(lon, lat, ring)
+            return lambda lon, lat: _polygon_distances(lon, lat, ring)
         case (_, (lon0, lat0, *radius)):
             return lambda lon, lat: np.radians(vectors.distance(lon, lat, lon0, lat0) - sum(radius))
         case _:
-            raise BadShape("no shape")
+            raise ShapeError("no shape")
 
 
-def farthest(shape: Shape, lon: float, lat: float) -> float:
-    """How far (degrees) from a position a shape reaches.
+def max_distance(shape: Shape, lon: float, lat: float) -> float:
+    """Return the distance (degrees) of the farthest point of a shape from a position.
 
-    A polygon whose vertices are all near reaches as far as the farthest of them: it lies in a cap that is convex.
+    In a polygon whose vertices are all near that is the farthest vertex: the polygon lies in a cap that is convex.
     """
-    check(*shape)
+    check_shape(*shape)
     most = 0.0
-    for kind, numbers in parts(shape):
+    for kind, numbers in split_region(shape):
         places = zip(numbers[::2], numbers[1::2], strict=False)
         reach = max(_haversine(lon, lat, *place) for place in places) + (numbers[2] if kind == "circle" else 0.0)
-        if kind == "polygon" and reach > _NEAR:
-            away = _from_polygon(np.array([(lon + 180) % 360]), np.array([-lat]), numbers)
+        if kind == "polygon" and reach > _CONVEX_DEGREES:
+            away = _polygon_distances(np.array([(lon + 180) % 360]), np.array([-lat]), numbers)
             reach = 180 - max(float(np.degrees(away[0])), 0.0)
         most = max(most, min(reach, 180.0))
     return most
 
 
-_NEAR = 60.0
+_CONVEX_DEGREES = 60.0
 
 
 def _haversine(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
-    """vectors.distance of two positions that are no antipodes, without the cost of arrays."""
+    """Return the distance of two positions in degrees that are not antipodes, faster than vectors.distance."""
     d1, d2 = math.radians(lat1), math.radians(lat2)
     north, east = math.sin((d2 - d1) / 2), math.sin(math.radians(lon2 - lon1) / 2)
     return math.degrees(2 * math.asin(min(1.0, math.sqrt(north**2 + math.cos(d1) * math.cos(d2) * east**2))))
 
 
-def _from_polygon(lon: Floats, lat: Floats, ring: tuple[float, ...]) -> Floats:
-    shape = _polygon(ring)
+def _polygon_distances(lon: Floats, lat: Floats, ring: tuple[float, ...]) -> Floats:
+    shape = _build_polygon(ring)
     points = spherely.points((lon + 180) % 360 - 180, lat)
     away = np.asarray(spherely.distance(points, shape, radius=1.0), dtype=float)
     inside = away <= 0
@@ -263,20 +272,20 @@ def _from_polygon(lon: Floats, lat: Floats, ring: tuple[float, ...]) -> Floats:
     return away
 
 
-def _point(lon: float, lat: float) -> Any:
+def _to_point(lon: float, lat: float) -> Any:
     return spherely.create_point((lon + 180) % 360 - 180, lat)
 
 
-def _to_border(lon: float, lat: float, ring: tuple[float, ...]) -> float:
-    return float(spherely.distance(_point(lon, lat), spherely.boundary(_polygon(ring)), radius=1.0))
+def _border_distance(lon: float, lat: float, ring: tuple[float, ...]) -> float:
+    return float(spherely.distance(_to_point(lon, lat), spherely.boundary(_build_polygon(ring)), radius=1.0))
 
 
-def _polygon_in_circle(lon: float, lat: float, radius: float, ring: tuple[float, ...]) -> bool:
-    """All of it is within the radius when nothing of it comes nearer to the antipode than 180 less the radius."""
+def _is_polygon_in_circle(lon: float, lat: float, radius: float, ring: tuple[float, ...]) -> bool:
+    """Return whether a polygon lies in a circle: no point of it is nearer to the antipode than 180 less the radius."""
     if radius >= 180:
         return True
     far = (lon + 180) % 360, -lat
     if contains(("polygon", ring), ("point", far)):
         return False
-    nearest = float(spherely.distance(_point(*far), _polygon(ring), radius=1.0))
-    return nearest >= float(np.radians(180 - radius)) - _TOUCH
+    nearest = float(spherely.distance(_to_point(*far), _build_polygon(ring), radius=1.0))
+    return nearest >= float(np.radians(180 - radius)) - _TOUCH_RADIANS

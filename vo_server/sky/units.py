@@ -9,53 +9,55 @@ from typing import Any
 
 import astropy.units as u
 
-LONGEST = 100
-"""Characters; no unit is longer."""
+MAX_UNIT_CHARACTERS = 100
+"""Characters of the longest text that is tried as a unit."""
 
 
-class BadUnit(ValueError):
-    """A text that is no unit, or units without a way from one to the other; the text says why."""
+class UnitError(ValueError):
+    """A text that is not a unit, or units that cannot be converted; the message says why."""
 
 
 @lru_cache(maxsize=256)
-def factor(source: str, target: str) -> float:
-    """By what a number in the one unit is multiplied to be in the other.
+def conversion_factor(source: str, target: str) -> float:
+    """Return the factor that converts numbers from one unit to another.
 
-    Raises BadUnit for what is no unit of VOUnits, and where the units do not measure the same.
+    Raises UnitError for a text that is not a unit of VOUnits, and for units of different quantities.
     """
-    a, b = unit(source), unit(target)
+    a, b = parse_unit(source), parse_unit(target)
     try:
         number = float(a.to(b))
     except (u.UnitsError, ArithmeticError):
-        raise BadUnit(f"{source!r} cannot be converted to {target!r}") from None
-    if number != 1 and {u.mag, u.rad} <= set(_bases(a)):
-        raise BadUnit(f"{source!r} cannot be converted to {target!r}: magnitudes are no amounts to be shared out")
+        raise UnitError(f"{source!r} cannot be converted to {target!r}") from None
+    if number != 1 and {u.mag, u.rad} <= set(_base_units(a)):
+        raise UnitError(
+            f"{source!r} cannot be converted to {target!r}: magnitudes are logarithmic and not proportional to angles"
+        )
     if not math.isfinite(number) or number == 0:
-        raise BadUnit(f"{source!r} cannot be converted to {target!r}: the factor is out of range")
-    return _whole(number)
+        raise UnitError(f"{source!r} cannot be converted to {target!r}: the factor is out of range")
+    return _round_factor(number)
 
 
-def unit(text: str) -> Any:
-    """A unit from its text; one that VOUnits deprecates (erg, Angstrom) is still one.
+def parse_unit(text: str) -> Any:
+    """Return the unit of a text, including those that VOUnits deprecates (erg, Angstrom).
 
-    Raises BadUnit.
+    Raises UnitError for a text that is not a unit of VOUnits.
     """
-    if not text or text != text.strip() or len(text) > LONGEST:
-        raise BadUnit(f"{text[:LONGEST]!r} is no unit of VOUnits")
+    if not text or text != text.strip() or len(text) > MAX_UNIT_CHARACTERS:
+        raise UnitError(f"{text[:MAX_UNIT_CHARACTERS]!r} is not a unit of VOUnits")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", u.UnitsWarning)
         try:
             return u.Unit(text, format="vounit", parse_strict="raise")
         except (ValueError, TypeError, ArithmeticError):
-            raise BadUnit(f"{text!r} is no unit of VOUnits") from None
+            raise UnitError(f"{text!r} is not a unit of VOUnits") from None
 
 
-def _bases(of: Any) -> tuple[Any, ...]:
+def _base_units(of: Any) -> tuple[Any, ...]:
     made = of.decompose(bases={u.mag, *u.si.bases})
     return tuple(made.bases)
 
 
-def _whole(number: float) -> float:
-    """A factor that is a rounding error away from a whole number, as it is for powers of units, is that number."""
+def _round_factor(number: float) -> float:
+    """Return the whole number, or its inverse, that a factor is within a rounding error of; else the factor."""
     near = round(number) if abs(number) >= 1 else 1 / round(1 / number)
     return float(near) if math.isclose(number, near, rel_tol=1e-15) else number

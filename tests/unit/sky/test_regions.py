@@ -25,10 +25,10 @@ from vo_server.sky import regions, shapes
     ],
 )
 def test_shapes(text: str, expected: list[shapes.Shape]) -> None:
-    assert list(regions.read(text)) == expected
-    assert shapes.parts(("region", regions.outline(text))) == tuple(expected)
-    assert regions.outline(regions.worded("region", regions.outline(text))) == pytest.approx(
-        regions.outline(text), nan_ok=True
+    assert list(regions.parse_region(text)) == expected
+    assert shapes.split_region(("region", regions.parse_outline(text))) == tuple(expected)
+    assert regions.parse_outline(regions.format_shape("region", regions.parse_outline(text))) == pytest.approx(
+        regions.parse_outline(text), nan_ok=True
     )
 
 
@@ -41,17 +41,17 @@ def test_shapes(text: str, expected: list[shapes.Shape]) -> None:
         "UNION ICRS (CIRCLE 1 2 3 CIRCLE 4 5)",
     ],
 )
-def test_what_is_no_region(text: str) -> None:
-    with pytest.raises(shapes.BadShape):
-        regions.read(text)
+def test_rejects_invalid_regions(text: str) -> None:
+    with pytest.raises(shapes.ShapeError):
+        regions.parse_region(text)
 
 
-def test_other_frames_are_turned_in_a_query_and_not_known_in_a_column() -> None:
-    ((_, (lon, lat, radius)),) = regions.read("CIRCLE GALACTIC 33 -44 1")
+def test_other_frames_are_rotated_in_queries_and_rejected_in_columns() -> None:
+    ((_, (lon, lat, radius)),) = regions.parse_region("CIRCLE GALACTIC 33 -44 1")
     there = SkyCoord(33, -44, unit="deg", frame="galactic").icrs
     assert (lon, lat, radius) == pytest.approx((there.ra.deg, there.dec.deg, 1), abs=1e-9)
-    with pytest.raises(shapes.BadShape):
-        regions.outline("CIRCLE GALACTIC 33 -44 1")
+    with pytest.raises(shapes.ShapeError):
+        regions.parse_outline("CIRCLE GALACTIC 33 -44 1")
 
 
 @pytest.mark.parametrize(
@@ -64,16 +64,16 @@ def test_other_frames_are_turned_in_a_query_and_not_known_in_a_column() -> None:
         ("polygon", "1 2 3 4 5 7 POLYGON 1 2 3 4 5 7", None),
     ],
 )
-def test_one_shape_of_a_kind(kind: str, text: str, expected: tuple[float, ...] | None) -> None:
+def test_parses_single_shape(kind: str, text: str, expected: tuple[float, ...] | None) -> None:
     if expected is None:
-        with pytest.raises(shapes.BadShape):
-            regions.single(kind, text)
+        with pytest.raises(shapes.ShapeError):
+            regions.parse_single_shape(kind, text)
     else:
-        assert regions.single(kind, text) == expected
+        assert regions.parse_single_shape(kind, text) == expected
 
 
 def test_unions() -> None:
-    union = ("region", regions.outline("CIRCLE 10 20 1 CIRCLE 50 20 2"))
+    union = ("region", regions.parse_outline("CIRCLE 10 20 1 CIRCLE 50 20 2"))
     assert shapes.area(union) == pytest.approx(
         shapes.area(("circle", (10, 20, 1))) + shapes.area(("circle", (50, 20, 2)))
     )
@@ -82,6 +82,6 @@ def test_unions() -> None:
     assert shapes.contains(("circle", (30, 20, 30)), union)
     assert not shapes.contains(("circle", (10, 20, 5)), union)
     assert shapes.intersects(("circle", (48, 20, 1)), union)
-    for wrong, said in ((shapes.area, "overlap"), (shapes.centroid, "no middle")):
-        with pytest.raises(shapes.BadShape, match=said):
-            wrong(("region", regions.outline("CIRCLE 10 20 1 CIRCLE 10 20 2")))
+    for function, reason in ((shapes.area, "overlap"), (shapes.centroid, "centroid")):
+        with pytest.raises(shapes.ShapeError, match=reason):
+            function(("region", regions.parse_outline("CIRCLE 10 20 1 CIRCLE 10 20 2")))

@@ -29,14 +29,14 @@ LON, LAT = st.floats(0, 360), st.floats(-90, 90)
         ("box", (1, 2, 1, 0), "sides"),
     ],
 )
-def test_bad_shapes(kind: str, numbers: tuple[float, ...], said: str) -> None:
-    with pytest.raises(shapes.BadShape, match=said):
-        shapes.check(kind, numbers)
+def test_rejects_invalid_shapes(kind: str, numbers: tuple[float, ...], said: str) -> None:
+    with pytest.raises(shapes.ShapeError, match=said):
+        shapes.check_shape(kind, numbers)
 
 
 @settings(deadline=None)
 @given(LON, LAT, LON, LAT, st.floats(0.001, 80))
-def test_how_far_a_shape_reaches(lon: float, lat: float, ra: float, dec: float, size: float) -> None:
+def test_max_distance(lon: float, lat: float, ra: float, dec: float, size: float) -> None:
     """Beyond it no vertex and no position of the shape lies, and up to it some does."""
     a, d, turns = np.radians(ra), np.radians(dec), np.array([0.1, 2.0, 4.5])
     centre, east = (
@@ -46,22 +46,22 @@ def test_how_far_a_shape_reaches(lon: float, lat: float, ra: float, dec: float, 
     ring = np.cos(np.radians(size)) * centre + np.sin(np.radians(size)) * (
         np.outer(np.cos(turns), east) + np.outer(np.sin(turns), np.cross(centre, east))
     )
-    corners = tuple(float(x) for pair in zip(*vectors.lonlat(ring), strict=True) for x in pair)
+    corners = tuple(float(x) for pair in zip(*vectors.to_lonlat(ring), strict=True) for x in pair)
     for shape in (("polygon", corners), ("circle", (ra, dec, size)), ("region", (*corners, np.nan, ra, dec, size))):
-        reach = shapes.farthest(shape, lon, lat)
+        reach = shapes.max_distance(shape, lon, lat)
         x, y = np.random.default_rng(0).uniform(0, 360, 2000), np.degrees(np.arcsin(np.linspace(-1, 1, 2000)))
-        inside = shapes.distances(shape)(x, y) <= 0
+        inside = shapes.distance_function(shape)(x, y) <= 0
         assert (vectors.distance(lon, lat, x[inside], y[inside]) <= reach + 1e-7).all()
         assert shapes.contains(("circle", (lon, lat, reach + 1e-6)), shape)
         assert not shapes.contains(("circle", (lon, lat, reach - 1e-4)), shape)
 
 
-def test_points_that_are_nowhere_are_not_inside() -> None:
+def test_invalid_points_are_not_inside() -> None:
     lon, lat = np.array([10.0, np.nan, 10.0, 10.0, np.inf, 370.0, -350.0]), np.array([20.0, 20, np.nan, 95, 20, 20, 20])
-    assert shapes.points_in_polygon(lon, lat, SQUARE).tolist() == [True, False, False, False, False, True, True]
+    assert shapes.find_points_in_polygon(lon, lat, SQUARE).tolist() == [True, False, False, False, False, True, True]
 
 
-def test_either_direction_of_the_vertices_is_the_same_polygon() -> None:
+def test_direction_of_vertices_does_not_matter() -> None:
     back = tuple(x for pair in list(zip(SQUARE[::2], SQUARE[1::2], strict=True))[::-1] for x in pair)
     assert shapes.area(("polygon", SQUARE)) == pytest.approx(shapes.area(("polygon", back)))
     assert shapes.contains(("polygon", SQUARE), ("polygon", back))
@@ -71,7 +71,7 @@ def test_either_direction_of_the_vertices_is_the_same_polygon() -> None:
 @settings(max_examples=100, deadline=None)
 @given(LON, LAT, LON, LAT)
 def test_distances(lon1: float, lat1: float, lon2: float, lat2: float) -> None:
-    a, b = vectors.unit(lon1, lat1)[0], vectors.unit(lon2, lat2)[0]
+    a, b = vectors.unit_vectors(lon1, lat1)[0], vectors.unit_vectors(lon2, lat2)[0]
     chord = 2 * np.degrees(np.arcsin(min(1.0, float(np.linalg.norm(a - b)) / 2)))
     assert float(vectors.distance(lon1, lat1, lon2, lat2)) == pytest.approx(chord, abs=2e-6)
     assert float(vectors.distance(lon1, lat1, lon1, lat1)) == pytest.approx(0, abs=1e-13)
@@ -81,25 +81,25 @@ def test_distances(lon1: float, lat1: float, lon2: float, lat2: float) -> None:
 @settings(max_examples=100, deadline=None)
 @given(LON, LAT)
 def test_vectors_and_back(lon: float, lat: float) -> None:
-    (x,), (y,) = vectors.lonlat(vectors.unit(lon, lat))
+    (x,), (y,) = vectors.to_lonlat(vectors.unit_vectors(lon, lat))
     assert 0 <= x < 360
     assert float(vectors.distance(lon, lat, x, y)) < 1e-12
 
 
 @settings(max_examples=100, deadline=None)
 @given(LON, LAT, st.floats(0.01, 170), st.floats(0.01, 170))
-def test_a_box_reaches_half_its_sides_from_its_centre(lon: float, lat: float, width: float, height: float) -> None:
-    corners = np.array(vectors.box(lon, lat, width, height))
-    xyz = vectors.unit(*corners.T)
+def test_box_extends_half_its_sides(lon: float, lat: float, width: float, height: float) -> None:
+    corners = np.array(vectors.box_corners(lon, lat, width, height))
+    xyz = vectors.unit_vectors(*corners.T)
     for i, half in ((0, height / 2), (1, width / 2), (2, height / 2), (3, width / 2)):
         normal = np.cross(xyz[i], xyz[(i + 1) % 4])
-        away = np.degrees(np.arcsin(abs(vectors.unit(lon, lat)[0] @ normal) / np.linalg.norm(normal)))
+        away = np.degrees(np.arcsin(abs(vectors.unit_vectors(lon, lat)[0] @ normal) / np.linalg.norm(normal)))
         assert away == pytest.approx(half, rel=1e-6, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(LON, LAT, st.floats(0, 170), LON, LAT, st.floats(0, 170))
-def test_circles_agree_with_one_another(x1: float, y1: float, r1: float, x2: float, y2: float, r2: float) -> None:
+def test_predicates_of_circles_agree(x1: float, y1: float, r1: float, x2: float, y2: float, r2: float) -> None:
     a, b = ("circle", (x1, y1, r1)), ("circle", (x2, y2, r2))
     assert shapes.intersects(a, b) == shapes.intersects(b, a)
     if shapes.contains(a, b):
