@@ -1,4 +1,4 @@
-"""The nearest other row of each row: distance, position angle and which one it is."""
+"""The nearest other row of each row: distance, position angle and index."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,14 @@ from scipy.spatial import cKDTree
 from vo_server.demo.survey import Bools, Floats, Ints
 
 
-def nearest(vectors: Floats, among: Floats, own: Ints) -> tuple[Floats, Ints]:
-    """Angle in degrees to the nearest of the unit vectors ``among`` but the one at index ``own``,
-    and its index."""
+def find_nearest(vectors: Floats, among: Floats, own: Ints) -> tuple[Floats, Ints]:
+    """Return the distances (n,) in degrees of unit vectors (n, 3) to the nearest of `among` (m, 3), and its index (n,).
+
+    The entry at index `own` (n,) of `among` is the row itself and does not count.
+    """
     tree = cKDTree(among, balanced_tree=False, compact_nodes=False)
     chord, index = tree.query(vectors, k=2)
-    # Where there is no second one the tree says infinity and an index past the end.
+    # Without a second entry the tree returns infinity and an index past the end.
     index = np.minimum(index, len(among) - 1)
     itself = index[:, 0] == own
     index = np.where(itself, index[:, 1], index[:, 0])
@@ -22,7 +24,7 @@ def nearest(vectors: Floats, among: Floats, own: Ints) -> tuple[Floats, Ints]:
 
 
 def position_angle(ra: Floats, dec: Floats, to_ra: Floats, to_dec: Floats) -> Floats:
-    """Position angle east of north, 0..360, of the second place (degrees) seen from the first."""
+    """Return the position angles (n,) in degrees east of north, 0..360, of the second positions from the first."""
     ra, dec, to_ra, to_dec = (np.radians(angle) for angle in (ra, dec, to_ra, to_dec))
     east = np.sin(to_ra - ra) * np.cos(to_dec)
     north = np.cos(dec) * np.sin(to_dec) - np.sin(dec) * np.cos(to_dec) * np.cos(to_ra - ra)
@@ -31,8 +33,11 @@ def position_angle(ra: Floats, dec: Floats, to_ra: Floats, to_dec: Floats) -> Fl
 
 @dataclass(frozen=True)
 class Neighbours:
-    """``prox`` in arcsec to 0.1, ``angle`` in whole degrees (none where ``alone``: prox 0),
-    ``index`` of the other."""
+    """The nearest rows of n rows.
+
+    `prox` (n,) in arcsec, rounded to 0.1; position `angle` (n,) in whole degrees; `alone` (n,) where there is no angle,
+    as prox is 0; `index` (n,) of the nearest row.
+    """
 
     prox: Floats
     angle: Ints
@@ -40,13 +45,16 @@ class Neighbours:
     index: Ints
 
 
-def nobody(rows: int) -> Neighbours:
-    """What is said where there is no other row: distance 0 to itself."""
+def make_lone_neighbours(rows: int) -> Neighbours:
+    """Return the neighbours of rows without others: distance 0 to themselves."""
     none = np.zeros(rows, np.int64)
     return Neighbours(np.zeros(rows), none, np.ones(rows, bool), none)
 
 
-def describe(ra: Floats, dec: Floats, to_ra: Floats, to_dec: Floats, apart: Floats, index: Ints) -> Neighbours:
+def describe_neighbours(
+    ra: Floats, dec: Floats, to_ra: Floats, to_dec: Floats, apart: Floats, index: Ints
+) -> Neighbours:
+    """Return the neighbours at `to_ra`, `to_dec` (n,), `apart` (n,), all in degrees, with `index` (n,)."""
     prox = np.rint(apart * 36_000) / 10
     angle = np.rint(position_angle(ra, dec, to_ra, to_dec)).astype(np.int64) % 360
     return Neighbours(prox, angle, prox == 0.0, index)

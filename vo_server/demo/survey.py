@@ -1,9 +1,7 @@
-"""The survey behind the synthetic sky: tiles of 8.5' x 6 deg, the scan that observed each, its
-images.
+"""The survey of the synthetic sky: tiles of 8.5' x 6 deg, the scan that observed each, and its images.
 
-A source belongs to the tile whose centre line is nearest, in the 6-degree zone of declination it
-lies in, so that the tiles cut the sky into boxes. Each scan reaches a little beyond its zone at
-either end.
+A source belongs to the tile with the nearest centre line in its 6-degree zone of declination, so that the tiles divide
+the sky into boxes. Each scan extends slightly beyond its zone at either end.
 """
 
 from dataclasses import dataclass
@@ -21,32 +19,29 @@ ZONE_DEG = 6
 ZONES = 180 // ZONE_DEG
 TILES = 59_731
 SCAN_KEYS = 72_392
-"""Largest scan_key: more than there are tiles, since it counts every scan that was ever archived.
-"""
+"""Largest scan_key: more than the tiles, because it counts every archived scan."""
 
 TILE_STEP_ARCMIN = 7.2616
-"""Distance of neighbouring centre lines at the equatorward edge of a zone: with it the tiles number
-59,730."""
+"""Distance of neighbouring centre lines at the equatorward edge of a zone; it gives 59,730 tiles."""
 
-HALF_WIDTH = 252.5
-"""Half the width of a scan in arcsec, as ``dist_edge_ew`` counts it."""
+SCAN_HALF_WIDTH_ARCSEC = 252.5
+"""Half the width of a scan in arcsec, as `dist_edge_ew` counts it."""
 
-SCAN_LENGTH = 22_038.0
+SCAN_LENGTH_ARCSEC = 22_038.0
 """Length of a scan in arcsec."""
 
-MARGIN = (SCAN_LENGTH - 3600.0 * ZONE_DEG) / 2
-"""How far in arcsec a scan reaches over each end of its zone."""
+SCAN_MARGIN_ARCSEC = (SCAN_LENGTH_ARCSEC - 3600.0 * ZONE_DEG) / 2
+"""Extension of a scan beyond each end of its zone, arcsec."""
 
-SCAN_RATE = 57.0
+SCAN_ARCSEC_PER_SECOND = 57.0
 """Speed of scanning, arcsec a second."""
 
 IMAGES_PER_SCAN = 23
-IMAGE_STEP = 970.0
-"""Arcsec from the first row of an image to that of the next; images are 1024 rows, so they share
-54."""
+IMAGE_STEP_ARCSEC = 970.0
+"""Arcsec from the first row of an image to that of the next; images have 1024 rows, so neighbours share 54."""
 
-ROWS, LAST_ROWS, COLUMNS = 1024, 698, 512
-"""Pixels of an image of 1 arcsec: the last of a scan is shorter."""
+IMAGE_ROWS, LAST_IMAGE_ROWS, IMAGE_COLUMNS = 1024, 698, 512
+"""Rows and columns of an image in pixels of 1 arcsec; the last image of a scan is shorter."""
 
 IMAGE_NUMBERS = np.array(
     [
@@ -75,19 +70,19 @@ IMAGE_NUMBERS = np.array(
         267,
     ]
 )
-"""Frame number nearest the centre of each image of a scan, in order."""
+"""The frame number nearest to the centre of each image of a scan, shape (23,)."""
 
-YEAR = 365.25
-SOUTH_BELOW = 6
+YEAR_DAYS = 365.25
+SOUTH_BELOW_DEGREES = 6
 SCAN_MINUTES = 7.3
-"""From one scan to the next, turning included."""
+"""Minutes from one scan to the next, including the turn."""
 
 EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
-class _Site:
-    """An observatory: first and last night, and its local midnight as a fraction of the UT day."""
+class _Observatory:
+    """An observatory: its first and last night, and local midnight as a fraction of the UT day."""
 
     first: date
     last: date
@@ -95,19 +90,20 @@ class _Site:
 
     @property
     def nights(self) -> tuple[int, int]:
+        """The first and last night as days from 1970-01-01."""
         return (self.first - EPOCH).days, (self.last - EPOCH).days
 
 
-NORTH = _Site(date(1997, 6, 7), date(2000, 12, 1), 0.31)
-SOUTH = _Site(date(1998, 3, 19), date(2001, 2, 15), 0.196)
+NORTHERN_SITE = _Observatory(date(1997, 6, 7), date(2000, 12, 1), 0.31)
+SOUTHERN_SITE = _Observatory(date(1998, 3, 19), date(2001, 2, 15), 0.196)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """One entry a tile, zone after zone from the south pole, eastward in each.
+    """The tiles and their scans, zone after zone from the south pole, eastward in each; arrays have shape (tiles,).
 
-    ``night`` counts days from 1970-01-01, ``centre`` and ``width`` are degrees of right ascension,
-    ``start`` is the Julian date at which the scan began.
+    `night` counts days from 1970-01-01, `centre` and `width` are degrees of right ascension, `start` is the Julian
+    date of the start of the scan.
     """
 
     zone: Ints
@@ -120,12 +116,13 @@ class Survey:
     northward: Bools
     scan_key: Ints
 
-    def lower(self, tile: Ints) -> Floats:
-        """Declination in degrees of the southern edge of the tile's zone."""
+    def southern_edge(self, tile: Ints) -> Floats:
+        """Return the declinations (n,) in degrees of the southern edges of the zones of tiles (n,)."""
         return np.asarray(self.zone[tile] * ZONE_DEG - 90, dtype=np.float64)
 
 
-def tiles_per_zone() -> Ints:
+def count_tiles_per_zone() -> Ints:
+    """Return the number of tiles in each zone (30,), from the south."""
     lower = np.arange(ZONES) * ZONE_DEG - 90
     nearest = np.minimum(np.abs(lower), np.abs(lower + ZONE_DEG))
     tiles = np.rint(360 * 60 * np.cos(np.radians(nearest)) / TILE_STEP_ARCMIN).astype(np.int64)
@@ -133,23 +130,22 @@ def tiles_per_zone() -> Ints:
     return tiles
 
 
-def _nights(zone: Ints, centre: Floats, south: Bools) -> Ints:
-    """The night of each tile: its right ascension culminates near midnight, neighbouring zones in
-    different years."""
+def _schedule_nights(zone: Ints, centre: Floats, south: Bools) -> Ints:
+    """Return the night of each tile (tiles,): it culminates near midnight, in different years in neighbouring zones."""
     equinox = date(1997, 3, 21)
-    season = ((centre - 180.0) % 360.0) / 360.0 * YEAR
+    season = ((centre - 180.0) % 360.0) / 360.0 * YEAR_DAYS
     night = np.zeros(zone.size, np.int64)
-    for site, here in ((NORTH, ~south), (SOUTH, south)):
+    for site, here in ((NORTHERN_SITE, ~south), (SOUTHERN_SITE, south)):
         first, last = site.nights
-        wait = (season - (site.first - equinox).days) % YEAR
-        own = first + np.floor(wait + YEAR * (zone % 3)).astype(np.int64)
+        wait = (season - (site.first - equinox).days) % YEAR_DAYS
+        own = first + np.floor(wait + YEAR_DAYS * (zone % 3)).astype(np.int64)
         own = np.where(own > last, own - 365, own)
         night = np.where(here, own, night)
     return night
 
 
-def ranks(*keys: Ints) -> tuple[Ints, Ints]:
-    """Rank of each element among its neighbours of equal keys, and the number of those."""
+def rank_in_runs(*keys: Ints) -> tuple[Ints, Ints]:
+    """Return the rank (n,) of each element in its run of equal keys (n,), and the length (n,) of the run."""
     changed = np.any([np.diff(key) != 0 for key in keys], axis=0)
     first = np.concatenate(([0], np.flatnonzero(changed) + 1))
     size = np.diff(np.concatenate((first, [keys[0].size])))
@@ -157,23 +153,23 @@ def ranks(*keys: Ints) -> tuple[Ints, Ints]:
 
 
 @cache
-def survey() -> Survey:
-    """The tiling and the schedule, which hang on no seed: every sky is of the same survey."""
-    count = tiles_per_zone()
+def make_survey() -> Survey:
+    """Return the tiling and the schedule, which do not depend on the seed."""
+    count = count_tiles_per_zone()
     zone = np.repeat(np.arange(ZONES), count)
     width = 360.0 / count[zone]
     first = np.cumsum(count) - count
     centre = (np.arange(TILES) - first[zone] + 0.5) * width
     lower = zone * ZONE_DEG - 90
-    south = (lower < SOUTH_BELOW) | ((lower == SOUTH_BELOW) & (centre // 90 % 2 == 0))
-    night = _nights(zone, centre, south)
+    south = (lower < SOUTH_BELOW_DEGREES) | ((lower == SOUTH_BELOW_DEGREES) & (centre // 90 % 2 == 0))
+    night = _schedule_nights(zone, centre, south)
     order = np.lexsort((centre, zone, south, night))
     rank, of_night = np.zeros(TILES, np.int64), np.zeros(TILES, np.int64)
-    rank[order], of_night[order] = ranks(night[order], south[order].astype(np.int64))
+    rank[order], of_night[order] = rank_in_runs(night[order], south[order].astype(np.int64))
     # Calibration fields took a scan number after every six scans.
     scan = 5 + rank + rank // 6
     hours = (rank - (of_night - 1) / 2) * SCAN_MINUTES / 1440.0
-    midnight = np.where(south, SOUTH.midnight, NORTH.midnight)
+    midnight = np.where(south, SOUTHERN_SITE.midnight, NORTHERN_SITE.midnight)
     scan_key = np.zeros(TILES, np.int64)
     scan_key[order] = 1 + np.arange(TILES) * SCAN_KEYS // TILES
     return Survey(

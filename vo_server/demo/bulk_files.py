@@ -1,4 +1,4 @@
-"""The files of a synthetic release: named, cut and compressed as the real ones."""
+"""The bulk files of a synthetic release: named, split and compressed as those of the real one."""
 
 import gzip
 from collections.abc import Callable, Iterable, Iterator
@@ -12,26 +12,25 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.demo.columns import SampleColumn
-from vo_server.demo.text import BulkText
+from vo_server.demo.bulk_text import BulkTextWriter
+from vo_server.demo.columns import DemoColumn
 
 Progress = Callable[[int], None]
-"""Told the number of rows written so far."""
+"""Called with the number of rows written so far."""
 
 GZIP_LEVEL = 1
 
 
-def file_names(catalogue: str, hemisphere: str) -> Iterator[str]:
-    """psc_aaa, psc_aab, .. psc_aba, ..; hemisphere is ``a`` (south) or ``b`` (north)."""
+def generate_file_names(catalogue: str, hemisphere: str) -> Iterator[str]:
+    """Yield psc_aaa, psc_aab, ... psc_aba, ...; the hemisphere is `a` (south) or `b` (north)."""
     for number in count():
         first, second = divmod(number, 26)
         yield f"{catalogue}_{hemisphere}{ascii_lowercase[first]}{ascii_lowercase[second]}"
 
 
 @dataclass
-class _Hemisphere:
-    """The files of one side of the equator: each is begun when the one before has its share of
-    rows."""
+class _HemisphereWriter:
+    """The files of one hemisphere: the next file is opened when the current one has its number of rows."""
 
     folder: Path
     names: Iterator[str]
@@ -40,13 +39,13 @@ class _Hemisphere:
     paths: list[Path] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
     _file: IO[bytes] | gzip.GzipFile | None = None
-    _room: int = 0
+    _rows_left: int = 0
 
-    def _begin(self) -> IO[bytes] | gzip.GzipFile:
+    def _open_next(self) -> IO[bytes] | gzip.GzipFile:
         self.close()
         path = self.folder / (next(self.names) + (".gz" if self.compress else ""))
         self.paths.append(path)
-        self._room = self.rows_per_file
+        self._rows_left = self.rows_per_file
         raw = self._stack.enter_context(path.open("wb"))
         if not self.compress:
             return raw
@@ -55,17 +54,19 @@ class _Hemisphere:
         self._stack.enter_context(packed)
         return packed
 
-    def write(self, text: BulkText, batch: pa.RecordBatch) -> None:
+    def write(self, text: BulkTextWriter, batch: pa.RecordBatch) -> None:
+        """Write a batch, to several files if necessary."""
         while batch.num_rows:
-            if self._file is None or self._room == 0:
-                self._file = self._begin()
-            here = batch.slice(0, self._room)
-            for lines in text.lines(here):
+            if self._file is None or self._rows_left == 0:
+                self._file = self._open_next()
+            here = batch.slice(0, self._rows_left)
+            for lines in text.format_rows(here):
                 self._file.write(lines)
-            self._room -= here.num_rows
+            self._rows_left -= here.num_rows
             batch = batch.slice(here.num_rows)
 
     def close(self) -> None:
+        """Close the current file."""
         self._stack.close()
         self._file = None
 
@@ -73,19 +74,19 @@ class _Hemisphere:
 def write_files(
     folder: Path,
     catalogue: str,
-    columns: tuple[SampleColumn, ...],
+    columns: tuple[DemoColumn, ...],
     batches: Iterable[pa.RecordBatch],
     *,
     rows_per_file: int,
     compress: bool,
     progress: Progress | None,
 ) -> list[Path]:
-    """Write the batches, those south of the equator to their own files, and tell the paths in
-    order."""
+    """Write the batches, each hemisphere to its own files, and return the paths in order, south first."""
     folder.mkdir(parents=True, exist_ok=True)
-    text, done = BulkText(columns), 0
+    text, done = BulkTextWriter(columns), 0
     south, north = (
-        _Hemisphere(folder, file_names(catalogue, letter), rows_per_file, compress) for letter in ("a", "b")
+        _HemisphereWriter(folder, generate_file_names(catalogue, letter), rows_per_file, compress)
+        for letter in ("a", "b")
     )
     try:
         for batch in batches:

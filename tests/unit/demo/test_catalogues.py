@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from vo_server.demo import (
     PSC_SCHEMA,
     XSC_SCHEMA,
-    psc_batches,
+    count_xsc_rows,
+    generate_psc,
+    generate_xsc,
     write_all,
     write_psc,
     write_xsc,
-    xsc_batches,
-    xsc_rows_for,
 )
-from vo_server.demo.files import file_names
-from vo_server.demo.names import designations
-from vo_server.demo.survey import TILES, survey, tiles_per_zone
+from vo_server.demo.bulk_files import generate_file_names
+from vo_server.demo.designations import make_designations
+from vo_server.demo.survey import TILES, count_tiles_per_zone, make_survey
 
 ROWS = 20_000
 GALAXIES = 2_000
@@ -36,18 +36,18 @@ ZERO_POINT_ERROR = {"j": 0.011, "h": 0.007, "k": 0.007}
 
 @pytest.fixture(scope="session")
 def psc() -> pa.Table:
-    return pa.Table.from_batches(psc_batches(ROWS, xsc_rows=GALAXIES))
+    return pa.Table.from_batches(generate_psc(ROWS, xsc_rows=GALAXIES))
 
 
 @pytest.fixture(scope="session")
 def xsc() -> pa.Table:
-    return pa.Table.from_batches(xsc_batches(GALAXIES, psc_rows=ROWS))
+    return pa.Table.from_batches(generate_xsc(GALAXIES, psc_rows=ROWS))
 
 
 @pytest.fixture(scope="session")
 def many() -> pa.Table:
     """Enough rows for several batches."""
-    return pa.Table.from_batches(psc_batches(250_000))
+    return pa.Table.from_batches(generate_psc(250_000))
 
 
 @pytest.fixture(scope="session")
@@ -90,8 +90,8 @@ def facts(name: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 1_000])
 def test_exactly_as_many_rows_as_asked(rows: int) -> None:
-    assert sum(batch.num_rows for batch in psc_batches(rows)) == rows
-    assert sum(batch.num_rows for batch in xsc_batches(rows, psc_rows=rows)) == rows
+    assert sum(batch.num_rows for batch in generate_psc(rows)) == rows
+    assert sum(batch.num_rows for batch in generate_xsc(rows, psc_rows=rows)) == rows
 
 
 def test_many_rows_come_in_bounded_batches(many: pa.Table) -> None:
@@ -103,7 +103,7 @@ def test_many_rows_come_in_bounded_batches(many: pa.Table) -> None:
 
 def test_negative_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
-        psc_batches(-1)
+        generate_psc(-1)
 
 
 def test_schemas(psc: pa.Table, xsc: pa.Table) -> None:
@@ -193,7 +193,7 @@ def test_designation_is_the_truncated_position(psc: pa.Table, xsc: pa.Table) -> 
 def test_equal_designations_get_letters() -> None:
     ra = np.array([10_000_000, 10_000_001, 200_000_000, 10_000_002])
     dec = np.array([-5_000_000, -5_000_001, 5_000_000, -5_000_002])
-    assert designations(ra, dec).tolist() == [
+    assert make_designations(ra, dec).tolist() == [
         b"00400000-0500000A",
         b"00400000-0500000B",
         b"13200000+0500000",
@@ -210,7 +210,7 @@ def test_keys_are_unique_and_fit(psc: pa.Table, xsc: pa.Table) -> None:
 
 
 def test_pts_key_runs_along_the_scan(psc: pa.Table) -> None:
-    plan = survey()
+    plan = make_survey()
     northward = dict(zip(plan.scan_key.tolist(), plan.northward.tolist(), strict=True))
     scan, key, dec = numbers(psc, "scan_key"), numbers(psc, "pts_key"), numbers(psc, "decl")
     order = np.lexsort((key, scan))
@@ -249,8 +249,8 @@ def test_gal_contam_marks_large_galaxies(psc: pa.Table, xsc: pa.Table) -> None:
 
 
 def test_tiling() -> None:
-    assert tiles_per_zone().sum() == TILES == 59_731
-    plan = survey()
+    assert count_tiles_per_zone().sum() == TILES == 59_731
+    plan = make_survey()
     assert np.unique(plan.scan_key).size == TILES
     assert plan.scan_key.min() == 1
     assert plan.scan_key.max() <= 72_392
@@ -439,7 +439,7 @@ def test_share_near_the_galactic_plane(psc: pa.Table) -> None:
 
 
 def test_declinations_are_distributed_as_in_the_release() -> None:
-    dec = np.sort(np.concatenate([batch["decl"].to_numpy() for batch in psc_batches(ROWS)]))
+    dec = np.sort(np.concatenate([batch["decl"].to_numpy() for batch in generate_psc(ROWS)]))
     quantiles = facts("psc_dec_quantiles.csv")
     share = np.array([float(row["rows_south_of"]) for row in quantiles]) / 470_992_970
     found = np.searchsorted(dec, [float(row["dec_deg"]) for row in quantiles]) / dec.size
@@ -512,7 +512,7 @@ def test_galaxies_are_plausible(xsc: pa.Table) -> None:
 
 
 def test_file_names() -> None:
-    names = file_names("psc", "a")
+    names = generate_file_names("psc", "a")
     first = [next(names) for _ in range(57)]
     assert (first[0], first[25], first[26], first[56]) == (
         "psc_aaa",
@@ -544,8 +544,8 @@ def test_files_are_named_and_cut_as_the_release(files: list[Path]) -> None:
 def test_files_hold_the_batches(files: list[Path]) -> None:
     """Every field of every row, read back, is the value of the batch."""
     for start, rows, batches in (
-        ("psc", ROWS, psc_batches(ROWS)),
-        ("xsc", xsc_rows_for(ROWS), xsc_batches(xsc_rows_for(ROWS), psc_rows=ROWS)),
+        ("psc", ROWS, generate_psc(ROWS)),
+        ("xsc", count_xsc_rows(ROWS), generate_xsc(count_xsc_rows(ROWS), psc_rows=ROWS)),
     ):
         table = pa.Table.from_batches(batches)
         written = list(lines([path for path in files if path.name.startswith(start)]))

@@ -1,5 +1,4 @@
-"""Arrow arrays from NumPy ones: decimals rounded, nulls masked, fixed-width texts without a loop
-over rows."""
+"""Arrow record batches from NumPy arrays: decimals rounded, nulls masked, texts without a loop over rows."""
 
 from typing import Any
 
@@ -7,14 +6,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vo_server.demo.columns import ARROW, SampleColumn
+from vo_server.demo.columns import ARROW_TYPES, DemoColumn
 from vo_server.demo.survey import Bools
 
 Values = NDArray[Any] | tuple[NDArray[Any], Bools]
-"""A column, or a column and where it is null. Texts are bytes arrays or matrices of character
-codes, a row a text."""
+"""The values (n,) of a column, or a pair of values and a null mask (n,).
 
-DTYPES = {
+Texts are byte strings (n,) or character codes (n, width)."""
+
+NUMPY_TYPES = {
     "double": np.float64,
     "float": np.float32,
     "int16": np.int16,
@@ -23,7 +23,7 @@ DTYPES = {
 }
 
 
-def _text(values: NDArray[Any], null: Bools | None) -> pa.Array:
+def _to_text_array(values: NDArray[Any], null: Bools | None) -> pa.Array:
     if values.dtype.kind == "S":
         stripped = pa.array(values, type=pa.binary(), mask=null)
         return stripped.cast(pa.string())
@@ -33,20 +33,22 @@ def _text(values: NDArray[Any], null: Bools | None) -> pa.Array:
     return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
-def arrow_array(column: SampleColumn, values: Values) -> pa.Array:
-    """The values as the column's type, floats to its decimals."""
+def to_arrow_array(column: DemoColumn, values: Values) -> pa.Array:
+    """Return values (n,) as an array of the column's type, floats rounded to its decimals."""
     plain, null = values if isinstance(values, tuple) else (values, None)
     if column.kind == "text":
-        return _text(plain, null)
+        return _to_text_array(plain, null)
     if column.kind in ("double", "float"):
         scale = 10.0**column.decimals
         # Adding zero makes a negative zero positive.
         plain = np.rint(plain * scale) / scale + 0.0
     if null is not None and plain.dtype.kind == "f":
         plain = np.where(null, 0.0, plain)
-    return pa.array(plain.astype(DTYPES[column.kind]), mask=null).cast(ARROW[column.kind])
+    return pa.array(plain.astype(NUMPY_TYPES[column.kind]), mask=null).cast(ARROW_TYPES[column.kind])
 
 
-def record_batch(columns: tuple[SampleColumn, ...], schema: pa.Schema, values: dict[str, Values]) -> pa.RecordBatch:
-    """One batch of all columns; ``values`` must have every one of them."""
-    return pa.RecordBatch.from_arrays([arrow_array(column, values[column.name]) for column in columns], schema=schema)
+def to_record_batch(columns: tuple[DemoColumn, ...], schema: pa.Schema, values: dict[str, Values]) -> pa.RecordBatch:
+    """Return a batch of all columns; `values` must have each of them."""
+    return pa.RecordBatch.from_arrays(
+        [to_arrow_array(column, values[column.name]) for column in columns], schema=schema
+    )

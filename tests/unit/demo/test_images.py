@@ -15,26 +15,26 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from vo_server.demo import SEED, psc_batches, write_images, xsc_batches, xsc_rows_for
-from vo_server.demo.field import MOST, coadds, is_field
-from vo_server.demo.galaxies import Shapes
-from vo_server.demo.images import Scene, image
-from vo_server.demo.pixels import profile
-from vo_server.demo.plan import Plan
-from vo_server.demo.sky import PSC_ROWS
+from vo_server.demo import SEED, count_xsc_rows, generate_psc, generate_xsc, write_images
+from vo_server.demo.density import PSC_ROWS
+from vo_server.demo.galaxies import GalaxyShapes
+from vo_server.demo.image_field import MAX_ROW_SHARE, is_in_field, list_coadds
+from vo_server.demo.images import Scene, make_image
+from vo_server.demo.pixels import star_profile
+from vo_server.demo.release_plan import ReleasePlan
 
 ROWS = 200_000
 BANDS = "jhk"
 
 
 @cache
-def plan() -> Plan:
-    return Plan(ROWS, xsc_rows_for(ROWS), SEED)
+def plan() -> ReleasePlan:
+    return ReleasePlan(ROWS, count_xsc_rows(ROWS), SEED)
 
 
 @cache
 def psc() -> pa.Table:
-    return pa.Table.from_batches(psc_batches(ROWS))
+    return pa.Table.from_batches(generate_psc(ROWS))
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def stars_of(header: fits.Header, wcs: WCS, shape: tuple[int, ...], alone: float
 
 @cache
 def galaxy_places() -> tuple[np.ndarray, np.ndarray]:
-    table = pa.Table.from_batches(xsc_batches(xsc_rows_for(ROWS), psc_rows=ROWS))
+    table = pa.Table.from_batches(generate_xsc(count_xsc_rows(ROWS), psc_rows=ROWS))
     return table["ra"].to_numpy(), table["decl"].to_numpy()
 
 
@@ -134,7 +134,7 @@ def test_stars_lie_where_their_rows_say_and_are_as_bright(files: list[Path]) -> 
         width = 3.135 * header["SEESH"] - 0.464
         across = np.arange(-40, 41)
         grid = np.hypot(*np.meshgrid(across, across))
-        share = profile(across[None, :].astype(float), across[:, None].astype(float), width)[grid <= 8].sum()
+        share = star_profile(across[None, :].astype(float), across[:, None].astype(float), width)[grid <= 8].sum()
         for x, y, mag in zip(*stars_of(header, wcs, pixels.shape, 22), strict=True):
             column, row = round(x), round(y)
             stamp = pixels[row - 18 : row + 19, column - 18 : column + 19]
@@ -151,10 +151,10 @@ def test_stars_lie_where_their_rows_say_and_are_as_bright(files: list[Path]) -> 
 
 
 def test_a_galaxy_has_its_light_and_its_direction() -> None:
-    coadd, nothing = coadds()[1], np.zeros(0)
-    shapes = Shapes(np.array([[10.0], [9.3], [9.0]]), *(np.array([v]) for v in (8.0, 1.0, 0.5)), np.array([30]))
+    coadd, nothing = list_coadds()[1], np.zeros(0)
+    shapes = GalaxyShapes(np.array([[10.0], [9.3], [9.0]]), *(np.array([v]) for v in (8.0, 1.0, 0.5)), np.array([30]))
     place = np.array([coadd.ra + 0.02]), np.array([coadd.dec - 0.05])
-    header, drawn = image(plan(), Scene(nothing, nothing, np.zeros((3, 0)), *place, shapes), coadd, 2)
+    header, drawn = make_image(plan(), Scene(nothing, nothing, np.zeros((3, 0)), *place, shapes), coadd, 2)
     pixels = drawn.astype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -164,7 +164,7 @@ def test_a_galaxy_has_its_light_and_its_direction() -> None:
     radius = np.hypot(west, north)
     light = pixels - np.nanmedian(pixels[(radius > 100) & (radius < 120)])
     inside = radius < 25
-    expected = 10 ** (0.4 * (header["MAGZP"] - 9.0)) * shapes.within_circle(25.0)[0]
+    expected = 10 ** (0.4 * (header["MAGZP"] - 9.0)) * shapes.light_in_circle(25.0)[0]
     assert light[inside].sum() == pytest.approx(expected, rel=0.03)
     moments = [(light * a * b)[inside].sum() for a, b in ((west, west), (north, north), (-west, north))]
     angle = np.degrees(np.arctan2(2 * moments[2], moments[1] - moments[0])) / 2
@@ -200,11 +200,11 @@ def test_rows_lie_on_the_images_of_their_keys(files: list[Path]) -> None:
 
 def test_the_field_is_as_dense_as_the_release_and_no_denser() -> None:
     for rows in (1_000, 20_000, 500_000, PSC_ROWS):
-        made = Plan(rows, xsc_rows_for(rows), SEED)
-        field = is_field(made.sky)
+        made = ReleasePlan(rows, count_xsc_rows(rows), SEED)
+        field = is_in_field(made.sky)
         inside = int((made.stars + made.paired)[field].sum())
         release = PSC_ROWS * made.sky.stars[field].sum()
-        assert inside <= max(1.2 * MOST * rows, 1.2 * release)
+        assert inside <= max(1.2 * MAX_ROW_SHARE * rows, 1.2 * release)
         assert int((made.stars + made.paired).sum()) == rows
         if rows >= 500_000:
             assert inside == pytest.approx(release, rel=0.15)

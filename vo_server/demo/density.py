@@ -1,9 +1,8 @@
-"""How many sources lie where: the density of 2MASS over the sky, cut into the cells that rows are
-drawn for.
+"""The density of 2MASS sources over the sky, in the cells for which rows are drawn.
 
-A cell is the piece of one tile in one strip of declination. The mean density is the disc, bulge and
-Magellanic Cloud formula that was fitted to the release, roughened by patches of extinction and then
-scaled so that each degree of declination holds its true share of the 470,992,970 rows.
+A cell is the part of a tile in a strip of declination. The mean density is a formula for disc, bulge and Magellanic
+Clouds that was fitted to the release, roughened by patches of extinction and then scaled so that each degree of
+declination has its true share of the 470,992,970 rows.
 """
 
 from dataclasses import dataclass
@@ -16,24 +15,25 @@ from vo_server.demo.survey import (
     ZONES,
     Floats,
     Ints,
-    survey,
-    tiles_per_zone,
+    count_tiles_per_zone,
+    make_survey,
 )
+from vo_server.sky.vectors import unit_vectors
 
 PSC_ROWS = 470_992_970
 XSC_ROWS = 1_647_599
 
-GALACTIC = np.array(
+GALACTIC_ROTATION = np.array(
     [
         [-0.0548755604162154, -0.8734370902348850, -0.4838350155487132],
         [+0.4941094278755837, -0.4448296299600112, +0.7469822444972189],
         [-0.8676661490190047, -0.1980763734312015, +0.4559837761750669],
     ]
 )
-"""Turns ICRS unit vectors into Galactic ones (IAU 1958 as in the Hipparcos catalogue)."""
+"""The rotation (3, 3) from ICRS to Galactic unit vectors (IAU 1958 as in the Hipparcos catalogue)."""
 
-MOST_DENSE = 150_000.0
-"""Sources per square degree that confusion allows."""
+MAX_DENSITY = 150_000.0
+"""Maximum sources per square degree, limited by confusion."""
 
 KROWS_PER_DEGREE = np.array(
     [
@@ -51,48 +51,35 @@ KROWS_PER_DEGREE = np.array(
         229, 205, 175, 146, 124, 101, 79, 56, 34, 11,
     ]
 )  # fmt: skip
-"""Thousands of rows of the real catalogue in each degree of declination, from the south pole."""
+"""Thousands of rows of the real catalogue in each degree of declination from the south pole, shape (180,)."""
 
 
-def unit_vectors(lon: Floats, lat: Floats) -> Floats:
-    """Unit vectors, shape (n, 3), of positions in degrees."""
-    lon, lat = np.radians(lon), np.radians(lat)
-    vectors = np.empty((lon.size, 3))
-    across = np.cos(lat)
-    vectors[:, 0] = across * np.cos(lon)
-    vectors[:, 1] = across * np.sin(lon)
-    vectors[:, 2] = np.sin(lat)
-    return vectors
-
-
-def galactic(vectors: Floats) -> tuple[Floats, Floats]:
-    """Galactic longitude 0..360 and latitude in degrees of ICRS unit vectors."""
-    x, y, z = GALACTIC @ vectors.T
+def to_galactic(vectors: Floats) -> tuple[Floats, Floats]:
+    """Return Galactic longitudes (n,) in 0..360 and latitudes (n,) in degrees of ICRS unit vectors (n, 3)."""
+    x, y, z = GALACTIC_ROTATION @ vectors.T
     return np.asarray(np.degrees(np.arctan2(y, x)) % 360.0), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
-def mean_density(lon: Floats, lat: Floats, vectors: Floats) -> Floats:
-    """Point sources per square degree at Galactic lon, lat, smoothed over the patches; vectors are
-    ICRS."""
+def compute_mean_density(lon: Floats, lat: Floats, vectors: Floats) -> Floats:
+    """Return the mean point sources per square degree (n,) at Galactic lon, lat (n,) and ICRS unit vectors (n, 3)."""
     cosine = np.cos(np.radians(lon))
     away = np.abs(lat)
     from_centre = (lon + 180.0) % 360.0 - 180.0
     disc = 31_900 * np.exp(-away / 4.25 + 3.0 * (cosine - 1) - 1.47 * (2 * cosine**2 - 2))
     thick = 57_000 * np.exp(-away / 9.78 + 0.43 * (cosine - 1))
     bulge = 53_200 * np.exp(-np.hypot(from_centre / 13.6, lat / 15.0))
-    clouds = _cloud(vectors, 80.9, -69.6, 3.23) + 0.25 * _cloud(vectors, 13.2, -72.8, 1.6)
+    clouds = _cloud_density(vectors, 80.9, -69.6, 3.23) + 0.25 * _cloud_density(vectors, 13.2, -72.8, 1.6)
     return np.asarray(disc + thick + bulge + 1350.0 + 40_750 * clouds)
 
 
-def _cloud(vectors: Floats, ra: float, dec: float, size: float) -> Floats:
+def _cloud_density(vectors: Floats, ra: float, dec: float, size: float) -> Floats:
     centre = unit_vectors(np.array([ra]), np.array([dec]))[0]
     apart = np.degrees(np.arccos(np.clip(vectors @ centre, -1, 1)))
     return np.asarray(np.exp(-(apart**2) / (2 * size**2)))
 
 
-def _roughness(vectors: Floats) -> Floats:
-    """A fixed random field on the sphere of mean 0 and variance 1, with structure from 1 to 30
-    degrees."""
+def _draw_roughness(vectors: Floats) -> Floats:
+    """Return a fixed random field (n,) on the sphere, mean 0 and variance 1, with structure from 1 to 30 degrees."""
     rng = np.random.default_rng(1997)
     waves = 16
     field = np.zeros(len(vectors))
@@ -103,22 +90,21 @@ def _roughness(vectors: Floats) -> Floats:
     return np.asarray(field * np.sqrt(2 / waves))
 
 
-def extinction(lon: Floats, lat: Floats, vectors: Floats) -> tuple[Floats, Floats]:
-    """Total extinction in Ks (mag) along the line of sight, and its smooth part without the
-    patches."""
+def compute_extinction(lon: Floats, lat: Floats, vectors: Floats) -> tuple[Floats, Floats]:
+    """Return the extinctions (n,) in Ks (mag) along lines of sight, and their smooth parts (n,) without patches."""
     away = np.abs(lat)
     smooth = 0.9 * np.exp(-away / 1.5) * np.exp(0.6 * (np.cos(np.radians(lon)) - 1)) + 0.06 * np.exp(-away / 12)
-    patchy = smooth * np.exp(0.8 * _roughness(vectors) - 0.32)
+    patchy = smooth * np.exp(0.8 * _draw_roughness(vectors) - 0.32)
     return np.minimum(patchy, 3.0), smooth
 
 
 @dataclass(frozen=True)
-class Cells:
-    """All cells, strip after strip from the south, eastward in each.
+class SkyCells:
+    """All cells, strip after strip from the south, eastward in each; arrays have shape (cells,).
 
-    ``first`` is the first cell of each strip and one past the last. Angles are micro-degrees,
-    ``density`` is per square degree of the real catalogue, ``extinction`` is A_Ks in magnitudes.
-    ``stars`` and ``galaxies`` are the probabilities that a source lies in the cell.
+    `first` (strips + 1,) is the first cell of each strip and the number of cells. Angles are in micro-degrees,
+    `density` is that of the real catalogue per square degree, `extinction` is A_Ks in magnitudes. `stars` and
+    `galaxies` are the probabilities that a source lies in the cell.
     """
 
     strips_per_zone: int
@@ -135,38 +121,39 @@ class Cells:
 
     @property
     def strips(self) -> int:
+        """The number of strips."""
         return self.first.size - 1
 
     @property
     def height(self) -> int:
-        """Height of a strip in micro-degrees."""
+        """The height of a strip in micro-degrees."""
         return ZONE_DEG * 1_000_000 // self.strips_per_zone
 
-    def block(self, zone: int) -> tuple[int, int]:
-        """First cell of a zone and one past the last: strips_per_zone times its number of tiles."""
+    def zone_cells(self, zone: int) -> tuple[int, int]:
+        """Return the first cell of a zone and the one after its last."""
         per_zone = self.strips_per_zone
         return int(self.first[zone * per_zone]), int(self.first[(zone + 1) * per_zone])
 
 
 @cache
-def cells(strips_per_zone: int) -> Cells:
-    """The cells of the sky for strips of 6 / strips_per_zone degrees."""
-    plan, in_zone = survey(), np.repeat(tiles_per_zone(), strips_per_zone)
+def make_cells(strips_per_zone: int) -> SkyCells:
+    """Return the cells of the sky for strips of 6 / strips_per_zone degrees."""
+    tiling, in_zone = make_survey(), np.repeat(count_tiles_per_zone(), strips_per_zone)
     first = np.concatenate(([0], np.cumsum(in_zone)))
-    first_tile = np.repeat(np.cumsum(tiles_per_zone()) - tiles_per_zone(), strips_per_zone)
+    first_tile = np.repeat(np.cumsum(count_tiles_per_zone()) - count_tiles_per_zone(), strips_per_zone)
     strip = np.repeat(np.arange(ZONES * strips_per_zone), in_zone)
     tile = np.arange(first[-1]) - first[strip] + first_tile[strip]
     height = ZONE_DEG * 1_000_000 // strips_per_zone
     south = strip * height - 90_000_000
-    edges = [np.rint((plan.centre[tile] + side * plan.width[tile]) * 1e6).astype(np.int64) for side in (-0.5, 0.5)]
+    edges = [np.rint((tiling.centre[tile] + side * tiling.width[tile]) * 1e6).astype(np.int64) for side in (-0.5, 0.5)]
     middle = np.asarray((south + height / 2) / 1e6, dtype=np.float64)
-    vectors = unit_vectors(plan.centre[tile], middle)
-    lon, lat = galactic(vectors)
-    density = mean_density(lon, lat, vectors)
-    dust, smooth = extinction(lon, lat, vectors)
-    density = np.minimum(density * np.clip(np.exp(-0.8 * (dust - smooth)), 0.2, 2.0), MOST_DENSE)
-    area = plan.width[tile] * height / 1e6 * np.cos(np.radians(middle))
-    return Cells(
+    vectors = unit_vectors(tiling.centre[tile], middle)
+    lon, lat = to_galactic(vectors)
+    density = compute_mean_density(lon, lat, vectors)
+    dust, smooth = compute_extinction(lon, lat, vectors)
+    density = np.minimum(density * np.clip(np.exp(-0.8 * (dust - smooth)), 0.2, 2.0), MAX_DENSITY)
+    area = tiling.width[tile] * height / 1e6 * np.cos(np.radians(middle))
+    return SkyCells(
         strips_per_zone=strips_per_zone,
         first=first,
         tile=tile,
@@ -176,23 +163,25 @@ def cells(strips_per_zone: int) -> Cells:
         north=south + height,
         density=density,
         extinction=dust,
-        stars=_true_to_declination(density * area, middle),
-        galaxies=_normal(area * np.exp(-2.5 * dust) * np.exp(0.5 * _roughness(vectors[:, ::-1])) * (density < 4e4)),
+        stars=_scale_to_declinations(density * area, middle),
+        galaxies=_normalise(
+            area * np.exp(-2.5 * dust) * np.exp(0.5 * _draw_roughness(vectors[:, ::-1])) * (density < 4e4)
+        ),
     )
 
 
-def _normal(weight: Floats) -> Floats:
+def _normalise(weight: Floats) -> Floats:
     return np.asarray(weight / weight.sum())
 
 
-def _true_to_declination(weight: Floats, dec: Floats) -> Floats:
+def _scale_to_declinations(weight: Floats, dec: Floats) -> Floats:
     degree = np.floor(dec).astype(np.int64) + 90
     now = np.bincount(degree, weight, minlength=KROWS_PER_DEGREE.size)
-    return _normal(weight * (KROWS_PER_DEGREE / now)[degree])
+    return _normalise(weight * (KROWS_PER_DEGREE / now)[degree])
 
 
-def scatter(rng: np.random.Generator, sky: Cells, chosen: Ints) -> tuple[Ints, Ints]:
-    """A random place in each of the chosen cells: ra and dec in micro-degrees, uniform in area."""
+def draw_positions(rng: np.random.Generator, sky: SkyCells, chosen: Ints) -> tuple[Ints, Ints]:
+    """Draw a position in each of the chosen cells (n,): ra and dec (n,) in micro-degrees, uniform in area."""
     span = sky.east[chosen] - sky.west[chosen]
     ra = sky.west[chosen] + (rng.random(chosen.size) * span).astype(np.int64)
     low = np.sin(np.radians(sky.south[chosen] / 1e6))
