@@ -1,4 +1,4 @@
-"""The draft of a catalogue file: all that a table's file says, and guesses at the rest."""
+"""The draft of a catalogue file: the metadata of a table file, and guesses for what is missing."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass, field, replace
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.publish.guess import Guess
-from vo_server.publish.names import named
-from vo_server.publish.position import Nowhere, Place, hours, placed
-from vo_server.publish.profile import Described, Profile
-from vo_server.publish.ucds import guessed, main, understood
-from vo_server.publish.units import mended
+from vo_server.publish.names import normalise_names
+from vo_server.publish.position import NoPosition, PositionColumns, find_position, may_be_hours
+from vo_server.publish.profile import ColumnProfile, TableProfile
+from vo_server.publish.ucds import guess_ucd, normalise_ucd, set_main
+from vo_server.publish.units import normalise_unit
 
 NUMBER = "recno"
-"""The column that counts the rows of a table in which nothing tells them apart."""
+"""The name of the column that numbers the rows of a table without an identifier."""
 
 
 @dataclass(frozen=True, slots=True)
 class DraftColumn:
-    """A column as it is to be published, and its name in the file; `remark` is for who finishes the draft."""
+    """A column to be published; `source` is its name in the file, `remark` a comment for the editor of the draft."""
 
     name: str
     source: str
@@ -39,8 +39,8 @@ class DraftColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """The column that tells when a row was observed: dates, or days of a clock, "jd" or "mjd"."""
+class TimeColumn:
+    """The column with the time of observation: dates, or days of a clock, "jd" or "mjd"."""
 
     column: str
     days: str | None
@@ -48,83 +48,92 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A catalogue file to be. `place` says which columns are the position, in their published names, or why none is;
-    `identifier` which one names a row. `said` are keywords of the file."""
+    """The content of a catalogue file.
+
+    `position` has the published names of its columns, or the reason why there is none; `identifier` is the column that
+    identifies a row; `metadata` are keywords of the table file.
+    """
 
     file: str
     rows: int
     columns: tuple[DraftColumn, ...]
-    place: Place | Nowhere
+    position: PositionColumns | NoPosition
     identifier: Guess[str] | None
     number: str | None
     null: Guess[str] | None
-    test: tuple[float, float] | None
+    test_position: tuple[float, float] | None
     title: Guess[str]
     description: Guess[str]
     wavebands: tuple[str, ...]
-    clock: Clock | None
-    said: Mapping[str, str] = field(default_factory=dict)
+    time: TimeColumn | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def drafted(found: Described, name: str, title: str | None) -> Draft:
-    """The draft for a table; `name` is what it is to be called."""
-    place = placed(found.columns)
-    identifier = _identifier(found.columns)
-    position = (place.ra, place.dec) if isinstance(place, Place) else ()
-    columns = _columns(found, position, identifier.value if identifier else None)
-    shown = {c.source: c.name for c in columns}
+def draft_catalogue(table: TableProfile, name: str, title: str | None) -> Draft:
+    """Return the draft for a table that is to be published under a name."""
+    position_columns = find_position(table.columns)
+    identifier = _find_identifier(table.columns)
+    position = (position_columns.ra, position_columns.dec) if isinstance(position_columns, PositionColumns) else ()
+    columns = _draft_columns(table, position, identifier.value if identifier else None)
+    published_names = {c.source: c.name for c in columns}
     number = None
     if identifier is None:
-        columns = (_counter(shown.values()), *columns)
+        columns = (_create_row_number(published_names.values()), *columns)
         number = columns[0].name
-        identifier = Guess(number, "no column that could name a row has another value in each: the rows are counted")
+        identifier = Guess(number, "no column has a different value in each row: the rows are numbered")
     else:
-        identifier = replace(identifier, value=shown[identifier.value])
-    said_title = (
-        found.said.get("title")
-        or found.said.get("database")
-        or (found.name if found.name and " " in found.name else None)
+        identifier = replace(identifier, value=published_names[identifier.value])
+    file_title = (
+        table.metadata.get("title")
+        or table.metadata.get("database")
+        or (table.name if table.name and " " in table.name else None)
     )
     return Draft(
-        file=found.file,
-        rows=found.rows,
-        columns=_principal(columns, identifier.value, tuple(shown[p] for p in position)),
-        place=Place(shown[place.ra], shown[place.dec], _reason(place, found)) if isinstance(place, Place) else place,
+        file=table.file,
+        rows=table.rows,
+        columns=_mark_principal(columns, identifier.value, tuple(published_names[p] for p in position)),
+        position=PositionColumns(
+            published_names[position_columns.ra],
+            published_names[position_columns.dec],
+            _explain_position(position_columns, table),
+        )
+        if isinstance(position_columns, PositionColumns)
+        else position_columns,
         identifier=identifier,
         number=number,
-        null=_null(found.columns),
-        test=_test(found, position),
-        title=_title(title, said_title, name),
-        description=_described(found, title or said_title),
-        wavebands=_wavebands(columns),
-        clock=_clock(found.columns, shown),
-        said=found.said,
+        null=_find_null(table.columns),
+        test_position=_find_test_position(table, position),
+        title=_draft_title(title, file_title, name),
+        description=_draft_table_description(table, title or file_title),
+        wavebands=_list_wavebands(columns),
+        time=_find_time_column(table.columns, published_names),
+        metadata=table.metadata,
     )
 
 
-def _title(given: str | None, said: str | None, name: str) -> Guess[str]:
-    known = next((text for text in (given, said) if _legible(text or "")), None)
-    return Guess(known) if known else Guess(name, "after the file's name")
+def _draft_title(requested: str | None, file_title: str | None, name: str) -> Guess[str]:
+    title = next((text for text in (requested, file_title) if _has_visible_text(text or "")), None)
+    return Guess(title) if title else Guess(name, "after the file's name")
 
 
-def _described(found: Described, title: str | None) -> Guess[str]:
-    said = found.description or found.said.get("description")
-    if said and _legible(said):
-        return Guess(said)
+def _draft_table_description(table: TableProfile, title: str | None) -> Guess[str]:
+    description = table.description or table.metadata.get("description")
+    if description and _has_visible_text(description):
+        return Guess(description)
     return Guess(
-        f"{title or 'Table'} ({found.rows:,} rows of {found.file}).", "nothing in the file describes the table"
+        f"{title or 'Table'} ({table.rows:,} rows of {table.file}).", "the file has no description of the table"
     )
 
 
-def _reason(place: Place, found: Described) -> str:
-    if hours(place, found.columns):
-        return f"{place.why}; but {place.ra} has no unit and no value above 24: is it in hours?"
-    return place.why
+def _explain_position(position_columns: PositionColumns, table: TableProfile) -> str:
+    if may_be_hours(position_columns, table.columns):
+        return f"{position_columns.why}; but {position_columns.ra} has no unit and no value above 24: is it in hours?"
+    return position_columns.why
 
 
-def _test(found: Described, position: Sequence[str]) -> tuple[float, float] | None:
-    """A place where a row is: that of the first."""
-    values = [found.first.get(name) for name in position]
+def _find_test_position(table: TableProfile, position: Sequence[str]) -> tuple[float, float] | None:
+    """A position_columns where a row is: that of the first."""
+    values = [table.first_row.get(name) for name in position]
     try:
         numbers = [float(str(v)) for v in values]
     except ValueError:
@@ -137,101 +146,105 @@ def _test(found: Described, position: Sequence[str]) -> tuple[float, float] | No
 # ------------------------------------------------------------------ columns
 
 
-def _columns(found: Described, position: Sequence[str], identifier: str | None) -> tuple[DraftColumn, ...]:
-    names = named([c.column.name for c in found.columns])
+def _draft_columns(table: TableProfile, position: Sequence[str], identifier: str | None) -> tuple[DraftColumn, ...]:
+    names = normalise_names([c.column.name for c in table.columns])
     mains = dict(zip(position, ("pos.eq.ra", "pos.eq.dec"), strict=False))
     if identifier is not None:
         mains[identifier] = "meta.id"
     return tuple(
-        _column(profile, name, mains.get(profile.column.name))
-        for profile, name in zip(found.columns, names, strict=True)
+        _draft_column(profile, name, mains.get(profile.column.name))
+        for profile, name in zip(table.columns, names, strict=True)
     )
 
 
-def _column(profile: Profile, name: str, is_main: str | None) -> DraftColumn:
-    """The column; `is_main` is its UCD where it is the table's right ascension, declination or identifier."""
+def _draft_column(profile: ColumnProfile, name: str, main_ucd: str | None) -> DraftColumn:
+    """Return the draft of a column; `main_ucd` is set for right ascension, declination and identifier of the table."""
     column = profile.column
-    placed = (is_main or "").startswith("pos")
-    unit = Guess(*mended(column.unit))
-    kind = _type(profile, placed)
+    placed = (main_ucd or "").startswith("pos")
+    unit = Guess(*normalise_unit(column.unit))
+    kind = _choose_type(profile, placed)
     if placed and unit.value is None:
         unit = Guess("deg", "by its name and values")
-    ucd, words = _ucd(column, name, unit.value, is_main)
+    ucd, words = _choose_ucd(column, name, unit.value, main_ucd)
     if unit == Guess(None) and (ucd.value or "").startswith("phot.mag"):
-        unit = Guess("mag", "it is thought a magnitude")
+        unit = Guess("mag", "it seems to be a magnitude")
     return DraftColumn(
         name,
         column.name,
         kind,
-        _description(column.description or "", name, words),
+        _draft_description(column.description or "", name, words),
         unit,
         ucd,
         utype=column.utype,
-        xtype=column.label,
-        arraysize=column.shape if column.type.family == "array" else None,
-        nullable=is_main is None,
+        xtype=column.xtype_override,
+        arraysize=column.arraysize_override if column.type.family == "array" else None,
+        nullable=main_ucd is None,
         indexed=placed,
-        remark=_remark(profile, name),
+        remark=_build_remark(profile, name),
     )
 
 
-def _type(profile: Profile, placed: bool) -> Guess[str]:
+def _choose_type(profile: ColumnProfile, placed: bool) -> Guess[str]:
     column = profile.column
-    why = "as all values are" if profile.guessed else None
+    why = "as all values are" if profile.is_guessed else None
     if placed and column.type.family == "integer":
         return Guess("DOUBLE PRECISION", "a position has decimals")
-    if column.type.family != "text" or column.type.geometric or column.type is types.CLOB:
+    if column.type.family != "text" or column.type.is_geometric or column.type is types.CLOB:
         return Guess(column.type.name, why)
-    if profile.odd is not None:
-        why = f"not a number, as {profile.odd!r} is none"
-    if not profile.plain:
-        return Guess("UNICODE", "there are letters beyond ASCII")
+    if profile.not_numeric is not None:
+        why = f"not a number: {profile.not_numeric!r}"
+    if not profile.is_ascii:
+        return Guess("UNICODE", "it has characters beyond ASCII")
     if column.length is None:
-        return Guess("VARCHAR(*)", why if profile.odd is not None else None)
+        return Guess("VARCHAR(*)", why if profile.not_numeric is not None else None)
     longest = max(column.length, profile.longest or 0)
     fixed = profile.shortest == profile.longest == longest
-    return Guess(f"CHAR({longest})" if fixed else f"VARCHAR({longest})", why if profile.odd is not None else None)
+    return Guess(
+        f"CHAR({longest})" if fixed else f"VARCHAR({longest})", why if profile.not_numeric is not None else None
+    )
 
 
-def _ucd(column: Column, name: str, unit: str | None, is_main: str | None) -> tuple[Guess[str | None], str | None]:
-    """The UCD, and in words what the column is thought to be."""
-    said, why = understood(column.ucd)
-    found, words = guessed(name, unit, column.type)
-    if said is None and found is not None:
-        said, why = found, f"by its name{' and unit' if unit else ''}" + (f"; {why}" if why else "")
-    if is_main is not None and not (said or "").startswith(is_main):
-        why = "it names the rows" if is_main == "meta.id" else "by its name and values"
-        return Guess(f"{is_main};meta.main", why), words
-    kept = main(said, is_main is not None)
-    if kept != said and why is None:
-        why = f"the file says {said!r}, and one column of a kind is the main one"
-    return Guess(kept, why), words
+def _choose_ucd(
+    column: Column, name: str, unit: str | None, main_ucd: str | None
+) -> tuple[Guess[str | None], str | None]:
+    """Return the UCD, and the guessed meaning of the column in words."""
+    ucd, why = normalise_ucd(column.ucd)
+    guessed, words = guess_ucd(name, unit, column.type)
+    if ucd is None and guessed is not None:
+        ucd, why = guessed, f"by its name{' and unit' if unit else ''}" + (f"; {why}" if why else "")
+    if main_ucd is not None and not (ucd or "").startswith(main_ucd):
+        why = "it identifies the rows" if main_ucd == "meta.id" else "by its name and values"
+        return Guess(f"{main_ucd};meta.main", why), words
+    with_main = set_main(ucd, main_ucd is not None)
+    if with_main != ucd and why is None:
+        why = f"the file says {ucd!r}, but only one column of its kind is the main one"
+    return Guess(with_main, why), words
 
 
-def _description(said: str, name: str, words: str | None) -> Guess[str]:
-    return Guess(said) if _legible(said) else Guess(words or name, "nothing in the file says what it is")
+def _draft_description(text: str, name: str, words: str | None) -> Guess[str]:
+    return Guess(text) if _has_visible_text(text) else Guess(words or name, "the file has no description of the column")
 
 
-def _legible(said: str) -> bool:
-    """Is there more in a text than blanks and control characters?"""
-    return any(c.isprintable() and not c.isspace() for c in said)
+def _has_visible_text(text: str) -> bool:
+    """Tell whether a text has more than blanks and control characters."""
+    return any(c.isprintable() and not c.isspace() for c in text)
 
 
-def _remark(profile: Profile, name: str) -> str | None:
-    said = [f"{profile.column.name!r} in the file"] if profile.column.name != name else []
+def _build_remark(profile: ColumnProfile, name: str) -> str | None:
+    remarks = [f"{profile.column.name!r} in the file"] if profile.column.name != name else []
     seen = profile.statistic
     suspicious = [end for end in (seen.low, seen.high) if end in _SENTINELS]
-    if suspicious and profile.column.type.numeric:
-        said.append(f"{suspicious[0]} may stand for a missing value")
-    return "; ".join(said) or None
+    if suspicious and profile.column.type.is_numeric:
+        remarks.append(f"{suspicious[0]} may represent a missing value")
+    return "; ".join(remarks) or None
 
 
 _SENTINELS = (-99, -999, -9999, -99999, -99.9, -999.9, 99, 99.0, 99.99, 99.999, 999, 9999, 99999, -32768, -(2**31))
-"""Numbers that often stand for a missing one."""
+"""Numbers that often represent a missing value."""
 
 
-def _counter(taken: Iterable[str]) -> DraftColumn:
-    """The column that counts the rows."""
+def _create_row_number(taken: Iterable[str]) -> DraftColumn:
+    """Return the column that numbers the rows."""
     names = {name.lower() for name in taken}
     name = next(n for n in (NUMBER, *(f"{NUMBER}_{i}" for i in range(2, 10_000))) if n not in names)
     words = "Number of the row in the file"
@@ -240,17 +253,23 @@ def _counter(taken: Iterable[str]) -> DraftColumn:
     )
 
 
-def _principal(columns: Sequence[DraftColumn], identifier: str, position: Sequence[str]) -> tuple[DraftColumn, ...]:
-    """The columns that a cone search shows unless more are asked for: all of a small table, else the best known."""
+def _mark_principal(
+    columns: Sequence[DraftColumn], identifier: str, position: Sequence[str]
+) -> tuple[DraftColumn, ...]:
+    """Mark the columns that a cone search returns by default: all of a small table, otherwise the most common kinds."""
     needed = {identifier, *position}
-    plain = [c for c in columns if "ARRAY" not in c.type.value]
-    best = plain if len(plain) <= _SMALL else [c for c in plain if (c.ucd.value or "").startswith(_KNOWN)]
-    chosen = needed | {c.name for c in best[:_SMALL]}
+    is_ascii = [c for c in columns if "ARRAY" not in c.type.value]
+    best = (
+        is_ascii
+        if len(is_ascii) <= _MAX_PRINCIPAL
+        else [c for c in is_ascii if (c.ucd.value or "").startswith(_PRINCIPAL_UCDS)]
+    )
+    chosen = needed | {c.name for c in best[:_MAX_PRINCIPAL]}
     return tuple(replace(c, principal=c.name in chosen) for c in columns)
 
 
-_SMALL = 15
-_KNOWN = (
+_MAX_PRINCIPAL = 15
+_PRINCIPAL_UCDS = (
     "phot.mag",
     "phot.flux",
     "pos.parallax",
@@ -265,24 +284,24 @@ _KNOWN = (
 # ------------------------------------------------------------- the table
 
 
-def _identifier(columns: Sequence[Profile]) -> Guess[str] | None:
-    """The column that names a row: of those that tell all apart the one that is said or called to do so."""
-    unique = [c for c in columns if c.unique]
+def _find_identifier(columns: Sequence[ColumnProfile]) -> Guess[str] | None:
+    """Return the column that identifies a row: the best by UCD and name of those with distinct values."""
+    unique = [c for c in columns if c.is_unique]
     for profile in unique:
-        if (understood(profile.column.ucd)[0] or "") == "meta.id;meta.main":
+        if (normalise_ucd(profile.column.ucd)[0] or "") == "meta.id;meta.main":
             return Guess(profile.column.name)
-    best = sorted(unique, key=_rank)
-    if not best or _rank(best[0]) > _UNLIKELY:
+    best = sorted(unique, key=_rank_identifier)
+    if not best or _rank_identifier(best[0]) > _MAX_IDENTIFIER_RANK:
         return None
-    return Guess(best[0].column.name, "it has another value in each row")
+    return Guess(best[0].column.name, "it has a different value in each row")
 
 
-_UNLIKELY = 3
+_MAX_IDENTIFIER_RANK = 3
 
 
-def _rank(profile: Profile) -> int:
+def _rank_identifier(profile: ColumnProfile) -> int:
     column = profile.column
-    ucd = understood(column.ucd)[0] or guessed(column.name, column.unit, column.type)[0] or ""
+    ucd = normalise_ucd(column.ucd)[0] or guess_ucd(column.name, column.unit, column.type)[0] or ""
     if ucd.startswith("meta.id"):
         return 0 if re.fullmatch(r"(.*_)?(id|designation|source_?id|objid)", column.name, re.I) else 1
     if ucd.startswith("meta.record"):
@@ -290,12 +309,12 @@ def _rank(profile: Profile) -> int:
     return 3 if column.type.family == "text" and not ucd else 4
 
 
-def _null(columns: Sequence[Profile]) -> Guess[str] | None:
+def _find_null(columns: Sequence[ColumnProfile]) -> Guess[str] | None:
     nulls = {c.null: c.column.name for c in columns if c.null is not None}
     if not nulls:
         return None
     text, name = next(iter(nulls.items()))
-    return Guess(text, f"it stands among the numbers of {name}")
+    return Guess(text, f"it is among the numbers of {name}")
 
 
 _WAVEBANDS = (
@@ -304,24 +323,27 @@ _WAVEBANDS = (
 )  # fmt: skip
 
 
-def _wavebands(columns: Sequence[DraftColumn]) -> tuple[str, ...]:
+def _list_wavebands(columns: Sequence[DraftColumn]) -> tuple[str, ...]:
     words = {word for c in columns for word in (c.ucd.value or "").split(";")}
     return tuple(band for stem, band in _WAVEBANDS if any(word.startswith(stem) for word in words))
 
 
-def _clock(columns: Sequence[Profile], shown: Mapping[str, str]) -> Clock | None:
-    """The column that tells when a row was observed: the first whose name says so, and whose values are such times."""
+def _find_time_column(columns: Sequence[ColumnProfile], published_names: Mapping[str, str]) -> TimeColumn | None:
+    """Return the column with the time of observation: the first with a fitting name and fitting values."""
     for profile in columns:
         kind, name = profile.column.type, profile.column.name
         if kind.family == "time" and not re.search(r"birth|release|creat|modif|update|publi", name, re.I):
-            return Clock(shown[name], None)
-        for clock, (pattern, low, high) in _CLOCKS.items():
+            return TimeColumn(published_names[name], None)
+        for clock, (pattern, low, high) in _CLOCK_PATTERNS.items():
             ends = (profile.statistic.low, profile.statistic.high)
             inside = all(isinstance(end, float) and low < end < high for end in ends)
             if kind.family == "real" and re.search(pattern, name, re.I) and inside:
-                return Clock(shown[name], clock)
+                return TimeColumn(published_names[name], clock)
     return None
 
 
-_CLOCKS = {"mjd": (r"mjd", 15_000, 80_000), "jd": (r"(^|[_bh]|measure)jd($|_)|jdate|julian", 2_415_000, 2_480_000)}
-"""Names of columns with days of a clock, and between which values these lie from 1900 to 2078."""
+_CLOCK_PATTERNS = {
+    "mjd": (r"mjd", 15_000, 80_000),
+    "jd": (r"(^|[_bh]|measure)jd($|_)|jdate|julian", 2_415_000, 2_480_000),
+}
+"""Patterns of names of columns with days of a clock, and the range of their values from 1900 to 2078."""

@@ -1,4 +1,4 @@
-"""A value, and why it is thought so where nobody has said it."""
+"""A value with the reason for it if it is guessed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Value = TypeVar("Value", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Guess(Generic[Value]):
-    """A value; `why` is None where the file says it."""
+    """A value; `why` is the reason of a guess, None if the file has the value."""
 
     value: Value
     why: str | None = None

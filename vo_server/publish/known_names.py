@@ -1,4 +1,4 @@
-"""What names of columns mean, and the words of UCD1 in those of UCD1+ 1.5: lists, no code."""
+"""Meanings of common column names, and UCD1 words as UCD1+ 1.5: lists only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ UCD1 = {
     "PHOT_JHN_R": "phot.mag;em.opt.R", "PHOT_JHN_I": "phot.mag;em.opt.I", "PHOT_MAG_OPTICAL": "phot.mag;em.opt",
     "REMARKS": "meta.note", "NUMBER": "meta.number", "CLASS_OBJECT": "src.class", "SPECT_TYPE_MK": "src.spType",
 }  # fmt: skip
-"""Words of UCD1 and what took their place."""
+"""UCD1 words and their replacements."""
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a name may mean: its UCD, in words, and the units of such values; "" is for none."""
+class NameMeaning:
+    """A meaning of a name: pattern, UCD, description, and the possible units; "" means no unit."""
 
     name: str
     ucd: str
@@ -34,57 +34,58 @@ _ANGLE = ("deg", "rad", "arcsec", "arcmin", "mas", "")
 _MOTION = ("mas/yr", "arcsec/yr", "deg/yr", "mas.yr**-1", "")
 _TIME = ("d", "yr", "s", "")
 MEANINGS = (
-    Meaning(r"pm_?ra.*|pm_?r\.?a|mu_?(ra|alpha).*", "pos.pm;pos.eq.ra", "Proper motion in right ascension", _MOTION),
-    Meaning(r"pm_?de.*|mu_?(de|delta).*", "pos.pm;pos.eq.dec", "Proper motion in declination", _MOTION),
-    Meaning(r"pm|mu|proper_?motion", "pos.pm", "Proper motion", _MOTION[:-1]),
-    Meaning(r"parallax|plx", "pos.parallax.trig", "Parallax", ("mas", "arcsec", "")),
-    Meaning(r"_*r\.?a(_.*|j\d+|deg|2000|mean)?|(mean|.*_)ra|right_?ascension|alpha(_.*)?", "pos.eq.ra",
+    NameMeaning(r"pm_?ra.*|pm_?r\.?a|mu_?(ra|alpha).*", "pos.pm;pos.eq.ra", "Proper motion in right ascension",
+            _MOTION),
+    NameMeaning(r"pm_?de.*|mu_?(de|delta).*", "pos.pm;pos.eq.dec", "Proper motion in declination", _MOTION),
+    NameMeaning(r"pm|mu|proper_?motion", "pos.pm", "Proper motion", _MOTION[:-1]),
+    NameMeaning(r"parallax|plx", "pos.parallax.trig", "Parallax", ("mas", "arcsec", "")),
+    NameMeaning(r"_*r\.?a(_.*|j\d+|deg|2000|mean)?|(mean|.*_)ra|right_?ascension|alpha(_.*)?", "pos.eq.ra",
             "Right ascension", ("deg", "")),
-    Meaning(r"_*dec?l?(_.*|j\d+|deg|2000|mean)?|(mean|.*_)dec|declination|delta(_.*)?", "pos.eq.dec",
+    NameMeaning(r"_*dec?l?(_.*|j\d+|deg|2000|mean)?|(mean|.*_)dec|declination|delta(_.*)?", "pos.eq.dec",
             "Declination", ("deg", "")),
-    Meaning(r"g(al)?_?lon.*|gal_?l|lii?", "pos.galactic.lon", "Galactic longitude", ("deg",)),
-    Meaning(r"g(al)?_?lat.*|gal_?b|bii?", "pos.galactic.lat", "Galactic latitude", ("deg",)),
-    Meaning(r"g(al)?_?lon.*", "pos.galactic.lon", "Galactic longitude", ("",)),
-    Meaning(r"g(al)?_?lat.*", "pos.galactic.lat", "Galactic latitude", ("",)),
-    Meaning(r"e(cl)?_?lon.*", "pos.ecliptic.lon", "Ecliptic longitude", ("deg", "")),
-    Meaning(r"e(cl)?_?lat.*", "pos.ecliptic.lat", "Ecliptic latitude", ("deg", "")),
-    Meaning(r"z_?phot?(o|_.*)?|phot_?z|photo_?z", "src.redshift.phot", "Photometric redshift", ("",)),
-    Meaning(r"z|z_?spec|spec_?z|redshift|z_?best", "src.redshift", "Redshift", ("",)),
-    Meaning(r"h?rv|radial_?velocity|v_?rad|v_?hel(io)?|cz", "spect.dopplerVeloc",
+    NameMeaning(r"g(al)?_?lon.*|gal_?l|lii?", "pos.galactic.lon", "Galactic longitude", ("deg",)),
+    NameMeaning(r"g(al)?_?lat.*|gal_?b|bii?", "pos.galactic.lat", "Galactic latitude", ("deg",)),
+    NameMeaning(r"g(al)?_?lon.*", "pos.galactic.lon", "Galactic longitude", ("",)),
+    NameMeaning(r"g(al)?_?lat.*", "pos.galactic.lat", "Galactic latitude", ("",)),
+    NameMeaning(r"e(cl)?_?lon.*", "pos.ecliptic.lon", "Ecliptic longitude", ("deg", "")),
+    NameMeaning(r"e(cl)?_?lat.*", "pos.ecliptic.lat", "Ecliptic latitude", ("deg", "")),
+    NameMeaning(r"z_?phot?(o|_.*)?|phot_?z|photo_?z", "src.redshift.phot", "Photometric redshift", ("",)),
+    NameMeaning(r"z|z_?spec|spec_?z|redshift|z_?best", "src.redshift", "Redshift", ("",)),
+    NameMeaning(r"h?rv|radial_?velocity|v_?rad|v_?hel(io)?|cz", "spect.dopplerVeloc",
             "Radial velocity", ("km/s", "m/s", "")),
-    Meaning(r"t_?eff.*", "phys.temperature.effective", "Effective temperature", ("K", "")),
-    Meaning(r"log_?g.*", "phys.gravity", "Logarithm of the surface gravity", ("", "cm/s**2", "cm.s**-2", "dex")),
-    Meaning(r"fe_?h|\[?fe/h\]?|feh|mh|m_h|metallicity", "phys.abund.Fe", "Metallicity", ("", "dex")),
-    Meaning(r"(r_?)?dist(ance)?.*", "pos.distance", "Distance", ("pc", "kpc", "Mpc")),
-    Meaning(r"ang_?dist|sep(aration)?|r", "pos.angDistance", "Angular distance", ("arcsec", "arcmin", "mas")),
-    Meaning(r"e_?b_?v|e\(?b-v\)?", "phot.color.excess", "Colour excess E(B-V)", ("mag", "")),
-    Meaning(r"s_?n_?r?|.*_snr?", "stat.snr", "Signal-to-noise ratio", ("",)),
-    Meaning(r"(.*_)?mass", "phys.mass", "Mass", ("solMass", "kg", "g", "")),
-    Meaning(r"(.*_)?radius|r_?star", "phys.size.radius", "Radius", ("solRad", "km", "m")),
-    Meaning(r"(.*_)?lum(inosity)?", "phys.luminosity", "Luminosity", ("solLum", "W", "erg/s")),
-    Meaning(r"p\.?a\.?|pos(ition)?_?ang(le)?|theta(_.*)?|err_?ang", "pos.posAng", "Position angle", ("deg", "")),
-    Meaning(r"err_?maj|(.*_)?a_?err", "phys.angSize.smajAxis;pos.errorEllipse",
+    NameMeaning(r"t_?eff.*", "phys.temperature.effective", "Effective temperature", ("K", "")),
+    NameMeaning(r"log_?g.*", "phys.gravity", "Logarithm of the surface gravity", ("", "cm/s**2", "cm.s**-2", "dex")),
+    NameMeaning(r"fe_?h|\[?fe/h\]?|feh|mh|m_h|metallicity", "phys.abund.Fe", "Metallicity", ("", "dex")),
+    NameMeaning(r"(r_?)?dist(ance)?.*", "pos.distance", "Distance", ("pc", "kpc", "Mpc")),
+    NameMeaning(r"ang_?dist|sep(aration)?|r", "pos.angDistance", "Angular distance", ("arcsec", "arcmin", "mas")),
+    NameMeaning(r"e_?b_?v|e\(?b-v\)?", "phot.color.excess", "Colour excess E(B-V)", ("mag", "")),
+    NameMeaning(r"s_?n_?r?|.*_snr?", "stat.snr", "Signal-to-noise ratio", ("",)),
+    NameMeaning(r"(.*_)?mass", "phys.mass", "Mass", ("solMass", "kg", "g", "")),
+    NameMeaning(r"(.*_)?radius|r_?star", "phys.size.radius", "Radius", ("solRad", "km", "m")),
+    NameMeaning(r"(.*_)?lum(inosity)?", "phys.luminosity", "Luminosity", ("solLum", "W", "erg/s")),
+    NameMeaning(r"p\.?a\.?|pos(ition)?_?ang(le)?|theta(_.*)?|err_?ang", "pos.posAng", "Position angle", ("deg", "")),
+    NameMeaning(r"err_?maj|(.*_)?a_?err", "phys.angSize.smajAxis;pos.errorEllipse",
             "Semi-major axis of the error ellipse", _ANGLE),
-    Meaning(r"err_?min", "phys.angSize.sminAxis;pos.errorEllipse", "Semi-minor axis of the error ellipse", _ANGLE),
-    Meaning(r"ellipticity|ell", "src.ellipticity", "Ellipticity", ("",)),
-    Meaning(r"period|p", "time.period", "Period", _TIME[:-1]),
-    Meaning(r"h?mjd(_.*)?|(.*_)mjd|h?b?jd|julian_?date|epoch|t_?obs", "time.epoch", "Time", _TIME),
-    Meaning(r"(obs_?)?date(_?obs)?|(obs_?)?time|.*_date|epoch|timestamp", "time.epoch", "Time", ("",), "time"),
-    Meaning(r"age", "time.age", "Age", ("yr", "Myr", "Gyr")),
-    Meaning(r"exp_?time|exposure(_time)?", "time.duration;obs.exposure", "Exposure time", ("s", "")),
-    Meaning(r"n_?obs|num_?obs|n_?det(ections)?|n", "meta.number", "Number", ("",), "integer"),
-    Meaning(r"(.*_)?(flag|flg|quality|qual)s?(_.*)?|[a-z]?q?fl(a?)g", "meta.code.qual", "Flag", ("",), "any"),
-    Meaning(r"recno|row_?(id|number|no)|record", "meta.record", "Number of the row", ("",), "integer"),
-    Meaning(r"(.*_)?(id|ids|identifier|designation|objid|sourceid|source_?name|(main_)?name|object|objname|star|target)(_.*)?"
+    NameMeaning(r"err_?min", "phys.angSize.sminAxis;pos.errorEllipse", "Semi-minor axis of the error ellipse", _ANGLE),
+    NameMeaning(r"ellipticity|ell", "src.ellipticity", "Ellipticity", ("",)),
+    NameMeaning(r"period|p", "time.period", "Period", _TIME[:-1]),
+    NameMeaning(r"h?mjd(_.*)?|(.*_)mjd|h?b?jd|julian_?date|epoch|t_?obs", "time.epoch", "Time", _TIME),
+    NameMeaning(r"(obs_?)?date(_?obs)?|(obs_?)?time|.*_date|epoch|timestamp", "time.epoch", "Time", ("",), "time"),
+    NameMeaning(r"age", "time.age", "Age", ("yr", "Myr", "Gyr")),
+    NameMeaning(r"exp_?time|exposure(_time)?", "time.duration;obs.exposure", "Exposure time", ("s", "")),
+    NameMeaning(r"n_?obs|num_?obs|n_?det(ections)?|n", "meta.number", "Number", ("",), "integer"),
+    NameMeaning(r"(.*_)?(flag|flg|quality|qual)s?(_.*)?|[a-z]?q?fl(a?)g", "meta.code.qual", "Flag", ("",), "any"),
+    NameMeaning(r"recno|row_?(id|number|no)|record", "meta.record", "Number of the row", ("",), "integer"),
+    NameMeaning(r"(.*_)?(id|ids|identifier|designation|objid|sourceid|source_?name|(main_)?name|object|objname|star|target)(_.*)?"
             r"|(hip|hd|tyc|kic|tic|ngc|2mass|gaia.*|sdss|c_2mass)", "meta.id", "Identifier", ("",), "any"),
-    Meaning(r"(obj|object|source|src)?_?(class|type)", "src.class", "Class of the object", ("",), "any"),
-    Meaning(r"sp(ectral)?_?type|sptype", "src.spType", "Spectral type", ("",), "text"),
-    Meaning(r"bibcode", "meta.bib.bibcode", "Bibcode", ("",), "text"),
-    Meaning(r"(.*_)?(url|link)", "meta.ref.url", "Link", ("",), "text"),
-    Meaning(r"(.*_)?(comments?|notes?|remarks?)", "meta.note", "Note", ("",), "text"),
-    Meaning(r"s_region|footprint", "pos.outline;obs.field", "Region on the sky", ("",), "any"),
+    NameMeaning(r"(obj|object|source|src)?_?(class|type)", "src.class", "Class of the object", ("",), "any"),
+    NameMeaning(r"sp(ectral)?_?type|sptype", "src.spType", "Spectral type", ("",), "text"),
+    NameMeaning(r"bibcode", "meta.bib.bibcode", "Bibcode", ("",), "text"),
+    NameMeaning(r"(.*_)?(url|link)", "meta.ref.url", "Link", ("",), "text"),
+    NameMeaning(r"(.*_)?(comments?|notes?|remarks?)", "meta.note", "Note", ("",), "text"),
+    NameMeaning(r"s_region|footprint", "pos.outline;obs.field", "Region on the sky", ("",), "any"),
 )  # fmt: skip
-"""What names mean, the first that fits."""
+"""Meanings of names; the first match wins."""
 
 BANDS = {
     "u": "em.opt.U", "b": "em.opt.B", "v": "em.opt.V", "g": "em.opt.B", "r": "em.opt.R", "i": "em.opt.I",
@@ -93,4 +94,4 @@ BANDS = {
     "ks": "em.IR.K", "w1": "em.IR.3-4um", "w2": "em.IR.4-8um", "w3": "em.IR.8-15um", "w4": "em.IR.15-30um",
     "fuv": "em.UV.100-200nm", "nuv": "em.UV.200-300nm",
 }  # fmt: skip
-"""Bands of photometry, in lower case."""
+"""UCDs of photometric bands by their names in lower case."""

@@ -1,8 +1,8 @@
-"""Names of columns and tables that can stand in a query as they are (ADQL 2.1 section 2.1.4).
+"""Normalisation of names of columns and tables to regular identifiers (ADQL 2.1 section 2.1.4).
 
-Names are kept where they can: letters, digits and underscores, the first a letter. Else accents go, Greek letters are
-spelt out, all other characters become underscores, what begins with none of the letters gets c_ in front, a reserved
-word an underscore behind, and the second of two names that differ in case alone a number.
+Valid names are kept: letters, digits and underscores, the first a letter. Otherwise accents are removed, Greek letters
+are spelt out, and all other characters become underscores; a name without an initial letter gets the prefix c_, and a
+reserved word the suffix _. The second of two names that differ only in case gets a number.
 """
 
 from __future__ import annotations
@@ -11,49 +11,51 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from vo_server.catalogue.names import regular
-from vo_server.model.words import RESERVED
+from vo_server.catalogue.names import is_regular
+from vo_server.model.reserved_words import RESERVED
 
-LONGEST = 60
-"""Characters of a name: PostgreSQL has 63."""
+MAX_NAME_LENGTH = 60
+"""Maximum number of characters of a name; PostgreSQL allows 63."""
 
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?(\w+)")
 
 
-def named(names: Sequence[str]) -> list[str]:
-    """The names of columns that are called so in a file, in their order; no two differ in case alone.
+def normalise_names(names: Sequence[str]) -> list[str]:
+    """Return regular names for the columns of a file, in order; no two differ only in case.
 
-    What is a good name already is kept before others become one like it.
+    A name that is valid already has precedence over one that is changed.
     """
-    made: dict[int, str] = {}
+    normalised: dict[int, str] = {}
     taken: set[str] = set()
-    firsts = {name.lower(): place for place, name in reversed(list(enumerate(names))) if plainly(name) == name}
+    firsts = {name.lower(): place for place, name in reversed(list(enumerate(names))) if normalise_name(name) == name}
     for place in sorted(range(len(names)), key=lambda n: firsts.get(names[n].lower()) != n):
-        plain = plainly(names[place])
-        best = next(n for n in (plain, *(f"{plain}_{i}" for i in range(2, 10_000))) if n.lower() not in taken)
+        regular_name = normalise_name(names[place])
+        best = next(
+            n for n in (regular_name, *(f"{regular_name}_{i}" for i in range(2, 10_000))) if n.lower() not in taken
+        )
         taken.add(best.lower())
-        made[place] = best
-    return [made[place] for place in range(len(names))]
+        normalised[place] = best
+    return [normalised[place] for place in range(len(names))]
 
 
-def plainly(name: str) -> str:
-    """The name as a regular identifier."""
-    if regular(name) and len(name) <= LONGEST:
+def normalise_name(name: str) -> str:
+    """Return the name as a regular identifier."""
+    if is_regular(name) and len(name) <= MAX_NAME_LENGTH:
         return name
-    spelt = "".join(map(_spelt, unicodedata.normalize("NFKD", name.replace("ß", "ss"))))
-    plain = re.sub(r"_*[^A-Za-z0-9_]+_*", "_", spelt)[:LONGEST].rstrip("_")
-    if not re.match(r"[A-Za-z]", plain):
-        plain = f"c_{plain.lstrip('_')}".rstrip("_")
-    return f"{plain}_" if plain.upper() in RESERVED else plain
+    ascii_name = "".join(map(_transliterate, unicodedata.normalize("NFKD", name.replace("ß", "ss"))))
+    regular_name = re.sub(r"_*[^A-Za-z0-9_]+_*", "_", ascii_name)[:MAX_NAME_LENGTH].rstrip("_")
+    if not re.match(r"[A-Za-z]", regular_name):
+        regular_name = f"c_{regular_name.lstrip('_')}".rstrip("_")
+    return f"{regular_name}_" if regular_name.upper() in RESERVED else regular_name
 
 
-def _spelt(character: str) -> str:
+def _transliterate(character: str) -> str:
     if unicodedata.combining(character):
         return ""
     greek = _GREEK.match(unicodedata.name(character, ""))
     return greek[1].lower() if greek else character
 
 
-def stem(file: str) -> str:
-    """A name for the table of a file: what is left of the file's without the endings."""
-    return plainly(re.sub(r"(\.[A-Za-z]\w{1,8})+$", "", file)).lower()
+def derive_table_name(file: str) -> str:
+    """Return a table name for a file: its name without the extensions."""
+    return normalise_name(re.sub(r"(\.[A-Za-z]\w{1,8})+$", "", file)).lower()

@@ -1,4 +1,4 @@
-"""Which two columns of a table are its position: right ascension and declination, ICRS, in degrees."""
+"""The search for the position columns of a table: right ascension and declination, ICRS, in degrees."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vo_server.publish.profile import Profile
-from vo_server.publish.ucds import understood
+from vo_server.publish.profile import ColumnProfile
+from vo_server.publish.ucds import normalise_ucd
 
 _PARTNERS = {
     "ra": ("dec", "de", "decl"), "raj2000": ("dej2000", "decj2000", "declj2000"), "raicrs": ("deicrs", "decicrs"),
@@ -18,13 +18,13 @@ _PARTNERS = {
     "alphawinj2000": ("deltawinj2000",), "targetra": ("targetdec",), "objra": ("objdec",),
     "centerra": ("centerdec",), "raj2000deg": ("dej2000deg", "decj2000deg"),
 }  # fmt: skip
-"""Names of right ascensions, the likeliest first, and of the declinations that go with them: letters and digits alone,
-in lower case."""
+"""Names of right ascensions, the most likely first, and of their declinations: letters and digits only, in lower
+case."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The names of both columns in the file, and why these."""
+class PositionColumns:
+    """The names of both columns in the file, and the reason of the choice."""
 
     ra: str
     dec: str
@@ -32,76 +32,77 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Nowhere:
-    """There is no position, and why."""
+class NoPosition:
+    """The reason why a table has no position."""
 
     why: str
 
 
-def placed(columns: Sequence[Profile]) -> Place | Nowhere:
-    """The position of the rows, if two columns fit: numbers of degrees on the sky."""
-    refused: list[str] = []
-    for ra, dec, why in _pairs(columns):
-        wrong = _wrong(ra, 0, 360) or _wrong(dec, -90, 90)
-        if wrong is None:
-            return Place(ra.column.name, dec.column.name, why)
-        refused.append(wrong)
-    if refused:
-        return Nowhere("; ".join(dict.fromkeys(refused)))
-    return Nowhere(
-        _other_frames(columns) or "no two columns have names, UCDs and values of right ascension and declination"
+def find_position(columns: Sequence[ColumnProfile]) -> PositionColumns | NoPosition:
+    """Return the first pair of columns that are positions in degrees, or the reason why there is none."""
+    problems: list[str] = []
+    for ra, dec, why in _list_candidates(columns):
+        problem = _find_problem(ra, 0, 360) or _find_problem(dec, -90, 90)
+        if problem is None:
+            return PositionColumns(ra.column.name, dec.column.name, why)
+        problems.append(problem)
+    if problems:
+        return NoPosition("; ".join(dict.fromkeys(problems)))
+    return NoPosition(
+        _describe_other_frames(columns)
+        or "no two columns have names, UCDs and values of right ascension and declination"
     )
 
 
-def _pairs(columns: Sequence[Profile]) -> Iterator[tuple[Profile, Profile, str]]:
-    """The columns that may be positions, the likeliest pair first."""
-    ucds = {c.column.name: understood(c.column.ucd)[0] or "" for c in columns}
+def _list_candidates(columns: Sequence[ColumnProfile]) -> Iterator[tuple[ColumnProfile, ColumnProfile, str]]:
+    """Yield pairs of columns that may be positions with the reason, the most likely first."""
+    ucds = {c.column.name: normalise_ucd(c.column.ucd)[0] or "" for c in columns}
     for suffix in (";meta.main", ""):
         ras = [c for c in columns if ucds[c.column.name] == f"pos.eq.ra{suffix}"]
         decs = [c for c in columns if ucds[c.column.name] == f"pos.eq.dec{suffix}"]
         for ra, dec in zip(ras, decs, strict=False):
             yield ra, dec, "by their UCDs"
-    named = {_key(c.column.name): c for c in reversed(columns)}
+    by_name = {_to_key(c.column.name): c for c in reversed(columns)}
     for ra_name, partners in _PARTNERS.items():
         for partner in partners:
-            if ra_name in named and partner in named:
-                yield named[ra_name], named[partner], "by their names and values"
+            if ra_name in by_name and partner in by_name:
+                yield by_name[ra_name], by_name[partner], "by their names and values"
 
 
-def _key(name: str) -> str:
+def _to_key(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _wrong(found: Profile, low: float, high: float) -> str | None:
-    """What is against this column, None if nothing is."""
-    column, seen = found.column, found.statistic
+def _find_problem(profile: ColumnProfile, low: float, high: float) -> str | None:
+    """Return the reason why a column is no coordinate within these bounds, None if there is no reason."""
+    column, statistic = profile.column, profile.statistic
     unit = (column.unit or "deg").strip().lower()
     if "1950" in column.name or "1875" in column.name:
-        return f"{column.name} is of another equinox than J2000"
+        return f"{column.name} has another equinox than J2000"
     if column.type.family == "text":
-        return f"{column.name} is text, as sexagesimal values are: add a column of degrees"
-    if not column.type.numeric:
-        return f"{column.name} is no number"
+        return f"{column.name} is text, such as sexagesimal values: add a column of degrees"
+    if not column.type.is_numeric:
+        return f"{column.name} is not numeric"
     if unit not in ("deg", "degree", "degrees", "degs", "decimal degrees", "°"):
         return f"{column.name} is in {column.unit!r}: add a column of degrees"
-    if not isinstance(seen.low, int | float) or not isinstance(seen.high, int | float):
+    if not isinstance(statistic.low, int | float) or not isinstance(statistic.high, int | float):
         return f"{column.name} has no values"
-    if not (low <= seen.low and seen.high <= high):
-        return f"{column.name} goes from {seen.low:g} to {seen.high:g}, where {low:g} to {high:g} degrees are possible"
+    if not (low <= statistic.low and statistic.high <= high):
+        span = f"{statistic.low:g} to {statistic.high:g}"
+        return f"{column.name} has values from {span}, but must be within {low:g} to {high:g} degrees"
     return None
 
 
-def _other_frames(columns: Sequence[Profile]) -> str | None:
-    """What other places there are: only galactic or ecliptic ones."""
+def _describe_other_frames(columns: Sequence[ColumnProfile]) -> str | None:
+    """Return a message if a table has only galactic or ecliptic coordinates."""
     for frame, ucd, names in _FRAMES:
-        found = [
+        columns_found = [
             c.column.name for c in columns
-            if (understood(c.column.ucd)[0] or "").startswith(ucd) or _key(c.column.name) in names
+            if (normalise_ucd(c.column.ucd)[0] or "").startswith(ucd) or _to_key(c.column.name) in names
         ]  # fmt: skip
-        if len(found) > 1:
-            return (
-                f"{' and '.join(found[:2])} are {frame}: add columns of right ascension and declination (ICRS, degrees)"
-            )
+        if len(columns_found) > 1:
+            names_found = " and ".join(columns_found[:2])
+            return f"{names_found} are {frame}: add columns of right ascension and declination (ICRS, degrees)"
     return None
 
 
@@ -115,8 +116,8 @@ _FRAMES = (
 )
 
 
-def hours(place: Place, columns: Sequence[Profile]) -> bool:
-    """May the right ascension be in hours? It has no unit and no UCD, and ends before 24."""
+def may_be_hours(place: PositionColumns, columns: Sequence[ColumnProfile]) -> bool:
+    """Tell whether the right ascension may be in hours: it has no unit and no UCD, and no value above 24."""
     ra = next(c for c in columns if c.column.name == place.ra)
     high = ra.statistic.high
     bare = ra.column.unit is None and ra.column.ucd is None

@@ -1,7 +1,6 @@
-"""What the values of a file say of its columns: their types where the file does not, the ends of their ranges, which
-are missing, and which columns tell all rows apart.
+"""The profile of a table file: types, ranges, missing values and identifying columns, from its values.
 
-A file is read once from end to end, piece by piece, and the columns that may name a row a second time.
+A file is read once from end to end in chunks, and the candidates for the identifier a second time.
 """
 
 from __future__ import annotations
@@ -14,301 +13,315 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo_server.errors import LoadError
-from vo_server.load.described import readable, typed
-from vo_server.load.detect_format import reader
-from vo_server.load.inputs import meter, opened
-from vo_server.load.readers.found import Found
-from vo_server.load.statistics import Tally
+from vo_server.errors import Code, LoadError
+from vo_server.load.described import convert_column, translate_errors
+from vo_server.load.detect_format import detect_reader
+from vo_server.load.input_files import create_meter, open_input
+from vo_server.load.readers.source_table import SourceTable
+from vo_server.load.statistics import ColumnStatistics
 from vo_server.model import types
 from vo_server.model.column import Column
 from vo_server.model.statistics import Statistic
 from vo_server.model.types import Type
-from vo_server.publish.ucds import guessed, understood
+from vo_server.publish.ucds import guess_ucd, normalise_ucd
 
-MISSING = ("-", "--", "---", "N/A", "n/a", "NA", "None", "none", "...", "....", "*", "?", "masked")
-"""Texts among numbers that stand for a missing one."""
+NULL_TEXTS = ("-", "--", "---", "N/A", "n/a", "NA", "None", "none", "...", "....", "*", "?", "masked")
+"""Texts among numbers that represent a missing value."""
 
-_CODE = r"^[-+]?0[0-9]"
-_LONG = r"^[-+]?[0-9]{19,}$"
+_LEADING_ZERO = r"^[-+]?0[0-9]"
+_LONG_INTEGER = r"^[-+]?[0-9]{19,}$"
 _NUMBER = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"
 _WIDEST = (types.DOUBLE, types.TIMESTAMP, types.BOOLEAN)
-"""Types that no wider one of their kind comes after."""
+"""The widest types of their kinds."""
 
 
 @dataclass(slots=True)
-class Loose:
-    """A column of texts on the search for its type: the first of `kinds` that all values are of, else text.
+class TypeInference:
+    """The inference of the type of a column of texts: the first of `kinds` that fits all values, otherwise text.
 
-    `null` is the one text among them that stands for a missing value, `odd` one that has made numbers texts.
+    `null` is the one text that represents a missing value, `not_numeric` a text that prevents a numeric type.
     """
 
     kinds: list[Type]
     null: str | None = None
-    odd: str | None = None
-    seen: bool = False
+    not_numeric: str | None = None
+    has_values: bool = False
 
-    def take(self, texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
-        """These values as the narrowest type that fits all so far; None where that is text."""
+    def infer(self, texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
+        """Return these values in the narrowest type that fits all values so far; None if that is text."""
         if self.null is not None:
-            texts = _without(texts, self.null)
+            texts = _null_text(texts, self.null)
         if texts.null_count == len(texts):
             return texts.cast(self.kinds[0].arrow) if self.kinds else None
         while self.kinds:
-            made = self._tried(texts)
-            if made is not None:
-                self.seen = True
-                return made
+            converted = self._try_type(texts)
+            if converted is not None:
+                self.has_values = True
+                return converted
             if not self.kinds:
                 break
             if self._is_null_among_numbers(texts):
-                texts = _without(texts, str(self.null))
+                texts = _null_text(texts, str(self.null))
             else:
-                self._give_up(texts)
+                self._drop_type(texts)
         return None
 
-    def _tried(self, texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    def _try_type(self, texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
         kind = self.kinds[0]
         try:
-            made = pc.utf8_trim_whitespace(texts).cast(kind.arrow)
+            converted = pc.utf8_trim_whitespace(texts).cast(kind.arrow)
         except pa.ArrowException:
             return None
-        if kind is types.BIGINT and _any(texts, _CODE):
-            self.odd, self.kinds = _first(texts, _CODE), []
+        if kind is types.BIGINT and _any_match(texts, _LEADING_ZERO):
+            self.not_numeric, self.kinds = _first_match(texts, _LEADING_ZERO), []
             return None
-        return made
+        return converted
 
     def _is_null_among_numbers(self, texts: pa.ChunkedArray) -> bool:
         if self.kinds[0] is not types.DOUBLE or self.null is not None:
             return False
         others = pc.unique(texts.filter(pc.invert(pc.match_substring_regex(texts, _NUMBER)))).to_pylist()
-        told = [text for text in others if text is not None]
-        if len(told) != 1 or told[0] not in MISSING:
+        nulls = [text for text in others if text is not None]
+        if len(nulls) != 1 or nulls[0] not in NULL_TEXTS:
             return False
-        self.null = told[0]
+        self.null = nulls[0]
         return True
 
-    def _give_up(self, texts: pa.ChunkedArray) -> None:
-        """The narrowest type is none of theirs: a wider one of its group may be, of another one only if none was."""
+    def _drop_type(self, texts: pa.ChunkedArray) -> None:
+        """Drop the narrowest type: a wider one of its group may fit, another group only if no value fitted so far."""
         kind = self.kinds.pop(0)
-        if kind is types.BIGINT and _any(texts, _LONG):
+        if kind is types.BIGINT and _any_match(texts, _LONG_INTEGER):
             self.kinds = []
         if kind in _WIDEST:
-            if kind is types.DOUBLE and (self.seen or _any(texts, _NUMBER)):
-                self.odd = _first(texts, _NUMBER, inverse=True)
-            if self.seen:
+            if kind is types.DOUBLE and (self.has_values or _any_match(texts, _NUMBER)):
+                self.not_numeric = _first_match(texts, _NUMBER, inverse=True)
+            if self.has_values:
                 self.kinds = []
 
     @property
     def kind(self) -> Type:
-        """The type that all values were of."""
-        return self.kinds[0] if self.kinds and self.seen else types.VARCHAR
+        """Return the type that fits all values."""
+        return self.kinds[0] if self.kinds and self.has_values else types.VARCHAR
 
 
-def _without(texts: pa.ChunkedArray, null: str) -> pa.ChunkedArray:
+def _null_text(texts: pa.ChunkedArray, null: str) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(texts, null), pa.scalar(None, texts.type), texts)
 
 
-def _any(texts: pa.ChunkedArray, pattern: str) -> bool:
+def _any_match(texts: pa.ChunkedArray, pattern: str) -> bool:
     return bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())
 
 
-def _first(texts: pa.ChunkedArray, pattern: str, inverse: bool = False) -> str | None:
+def _first_match(texts: pa.ChunkedArray, pattern: str, inverse: bool = False) -> str | None:
     fits = pc.match_substring_regex(texts, pattern)
-    found = texts.filter(pc.invert(fits) if inverse else fits)
-    return str(found[0].as_py()) if len(found) else None
+    matches = texts.filter(pc.invert(fits) if inverse else fits)
+    return str(matches[0].as_py()) if len(matches) else None
 
 
 @dataclass(slots=True)
-class _Looking:
-    """A column under the eye."""
+class _ColumnScan:
+    """The statistics of a column while its file is read: `tally` of the inferred type, `texts` of the declared one."""
 
     column: Column
-    tally: Tally
-    texts: Tally
-    loose: Loose | None
+    tally: ColumnStatistics
+    texts: ColumnStatistics
+    inference: TypeInference | None
     shortest: int | None = None
     longest: int | None = None
-    plain: bool = True
-    broken: bool = False
+    is_ascii: bool = True
+    is_invalid: bool = False
 
     def add(self, values: pa.ChunkedArray) -> None:
-        """Further values, as the file has them."""
+        """Add values, as the file has them."""
         try:
-            as_told = typed(self.column, values)
-        except pa.ArrowException:  # the load will say which one it is
-            self.broken = True
+            typed_values = convert_column(self.column, values)
+        except pa.ArrowException:  # the load will report the value
+            self.is_invalid = True
             return
-        if self.loose is None or (made := self.loose.take(as_told)) is None:
-            self.texts.add(as_told)
+        if self.inference is None or (converted := self.inference.infer(typed_values)) is None:
+            self.texts.add(typed_values)
         else:
-            self.tally.add(made)
-            self.texts.add(as_told)
+            self.tally.add(converted)
+            self.texts.add(typed_values)
         if self.column.type.family == "text":
-            self._measure(as_told)
+            self._measure_texts(typed_values)
 
     @property
     def kind(self) -> Type:
-        """The type that all values are of."""
-        return self.column.type if self.loose is None else self.loose.kind
+        """Return the type that fits all values."""
+        return self.column.type if self.inference is None else self.inference.kind
 
     @property
     def statistic(self) -> Statistic:
-        """What is known of the values, as they are of that type."""
-        if not self.kind.numeric and self.kind.family != "time":
+        """Return the statistic of the values in this type."""
+        if not self.kind.is_numeric and self.kind.family != "time":
             return self.texts.statistic
-        found = self.tally.statistic if self.loose is not None else self.texts.statistic
-        return found if self.kind.family == "integer" else replace(found, values=None)
+        statistic = self.tally.statistic if self.inference is not None else self.texts.statistic
+        return statistic if self.kind.family == "integer" else replace(statistic, values=None)
 
-    def _measure(self, texts: pa.ChunkedArray) -> None:
+    def _measure_texts(self, texts: pa.ChunkedArray) -> None:
         ends = pc.min_max(pc.utf8_length(texts)).as_py()
         if ends["max"] is not None:
             self.shortest = min(self.shortest or ends["min"], ends["min"])
             self.longest = max(self.longest or 0, ends["max"])
-            self.plain = self.plain and pc.all(pc.string_is_ascii(texts)).as_py() is not False
+            self.is_ascii = self.is_ascii and pc.all(pc.string_is_ascii(texts)).as_py() is not False
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ColumnProfile:
     """A column of a file and its values.
 
-    `column` has what the file says and the type that all values have; of texts `longest` and `shortest` are lengths in
-    characters, and `plain` says whether all are ASCII. `null` is a text that stands for a missing number; `odd` one for
-    whose sake a column, else of numbers, is text. `unique` says that it tells all rows apart.
+    `column` has the metadata of the file and the type that fits all values. Of texts, `longest` and `shortest` are
+    lengths in characters, and `is_ascii` tells whether all are ASCII. `null` is a text that represents a missing
+    number, `not_numeric` a text that makes a column of numbers text. `is_unique` tells whether all rows have different
+    values, `is_guessed` whether the type is inferred.
     """
 
     column: Column
     statistic: Statistic
     shortest: int | None = None
     longest: int | None = None
-    plain: bool = True
+    is_ascii: bool = True
     null: str | None = None
-    odd: str | None = None
-    unique: bool = False
-    guessed: bool = False
+    not_numeric: str | None = None
+    is_unique: bool = False
+    is_guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """A table file: its columns with their values, how many rows, and what it says of the whole."""
+class TableProfile:
+    """The profile of a table file: its columns, its number of rows and its metadata."""
 
     file: str
     rows: int
-    columns: tuple[Profile, ...]
+    columns: tuple[ColumnProfile, ...]
     name: str | None = None
     description: str | None = None
-    said: dict[str, str] = field(default_factory=dict)
-    first: dict[str, object] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+    first_row: dict[str, object] = field(default_factory=dict)
 
 
-def described(path: str) -> Described:
-    """The table of a file.
+def profile_file(path: str) -> TableProfile:
+    """Return the profile of a table file.
 
-    Raises LoadError for one that cannot be read, and one without rows.
+    Raises LoadError for a file that cannot be read or has no rows.
     """
-    with opened(path, meter([path])) as input, readable(input), reader(input)(input) as found:
-        looking, rows, first = _looked_at(found)
-        told = (input.name, found.name, found.description, dict(found.said))
+    with (
+        open_input(path, create_meter([path])) as input,
+        translate_errors(input),
+        detect_reader(input)(input) as source_table,
+    ):
+        scans, rows, first = _scan_table(source_table)
+        metadata = (source_table.name, source_table.description, dict(source_table.metadata))
     if not rows:
-        raise LoadError(f"{told[0]} has no rows")
-    unique = _unique(path, _likely([c for c in looking if _may_identify(c, rows)]), rows)
-    columns = tuple(_profile(c, c.column.name in unique) for c in looking)
-    return Described(told[0], rows, columns, *told[1:], first=first)
+        raise LoadError(f"{input.name} has no rows", code=Code.LOAD_FAILED)
+    unique = _find_unique(path, _rank_candidates([c for c in scans if _may_identify(c, rows)]), rows)
+    columns = tuple(_build_profile(c, c.column.name in unique) for c in scans)
+    return TableProfile(input.name, rows, columns, *metadata, first_row=first)
 
 
-def _looked_at(found: Found) -> tuple[list[_Looking], int, dict[str, object]]:
-    looking = [_looking(c, found) for c in found.columns]
+def _scan_table(source_table: SourceTable) -> tuple[list[_ColumnScan], int, dict[str, object]]:
+    scans = [_create_scan(c, source_table) for c in source_table.columns]
     rows = 0
     first: dict[str, object] = {}
-    for table in found.read([c.name for c in found.columns]):
-        for each in looking:
+    for table in source_table.read([c.name for c in source_table.columns]):
+        for each in scans:
             each.add(table[each.column.name])
         if not first and table.num_rows:
             first = dict(zip(table.column_names, (c[0].as_py() for c in table.columns), strict=True))
         rows += table.num_rows
-    return looking, rows, first
+    return scans, rows, first
 
 
-def _looking(column: Column, found: Found) -> _Looking:
-    """A CHAR of digits would be filled up with zeros, so it is looked at as a VARCHAR."""
+def _create_scan(column: Column, source_table: SourceTable) -> _ColumnScan:
+    """Return a new scan; a CHAR is read as VARCHAR, since digits in it would be filled up with zeros."""
     column = column.replace(type=types.VARCHAR) if column.type is types.CHAR else column
-    kinds = found.loose.get(column.name)
-    wanted = Tally(column.replace(type=kinds[0])) if kinds else Tally(column)
-    return _Looking(column, wanted, Tally(column), Loose(list(kinds)) if kinds else None)
+    kinds = source_table.untyped.get(column.name)
+    typed_statistics = ColumnStatistics(column.replace(type=kinds[0])) if kinds else ColumnStatistics(column)
+    return _ColumnScan(
+        column, typed_statistics, ColumnStatistics(column), TypeInference(list(kinds)) if kinds else None
+    )
 
 
-def _profile(seen: _Looking, unique: bool) -> Profile:
-    column, loose, statistic = seen.column, seen.loose, seen.statistic
-    if loose is not None:
-        column = column.replace(type=_narrowed(loose.kind, statistic), label=None if loose.seen else column.label)
-    return Profile(
-        column, statistic, seen.shortest, seen.longest, seen.plain,
-        null=loose.null if loose and column.type.numeric else None,
-        odd=loose.odd if loose and not column.type.numeric else None,
-        unique=unique, guessed=loose is not None,
+def _build_profile(scan: _ColumnScan, is_unique: bool) -> ColumnProfile:
+    column, inference, statistic = scan.column, scan.inference, scan.statistic
+    if inference is not None:
+        column = column.replace(
+            type=_narrow_integer(inference.kind, statistic),
+            xtype_override=None if inference.has_values else column.xtype_override,
+        )
+    return ColumnProfile(
+        column, statistic, scan.shortest, scan.longest, scan.is_ascii,
+        null=inference.null if inference and column.type.is_numeric else None,
+        not_numeric=inference.not_numeric if inference and not column.type.is_numeric else None,
+        is_unique=is_unique, is_guessed=inference is not None,
     )  # fmt: skip
 
 
-def _narrowed(kind: Type, seen: Statistic) -> Type:
-    """An INTEGER where all whole numbers have room in one."""
-    ends = (seen.low, seen.high)
+def _narrow_integer(kind: Type, statistic: Statistic) -> Type:
+    """Return INTEGER for a BIGINT whose values all fit into it."""
+    ends = (statistic.low, statistic.high)
     small = all(isinstance(end, int) and abs(end) < 2**31 for end in ends)
     return types.INTEGER if kind is types.BIGINT and small else kind
 
 
-# ------------------------------------------------------------- what tells rows apart
+# ------------------------------------------------------------- identifiers
 
 
-_MOST = 4
-"""Columns that are looked at for whether they tell rows apart."""
+_MAX_IDENTIFIER_CANDIDATES = 4
+"""Number of columns that are tested for distinct values."""
 
 
-def _likely(columns: Sequence[_Looking]) -> list[str]:
-    """The columns that are the likeliest to name a row: those that say so, those called so, then the first."""
+def _rank_candidates(columns: Sequence[_ColumnScan]) -> list[str]:
+    """Return the columns that most likely identify a row: by their UCDs, by their names, then the first."""
 
-    def rank(seen: _Looking) -> int:
-        said = understood(seen.column.ucd)[0] or guessed(seen.column.name, seen.column.unit, seen.kind)[0] or ""
-        return 0 if said == "meta.id;meta.main" else 1 if said.startswith("meta.id") else 2
+    def rank(scan: _ColumnScan) -> int:
+        ucd = normalise_ucd(scan.column.ucd)[0] or guess_ucd(scan.column.name, scan.column.unit, scan.kind)[0] or ""
+        return 0 if ucd == "meta.id;meta.main" else 1 if ucd.startswith("meta.id") else 2
 
-    return [c.column.name for c in sorted(columns, key=rank)][:_MOST]
-
-
-def _may_identify(seen: _Looking, rows: int) -> bool:
-    """May its values all differ? Not if they are few."""
-    few = seen.texts.values is not None and len(seen.texts.values) < rows
-    return not seen.texts.nulls and not seen.broken and not few and seen.kind.family in ("integer", "text")
+    return [c.column.name for c in sorted(columns, key=rank)][:_MAX_IDENTIFIER_CANDIDATES]
 
 
-def _unique(path: str, names: Sequence[str], rows: int) -> set[str]:
-    """Which of these columns have another value in each row."""
+def _may_identify(scan: _ColumnScan, rows: int) -> bool:
+    """Tell whether the values of a column may all differ; not if there are few distinct ones."""
+    few = scan.texts.values is not None and len(scan.texts.values) < rows
+    return not scan.texts.nulls and not scan.is_invalid and not few and scan.kind.family in ("integer", "text")
+
+
+def _find_unique(path: str, names: Sequence[str], rows: int) -> set[str]:
+    """Return the columns that have a different value in each row."""
     if not names:
         return set()
-    with opened(path, meter([path])) as input, readable(input), reader(input)(input) as found:
-        counts = _counted(found, names)
+    with (
+        open_input(path, create_meter([path])) as input,
+        translate_errors(input),
+        detect_reader(input)(input) as source_table,
+    ):
+        counts = _count_distinct(source_table, names)
     return {name for name, count in zip(names, counts, strict=True) if count == rows}
 
 
-def _counted(found: Found, names: Sequence[str]) -> Sequence[int]:
-    """How many different values each has; DuckDB counts, and what outgrows its memory goes to the disk."""
+def _count_distinct(source_table: SourceTable, names: Sequence[str]) -> Sequence[int]:
+    """Return the number of distinct values of each column, counted by DuckDB, which uses disk beyond its memory."""
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for table in found.read(names):
-            plain = [pc.utf8_rtrim_whitespace(c) if pa.types.is_string(c.type) else c for c in table.columns]
-            yield from pa.table(plain, names=places).to_batches()
+        for table in source_table.read(names):
+            trimmed = [pc.utf8_rtrim_whitespace(c) if pa.types.is_string(c.type) else c for c in table.columns]
+            yield from pa.table(trimmed, names=aliases).to_batches()
 
-    places = [f"c{n}" for n in range(len(names))]
+    aliases = [f"c{n}" for n in range(len(names))]
     first = next(stream := batches(), None)
     if first is None:
         return [0] * len(names)
-    rows = pa.RecordBatchReader.from_batches(first.schema, _chained(first, stream))
+    rows = pa.RecordBatchReader.from_batches(first.schema, _chain_batches(first, stream))
     with duckdb.connect(config={"memory_limit": "512MB", "temp_directory": gettempdir()}) as connection:
         connection.register("rows", rows)
-        columns = ", ".join(f"count(DISTINCT {p})" for p in places)
-        (row,) = connection.execute(f"SELECT {columns} FROM rows").fetchall()  # noqa: S608 - names of our own
+        columns = ", ".join(f"count(DISTINCT {p})" for p in aliases)
+        (row,) = connection.execute(f"SELECT {columns} FROM rows").fetchall()  # noqa: S608 - generated names
     return [int(count) for count in row]
 
 
-def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _chain_batches(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield first
     for batch in rest:
         yield batch.cast(first.schema)

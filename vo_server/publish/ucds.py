@@ -1,5 +1,4 @@
-"""UCDs (UCD1+ 1.5): those of a file looked at, the older UCD1 put into new words, others guessed from names, units and
-types."""
+"""UCDs (UCD1+ 1.5): validation of those of a file, conversion of UCD1, guesses from names, units and types."""
 
 from __future__ import annotations
 
@@ -11,19 +10,19 @@ from vo_server.model.types import Type
 from vo_server.publish.known_names import BANDS, MEANINGS, UCD1
 
 
-def understood(said: str | None) -> tuple[str | None, str | None]:
-    """The UCD of a file as UCD1+, None where it is none, and why it is not as the file has it."""
-    text = (said or "").strip()
+def normalise_ucd(ucd: str | None) -> tuple[str | None, str | None]:
+    """Return a UCD of a file as UCD1+, or None if it is invalid, and the reason of any change."""
+    text = (ucd or "").strip()
     if not text:
         return None, None
-    if valid(text):
+    if is_valid_ucd(text):
         return text, None
     new = UCD1.get(text.upper())
-    return new, f"the file says {text!r}" + (", a UCD1" if new else ", which is no UCD1+")
+    return new, f"the file says {text!r}" + (", a UCD1" if new else ", which is not UCD1+")
 
 
-def valid(text: str) -> bool:
-    """Is this a UCD of words of the IVOA's list?"""
+def is_valid_ucd(text: str) -> bool:
+    """Tell whether a text is a UCD with words of the IVOA list."""
     return bool(astropy_ucd.check_ucd(text, check_controlled_vocabulary=True))
 
 
@@ -43,27 +42,29 @@ _DENSITY = re.compile(r"([munk]?Jy|10\*\*-?\d+[ .].*Jy)")
 _PER_WAVE = re.compile(r".*(erg|W|J).*(cm|m)\*\*.?2.*(Hz|Angstrom|um|nm).*")
 
 
-def guessed(name: str, unit: str | None, kind: Type) -> tuple[str | None, str | None]:
-    """The UCD of a column by its name, unit and type, and what it is in words; None where these say nothing."""
-    known = _error(name, unit, kind) or _meant(name, unit, kind)
-    if known is None and kind.numeric and any(pattern.fullmatch(name) for pattern in _ERROR):
+def guess_ucd(name: str, unit: str | None, kind: Type) -> tuple[str | None, str | None]:
+    """Guess the UCD of a column and its meaning in words by its name, unit and type; (None, None) if unknown."""
+    known = _guess_error(name, unit, kind) or _match_meaning(name, unit, kind)
+    if known is None and kind.is_numeric and any(pattern.fullmatch(name) for pattern in _ERROR):
         return "stat.error", None
-    return known or _photometry(name, unit, kind) or (None, None)
+    return known or _guess_photometry(name, unit, kind) or (None, None)
 
 
-def _error(name: str, unit: str | None, kind: Type) -> tuple[str, str] | None:
-    """An error is called after what it is the error of."""
-    for pattern in _ERROR if kind.numeric else ():
+def _guess_error(name: str, unit: str | None, kind: Type) -> tuple[str, str] | None:
+    """Guess the UCD of an error, which is named after its quantity."""
+    for pattern in _ERROR if kind.is_numeric else ():
         if (inner := pattern.fullmatch(name)) and (base := next(filter(None, inner.groups()), None)):
-            of = _meant(base, None, kind, measured=True) or _photometry(base, "mag" if unit == "mag" else None, kind)
-            if of is not None and valid(f"stat.error;{of[0]}"):
+            of = _match_meaning(base, None, kind, measured=True) or _guess_photometry(
+                base, "mag" if unit == "mag" else None, kind
+            )
+            if of is not None and is_valid_ucd(f"stat.error;{of[0]}"):
                 return f"stat.error;{of[0]}", f"Error of: {of[1]}"
     return None
 
 
-def _meant(name: str, unit: str | None, kind: Type, measured: bool = False) -> tuple[str, str] | None:
+def _match_meaning(name: str, unit: str | None, kind: Type, measured: bool = False) -> tuple[str, str] | None:
     for meaning in MEANINGS:
-        if not re.fullmatch(meaning.name, name, re.I) or not _fits(meaning.family, kind):
+        if not re.fullmatch(meaning.name, name, re.I) or not _is_family(meaning.family, kind):
             continue
         if measured and meaning.family == "number":
             return meaning.ucd, meaning.words
@@ -72,18 +73,18 @@ def _meant(name: str, unit: str | None, kind: Type, measured: bool = False) -> t
     return None
 
 
-def _fits(family: str, kind: Type) -> bool:
+def _is_family(family: str, kind: Type) -> bool:
     match family:
         case "number":
-            return kind.numeric
+            return kind.is_numeric
         case "any":
             return kind.family != "array"
         case _:
             return kind.family == family or (family == "time" and kind.family == "text")
 
 
-def _photometry(name: str, unit: str | None, kind: Type) -> tuple[str, str] | None:
-    if not kind.numeric:
+def _guess_photometry(name: str, unit: str | None, kind: Type) -> tuple[str, str] | None:
+    if not kind.is_numeric:
         return None
     band = _MAGNITUDE.fullmatch(name)
     if band and (unit == "mag" or (unit is None and "mag" in name.lower())):
@@ -95,7 +96,7 @@ def _photometry(name: str, unit: str | None, kind: Type) -> tuple[str, str] | No
     return None
 
 
-def main(ucd: str | None, is_main: bool) -> str | None:
-    """The UCD with meta.main, or without it: of a table's positions and identifiers one is the main one."""
+def set_main(ucd: str | None, is_main: bool) -> str | None:
+    """Return the UCD with or without meta.main, which only the main position and identifier of a table have."""
     words = [w for w in (ucd or "").split(";") if w and w.strip().lower() != "meta.main"]
     return ";".join([*words, "meta.main"] if is_main and words else words) or None

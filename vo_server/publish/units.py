@@ -1,4 +1,4 @@
-"""Units as files spell them, in the words of VOUnits 1.0."""
+"""Normalisation of the units of files to VOUnits 1.0."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 import astropy.units as u
 
-from vo_server.sky.units import BadUnit, unit
+from vo_server.sky.units import UnitError, parse_unit
 
 _USUAL = {
     "degree": "deg", "degrees": "deg", "°": "deg", "decimal degrees": "deg", "degs": "deg",
@@ -27,46 +27,46 @@ _USUAL = {
     "pixels": "pixel", "adus": "adu", "hz": "Hz",
     "solmass": "solMass", "ev": "eV", "kev": "keV",
 }  # fmt: skip
-"""Usual spellings, in lower case, and the right ones."""
+"""Common spellings, in lower case, and the units of VOUnits."""
 
 _NONE = re.compile(r"|-+|none|null|n/?a|unitless|dimensionless|no unit|1|'?[\"']?[hd][:.]m[:.]s[\"']?|\[?-\]?", re.I)
-"""What says that there is no unit: sexagesimal texts have none."""
+"""Texts that mean no unit; sexagesimal texts have none."""
 
 
-def mended(said: str | None) -> tuple[str | None, str | None]:
-    """The unit in the words of VOUnits, None for none, and why it is not as the file spells it."""
-    text = (said or "").strip()
+def normalise_unit(file_unit: str | None) -> tuple[str | None, str | None]:
+    """Return the unit in VOUnits, None for no unit, and the reason of any change."""
+    text = (file_unit or "").strip()
     if _NONE.fullmatch(text):
         return None, None
     usual = _USUAL.get(text.lower(), text)
     if _is_unit(usual):
         return usual, f"the file says {text!r}" if usual != text else None
-    made = _understood(text)
-    if made is not None:
-        return made, f"the file says {text!r}"
-    return None, f"the file says {text!r}, which is no unit of VOUnits"
+    unit_text = _parse_other_spellings(text)
+    if unit_text is not None:
+        return unit_text, f"the file says {text!r}"
+    return None, f"the file says {text!r}, which is not a VOUnits unit"
 
 
 def _is_unit(text: str) -> bool:
-    """astropy takes blanks and m2 for m**2, which VOUnits does not."""
+    """Tell whether a text is a unit of VOUnits. astropy accepts blanks and m2 for m**2, which VOUnits does not."""
     if re.search(r"\s|[A-Za-z][-+]?\d", text):
         return False
     try:
-        unit(text)
-    except BadUnit:
+        parse_unit(text)
+    except UnitError:
         return False
     return True
 
 
-def _understood(text: str) -> str | None:
-    """What astropy makes of a unit in the spelling of the CDS, of FITS or of its own."""
+def _parse_other_spellings(text: str) -> str | None:
+    """Convert a unit in the syntax of CDS, FITS, OGIP or astropy to VOUnits; None if it cannot be parsed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", u.UnitsWarning)
         for spelling in ("cds", "fits", "ogip", "generic"):
             try:
-                made = str(u.Unit(text, format=spelling, parse_strict="raise").to_string("vounit", fraction=True))
+                unit_text = str(u.Unit(text, format=spelling, parse_strict="raise").to_string("vounit", fraction=True))
             except (ValueError, TypeError, ArithmeticError):
                 continue
-            if _is_unit(made):
-                return made
+            if _is_unit(unit_text):
+                return unit_text
     return None

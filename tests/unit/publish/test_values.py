@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from vo_server.__main__ import main
-from vo_server.engines.store import Store
+from vo_server.engines.data_directory import DataDirectory
 
 Values = dict[str, list[Any]]
 
@@ -83,7 +83,7 @@ truths in it. Letters that take two units in UTF-16 are cut in two by astropy in
 
 
 def stored(data: Path) -> Values:
-    with duckdb.connect(str(Store(data).current("t")), read_only=True) as file:
+    with duckdb.connect(str(DataDirectory(data).find_current_file("t")), read_only=True) as file:
         rows = file.sql("SELECT * FROM rows ORDER BY id").to_arrow_table()
     return {name: rows[name].to_pylist() for name in rows.column_names}
 
