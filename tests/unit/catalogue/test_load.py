@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -250,3 +251,10 @@ def test_columns_of_a_standard_are_std() -> None:
     schema, tables = load_standard(find_builtin_schemas() / "standard" / "tap_schema.toml")
     assert schema.name == "tap_schema"
     assert all(c.std for t in tables for c in t.columns)
+
+
+def test_example_of_the_documentation_is_valid(tmp_path: Path) -> None:
+    readme = (find_builtin_schemas() / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "bright.toml").write_text(example)
+    assert load_catalogue([tmp_path]).get_collection("bright").cone is not None
