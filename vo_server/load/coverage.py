@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.images import CLOCKS
+from vo_server.model.mjd import MJD_AT_1970
 from vo_server.sky.footprint import Footprint, OutlineFootprint
 
 MIN_GAP_DAYS = 31
@@ -19,7 +20,6 @@ MIN_GAP_DAYS = 31
 MAX_INTERVALS = 20
 """Maximum number of time intervals; if there are more, the widest gaps separate them."""
 
-MJD_OF_1970 = 40_587
 MAX_MJD = 1e9
 """Absolute limit of valid times, in days from MJD 0."""
 
@@ -76,7 +76,7 @@ def _list_days(column: pa.ChunkedArray, clock: float, half: float) -> Numbers:
     """
     times = column.drop_null()
     if pa.types.is_temporal(times.type):
-        return np.asarray(pc.unique(times.cast(pa.date32())).cast(pa.int32())).astype(np.int64) + MJD_OF_1970
+        return np.asarray(pc.unique(times.cast(pa.date32())).cast(pa.int32())).astype(np.int64) + MJD_AT_1970
     middle = times.to_numpy() - clock
     middle = middle[abs(middle) < MAX_MJD]
     each = [pc.unique(pa.array(np.floor(middle + shift))) for shift in {-half, half}]
