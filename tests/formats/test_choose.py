@@ -55,7 +55,7 @@ B2, TD = BINARY2.media_type, TABLEDATA.media_type
         ("text/html", HTML, "text/html"),
     ],
 )
-def test_asked(asked: str | None, format: Format, content_type: str) -> None:
+def test_selects_format(asked: str | None, format: Format, content_type: str) -> None:
     choice = select_format(asked)
     assert (choice.format, choice.content_type) == (format, content_type)
 
@@ -85,7 +85,7 @@ def test_every_announced_name_is_accepted(format: Format) -> None:
 
 
 @pytest.mark.parametrize("default", FORMATS, ids=lambda f: f.name)
-def test_what_capabilities_tell_is_true(default: Format) -> None:
+def test_names_in_capabilities_select_their_format(default: Format) -> None:
     told = list(format_names(default))
     assert {format for format, _ in told} == set(FORMATS)
     for format, names in told:
@@ -121,12 +121,12 @@ def test_responseformat_before_accept() -> None:
     assert select_format("csv", "text/xml").format is CSV
 
 
-def test_only_what_is_offered() -> None:
+def test_rejects_format_that_is_not_offered() -> None:
     with pytest.raises(UsageError) as raised:
         select_format("csv", default=TABLEDATA, offered=(TABLEDATA,))
     assert raised.value.code == Code.REQUEST_UNSUPPORTED_FORMAT
 
 
-def test_the_type_of_an_error() -> None:
+def test_content_type_of_errors() -> None:
     assert select_format("text/xml").error_content_type == "text/xml"
     assert select_format("csv").error_content_type == "text/plain;charset=utf-8"

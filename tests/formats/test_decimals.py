@@ -18,7 +18,7 @@ TYPES = (pa.float32(), pa.float64())
 
 @pytest.mark.parametrize("type", TYPES, ids=str)
 @pytest.mark.parametrize("steps", STEPS_PER_UNIT)
-def test_all_of_the_table(type: pa.DataType, steps: int) -> None:
+def test_all_numbers_of_the_table(type: pa.DataType, steps: int) -> None:
     array = pa.array(np.arange(-TABLE_STEPS + 1, TABLE_STEPS) / steps).cast(type)
     assert format_reals(array) == (array.cast(pa.string()), True)
 
@@ -37,7 +37,7 @@ def test_any_numbers(type: pa.DataType, few: list[float | None], odd: list[float
     assert finite == all(v is None or math.isfinite(v) for v in array.to_pylist())
 
 
-def test_what_stands_under_a_missing_value_does_not_matter() -> None:
+def test_values_under_nulls_are_ignored() -> None:
     values = np.full(100, 14.513, np.float32)
     values[5:50:9] = np.nan
     array = pa.array(values, mask=np.isnan(values))
@@ -46,6 +46,6 @@ def test_what_stands_under_a_missing_value_does_not_matter() -> None:
     assert made.to_pylist() == [None if np.isnan(v) else "14.513" for v in values]
 
 
-def test_a_zero_below_zero_is_told() -> None:
+def test_negative_zero_keeps_its_sign() -> None:
     array = pa.array([-0.0] * decimals.SAMPLE_SIZE)
     assert set(format_reals(array)[0].to_pylist()) == {"-0"}

@@ -1,4 +1,4 @@
-"""VOTable documents as a whole: header, statuses, errors, and the bytes of BINARY2."""
+"""Whole documents: header, statuses, errors, and the bytes of BINARY2."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_valid_without_rows_with_overflow(format: Format) -> None:
 
 
 @by_name
-def test_valid_fault(format: Format) -> None:
+def test_error_document_is_valid(format: Format) -> None:
     whole = format.error_document(
         QueryError("no such column", text="SELECT x", span=TextSpan(7, 8)), [Info("Error", "no")]
     )
@@ -118,13 +118,13 @@ def test_valid_fault(format: Format) -> None:
     assert etree.fromstring(whole).find("{*}INFO[@name='Error']").get("value") == "no"
 
 
-def test_fault_of_a_text_format() -> None:
+def test_error_document_of_a_text_format() -> None:
     document = CSV.error_document(QueryTimeoutError("too slow", hint="TOP"), ())
     assert document == b"UsageFault: too slow (TOP)\nERROR_CODE: QUERY.TIMEOUT\n"
     assert TSV.error_media_type.startswith("text/plain")
 
 
-def test_header_says_what_columns_say() -> None:
+def test_header_has_column_metadata() -> None:
     root = etree.fromstring(document(BINARY2, RICH, RICH_ROW, title="T", description="D"))
     fields = root.findall(".//{*}FIELD")
     assert [f.get("name") for f in fields] == [c.name for c in RICH]
@@ -149,13 +149,13 @@ def test_binary_marks_integers_that_may_be_missing() -> None:
     assert base64.b64decode(root.findtext(".//{*}STREAM")) == struct.pack(">hhB", -32768, 7, 255)
 
 
-def test_binary_refuses_a_value_that_means_missing() -> None:
+def test_binary_rejects_a_value_that_means_missing() -> None:
     whole = document(BINARY, (Column("c", BYTE),), (255,))
     assert statuses(whole)[-1][0] == "ERROR"
     assert codes(whole) == {"ERROR_CODE": "QUERY.NOT_REPRESENTABLE"}
 
 
-def test_identifiers_are_all_different() -> None:
+def test_ids_are_unique() -> None:
     assert unique_ids(["a", "a", "a_2", "A", "", "-x"]) == ["a", "a_2", "a_2_2", "A", "_", "_-x"]
 
 
@@ -174,7 +174,7 @@ def test_header_comes_before_rows_are_read(format: Format) -> None:
     assert len(b"".join(pieces)) > (1_000_000 if format is not HTML else 10_000)
 
 
-def test_pieces_are_of_about_a_megabyte() -> None:
+def test_chunks_are_about_a_megabyte() -> None:
     rows = (batch(NUMBER, *[(n,) for n in range(1000)]) for _ in range(1000))
     sizes = [len(piece) for piece in BINARY2.write(Result(NUMBER, rows))]
     assert all(1 << 20 <= size < 2 << 20 for size in sizes[1:-1])
@@ -187,7 +187,7 @@ def broken(error: Exception) -> Iterator[pa.RecordBatch]:
 
 
 @by_name
-def test_a_fault_after_rows(format: Format) -> None:
+def test_error_after_rows(format: Format) -> None:
     whole = b"".join(format.write(Result(NUMBER, broken(QueryTimeoutError("took too long")))))
     schema().assertValid(etree.fromstring(whole))
     assert statuses(whole) == [("OK", None), ("ERROR", "UsageFault: took too long")]
@@ -195,7 +195,7 @@ def test_a_fault_after_rows(format: Format) -> None:
 
 
 @by_name
-def test_an_error_after_rows_is_not_told(format: Format, caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_error_after_rows_is_not_disclosed(format: Format, caplog: pytest.LogCaptureFixture) -> None:
     whole = b"".join(format.write(Result(NUMBER, broken(RuntimeError("the password is 1234")))))
     assert statuses(whole)[-1] == ("ERROR", "FatalFault: internal error")
     assert codes(whole) == {"ERROR_CODE": "SERVICE.INTERNAL"}
@@ -203,13 +203,13 @@ def test_an_error_after_rows_is_not_told(format: Format, caplog: pytest.LogCaptu
     assert "1234" in caplog.text
 
 
-def test_rows_before_an_error_are_there() -> None:
+def test_rows_before_an_error_are_written() -> None:
     root = etree.fromstring(b"".join(BINARY2.write(Result(NUMBER, broken(ValueError())))))
     assert base64.b64decode(root.findtext(".//{*}STREAM")) == struct.pack(">BiBi", 0, 1, 0, 2)
 
 
 @pytest.mark.parametrize("format", [f for f in FORMATS if f not in (*VOTABLES, HTML)], ids=lambda f: f.name)
-def test_all_else_breaks_off_at_an_error(format: Format) -> None:
+def test_other_formats_raise_errors_after_rows(format: Format) -> None:
     pieces = format.write(Result(NUMBER, broken(QueryTimeoutError("took too long"))))
     with pytest.raises(QueryTimeoutError):
         list(pieces)
@@ -253,12 +253,12 @@ def test_binary2_bytes() -> None:
     assert stream(columns, *rows) == first + second
 
 
-def test_char_holds_utf8_and_cuts_between_characters() -> None:
+def test_char_is_utf8_truncated_between_characters() -> None:
     columns = (Column("c", CHAR, 3), Column("v", VARCHAR, 3))
     assert stream(columns, ("aéé", "aéé")) == b"\0" + b"a\xc3\xa9" + b"\0\0\0\x05" + "aéé".encode()
 
 
-def test_a_database_may_widen() -> None:
+def test_wider_types_are_cast() -> None:
     columns = (Column("sum", BIGINT), Column("f", REAL), Column("s", VARCHAR))
     wide = pa.RecordBatch.from_arrays(
         [pa.array([Decimal(7)], pa.decimal128(38, 0)), pa.array([0.5]), pa.array(["x"]).dictionary_encode()],
@@ -277,7 +277,7 @@ def test_slices_of_a_batch(format: Format) -> None:
     assert part == whole
 
 
-def test_characters_that_xml_cannot_hold_are_dropped() -> None:
+def test_drops_characters_that_xml_does_not_allow() -> None:
     columns = (Column("s", VARCHAR), Column("p", INTEGER))
     whole = document(TABLEDATA, columns, ("a\x00b\x1fc\ufffed\re<f>&amp;", 1))
     assert etree.fromstring(whole).findtext(".//{*}TD") == "abcd\re<f>&amp;"
@@ -290,20 +290,20 @@ def test_infinities_and_nan() -> None:
     assert document(CSV, columns, row).split(b"\r\n")[1] == b"Infinity,-Infinity,NaN"
 
 
-def test_csv_tells_empty_from_missing() -> None:
+def test_csv_distinguishes_empty_from_missing() -> None:
     columns = (Column("s", VARCHAR), Column('x"y', VARCHAR))
     assert document(CSV, columns, ("", None), ("a,b", 'c"d')) == b's,"x""y"\r\n"",\r\n"a,b","c""d"\r\n'
 
 
 def test_csv_of_one_column_has_no_empty_line() -> None:
-    """Readers pass over those: a row would be lost."""
+    """Readers skip empty lines: a row would be lost."""
     whole = document(CSV, NUMBER, (1,), (None,), (3,))
     assert whole == b'n\r\n1\r\n""\r\n3\r\n'
     assert texts.read(whole.decode(), format="csv")["n"].tolist() == [1, None, 3]
     assert pa.csv.read_csv(io.BytesIO(whole))["n"].to_pylist() == [1, None, 3]
 
 
-def test_csv_tells_a_text_from_a_comment() -> None:
+def test_csv_distinguishes_text_from_comment() -> None:
     columns = (Column("#a", VARCHAR), Column("b", VARCHAR))
     whole = document(CSV, columns, ("#1", "#"), ("a#", "b"))
     assert whole == b'"#a",b\r\n"#1","#"\r\n"a#",b\r\n'
@@ -321,13 +321,13 @@ def cut(format: Format) -> bytes:
 
 
 @pytest.mark.parametrize("format", [CSV, TSV], ids=lambda f: f.name)
-def test_the_last_line_says_that_there_is_more(format: Format) -> None:
+def test_last_line_reports_overflow(format: Format) -> None:
     assert cut(format).endswith(LINES[format.name])
     assert b"#" not in document(format, TWO, (1, "x"))
 
 
-def test_the_last_line_stops_no_reader() -> None:
-    """Those that know of comments see the rows alone; the others a row more, as wide as the rest."""
+def test_last_line_is_readable_as_a_row() -> None:
+    """Readers that know comments see only the rows; others see a further row, as wide as the rest."""
     whole = cut(CSV)
     assert list(map(len, csv.reader(io.StringIO(whole.decode(), newline="")))) == [2, 2, 2, 2]
     assert pa.csv.read_csv(io.BytesIO(whole)).num_rows == 3
@@ -338,7 +338,7 @@ def test_the_last_line_stops_no_reader() -> None:
 
 
 @pytest.mark.parametrize("format", [CSV, TSV], ids=lambda f: f.name)
-def test_the_last_line_says_what_failed(format: Format) -> None:
+def test_last_line_reports_failure(format: Format) -> None:
     def rows() -> Iterator[pa.RecordBatch]:
         yield batch(TWO, (1, "x"))
         raise QueryTimeoutError('"300" s,\tthe limit')
@@ -373,14 +373,14 @@ def test_many_rows_are_written_as_few(format: Format) -> None:
     ],
     ids=["array too long", "array too few", "not a number"],
 )
-def test_rows_unlike_their_columns_are_an_error(columns: tuple[Column, ...], rows: pa.RecordBatch) -> None:
+def test_rows_that_do_not_fit_their_columns_are_an_error(columns: tuple[Column, ...], rows: pa.RecordBatch) -> None:
     whole = b"".join(BINARY2.write(Result(columns, iter([rows]))))
     schema().assertValid(etree.fromstring(whole))
     assert statuses(whole)[-1] == ("ERROR", "FatalFault: internal error")
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
-def test_nothing_but_nulls_and_nothing_at_all(format: Format) -> None:
+def test_only_nulls_and_no_rows(format: Format) -> None:
     missing = pa.RecordBatch.from_arrays([pa.nulls(2, c.type.arrow) for c in RICH], names=[str(n) for n in range(7)])
     empty = document(format, RICH)
     full = b"".join(format.write(Result(RICH, iter([missing.slice(0, 0), missing]))))

@@ -69,7 +69,7 @@ def test_fits_heap_and_arrays_of_fixed_size(monkeypatch: pytest.MonkeyPatch) -> 
         assert data["truths"][:2].tolist() == [[b"T", b"F"], [b"", b"T"]]
 
 
-def test_fits_finds_an_integer_that_is_none_of_the_values() -> None:
+def test_fits_null_marker_is_not_a_value() -> None:
     columns = (Column("a", BYTE), Column("b", BYTE))
     with fits.open(io.BytesIO(written(FITS, columns, (255, 254), (None, None)))) as file:
         assert (file[1].header["TNULL1"], file[1].header["TNULL2"]) == (0, 255)
@@ -86,7 +86,7 @@ def test_same_names() -> None:
 
 
 @pytest.mark.parametrize("format", [PARQUET, ARROW], ids=lambda f: f.name)
-def test_votable_within(format: Format) -> None:
+def test_embedded_votable(format: Format) -> None:
     whole = written(format, NUMBER, (1,))
     known = pq.read_schema(io.BytesIO(whole)) if format is PARQUET else pa.ipc.open_stream(whole).schema
     said = known.metadata
@@ -100,7 +100,7 @@ def test_votable_within(format: Format) -> None:
 
 
 def status_of(format: Format, whole: bytes) -> str:
-    """What a document says of its end."""
+    """Return the final status of a document."""
     match format.name:
         case "fits":
             with fits.open(io.BytesIO(whole)) as file:
@@ -120,7 +120,7 @@ def status_of(format: Format, whole: bytes) -> str:
 
 @pytest.mark.parametrize("format", [FITS, PARQUET, ARROW, JSON, TEXT, HTML], ids=lambda f: f.name)
 @pytest.mark.parametrize(("maxrec", "status"), [(1, "OVERFLOW"), (2, "OK"), (None, "OK")])
-def test_overflow_is_said(format: Format, maxrec: int | None, status: str) -> None:
+def test_reports_overflow(format: Format, maxrec: int | None, status: str) -> None:
     assert status_of(format, written(format, NUMBER, (1,), (2,), maxrec=maxrec)) == status
 
 
@@ -137,14 +137,14 @@ def broken() -> Iterator[pa.RecordBatch]:
 
 
 @pytest.mark.parametrize("format", [FITS, PARQUET], ids=lambda f: f.name)
-def test_files_that_fail_never_begin(format: Format) -> None:
+def test_files_that_fail_send_no_bytes(format: Format) -> None:
     pieces = format.write(Result(NUMBER, broken()))
     with pytest.raises(QueryTimeoutError):
         next(pieces)
 
 
 def sent(format: Format) -> bytes:
-    """What has gone out when it breaks."""
+    """Return the bytes that are sent before the failure."""
     made = bytearray()
     pieces = format.write(Result(NUMBER, broken()))
     with pytest.raises(QueryTimeoutError):
@@ -153,12 +153,12 @@ def sent(format: Format) -> bytes:
     return bytes(made)
 
 
-def test_a_broken_stream_is_none() -> None:
+def test_broken_arrow_stream_is_invalid() -> None:
     with pytest.raises((pa.ArrowInvalid, OSError)):
         pa.ipc.open_stream(sent(ARROW)).read_all()
 
 
-def test_a_broken_json_is_none() -> None:
+def test_broken_json_is_invalid() -> None:
     document = sent(JSON)
     with pytest.raises(json.JSONDecodeError):
         json.loads(document)
@@ -170,12 +170,12 @@ def test_text_ends_with_the_code_of_a_failure() -> None:
     assert sent(TEXT).splitlines()[-1].startswith(b"# ERROR QUERY.TIMEOUT: ")
 
 
-def test_a_page_says_what_went_wrong() -> None:
+def test_page_reports_more_rows() -> None:
     page = b"".join(HTML.write(Result(NUMBER, broken())))
     assert b'class="status bad"' in page
 
 
-def test_a_page_ends_with_the_code_of_a_failure() -> None:
+def test_page_ends_with_the_code_of_a_failure() -> None:
     def rows() -> Iterator[pa.RecordBatch]:
         yield batch(NUMBER, (1,))
         raise QueryTimeoutError("took too long")
@@ -185,8 +185,8 @@ def test_a_page_ends_with_the_code_of_a_failure() -> None:
     assert b"ERROR_CODE: QUERY.TIMEOUT" in page
 
 
-def test_urls_on_a_page_can_be_followed() -> None:
-    """Where the column says that they are URLs, and they are of the web; nothing breaks out of a link."""
+def test_page_links_urls() -> None:
+    """Only http and https URLs in columns of URLs become links, and nothing escapes from a link."""
     columns = (Column("access_url", VARCHAR, ucd="meta.ref.url"), Column("other", VARCHAR, ucd="meta.note"))
     url = "https://a.example/b?c=d&e=%22"
     bad = ("javascript:alert(1)", 'https://a/"onclick="x', "https://a/ b", "ftp://a/b", None)
@@ -197,14 +197,14 @@ def test_urls_on_a_page_can_be_followed() -> None:
     assert cells == [url, *(each or "" for each in bad)]
 
 
-def test_a_page_holds_the_first_rows() -> None:
+def test_page_has_the_first_rows() -> None:
     many = batch(NUMBER, *[(n,) for n in range(MAX_ROWS + 1)])
     page = b"".join(HTML.write(Result(NUMBER, iter([many])))).decode()
     assert page.count("<tr><td>") == MAX_ROWS
     assert f"the first {MAX_ROWS:,} rows" in page
 
 
-def test_a_page_is_safe_and_leads_on() -> None:
+def test_page_is_escaped_and_has_links() -> None:
     columns = (Column("<i>", VARCHAR, description='"><script>'),)
     page = written(HTML, columns, ("<script>&",)).decode()
     assert "<script>" not in page
@@ -220,7 +220,7 @@ def test_links_of_a_post() -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
-def test_faults(format: Format) -> None:
+def test_error_documents(format: Format) -> None:
     said = format.error_document(UsageError("no <such> thing"), ())
     assert b"such" in said
     if format is JSON:
@@ -234,7 +234,7 @@ def test_reals_in_json() -> None:
     assert said["data"] == [["NaN"], ["-Infinity"], [None], [0.1]]
 
 
-def test_fits_says_what_it_could_not_write() -> None:
+def test_fits_lists_lossy_columns() -> None:
     columns = (Column("plain", VARCHAR), Column("remark", UNICODE))
     for row, said in (((("a", "b"),), None), ((("a", "b"), ("c", "\u00e9t\u00e9")), "remark")):
         with fits.open(io.BytesIO(written(FITS, columns, *row))) as file:
@@ -243,6 +243,6 @@ def test_fits_says_what_it_could_not_write() -> None:
             assert file[1].data["remark"][-1] == ("?t?" if said else "b")
 
 
-def test_text_tells_a_terminal_nothing() -> None:
+def test_text_has_no_control_characters() -> None:
     shown = written(TEXT, (Column("a\x1bb", VARCHAR),), ("x\x1b[2Jy\x07\x9b31mz\x7f\r\n\u00e9\u00a0",)).decode()
     assert shown.splitlines() == ["a b", "-" * 17, "x [2Jy  31mz   \u00e9\u00a0", "# 1 row"]

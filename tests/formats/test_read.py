@@ -45,7 +45,7 @@ def values(upload: UploadedTable) -> list[tuple[Any, ...]]:
 
 
 def one(text: str, **said: str) -> Any:
-    """The value of a single cell, and the column that it has."""
+    """Return the value of a single cell and its column."""
     attributes = "".join(f' {name}="{value}"' for name, value in said.items() if name != "null")
     null = f'<VALUES null="{said["null"]}"/>' if "null" in said else ""
     field = f'<FIELD name="x"{attributes}>{null}</FIELD>'
@@ -69,7 +69,7 @@ def test_prefixes_comments_and_cdata() -> None:
     assert values(read_upload(prefixed.encode(), LIMIT)) == [(2, "<&> <b>A")]
 
 
-def test_a_doctype_of_old() -> None:
+def test_old_doctype() -> None:
     document = votable(version="1.0").replace(
         b"<VOTABLE", b'<!DOCTYPE VOTABLE SYSTEM "http://us-vo.org/xml/VOTable.dtd">\n<VOTABLE'
     )
@@ -82,7 +82,7 @@ def test_character_sets(encoding: str) -> None:
     assert values(read_upload(text.encode(encoding), LIMIT)) == [(1, "é")]
 
 
-def test_the_first_table_counts() -> None:
+def test_reads_the_first_table() -> None:
     whole = votable() + b""
     second = whole.replace(b"</RESOURCE>", b"<TABLE><FIELD name='z' datatype='int'/></TABLE></RESOURCE>")
     assert [c.name for c in read_upload(second, LIMIT).columns] == ["n", "s"]
@@ -201,7 +201,7 @@ def test_csv() -> None:
     assert values(read_upload(b"a\tb\n1\tx, y\n", LIMIT)) == [(1, "x, y")]
 
 
-def test_parquet_and_arrow_of_others() -> None:
+def test_foreign_parquet_and_arrow() -> None:
     rows = pa.table({
         "n": pa.array([1, None], pa.int8()), "s": pa.array(["a", "b"]).dictionary_encode(),
         "l": pa.array([[1, 2], None], pa.large_list(pa.int32())), "u": pa.array([1, 2**32 - 1], pa.uint32()),
@@ -298,7 +298,7 @@ def test_errors_name_the_row(data: str, row: str) -> None:
 
 
 def repeated_text() -> pa.Table:
-    """A text that is there once and stands in each row."""
+    """Return a table with one stored text that every row repeats."""
     indices = pa.array(np.zeros(100_000, np.int8))
     return pa.table({"s": pa.DictionaryArray.from_arrays(indices, pa.array(["x" * 10_000]))})
 
@@ -330,7 +330,7 @@ BOMBS = [
 
 
 @pytest.mark.parametrize("make", BOMBS)
-def test_bombs(make: Callable[[], bytes]) -> None:
+def test_rejects_decompression_bombs(make: Callable[[], bytes]) -> None:
     document = make()
     assert len(document) < LIMIT / 50
     with pytest.raises(TooLargeError) as raised:
@@ -349,7 +349,7 @@ def test_packed_arrow(compression: str | None) -> None:
     assert upload.rows.column("s").to_pylist() == ["a", "b"] * 5_000
 
 
-def test_arrow_that_points_beyond_its_end() -> None:
+def test_rejects_arrow_offsets_beyond_the_end() -> None:
     rows = pa.table({"s": ["a" * 100, "b" * 50]})
     ends = struct.pack("<iii", 0, 100, 150)
     whole = arrow_file(rows)
@@ -359,7 +359,7 @@ def test_arrow_that_points_beyond_its_end() -> None:
     assert raised.value.code == Code.UPLOAD_MALFORMED
 
 
-def test_fits_whose_rows_share_their_values() -> None:
+def test_rejects_fits_rows_that_share_heap_values() -> None:
     sink = io.BytesIO()
     heap = fits.Column(name="v", format="PD()", array=np.array([np.zeros(10)] * 4, dtype=object))
     fits.BinTableHDU.from_columns([heap]).writeto(sink)
@@ -370,7 +370,7 @@ def test_fits_whose_rows_share_their_values() -> None:
     assert raised.value.code == Code.UPLOAD_MALFORMED
 
 
-def test_too_many_columns() -> None:
+def test_rejects_too_many_columns() -> None:
     fields = "".join(f'<FIELD name="c{n}" datatype="int"/>' for n in range(5001))
     with pytest.raises(UsageError) as raised:
         read_upload(votable("", fields), LIMIT)
@@ -379,8 +379,8 @@ def test_too_many_columns() -> None:
 
 
 @pytest.mark.parametrize("place", range(0, 2880 * 3, 97))
-def test_a_broken_byte_is_a_fault_or_a_table(place: int) -> None:
-    """Of each binary form one, with a byte changed in one place after the other."""
+def test_broken_byte_is_a_usage_error_or_a_table(place: int) -> None:
+    """Each binary format is read with one byte changed, at one position after another."""
     for whole in BROKEN:
         document = bytearray(whole)
         document[place % len(document)] ^= 0xFF

@@ -1,4 +1,4 @@
-"""One suite over FORMATS: random rows of every type, written and read back by readers that are not ours."""
+"""One suite over FORMATS: random rows of every type, written and read back by other libraries."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def column(type: Type, number: int) -> Column:
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[tuple[Column, ...], Rows, int]:
-    """Columns, rows and the number of rows in a batch."""
+    """Draw columns, rows and the number of rows in a batch."""
     types = draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=len(TYPES) + 3))
     columns = tuple(column(t, n) for n, t in enumerate(types))
     row = st.tuples(*(st.none() | VALUES[t.name] for t in types))
@@ -108,7 +108,7 @@ def instant(value: date) -> str:
 
 
 def seen_by_astropy(column: Column, value: Any) -> Any:
-    """What is left of a value in VOTable for astropy, to which NaN and empty mean missing."""
+    """Return a value as astropy reads it from VOTable, where NaN and empty mean missing."""
     if value is None or value in ("", b"", []) or value != value:
         return None
     match column.type.family:
@@ -121,12 +121,12 @@ def seen_by_astropy(column: Column, value: Any) -> Any:
 
 
 def stripped(rows: Rows) -> Rows:
-    """Texts without blanks at their ends, which astropy takes off in TABLEDATA."""
+    """Return texts without blanks at their ends, which astropy strips in TABLEDATA."""
     return [tuple((v.strip() or None) if isinstance(v, str) else v for v in row) for row in rows]
 
 
 def plain(value: Any) -> Any:
-    """A cell of astropy's as a plain value."""
+    """Return a cell of astropy as a plain value."""
     if isinstance(value, np.ndarray | np.ma.MaskedArray):
         flat = np.ma.asarray(value).ravel()
         missing = flat.size == 0 or np.ma.getmaskarray(flat).all()
@@ -141,7 +141,7 @@ def read_votable(document: bytes) -> Rows:
 
 
 def as_text(column: Column, value: Any) -> str:
-    """How CSV says a value: numbers by what they mean, see `meant`."""
+    """Return a value as CSV spells it."""
     match column.type.family, value:
         case _, None:
             return ""
@@ -156,7 +156,7 @@ def as_text(column: Column, value: Any) -> str:
 
 
 def meant(column: Column, text: str) -> Any:
-    """The number of a text, or the text."""
+    """Return the number of a text, or the text."""
     if not text or column.type.family in ("text", "time", "boolean") or column.datatype == "boolean":
         return text
     number = np.float32 if column.datatype == "float" else float
@@ -217,7 +217,7 @@ def test_text(
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, where NaN is equal to itself."""
+    """Return whether values are equal, where NaN equals itself."""
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b or (a != a and b != b)
@@ -270,7 +270,7 @@ def test_json(table: tuple[tuple[Column, ...], Rows, int]) -> None:
 
 
 def seen_in_fits(column: Column, value: Any) -> Any:
-    """What is left of a value in FITS: ASCII, no text that ends in blanks, no array that is missing."""
+    """Return a value as FITS stores it: ASCII, no trailing blanks, no missing arrays."""
     match column.type.family:
         case "text" | "time":
             said = instant(value) if isinstance(value, date) else value or ""
@@ -327,7 +327,7 @@ def test_page(table: tuple[tuple[Column, ...], Rows, int]) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(tables())
-def test_plain(table: tuple[tuple[Column, ...], Rows, int]) -> None:
+def test_aligned_text(table: tuple[tuple[Column, ...], Rows, int]) -> None:
     columns, rows, size = table
     head, _, _, *lines = written(TEXT, columns, rows, size).decode().split("\n")[:-1]
     assert head.split() == " ".join(c.name for c in columns).split()
@@ -342,7 +342,7 @@ SIDES = {"3": 3, "2x3": 6, "2x2x2": 8, "2x*": None, "*": None}
 
 @st.composite
 def arrays(draw: st.DrawFn) -> tuple[tuple[Column, ...], Rows, int]:
-    """Arrays of each shape, one column for each type; those that may differ in length hold pairs."""
+    """Draw arrays of each shape, one column for each type; those of variable length hold pairs."""
     shapes = [draw(st.sampled_from(list(SIDES))) for _ in ARRAYS]
     columns = tuple(
         Column(t.name, t, arraysize_override=s if s != "*" else None) for t, s in zip(ARRAYS, shapes, strict=True)
@@ -360,7 +360,7 @@ def arrays(draw: st.DrawFn) -> tuple[tuple[Column, ...], Rows, int]:
 @pytest.mark.parametrize("format", [BINARY2, TABLEDATA, BINARY, FITS, PARQUET, ARROW], ids=lambda f: f.name)
 @settings(deadline=None, max_examples=25)
 @given(arrays())
-def test_arrays_of_any_shape_come_in_again(format: Format, table: tuple[tuple[Column, ...], Rows, int]) -> None:
+def test_arrays_of_any_shape_are_read_back(format: Format, table: tuple[tuple[Column, ...], Rows, int]) -> None:
     columns, rows, size = table
     got = read_upload(written(format, columns, rows, size), 10**8)
     for c, back, array, values in zip(columns, got.columns, got.rows.columns, zip(*rows, strict=True), strict=False):
@@ -388,7 +388,7 @@ SAID = ("name", "datatype", "arraysize", "xtype", "unit", "ucd")
 
 
 def left(format: Format, column: Column, value: Any) -> Any:
-    """What is left of a value when it has gone out in a format and come in again."""
+    """Return a value as it is read back from a format."""
     if isinstance(value, date):
         return instant(value)
     if format in (TABLEDATA, BINARY) and value in ("", b"", []):
@@ -403,7 +403,7 @@ def left(format: Format, column: Column, value: Any) -> Any:
 @pytest.mark.parametrize("format", [BINARY2, TABLEDATA, BINARY, PARQUET, ARROW], ids=lambda f: f.name)
 @settings(deadline=None, max_examples=60)
 @given(tables())
-def test_what_goes_out_comes_in(format: Format, table: tuple[tuple[Column, ...], Rows, int]) -> None:
+def test_results_are_read_back_as_uploads(format: Format, table: tuple[tuple[Column, ...], Rows, int]) -> None:
     columns, rows, size = table
     got = read_upload(written(format, columns, rows, size), 10**8)
     assert [[getattr(c, n) for n in SAID] for c in got.columns] == [[getattr(c, n) for n in SAID] for c in columns]
@@ -415,7 +415,7 @@ def test_what_goes_out_comes_in(format: Format, table: tuple[tuple[Column, ...],
 
 
 def left_by_fits(column: Column, value: Any) -> Any:
-    """The same for FITS, where NaN and an empty text are missing, and an array never is."""
+    """Return a value as it is read back from FITS: NaN and empty texts are missing, arrays never are."""
     seen = seen_in_fits(column, value)
     if column.type.family == "binary":
         return bytes(seen)
@@ -424,7 +424,7 @@ def left_by_fits(column: Column, value: Any) -> Any:
 
 @settings(deadline=None, max_examples=60)
 @given(tables())
-def test_what_goes_out_as_fits_comes_in(table: tuple[tuple[Column, ...], Rows, int]) -> None:
+def test_fits_results_are_read_back_as_uploads(table: tuple[tuple[Column, ...], Rows, int]) -> None:
     columns, rows, size = table
     got = read_upload(written(FITS, columns, rows, size), 10**8)
     said = ("name", "unit", "ucd", "xtype")
@@ -439,8 +439,8 @@ def test_what_goes_out_as_fits_comes_in(table: tuple[tuple[Column, ...], Rows, i
 
 @settings(deadline=None, max_examples=60)
 @given(tables())
-def test_numbers_and_texts_that_go_out_as_csv_come_in(table: tuple[tuple[Column, ...], Rows, int]) -> None:
-    """CSV says no types: a column comes back as what all its values might be, so what is compared is their texts."""
+def test_csv_numbers_and_texts_are_read_back(table: tuple[tuple[Column, ...], Rows, int]) -> None:
+    """CSV has no types: a column gets a type that fits all its values, so their texts are compared."""
     columns, rows, size = table
     kept = [n for n, c in enumerate(columns) if c.type.family in ("boolean", "integer", "real")]
     kept = kept[: size % 3 or None]  # a table of one column has no empty lines
@@ -459,7 +459,7 @@ def test_numbers_and_texts_that_go_out_as_csv_come_in(table: tuple[tuple[Column,
 
 @settings(deadline=None, max_examples=60)
 @given(tables())
-def test_the_parser_reads_what_the_quick_way_does(table: tuple[tuple[Column, ...], Rows, int]) -> None:
+def test_parser_agrees_with_fast_tabledata_reader(table: tuple[tuple[Column, ...], Rows, int]) -> None:
     document = written(TABLEDATA, *table)
     slow = document.replace(b"<TABLEDATA>", b"<TABLEDATA><!-- rows -->")
     assert str(read_upload(document, 10**8)) == str(read_upload(slow, 10**8))

@@ -11,7 +11,7 @@ from vo_server.formats.write.aligned_text import TEXT
 from vo_server.formats.write.arrow import ARROW
 from vo_server.formats.write.delimited import CSV, TSV
 from vo_server.formats.write.fits import FITS
-from vo_server.formats.write.html import HTML
+from vo_server.formats.write.html import html_format
 from vo_server.formats.write.json import JSON
 from vo_server.formats.write.parquet import PARQUET
 from vo_server.formats.write.votable import BINARY, BINARY2, TABLEDATA
@@ -35,7 +35,11 @@ __all__ = [
     "format_names",
 ]
 
-FORMATS: tuple[Format, ...] = (BINARY2, TABLEDATA, BINARY, CSV, TSV, FITS, PARQUET, ARROW, JSON, TEXT, HTML)
+_DATA_FORMATS = (BINARY2, TABLEDATA, BINARY, CSV, TSV, FITS, PARQUET, ARROW, JSON, TEXT)
+
+HTML = html_format([format for format in _DATA_FORMATS if format.page_label])
+
+FORMATS: tuple[Format, ...] = (*_DATA_FORMATS, HTML)
 """All output formats: the only registry of them. The first is the default."""
 
 

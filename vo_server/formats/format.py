@@ -20,6 +20,7 @@ class Format:
     `aliases` are further names of this format alone; `family` are names and bare media types that it shares with
     other formats: they select the default of the service, or else the first. `parameters` are the parameters of the
     media type that a client may give, each with the values that change nothing (none listed: any value).
+    `page_label` is the text of links to the format on web pages; without one there are none.
     `required` are parameters that the Content-Type always has.
 
     `write` takes a result whose first batch has been read, so that an error of the query comes before the first byte;
@@ -39,6 +40,7 @@ class Format:
     parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()
     required: tuple[tuple[str, str], ...] = ()
     ivoa_id: str | None = None
+    page_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def sane(ranges: cover.Ranges) -> bool:
 
 
 def about(lon: float, lat: float, radius: float, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Positions within a radius, many of them near to the border."""
+    """Return positions within a radius, many of them near the border."""
     rng = np.random.default_rng(seed)
     away = np.radians(radius * np.sqrt(np.append(rng.uniform(0, 1, count), [1, 1, 1, 0])))
     turn = np.append(rng.uniform(0, 2 * np.pi, count), [0, np.pi / 2, np.pi, 0])
@@ -102,7 +102,7 @@ def test_filled_gaps_contain_the_ranges() -> None:
 
 
 def hard_positions(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """All over the sky, at the poles, at the sides of the base cells and where these change their form."""
+    """Return positions all over the sky, at the poles, and at the edges and corners of the base cells."""
     rng = np.random.default_rng(seed)
     tiny = rng.normal(size=count) * 10 ** rng.uniform(-12, 0, count)
     lon, lat = rng.uniform(0, 360, count), np.degrees(np.arcsin(rng.uniform(-1, 1, count)))

@@ -89,7 +89,7 @@ def drawn(polygons: list[list[float] | None], ra: np.ndarray, dec: np.ndarray) -
 
 
 def test_outlines_cover_the_cells_that_they_intersect() -> None:
-    """Of every size and shape, at the poles and at RA 0 too: as the exact test says, cell by cell."""
+    """Outlines of every size and shape, also at the poles and RA 0, agree with the exact test cell by cell."""
     rng = np.random.default_rng(5)
     ra, dec = sky(60, seed=4)
     ra[:6], dec[:6] = (0, 0, 359.99, 45, 123, 0), (90, -90, 10, 41.81, 89.9, 0)
@@ -124,7 +124,7 @@ def test_invalid_outline_covers_the_cell_of_its_row(polygon: list[float] | None)
 
 
 def test_right_ascensions_wrap() -> None:
-    """Also one so little below zero that the remainder of 360 is 360."""
+    """This includes one so little below zero that its remainder modulo 360 is 360."""
     about = [-0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -1e-17, 0.5]
     there = [359.5, -0.5, 360.5, -0.5, 0.5, 0.5, 360.0, 0.5]
     one = np.array([0.0])

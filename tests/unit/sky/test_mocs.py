@@ -18,7 +18,7 @@ HASTY = settings(deadline=None, max_examples=60)
 
 
 def made(cells: list[tuple[int, float]]) -> mocpy.MOC:
-    """A map of cells that are given by their order and their place among all of it."""
+    """Return a map of cells, each given by its order and its fraction of the cells of the order."""
     orders = np.array([k for k, _ in cells], dtype=np.uint8)
     numbers = np.array([int(part * 12 * 4**k) for k, part in cells], dtype=np.uint64)
     return mocpy.MOC.from_healpix_cells(numbers, orders, 5)
@@ -87,7 +87,7 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("order", [0, 2, 5, 7])
 def test_map_has_exactly_the_cells_that_a_shape_intersects(shape: shapes.Shape, order: int) -> None:
-    """Each cell of the map holds a position of the shape, each position of the shape lies in the map."""
+    """Each cell of the map contains a position of the shape, and each position of the shape is in the map."""
     found = mocs.moc_of_shape(order, shape)
     lon, lat = positions()
     inside = shapes.distance_function(shape)(lon, lat) <= 0
@@ -113,7 +113,7 @@ def positions() -> tuple[np.ndarray, np.ndarray]:
 @HASTY
 @given(st.floats(0, 360), st.floats(-90, 90), st.floats(0.01, 179), st.integers(0, 7))
 def test_circles_lie_in_those_of_mocpy(lon: float, lat: float, radius: float, order: int) -> None:
-    """mocpy's map of a cone holds it and may have more cells; ours has fewer and holds it, too.
+    """The map of mocpy contains a cone and may have more cells; this map has fewer and contains it, too.
 
     Ours has the cells that a circle touches from without; theirs is made a hair larger for these.
     """
@@ -127,7 +127,7 @@ def test_circles_lie_in_those_of_mocpy(lon: float, lat: float, radius: float, or
 
 
 def test_borders_decide_within_a_nanoradian() -> None:
-    """A circle about the middle of a cell, grown until it leaves the cell."""
+    """A circle around the centre of a cell is enlarged until it leaves the cell."""
     text, numbers = "8/12345", np.array([12345])
     lon, lat = (float(x[0]) for x in cover.cell_centres(numbers, 8))
     corners = vertices(numbers.astype(np.uint64), 8, step=1000)

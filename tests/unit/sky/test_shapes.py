@@ -37,7 +37,7 @@ def test_rejects_invalid_shapes(kind: str, numbers: tuple[float, ...], said: str
 @settings(deadline=None)
 @given(LON, LAT, LON, LAT, st.floats(0.001, 80))
 def test_max_distance(lon: float, lat: float, ra: float, dec: float, size: float) -> None:
-    """Beyond it no vertex and no position of the shape lies, and up to it some does."""
+    """No vertex and no position of the shape is farther, and some position is as far."""
     a, d, turns = np.radians(ra), np.radians(dec), np.array([0.1, 2.0, 4.5])
     centre, east = (
         np.array([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)]),

@@ -96,6 +96,7 @@ def _format_cells(array: pa.Array, column: Column, quote: QuoteTexts) -> pa.Arra
 CSV = Format(
     name="csv",
     label="CSV, comma-separated values",
+    page_label="CSV",
     media_type="text/csv;header=present",
     extension="csv",
     write=partial(_write, separator=",", end="\r\n", quote=_quote, alone='""'),

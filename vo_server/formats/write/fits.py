@@ -53,7 +53,7 @@ NUL, TRUE, FALSE = (pa.scalar(n, pa.uint8()) for n in (0, ord("T"), ord("F")))
 
 
 @dataclass(slots=True)
-class ColumnStatistics:
+class FitsColumnStatistics:
     """Statistics of a column: longest and total length of its texts or arrays, nulls, minimum and maximum."""
 
     column: Column
@@ -109,7 +109,7 @@ class ColumnStatistics:
 class TableField:
     """A field of the table: its TFORM, its writer, and the type of its values in the heap, if it has any there."""
 
-    statistics: ColumnStatistics
+    statistics: FitsColumnStatistics
     tform: str
     cell: FixedSizeCell
     heap: np.dtype[Any] | None = None
@@ -117,7 +117,7 @@ class TableField:
 
 def _write(result: Result) -> Iterator[bytes]:
     with open_spool() as file:
-        columns = [ColumnStatistics(column) for column in result.columns]
+        columns = [FitsColumnStatistics(column) for column in result.columns]
         rows = _spool_rows(result, columns, file)
         fields = _table_fields(columns, rows)
         size = sum(m.total * p.heap.itemsize for m, p in zip(columns, fields, strict=True) if p.heap)
@@ -125,7 +125,7 @@ def _write(result: Result) -> Iterator[bytes]:
         yield from buffer_chunks(_pad_block(_write_rows(file, fields)))
 
 
-def _spool_rows(result: Result, columns: list[ColumnStatistics], file: IO[bytes]) -> int:
+def _spool_rows(result: Result, columns: list[FitsColumnStatistics], file: IO[bytes]) -> int:
     """Spool the rows, update the statistics, and return the number of rows."""
     names = [f"_{n}" for n in range(len(columns))]
     schema = pa.schema([(n, _spooled_type(m.column)) for n, m in zip(names, columns, strict=True)])
@@ -145,7 +145,7 @@ def _spooled_type(column: Column) -> pa.DataType:
     return pa.string() if column.type.family in ("text", "time") else column.type.arrow
 
 
-def _to_ascii(array: pa.Array, statistics: ColumnStatistics) -> pa.Array:
+def _to_ascii(array: pa.Array, statistics: FitsColumnStatistics) -> pa.Array:
     """Return times as texts, and texts in ASCII, as FITS requires: other characters become question marks."""
     if pa.types.is_temporal(array.type):
         return format_times(array)
@@ -205,14 +205,14 @@ def _pad_block(data: Iterator[bytes]) -> Iterator[bytes]:
 # --------------------------------------------------------------- columns
 
 
-def _table_fields(columns: list[ColumnStatistics], rows: int) -> list[TableField]:
+def _table_fields(columns: list[FitsColumnStatistics], rows: int) -> list[TableField]:
     """Return the fields of the table; those in the heap share its offset."""
     count = _HeapOffset()
     wide = sum(m.total * 8 for m in columns if m.is_in_heap(rows)) >= 2**31
     return [_heap_descriptor(m, count, wide) if m.is_in_heap(rows) else _table_field(m) for m in columns]
 
 
-def _table_field(statistics: ColumnStatistics) -> TableField:
+def _table_field(statistics: FitsColumnStatistics) -> TableField:
     column, letter = statistics.column, statistics.column.type.fits
     match column.type.family:
         case "text" | "time":
@@ -253,7 +253,7 @@ class _HeapOffset:
         self.bytes = 0
 
 
-def _heap_descriptor(statistics: ColumnStatistics, count: _HeapOffset, wide: bool) -> TableField:
+def _heap_descriptor(statistics: FitsColumnStatistics, count: _HeapOffset, wide: bool) -> TableField:
     """Return the field of a column in the heap: pairs of the number of values and their offset."""
     column = statistics.column
     text = column.type.family in ("text", "time")
@@ -333,6 +333,7 @@ def _tdim(column: Column) -> str | None:
 FITS = Format(
     name="fits",
     label="FITS binary table",
+    page_label="FITS",
     media_type=MEDIA_TYPE,
     extension="fits",
     write=_write,

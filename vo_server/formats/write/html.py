@@ -6,6 +6,7 @@ A page shows the first rows only. The status at its end (more rows, an error) is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from html import escape
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -62,9 +63,11 @@ th small {{ display: block; font-weight: normal; color: var(--small); }}
 _END = "</body>\n</html>\n"
 
 
-def _write(result: Result) -> Iterator[bytes]:
+def _write(result: Result, linked: Sequence[Format]) -> Iterator[bytes]:
     yield (
-        _BEGIN.format(title=escape(result.title or "result")) + _query_and_links(result) + _table_head(result.columns)
+        _BEGIN.format(title=escape(result.title or "result"))
+        + _query_and_links(result, linked)
+        + _table_head(result.columns)
     ).encode()
     yield from buffer_chunks(_write_body(result))
 
@@ -131,13 +134,11 @@ def _column_head(column: Column) -> str:
     return f'<th{kind} title="{escape(title)}">{escape(column.name)}<small>{escape(column.unit or "")}</small></th>'
 
 
-def _query_and_links(result: Result) -> str:
+def _query_and_links(result: Result, linked: Sequence[Format]) -> str:
     infos = {info.name: info.value for info in result.infos}
     query = f"<pre>{escape(infos['query'])}</pre>" if "query" in infos else ""
-    names = {"votable": "VOTable", "csv": "CSV", "fits": "FITS", "json": "JSON", "parquet": "Parquet"}
-    links = [
-        f'<a href="{escape(url)}">{label}</a>' for name, label in names.items() if (url := _url_in_format(infos, name))
-    ]
+    urls = ((_url_in_format(infos, format.family[0]), format.page_label) for format in linked)
+    links = [f'<a href="{escape(url)}">{label}</a>' for url, label in urls if url]
     return f'<div class="about">{query}{" ".join(links)}</div>\n'
 
 
@@ -170,14 +171,16 @@ def render_page(title: str, body: str) -> bytes:
     return f"{_BEGIN.format(title=escape(title))}{body}{_END}".encode()
 
 
-HTML = Format(
-    name="html",
-    label="HTML, a page for people",
-    media_type=MEDIA_TYPE,
-    extension="html",
-    write=_write,
-    error_document=_error_page,
-    error_media_type=MEDIA_TYPE,
-    family=("html", MEDIA_TYPE),
-    parameters=(("charset", ("utf-8",)),),
-)
+def html_format(linked: Sequence[Format]) -> Format:
+    """Return the format of web pages, which link to the same result in other formats."""
+    return Format(
+        name="html",
+        label="HTML, a page for people",
+        media_type=MEDIA_TYPE,
+        extension="html",
+        write=partial(_write, linked=linked),
+        error_document=_error_page,
+        error_media_type=MEDIA_TYPE,
+        family=("html", MEDIA_TYPE),
+        parameters=(("charset", ("utf-8",)),),
+    )

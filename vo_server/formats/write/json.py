@@ -96,6 +96,7 @@ def _error_document(error: ServiceError, infos: Sequence[Info] = ()) -> bytes:
 JSON = Format(
     name="json",
     label="JSON, columns and rows",
+    page_label="JSON",
     media_type=MEDIA_TYPE,
     extension="json",
     write=_write,

@@ -53,6 +53,7 @@ def _group_rows(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 PARQUET = Format(
     name="parquet",
     label="Parquet with VOTable metadata",
+    page_label="Parquet",
     media_type=MEDIA_TYPE,
     extension="parquet",
     write=_write,

@@ -38,9 +38,13 @@ OK = Info("QUERY_STATUS", "OK")
 class RowEncoder(Protocol):
     """An encoder of the content of a DATA element; `finish` returns the bytes that are pending after the last batch."""
 
-    def encode(self, batch: pa.RecordBatch) -> Iterator[bytes]: ...
+    def encode(self, batch: pa.RecordBatch) -> Iterator[bytes]:
+        """Yield the rows of a batch."""
+        ...
 
-    def finish(self) -> bytes: ...
+    def finish(self) -> bytes:
+        """Return the pending bytes."""
+        ...
 
 
 EncoderFactory = Callable[[tuple[Column, ...]], RowEncoder]
@@ -150,11 +154,14 @@ def _error_document(error: ServiceError, infos: Sequence[Info] = ()) -> bytes:
     )
 
 
-def _votable_format(name: str, short: str, key: str, encoder: EncoderFactory, marked: bool = False) -> Format:
+def _votable_format(
+    name: str, short: str, key: str, encoder: EncoderFactory, marked: bool = False, page_label: str | None = None
+) -> Format:
     media_type = f"{MEDIA_TYPE};serialization={name}"
     return Format(
         name=short,
         label=f"VOTable, {name}",
+        page_label=page_label,
         media_type=media_type,
         extension="vot",
         write=partial(_write, encoder=encoder, element=name, marked=marked),
@@ -167,6 +174,6 @@ def _votable_format(name: str, short: str, key: str, encoder: EncoderFactory, ma
     )
 
 
-BINARY2 = _votable_format("BINARY2", "votable/b2", "binary2", partial(BinaryEncoder, flags=True))
+BINARY2 = _votable_format("BINARY2", "votable/b2", "binary2", partial(BinaryEncoder, flags=True), page_label="VOTable")
 TABLEDATA = _votable_format("TABLEDATA", "votable/td", "td", TabledataEncoder)
 BINARY = _votable_format("BINARY", "votable/b", "binary", partial(BinaryEncoder, flags=False), marked=True)
