@@ -129,7 +129,7 @@ def match_observation(row: InventoryRow, ra: float, dec: float, observation: str
     """Return the condition that an image belongs to this observation about this centre (degrees), in any band."""
     pairs = row.position, (to_constant(ra), to_constant(dec))
     centres = tuple(POINT.call(*pair) for pair in pairs)
-    near = q.PredicateTest(q.FunctionCall(NEAR, (*centres, to_constant(MAX_CENTRE_SHIFT_DEGREES)), NEAR.result(())))
+    near = q.PredicateTest(NEAR.call(*centres, to_constant(MAX_CENTRE_SHIFT_DEGREES)))
     return q.Conjunction((near, q.Comparison("=", row.observation, to_text(observation))))
 
 

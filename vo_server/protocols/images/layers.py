@@ -116,7 +116,7 @@ def _find_layers(
 def _find_nearest(collection: Collection, position: tuple[float, float], site: Site) -> list[_InventoryImage]:
     row = InventoryRow(collection, "image")
     point = build_point(to_constant(position[0]), to_constant(position[1]))
-    covers = q.PredicateTest(q.FunctionCall(CONTAINS, (point, row.footprint), CONTAINS.result(())))
+    covers = q.PredicateTest(CONTAINS.call(point, row.footprint))
     return _fetch_inventory(site, row, covers, _MAX_CANDIDATES, (q.SortKey(build_distance(row, position)),))
 
 

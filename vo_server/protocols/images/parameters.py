@@ -72,7 +72,7 @@ def _close_range(lon1: float, lon2: float, lat1: float, lat2: float) -> tuple[fl
 def overlaps_shapes(region: q.Value, shapes: Sequence[Shape]) -> q.Condition:
     """Return the condition that a region of a row overlaps a union of shapes."""
     other = q.Constant(regions.format_shapes(shapes), Column("", types.REGION))
-    return q.PredicateTest(q.FunctionCall(INTERSECTS, (region, other), INTERSECTS.result(())))
+    return q.PredicateTest(INTERSECTS.call(region, other))
 
 
 def parse_number(name: str, text: str) -> float:

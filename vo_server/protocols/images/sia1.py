@@ -220,7 +220,7 @@ def build_region_condition(
         message = f"INTERSECT must be one of {', '.join(MODES)}, not {mode!r}"
         raise UsageError(message, code=Code.REQUEST_BAD_PARAMETER)
     function, *arguments = pairs[mode]
-    return q.PredicateTest(q.FunctionCall(function, tuple(arguments), function.result(())))
+    return q.PredicateTest(function.call(*arguments))
 
 
 def build_point(lon: q.Value, lat: q.Value) -> q.Value:
