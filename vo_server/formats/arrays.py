@@ -149,17 +149,3 @@ def has_bytes(array: pa.Array, characters: ByteSet) -> bool:
     One look-up for the bytes of all texts costs less than one for each text.
     """
     return bool(characters[value_bytes(array)].any())
-
-
-def distinct(names: Iterable[str]) -> list[str]:
-    """Return the names, each unique regardless of case: a repeated name gets a number."""
-    unique: list[str] = []
-    used: set[str] = set()
-    for name in names:
-        label, n = name, 1
-        while label.lower() in used:
-            n += 1
-            label = f"{name}_{n}"
-        used.add(label.lower())
-        unique.append(label)
-    return unique

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.unique_names import UniqueNames
 from vo_server.publish.guess import Guess
 from vo_server.publish.names import normalise_names
 from vo_server.publish.position import NoPosition, PositionColumns, find_position, may_be_hours
@@ -245,8 +246,7 @@ _SENTINELS = (-99, -999, -9999, -99999, -99.9, -999.9, 99, 99.0, 99.99, 99.999, 
 
 def _create_row_number(taken: Iterable[str]) -> DraftColumn:
     """Return the column that numbers the rows."""
-    names = {name.lower() for name in taken}
-    name = next(n for n in (NUMBER, *(f"{NUMBER}_{i}" for i in range(2, 10_000))) if n not in names)
+    name = UniqueNames(taken).assign(NUMBER)
     words = "Number of the row in the file"
     return DraftColumn(
         name, "", Guess("BIGINT"), Guess(words), ucd=Guess("meta.id;meta.main"), nullable=False, principal=True

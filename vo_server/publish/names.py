@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from vo_server.catalogue.names import is_regular
 from vo_server.model.reserved_words import RESERVED
+from vo_server.model.unique_names import UniqueNames
 
 MAX_NAME_LENGTH = 60
 """Maximum number of characters of a name; PostgreSQL allows 63."""
@@ -26,15 +27,10 @@ def normalise_names(names: Sequence[str]) -> list[str]:
     A name that is valid already has precedence over one that is changed.
     """
     normalised: dict[int, str] = {}
-    taken: set[str] = set()
+    assigner = UniqueNames()
     firsts = {name.lower(): place for place, name in reversed(list(enumerate(names))) if normalise_name(name) == name}
     for place in sorted(range(len(names)), key=lambda n: firsts.get(names[n].lower()) != n):
-        regular_name = normalise_name(names[place])
-        best = next(
-            n for n in (regular_name, *(f"{regular_name}_{i}" for i in range(2, 10_000))) if n.lower() not in taken
-        )
-        taken.add(best.lower())
-        normalised[place] = best
+        normalised[place] = assigner.assign(normalise_name(names[place]))
     return [normalised[place] for place in range(len(names))]
 
 

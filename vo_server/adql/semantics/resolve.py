@@ -17,7 +17,7 @@ from vo_server.adql.semantics.expressions import ExpressionResolver
 from vo_server.adql.semantics.functions import Function, find_common_type
 from vo_server.adql.semantics.groups import find_ungrouped, is_same_value, strip_name, walk_select
 from vo_server.adql.semantics.internal_functions import STC_S
-from vo_server.adql.semantics.scope import Scope, UniqueNames
+from vo_server.adql.semantics.scope import Scope
 from vo_server.adql.semantics.sources import CommonQueries, SourceResolver
 from vo_server.adql.semantics.values import is_null, is_same_in_all_rows
 from vo_server.adql.syntax import tree
@@ -26,6 +26,7 @@ from vo_server.catalogue.catalogue import Catalogue, is_same_name
 from vo_server.errors import Code, QueryError, TextSpan
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.unique_names import UniqueNames
 
 
 @dataclass(frozen=True, slots=True)

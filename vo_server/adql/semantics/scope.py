@@ -260,21 +260,3 @@ def _ambiguity_error(node: tree.ColumnName, name: str, hits: Sequence[Value]) ->
 def format_name(names: Iterable[tree.Identifier]) -> str:
     """Return a qualified name as it was written."""
     return ".".join(f'"{n.text}"' if n.delimited else n.text for n in names)
-
-
-class UniqueNames:
-    """An assigner of names that differ even when case is ignored, as close as possible to the requested ones."""
-
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = {label.lower(): 1 for label in taken}
-
-    def assign(self, name: str) -> str:
-        """Return the name itself, or with a number after it when it is taken."""
-        lower = name.lower()
-        label, n = name, self._taken.get(lower, 1)
-        while label.lower() in self._taken:
-            n += 1
-            label = f"{name}_{n}"
-        self._taken[lower] = n
-        self._taken.setdefault(label.lower(), 1)
-        return label

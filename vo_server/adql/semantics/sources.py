@@ -13,7 +13,6 @@ from vo_server.adql.semantics.scope import (
     Namespace,
     Scope,
     SourceEntry,
-    UniqueNames,
     format_name,
     list_columns,
 )
@@ -24,6 +23,7 @@ from vo_server.catalogue.catalogue import Catalogue, is_same_name
 from vo_server.catalogue.suggestions import suggest_similar
 from vo_server.errors import Code, QueryError, TextSpan
 from vo_server.model.column import Table
+from vo_server.model.unique_names import UniqueNames
 
 MAX_MERGED_TABLES = 16
 """Tables whose column FULL JOIN merges into one: each condition repeats the columns of all."""

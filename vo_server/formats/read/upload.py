@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import zlib
 from dataclasses import dataclass
-from itertools import count
 
 import pyarrow as pa
 
@@ -17,6 +16,7 @@ from vo_server.formats.field import malformed_upload
 from vo_server.formats.read import tables
 from vo_server.formats.read.votable import read_votable
 from vo_server.model.column import Column
+from vo_server.model.unique_names import UniqueNames
 
 SUPPORTED = "VOTable, FITS, Parquet, Arrow, CSV or TSV"
 """The formats of uploads, for hints."""
@@ -100,11 +100,9 @@ def _make_unique(names: list[str]) -> list[str]:
 
     Databases do not distinguish such names.
     """
-    used = {name.lower() for name in names}
+    assigner, seen = UniqueNames(names), set[str]()
     unique: list[str] = []
-    for n, name in enumerate(names):
-        if name.lower() in map(str.lower, names[:n]):
-            name = next(other for k in count(2) if (other := f"{name}_{k}").lower() not in used)
-            used.add(name.lower())
-        unique.append(name)
+    for name in names:
+        unique.append(assigner.assign(name) if name.lower() in seen else name)
+        seen.add(name.lower())
     return unique

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from vo_server.formats.arrays import buffer_chunks, cast_to_columns, distinct, split_blocks
+from vo_server.formats.arrays import buffer_chunks, cast_to_columns, split_blocks
 from vo_server.formats.format import Format
 from vo_server.formats.write.status import PLAIN_TEXT, overflow_info, plain_text_error
 from vo_server.formats.write.votable import document_without_rows
 from vo_server.model.result import Result
+from vo_server.model.unique_names import make_unique
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 
@@ -28,7 +29,7 @@ Metadata = dict[str, str]
 
 def to_schema(result: Result, metadata: Metadata) -> pa.Schema:
     """Return the Arrow schema of a result: unique names, and the metadata of each column."""
-    names = distinct(c.name for c in result.columns)
+    names = make_unique(c.name for c in result.columns)
     fields = []
     for name, column in zip(names, result.columns, strict=True):
         values = {key: getattr(column, key) for key in METADATA_KEYS}

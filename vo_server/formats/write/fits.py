@@ -22,7 +22,6 @@ from vo_server.formats.arrays import (
     buffer_chunks,
     byte_set,
     cast_to_columns,
-    distinct,
     has_bytes,
     split_blocks,
     split_lists,
@@ -38,6 +37,7 @@ from vo_server.formats.write.spool import open_spool
 from vo_server.formats.write.status import PLAIN_TEXT, overflow_info, plain_text_error
 from vo_server.model.column import Column
 from vo_server.model.result import Result
+from vo_server.model.unique_names import make_unique
 
 MEDIA_TYPE = "application/fits"
 
@@ -305,7 +305,7 @@ def _extension_cards(result: Result, fields: list[TableField], rows: int, heap: 
     lossy = [p.statistics.column.name for p in fields if p.statistics.lossy]
     if lossy:
         cards.append(("QLOSSY", ", ".join(lossy), LOSSY_COMMENT))
-    names = distinct(p.statistics.column.name for p in fields)
+    names = make_unique(p.statistics.column.name for p in fields)
     for number, (name, field) in enumerate(zip(names, fields, strict=True), 1):
         cards += ((f"{key}{number}", value, "") for key, value in _field_cards(name, field) if value is not None)
     return cards

@@ -23,6 +23,7 @@ from vo_server.formats.write.status import code_infos, error_info, failure_infos
 from vo_server.formats.write.tabledata import TabledataEncoder
 from vo_server.model.column import Column
 from vo_server.model.result import Info, Result
+from vo_server.model.unique_names import make_unique
 
 MEDIA_TYPE = "application/x-votable+xml"
 
@@ -134,16 +135,9 @@ def _field_element(column: Column, id: str, marked: bool) -> str:
 
 def unique_ids(names: Iterable[str]) -> list[str]:
     """Return a unique XML ID for each column name."""
-    used, ids = {FRAME_ID}, []
-    for name in names:
-        base = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-        base = base if re.match("[A-Za-z_]", base) else f"_{base}"
-        id, count = base, 2
-        while id in used:
-            id, count = f"{base}_{count}", count + 1
-        used.add(id)
-        ids.append(id)
-    return ids
+    ids = (re.sub(r"[^A-Za-z0-9_.-]", "_", name) for name in names)
+    valid_ids = (id if re.match("[A-Za-z_]", id) else f"_{id}" for id in ids)
+    return make_unique(valid_ids, taken=[FRAME_ID], ignore_case=False)
 
 
 def _error_document(error: ServiceError, infos: Sequence[Info] = ()) -> bytes:

@@ -18,9 +18,10 @@ from vo_server.errors import Code, LoadError
 from vo_server.formats.field import COMPLEX_HINT
 from vo_server.load.input_files import InputFile
 from vo_server.load.readers.metadata import TableMetadata, parse_yaml_metadata
-from vo_server.load.readers.source_table import SourceTable, distinct
+from vo_server.load.readers.source_table import SourceTable
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.unique_names import make_unique
 
 DELIMITERS = (",", "\t", ";", "|")
 NULLS = ("", "\\N", "null", "NULL", "NaN", "nan", *(" " * n for n in range(1, 33)))
@@ -71,7 +72,7 @@ def parse_header(start: bytes, count_known: Callable[[Sequence[str]], int] = len
     comments = [line.rstrip("\r") for line in takewhile(lambda line: line.startswith("#") or not line.strip(), lines)]
     first, *rest = [line.rstrip("\r") for line in lines[len(comments) :]] or [""]
     delimiter = _find_delimiter(comments) or max(DELIMITERS, key=lambda d: count_known(_split_fields(first, d)))
-    names, number = tuple(distinct(_split_fields(first, delimiter))), len(comments) + 1
+    names, number = tuple(make_unique(_split_fields(first, delimiter), ignore_case=False)), len(comments) + 1
     if rest and _SEPARATOR_LINE.fullmatch(rest[0]):
         return DelimitedHeader(names, delimiter, number + 1, tuple(comments))
     if len(rest) > 1 and _SEPARATOR_LINE.fullmatch(rest[1]):

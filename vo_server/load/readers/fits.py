@@ -15,9 +15,10 @@ from vo_server.formats.field import Field
 from vo_server.formats.read import tables
 from vo_server.load.input_files import InputFile
 from vo_server.load.readers.metadata import TableMetadata, normalise_metadata, parse_yaml_metadata, to_line
-from vo_server.load.readers.source_table import CHUNK_ROWS, SourceTable, distinct, open_on_disk
+from vo_server.load.readers.source_table import CHUNK_ROWS, SourceTable, open_on_disk
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.unique_names import make_unique
 
 _BEGIN, _END = "--BEGIN-ASTROPY-SERIALIZED-COLUMNS--", "--END-ASTROPY-SERIALIZED-COLUMNS--"
 _KEYWORDS = ("author", "referenc", "origin", "telescop", "instrume", "object", "title", "bibcode", "doi", "date-obs")
@@ -35,7 +36,7 @@ def read_fits(input: InputFile) -> Iterator[SourceTable]:
         if table is None:
             raise LoadError(f"{input.name} is a FITS file without a table", code=Code.LOAD_UNREADABLE)
         ascii = isinstance(table, fits.TableHDU)
-        names = distinct([c.name for c in table.columns])
+        names = make_unique((c.name for c in table.columns), ignore_case=False)
         indices = {name: n for n, name in enumerate(names)}
         metadata = _read_astropy_metadata(table.header)
         if ascii and not len(table.data):

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from vo_server.load.input_files import InputFile
 from vo_server.load.readers.metadata import normalise_metadata
-from vo_server.load.readers.source_table import CHUNK_ROWS, SourceTable, distinct
+from vo_server.load.readers.source_table import CHUNK_ROWS, SourceTable
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.unique_names import make_unique
 
 _KEYWORD = re.compile(r"\\(\w+)\s*=\s*(.*)")
 _NAMED = re.compile(r"\\ (\S+)(?: \((.*)\))?\s*")
@@ -58,7 +59,7 @@ def read_ipac(input: InputFile) -> Iterator[SourceTable]:
     """Read an IPAC table."""
     stream = io.TextIOWrapper(input.stream, encoding="utf-8", errors="replace", newline="\n")
     header, body = _read_header(stream)
-    names = distinct(header.split_line(0))
+    names = make_unique(header.split_line(0), ignore_case=False)
     nulls = dict(zip(names, header.split_line(3), strict=True))
     spans = dict(zip(names, header.spans, strict=True))
 

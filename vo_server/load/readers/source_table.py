@@ -42,16 +42,6 @@ class SourceTable:
 TableReader = Callable[[InputFile], AbstractContextManager[SourceTable]]
 
 
-def distinct(names: Sequence[str]) -> list[str]:
-    """The names, each once: the second x is x_2."""
-    seen: dict[str, int] = {}
-    unique = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-    return unique
-
-
 @contextmanager
 def open_on_disk(input: InputFile) -> Iterator[Path]:
     """Return the path of the file; gzip and standard input are copied to a temporary file."""

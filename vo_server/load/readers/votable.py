@@ -12,7 +12,8 @@ from vo_server.formats.read import tables
 from vo_server.formats.read.votable import read_described
 from vo_server.load.input_files import InputFile
 from vo_server.load.readers.metadata import normalise_metadata
-from vo_server.load.readers.source_table import CHUNK_ROWS, SourceTable, distinct, open_on_disk
+from vo_server.load.readers.source_table import CHUNK_ROWS, SourceTable, open_on_disk
+from vo_server.model.unique_names import make_unique
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def read_votable(input: InputFile) -> Iterator[SourceTable]:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         table, fits, declared = read_described(data, with_rows=True)
         columns, arrays = table if table is not None else tables.read_fits(memoryview(fits))
-    names = distinct([c.name for c in columns])
+    names = make_unique((c.name for c in columns), ignore_case=False)
     columns_by_name = dict(zip(names, arrays, strict=True))
     count = len(arrays[0]) if arrays else 0
 
