@@ -308,7 +308,7 @@ def _choose_by_text(field: q.Value, values: Mapping[str, q.Value]) -> q.Value:
 
 
 def _to_region(polygon: q.ColumnRef) -> q.Value:
-    return q.FunctionCall(STC_S, (polygon,), STC_S.result((polygon,)))
+    return STC_S.call(polygon)
 
 
 def _to_kilobytes(size: q.Value) -> q.Value:

@@ -12,13 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.adql.semantics import query as q
-from vo_server.adql.semantics.functions import CIRCLE, CONTAINS, DISTANCE, POINT, Function
-from vo_server.adql.semantics.scope import UniqueNames
+from vo_server.adql.semantics.functions import CIRCLE, CONTAINS, DISTANCE, POINT
 from vo_server.adql.semantics.values import to_constant
 from vo_server.answer import QueryExecution, fetch_rows
 from vo_server.catalogue.catalogue import Catalogue, Collection, Cone
 from vo_server.documents.capability import Capability, ConeSearch, Interface, Param, SampleCone
-from vo_server.errors import ServiceError, UsageError
+from vo_server.errors import Code, ServiceError, UsageError
 from vo_server.formats import TABLEDATA
 from vo_server.http import dali, origin
 from vo_server.http.errors import votable_error
@@ -27,6 +26,7 @@ from vo_server.http.service import Resource, Service, Site
 from vo_server.model import types
 from vo_server.model.column import Column, Table
 from vo_server.model.result import Info
+from vo_server.model.unique_names import UniqueNames
 
 STANDARD_ID = "ivo://ivoa.net/std/ConeSearch"
 MEDIA_TYPE = "text/xml"
@@ -87,7 +87,7 @@ async def search(publication: Collection, cone: Cone, request: Request, site: Si
 def _parse_verb(given: dali.Parameters) -> int:
     text = given.get("VERB") or "2"
     if text not in ("1", "2", "3"):
-        raise UsageError(f"VERB is {text!r}, which is not 1, 2 or 3")
+        raise UsageError(f"VERB must be 1, 2 or 3, not {text!r}", code=Code.REQUEST_BAD_PARAMETER)
     return int(text)
 
 
@@ -114,13 +114,11 @@ def build_cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: 
     """
     assert table.position is not None
     outputs = _build_outputs(table, columns)
-    place = _apply(POINT, *(q.ColumnRef("t", n, table.get_column(n)) for n in (table.position.ra, table.position.dec)))
-    centre = _apply(POINT, to_constant(ra), to_constant(dec))
+    place = POINT.call(*(q.ColumnRef("t", n, table.get_column(n)) for n in (table.position.ra, table.position.dec)))
+    centre = POINT.call(to_constant(ra), to_constant(dec))
     distance = q.FunctionCall(DISTANCE, (place, centre), _DISTANCE_COLUMN)
     label = UniqueNames(o.label for o in outputs).assign(_DISTANCE_COLUMN.name)
-    inside = q.PredicateTest(
-        _apply(CONTAINS, place, _apply(CIRCLE, to_constant(ra), to_constant(dec), to_constant(radius)))
-    )
+    inside = q.PredicateTest(CONTAINS.call(place, CIRCLE.call(to_constant(ra), to_constant(dec), to_constant(radius))))
     return q.SelectQuery(
         (*outputs, q.OutputColumn(label, distance)),
         q.TableScan("t", table),
@@ -153,10 +151,6 @@ _DISTANCE_COLUMN = Column(
 def _strip_meta_main(ucd: str | None) -> str | None:
     """Return a UCD without ;meta.main, which only the three main columns may carry in their own form."""
     return ucd.replace(";meta.main", "") if ucd else ucd
-
-
-def _apply(function: Function, *arguments: q.Value) -> q.FunctionCall:
-    return q.FunctionCall(function, arguments, function.result(arguments))
 
 
 def render_error(request: Request, site: Site, error: ServiceError) -> Response:

@@ -12,7 +12,7 @@ from math import atan, degrees, hypot, isfinite, radians, tan
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import BOX, CIRCLE, CONTAINS, INTERSECTS, POINT
-from vo_server.adql.semantics.geometry import constant_shape, make_point, split_point
+from vo_server.adql.semantics.geometry import constant_shape, split_point
 from vo_server.adql.semantics.mocs import IN_CELLS, MOC_IN_SHAPE, MOC_MEETS_SHAPE, SHAPE_IN_MOC, index_ranges
 from vo_server.adql.semantics.values import constant_value
 from vo_server.model import types
@@ -53,13 +53,13 @@ def find_nearby_position(value: q.Value, positions: Positions) -> NearbyPosition
             return _match_position(value, 0.0, positions)
         case q.FunctionCall(function, (lon, lat, radius)) if function is CIRCLE:
             reach = constant_value(radius)
-            return None if reach is None else _match_position(make_point(lon, lat), max(float(reach), 0.0), positions)
+            return None if reach is None else _match_position(POINT.call(lon, lat), max(float(reach), 0.0), positions)
         case q.FunctionCall(function, (lon, lat, width, height)) if function is BOX:
             sides = constant_value(width), constant_value(height)
             if None in sides or not all(0 < side < 180 for side in sides):
                 return None
             reach = degrees(atan(hypot(*(tan(radians(side) / 2) for side in sides))))
-            return _match_position(make_point(lon, lat), reach, positions)
+            return _match_position(POINT.call(lon, lat), reach, positions)
         case _:
             return None
 
@@ -92,7 +92,7 @@ def _find_cell_source(cell: q.Value, positions: Positions) -> str | None:
         case q.ColumnRef(source, name) if source in positions and name == positions[source].healpix:
             return source
         case q.FunctionCall(_, (lon, lat, _)):
-            nearby = _match_position(make_point(lon, lat), 0.0, positions)
+            nearby = _match_position(POINT.call(lon, lat), 0.0, positions)
             return None if nearby is None else nearby[0]
         case _:
             return None

@@ -11,7 +11,6 @@ from functools import reduce
 
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.functions import BOX, CIRCLE, CONTAINS, DISTANCE, FUNCTIONS, INTERSECTS, OPERATORS, POINT
-from vo_server.adql.semantics.geometry import make_point
 from vo_server.adql.semantics.internal_functions import NEAR, STRICTLY_NEAR
 from vo_server.adql.semantics.values import is_null, to_constant
 from vo_server.model import types
@@ -133,9 +132,9 @@ def _find_enclosing_circle(shape: q.Value) -> tuple[q.Value, q.Value] | None:
         return shape, _ZERO
     match shape:
         case q.FunctionCall(function, (lon, lat, radius)) if function is CIRCLE:
-            return make_point(lon, lat), radius
+            return POINT.call(lon, lat), radius
         case q.FunctionCall(function, (lon, lat, width, height)) if function is BOX:
-            return make_point(lon, lat), _halve(_add(width, height))
+            return POINT.call(lon, lat), _halve(_add(width, height))
         case _:
             return None
 

@@ -275,7 +275,7 @@ def _bound_condition(condition: q.Condition, positions: Positions) -> IndexBound
         case q.PredicateTest(predicate):
             return _bound_predicate(predicate, positions)
         case q.RangeTest(q.FunctionCall(function=function, arguments=points), _, radius, False) if function is DISTANCE:
-            return _bound_predicate(q.FunctionCall(NEAR, (*points, radius), NEAR.result(())), positions)
+            return _bound_predicate(NEAR.call(*points, radius), positions)
         case q.Comparison("=", left, right):
             return _bound_cells(left, ((right, right),)) or _bound_cells(right, ((left, left),))
         case q.RangeTest(value, low, high, False):

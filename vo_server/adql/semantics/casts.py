@@ -58,7 +58,7 @@ def convert_geometry(value: q.Value, target: types.Type, node: tree.Cast) -> q.V
     if target.is_geometric:
         return _convert_to_geometry(value, target, node)
     if source.is_geometric and target.family == "text":
-        text = value if source.family == "text" else q.FunctionCall(AS_TEXT, (value,), AS_TEXT.result((value,)))
+        text = value if source.family == "text" else AS_TEXT.call(value)
         return q.TypeCast(text, Column("", target, length=node.length, ucd=value.column.ucd))
     return None
 
@@ -71,11 +71,11 @@ def _convert_to_geometry(value: q.Value, target: types.Type, node: tree.Cast) ->
     if target is types.REGION:
         if value.column.type.family == "text":
             return q.TypeCast(value, Column("", types.REGION, ucd="pos.outline"))
-        return q.FunctionCall(AS_REGION, (value,), AS_REGION.result((value,)))
+        return AS_REGION.call(value)
     if value.column.type.family != "text":
         return None
     function = FROM_TEXT[target.name]
-    return q.FunctionCall(function, (value,), function.result((value,)))
+    return function.call(value)
 
 
 def _parse_constant(text: str, target: types.Type, node: tree.Cast) -> q.Value:

@@ -132,7 +132,7 @@ class ExpressionResolver:
         if node.operator == "+":
             return operand
         function = COMPLEMENT if node.operator == "~" else NEGATION
-        return constant_fold(q.FunctionCall(function, (operand,), function.result((operand,))))
+        return constant_fold(function.call(operand))
 
     def _resolve_binary(self, node: tree.BinaryOperation) -> q.Value:
         if node.operator == "||":
@@ -208,7 +208,7 @@ class ExpressionResolver:
         arguments = self._resolve_arguments(function, node)
         self._check_angles(node, arguments)
         rewritten = rewrite_predicate(function, arguments) if function.rewrite is None else function.rewrite(arguments)
-        return rewritten or constant_fold(q.FunctionCall(function, arguments, function.result(arguments)))
+        return rewritten or constant_fold(function.call(*arguments))
 
     def _check_angles(self, node: tree.Call, arguments: tuple[q.Value, ...]) -> None:
         """Warn about degrees where radians are taken: it runs, but hardly anybody means it."""
@@ -278,7 +278,7 @@ class ExpressionResolver:
     def _resolve_nullif(self, node: tree.Call) -> q.Value:
         self._check_argument_count(NULLIF, node)
         first, second = coerce_to_comparable([self.resolve_value(a) for a in node.arguments], node.arguments, node.span)
-        return q.FunctionCall(NULLIF, (first, second), NULLIF.result((first, second)))
+        return NULLIF.call(first, second)
 
     def _resolve_in_unit(self, node: tree.Call) -> q.Value:
         """Resolve IN_UNIT (ADQL 2.1 section 4.9). A number without a unit cannot be converted."""

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from vo_server.adql.semantics import spherical
-from vo_server.adql.semantics.query import Constant, Value
+from vo_server.adql.semantics.query import Constant, FunctionCall, Value
 from vo_server.adql.semantics.spherical import Element, Geometry
 from vo_server.adql.semantics.units import power_unit, root_unit, without_main
 from vo_server.model import types
@@ -83,6 +83,10 @@ class Function:
     def parameter(self, n: int) -> Parameter:
         """Return the parameter of the nth argument, from 0."""
         return self.parameters[min(n, len(self.parameters) - 1)]
+
+    def call(self, *arguments: Value) -> FunctionCall:
+        """Return a call of the function with these arguments, which are not checked."""
+        return FunctionCall(self, arguments, self.result(arguments))
 
     @property
     def signature(self) -> str:

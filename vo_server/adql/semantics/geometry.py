@@ -39,12 +39,7 @@ def split_point(point: q.Value) -> list[q.Value]:
     if isinstance(point, q.FunctionCall) and point.function is POINT:
         return list(point.arguments)
     parts = (FUNCTIONS["COORD1"], FUNCTIONS["COORD2"])
-    return [q.FunctionCall(f, (point,), f.result((point,))) for f in parts]
-
-
-def make_point(lon: q.Value, lat: q.Value) -> q.FunctionCall:
-    """Return the POINT of a longitude and a latitude."""
-    return q.FunctionCall(POINT, (lon, lat), POINT.result((lon, lat)))
+    return [f.call(point) for f in parts]
 
 
 def constant_shape(value: q.Value) -> shapes.Shape | None:
@@ -89,7 +84,7 @@ def build_shape(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str]
 def _build(function: Function, numbers: Sequence[q.Value], node: tree.Call) -> q.Value:
     _check_count(function, len(numbers), node)
     arguments = tuple(set_null_type(n, types.DOUBLE) for n in numbers)
-    shape = q.FunctionCall(function, arguments, function.result(arguments))
+    shape = function.call(*arguments)
     _check_constant(shape, node)
     if function is BOX:
         shape = _box_to_polygon(shape)
@@ -196,7 +191,7 @@ def from_shapes(union: Sequence[shapes.Shape]) -> q.Value:
         return q.Constant(regions.format_shapes(union), _REGION)
     ((kind, numbers),) = union
     function = _CONSTRUCTORS[kind]
-    return q.FunctionCall(function, tuple(to_constant(n) for n in numbers), function.result(()))
+    return function.call(*(to_constant(n) for n in numbers))
 
 
 def build_distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
@@ -210,8 +205,8 @@ def build_distance(node: tree.Call, values: Sequence[q.Value], warn: Callable[[s
             code=Code.ADQL_WRONG_ARGUMENTS,
         )
     plain = [set_null_type(n, types.DOUBLE) for n in numbers]
-    points = make_point(plain[0], plain[1]), make_point(plain[2], plain[3])
-    return q.FunctionCall(DISTANCE, points, DISTANCE.result(points))
+    points = POINT.call(plain[0], plain[1]), POINT.call(plain[2], plain[3])
+    return DISTANCE.call(*points)
 
 
 def build_coordsys(node: tree.Call, values: Sequence[q.Value], warn: Callable[[str], None]) -> q.Value:
@@ -257,7 +252,7 @@ def to_predicate_test(operator: str, value: q.Value, other: q.Value) -> q.Condit
     if value.function is DISTANCE and operator in ("<", "<=", ">", ">=") and other.column.type.is_numeric:
         function = NEAR if operator in ("<=", ">") else STRICTLY_NEAR
         arguments = (*value.arguments, other)
-        holds = q.PredicateTest(q.FunctionCall(function, arguments, function.result(arguments)))
+        holds = q.PredicateTest(function.call(*arguments))
         return holds if operator in ("<", "<=") else q.Negation(holds)
     return None
 

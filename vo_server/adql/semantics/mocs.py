@@ -212,9 +212,7 @@ def _rewrite_point_in_moc(moc: q.Value, point: q.Value) -> q.Value:
     text = constant_value(moc)
     if text is None:
         return q.FunctionCall(POINT_IN_MOC, (moc, point), _TRUTH)
-    cell = constant_fold(
-        q.FunctionCall(CELL, (*split_point(point), q.Constant(cover.ORDER, _INTEGER)), CELL.result(()))
-    )
+    cell = constant_fold(CELL.call(*split_point(point), q.Constant(cover.ORDER, _INTEGER)))
     levels: list[q.Value] = []
     for order, numbers in mocs.to_cells(mocs.parse_moc(text)[1]):
         levels.append(q.Constant(2 * (cover.ORDER - order), _INTEGER))

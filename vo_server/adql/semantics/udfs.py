@@ -26,6 +26,7 @@ from vo_server.adql.semantics.units import without_main
 from vo_server.adql.semantics.values import constant_fold, constant_value, is_null, to_integer_constant
 from vo_server.model import types
 from vo_server.model.column import Column
+from vo_server.model.mjd import JD_AT_MJD_0, MJD_AT_1970
 from vo_server.sky import angles, cover, frames, proper_motion
 
 ARGUMENT_KINDS: dict[str, Kind] = {
@@ -239,14 +240,14 @@ DATES = (
     _define(
         "ivo_to_jd(d TIMESTAMP) -> REAL",
         _DAYS,
-        _sql_days_since(2440587.5),
+        _sql_days_since(JD_AT_MJD_0 + MJD_AT_1970),
         "The Julian date of a time or of a text in ISO form. Time scales are not converted.",
         example="ivo_to_jd('2000-01-01T12:00:00')",
     ),
     _define(
         "ivo_to_mjd(d TIMESTAMP) -> REAL",
         _DAYS,
-        _sql_days_since(40587.0),
+        _sql_days_since(float(MJD_AT_1970)),
         "The modified Julian date of a time or of a text in ISO form. Time scales are not converted.",
         example="ivo_to_mjd('2000-01-01T12:00:00')",
     ),
