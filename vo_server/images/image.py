@@ -21,10 +21,11 @@ from astropy.io.fits import Header
 from typing_extensions import Buffer, override
 
 from vo_server.errors import Code, ImageError, TooLargeError
+from vo_server.formats.read.detect import GZIP_MAGIC
 from vo_server.images.sky import ImageWcs
 from vo_server.storage import files
 from vo_server.storage.files import Range, ReadableFile
-from vo_server.storage.gzip import GZIP_MAGIC, GzipReader
+from vo_server.storage.gzip import GzipReader
 
 Pixels = npt.NDArray[Any]
 """Pixels, shape (planes, rows, columns), the first row of the file first."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from vo_server.errors import Code, LoadError
+from vo_server.formats.read.detect import TableFormat, detect_format
 from vo_server.load.chunks import Chunk
 from vo_server.load.column_mapping import ColumnMapping, WarningHandler
 from vo_server.load.delimited import DelimitedLayout, read_lines
@@ -19,12 +20,12 @@ from vo_server.load.readers.parquet import read_parquet
 from vo_server.load.readers.source_table import TableReader
 from vo_server.load.readers.votable import read_votable
 
-_READERS: tuple[tuple[re.Pattern[bytes], TableReader], ...] = (
-    (re.compile(rb"SIMPLE  ="), read_fits),
-    (re.compile(rb"PAR1"), read_parquet),
-    (re.compile(rb"(\xef\xbb\xbf)?\s*<(\?xml|VOTABLE|!--|\w+:VOTABLE)"), read_votable),
-    (re.compile(rb"(\\[^|\r\n]*\r?\n)*\|[^\r\n]*\|[ \r]*\n"), read_ipac),
-)
+_READERS: dict[TableFormat, TableReader] = {
+    TableFormat.FITS: read_fits,
+    TableFormat.PARQUET: read_parquet,
+    TableFormat.VOTABLE: read_votable,
+}
+_IPAC = re.compile(rb"(\\[^|\r\n]*\r?\n)*\|[^\r\n]*\|[ \r]*\n")
 _TEXT = re.compile(rb"[^\x00-\x08\x0e-\x1f]*")
 
 
@@ -54,7 +55,10 @@ def read_chunks(input: InputFile, mapping: ColumnMapping, warn: WarningHandler) 
 
 
 def _match_reader(input: InputFile) -> TableReader | None:
-    return next((read for magic, read in _READERS if magic.match(input.head)), None)
+    if _IPAC.match(input.head):
+        return read_ipac
+    table_format = detect_format(input.head)
+    return None if table_format is None else _READERS.get(table_format)
 
 
 def _read_text(input: InputFile, map_fields: FieldMapper, mapping: ColumnMapping) -> Iterator[Chunk]:

@@ -14,7 +14,8 @@ from typing import IO, BinaryIO, cast
 from typing_extensions import Buffer, override
 
 from vo_server.errors import Code, LoadError
-from vo_server.storage.gzip import GZIP_ERRORS, GZIP_MAGIC, open_gzip
+from vo_server.formats.read.detect import GZIP_MAGIC
+from vo_server.storage.gzip import GZIP_ERRORS, open_gzip
 
 STDIN = "-"
 _HEAD_BYTES = 1 << 16

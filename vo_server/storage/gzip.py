@@ -25,9 +25,6 @@ else:
     _gzip_file = IGzipFile
     GZIP_ERRORS = (gzip.BadGzipFile, zlib.error, EOFError, cast(type[Exception], _isal_error))
 
-GZIP_MAGIC = b"\x1f\x8b"
-"""The first bytes of a gzip stream (RFC 1952 section 2.3.1)."""
-
 _SKIP_BYTES = 1 << 18
 
 

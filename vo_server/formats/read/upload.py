@@ -14,6 +14,7 @@ import pyarrow as pa
 from vo_server.errors import Code, ServiceError, TooLargeError, UsageError
 from vo_server.formats.field import malformed_upload
 from vo_server.formats.read import tables
+from vo_server.formats.read.detect import GZIP_MAGIC, HEAD_BYTES, TableFormat, detect_format
 from vo_server.formats.read.votable import read_votable
 from vo_server.model.column import Column
 from vo_server.model.unique_names import UniqueNames
@@ -47,27 +48,27 @@ def read_upload(data: bytes | memoryview, limit: int) -> UploadedTable:
 
 
 def _read_columns(data: memoryview, limit: int) -> tables.Columns:
-    head = bytes(data[:64])
-    if head.startswith(b"\x1f\x8b"):
+    if bytes(data[:2]) == GZIP_MAGIC:
         data = memoryview(_gunzip(data, limit))
-        head = bytes(data[:64])
-    if head.startswith(b"PAR1"):
-        return tables.read_parquet(data, limit)
-    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
-        return tables.read_arrow(data, limit)
-    if head.startswith(b"SIMPLE  ="):
-        return tables.read_fits(data)
-    if _is_xml(head):
-        columns, file = read_votable(data)
-        return tables.read_fits(memoryview(file)) if columns is None else columns
+    head = bytes(data[:HEAD_BYTES])
+    match detect_format(head):
+        case TableFormat.PARQUET:
+            return tables.read_parquet(data, limit)
+        case TableFormat.ARROW:
+            return tables.read_arrow(data, limit)
+        case TableFormat.FITS:
+            return tables.read_fits(data)
+        case TableFormat.VOTABLE:
+            columns, file = read_votable(data)
+            return tables.read_fits(memoryview(file)) if columns is None else columns
+        case None:
+            return _read_text(data, head)
+
+
+def _read_text(data: memoryview, head: bytes) -> tables.Columns:
     if not head.strip() or b"\0" in head:
         raise UsageError("unrecognised table format", hint=f"send {SUPPORTED}", code=Code.UPLOAD_UNKNOWN_FORMAT)
     return tables.read_csv(data)
-
-
-def _is_xml(head: bytes) -> bool:
-    utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return utf16 or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
 def _gunzip(data: memoryview, limit: int) -> bytes:

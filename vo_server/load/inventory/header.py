@@ -15,7 +15,8 @@ from typing import IO
 
 from astropy.io import fits
 
-from vo_server.storage.gzip import GZIP_ERRORS, GZIP_MAGIC, open_gzip
+from vo_server.formats.read.detect import GZIP_MAGIC
+from vo_server.storage.gzip import GZIP_ERRORS, open_gzip
 
 BLOCK_BYTES = 2880
 _MAX_HEADER_BLOCKS = 2000
