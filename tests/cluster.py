@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own, for as long as the tests run: on a Unix socket alone, in a folder that is removed."""
+"""A PostgreSQL server for the tests: on a Unix socket only, in a folder that is removed at the end."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROLE = "postgres"
-"""The user that runs it when we are root, for PostgreSQL refuses to be."""
+"""The user that runs the server if the tests run as root, for PostgreSQL refuses to."""
 
 
-def binaries() -> Path | None:
-    """The folder of the server's programs; the newest, as Debian has one a version."""
+def find_programs() -> Path | None:
+    """Return the folder of the server's programs, the newest version of Debian's; None without them."""
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name), reverse=True):
         if (folder / "initdb").exists():
             return folder
@@ -26,9 +26,9 @@ def binaries() -> Path | None:
     return None if found is None else Path(found).resolve().parent
 
 
-def lacking() -> str | None:
-    """Why there can be no cluster."""
-    if binaries() is None:
+def find_obstacle() -> str | None:
+    """Return the reason why no server can run; None if it can."""
+    if find_programs() is None:
         return "PostgreSQL's server is not installed (Debian: apt install postgresql postgresql-15-pgsphere)"
     if os.getuid() == 0 and shutil.which("runuser") is None:
         return "PostgreSQL does not run as root, and there is no runuser to become another"
@@ -37,8 +37,8 @@ def lacking() -> str | None:
 
 @contextmanager
 def cluster() -> Iterator[str]:
-    """The URL of a new server's database, with pgSphere where it is installed and can be."""
-    programs = binaries()
+    """Start a server and yield the URL of its database, with pgSphere if it is installed."""
+    programs = find_programs()
     assert programs is not None
     folder = Path(tempfile.mkdtemp(prefix="vo-pg-"))
     folder.chmod(0o755)
@@ -51,49 +51,49 @@ def cluster() -> Iterator[str]:
         _run(programs / "pg_ctl", "-D", data, "-w", "-t", "60", "-l", folder / "log", "-o", options, "start")
         process = int((data / "postmaster.pid").read_text().split()[0])
         try:
-            yield _database(folder)
+            yield _create_database(folder)
         finally:
             _stop(process)
     finally:
         shutil.rmtree(folder)
 
 
-def _database(folder: Path) -> str:
-    """A database of a role that is no superuser, for one of these could read and write files."""
-    _say(folder, "postgres", "CREATE ROLE astronomer LOGIN")
-    _say(folder, "postgres", "CREATE DATABASE sky OWNER astronomer")
-    if not _say(folder, "sky", "CREATE EXTENSION pg_sphere"):
-        _say(folder, "sky", pgsphere_by_hand())
+def _create_database(folder: Path) -> str:
+    """Create a database of a role that is not a superuser, which could read and write files; return its URL."""
+    _run_sql(folder, "postgres", "CREATE ROLE astronomer LOGIN")
+    _run_sql(folder, "postgres", "CREATE DATABASE sky OWNER astronomer")
+    if not _run_sql(folder, "sky", "CREATE EXTENSION pg_sphere"):
+        _run_sql(folder, "sky", make_pgsphere_script())
     return f"postgresql://astronomer@/sky?host={folder}"
 
 
-def _say(folder: Path, database: str, text: str) -> bool:
-    """Run statements as the superuser, all of them or none; did it go well?"""
+def _run_sql(folder: Path, database: str, text: str) -> bool:
+    """Run statements as the superuser in one transaction; return whether they succeeded."""
     command = ["psql", "-h", str(folder), "-U", "vo", "-d", database, "-q", "-1", "-v", "ON_ERROR_STOP=1"]
     if "CREATE DATABASE" in text:
         command.remove("-1")
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False).returncode == 0
 
 
-def pgsphere_by_hand() -> str:
-    """pgSphere's own script without the hints to the planner about operators, as statements to run.
+def make_pgsphere_script() -> str:
+    """Return the statements of pgSphere's script without the planner hints about operators.
 
-    Some releases of PostgreSQL refuse the extension of some releases of pgSphere for hints that contradict one another
-    ("commutator operator @> is already the commutator of operator <@"). Empty where there is no script.
+    Some releases of PostgreSQL reject the extension of some releases of pgSphere because of contradictory hints
+    ("commutator operator @> is already the commutator of operator <@"). Empty if there is no script.
     """
     scripts = sorted(Path("/usr/share/postgresql").glob("*/extension/pg_sphere--[0-9.]*.sql"))
-    whole = [path for path in scripts if "--" not in path.stem.partition("--")[2]]
-    if not whole:
+    full_scripts = [path for path in scripts if "--" not in path.stem.partition("--")[2]]
+    if not full_scripts:
         return ""
-    text = re.sub(r"^\\.*$", "", whole[-1].read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"^\\.*$", "", full_scripts[-1].read_text(encoding="utf-8"), flags=re.MULTILINE)
     text = text.replace("MODULE_PATHNAME", "$libdir/pg_sphere")
-    return re.sub(r"(CREATE\s+OPERATOR\s+(?!CLASS)\S+\s*\()(.*?)(\)\s*;)", _without_hints, text, flags=re.DOTALL)
+    return re.sub(r"(CREATE\s+OPERATOR\s+(?!CLASS)\S+\s*\()(.*?)(\)\s*;)", _remove_hints, text, flags=re.DOTALL)
 
 
-def _without_hints(found: re.Match[str]) -> str:
+def _remove_hints(found: re.Match[str]) -> str:
     clauses = re.sub(r"--.*", "", found[2]).split(",")
-    kept = [c for c in clauses if c.strip().partition("=")[0].strip().upper() not in ("COMMUTATOR", "NEGATOR")]
-    return f"{found[1]}{','.join(kept)}{found[3]}"
+    clauses_kept = [c for c in clauses if c.strip().partition("=")[0].strip().upper() not in ("COMMUTATOR", "NEGATOR")]
+    return f"{found[1]}{','.join(clauses_kept)}{found[3]}"
 
 
 def _run(*command: str | Path) -> None:
@@ -103,7 +103,7 @@ def _run(*command: str | Path) -> None:
 
 
 def _stop(process: int) -> None:
-    """Fast: sessions are ended, and what they did is rolled back."""
+    """Stop the server fast: end its sessions and roll back their transactions."""
     os.kill(process, signal.SIGINT)
     for _ in range(300):
         try:

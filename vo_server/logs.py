@@ -40,7 +40,7 @@ _ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160
 
 
 class TextFormatter(logging.Formatter):
-    """Formats log records as lines for people."""
+    """A formatter of log records as lines for people."""
 
     def __init__(self, show_private: bool) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -55,7 +55,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats log records as one JSON object a line."""
+    """A formatter of log records as one JSON object a line."""
 
     def __init__(self, show_private: bool) -> None:
         super().__init__()

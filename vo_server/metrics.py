@@ -63,11 +63,11 @@ class Metrics:
         self._bytes = Counter("vo_sent_bytes", "Bytes of answers as sent", by, registry=registry)
         self._rows = Counter("vo_rows", "Rows of answers", by, registry=registry)
         self._waits = seconds("vo_queue_seconds", "Time in the queue", ["lane"])
-        self._running = self._live_gauge("vo_queries_running", "Queries that run", "lane")
-        self._waiting = self._live_gauge("vo_queries_waiting", "Queries that wait", "lane")
-        self._memory = self._live_gauge("vo_engine_memory_bytes", "Memory that the database holds")
+        self._running = self._create_gauge("vo_queries_running", "Queries that run", "lane")
+        self._waiting = self._create_gauge("vo_queries_waiting", "Queries that wait", "lane")
+        self._memory = self._create_gauge("vo_engine_memory_bytes", "Memory that the database holds")
 
-    def _live_gauge(self, name: str, help: str, *labels: str) -> Gauge:
+    def _create_gauge(self, name: str, help: str, *labels: str) -> Gauge:
         """Return a gauge that is summed over the live processes."""
         return Gauge(name, help, labels, registry=self._registry, multiprocess_mode="livesum")
 

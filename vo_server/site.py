@@ -14,7 +14,7 @@ from vo_server.catalogue.datestamps import DatestampFile
 from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.catalogue.obscore import get_image_collections
 from vo_server.catalogue.tap_schema import add_tap_schema
-from vo_server.engines import kind_of
+from vo_server.engines import find_engine_kind
 from vo_server.engines.engine import Engine
 from vo_server.errors import ServiceError
 from vo_server.http.admission import QueryAdmission
@@ -56,7 +56,7 @@ def open_site(settings: Settings, datestamps: Path | None = None) -> Site:
     catalogue, engine = _open_loaded_catalogue(settings)
     jobs = open_job_service(settings)
     health = Health(engine, catalogue.collections, jobs.store, settings.data, _list_written_folders(settings))
-    short_queries = kind_of(settings.engine).short_queries
+    short_queries = find_engine_kind(settings.engine).short_queries
     return Site(
         catalogue=catalogue,
         engine=engine,
@@ -134,4 +134,6 @@ def _get_jobs_folder(settings: Settings) -> Path:
 def _list_written_folders(settings: Settings) -> dict[str, Path]:
     """Return the folders that need free space while the server runs, by what is written there."""
     spill = {"what does not fit into memory": get_spill_folder(settings)}
-    return {"the results of jobs": _get_jobs_folder(settings)} | (spill if kind_of(settings.engine).has_spill else {})
+    return {"the results of jobs": _get_jobs_folder(settings)} | (
+        spill if find_engine_kind(settings.engine).has_spill else {}
+    )

@@ -82,7 +82,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tupl
         load(catalogue.get_collection("plain"), [tmp_path / "n.parquet"], store, sink=open_sink(url))
         engine = create_engine(url, store, catalogue)
         request.addfinalizer(engine.close)
-        return engine, catalogue.find_tables([("plain", False)])[0], url or str(store.current_file("plain"))
+        return engine, catalogue.find_tables([("plain", False)])[0], url or str(store.find_current_file("plain"))
 
     return fill
 

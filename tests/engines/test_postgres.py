@@ -26,9 +26,9 @@ from vo_server.catalogue.load import load_catalogue
 from vo_server.engines import postgres_connections, postgres_generations, sky_postgres
 from vo_server.engines.data_directory import DataDirectory
 from vo_server.engines.postgres import PostgresEngine
-from vo_server.engines.postgres_connections import Connection, Error, column_definitions
+from vo_server.engines.postgres_connections import Connection, Error, build_column_definitions
 from vo_server.engines.postgres_generations import WRITER_SETTINGS
-from vo_server.engines.postgres_sink import postgres_sink
+from vo_server.engines.postgres_sink import create_postgres_sink
 from vo_server.errors import BusyError, Code, EngineError, LoadError, QueryCancelledError, QueryError, UsageError
 from vo_server.load.load import load
 from vo_server.settings import Settings
@@ -103,7 +103,7 @@ class Lines:
 
     def fill(self, rows: int, first: int = 0, **options: Any) -> int:
         collection = self.catalogue.get_collection(self.id)
-        sink = postgres_sink(self.url)
+        sink = create_postgres_sink(self.url)
         return load(collection, [self.write(rows, first)], self.store, sink=sink, **options).total
 
     def begin(self, text: str, **options: Any) -> Any:
@@ -226,7 +226,7 @@ from pathlib import Path
 from vo_server.catalogue.load import load_catalogue
 from vo_server.engines.data_directory import DataDirectory
 from vo_server.load.load import load
-from vo_server.engines.postgres_sink import postgres_sink
+from vo_server.engines.postgres_sink import create_postgres_sink
 url, folder, id, moment = sys.argv[1:]
 reported = set()
 def report(p):
@@ -236,7 +236,7 @@ def report(p):
 folder = Path(folder)
 collection = load_catalogue([folder / "lines.toml"]).get_collection(id)
 store = DataDirectory(folder / "data")
-load(collection, [folder / "lines.parquet"], store, sink=postgres_sink(url), progress=report)
+load(collection, [folder / "lines.parquet"], store, sink=create_postgres_sink(url), progress=report)
 """
 
 
@@ -261,7 +261,7 @@ def test_rejects_second_load_from_any_machine(lines: Lines, tmp_path: Path) -> N
     collection = lines.catalogue.get_collection(lines.id)
     with (
         DataDirectory(tmp_path / "there").open_new_generation(lines.id) as generation,
-        postgres_sink(lines.url)(collection, generation),
+        create_postgres_sink(lines.url)(collection, generation),
         pytest.raises(LoadError) as raised,
     ):
         lines.fill(10)
@@ -272,7 +272,7 @@ def test_rejects_second_load_from_any_machine(lines: Lines, tmp_path: Path) -> N
 def test_reports_unreachable_database(lines: Lines) -> None:
     nowhere = f"postgresql://astronomer@/sky?host={lines.folder}"
     with pytest.raises(LoadError) as failed:
-        load(lines.catalogue.collections[0], [lines.write(10)], lines.store, sink=postgres_sink(nowhere))
+        load(lines.catalogue.collections[0], [lines.write(10)], lines.store, sink=create_postgres_sink(nowhere))
     assert failed.value.code == Code.LOAD_FAILED
     assert "PostgreSQL" in failed.value.message
     engine = PostgresEngine(nowhere, lines.catalogue)
@@ -512,11 +512,14 @@ def test_column_definitions_and_urls() -> None:
     schema = pa.schema(
         [("a", pa.uint8()), ('b"', pa.string()), ("c", pa.list_(pa.float64())), ("d", pa.timestamp("us"))]
     )
-    assert column_definitions(schema) == '"a" smallint, "b""" text COLLATE "C", "c" double precision[], "d" timestamp'
+    assert (
+        build_column_definitions(schema)
+        == '"a" smallint, "b""" text COLLATE "C", "c" double precision[], "d" timestamp'
+    )
     url = "postgresql://u:p@h:1/d?options=-c%20x%3D1&connect_timeout=3"
-    merged = postgres_connections._with_settings(url, {"search_path": "a,b"})
+    merged = postgres_connections._add_settings(url, {"search_path": "a,b"})
     assert merged == "postgresql://u:p@h:1/d?options=-c%20x%3D1%20-c%20search_path%3Da%2Cb&connect_timeout=3"
-    assert postgres_connections._with_settings("postgresql:///d?host=/tmp", {"a": "1"}).startswith(
+    assert postgres_connections._add_settings("postgresql:///d?host=/tmp", {"a": "1"}).startswith(
         "postgresql:///d?host=%2Ftmp&connect_timeout=10&options"
     )
     assert issubclass(Error, Exception)

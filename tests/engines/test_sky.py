@@ -10,7 +10,7 @@ import spherely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vo_server.errors import QueryError
+from vo_server.errors import Code, QueryError
 
 ALL = ("CIRCLE(10, 20, 2)", "POLYGON(5, 15, 15, 15, 15, 25, 5, 25)", "BOX(10, 20, 6, 4)")
 HASTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -375,23 +375,26 @@ def test_null_positions_are_nowhere(world: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "message"),
+    "shape",
     [
-        ("CIRCLE(10, 95, 1)", "latitude"),
-        ("CIRCLE(10, 20, -1)", "negative"),
-        ("CIRCLE('HELIOGRAPHIC', 10, 20, 1)", "coordinate system"),
-        ("POLYGON(0, 0, 1, 1, 0, 1, 1, 0)", "cross"),
-        ("POLYGON(10, 20, 10, 20, 11, 21)", "same"),
-        ("POLYGON(10, 20, 11, 91, 12, 21)", "latitude"),
-        ("BOX(10, 20, 0, 1)", "sides of a box"),
-        ("BOX(180, 0, 360, 180)", "sides of a box"),
-        ("REGION('CIRCLE 10 20')", "3 numbers"),
-        ("REGION('INTERSECTION ICRS (CIRCLE 1 2 3)')", "no region"),
-        ("REGION('UNION ICRS (CIRCLE 1 2)')", "3 numbers"),
-        ("REGION('')", "no region"),
+        "CIRCLE(10, 95, 1)",
+        "CIRCLE(10, 20, -1)",
+        "CIRCLE('HELIOGRAPHIC', 10, 20, 1)",
+        "POLYGON(0, 0, 1, 1, 0, 1, 1, 0)",
+        "POLYGON(10, 20, 10, 20, 11, 21)",
+        "POLYGON(10, 20, 11, 91, 12, 21)",
+        "BOX(10, 20, 0, 1)",
+        "BOX(180, 0, 360, 180)",
+        "REGION('CIRCLE 10 20')",
+        "REGION('INTERSECTION ICRS (CIRCLE 1 2 3)')",
+        "REGION('UNION ICRS (CIRCLE 1 2)')",
+        "REGION('')",
     ],
 )
-def test_rejects_invalid_shapes(world: Any, shape: str, message: str) -> None:
-    with pytest.raises(QueryError, match=message) as caught:
-        world.query(f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), {shape})")
+def test_rejects_invalid_shapes(world: Any, shape: str) -> None:
+    text = f"SELECT id FROM sky.stars WHERE 1=CONTAINS(POINT(ra, dec), {shape})"
+    with pytest.raises(QueryError) as caught:
+        world.query(text)
+    assert caught.value.code == Code.ADQL_BAD_LITERAL
     assert caught.value.span is not None
+    assert text.index(shape) <= caught.value.span.start < text.index(shape) + len(shape)

@@ -83,7 +83,7 @@ ENGINES = (
 """The engines. Another engine is one more record here, and a module."""
 
 
-def kind_of(url: str) -> EngineKind:
+def find_engine_kind(url: str) -> EngineKind:
     """Return the kind of engine of a URL.
 
     Raises UsageError (SETTINGS.INVALID) for an unknown scheme.
@@ -102,7 +102,7 @@ def open_engine(options: EngineOptions) -> Engine:
 
     Raises UsageError (SETTINGS.INVALID) for an unknown scheme.
     """
-    return kind_of(options.url).import_module().open_engine(options)
+    return find_engine_kind(options.url).import_module().open_engine(options)
 
 
 def open_sink(url: str) -> Sink:
@@ -110,9 +110,9 @@ def open_sink(url: str) -> Sink:
 
     Raises UsageError (SETTINGS.INVALID) for an unknown scheme.
     """
-    return kind_of(url).import_module().open_sink(url)
+    return find_engine_kind(url).import_module().open_sink(url)
 
 
 def find_loaded(options: EngineOptions) -> dict[str, str]:
     """Return the ids of the loaded collections, each with its file or its number of rows."""
-    return kind_of(options.url).import_module().find_loaded(options)
+    return find_engine_kind(options.url).import_module().find_loaded(options)

@@ -27,7 +27,7 @@ from vo_server.errors import LoadError
 ROWS, META = "rows", "meta"
 
 
-def catalogue_folder(data: Path) -> Path:
+def get_catalogue_folder(data: Path) -> Path:
     """Return the folder of a data directory with the catalogue files and a folder for each collection."""
     return data / "catalogues"
 
@@ -38,22 +38,22 @@ class DataDirectory:
 
     data: Path
 
-    def collection_folder(self, id: str) -> Path:
+    def get_collection_folder(self, id: str) -> Path:
         """Return the folder of a collection."""
-        return catalogue_folder(self.data) / id
+        return get_catalogue_folder(self.data) / id
 
-    def current_file(self, id: str) -> Path | None:
+    def find_current_file(self, id: str) -> Path | None:
         """Return the served file of a collection; None if nothing has been loaded."""
         try:
-            name = (self.collection_folder(id) / "current").read_text(encoding="utf-8").strip()
+            name = (self.get_collection_folder(id) / "current").read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return None
-        return self.collection_folder(id) / name
+        return self.get_collection_folder(id) / name
 
     @property
     def change_marker(self) -> Path:
         """The file that every publication of a generation rewrites."""
-        return catalogue_folder(self.data) / "changed"
+        return get_catalogue_folder(self.data) / "changed"
 
     def read_change(self) -> tuple[int, int]:
         """Return a value that changes with every load of any collection: inode and modification time of the marker."""
@@ -69,23 +69,24 @@ class DataDirectory:
 
         Raises LoadError if another process is loading the same collection.
         """
-        folder = self.collection_folder(id)
+        folder = self.get_collection_folder(id)
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LoadError(f"another load of {id} is under way in {self.data}") from None
+                message = f"another load of {id} is running in {self.data}"
+                raise LoadError(message, hint="wait until it has ended") from None
             self._clean_folder(id)
             try:
-                yield NewGeneration(self, id, _new_file_name())
+                yield NewGeneration(self, id, _make_file_name())
             finally:
                 self._clean_folder(id)
 
     def _clean_folder(self, id: str) -> None:
-        current = self.current_file(id)
+        current = self.find_current_file(id)
         keep = {"current", "lock", current.name if current else ""}
-        for path in self.collection_folder(id).iterdir():
+        for path in self.get_collection_folder(id).iterdir():
             if path.name not in keep and path.is_file():
                 path.unlink(missing_ok=True)
 
@@ -101,17 +102,17 @@ class NewGeneration:
     @property
     def path(self) -> Path:
         """The database file to write."""
-        return self.store.collection_folder(self.id) / self.name
+        return self.store.get_collection_folder(self.id) / self.name
 
-    def scratch_path(self, suffix: str) -> Path:
+    def get_scratch_path(self, suffix: str) -> Path:
         """Return the path of a temporary file, which the cleanup removes."""
         return self.path.with_suffix(f".{suffix}")
 
     def publish(self) -> None:
         """Make this the served generation: flush it to the disk, then make it visible by one rename."""
         _sync(self.path)
-        for pointer in (self.store.collection_folder(self.id) / "current", self.store.change_marker):
-            pointer_file = self.scratch_path("pointer")
+        for pointer in (self.store.get_collection_folder(self.id) / "current", self.store.change_marker):
+            pointer_file = self.get_scratch_path("pointer")
             with pointer_file.open("w", encoding="utf-8") as out:
                 out.write(self.name)
                 out.flush()
@@ -120,7 +121,7 @@ class NewGeneration:
             _sync(pointer.parent)
 
 
-def _new_file_name() -> str:
+def _make_file_name() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}.duckdb"
 
 

@@ -33,7 +33,7 @@ class DeadlineThread:
         """
         key = object()
         with self._changed:
-            self._put(key, time.monotonic() + seconds, stop)
+            self._schedule(key, time.monotonic() + seconds, stop)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
                 self._thread.start()
@@ -41,7 +41,7 @@ class DeadlineThread:
         def now() -> None:
             with self._changed:
                 if key in self._due:
-                    self._put(key, time.monotonic(), stop)
+                    self._schedule(key, time.monotonic(), stop)
 
         try:
             yield now
@@ -49,7 +49,7 @@ class DeadlineThread:
             with self._changed:
                 self._due.pop(key, None)
 
-    def _put(self, key: object, due: float, stop: StopQuery) -> None:
+    def _schedule(self, key: object, due: float, stop: StopQuery) -> None:
         self._due[key] = due, stop
         if due < self._wake:
             self._changed.notify()

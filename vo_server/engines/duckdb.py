@@ -29,7 +29,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.engines import EngineOptions, duckdb_sink, query_errors
 from vo_server.engines.data_directory import ROWS, DataDirectory
 from vo_server.engines.deadlines import QueryDeadline
-from vo_server.engines.duckdb_database import AttachedDatabase, attach, clean_spill, file_alias
+from vo_server.engines.duckdb_database import AttachedDatabase, attach, clean_spill, make_file_alias
 from vo_server.engines.duckdb_dialect import DuckDBDialect
 from vo_server.engines.engine import (
     CompiledStatement,
@@ -40,6 +40,8 @@ from vo_server.engines.engine import (
     QueryRun,
     TableFacts,
     compile_statement,
+    is_upload,
+    make_upload_name,
 )
 from vo_server.engines.sink import Sink
 from vo_server.errors import Code, EngineError, ServiceError, UsageError
@@ -50,9 +52,6 @@ log = logging.getLogger(__name__)
 
 BATCH_ROWS = 8_192
 """Rows of a batch: large enough for vectorised writers, small enough for an early first byte and little memory."""
-
-SCHEMA_OF_UPLOADS = "tap_upload"
-
 
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
 """The copy that the warning is about is intended for short results."""
@@ -105,7 +104,7 @@ class DuckDBEngine(Engine):
             return self._database
 
     def _current_files(self) -> dict[str, Path]:
-        paths = {p.id: self._store.current_file(p.id) for p in self._catalogue.collections}
+        paths = {p.id: self._store.find_current_file(p.id) for p in self._catalogue.collections}
         return {id: path for id, path in paths.items() if path is not None}
 
     def _open_current(self) -> AttachedDatabase:
@@ -123,8 +122,8 @@ class DuckDBEngine(Engine):
 
     @override
     def locate(self, table: Table) -> tuple[str | None, str]:
-        if table.schema.lower() == SCHEMA_OF_UPLOADS:
-            return None, upload_name(table.name)
+        if is_upload(table):
+            return None, make_upload_name(table.name)
         id = self._collection_ids.get(table.base or table.qualified_name)
         if id is None:
             return table.schema, table.name
@@ -132,7 +131,7 @@ class DuckDBEngine(Engine):
             raise UsageError(f"the rows of {table.qualified_name} have not been loaded yet", code=Code.QUERY_NOT_LOADED)
         if table.base:
             return table.schema, table.name
-        file = self._dialect.identifier_preparer.quote(file_alias(id))
+        file = self._dialect.identifier_preparer.quote(make_file_alias(id))
         return sa.quoted_name(f"{file}.main", quote=False), ROWS
 
     @override
@@ -190,7 +189,7 @@ class DuckDBEngine(Engine):
         if database is None:
             return 0
         with suppress(duckdb.Error):
-            return sum(held_bytes(database.cursor(brief)) for brief in (True, False))
+            return sum(read_held_bytes(database.cursor(brief)) for brief in (True, False))
         return None
 
     @override
@@ -217,8 +216,9 @@ class DuckDBEngine(Engine):
 
 
 def register_uploads(cursor: duckdb.DuckDBPyConnection, uploads: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
+    """Register uploaded tables, by name, with a cursor, and return the cursor."""
     for name, rows in uploads.items():
-        cursor.register(upload_name(name), rows)
+        cursor.register(make_upload_name(name), rows)
     return cursor
 
 
@@ -257,7 +257,7 @@ class _DuckDBRun(QueryRun):
         try:
             with self._query_deadline.measure_work():
                 reader = self._execute()
-            while (batch := self._next(reader)) is not None:
+            while (batch := self._read_next(reader)) is not None:
                 yield batch
         except (duckdb.Error, pa.ArrowException, RuntimeError, OSError) as error:
             raise self._to_service_error(error) from error
@@ -270,7 +270,7 @@ class _DuckDBRun(QueryRun):
             return self._cursor.sql(self._statement, params=self._parameters).to_arrow_reader(BATCH_ROWS)
         return self._cursor.execute(self._statement, self._parameters).to_arrow_reader(BATCH_ROWS)
 
-    def _next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    def _read_next(self, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         with self._query_deadline.measure_work():
             return next(reader, None)
 
@@ -320,16 +320,11 @@ _ERROR_KINDS = (
 """The errors of queries by a pattern of DuckDB's message; the first match counts."""
 
 
-def held_bytes(cursor: duckdb.DuckDBPyConnection) -> int:
+def read_held_bytes(cursor: duckdb.DuckDBPyConnection) -> int:
     """Return the memory that a database holds, in bytes; closes the cursor."""
     with closing(cursor):
-        found = cursor.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone()
-    return int(found[0] or 0) if found else 0
-
-
-def upload_name(name: str) -> str:
-    """Return the name under which an upload is registered."""
-    return f"upload_{name.lower()}"
+        row = cursor.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone()
+    return int(row[0] or 0) if row else 0
 
 
 def open_engine(options: EngineOptions) -> Engine:
@@ -340,11 +335,11 @@ def open_engine(options: EngineOptions) -> Engine:
 
 def open_sink(url: str) -> Sink:
     """Return the sink that writes the file of a generation."""
-    return duckdb_sink.file_sink
+    return duckdb_sink.open_file_target
 
 
 def find_loaded(options: EngineOptions) -> dict[str, str]:
     """Return the ids of the loaded collections with their files."""
     directory = DataDirectory(options.data)
-    paths = {collection.id: directory.current_file(collection.id) for collection in options.catalogue.collections}
+    paths = {collection.id: directory.find_current_file(collection.id) for collection in options.catalogue.collections}
     return {id: str(path) for id, path in paths.items() if path is not None}

@@ -23,7 +23,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.names import quote_identifier
 from vo_server.engines import sky_duckdb
 from vo_server.engines.data_directory import META, ROWS
-from vo_server.engines.engine import EngineLimits, TableFacts, parse_facts
+from vo_server.engines.engine import EngineLimits, TableFacts, parse_facts, to_literal
 from vo_server.errors import Code, UsageError
 from vo_server.model.column import Table
 from vo_server.processes import is_alive
@@ -72,13 +72,13 @@ def attach(
     if limits.spill is not None:
         limits.spill.mkdir(parents=True, exist_ok=True)  # DuckDB creates only the last folder of a path
     memory = _parse_bytes(limits.memory)
-    short = _open_lane(files, catalogue, static, _lane_config(memory // 4, 1, limits.spill))
-    long = _open_lane(files, catalogue, static, _lane_config(memory - memory // 4, limits.threads, limits.spill))
+    short = _open_lane(files, catalogue, static, _build_lane_config(memory // 4, 1, limits.spill))
+    long = _open_lane(files, catalogue, static, _build_lane_config(memory - memory // 4, limits.threads, limits.spill))
     rows = {id: _count_rows(short, id) for id in files}
     return AttachedDatabase(dict(files), short, long, rows, {id: _read_facts(short, id) for id in files})
 
 
-def _lane_config(memory: int, threads: int | None, spill: Path | None) -> dict[str, Any]:
+def _build_lane_config(memory: int, threads: int | None, spill: Path | None) -> dict[str, Any]:
     config: dict[str, Any] = {
         "memory_limit": f"{memory}B",
         "autoinstall_known_extensions": False,
@@ -101,7 +101,7 @@ def _open_lane(
     connection = duckdb.connect(":memory:", config=config)
     sky_duckdb.install_functions(connection)
     for id, path in files.items():
-        connection.execute(f"ATTACH {_literal(str(path))} AS {quote_identifier(file_alias(id))} (READ_ONLY)")
+        connection.execute(f"ATTACH {to_literal(str(path))} AS {quote_identifier(make_file_alias(id))} (READ_ONLY)")
     for schema in {t.schema for t in catalogue.tables}:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(schema)}")
     for name, rows in static.items():
@@ -118,14 +118,14 @@ def _open_lane(
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, id: str) -> int:
-    found = connection.execute(f"SELECT count(*) FROM {quote_identifier(file_alias(id))}.{ROWS}").fetchone()
-    return int(found[0]) if found else 0
+    row = connection.execute(f"SELECT count(*) FROM {quote_identifier(make_file_alias(id))}.{ROWS}").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _read_facts(connection: duckdb.DuckDBPyConnection, id: str) -> TableFacts:
-    found = connection.execute(f"SELECT * FROM {quote_identifier(file_alias(id))}.{META}")
-    names = [column[0] for column in found.description]
-    return parse_facts(dict(zip(names, found.fetchone() or (), strict=True)))
+    cursor = connection.execute(f"SELECT * FROM {quote_identifier(make_file_alias(id))}.{META}")
+    names = [column[0] for column in cursor.description]
+    return parse_facts(dict(zip(names, cursor.fetchone() or (), strict=True)))
 
 
 def _create_static_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
@@ -141,7 +141,7 @@ def _create_view(connection: duckdb.DuckDBPyConnection, view: Table, id: str) ->
         columns.append(quote_identifier(view.position.healpix))
     connection.execute(
         f"CREATE VIEW {quote_identifier(view.schema)}.{quote_identifier(view.name)} AS"
-        f" SELECT {', '.join(columns)} FROM {quote_identifier(file_alias(id))}.{ROWS}"
+        f" SELECT {', '.join(columns)} FROM {quote_identifier(make_file_alias(id))}.{ROWS}"
     )
 
 
@@ -157,16 +157,12 @@ _UNIT_BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def _parse_bytes(text: str) -> int:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", text.upper())
-    if found is None:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", text.upper())
+    if match is None:
         raise UsageError(f"setting memory: {text!r} is not a size such as 4GB", code=Code.SETTINGS_INVALID)
-    return int(float(found[1]) * _UNIT_BYTES[found[2]])
+    return int(float(match[1]) * _UNIT_BYTES[match[2]])
 
 
-def file_alias(id: str) -> str:
+def make_file_alias(id: str) -> str:
     """Return the name under which the file of a collection is attached."""
     return f"file_{id}"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -12,7 +12,7 @@ DIALECT = "duckdb"
 
 
 @lru_cache(maxsize=1)
-def reserved_words() -> frozenset[str]:
+def read_reserved_words() -> frozenset[str]:
     """Return the words that DuckDB does not take as a name without quotes."""
     with duckdb.connect() as connection:
         rows = connection.execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'")
@@ -20,17 +20,17 @@ def reserved_words() -> frozenset[str]:
 
 
 class DuckDBPreparer(PGIdentifierPreparer):
-    """Quotes the identifiers that are reserved words of PostgreSQL or DuckDB."""
+    """The quoting of identifiers, among them the reserved words of PostgreSQL and DuckDB."""
 
     def __init__(self, dialect: DuckDBDialect, **options: Any) -> None:
         super().__init__(dialect, **options)
-        self.reserved_words = self.reserved_words | reserved_words()
+        self.reserved_words = self.reserved_words | read_reserved_words()
 
 
 class DuckDBDialect(PGDialect):
     """DuckDB's SQL with parameters $1, $2 ...; it compiles statements and opens no connection.
 
-    The package duckdb-engine has a dialect, too, but only its compiler is of use here, and that is PostgreSQL's.
+    The package duckdb-engine has a dialect with connections, too, which are not needed here.
     """
 
     name = DIALECT

@@ -23,15 +23,16 @@ from typing_extensions import override
 from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.names import quote_identifier
 from vo_server.engines.data_directory import META, ROWS, NewGeneration
-from vo_server.engines.sink import SAMPLE, Keys, LoadTarget, columns_differ
+from vo_server.engines.sink import SAMPLE, Keys, LoadTarget, make_mismatch_error
 from vo_server.errors import LoadError
 from vo_server.model.column import Position
 
 ROW_GROUP_ROWS = 122_880
+"""Rows of a row group of DuckDB's files."""
 
 
 @contextmanager
-def file_sink(collection: Collection, generation: NewGeneration) -> Iterator[LoadTarget]:
+def open_file_target(collection: Collection, generation: NewGeneration) -> Iterator[LoadTarget]:
     """Open the file of a generation as the target of a load: the sink of the embedded engine."""
     yield DuckDBTarget(generation, collection.table.identifier if collection.images is not None else None)
 
@@ -45,7 +46,7 @@ class DuckDBTarget(LoadTarget):
 
     @override
     def open_existing(self, schema: pa.Schema, key: str | None) -> AbstractContextManager[DuckDBExistingRows | None]:
-        path = self.generation.store.current_file(self.generation.id)
+        path = self.generation.store.find_current_file(self.generation.id)
         return nullcontext() if path is None else DuckDBExistingRows(path, schema, key)
 
     @override
@@ -59,7 +60,7 @@ class DuckDBTarget(LoadTarget):
 
 @dataclass(frozen=True, slots=True)
 class DuckDBWriter:
-    """Writes a new database file with a number of threads."""
+    """A writer of a new database file with a number of threads."""
 
     connection: duckdb.DuckDBPyConnection
     threads: int
@@ -81,15 +82,15 @@ class DuckDBWriter:
 
     def write_meta(self, facts: Mapping[str, object], position: Position | None) -> None:
         """Write the table `meta`, one row: the facts, and the bounds of the positions."""
-        self._create(META, pa.Table.from_pylist([{**facts, **self._bounds(position)}]))
+        self._create(META, pa.Table.from_pylist([{**facts, **self._read_bounds(position)}]))
 
-    def _bounds(self, position: Position | None) -> dict[str, float]:
+    def _read_bounds(self, position: Position | None) -> dict[str, float]:
         if position is None:
             return {}
         ra, dec = quote_identifier(position.ra), quote_identifier(position.dec)
         text = f"SELECT min({ra}), max({ra}), min({dec}), max({dec}) FROM {ROWS}"
-        (found,) = self.connection.execute(text).fetchall()
-        return dict(zip(("ra_min", "ra_max", "dec_min", "dec_max"), found, strict=True))
+        (bounds,) = self.connection.execute(text).fetchall()
+        return dict(zip(("ra_min", "ra_max", "dec_min", "dec_max"), bounds, strict=True))
 
     def _create(self, name: str, table: pa.Table) -> None:
         self.connection.register("arriving", table)
@@ -98,7 +99,7 @@ class DuckDBWriter:
 
 
 @contextmanager
-def create_database(path: Path, threads: int, memory: int, named: str | None = None) -> Iterator[DuckDBWriter]:
+def create_database(path: Path, threads: int, memory: int, indexed_column: str | None = None) -> Iterator[DuckDBWriter]:
     """Create a database file for the body, and close it compacted at the end; see DuckDBTarget for `indexed_column`.
 
     `memory` is in bytes. Raises LoadError if the file cannot be written.
@@ -111,13 +112,14 @@ def create_database(path: Path, threads: int, memory: int, named: str | None = N
     try:
         with duckdb.connect(str(path), config=config) as connection:
             connection.execute("SET wal_autocheckpoint = '1TiB'")
-            yield DuckDBWriter(connection, threads, named)
+            yield DuckDBWriter(connection, threads, indexed_column)
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:
-        raise LoadError(f"the rows could not be written to {path}: {error}") from error
+        raise LoadError(f"cannot write the rows to {path}: {error}") from error
 
 
 def insert_group(cursor: duckdb.DuckDBPyConnection, table: pa.Table) -> tuple[duckdb.DuckDBPyConnection, int]:
+    """Insert rows in a transaction, left open; return the cursor and the number of rows."""
     cursor.execute("BEGIN")
     cursor.register("arriving", table)
     cursor.execute(f"INSERT INTO {ROWS} SELECT * FROM arriving")
@@ -125,8 +127,9 @@ def insert_group(cursor: duckdb.DuckDBPyConnection, table: pa.Table) -> tuple[du
     return cursor, table.num_rows
 
 
-def commit_group(done: Future[tuple[duckdb.DuckDBPyConnection, int]]) -> int:
-    cursor, rows = done.result()
+def commit_group(inserted: Future[tuple[duckdb.DuckDBPyConnection, int]]) -> int:
+    """Wait for an insert and commit it; return the number of rows."""
+    cursor, rows = inserted.result()
     cursor.execute("COMMIT")
     cursor.close()
     return rows
@@ -168,6 +171,6 @@ class DuckDBExistingRows(AbstractContextManager["DuckDBExistingRows"]):
 
     def _check_columns(self, schema: pa.Schema) -> None:
         with self._connection.cursor() as cursor:
-            found = cursor.sql(f"SELECT * FROM {ROWS} LIMIT 0").to_arrow_reader(1).schema
-        if found != schema:
-            raise columns_differ()
+            existing = cursor.sql(f"SELECT * FROM {ROWS} LIMIT 0").to_arrow_reader(1).schema
+        if existing != schema:
+            raise make_mismatch_error()

@@ -16,6 +16,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from vo_server.adql.translate import Statement
+from vo_server.catalogue.catalogue import UPLOADS
 from vo_server.model.column import Table
 from vo_server.model.statistics import Statistic, from_json
 
@@ -162,6 +163,16 @@ class Engine(Protocol):
         """Release all resources."""
 
 
+def is_upload(table: Table) -> bool:
+    """Return whether a table is an upload of the query."""
+    return table.schema.upper() == UPLOADS
+
+
+def make_upload_name(name: str) -> str:
+    """Return the name under which an engine keeps an uploaded table."""
+    return f"upload_{name.lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledStatement:
     """A statement compiled for a database: its text, its parameter names in order, and the values bound to it."""
@@ -178,7 +189,7 @@ class CompiledStatement:
     def with_values(self, slots: Sequence[Any]) -> str:
         """Return the text with values instead of parameters, for people to read and to run."""
         values = self.parameter_values(slots)
-        return _PARAMETER.sub(lambda found: to_literal(values[int(found[1]) - 1]) if found[1] else found[0], self.text)
+        return _PARAMETER.sub(lambda match: to_literal(values[int(match[1]) - 1]) if match[1] else match[0], self.text)
 
 
 _PARAMETER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\d+)""")

@@ -1,9 +1,9 @@
--- MOCs against shapes, as sky/mocs.py says them: cells whose middle does not settle it are cut in four, down to order
--- 29. A set of cells is a multirange of their numbers in order 29.
+-- MOCs against shapes, as in sky/mocs.py: cells whose centre does not decide are split in four, down to order 29. A set
+-- of cells is a multirange of their numbers in order 29.
 
 -- part
--- The middle of a cell (Gorski et al. 2005), as a vector.
-CREATE FUNCTION vo_middle(nested integer, number bigint) RETURNS double precision[]
+-- The centre of a cell (Gorski et al. 2005), as a vector.
+CREATE FUNCTION vo_cell_vector(nested integer, number bigint) RETURNS double precision[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     nside CONSTANT bigint := 1::bigint << nested;
@@ -28,7 +28,7 @@ BEGIN
 END $$;
 
 -- part
--- The angle of two vectors of length one, in radians.
+-- The angle between two unit vectors, in radians.
 CREATE FUNCTION vo_angle(a double precision[], b double precision[]) RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
@@ -37,13 +37,13 @@ BEGIN
 END $$;
 
 -- pgsphere
-CREATE FUNCTION vo_made(kind text, numbers double precision[]) RETURNS @ext@.spoly IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION vo_build_polygon(kind text, numbers double precision[]) RETURNS @ext@.spoly IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN vo_kind(kind, numbers) = 'polygon' AND NOT vo_is_union(kind, numbers) THEN vo_polygon(numbers) END;
 
 -- pgsphere
--- How far a position is from a shape, in radians: below zero by its depth where it lies in it. `made` is the polygon, if
--- it is one that has been made before.
-CREATE FUNCTION vo_away(kind text, numbers double precision[], place double precision[], made @ext@.spoly)
+-- The signed distance of a position from a shape, in radians, negative inside. `pg_polygon` is the polygon if it has been
+-- built before.
+CREATE FUNCTION vo_signed_distance(kind text, numbers double precision[], place double precision[], pg_polygon @ext@.spoly)
 RETURNS double precision LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     size integer := cardinality(numbers);
@@ -54,7 +54,7 @@ DECLARE
     long double precision;
 BEGIN
     IF vo_is_union(kind, numbers) THEN
-        RETURN (SELECT min(vo_away(named, part, place, NULL)) FROM vo_parts(kind, numbers));
+        RETURN (SELECT min(vo_signed_distance(named, part, place, NULL)) FROM vo_parts(kind, numbers));
     ELSIF vo_kind(kind, numbers) <> 'polygon' THEN
         RETURN vo_angle(place, vo_vector(numbers[1], numbers[2])) - radians(coalesce(numbers[3], 0));
     END IF;
@@ -65,7 +65,7 @@ BEGIN
         n := ARRAY[v[2] * w[3] - v[3] * w[2], v[3] * w[1] - v[1] * w[3], v[1] * w[2] - v[2] * w[1]];
         long := sqrt(n[1] * n[1] + n[2] * n[2] + n[3] * n[3]);
         least_of := least(least_of, vo_angle(place, w));
-        -- within the lune of the side, the way to its great circle is the shortest
+        -- within the lune of the side, the distance is that to its great circle
         IF long > 0 AND (n[2] * v[3] - n[3] * v[2]) * place[1] + (n[3] * v[1] - n[1] * v[3]) * place[2]
             + (n[1] * v[2] - n[2] * v[1]) * place[3] > 0
             AND (w[2] * n[3] - w[3] * n[2]) * place[1] + (w[3] * n[1] - w[1] * n[3]) * place[2]
@@ -74,19 +74,19 @@ BEGIN
                 abs(asin(greatest(-1, least(1, (n[1] * place[1] + n[2] * place[2] + n[3] * place[3]) / long)))));
         END IF;
     END LOOP;
-    RETURN CASE WHEN @ext@.spoly_contains_point(coalesce(made, vo_polygon(numbers)), @ext@.spoint(
+    RETURN CASE WHEN @ext@.spoly_contains_point(coalesce(pg_polygon, vo_polygon(numbers)), @ext@.spoint(
         atan2(place[2], place[1]), atan2(place[3], sqrt(place[1] * place[1] + place[2] * place[2]))))
         THEN -least_of ELSE least_of END;
 END $$;
 
 -- pgsphere
--- Have the cells a point in a shape, or, if turned is -1, out of it? Their border alone does if touching is enough. The
--- search begins with the open cells, of an order.
+-- Whether the cells have a point inside a shape or, if turned is -1, outside. A common border suffices if touching is
+-- true. The search starts with the open cells, of one order.
 CREATE FUNCTION vo_cells_meet(cells int8multirange, kind text, numbers double precision[], turned integer,
     touching boolean, coarsest integer = 0, open bigint[] = '{0,1,2,3,4,5,6,7,8,9,10,11}') RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    made CONSTANT @ext@.spoly := vo_made(kind, numbers);
+    pg_polygon CONSTANT @ext@.spoly := vo_build_polygon(kind, numbers);
     next_open bigint[];
     cell bigint;
     span int8range;
@@ -97,7 +97,7 @@ BEGIN
         FOREACH cell IN ARRAY open LOOP
             span := int8range(cell << (58 - 2 * nested), (cell + 1) << (58 - 2 * nested));
             CONTINUE WHEN NOT cells && span;
-            away := turned * vo_away(kind, numbers, vo_middle(nested, cell), made);
+            away := turned * vo_signed_distance(kind, numbers, vo_cell_vector(nested, cell), pg_polygon);
             CONTINUE WHEN away >= radians(61.3) / (1 << nested);
             IF cells @> span AND (touching AND away <= 0 OR away < -1e-9) THEN
                 RETURN true;
@@ -118,12 +118,12 @@ CREATE FUNCTION vo_is_shape(kind text, numbers double precision[]) RETURNS boole
 RETURN (SELECT bool_and(vo_area_of_one(named, part) IS NOT NULL) FROM vo_parts(kind, numbers));
 
 -- pgsphere
--- Is it a point, or a circle of no radius?
+-- Whether a shape is a point or a circle of radius 0.
 CREATE FUNCTION vo_is_spot(kind text, numbers double precision[]) RETURNS boolean IMMUTABLE PARALLEL SAFE
 RETURN vo_kind(kind, numbers) = 'point' OR vo_kind(kind, numbers) = 'circle' AND numbers[3] = 0;
 
 -- pgsphere
--- Does a MOC hold ("contains") or meet ("meets") a shape, or lie in it ("within")?
+-- Whether a MOC contains ("contains") or intersects ("meets") a shape, or lies in it ("within").
 CREATE FUNCTION vo_moc_test(test text, moc text, kind text, numbers double precision[]) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
@@ -144,7 +144,7 @@ BEGIN
 END $$;
 
 -- part
--- The ASCII MOC of cells; the order is named though it may have none of its own.
+-- The ASCII MOC of cells. It names its order even if it has no cell of that order.
 CREATE FUNCTION vo_moc_text(cells int8multirange, finest integer) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
@@ -152,7 +152,7 @@ DECLARE
     taken int8multirange;
     bits integer;
     listed text;
-    said text := '';
+    value text := '';
 BEGIN
     FOR nested IN 0..finest LOOP
         bits := 58 - 2 * nested;
@@ -161,24 +161,24 @@ BEGIN
             FROM (SELECT (lower(r) + (1::bigint << bits) - 1) >> bits AS a, upper(r) >> bits AS b
                   FROM unnest(rest) AS r) AS whole WHERE a < b;
         IF listed IS NOT NULL THEN
-            said := said || ' ' || nested || '/' || listed;
+            value := value || ' ' || nested || '/' || listed;
             rest := rest - taken;
         ELSIF nested = finest THEN
-            said := said || ' ' || nested || '/';
+            value := value || ' ' || nested || '/';
         END IF;
     END LOOP;
-    RETURN substr(said, 2);
+    RETURN substr(value, 2);
 END $$;
 
 -- pgsphere
--- The cells of an order that one shape meets; null where there are too many.
+-- The cells of an order that intersect a shape; null if there are too many.
 CREATE FUNCTION vo_cells_of(finest integer, kind text, numbers double precision[]) RETURNS int8multirange
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     open bigint[] := '{0,1,2,3,4,5,6,7,8,9,10,11}';
     next_open bigint[];
-    made CONSTANT @ext@.spoly := vo_made(kind, numbers);
-    found int8range[] := '{}';
+    pg_polygon CONSTANT @ext@.spoly := vo_build_polygon(kind, numbers);
+    result int8range[] := '{}';
     cell bigint;
     span int8range;
     away double precision;
@@ -193,11 +193,11 @@ BEGIN
         far := radians(61.3) / (1 << nested);
         FOREACH cell IN ARRAY open LOOP
             span := int8range(cell << (58 - 2 * nested), (cell + 1) << (58 - 2 * nested));
-            away := vo_away(kind, numbers, vo_middle(nested, cell), made);
+            away := vo_signed_distance(kind, numbers, vo_cell_vector(nested, cell), pg_polygon);
             CONTINUE WHEN away >= far;
             IF away <= 0 AND (nested = finest OR away <= -far) OR nested = finest
                 AND vo_cells_meet(int8multirange(span), kind, numbers, 1, true, nested, ARRAY[cell]) THEN
-                found := array_append(found, span);
+                result := array_append(result, span);
             ELSIF nested < finest THEN
                 next_open := next_open || ARRAY[4 * cell, 4 * cell + 1, 4 * cell + 2, 4 * cell + 3];
             END IF;
@@ -207,7 +207,7 @@ BEGIN
         END IF;
         open := next_open;
     END LOOP;
-    RETURN (SELECT coalesce(range_agg(r), '{}') FROM unnest(found) AS r);
+    RETURN (SELECT coalesce(range_agg(r), '{}') FROM unnest(result) AS r);
 END $$;
 
 -- pgsphere

@@ -34,9 +34,17 @@ from vo_server.engines.engine import (
     QueryRun,
     TableFacts,
     compile_statement,
+    is_upload,
+    make_upload_name,
     parse_facts,
 )
-from vo_server.engines.postgres_connections import Connection, ConnectionPool, Error, column_definitions, sqlstate
+from vo_server.engines.postgres_connections import (
+    Connection,
+    ConnectionPool,
+    Error,
+    build_column_definitions,
+    get_sqlstate,
+)
 from vo_server.engines.postgres_generations import WRITER_SETTINGS, ServedGeneration
 from vo_server.engines.sink import Sink
 from vo_server.errors import BusyError, Code, EngineError, ServiceError, UsageError
@@ -48,8 +56,8 @@ log = logging.getLogger(__name__)
 FIRST_ROWS, BATCH_ROWS = 2_000, 16_384
 """Rows of the first batch of a cursor, and of each further one."""
 
-SCHEMA_OF_UPLOADS = "tap_upload"
 AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
+"""The names of SQL aggregates."""
 
 _READER_SETTINGS = WRITER_SETTINGS | {
     "default_transaction_read_only": "on",
@@ -118,18 +126,18 @@ class PostgresEngine(Engine):
     def _read_served(self) -> dict[str, ServedGeneration]:
         try:
             with self._ensure_prepared().pool.connection() as connection:
-                found = postgres_generations.read_served(connection)
+                served = postgres_generations.read_served(connection)
         except Error as error:
             raise to_service_error(error, "SELECT generations", ()) from error
-        self._loaded_ids |= found.keys()
-        return found
+        self._loaded_ids |= served.keys()
+        return served
 
     # ------------------------------------------------------ the interface
 
     @override
     def locate(self, table: Table) -> tuple[str | None, str]:
-        if table.schema.lower() == SCHEMA_OF_UPLOADS:
-            return "pg_temp", upload_name(table.name)
+        if is_upload(table):
+            return "pg_temp", make_upload_name(table.name)
         id = self._collection_ids.get(table.qualified_name)
         if id is None:
             return self._ensure_prepared().tap_schema, table.name
@@ -179,10 +187,10 @@ class PostgresEngine(Engine):
 
     def _place_schemas(self, connection: Connection, text: str) -> str:
         """Replace the marks in a statement by the schemas of the generations that are served now."""
-        wanted = {id: mark for id, mark in self._schema_marks.items() if mark in text}
-        found = postgres_generations.read_served(connection) if wanted else {}
-        for id, mark in wanted.items():
-            text = text.replace(mark, quote_identifier(found[id].schema) if id in found else mark)
+        marks = {id: mark for id, mark in self._schema_marks.items() if mark in text}
+        served = postgres_generations.read_served(connection) if marks else {}
+        for id, mark in marks.items():
+            text = text.replace(mark, quote_identifier(served[id].schema) if id in served else mark)
         return text
 
     @override
@@ -190,8 +198,8 @@ class PostgresEngine(Engine):
         if table.qualified_name in self._static:
             return int(self._static[table.qualified_name].num_rows)
         id = self._collection_ids.get(table.qualified_name)
-        found = None if id is None else self._read_served().get(id)
-        return None if found is None else found.rows
+        generation = None if id is None else self._read_served().get(id)
+        return None if generation is None else generation.rows
 
     @override
     def memory_bytes(self) -> int | None:
@@ -201,24 +209,24 @@ class PostgresEngine(Engine):
     def get_facts(self, table: Table) -> TableFacts | None:
         id = self._collection_ids.get(table.qualified_name)
         for _ in range(3):  # a load may drop a generation between the lookup of its name and its use
-            serving = None if id is None else self._read_served().get(id)
-            if serving is None:
+            served = None if id is None else self._read_served().get(id)
+            if served is None:
                 return None
-            found = self._facts.get(serving.schema) or self._read_facts(serving.schema)
-            if found is not None:
-                return found
+            facts = self._facts.get(served.schema) or self._read_facts(served.schema)
+            if facts is not None:
+                return facts
         return TableFacts()
 
     def _read_facts(self, schema: str) -> TableFacts | None:
         """Return the facts about a generation, which never change; None if it has been dropped."""
         try:
             with self._ensure_prepared().pool.connection() as connection:
-                found = postgres_generations.read_meta(connection, schema)
+                meta = postgres_generations.read_meta(connection, schema)
         except Error as error:
             raise to_service_error(error, "SELECT meta", ()) from error
-        if found is None:
+        if meta is None:
             return None
-        return self._facts.setdefault(schema, parse_facts(found))
+        return self._facts.setdefault(schema, parse_facts(meta))
 
     @override
     def check_ready(self) -> str | None:
@@ -307,7 +315,7 @@ class _PostgresRun(QueryRun):
             try:
                 return self._read_first(self._connection)
             except Error as error:
-                if sqlstate(error) not in ("42P01", "3F000") or retries == 2:
+                if get_sqlstate(error) not in ("42P01", "3F000") or retries == 2:
                     raise
                 self._connection.execute("ROLLBACK")
         raise AssertionError
@@ -317,9 +325,9 @@ class _PostgresRun(QueryRun):
             return connection.query(self._place_schemas(connection, self._compiled.text), self._values)
         connection.execute("BEGIN READ WRITE" if self._uploads else "BEGIN")
         for name, rows in self._uploads.items():
-            table, columns = quote_identifier(upload_name(name)), column_definitions(rows.schema)
+            table, columns = quote_identifier(make_upload_name(name)), build_column_definitions(rows.schema)
             connection.execute(f"CREATE TEMP TABLE {table} ({columns}) ON COMMIT DROP")
-            connection.ingest(rows, upload_name(name))
+            connection.ingest(rows, make_upload_name(name))
         if self._uploads:
             connection.execute("SET TRANSACTION READ ONLY")
         text = self._place_schemas(connection, self._compiled.text)
@@ -330,9 +338,9 @@ class _PostgresRun(QueryRun):
 
     def _fetch(self, rows: int) -> pa.Table:
         assert self._connection is not None
-        found = self._connection.query(f"FETCH {rows} FROM answer")
-        self._at_once = found.num_rows < rows
-        return found
+        rows_read = self._connection.query(f"FETCH {rows} FROM answer")
+        self._at_once = rows_read.num_rows < rows
+        return rows_read
 
     def _stop(self) -> None:
         self._stopped = True
@@ -387,7 +395,7 @@ _UNAVAILABLE_STATES = ("53300", "57P01", "57P02", "57P03")
 
 def to_service_error(error: Error, text: str, values: Sequence[Any]) -> ServiceError:
     """Translate an error of PostgreSQL for clients; the original goes to the log."""
-    state = sqlstate(error)
+    state = get_sqlstate(error)
     if state in _ERROR_KINDS:
         return _ERROR_KINDS[state].to_error()
     details = str(error).partition("\n\nQuery was")[0]
@@ -398,11 +406,6 @@ def to_service_error(error: Error, text: str, values: Sequence[Any]) -> ServiceE
     return EngineError("the database failed to run this query; the log of the server has the reason")
 
 
-def upload_name(name: str) -> str:
-    """Return the name of the temporary table of an upload."""
-    return f"upload_{name.lower()}"
-
-
 def open_engine(options: EngineOptions) -> Engine:
     """Return the engine over the database of the URL."""
     return PostgresEngine(options.url, options.catalogue, static=options.static)
@@ -410,7 +413,7 @@ def open_engine(options: EngineOptions) -> Engine:
 
 def open_sink(url: str) -> Sink:
     """Return the sink that writes a generation into a schema of the database."""
-    return postgres_sink.postgres_sink(url)
+    return postgres_sink.create_postgres_sink(url)
 
 
 def find_loaded(options: EngineOptions) -> dict[str, str]:

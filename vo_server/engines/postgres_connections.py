@@ -35,7 +35,7 @@ class Connection:
     """A connection in autocommit mode. One thread uses it at a time; any thread may call `cancel`."""
 
     def __init__(self, url: str, settings: dict[str, str]) -> None:
-        self._connection = dbapi.connect(_with_settings(url, settings), autocommit=True)
+        self._connection = dbapi.connect(_add_settings(url, settings), autocommit=True)
         self._cursor = self._connection.cursor(adbc_stmt_kwargs={"adbc.postgresql.use_copy": "false"})
 
     def query(self, text: str, values: Sequence[Any] = ()) -> pa.Table:
@@ -154,12 +154,12 @@ def _check_idle(connection: Any, record: ConnectionPoolEntry, proxy: Any) -> Non
         raise DisconnectionError
 
 
-def sqlstate(error: BaseException) -> str:
+def get_sqlstate(error: BaseException) -> str:
     """Return the SQLSTATE of an error; empty if it has none."""
     return str(getattr(error, "sqlstate", None) or "")
 
 
-def _with_settings(url: str, settings: dict[str, str]) -> str:
+def _add_settings(url: str, settings: dict[str, str]) -> str:
     """Return a libpq URL with further session settings."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -185,12 +185,12 @@ _TYPES: tuple[tuple[Any, str], ...] = (
 )
 
 
-def column_definitions(schema: pa.Schema) -> str:
+def build_column_definitions(schema: pa.Schema) -> str:
     """Return the column definitions of a table for rows of a schema; texts are compared by their bytes."""
-    return ", ".join(f"{quote_identifier(f.name)} {_postgres_type(f.type)}" for f in schema)
+    return ", ".join(f"{quote_identifier(f.name)} {_to_postgres_type(f.type)}" for f in schema)
 
 
-def _postgres_type(type: pa.DataType) -> str:
+def _to_postgres_type(type: pa.DataType) -> str:
     if pa.types.is_list(type):
-        return f"{_postgres_type(type.value_type)}[]"
+        return f"{_to_postgres_type(type.value_type)}[]"
     return next((name for fits, name in _TYPES if fits(type)), 'text COLLATE "C"')

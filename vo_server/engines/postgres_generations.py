@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from vo_server.catalogue.names import quote_identifier
 from vo_server.engines import sky_postgres
-from vo_server.engines.postgres_connections import Connection, Error, column_definitions, sqlstate
+from vo_server.engines.postgres_connections import Connection, Error, build_column_definitions, get_sqlstate
 
 HOME_SCHEMA = "vo_server"
 _LOCK = 0x766F5F736572766572 & (2**63 - 1)
@@ -55,24 +55,24 @@ class ServedGeneration:
 def read_served(connection: Connection) -> dict[str, ServedGeneration]:
     """Return the served generations by collection id."""
     try:
-        found = connection.query(f"SELECT id, schema, rows FROM {HOME_SCHEMA}.generations")
+        table = connection.query(f"SELECT id, schema, rows FROM {HOME_SCHEMA}.generations")
     except Error as error:
-        if sqlstate(error) not in _UNDEFINED_STATES:
+        if get_sqlstate(error) not in _UNDEFINED_STATES:
             raise
         return {}
-    columns = (column.to_pylist() for column in found)
+    columns = (column.to_pylist() for column in table)
     return {id: ServedGeneration(schema, rows) for id, schema, rows in zip(*columns, strict=True)}
 
 
 def read_meta(connection: Connection, schema: str) -> dict[str, Any] | None:
     """Return the row of a generation's `meta` table, which its load has written; None if it has been dropped."""
     try:
-        found = connection.query(f"SELECT row_to_json(m)::text FROM {quote_identifier(schema)}.meta AS m")
+        table = connection.query(f"SELECT row_to_json(m)::text FROM {quote_identifier(schema)}.meta AS m")
     except Error as error:
-        if sqlstate(error) not in _UNDEFINED_STATES:
+        if get_sqlstate(error) not in _UNDEFINED_STATES:
             raise
         return None
-    return dict(json.loads(found.column(0)[0].as_py()))
+    return dict(json.loads(table.column(0)[0].as_py()))
 
 
 def create_home(connection: Connection) -> None:
@@ -89,12 +89,12 @@ def create_home(connection: Connection) -> None:
         connection.execute(f"GRANT SELECT ON {HOME_SCHEMA}.generations TO PUBLIC")
 
 
-def new_schema_name(id: str) -> str:
+def make_schema_name(id: str) -> str:
     """Return a schema name for a new generation, within PostgreSQL's limit of 63 bytes."""
-    return f"{schema_prefix(id)}{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}_{secrets.token_hex(3)}"
+    return f"{get_schema_prefix(id)}{time.strftime('%Y%m%dt%H%M%S', time.gmtime())}_{secrets.token_hex(3)}"
 
 
-def schema_prefix(id: str) -> str:
+def get_schema_prefix(id: str) -> str:
     """Return the prefix of the schema names of a collection's generations."""
     return f"vo_{id[:36]}_"
 
@@ -102,8 +102,8 @@ def schema_prefix(id: str) -> str:
 def ensure_functions(connection: Connection) -> tuple[str, bool]:
     """Return the schema of the functions, created if it does not exist, and whether pgSphere is installed."""
     extension = _find_pgsphere(connection)
-    texts = sky_postgres.function_statements(extension and quote_identifier(extension))
-    name = f"vo_sky_{sky_postgres.digest(texts)}"
+    texts = sky_postgres.build_function_statements(extension and quote_identifier(extension))
+    name = f"vo_sky_{sky_postgres.compute_digest(texts)}"
     if not _schema_exists(connection, name):
         with connection.transaction():
             if _create_schema(connection, name):
@@ -116,12 +116,12 @@ def ensure_functions(connection: Connection) -> tuple[str, bool]:
 def ensure_tap_schema(connection: Connection, tables: Mapping[str, pa.Table]) -> str:
     """Return the schema of the TAP_SCHEMA tables, created if it does not exist."""
     texts = [f"{name} {rows.schema} {rows.to_pylist()}" for name, rows in tables.items()]
-    name = f"vo_tap_{sky_postgres.digest(texts)}"
+    name = f"vo_tap_{sky_postgres.compute_digest(texts)}"
     if not _schema_exists(connection, name):
         with connection.transaction():
             if _create_schema(connection, name):
                 for table, rows in tables.items():
-                    columns = column_definitions(rows.schema)
+                    columns = build_column_definitions(rows.schema)
                     connection.execute(f"CREATE TABLE {name}.{quote_identifier(table)} ({columns})")
                     connection.ingest(rows, table, name)
                 connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO PUBLIC")
@@ -130,10 +130,10 @@ def ensure_tap_schema(connection: Connection, tables: Mapping[str, pa.Table]) ->
 
 def _find_pgsphere(connection: Connection) -> str | None:
     """Return the schema of pgSphere, installed as an extension or by its script; None without it."""
-    found = connection.query(
+    table = connection.query(
         "SELECT n.nspname FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE t.typname = 'spoly'"
     )
-    return None if found.num_rows == 0 else str(found.column(0)[0])
+    return None if table.num_rows == 0 else str(table.column(0)[0])
 
 
 def is_superuser(connection: Connection) -> bool:

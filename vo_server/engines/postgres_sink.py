@@ -18,14 +18,14 @@ from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.names import quote_identifier
 from vo_server.engines import postgres_generations
 from vo_server.engines.data_directory import NewGeneration
-from vo_server.engines.postgres_connections import Connection, Error, column_definitions, sqlstate
+from vo_server.engines.postgres_connections import Connection, Error, build_column_definitions, get_sqlstate
 from vo_server.engines.postgres_generations import FACT_TYPES, HOME_SCHEMA, WRITER_SETTINGS
-from vo_server.engines.sink import SAMPLE, ExistingRows, Keys, LoadTarget, Sink, TableWriter, columns_differ
+from vo_server.engines.sink import SAMPLE, ExistingRows, Keys, LoadTarget, Sink, TableWriter, make_mismatch_error
 from vo_server.errors import LoadError
 from vo_server.model.column import Position, Table
 
 
-def postgres_sink(url: str) -> Sink:
+def create_postgres_sink(url: str) -> Sink:
     """Return the sink of a database under a URL of libpq."""
 
     @contextmanager
@@ -36,7 +36,7 @@ def postgres_sink(url: str) -> Sink:
                 _lock_collection(connection, collection.id)
                 _drop_unserved(connection, collection.id)
                 try:
-                    schema = postgres_generations.new_schema_name(collection.id)
+                    schema = postgres_generations.make_schema_name(collection.id)
                     yield PostgresTarget(url, connection, collection, schema)
                 finally:
                     with suppress(Error):
@@ -60,27 +60,27 @@ def _lock_collection(connection: Connection, id: str) -> None:
     postgres_generations.create_home(connection)
     held = connection.query("SELECT pg_try_advisory_lock(hashtext('vo_server'), hashtext($1::text))", (id,))
     if not held.column(0)[0].as_py():
-        raise LoadError(f"another load of {id} is under way in this database")
+        raise LoadError(f"another load of {id} is running in this database", hint="wait until it has ended")
 
 
 def _drop_unserved(connection: Connection, id: str) -> None:
     """Drop the generations that are not served; one that a query still reads is left to the next load."""
-    serving = postgres_generations.read_served(connection)
-    keep = serving[id].schema if id in serving else ""
-    prefix = postgres_generations.schema_prefix(id)
-    found = connection.query("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, $1::text)", (prefix,))
-    for schema in found.column(0).to_pylist():
+    served = postgres_generations.read_served(connection)
+    keep = served[id].schema if id in served else ""
+    prefix = postgres_generations.get_schema_prefix(id)
+    schemas = connection.query("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, $1::text)", (prefix,))
+    for schema in schemas.column(0).to_pylist():
         if schema != keep and _is_generation(schema, id):
             try:
                 connection.execute(f"DROP SCHEMA {quote_identifier(schema)} CASCADE")
             except Error as error:
-                if sqlstate(error) != "55P03":
+                if get_sqlstate(error) != "55P03":
                     raise
 
 
 def _is_generation(schema: str, id: str) -> bool:
     """Return whether a schema is a generation of this collection, and not of one whose id starts with this id."""
-    rest = schema.removeprefix(postgres_generations.schema_prefix(id))
+    rest = schema.removeprefix(postgres_generations.get_schema_prefix(id))
     return len(rest) == len("20000101t000000_abcdef") and rest[8] == "t" and rest[15] == "_"
 
 
@@ -95,10 +95,10 @@ class PostgresTarget(LoadTarget):
 
     @override
     def open_existing(self, schema: pa.Schema, key: str | None) -> AbstractContextManager[ExistingRows | None]:
-        serving = postgres_generations.read_served(self.connection).get(self.collection.id)
-        if serving is None:
+        served = postgres_generations.read_served(self.connection).get(self.collection.id)
+        if served is None:
             return nullcontext()
-        return self._open(f"{quote_identifier(serving.schema)}.{self._table}", schema, key)
+        return self._open(f"{quote_identifier(served.schema)}.{self._table}", schema, key)
 
     @contextmanager
     def _open(self, table: str, schema: pa.Schema, key: str | None) -> Iterator[ExistingRows]:
@@ -132,6 +132,8 @@ class PostgresTarget(LoadTarget):
 
 @dataclass(frozen=True, slots=True)
 class PostgresWriter(TableWriter):
+    """A writer of the tables of a generation into its schema."""
+
     connection: Connection
     collection: Collection
     schema: str
@@ -139,15 +141,15 @@ class PostgresWriter(TableWriter):
     @override
     def write_rows(self, schema: pa.Schema, tables: Iterable[pa.Table], written: Callable[[int], None]) -> None:
         table = self.collection.table
-        self.connection.execute(f"CREATE TABLE {self._qualified(table)} ({column_definitions(schema)})")
+        self.connection.execute(f"CREATE TABLE {self._qualify(table)} ({build_column_definitions(schema)})")
         for rows in tables:
             self.connection.ingest(_to_storable(rows), table.name, self.schema)
             written(rows.num_rows)
-        for column in indexed_columns(table):
-            self.connection.execute(f"CREATE INDEX ON {self._qualified(table)} ({quote_identifier(column)})")
+        for column in find_indexed_columns(table):
+            self.connection.execute(f"CREATE INDEX ON {self._qualify(table)} ({quote_identifier(column)})")
         for view in self.collection.views:
-            self._view(view)
-        self.connection.execute(f"ANALYZE {self._qualified(table)}")
+            self._create_view(view)
+        self.connection.execute(f"ANALYZE {self._qualify(table)}")
 
     @override
     def write_meta(self, facts: Mapping[str, object], position: Position | None) -> None:
@@ -174,26 +176,26 @@ class PostgresWriter(TableWriter):
             f"INSERT INTO {self.schema}.meta"
             " SELECT $1::bigint, $2::bigint, $3::text, string_to_array($4::text, chr(10)), $5::text,"
             f" {', '.join(bounds)}, $6::text, $7::text, $8::text"
-            f" FROM {self._qualified(self.collection.table)} LIMIT 1",
+            f" FROM {self._qualify(self.collection.table)} LIMIT 1",
             values,
         )
         self.connection.execute(f"GRANT USAGE ON SCHEMA {self.schema} TO PUBLIC")
         self.connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {self.schema} TO PUBLIC")
 
-    def _qualified(self, table: Table) -> str:
+    def _qualify(self, table: Table) -> str:
         return f"{self.schema}.{quote_identifier(table.name)}"
 
-    def _view(self, view: Table) -> None:
+    def _create_view(self, view: Table) -> None:
         columns = [f"{quote_identifier(view.source[c.name])} AS {quote_identifier(c.name)}" for c in view.columns]
         if view.position is not None:
             columns.append(quote_identifier(view.position.healpix))
         self.connection.execute(
-            f"CREATE VIEW {self._qualified(view)} AS SELECT {', '.join(columns)}"
-            f" FROM {self._qualified(self.collection.table)}"
+            f"CREATE VIEW {self._qualify(view)} AS SELECT {', '.join(columns)}"
+            f" FROM {self._qualify(self.collection.table)}"
         )
 
 
-def indexed_columns(table: Table) -> list[str]:
+def find_indexed_columns(table: Table) -> list[str]:
     """Return the columns to index: the hidden index, and those that TAP_SCHEMA calls indexed except the position."""
     position = table.position
     hidden = [] if position is None else [position.healpix]
@@ -247,7 +249,7 @@ class PostgresExistingRows:
         return np.asarray(self._connection.query(text).column(0).to_numpy(), dtype=np.int64)
 
     def _check_columns(self) -> None:
-        found = self._connection.query(f"SELECT * FROM {self._table} LIMIT 0").schema
-        wanted = _to_storable(self._schema.empty_table()).schema
-        if [(f.name, f.type) for f in found] != [(f.name, f.type) for f in wanted]:
-            raise columns_differ()
+        existing = self._connection.query(f"SELECT * FROM {self._table} LIMIT 0").schema
+        expected = _to_storable(self._schema.empty_table()).schema
+        if [(f.name, f.type) for f in existing] != [(f.name, f.type) for f in expected]:
+            raise make_mismatch_error()

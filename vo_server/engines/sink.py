@@ -44,7 +44,7 @@ class ExistingRows(Protocol):
 
 
 class TableWriter(Protocol):
-    """Writes the rows and facts of a new generation."""
+    """A writer of the rows and facts of a new generation."""
 
     def write_rows(self, schema: pa.Schema, tables: Iterable[pa.Table], written: Callable[[int], None]) -> None:
         """Write the rows, in order; `written` is called with the number of rows of each stored group."""
@@ -76,7 +76,7 @@ Sink = Callable[[Collection, NewGeneration], AbstractContextManager[LoadTarget]]
 """Opens the target of a load; the generation provides scratch files and a lock on this machine."""
 
 
-def columns_differ() -> LoadError:
+def make_mismatch_error() -> LoadError:
     """Return the error of an append to rows with other columns."""
     return LoadError(
         "the served rows have other columns than the catalogue file now describes",

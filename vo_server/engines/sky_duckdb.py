@@ -61,7 +61,7 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Distance: "vo_distance({all})",
     spherical.Near: "vo_near({all})",
     spherical.StrictlyNear: "vo_strictly_near({all})",
-    spherical.NumberList: "vo_shape(CAST(list_value({all}) AS DOUBLE[]))",
+    spherical.CoordinateList: "vo_shape(CAST(list_value({all}) AS DOUBLE[]))",
     spherical.Coordinate: "list_extract({all})",
     spherical.Box: "vo_box(vo_shape(CAST(list_value({all}) AS DOUBLE[])))",
     spherical.Area: "vo_area({all})",
@@ -113,7 +113,7 @@ _TEMPLATES: dict[type[Any], str] = {
 
 
 @compiles(types.NumberList, DIALECT)
-def _floats(type: types.NumberList, compiler: Any, **kw: Any) -> str:
+def _render_number_list(type: types.NumberList, compiler: Any, **kw: Any) -> str:
     return "DOUBLE[]"
 
 
@@ -136,17 +136,17 @@ def install_functions(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _in_polygon(lon: pa.ChunkedArray, lat: pa.ChunkedArray, polygon: pa.ChunkedArray) -> pa.Array:
+def _test_in_polygon(lon: pa.ChunkedArray, lat: pa.ChunkedArray, polygon: pa.ChunkedArray) -> pa.Array:
     """Return which points lie in their polygons, in one call for each different polygon; mostly there is one."""
     x, y = lon.to_numpy(), lat.to_numpy()
     inside: npt.NDArray[np.bool_] = np.zeros(len(x), dtype=bool)
-    known = ~(lon.is_null().to_numpy() | lat.is_null().to_numpy())
+    non_null = ~(lon.is_null().to_numpy() | lat.is_null().to_numpy())
     for ring, rows in group_polygons(polygon).items():
         try:
             inside[rows] = shapes.find_points_in_polygon(x[rows], y[rows], ring)
         except shapes.ShapeError:
-            known[rows] = False
-    return pa.array(inside, mask=~known)
+            non_null[rows] = False
+    return pa.array(inside, mask=~non_null)
 
 
 def group_polygons(polygons: pa.ChunkedArray) -> dict[tuple[float, ...], npt.NDArray[np.int64]]:
@@ -163,26 +163,28 @@ def group_polygons(polygons: pa.ChunkedArray) -> dict[tuple[float, ...], npt.NDA
     return {ring: np.array(rows) for ring, rows in groups.items()}
 
 
-def _cell(lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray) -> pa.Array:
+def _compute_cell(lon: pa.ChunkedArray, lat: pa.ChunkedArray, order: pa.ChunkedArray) -> pa.Array:
     x, y = lon.to_numpy(), lat.to_numpy()
-    good = np.isfinite(x) & (np.abs(y) <= 90)
-    numbers = np.zeros(len(good), dtype=np.int64)
-    numbers[good] = cover.healpix_cells(x[good], y[good], order[0].as_py() if len(order) else 0)
-    return pa.array(numbers, mask=~good)
+    valid = np.isfinite(x) & (np.abs(y) <= 90)
+    numbers = np.zeros(len(valid), dtype=np.int64)
+    numbers[valid] = cover.healpix_cells(x[valid], y[valid], order[0].as_py() if len(order) else 0)
+    return pa.array(numbers, mask=~valid)
 
 
-def _cells(lon: pa.ChunkedArray, lat: pa.ChunkedArray, radius: pa.ChunkedArray, order: pa.ChunkedArray) -> pa.Array:
+def _find_cells(
+    lon: pa.ChunkedArray, lat: pa.ChunkedArray, radius: pa.ChunkedArray, order: pa.ChunkedArray
+) -> pa.Array:
     x, y, r = (c.to_numpy() for c in (lon, lat, radius))
-    known = ~(radius.is_null().to_numpy() | order.is_null().to_numpy())
-    good = np.isfinite(x) & (np.abs(y) <= 90) & known
-    found, counts = cover.cells_in_circles(x[good], y[good], r[good], order.fill_null(0).to_numpy()[good])
-    sizes = np.zeros(len(good), dtype=np.int32)
-    sizes[good] = counts
+    non_null = ~(radius.is_null().to_numpy() | order.is_null().to_numpy())
+    valid = np.isfinite(x) & (np.abs(y) <= 90) & non_null
+    cells, counts = cover.cells_in_circles(x[valid], y[valid], r[valid], order.fill_null(0).to_numpy()[valid])
+    sizes = np.zeros(len(valid), dtype=np.int32)
+    sizes[valid] = counts
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(found))
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(cells))
 
 
-def row_by_row(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa.Array]:
+def apply_row_by_row(result: pa.DataType, function: Callable[..., Any]) -> Callable[..., pa.Array]:
     """Return a function of columns that calls a function row by row; null arguments and invalid shapes give null."""
 
     def over(*columns: pa.ChunkedArray) -> pa.Array:
@@ -194,6 +196,7 @@ def row_by_row(result: pa.DataType, function: Callable[..., Any]) -> Callable[..
 
 
 def call_or_null(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Call a function of one row; return None for null arguments and invalid shapes."""
     if None in arguments:
         return None
     try:
@@ -203,19 +206,20 @@ def call_or_null(function: Callable[..., Any], arguments: tuple[Any, ...]) -> An
 
 
 def to_shape(kind: str, numbers: list[float]) -> shapes.Shape:
+    """Return a shape as vo_server.sky.shapes takes it."""
     return kind, tuple(numbers)
 
 
-def _box(numbers: list[float]) -> list[float]:
+def _make_box(numbers: list[float]) -> list[float]:
     shapes.check_shape("box", numbers)
     return list(shapes.box_vertices(*numbers))
 
 
-def _area(kind: str, numbers: list[float]) -> float:
+def _compute_area(kind: str, numbers: list[float]) -> float:
     return shapes.area(to_shape(kind, numbers))
 
 
-def _centroid(kind: str, numbers: list[float]) -> list[float]:
+def _compute_centroid(kind: str, numbers: list[float]) -> list[float]:
     return list(shapes.centroid(to_shape(kind, numbers)))
 
 
@@ -227,7 +231,7 @@ def _intersects(kind: str, a: list[float], other: str, b: list[float]) -> bool:
     return shapes.intersects(to_shape(kind, a), to_shape(other, b))
 
 
-def _outline(kind: str, text: str) -> tuple[float, ...]:
+def _parse_outline(kind: str, text: str) -> tuple[float, ...]:
     return regions.parse_outline(text) if kind == "region" else regions.parse_single_shape(kind, text)
 
 
@@ -235,23 +239,23 @@ def _format_region(kind: str, numbers: list[float]) -> str:
     return regions.format_shape(kind, tuple(numbers))
 
 
-def _in_moc(lon: pa.ChunkedArray, lat: pa.ChunkedArray, moc: pa.ChunkedArray) -> pa.Array:
+def _test_in_moc(lon: pa.ChunkedArray, lat: pa.ChunkedArray, moc: pa.ChunkedArray) -> pa.Array:
     """Return which positions lie in their MOCs, in one call for each different MOC."""
     x, y = lon.to_numpy(), lat.to_numpy()
-    good = np.isfinite(x) & (np.abs(y) <= 90)
-    numbers, inside = np.zeros(len(good), dtype=np.int64), np.zeros(len(good), dtype=bool)
-    numbers[good] = cover.healpix_index(x[good], y[good])
-    known = ~(lon.is_null().to_numpy() | lat.is_null().to_numpy())
+    valid = np.isfinite(x) & (np.abs(y) <= 90)
+    numbers, inside = np.zeros(len(valid), dtype=np.int64), np.zeros(len(valid), dtype=bool)
+    numbers[valid] = cover.healpix_index(x[valid], y[valid])
+    non_null = ~(lon.is_null().to_numpy() | lat.is_null().to_numpy())
     coded = moc.combine_chunks().dictionary_encode()
     codes = coded.indices.fill_null(-1).to_numpy()
-    known &= codes >= 0
+    non_null &= codes >= 0
     for code, text in enumerate(coded.dictionary.to_pylist()):
-        rows = np.flatnonzero((codes == code) & good)
+        rows = np.flatnonzero((codes == code) & valid)
         try:
             inside[rows] = mocs.contains_cells(mocs.parse_moc(text)[1], numbers[rows])
         except shapes.ShapeError:
-            known[codes == code] = False
-    return pa.array(inside, mask=~known)
+            non_null[codes == code] = False
+    return pa.array(inside, mask=~non_null)
 
 
 def _moc_contains(outer: str, inner: str) -> bool:
@@ -262,34 +266,34 @@ def _moc_intersects(a: str, b: str) -> bool:
     return mocs.overlaps(mocs.parse_moc(a)[1], mocs.parse_moc(b)[1])
 
 
-def _moc_area(moc: str) -> float:
+def _compute_moc_area(moc: str) -> float:
     return mocs.area(mocs.parse_moc(moc)[1])
 
 
-def _moc_of(order: int, kind: str, numbers: list[float]) -> str:
+def _build_moc(order: int, kind: str, numbers: list[float]) -> str:
     return mocs.format_moc(mocs.moc_of_shape(order, to_shape(kind, numbers)), order)
 
 
-def _moc_test(test: str, moc: str, kind: str, numbers: list[float]) -> bool:
+def _test_moc(test: str, moc: str, kind: str, numbers: list[float]) -> bool:
     return mocs.PREDICATES[test](mocs.parse_moc(moc)[1], to_shape(kind, numbers))
 
 
-def _cell_centre(order: pa.ChunkedArray, number: pa.ChunkedArray) -> pa.Array:
+def _compute_cell_centre(order: pa.ChunkedArray, number: pa.ChunkedArray) -> pa.Array:
     orders, numbers = (c.fill_null(-1).to_numpy() for c in (order, number))
-    good = (orders >= 0) & (orders <= cover.ORDER) & (numbers >= 0)
-    good &= numbers < 12 << (2 * np.clip(orders, 0, cover.ORDER).astype(np.int64))
-    lon, lat = np.zeros(len(good)), np.zeros(len(good))
-    for each in np.unique(orders[good]):
-        rows = good & (orders == each)
-        lon[rows], lat[rows] = cover.cell_centres(numbers[rows], int(each))
-    return to_point_lists(lon, lat, good)
+    valid = (orders >= 0) & (orders <= cover.ORDER) & (numbers >= 0)
+    valid &= numbers < 12 << (2 * np.clip(orders, 0, cover.ORDER).astype(np.int64))
+    lon, lat = np.zeros(len(valid)), np.zeros(len(valid))
+    for value in np.unique(orders[valid]):
+        rows = valid & (orders == value)
+        lon[rows], lat[rows] = cover.cell_centres(numbers[rows], int(value))
+    return to_point_lists(lon, lat, valid)
 
 
-def to_point_lists(lon: Floats, lat: Floats, good: npt.NDArray[np.bool_]) -> pa.Array:
-    """Return points as an Arrow array of lists (lon, lat) in degrees, null where `good` is false."""
-    offsets = np.concatenate([[0], np.cumsum(2 * good)]).astype(np.int32)
-    flat = np.stack([lon[good], lat[good]], axis=-1).ravel()
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), mask=pa.array(~good))
+def to_point_lists(lon: Floats, lat: Floats, valid: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return points as an Arrow array of lists (lon, lat) in degrees, null where `valid` is false."""
+    offsets = np.concatenate([[0], np.cumsum(2 * valid)]).astype(np.int32)
+    flat = np.stack([lon[valid], lat[valid]], axis=-1).ravel()
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), mask=pa.array(~valid))
 
 
 def _propagate(
@@ -321,40 +325,40 @@ def _rotate_column(
     if not len(kind) or kind[0].as_py() != "point":
         return _rotate_row_by_row(source, target, kind, shape)
     points = shape.combine_chunks()
-    good = ~points.is_null().to_numpy(zero_copy_only=False)
-    lon, lat = np.full(len(good), np.nan), np.full(len(good), np.nan)
-    lon[good], lat[good] = points.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2).T
-    good &= np.isfinite(lon) & (np.abs(lat) <= 90)
-    lon[good], lat[good] = frames.rotate(source[0].as_py(), target[0].as_py(), lon[good], lat[good])
-    return to_point_lists(lon, lat, good)
+    valid = ~points.is_null().to_numpy(zero_copy_only=False)
+    lon, lat = np.full(len(valid), np.nan), np.full(len(valid), np.nan)
+    lon[valid], lat[valid] = points.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2).T
+    valid &= np.isfinite(lon) & (np.abs(lat) <= 90)
+    lon[valid], lat[valid] = frames.rotate(source[0].as_py(), target[0].as_py(), lon[valid], lat[valid])
+    return to_point_lists(lon, lat, valid)
 
 
-def _sexagesimal(form: str, text: str) -> float | None:
+def _parse_sexagesimal(form: str, text: str) -> float | None:
     return angles.parse_hms(text) if form == "hms" else angles.parse_dms(text)
 
 
 _DOUBLE_LIST = pa.list_(pa.float64())
-_rotate_row_by_row = row_by_row(_DOUBLE_LIST, _rotate)
+_rotate_row_by_row = apply_row_by_row(_DOUBLE_LIST, _rotate)
 _SHAPE_PAIR = ("VARCHAR", "DOUBLE[]", "VARCHAR", "DOUBLE[]")
 _FUNCTIONS: tuple[tuple[str, tuple[str, ...], str, Callable[..., pa.Array]], ...] = (
-    ("vo_in_polygon", ("DOUBLE", "DOUBLE", "DOUBLE[]"), "BOOLEAN", _in_polygon),
-    ("vo_cell", ("DOUBLE", "DOUBLE", "INTEGER"), "BIGINT", _cell),
-    ("vo_cells", ("DOUBLE", "DOUBLE", "DOUBLE", "INTEGER"), "BIGINT[]", _cells),
-    ("vo_box", ("DOUBLE[]",), "DOUBLE[]", row_by_row(_DOUBLE_LIST, _box)),
-    ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", row_by_row(pa.float64(), _area)),
-    ("vo_centroid", ("VARCHAR", "DOUBLE[]"), "DOUBLE[]", row_by_row(_DOUBLE_LIST, _centroid)),
-    ("vo_outline", ("VARCHAR", "VARCHAR"), "DOUBLE[]", row_by_row(_DOUBLE_LIST, _outline)),
-    ("vo_worded", ("VARCHAR", "DOUBLE[]"), "VARCHAR", row_by_row(pa.string(), _format_region)),
-    ("vo_in_moc", ("DOUBLE", "DOUBLE", "VARCHAR"), "BOOLEAN", _in_moc),
-    ("vo_moc_contains", ("VARCHAR", "VARCHAR"), "BOOLEAN", row_by_row(pa.bool_(), _moc_contains)),
-    ("vo_moc_intersects", ("VARCHAR", "VARCHAR"), "BOOLEAN", row_by_row(pa.bool_(), _moc_intersects)),
-    ("vo_moc_area", ("VARCHAR",), "DOUBLE", row_by_row(pa.float64(), _moc_area)),
-    ("vo_moc_of", ("INTEGER", "VARCHAR", "DOUBLE[]"), "VARCHAR", row_by_row(pa.string(), _moc_of)),
-    ("vo_moc_test", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "BOOLEAN", row_by_row(pa.bool_(), _moc_test)),
-    ("vo_cell_centre", ("INTEGER", "BIGINT"), "DOUBLE[]", _cell_centre),
+    ("vo_in_polygon", ("DOUBLE", "DOUBLE", "DOUBLE[]"), "BOOLEAN", _test_in_polygon),
+    ("vo_cell", ("DOUBLE", "DOUBLE", "INTEGER"), "BIGINT", _compute_cell),
+    ("vo_cells", ("DOUBLE", "DOUBLE", "DOUBLE", "INTEGER"), "BIGINT[]", _find_cells),
+    ("vo_box", ("DOUBLE[]",), "DOUBLE[]", apply_row_by_row(_DOUBLE_LIST, _make_box)),
+    ("vo_area", ("VARCHAR", "DOUBLE[]"), "DOUBLE", apply_row_by_row(pa.float64(), _compute_area)),
+    ("vo_centroid", ("VARCHAR", "DOUBLE[]"), "DOUBLE[]", apply_row_by_row(_DOUBLE_LIST, _compute_centroid)),
+    ("vo_outline", ("VARCHAR", "VARCHAR"), "DOUBLE[]", apply_row_by_row(_DOUBLE_LIST, _parse_outline)),
+    ("vo_worded", ("VARCHAR", "DOUBLE[]"), "VARCHAR", apply_row_by_row(pa.string(), _format_region)),
+    ("vo_in_moc", ("DOUBLE", "DOUBLE", "VARCHAR"), "BOOLEAN", _test_in_moc),
+    ("vo_moc_contains", ("VARCHAR", "VARCHAR"), "BOOLEAN", apply_row_by_row(pa.bool_(), _moc_contains)),
+    ("vo_moc_intersects", ("VARCHAR", "VARCHAR"), "BOOLEAN", apply_row_by_row(pa.bool_(), _moc_intersects)),
+    ("vo_moc_area", ("VARCHAR",), "DOUBLE", apply_row_by_row(pa.float64(), _compute_moc_area)),
+    ("vo_moc_of", ("INTEGER", "VARCHAR", "DOUBLE[]"), "VARCHAR", apply_row_by_row(pa.string(), _build_moc)),
+    ("vo_moc_test", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "BOOLEAN", apply_row_by_row(pa.bool_(), _test_moc)),
+    ("vo_cell_centre", ("INTEGER", "BIGINT"), "DOUBLE[]", _compute_cell_centre),
     ("vo_propagated", ("DOUBLE",) * 8, "DOUBLE[]", _propagate),
     ("vo_rotated", ("VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE[]"), "DOUBLE[]", _rotate_column),
-    ("vo_sexagesimal", ("VARCHAR", "VARCHAR"), "DOUBLE", row_by_row(pa.float64(), _sexagesimal)),
-    ("vo_contains", _SHAPE_PAIR, "BOOLEAN", row_by_row(pa.bool_(), _contains)),
-    ("vo_intersects", _SHAPE_PAIR, "BOOLEAN", row_by_row(pa.bool_(), _intersects)),
+    ("vo_sexagesimal", ("VARCHAR", "VARCHAR"), "DOUBLE", apply_row_by_row(pa.float64(), _parse_sexagesimal)),
+    ("vo_contains", _SHAPE_PAIR, "BOOLEAN", apply_row_by_row(pa.bool_(), _contains)),
+    ("vo_intersects", _SHAPE_PAIR, "BOOLEAN", apply_row_by_row(pa.bool_(), _intersects)),
 )

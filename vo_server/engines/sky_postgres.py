@@ -29,7 +29,7 @@ _TEMPLATES: dict[type[Any], str] = {
     spherical.Distance: "vo_distance({all})",
     spherical.Near: "vo_near({all})",
     spherical.StrictlyNear: "vo_strictly_near({all})",
-    spherical.NumberList: "vo_shape(CAST(ARRAY[{all}] AS DOUBLE PRECISION[]))",
+    spherical.CoordinateList: "vo_shape(CAST(ARRAY[{all}] AS DOUBLE PRECISION[]))",
     spherical.Coordinate: "({0})[{1}]",
     spherical.Box: "vo_box(vo_shape(CAST(ARRAY[{all}] AS DOUBLE PRECISION[])))",
     spherical.Area: "vo_area({all})",
@@ -88,44 +88,44 @@ for _element, _template in _TEMPLATES.items():
 
 
 @compiles(types.NumberList, DIALECT)
-def _floats(type: types.NumberList, compiler: Any, **kw: Any) -> str:
+def _render_number_list(type: types.NumberList, compiler: Any, **kw: Any) -> str:
     return "DOUBLE PRECISION[]"
 
 
 # -------------------------------------------------------------- functions
 
 
-def function_statements(schema: str | None) -> list[str]:
+def build_function_statements(schema: str | None) -> list[str]:
     """Return the statements that create the functions; `schema` is that of pgSphere, None without it."""
     text = "\n-- head\n".join(file.read_text(encoding="utf-8") for file in _SQL_FILES)
     for bits in (16, 8, 4, 2, 1):
-        text = text.replace(f"@m{bits}@", str(_bit_mask(bits)))
+        text = text.replace(f"@m{bits}@", str(_make_bit_mask(bits)))
     text = text.replace("@moment@", spherical.TIME_PATTERN).replace("@number@", spherical.NUMBER_PATTERN)
-    text = text.replace("@ext@", schema or "").replace("@axes@", "\n    ".join(map(_axes_branch, frames.FRAMES)))
+    text = text.replace("@ext@", schema or "").replace("@axes@", "\n    ".join(map(_render_axes_branch, frames.FRAMES)))
     numbers = {"span": cover.MAX_CELL_GRADIENT, "pad": cover.PAD_DEGREES, "widest": cover.max_radius(0)}
     for name, number in numbers.items():
         text = text.replace(f"@{name}@", repr(number))
     text = text.replace("@ladder@", cover.order_case_sql("radius"))
-    wanted = {"part", "no pgsphere" if schema is None else "pgsphere"}
-    found = re.split(r"^-- (head|part|pgsphere|no pgsphere)\n", text, flags=re.MULTILINE)
-    return [body for kind, body in zip(found[1::2], found[2::2], strict=True) if kind in wanted]
+    kinds = {"part", "no pgsphere" if schema is None else "pgsphere"}
+    parts = re.split(r"^-- (head|part|pgsphere|no pgsphere)\n", text, flags=re.MULTILINE)
+    return [body for kind, body in zip(parts[1::2], parts[2::2], strict=True) if kind in kinds]
 
 
 _SQL_FILES = [Path(__file__).with_name(name) for name in ("sky_postgres.sql", "udfs_postgres.sql", "mocs_postgres.sql")]
 
 
-def _axes_branch(frame: str) -> str:
+def _render_axes_branch(frame: str) -> str:
     """Return a branch of vo_axes: the rotation matrix from a frame to ICRS."""
     numbers = ", ".join(repr(n) for n in frames.rotation_matrix(frame, "ICRS").ravel().tolist())
     return f"WHEN '{frame}' THEN ARRAY[{numbers}]::double precision[]"
 
 
-def digest(texts: list[str]) -> str:
+def compute_digest(texts: list[str]) -> str:
     """Return a digest of texts: 12 hexadecimal digits."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
-def _bit_mask(bits: int) -> int:
+def _make_bit_mask(bits: int) -> int:
     """Return 64 bits in alternating runs of `bits` ones and `bits` zeros, the lowest bit set."""
     return int(("0" * bits + "1" * bits) * (32 // bits), 2)
 
@@ -138,13 +138,15 @@ _UNICODE_COLLATION = 'COLLATE "und-x-icu"'
 
 
 class PostgresCompiler(PGCompiler_asyncpg):
+    """The rendering of expressions, so that PostgreSQL returns what DuckDB returns."""
+
     @override
     def visit_function(self, func: Any, add_to_result_map: Any = None, **kwargs: Any) -> str:
-        said: str = super().visit_function(func, add_to_result_map, **kwargs)
+        sql: str = super().visit_function(func, add_to_result_map, **kwargs)
         name = func.name.lower()
         if isinstance(func, Function) and name in _SAFE_FUNCTIONS:
-            return f"vo_{said}"
-        return said
+            return f"vo_{sql}"
+        return sql
 
     def visit_lower_func(self, func: Function[Any], **kw: Any) -> str:
         return self._change_case("lower", func, **kw)
@@ -157,59 +159,59 @@ class PostgresCompiler(PGCompiler_asyncpg):
 
     def visit_sum_func(self, func: FunctionElement[Any], **kw: Any) -> str:
         """Render SUM: an integer for integers, a double for other numbers."""
-        inner, word = _aggregate_argument(func)
-        said = self.process(inner, **kw)
+        inner, distinct = _split_aggregate(func)
+        sql = self.process(inner, **kw)
         if isinstance(inner.type, sa.Integer):
-            return f"CAST(sum({word}{said}) AS BIGINT)"
-        return f"sum({word}CAST({said} AS DOUBLE PRECISION))"
+            return f"CAST(sum({distinct}{sql}) AS BIGINT)"
+        return f"sum({distinct}CAST({sql} AS DOUBLE PRECISION))"
 
     def visit_avg_func(self, func: FunctionElement[Any], **kw: Any) -> str:
-        inner, word = _aggregate_argument(func)
-        return f"avg({word}CAST({self.process(inner, **kw)} AS DOUBLE PRECISION))"
+        inner, distinct = _split_aggregate(func)
+        return f"avg({distinct}CAST({self.process(inner, **kw)} AS DOUBLE PRECISION))"
 
     def visit_min_func(self, func: FunctionElement[Any], **kw: Any) -> str:
-        return self._extreme("min", "bool_and", func, **kw)
+        return self._render_extreme("min", "bool_and", func, **kw)
 
     def visit_max_func(self, func: FunctionElement[Any], **kw: Any) -> str:
-        return self._extreme("max", "bool_or", func, **kw)
+        return self._render_extreme("max", "bool_or", func, **kw)
 
-    def _extreme(self, name: str, of_truth: str, func: FunctionElement[Any], **kw: Any) -> str:
+    def _render_extreme(self, name: str, of_truth: str, func: FunctionElement[Any], **kw: Any) -> str:
         """Render MIN or MAX; for booleans true is greater than false."""
-        inner, word = _aggregate_argument(func)
+        inner, distinct = _split_aggregate(func)
         name = of_truth if isinstance(inner.type, sa.Boolean) else name
-        return f"{name}({word}{self.process(inner, **kw)})"
+        return f"{name}({distinct}{self.process(inner, **kw)})"
 
     def visit_desc_op_unary_modifier(self, unary: UnaryExpression[Any], operator: Any, **kw: Any) -> str:
         return f"{self.process(unary.element, **kw)} DESC NULLS LAST"
 
     @override
     def visit_cast(self, cast: Cast[Any], **kwargs: Any) -> str:
-        template = _cast_template(_type_family(cast.clause.type), _type_family(cast.type))
-        said, type = cast.clause._compiler_dispatch(self, **kwargs), cast.typeclause._compiler_dispatch(self, **kwargs)
-        return template.format(said, type)
+        template = _choose_cast_template(_get_type_family(cast.clause.type), _get_type_family(cast.type))
+        sql, type = cast.clause._compiler_dispatch(self, **kwargs), cast.typeclause._compiler_dispatch(self, **kwargs)
+        return template.format(sql, type)
 
     @override
     def visit_like_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
-        return self._like(binary, "LIKE", "{}", **kw)
+        return self._render_like(binary, "LIKE", "{}", **kw)
 
     @override
     def visit_not_like_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
-        return self._like(binary, "NOT LIKE", "{}", **kw)
+        return self._render_like(binary, "NOT LIKE", "{}", **kw)
 
     @override
     def visit_ilike_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
-        return self._like(binary, "LIKE", f"lower(({{}}) {_UNICODE_COLLATION})", **kw)
+        return self._render_like(binary, "LIKE", f"lower(({{}}) {_UNICODE_COLLATION})", **kw)
 
     @override
     def visit_not_ilike_op_binary(self, binary: BinaryExpression[Any], operator: Any, **kw: Any) -> str:
-        return self._like(binary, "NOT LIKE", f"lower(({{}}) {_UNICODE_COLLATION})", **kw)
+        return self._render_like(binary, "NOT LIKE", f"lower(({{}}) {_UNICODE_COLLATION})", **kw)
 
-    def _like(self, binary: BinaryExpression[Any], word: str, form: str, **kw: Any) -> str:
+    def _render_like(self, binary: BinaryExpression[Any], distinct: str, form: str, **kw: Any) -> str:
         text, pattern = (form.format(self.process(side, **kw)) for side in (binary.left, binary.right))
-        return f"{text} {word} {pattern} ESCAPE ''"
+        return f"{text} {distinct} {pattern} ESCAPE ''"
 
 
-def _aggregate_argument(func: FunctionElement[Any]) -> tuple[Any, str]:
+def _split_aggregate(func: FunctionElement[Any]) -> tuple[Any, str]:
     """Return the argument of an aggregate, and "DISTINCT " if it is over distinct values."""
     (inner,) = func.clauses
     if isinstance(inner, UnaryExpression) and inner.operator is operators.distinct_op:
@@ -217,7 +219,7 @@ def _aggregate_argument(func: FunctionElement[Any]) -> tuple[Any, str]:
     return inner, ""
 
 
-def _type_family(type: sa.types.TypeEngine[Any]) -> str:
+def _get_type_family(type: sa.types.TypeEngine[Any]) -> str:
     kinds: tuple[tuple[Any, str], ...] = (
         (sa.Boolean, "boolean"),
         (sa.Integer, "whole"),
@@ -240,7 +242,7 @@ _CASTS = {
 """Casts that PostgreSQL lacks, or that differ there, by type family."""
 
 
-def _cast_template(source: str, target: str) -> str:
+def _choose_cast_template(source: str, target: str) -> str:
     """Return the template of a cast between type families; by way of text where PostgreSQL has no such cast, as for a
     column that is always null."""
     if source and source != target and "text" not in (source, target) and {source, target} & {"time", "shape"}:

@@ -1,9 +1,9 @@
--- What PostgreSQL is taught so that it says the sky as DuckDB does (sky_postgres.py hands this over at the start).
+-- Spherical functions for PostgreSQL with the results of DuckDB's. sky_postgres.py installs them.
 --
--- @ext@ is the schema of pgSphere; a part under "-- pgsphere" is left out where there is none, one under "-- no
--- pgsphere" where there is; @m1@ ... are masks, @span@ ... the numbers of sky/cover.py.
--- Bodies after RETURN are put into the query that calls them, so that they cost no call and constants are worked out
--- ahead. PostgreSQL refuses to make numbers that are nearly nothing, so differences below 1e-100 are taken as none.
+-- @ext@ is the schema of pgSphere; a part under "-- pgsphere" is left out without pgSphere, one under "-- no pgsphere"
+-- with it; @m1@ ... are bit masks, @span@ ... the numbers of sky/cover.py.
+-- PostgreSQL inlines bodies after RETURN into the query, so that they cost no call and constants are folded. PostgreSQL
+-- fails on underflow, so differences below 1e-100 count as zero.
 
 -- part
 CREATE FUNCTION vo_small(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
@@ -39,7 +39,7 @@ BEGIN
 END $$;
 
 -- part
--- Arithmetic that gives infinity, or NaN, or nothing, where PostgreSQL's own fails.
+-- Arithmetic that returns infinity, NaN or null where PostgreSQL's own fails.
 CREATE FUNCTION vo_quotient(a double precision, b double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN b = 0 THEN CASE WHEN a = 0 OR a = 'NaN' THEN 'NaN' WHEN a > 0 THEN 'Infinity'::double precision
     WHEN a < 0 THEN '-Infinity' END ELSE a / b END;
@@ -61,7 +61,7 @@ BEGIN
     IF x = 'NaN' OR y = 'NaN' OR y = 0 OR rest = 'Infinity' THEN
         RETURN 'NaN';
     END IF;
-    WHILE rest >= step LOOP  -- exact, as fmod is: a power of two times y is taken away while it fits
+    WHILE rest >= step LOOP  -- exact, as fmod is: subtract a power of two times y while it fits
         size := floor((log10(rest) - log10(step)) / 0.30103);
         bit := step * power(2::double precision, least(size, 1000)) * power(2::double precision, greatest(size - 1000, 0));
         IF bit > rest THEN
@@ -152,7 +152,7 @@ BEGIN
 END $$;
 
 -- part
-CREATE FUNCTION vo_away(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION vo_signed_distance(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
 RETURN trunc(x) + CASE WHEN abs(x - trunc(x)) >= 0.5 THEN sign(x) ELSE 0 END;
 
 -- part
@@ -162,12 +162,12 @@ DECLARE
     scale double precision := CASE WHEN abs(n) > 308 THEN 1e308 ELSE power(10::double precision, abs(n)) END;
 BEGIN
     RETURN CASE
-        WHEN n = 0 THEN vo_away(x)
+        WHEN n = 0 THEN vo_signed_distance(x)
         WHEN n < -308 AND abs(x) < 'Infinity' THEN 0 * sign(x)
-        WHEN n < 0 THEN CASE WHEN abs(x) < scale / 4 THEN 0 * sign(x) ELSE vo_away(x / scale) * scale END
+        WHEN n < 0 THEN CASE WHEN abs(x) < scale / 4 THEN 0 * sign(x) ELSE vo_signed_distance(x / scale) * scale END
         WHEN abs(x) >= 9007199254740992 OR abs(x) >= 1e308 / scale THEN x
         WHEN abs(x) < 1e-300 THEN CASE WHEN n > 308 THEN x ELSE 0 * sign(x) END
-        ELSE vo_away(x * scale) / scale
+        ELSE vo_signed_distance(x * scale) / scale
     END + 0.0;
 END $$;
 
@@ -188,40 +188,40 @@ BEGIN
 END $$;
 
 -- part
--- Texts are compared by their bytes; upper and lower case there are in any language.
-CREATE FUNCTION vo_lower(said text) RETURNS text IMMUTABLE PARALLEL SAFE
-RETURN lower(said COLLATE "und-x-icu") COLLATE "C";
+-- Texts are compared by their bytes; upper and lower case work in every language.
+CREATE FUNCTION vo_lower(value text) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN lower(value COLLATE "und-x-icu") COLLATE "C";
 
 -- part
-CREATE FUNCTION vo_upper(said text) RETURNS text IMMUTABLE PARALLEL SAFE
-RETURN upper(said COLLATE "und-x-icu") COLLATE "C";
+CREATE FUNCTION vo_upper(value text) RETURNS text IMMUTABLE PARALLEL SAFE
+RETURN upper(value COLLATE "und-x-icu") COLLATE "C";
 
 -- part
--- Of the texts that PostgreSQL takes for a time those that DALI knows; all others are made such that it takes them not.
-CREATE FUNCTION vo_moment(said text) RETURNS timestamp STABLE PARALLEL SAFE
-RETURN CASE WHEN said IS NOT NULL THEN left(coalesce(substring(said, '@moment@'), 'no time'), 26)::timestamp END;
+-- The times of DALI among the texts that PostgreSQL accepts as times; other texts are changed so that it rejects them.
+CREATE FUNCTION vo_moment(value text) RETURNS timestamp STABLE PARALLEL SAFE
+RETURN CASE WHEN value IS NOT NULL THEN left(coalesce(substring(value, '@moment@'), 'no time'), 26)::timestamp END;
 
 -- part
--- Of a number that is nearly nothing, nothing.
-CREATE FUNCTION vo_parsed(said text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+-- A number below the range of doubles becomes 0.
+CREATE FUNCTION vo_parsed(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    number text := coalesce(substring(said, '@number@'), 'no number');
+    number text := coalesce(substring(value, '@number@'), 'no number');
 BEGIN
     RETURN CASE WHEN number ~* '^[^n]*e-' AND abs(number::numeric) < 1e-300 THEN '0' ELSE number END;
 END $$;
 
 -- part
--- A number as a text, of which one can see that it is not whole by type. Below 1e16 all its digits are written out.
-CREATE FUNCTION vo_plain(said text) RETURNS text IMMUTABLE PARALLEL SAFE
+-- A double as a text that shows that its type is not an integer. Below 1e16 all digits are written out.
+CREATE FUNCTION vo_plain(value text) RETURNS text IMMUTABLE PARALLEL SAFE
 RETURN CASE
-    WHEN strpos(said, '.') > 0 AND strpos(said, 'e') = 0 THEN said
-    WHEN said ~ '^-?[0-9]+$' THEN said || '.0'
-    WHEN said ~ 'e[+](0[0-9]|1[0-5])$' THEN regexp_replace(
-        rpad(replace(split_part(said, 'e', 1), '.', ''),
-            greatest(length(replace(split_part(said, 'e', 1), '.', '')),
-                split_part(said, '+', 2)::integer + 2 + CASE WHEN said ~ '^-' THEN 1 ELSE 0 END), '0'),
-        '^(-?[0-9]{' || split_part(said, '+', 2)::integer + 1 || '})', '\1.')
-    ELSE lower(replace(said, 'inity', '')) END;
+    WHEN strpos(value, '.') > 0 AND strpos(value, 'e') = 0 THEN value
+    WHEN value ~ '^-?[0-9]+$' THEN value || '.0'
+    WHEN value ~ 'e[+](0[0-9]|1[0-5])$' THEN regexp_replace(
+        rpad(replace(split_part(value, 'e', 1), '.', ''),
+            greatest(length(replace(split_part(value, 'e', 1), '.', '')),
+                split_part(value, '+', 2)::integer + 2 + CASE WHEN value ~ '^-' THEN 1 ELSE 0 END), '0'),
+        '^(-?[0-9]{' || split_part(value, '+', 2)::integer + 1 || '})', '\1.')
+    ELSE lower(replace(value, 'inity', '')) END;
 
 -- part
 CREATE FUNCTION vo_text(x double precision) RETURNS text IMMUTABLE PARALLEL SAFE
@@ -232,7 +232,7 @@ CREATE FUNCTION vo_text(x real) RETURNS text IMMUTABLE PARALLEL SAFE
 RETURN vo_plain(x::text);
 
 -- part
--- Geometries: lists of numbers, and nothing where one of the numbers is not known or the numbers make no such shape.
+-- Geometries: lists of numbers; null if one of the numbers is null or they make no valid shape.
 CREATE FUNCTION vo_shape(numbers double precision[]) RETURNS double precision[] IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN array_position(numbers, NULL) IS NULL THEN numbers END;
 
@@ -279,7 +279,7 @@ BEGIN
 END $$;
 
 -- part
--- HEALPix, nested: Gorski et al. 2005; the bits of x and y in turns.
+-- HEALPix, nested: Gorski et al. 2005; the bits of x and y alternate.
 CREATE FUNCTION vo_spread(n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
     n := (n | (n << 16)) & @m16@;
@@ -290,7 +290,7 @@ BEGIN
 END $$;
 
 -- part
--- The base cell, the place in it counted in cells (x, y), and how far into that cell a position lies (0 to 1 each).
+-- The base cell, the cell in it (x, y), and the position within that cell (0 to 1 each).
 CREATE FUNCTION vo_face(lon double precision, lat double precision, nested integer) RETURNS double precision[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
@@ -344,7 +344,7 @@ BEGIN
 END $$;
 
 -- part
--- The order in whose cells a circle of this radius is looked for, and the cells that it reaches: see sky/cover.py.
+-- The order in whose cells a circle of this radius is searched, and the cells that it reaches: see sky/cover.py.
 CREATE FUNCTION vo_order(radius double precision) RETURNS integer IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN radius IS NULL OR radius < 0 THEN NULL @ladder@ ELSE 0 END;
 
@@ -365,7 +365,7 @@ DECLARE
     side integer;
     face integer;
     swap integer;
-    found bigint[] := '{}';
+    result bigint[] := '{}';
 BEGIN
     IF NOT vo_on_sphere(ARRAY[lon, lat]) OR radius < 0 THEN
         RETURN NULL;
@@ -390,12 +390,12 @@ BEGIN
             x := CASE WHEN swap & 1 > 0 THEN top - x ELSE x END;
             y := CASE WHEN swap & 2 > 0 THEN top - y ELSE y END;
             IF face >= 0 THEN
-                found := found || CASE WHEN swap & 4 > 0 THEN vo_number(face, y, x, nested)
+                result := result || CASE WHEN swap & 4 > 0 THEN vo_number(face, y, x, nested)
                                        ELSE vo_number(face, x, y, nested) END;
             END IF;
         END LOOP;
     END LOOP;
-    RETURN ARRAY(SELECT DISTINCT unnest(found));
+    RETURN ARRAY(SELECT DISTINCT unnest(result));
 END $$;
 
 -- part
@@ -404,11 +404,11 @@ RETURN CASE WHEN vo_on_sphere(circle) AND circle[3] >= 0
     THEN 4 * pi() * power(sin(radians(vo_small(least(circle[3], 180))) / 2), 2) * power(180 / pi(), 2) END;
 
 -- pgsphere
--- The polygon of these vertices; null where they make none. VO001 is raised for one that pgSphere cannot hold.
+-- The polygon of these vertices; null if they make none. Raises VO001 for one that pgSphere cannot store.
 CREATE FUNCTION vo_polygon(ring double precision[]) RETURNS @ext@.spoly
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    made @ext@.spoly;
+    pg_polygon @ext@.spoly;
     size integer := cardinality(ring);
     x double precision;
     y double precision;
@@ -423,11 +423,11 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT @ext@.spoly(@ext@.spoint(radians(vo_small(ring[i])), radians(vo_small(ring[i + 1]))) ORDER BY i)
-        INTO made FROM generate_series(1, size, 2) AS i;
-    IF made IS NOT NULL THEN
-        RETURN made;
+        INTO pg_polygon FROM generate_series(1, size, 2) AS i;
+    IF pg_polygon IS NOT NULL THEN
+        RETURN pg_polygon;
     END IF;
-    -- pgSphere does not say which: sides that cross, or vertices too far apart. Beyond 72 degrees it is taken for these.
+    -- pgSphere does not say which: sides cross, or vertices are too far apart. Beyond 72 degrees assume the latter.
     SELECT sum(cos(radians(ring[i + 1])) * cos(radians(ring[i]))), sum(cos(radians(ring[i + 1])) * sin(radians(ring[i]))),
         sum(sin(radians(ring[i + 1]))) INTO x, y, z FROM generate_series(1, size, 2) AS i;
     IF EXISTS (SELECT 1 FROM generate_series(1, size, 2) AS i WHERE cos(radians(ring[i + 1])) * (cos(radians(ring[i])) * x
@@ -450,7 +450,7 @@ RETURN CASE WHEN vo_on_sphere(circle) AND circle[3] BETWEEN 0 AND 90 THEN @ext@.
     @ext@.spoint(radians(vo_small(circle[1])), radians(vo_small(circle[2]))), radians(vo_small(circle[3]))) END;
 
 -- pgsphere
--- The rest of the sphere.
+-- The complement of a shape.
 CREATE FUNCTION vo_beyond(circle double precision[]) RETURNS double precision[] IMMUTABLE PARALLEL SAFE
 RETURN ARRAY[circle[1] + 180, -circle[2], greatest(180 - circle[3], 0)];
 
@@ -459,7 +459,7 @@ CREATE FUNCTION vo_numbered(numbers double precision[]) RETURNS text IMMUTABLE S
 RETURN (SELECT string_agg(vo_text(x), ' ' ORDER BY n) FROM unnest(numbers) WITH ORDINALITY AS p (x, n));
 
 -- pgsphere
--- One shape of a region by the word before its numbers.
+-- A shape of a region, by the keyword before its numbers.
 CREATE FUNCTION vo_worded_shape(name text, numbers double precision[]) RETURNS double precision[]
 IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN name = 'BOX' AND cardinality(numbers) = 4 THEN vo_box(numbers)
@@ -468,16 +468,16 @@ RETURN CASE WHEN name = 'BOX' AND cardinality(numbers) = 4 THEN vo_box(numbers)
         OR name = 'POLYGON' AND vo_polygon(numbers) IS NOT NULL THEN numbers END;
 
 -- pgsphere
--- The numbers of a geometry in words, NaN between the shapes of a union; sky/regions.py says the same.
-CREATE FUNCTION vo_outline(kind text, said text) RETURNS double precision[]
+-- The numbers of a geometry in words, NaN between the shapes of a union, as in sky/regions.py.
+CREATE FUNCTION vo_outline(kind text, value text) RETURNS double precision[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    words text[] := string_to_array(btrim(regexp_replace(upper(said), '[,()\s]+', ' ', 'g')), ' ');
+    words text[] := string_to_array(btrim(regexp_replace(upper(value), '[,()\s]+', ' ', 'g')), ' ');
     word text;
     name text;
     numbers double precision[] := '{}';
     part double precision[];
-    found double precision[];
+    result double precision[];
     parts integer := 0;
 BEGIN
     IF kind <> 'region' AND words[1] !~ '^[A-Z]' THEN
@@ -492,7 +492,7 @@ BEGIN
                 IF part IS NULL THEN
                     RETURN NULL;
                 END IF;
-                found := CASE WHEN parts = 0 THEN part ELSE found || 'NaN'::double precision || part END;
+                result := CASE WHEN parts = 0 THEN part ELSE result || 'NaN'::double precision || part END;
                 parts := parts + 1;
             END IF;
             name := word;
@@ -507,17 +507,17 @@ BEGIN
             RETURN NULL;
         END IF;
     END LOOP;
-    RETURN CASE WHEN kind = 'region' OR parts = 1 AND vo_kind('region', found) = kind THEN found END;
+    RETURN CASE WHEN kind = 'region' OR parts = 1 AND vo_kind('region', result) = kind THEN result END;
 END $$;
 
 -- pgsphere
--- What the numbers are: of a region this is told by how many they are.
+-- The kind of shape of the numbers; for a region it follows from their count.
 CREATE FUNCTION vo_kind(kind text, numbers double precision[]) RETURNS text IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN kind <> 'region' THEN kind WHEN cardinality(numbers) = 2 THEN 'point'
     WHEN cardinality(numbers) = 3 THEN 'circle' ELSE 'polygon' END;
 
 -- pgsphere
--- The shapes of which a region is the union; any other shape is one of itself.
+-- The shapes whose union a region is; any other shape is returned as the only one.
 CREATE FUNCTION vo_parts(kind text, numbers double precision[]) RETURNS TABLE (named text, part double precision[])
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
@@ -547,19 +547,19 @@ RETURN (SELECT string_agg(named || ' ' || vo_numbered(part), ' ' ORDER BY n)
     FROM vo_parts(kind, numbers) WITH ORDINALITY AS p (named, part, n));
 
 -- part
--- A MOC is a set of ranges of cells in order 29 (MOC 2.0 section 4.3.2); null for a text that is none.
-CREATE FUNCTION vo_moc(said text) RETURNS int8multirange LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+-- A MOC as a set of ranges of cells in order 29 (MOC 2.0 section 4.3.2); null for a text that is not a MOC.
+CREATE FUNCTION vo_moc(value text) RETURNS int8multirange LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     token text[];
     nested integer;
     low bigint;
     high bigint;
-    found int8range[] := '{}';
+    result int8range[] := '{}';
 BEGIN
-    IF said ~ '[^0-9/,\s-]' THEN
+    IF value ~ '[^0-9/,\s-]' THEN
         RETURN NULL;
     END IF;
-    FOR token IN SELECT regexp_matches(said, '(\d+)\s*/|(\d+)(?:\s*-\s*(\d+))?|([^\s,])', 'g') LOOP
+    FOR token IN SELECT regexp_matches(value, '(\d+)\s*/|(\d+)(?:\s*-\s*(\d+))?|([^\s,])', 'g') LOOP
         IF token[4] IS NOT NULL OR token[1] IS NULL AND nested IS NULL OR length(ltrim(token[1], '0')) > 2
             OR length(ltrim(token[2], '0')) > 18 OR length(ltrim(token[3], '0')) > 18 THEN
             RETURN NULL;
@@ -574,10 +574,10 @@ BEGIN
             IF low > high OR high >= 12::bigint << (2 * nested) THEN
                 RETURN NULL;
             END IF;
-            found := found || int8range(low << (58 - 2 * nested), (high + 1) << (58 - 2 * nested));
+            result := result || int8range(low << (58 - 2 * nested), (high + 1) << (58 - 2 * nested));
         END IF;
     END LOOP;
-    RETURN CASE WHEN nested IS NOT NULL THEN (SELECT coalesce(range_agg(r), '{}') FROM unnest(found) AS r) END;
+    RETURN CASE WHEN nested IS NOT NULL THEN (SELECT coalesce(range_agg(r), '{}') FROM unnest(result) AS r) END;
 END $$;
 
 -- part
@@ -667,7 +667,7 @@ RETURN CASE kind WHEN 'polygon' THEN @ext@.area(vo_polygon(numbers)) * power(180
     ELSE CASE WHEN vo_on_sphere(numbers) THEN 0 END END;
 
 -- pgsphere
--- Of a union whose parts lie apart their sum.
+-- The sum of the areas of a union whose parts are disjoint.
 CREATE FUNCTION vo_area(kind text, numbers double precision[]) RETURNS double precision IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN NOT vo_is_union(kind, numbers) THEN vo_area_of_one(vo_kind(kind, numbers), numbers)
     WHEN NOT EXISTS (SELECT 1 FROM vo_parts(kind, numbers) WITH ORDINALITY AS p (k, a, n),
@@ -680,7 +680,7 @@ RETURN CASE kind WHEN 'circle' THEN vo_area_of_circle(numbers)
     ELSE CASE WHEN vo_on_sphere(numbers) THEN 0 END END;
 
 -- pgsphere
--- The mean of all directions in a polygon: half of each side's angle along the pole of that side.
+-- The mean direction of a polygon: the sum over the sides of half the side's angle times the side's pole.
 CREATE FUNCTION vo_centroid(kind text, ring double precision[]) RETURNS double precision[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE

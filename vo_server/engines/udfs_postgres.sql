@@ -1,9 +1,9 @@
--- The IVOA's functions that PostgreSQL has no words for: as sky_postgres.sql, whose functions these call.
+-- The IVOA's functions that PostgreSQL lacks; they call functions of sky_postgres.sql.
 --
--- Where the axes of the reference frames belong, there is a mark.
+-- A mark stands for the axes of the reference frames.
 
 -- part
--- Every second bit of a number, side by side: what vo_spread spreads.
+-- Every second bit of a number, packed: the inverse of vo_spread.
 CREATE FUNCTION vo_gather(n bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
     n := n & @m1@;
@@ -15,7 +15,7 @@ BEGIN
 END $$;
 
 -- part
--- The middle of a HEALPix cell, nested: Gorski et al. 2005, section 5.
+-- The centre of a HEALPix cell, nested: Gorski et al. 2005, section 5.
 CREATE FUNCTION vo_cell_centre(nested integer, number bigint) RETURNS double precision[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
@@ -65,7 +65,7 @@ BEGIN
 END $$;
 
 -- part
--- See sky/motion.py, which says what counts as none.
+-- See sky/proper_motion.py, which tells which values count as unknown.
 CREATE FUNCTION vo_motion(x double precision) RETURNS double precision IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN x IS NULL OR x = 'NaN' OR abs(x) < 1e-30 THEN 0 WHEN abs(x) < 1e30 THEN x END;
 
@@ -140,10 +140,10 @@ END $$;
 
 -- part
 -- See sky/angles.py.
-CREATE FUNCTION vo_sexagesimal(form text, said text) RETURNS double precision
+CREATE FUNCTION vo_sexagesimal(form text, value text) RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    bare text := btrim(said, E' \t\n\r\f\v');
+    bare text := btrim(value, E' \t\n\r\f\v');
     minus boolean := form = 'dms' AND bare ~ '^-';
     letter text := CASE form WHEN 'hms' THEN '[hH]' ELSE '[dD]' END;
     parts text[];
@@ -163,11 +163,11 @@ BEGIN
 END $$;
 
 -- part
-CREATE FUNCTION vo_words(said text) RETURNS text[] IMMUTABLE STRICT PARALLEL SAFE
-RETURN ARRAY(SELECT found[1] FROM regexp_matches(lower(said COLLATE "und-x-icu"), '[[:alnum:]_]+', 'g') AS t (found));
+CREATE FUNCTION vo_words(value text) RETURNS text[] IMMUTABLE STRICT PARALLEL SAFE
+RETURN ARRAY(SELECT result[1] FROM regexp_matches(lower(value COLLATE "und-x-icu"), '[[:alnum:]_]+', 'g') AS t (result));
 
 -- part
--- How often each number from 0 to n - 1 is there: an aggregate.
+-- An aggregate: the count of each number from 0 to n - 1.
 CREATE FUNCTION vo_counted(counts integer[], number integer, n integer) RETURNS integer[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN

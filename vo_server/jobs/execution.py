@@ -104,7 +104,7 @@ class JobExecution:
             task.stop()
         results: list[JobResult] = []
         try:
-            for output in task.outputs():
+            for output in task.produce_outputs():
                 results.append(self._write_result(task, output, self._max_bytes - sum(r.size for r in results)))
         except BaseException:
             self._remove_results(results)

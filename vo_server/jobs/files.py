@@ -85,7 +85,7 @@ class JobFiles:
 
     def read_uploads(self, id: str) -> list[StoredUpload]:
         """Return the uploaded tables of a job."""
-        return [self.read_upload(id, name.removesuffix(UPLOAD)) for name in sorted(self._upload_sizes(id))]
+        return [self.read_upload(id, name.removesuffix(UPLOAD)) for name in sorted(self._list_upload_sizes(id))]
 
     def read_upload(self, id: str, name: str) -> StoredUpload:
         """Return one uploaded table. Its rows may be mapped from the file, which may be removed meanwhile."""
@@ -97,9 +97,9 @@ class JobFiles:
 
     def count_upload_bytes(self, id: str) -> int:
         """Return the size of the stored uploads of a job, in bytes."""
-        return sum(self._upload_sizes(id).values())
+        return sum(self._list_upload_sizes(id).values())
 
-    def _upload_sizes(self, id: str) -> dict[str, int]:
+    def _list_upload_sizes(self, id: str) -> dict[str, int]:
         return {name: size for name, size in self._storage.list_sizes(id).items() if name.endswith(UPLOAD)}
 
     # -------------------------------------------------------------- results

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from vo_server.errors import Code
 from vo_server.jobs.scheduling import next_job
-from vo_server.jobs.table import FIELDS, JOBS, WORKERS, from_row, now, to_row, updated_one
+from vo_server.jobs.table import FIELDS, JOBS, WORKERS, from_row, get_current_time, to_row, update_one
 from vo_server.jobs.transactions import JobTransactions
 from vo_server.model.job import Failure, Job, JobResult, Phase, get_previous_phases
 
@@ -26,11 +26,11 @@ class JobLeases(JobTransactions):
 
     def register_worker(self, worker: str, lease: float) -> None:
         """Register a worker for `lease` seconds, or renew it; remove workers whose registration has expired."""
-        at = now()
+        at = get_current_time()
         until = at + timedelta(seconds=lease)
         with self._write() as connection:
             connection.execute(WORKERS.delete().where(WORKERS.c.until < at))
-            if not updated_one(connection, WORKERS.update().where(WORKERS.c.name == worker).values(until=until)):
+            if not update_one(connection, WORKERS.update().where(WORKERS.c.name == worker).values(until=until)):
                 connection.execute(WORKERS.insert().values(name=worker, until=until))
 
     def unregister_worker(self, worker: str) -> None:
@@ -48,7 +48,7 @@ class JobLeases(JobTransactions):
         with self._read() as connection:
             if connection.execute(next_job(_count_workers(connection))).first() is None:
                 return None
-        at = now()
+        at = get_current_time()
         with self._write_change() as connection:
             chosen = connection.execute(next_job(_count_workers(connection))).first()
             if chosen is None:
@@ -72,9 +72,9 @@ class JobLeases(JobTransactions):
 
     def heartbeat(self, id: str, worker: str, lease: float, progress: float | None, rows: int | None) -> bool:
         """Renew the lease of a job for `lease` seconds and store its progress; return False if the lease is lost."""
-        until = now() + timedelta(seconds=lease)
+        until = get_current_time() + timedelta(seconds=lease)
         with self._write() as connection:
-            return updated_one(connection, _update_leased(id, worker).values(lease=until, progress=progress, rows=rows))
+            return update_one(connection, _update_leased(id, worker).values(lease=until, progress=progress, rows=rows))
 
     def complete(self, id: str, worker: str, results: tuple[JobResult, ...]) -> bool:
         """Complete a job whose results are on the disk; return False if the lease is lost."""
@@ -88,24 +88,24 @@ class JobLeases(JobTransactions):
         return self._finish(id, worker, phase, {"failure": failure})
 
     def _finish(self, id: str, worker: str, phase: Phase, values: dict[str, Any]) -> bool:
-        row = to_row(values | {"phase": phase, "ended": now(), "worker": None, "lease": None})
+        row = to_row(values | {"phase": phase, "ended": get_current_time(), "worker": None, "lease": None})
         with self._write_change() as connection:
-            return updated_one(connection, _update_leased(id, worker).values(**row))
+            return update_one(connection, _update_leased(id, worker).values(**row))
 
     def requeue(self, id: str, worker: str) -> bool:
         """Requeue a job without counting the attempt; return False if the lease is lost."""
-        row = _requeued_values() | {"attempts": JOBS.c.attempts - 1}
+        row = _build_requeued_row() | {"attempts": JOBS.c.attempts - 1}
         with self._write_change() as connection:
-            return updated_one(connection, _update_leased(id, worker).values(**row))
+            return update_one(connection, _update_leased(id, worker).values(**row))
 
     def release_worker(self, worker: str) -> int:
-        """Unregister a dead worker and requeue its job, or fail it after the last attempt; return the number of jobs."""
+        """Unregister a dead worker and requeue its jobs, or fail them after the last attempt; return their number."""
         self.unregister_worker(worker)
         return self._requeue_or_fail(JOBS.c.worker == worker)
 
     def reclaim_expired(self) -> int:
         """Requeue all jobs whose lease has expired, or fail them after the last attempt; return their number."""
-        return self._requeue_or_fail(JOBS.c.lease < now())
+        return self._requeue_or_fail(JOBS.c.lease < get_current_time())
 
     def _requeue_or_fail(self, which: sa.ColumnElement[bool]) -> int:
         lost = sa.and_(JOBS.c.phase == Phase.EXECUTING, which)
@@ -116,19 +116,19 @@ class JobLeases(JobTransactions):
             f"the process that ran this job died {MAX_ATTEMPTS} times: the job may need more memory than the server has"
         )
         failure = Failure(Code.SERVICE_INTERNAL, message, transient=True)
-        failed_row = to_row({"failure": failure, "phase": Phase.ERROR, "ended": now()})
+        failed_row = to_row({"failure": failure, "phase": Phase.ERROR, "ended": get_current_time()})
         with self._write_change() as connection:
             last_attempt = JOBS.update().where(lost, JOBS.c.attempts >= MAX_ATTEMPTS)
             failed = connection.execute(last_attempt.values(worker=None, lease=None, **failed_row)).rowcount
-            return failed + connection.execute(JOBS.update().where(lost).values(**_requeued_values())).rowcount
+            return failed + connection.execute(JOBS.update().where(lost).values(**_build_requeued_row())).rowcount
 
 
 def _count_workers(connection: sa.Connection) -> int:
-    statement = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.until >= now())
+    statement = sa.select(sa.func.count()).select_from(WORKERS).where(WORKERS.c.until >= get_current_time())
     return int(connection.execute(statement).scalar_one())
 
 
-def _requeued_values() -> dict[str, Any]:
+def _build_requeued_row() -> dict[str, Any]:
     return {"phase": Phase.QUEUED, "worker": None, "lease": None, "started": None, "progress": None, "rows": None}
 
 

@@ -17,7 +17,7 @@ from vo_server.jobs.table import JOBS
 from vo_server.model.job import Job, Phase
 
 
-def _queue_order() -> sa.Select[Any]:
+def _build_queue_order() -> sa.Select[Any]:
     other = JOBS.alias()
     same_client = other.c.fair_share_key == JOBS.c.fair_share_key
     last_start = sa.select(sa.func.max(other.c.started)).where(same_client).scalar_subquery()
@@ -26,7 +26,7 @@ def _queue_order() -> sa.Select[Any]:
     return queued.order_by(last_served, JOBS.c.queued, JOBS.c.id)
 
 
-QUEUE_ORDER = _queue_order()
+QUEUE_ORDER = _build_queue_order()
 """Selects the ids and fair-share keys of the queued jobs in the order in which they run."""
 
 
@@ -38,7 +38,7 @@ def next_job(workers: int) -> sa.Select[Any]:
     return QUEUE_ORDER.where(running.scalar_subquery() < max(1, workers // 2)).limit(1)
 
 
-def queue_position(job: Job, waiting: Sequence[tuple[str, str]]) -> int:
+def find_queue_position(job: Job, waiting: Sequence[tuple[str, str]]) -> int:
     """Return the position of a job in the queue, from 1, if no further job arrives.
 
     Simulates the queue, client by client: `waiting` are ids and fair-share keys in the order of QUEUE_ORDER.

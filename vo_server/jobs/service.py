@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from vo_server.errors import BusyError, Code
 from vo_server.jobs.files import JobFiles
 from vo_server.jobs.store import JobStore
-from vo_server.jobs.table import now
+from vo_server.jobs.table import get_current_time
 from vo_server.jobs.waiting import PhaseWatcher
 from vo_server.model.job import Job, Phase
 
@@ -55,9 +55,9 @@ class JobService:
                 code=Code.JOB_QUEUE_FULL,
             )
 
-    def new_job(self, service: str) -> Job:
+    def create_job(self, service: str) -> Job:
         """Return a job that is not stored yet, with a random id that cannot be guessed."""
-        at = now()
+        at = get_current_time()
         end = at + timedelta(seconds=min(self.retention.default, self.retention.maximum))
         duration = min(self.execution.default, self.execution.maximum)
         return Job(secrets.token_urlsafe(16), service, at, end.replace(microsecond=0), duration)

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from vo_server.jobs.leases import JobLeases
-from vo_server.jobs.scheduling import QUEUE_ORDER, queue_position
-from vo_server.jobs.table import FIELDS, JOBS, from_row, job_to_row, now, to_row, updated_one
+from vo_server.jobs.scheduling import QUEUE_ORDER, find_queue_position
+from vo_server.jobs.table import FIELDS, JOBS, from_row, get_current_time, job_to_row, to_row, update_one
 from vo_server.model.job import Failure, Job, Phase, get_previous_phases
 
 
@@ -45,12 +45,12 @@ class JobStore(JobLeases):
         with self._read() as connection:
             return [from_row(row) for row in connection.execute(statement.order_by(order, JOBS.c.id).limit(last))]
 
-    def queue_position(self, job: Job) -> int:
+    def find_queue_position(self, job: Job) -> int:
         """Return the position of a job in the queue, from 1."""
         with self._read() as connection:
-            return queue_position(job, [(id, party) for id, party in connection.execute(QUEUE_ORDER)])
+            return find_queue_position(job, [(id, party) for id, party in connection.execute(QUEUE_ORDER)])
 
-    def total_result_bytes(self) -> int:
+    def sum_result_bytes(self) -> int:
         """Return the size of all results in bytes."""
         with self._read() as connection:
             return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(JOBS.c.size), 0))).scalar_one())
@@ -72,33 +72,40 @@ class JobStore(JobLeases):
         """Set values of a job; return False if it is in none of these phases."""
         row = to_row(values)
         with self._write_change() as connection:
-            return updated_one(connection, JOBS.update().where(JOBS.c.id == id, JOBS.c.phase.in_(phases)).values(**row))
+            return update_one(connection, JOBS.update().where(JOBS.c.id == id, JOBS.c.phase.in_(phases)).values(**row))
 
     def queue(self, id: str) -> bool:
         """Put a pending job into the queue; return False if it is not pending."""
-        return self.update(id, {Phase.PENDING}, phase=Phase.QUEUED, queued=now())
+        return self.update(id, {Phase.PENDING}, phase=Phase.QUEUED, queued=get_current_time())
 
     def abort(self, id: str, failure: Failure | None = None) -> bool:
         """Abort (cancel) a job; its worker sees it through the change counter. Return False if it has ended."""
         return self.update(
-            id, get_previous_phases(Phase.ABORTED), phase=Phase.ABORTED, ended=now(), worker=None, failure=failure
+            id,
+            get_previous_phases(Phase.ABORTED),
+            phase=Phase.ABORTED,
+            ended=get_current_time(),
+            worker=None,
+            failure=failure,
         )
 
     def delete(self, id: str) -> bool:
         """Delete a job; return False if it does not exist."""
         with self._write_change() as connection:
-            return updated_one(connection, JOBS.delete().where(JOBS.c.id == id))
+            return update_one(connection, JOBS.delete().where(JOBS.c.id == id))
 
     # ------------------------------------------------------------ cleanup
 
     def find_expired(self) -> list[str]:
         """Return the ids of the jobs past their destruction time."""
         with self._read() as connection:
-            return list(connection.execute(sa.select(JOBS.c.id).where(JOBS.c.destruction <= now())).scalars())
+            return list(
+                connection.execute(sa.select(JOBS.c.id).where(JOBS.c.destruction <= get_current_time())).scalars()
+            )
 
     def find_oldest_results(self, bytes: int) -> Iterator[str]:
-        """Yield the ids of the jobs to delete so that all results have at most `bytes` bytes: those that ended first."""
-        over = self.total_result_bytes() - bytes
+        """Yield the ids of the jobs to delete so that all results fit into `bytes` bytes: those that ended first."""
+        over = self.sum_result_bytes() - bytes
         if over <= 0:
             return
         statement = sa.select(JOBS.c.id, JOBS.c.size).where(JOBS.c.size > 0).order_by(JOBS.c.ended)

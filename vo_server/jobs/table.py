@@ -36,7 +36,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def now() -> datetime:
+def get_current_time() -> datetime:
     """Return the current instant in UTC, truncated to milliseconds, the precision of UWS documents."""
     at = datetime.now(UTC)
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
@@ -121,7 +121,7 @@ def _parse_results(text: str | None) -> tuple[JobResult, ...]:
     return tuple(JobResult(**record) for record in (records if isinstance(records, list) else [records]))
 
 
-def updated_one(connection: sa.Connection, statement: sa.Update | sa.Delete) -> bool:
+def update_one(connection: sa.Connection, statement: sa.Update | sa.Delete) -> bool:
     """Execute a statement and return whether it changed exactly one row."""
     return connection.execute(statement).rowcount == 1
 
@@ -140,7 +140,7 @@ def create_database(url: str) -> sa.Engine:
         try:
             return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8)
         except ModuleNotFoundError:
-            hint = "pip install 'vo-server[jobs-postgresql]'"
+            hint = "pip install 'vo-server[postgresql]'"
             message = "setting jobs: a job store in PostgreSQL needs the package psycopg"
             raise UsageError(message, hint=hint, code=Code.SETTINGS_INVALID) from None
     if kind != "sqlite":

@@ -16,11 +16,11 @@ class RunningQuery(Protocol):
 
     @property
     def rows(self) -> int:
-        """Rows until now."""
+        """The number of rows until now."""
 
     @property
     def overflow(self) -> bool:
-        """Were rows left out?"""
+        """Whether rows were left out."""
 
     @property
     def failure(self) -> Exception | None:
@@ -30,10 +30,10 @@ class RunningQuery(Protocol):
         """Yield the result in chunks of bytes."""
 
     def cancel(self) -> None:
-        """End it; from any thread."""
+        """Cancel the query; may be called from any thread."""
 
     def progress(self) -> float | None:
-        """The part that is done, 0..1."""
+        """Return the completed fraction, 0..1; None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +52,20 @@ class Task(Protocol):
 
     @property
     def rows(self) -> int | None:
-        """The rows until now; None for results without rows."""
+        """The number of rows until now; None for results without rows."""
 
     @property
     def overflow(self) -> bool:
-        """Were rows left out?"""
+        """Whether rows were left out."""
 
-    def outputs(self) -> Iterator[JobOutput]:
+    def produce_outputs(self) -> Iterator[JobOutput]:
         """Yield the results; each is produced when the one before has been read."""
 
     def stop(self) -> None:
-        """End it; from any thread."""
+        """Stop the task; may be called from any thread."""
 
     def progress(self) -> float | None:
-        """The part that is done, 0..1."""
+        """Return the completed fraction, 0..1; None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class QueryTask(Task):
         return self.query.overflow
 
     @override
-    def outputs(self) -> Iterator[JobOutput]:
+    def produce_outputs(self) -> Iterator[JobOutput]:
         yield JobOutput("result", self.media_type, self.name, self._produce_answer())
 
     def _produce_answer(self) -> Iterable[bytes]:

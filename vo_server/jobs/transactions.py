@@ -57,21 +57,21 @@ class JobTransactions:
     def change_counter(self) -> Callable[[], int]:
         """Return a function that reads the change counter, for one thread that polls it fifty times a second: the
         function keeps its connection."""
-        kept: list[sa.Connection] = []
+        connections: list[sa.Connection] = []
 
-        def look() -> int:
+        def read_counter() -> int:
             with self._translate_errors():
                 try:
-                    if not kept:
-                        kept.append(self._engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
-                    return int(kept[0].exec_driver_sql("SELECT n FROM job_changes").scalar_one())
+                    if not connections:
+                        connections.append(self._engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+                    return int(connections[0].exec_driver_sql("SELECT n FROM job_changes").scalar_one())
                 except SQLAlchemyError:
-                    for connection in kept:
+                    for connection in connections:
                         connection.invalidate()
-                    kept.clear()
+                    connections.clear()
                     raise
 
-        return look
+        return read_counter
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
@@ -92,7 +92,7 @@ class JobTransactions:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Translate errors of the database to BusyError. An error is logged once, for it repeats many times a second."""
+        """Translate database errors to BusyError. An error is logged once, for it repeats many times a second."""
         try:
             yield
         except (SQLAlchemyError, OSError) as error:

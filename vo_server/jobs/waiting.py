@@ -23,11 +23,11 @@ POLL_SECONDS = 0.03
 """Seconds between two polls of the job store, while requests wait."""
 
 MAX_THREADS = 16
-"""Concurrent calls of the job store. They are short, and queries, which have threads of their own, do not delay them."""
+"""Concurrent calls of the job store. They are short; queries do not delay them, for these have their own threads."""
 
 
 class PhaseWatcher:
-    """Wakes the requests that wait for a job's phase to change. Belongs to one event loop."""
+    """A poller that wakes the requests that wait for a job's phase to change. It belongs to one event loop."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
@@ -69,7 +69,7 @@ class PhaseWatcher:
         """
         self._stopped = True
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(_wake_changed, self._waiting_requests(), {})
+            self._loop.call_soon_threadsafe(_wake_changed, self._list_waiting(), {})
 
     async def _poll(self) -> None:
         seen = -1
@@ -78,13 +78,13 @@ class PhaseWatcher:
                 now = await self.call_in_thread(self._store.count_changes)
                 if now != seen or self._has_new_requests:
                     seen, self._has_new_requests = now, False
-                    waiting = self._waiting_requests()  # a request that arrives during the call is not in its result
+                    waiting = self._list_waiting()  # a request that arrives during the call is not in its result
                     _wake_changed(
                         waiting, await self.call_in_thread(self._store.get_phases, {id for id, *_ in waiting})
                     )
             await asyncio.sleep(POLL_SECONDS)
 
-    def _waiting_requests(self) -> list[tuple[str, Phase, asyncio.Event]]:
+    def _list_waiting(self) -> list[tuple[str, Phase, asyncio.Event]]:
         return [(id, *entry) for id, entries in self._waiting.items() for entry in entries]
 
 

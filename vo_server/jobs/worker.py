@@ -37,7 +37,7 @@ STORAGE_CLEANUP_SECONDS = 60.0
 
 
 class Worker:
-    """Runs one job at a time until it is stopped."""
+    """A worker that runs one job at a time until it is stopped."""
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ def test_one_record_registers_engine(toy: ModuleType, tmp_path: Path) -> None:
     assert isinstance(engines.open_engine(options), ToyEngine)
     assert engines.open_sink("toy://here") is duckdb.open_sink("")
     assert find_loaded(settings, catalogue) == {"psc": "toy://here"}
-    assert engines.kind_of("TOY://x").short_queries == 3
+    assert engines.find_engine_kind("TOY://x").short_queries == 3
 
 
 @pytest.mark.parametrize("url", ["oracle://x", "toy://here", "nonsense"])

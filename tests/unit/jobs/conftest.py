@@ -74,7 +74,7 @@ def make(service: JobService) -> Make:
     counter = itertools.count()
 
     def make(queued: bool = False, **changes: object) -> Job:
-        job = service.new_job("test").replace(**{"fair_share_key": "p"} | changes)
+        job = service.create_job("test").replace(**{"fair_share_key": "p"} | changes)
         if queued:
             job = job.replace(phase=Phase.QUEUED, queued=job.created + timedelta(milliseconds=next(counter)))
         service.store.add(job)

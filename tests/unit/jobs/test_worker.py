@@ -16,7 +16,7 @@ from vo_server.errors import BusyError, Code, QueryCancelledError, QueryError, S
 from vo_server.jobs.cleanup import StorageQuota
 from vo_server.jobs.files import StoredUpload
 from vo_server.jobs.service import JobService
-from vo_server.jobs.table import now
+from vo_server.jobs.table import get_current_time
 from vo_server.jobs.task import JobOutput, QueryTask, Task
 from vo_server.jobs.worker import Worker
 from vo_server.model.column import Column
@@ -73,7 +73,7 @@ class FakeTask(Task):
     def __init__(self, *results: bytes | ServiceError) -> None:
         self.results = results
 
-    def outputs(self) -> Iterator[JobOutput]:
+    def produce_outputs(self) -> Iterator[JobOutput]:
         for n, result in enumerate(self.results):
             if isinstance(result, ServiceError):
                 raise result
@@ -171,7 +171,7 @@ def test_several_results(service: JobService, make: Make) -> None:
         b"three",
     ]
     assert done.rows is None
-    assert service.store.total_result_bytes() == 8
+    assert service.store.sum_result_bytes() == 8
 
 
 @pytest.mark.parametrize("results", [(b"one", BusyError("later")), (b"one", b"two two")])
@@ -288,7 +288,14 @@ def test_stopping_worker_requeues_its_job(service: JobService, make: Make, orpha
         assert running.until(job, Phase.COMPLETED).results
 
 
-def test_worker_without_heartbeat_stops_its_job(service: JobService, make: Make, tmp_path: Path) -> None:
+@pytest.fixture
+def short_lock_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vo_server.jobs.table.LOCK_TIMEOUT_SECONDS", 0.2)
+
+
+def test_worker_without_heartbeat_stops_its_job(
+    short_lock_timeout: None, service: JobService, make: Make, tmp_path: Path
+) -> None:
     """The store is locked for longer than the lease: another worker may have the job by then."""
     job = make(queued=True)
     query = FakeQuery(b"one", b"two", waits=True)
@@ -332,14 +339,14 @@ def test_deletes_oldest_results_over_quota(service: JobService, make: Make) -> N
         for _ in range(4):
             jobs.append(make(queued=True))
             running.until(jobs[-1], Phase.COMPLETED)
-        while service.store.total_result_bytes() > 12:
+        while service.store.sum_result_bytes() > 12:
             pass
     assert [job.id for job in jobs if service.store.get(job.id)] == [job.id for job in jobs[2:]]
     assert [bool(folder(service, job)) for job in jobs] == [False, False, True, True]
 
 
 def test_deletes_expired_job(service: JobService, make: Make) -> None:
-    job = make(destruction=now() - timedelta(seconds=1))
+    job = make(destruction=get_current_time() - timedelta(seconds=1))
     service.files.save_uploads(job.id, [StoredUpload("a", (Column("n", INTEGER),), pa.table({"n": [1]}))])
     with RunningWorker(service, FakeQuery(b"one")):
         while Path(service.files.root, job.id).exists():
@@ -354,7 +361,7 @@ def test_deletes_expired_jobs_while_running_one(service: JobService, make: Make)
     with RunningWorker(service, query):
         assert query.begun.wait(20)
         for job in (other, runs):
-            service.store.update(job.id, list(Phase), destruction=now() - timedelta(seconds=1))
+            service.store.update(job.id, list(Phase), destruction=get_current_time() - timedelta(seconds=1))
         assert query.go_on.wait(20), "it was stopped"
         while Path(service.files.root, runs.id).exists():
             pass

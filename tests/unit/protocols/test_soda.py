@@ -61,7 +61,7 @@ def test_a_job_that_is_stopped_makes_no_more(monkeypatch: pytest.MonkeyPatch) ->
     task = soda.CutoutTask(
         asked, cutouts.parse_format(Parameters(())), cast(Any, None), ImageUrls(SiteUrls("http://x", PATHS))
     )
-    outputs = task.outputs()
+    outputs = task.produce_outputs()
     assert next(outputs).chunks == [b"a"]
     assert task.progress() == 0
     assert next(outputs).chunks == [b"b"]
