@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,14 @@ import pytest
 import uvicorn
 from astropy.io import fits
 
-from tests.cluster import cluster, lacking
+from tests.cluster import cluster, find_obstacle
 from vo_server import demo
-from vo_server.app import SOFTWARE, catalogue_of, create_app
-from vo_server.commands.images import walk
-from vo_server.engines.store import Store
+from vo_server.app import create_app
+from vo_server.assembly import SOFTWARE, load_site_catalogue
+from vo_server.commands.images import plan_walk
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.load.load import load
-from vo_server.settings import Settings, image_root
+from vo_server.settings import Settings, find_image_root
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -84,19 +85,19 @@ def _make_sky(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as files:
         made = demo.write_all(Path(files), PSC_ROWS, compress=False)
         settings = Settings(data=folder)
-        catalogue = catalogue_of(settings)
+        catalogue = load_site_catalogue(settings)
         for id in ("psc", "xsc"):
-            load(catalogue.collection(id), [f for f in made if f.name.startswith(id)], Store(folder))
-    made = demo.write_images(Path(image_root(settings, "atlas")), PSC_ROWS)
+            load(catalogue.get_collection(id), [f for f in made if f.name.startswith(id)], DataDirectory(folder))
+    made = demo.write_images(Path(find_image_root(settings, "atlas")), PSC_ROWS)
     _make_small_images(settings, made)
     for id in ("atlas", "quicklook", "stamps"):
-        images = catalogue.collection(id)
-        load(images, walk(images, [], settings, catalogue), Store(folder))
+        images = catalogue.get_collection(id)
+        load(images, plan_walk(images, [], settings, catalogue), DataDirectory(folder))
 
 
 def _make_small_images(settings: Settings, atlas: list[Path]) -> None:
     """Three Quicklook images, here with the pixels of the Atlas images, and a stamp from the middle of them."""
-    quicklook, stamps = (Path(image_root(settings, id)) for id in ("quicklook", "stamps"))
+    quicklook, stamps = (Path(find_image_root(settings, id)) for id in ("quicklook", "stamps"))
     for folder in (quicklook, stamps):
         folder.mkdir(parents=True)
     planes = []
@@ -115,13 +116,13 @@ def _make_small_images(settings: Settings, atlas: list[Path]) -> None:
 def _load_real(folder: Path, files: Path) -> None:
     names = {"psc": "psc_bulkformat_scans56-58.psc.gz", "xsc": "xsc_bulkformat_1row.xsc"}
     for id, name in names.items():
-        load(catalogue_of(Settings()).collection(id), [files / name], Store(folder))
+        load(load_site_catalogue(Settings()).get_collection(id), [files / name], DataDirectory(folder))
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of an empty database of a PostgreSQL that runs for these tests."""
-    reason = lacking()
+    reason = find_obstacle()
     if reason is not None:
         pytest.skip(reason)
     with cluster() as url:
@@ -155,15 +156,20 @@ Serving = Callable[..., AbstractContextManager[Server]]
 
 @pytest.fixture(scope="session")
 def serving() -> Serving:
-    """Starts a server: `with serving(data, "--workers", "2", VO_SERVER_TIMEOUT="5") as server`."""
+    """Start a server: `with serving(data, "--workers", "2", VO_SERVER_TIMEOUT="5") as server`."""
     return _serving
 
 
 @contextmanager
-def _serving(data: Path, *flags: str, **environment: str) -> Iterator[Server]:
-    """A server until the end of the block, where it must stop cleanly. It has jobs of its own, which nobody runs unless
-    it is told so."""
-    command = [sys.executable, "-m", "vo_server", "serve", "--port", "0", "--data", str(data), *flags]
+def _serving(
+    data: Path, *flags: str, constants: Mapping[str, float] | None = None, **environment: str
+) -> Iterator[Server]:
+    """Run a server process until the end of the block, where it must stop cleanly.
+
+    It has a job store of its own, no job workers and one database thread, unless the environment says otherwise.
+    `constants` are new values of module constants, such as `vo_server.commands.serve.GRACE_SECONDS`.
+    """
+    command = [*_program(constants or {}), "serve", "--port", "0", "--data", str(data), *flags]
     with (
         tempfile.TemporaryDirectory() as jobs,
         tempfile.NamedTemporaryFile("w", suffix=".log") as log,
@@ -172,7 +178,9 @@ def _serving(data: Path, *flags: str, **environment: str) -> Iterator[Server]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=_environment() | {"VO_SERVER_JOB_RESULTS": jobs, "VO_SERVER_JOB_WORKERS": "0"} | environment,
+            env=clean_environment()
+            | {"VO_SERVER_JOB_RESULTS": jobs, "VO_SERVER_JOB_WORKERS": "0", "VO_SERVER_THREADS": "1"}
+            | environment,
         ) as process,
     ):
         try:
@@ -186,8 +194,21 @@ def _serving(data: Path, *flags: str, **environment: str) -> Iterator[Server]:
                 process.kill()
 
 
-def _environment() -> dict[str, str]:
-    """Ours without the settings that whoever runs the tests may have for a server of his own."""
+def _program(constants: Mapping[str, float]) -> list[str]:
+    """Return the command line of vo-server, with other values of some module constants."""
+    if not constants:
+        return [sys.executable, "-m", "vo_server"]
+    lines = ["import sys", "from importlib import import_module"]
+    for name, value in constants.items():
+        module, _, attribute = name.rpartition(".")
+        lines.append(f"assert hasattr(import_module({module!r}), {attribute!r})")
+        lines.append(f"import_module({module!r}).{attribute} = {value!r}")
+    lines += ["from vo_server.__main__ import main", "sys.exit(main())"]
+    return [sys.executable, "-c", "\n".join(lines)]
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without the settings of a server that the user of the tests may have."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VO_SERVER_")}
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))}
 
