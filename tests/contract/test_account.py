@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.contract.test_streaming import ENDLESS, begin, path, until
+from tests.clients import ENDLESS, begin, path, until
 
 ID = "X-Request-Id"
 FIVE = path("SELECT TOP 5 ra FROM psc", RESPONSEFORMAT="csv")
@@ -83,7 +83,7 @@ def test_error_documents_tell_it_elsewhere(client: httpx.Client) -> None:
     assert client.get(path(WRONG, RESPONSEFORMAT="json"), headers=said).json()["request_id"] == "me-2"
     for place in ("/nothing", "/tap/tables/none", "/tap/tables?detail=x", "/tap/capabilities?x=y&detail"):
         answer = client.get(place, headers=said)
-        assert answer.status_code == 200 or answer.text.splitlines()[-1] == "request_id: me-2"
+        assert answer.status_code == 200 or "request_id: me-2" in answer.text.splitlines()
     cone = etree.fromstring(client.get("/cone/psc?RA=x", headers=said).content)
     assert [i.get("value") for i in cone.findall("{*}INFO[@name='request_id']")] == ["me-2"]
 

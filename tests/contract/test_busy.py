@@ -11,9 +11,9 @@ import httpx
 import pytest
 from lxml import etree
 
-from tests.contract.test_streaming import path
+from tests.clients import path
 from vo_server.engines.duckdb import DuckDBEngine
-from vo_server.errors import BusyError
+from vo_server.errors import BusyError, Code
 from vo_server.settings import Settings
 
 SAID = "no place is left"
@@ -30,7 +30,7 @@ def busy(sky: Path, listening: Any, tmp_path_factory: pytest.TempPathFactory) ->
         raise BusyError(SAID, hint="ask again soon", retry_after_seconds=7)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vo_server.jobs.table.PATIENCE", 0.05)
+        patch.setattr("vo_server.jobs.table.LOCK_TIMEOUT_SECONDS", 0.05)
         with listening(Settings(data=sky, job_results=str(jobs))) as url, httpx.Client(base_url=url) as client:
             patch.setattr(DuckDBEngine, "run", full)
             with sqlite3.connect(jobs / "jobs.sqlite") as other:
@@ -82,4 +82,5 @@ def test_jobs_that_cannot_be_kept(busy: httpx.Client, phase: str | None) -> None
     """A job that was not taken in leaves nothing, its upload neither."""
     form = {"QUERY": QUERY, "UPLOAD": "t,param:t"} | ({"PHASE": phase} if phase else {})
     answer = busy.post("/tap/async", data=form, files={"t": ("t.csv", b"a\n1\n")})
-    assert "the store of the jobs cannot be used now" in refused(answer, BusyError("").retry_after_seconds).text
+    response = refused(answer, BusyError("").retry_after_seconds)
+    assert response.headers["vo-error-code"] == Code.SERVICE_UNAVAILABLE

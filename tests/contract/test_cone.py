@@ -17,8 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from vo_server.app import catalogue_of
-from vo_server.engines.store import Store
+from vo_server.assembly import load_site_catalogue
+from vo_server.engines.data_directory import DataDirectory
+from vo_server.errors import Code
 from vo_server.load.load import load
 from vo_server.settings import Settings
 
@@ -115,44 +116,44 @@ def test_post_is_get(client: httpx.Client, cone: Cone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "code"),
     [
-        ({"RA": None}, "RA is missing"),
-        ({"DEC": None}, "DEC is missing"),
-        ({"SR": None}, "SR is missing"),
-        ({"SR": ""}, "SR is missing"),
-        ({"RA": "as3f"}, "not a number"),
-        ({"RA": "12:30:00"}, "not a number"),
-        ({"RA": "1 2"}, "not a number"),
-        ({"RA": "1_0"}, "not a number"),
-        ({"DEC": "NaN"}, "DEC is NaN"),
-        ({"RA": "inf"}, "RA is inf"),
-        ({"RA": "-0.001"}, "0 to 360"),
-        ({"RA": "360.001"}, "0 to 360"),
-        ({"DEC": "90.0001"}, "-90 to 90"),
-        ({"DEC": "-91"}, "-90 to 90"),
-        ({"SR": "-1"}, "0 to 180"),
-        ({"SR": "180.1"}, "0 to 180"),
-        ({"VERB": "4"}, "VERB"),
-        ({"VERB": "x"}, "VERB"),
-        ({"MAXREC": "-1"}, "MAXREC"),
-        ({"RESPONSEFORMAT": "pdf"}, "RESPONSEFORMAT"),
+        ({"RA": None}, Code.REQUEST_MISSING_PARAMETER),
+        ({"DEC": None}, Code.REQUEST_MISSING_PARAMETER),
+        ({"SR": None}, Code.REQUEST_MISSING_PARAMETER),
+        ({"SR": ""}, Code.REQUEST_MISSING_PARAMETER),
+        ({"RA": "as3f"}, Code.REQUEST_BAD_PARAMETER),
+        ({"RA": "12:30:00"}, Code.REQUEST_BAD_PARAMETER),
+        ({"RA": "1 2"}, Code.REQUEST_BAD_PARAMETER),
+        ({"RA": "1_0"}, Code.REQUEST_BAD_PARAMETER),
+        ({"DEC": "NaN"}, Code.REQUEST_BAD_PARAMETER),
+        ({"RA": "inf"}, Code.REQUEST_BAD_PARAMETER),
+        ({"RA": "-0.001"}, Code.REQUEST_BAD_PARAMETER),
+        ({"RA": "360.001"}, Code.REQUEST_BAD_PARAMETER),
+        ({"DEC": "90.0001"}, Code.REQUEST_BAD_PARAMETER),
+        ({"DEC": "-91"}, Code.REQUEST_BAD_PARAMETER),
+        ({"SR": "-1"}, Code.REQUEST_BAD_PARAMETER),
+        ({"SR": "180.1"}, Code.REQUEST_BAD_PARAMETER),
+        ({"VERB": "4"}, Code.REQUEST_BAD_PARAMETER),
+        ({"VERB": "x"}, Code.REQUEST_BAD_PARAMETER),
+        ({"MAXREC": "-1"}, Code.REQUEST_BAD_PARAMETER),
+        ({"RESPONSEFORMAT": "pdf"}, Code.REQUEST_UNSUPPORTED_FORMAT),
     ],
 )
-def test_errors(cone: Cone, votable: Any, wrong: dict[str, str | None], words: str) -> None:
+def test_errors(cone: Cone, votable: Any, wrong: dict[str, str | None], code: Code) -> None:
     """One INFO named Error, below VOTABLE, status 200: the form in which old clients find it (section 2.3)."""
     answer = cone(**{name: value for name, value in (HERE | wrong).items() if value is not None})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml")
-    error, id = tree(answer).findall(f"{V}INFO")
-    assert (error.get("name"), id.get("name")) == ("Error", "request_id")
-    assert words in error.get("value")
+    infos = {info.get("name"): info.get("value") for info in tree(answer).findall(f"{V}INFO")}
+    assert list(infos)[:2] == ["Error", "request_id"]
+    assert infos["ERROR_CODE"] == answer.headers["vo-error-code"] == code
     assert tree(answer).find(f".//{V}TABLE") is None
     votable(answer.content)
 
 
 def test_a_repeated_parameter(client: httpx.Client) -> None:
     answer = client.get("/cone/psc?RA=1&DEC=2&SR=3&ra=4")
-    assert "RA may be given once" in answer.text
+    assert answer.headers["vo-error-code"] == Code.REQUEST_REPEATED_PARAMETER
 
 
 # --------------------------------------------- the right stars, by brute force
@@ -282,7 +283,7 @@ def test_numbers_as_names_and_a_test_that_finds_something(
     (tmp_path / "numbered.toml").write_text(NUMBERED.replace("TEST", said), encoding="utf-8")
     (tmp_path / "rows.csv").write_text("number,ra,dec\n17,10.1,20.1\n", encoding="utf-8")
     options = Settings(data=tmp_path / "data", schemas=str(tmp_path))
-    load(catalogue_of(options).collection("numbered"), [tmp_path / "rows.csv"], Store(options.data))
+    load(load_site_catalogue(options).get_collection("numbered"), [tmp_path / "rows.csv"], DataDirectory(options.data))
     with listening(options) as url, httpx.Client(base_url=url) as client:
         found = tree(client.get("/cone/numbered/capabilities")).find(".//testQuery")
         sample = [float(found.findtext(name)) for name in ("ra", "dec", "sr")]

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.clients import ENDLESS, begin, path, until
 from tests.contract.test_account import figure, figures
-from tests.contract.test_streaming import ENDLESS, begin, path, until
 
 CONE = "/cone/psc?RA=266.4&DEC=-29&SR=3&VERB=1&RESPONSEFORMAT=csv"
 SCHEMA = path("SELECT COUNT(*) AS n FROM TAP_SCHEMA.tables", RESPONSEFORMAT="csv")
@@ -61,7 +61,8 @@ def test_past_the_bound_it_says_so(narrow: Any, full: Any, format: str, holds: s
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 5
     assert holds in answer.text
-    assert "1 queries are under way and 2 wait" in answer.text
+    assert answer.headers["vo-error-code"] == "SERVICE.BUSY"
+    assert "1 queries run and 2 wait" in answer.text
 
 
 def test_short_ones_do_not_wait(narrow: Any, full: Any) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from lxml import etree
 
-from tests.contract.test_streaming import ENDLESS, path
+from tests.clients import ENDLESS, path
 from vo_server.settings import Settings
 
 
@@ -62,7 +62,7 @@ def test_uploads(strict: httpx.Client, told: etree._Element) -> None:
         answer = strict.post("/tap/sync", data=given, files={"f": table})
         assert answer.status_code == status, answer.text
     assert f"{most + 1:,} bytes" in answer.text
-    assert f"{most:,} are the limit" in answer.text
+    assert f"the limit of this service is {most:,}" in answer.text
 
 
 def test_time(strict: httpx.Client, told: etree._Element) -> None:

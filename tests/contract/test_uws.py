@@ -20,6 +20,9 @@ from astropy.table import Table
 from lxml import etree
 from pyvo.dal import DALQueryError, TAPService
 
+from vo_server.errors import Code
+from vo_server.settings import Settings
+
 QUERY = "SELECT TOP 4 designation, ra, j_m FROM psc ORDER BY pts_key"
 LONG = "SELECT COUNT(*) FROM psc AS a, psc AS b, psc AS c WHERE a.j_m < b.k_m AND b.j_m < c.k_m"
 """Takes hours."""
@@ -178,40 +181,41 @@ def test_a_job_is_destroyed_at_its_time(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "form", "status", "words"),
+    ("method", "path", "form", "status", "code"),
     [
-        ("POST", "", {"PHASE": "WALK"}, 400, "can only be told to RUN"),
-        ("POST", "", {"EXECUTIONDURATION": "long"}, 400, "whole number of seconds"),
-        ("POST", "", {"DESTRUCTION": "tomorrow"}, 400, "not an instant"),
-        ("POST", "", {"UPLOAD": "a,param:x"}, 400, "which is not there"),
-        ("POST", "/{job}", {"QUERY": "x"}, 400, "only be ACTION=DELETE"),
-        ("POST", "/{job}/phase", {"PHASE": "WALK"}, 400, "neither RUN nor ABORT"),
-        ("POST", "/{job}/phase", {}, 400, "neither RUN nor ABORT"),
-        ("POST", "/{job}/destruction", {}, 400, "DESTRUCTION is missing"),
-        ("POST", "/{job}/destruction", {"DESTRUCTION": "2000-13-01"}, 400, "not an instant"),
-        ("POST", "/{job}/executionduration", {"EXECUTIONDURATION": "-3"}, 400, "whole number of seconds"),
-        ("POST", "/{job}/quote", {}, 405, "not for this URL"),
-        ("PUT", "/{job}/parameters/UPLOAD", {}, 400, "not a parameter that can be put"),
-        ("GET", "/{job}?WAIT=soon", None, 400, "neither a whole number"),
-        ("GET", "/{job}?WAIT=5&PHASE=WALKING", None, 400, "no phase"),
-        ("GET", "/{job}/nothing", None, 404, "nothing at"),
-        ("GET", "/{job}/results/other", None, 404, "has no result"),
-        ("GET", "/{job}/results/result", None, 404, "the job is PENDING, and has no result"),
-        ("GET", "?PHASE=WALKING", None, 400, "no phase"),
-        ("GET", "?LAST=0", None, 400, "LAST is"),
-        ("GET", "?AFTER=now", None, 400, "not an instant"),
-        ("GET", "/never-was", None, 404, "there is no job never-was"),
-        ("DELETE", "", None, 405, "not for this URL"),
-        ("POST", "", {f"P{n}": "x" * 900_000 for n in range(20)}, 413, "parameters have more than"),
+        ("POST", "", {"PHASE": "WALK"}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("POST", "", {"EXECUTIONDURATION": "long"}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("POST", "", {"DESTRUCTION": "tomorrow"}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("POST", "", {"UPLOAD": "a,param:x"}, 400, Code.UPLOAD_BAD_REFERENCE),
+        ("POST", "/{job}", {"QUERY": "x"}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("POST", "/{job}/phase", {"PHASE": "WALK"}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("POST", "/{job}/phase", {}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("POST", "/{job}/destruction", {}, 400, Code.REQUEST_MISSING_PARAMETER),
+        ("POST", "/{job}/destruction", {"DESTRUCTION": "2000-13-01"}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("POST", "/{job}/executionduration", {"EXECUTIONDURATION": "-3"}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("POST", "/{job}/quote", {}, 405, Code.REQUEST_METHOD_NOT_ALLOWED),
+        ("PUT", "/{job}/parameters/UPLOAD", {}, 400, Code.REQUEST_BAD_PARAMETER),
+        ("GET", "/{job}?WAIT=soon", None, 400, Code.REQUEST_BAD_PARAMETER),
+        ("GET", "/{job}?WAIT=5&PHASE=WALKING", None, 400, Code.REQUEST_BAD_PARAMETER),
+        ("GET", "/{job}/nothing", None, 404, Code.REQUEST_NOT_FOUND),
+        ("GET", "/{job}/results/other", None, 404, Code.JOB_NOT_FOUND),
+        ("GET", "/{job}/results/result", None, 404, Code.JOB_NOT_FOUND),
+        ("GET", "?PHASE=WALKING", None, 400, Code.REQUEST_BAD_PARAMETER),
+        ("GET", "?LAST=0", None, 400, Code.REQUEST_BAD_PARAMETER),
+        ("GET", "?AFTER=now", None, 400, Code.REQUEST_BAD_PARAMETER),
+        ("GET", "/never-was", None, 404, Code.JOB_NOT_FOUND),
+        ("DELETE", "", None, 405, Code.REQUEST_METHOD_NOT_ALLOWED),
+        ("POST", "", {f"P{n}": "x" * 900_000 for n in range(20)}, 413, Code.REQUEST_TOO_LARGE),
     ],
 )
 def test_what_is_wrong(
-    http: httpx.Client, method: str, path: str, form: dict[str, str] | None, status: int, words: str
+    http: httpx.Client, method: str, path: str, form: dict[str, str] | None, status: int, code: Code
 ) -> None:
     id = create(http).rpartition("/")[2] if "{job}" in path else ""
     answer = http.request(method, "async" + path.replace("{job}", id), data=form)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
-    assert words in answer.text
+    assert answer.headers["vo-error-code"] == code
+    assert f"\nERROR_CODE: {code}\n" in answer.text
 
 
 def test_deletion_by_post(http: httpx.Client) -> None:
@@ -372,7 +376,7 @@ def test_no_rows_are_a_result(http: httpx.Client) -> None:
     [
         ({"QUERY": "SELECT raa FROM psc"}, "Line 1, column 8: no column raa (did you mean ra"),
         ({"QUERY": "SELECT \x01 <&> ]]> FROM psc"}, "Line 1, column 8"),
-        ({"QUERY": "SELECT TOP 1 ra FROM psc", "LANG": "SQL"}, "LANG 'SQL' is not spoken here"),
+        ({"QUERY": "SELECT TOP 1 ra FROM psc", "LANG": "SQL"}, "unsupported LANG 'SQL'"),
         ({"QUERY": "SELECT TOP 1 ra FROM psc", "RESPONSEFORMAT": "xls"}, "RESPONSEFORMAT 'xls' is not offered"),
         ({"QUERY": "SELECT TOP 1 ra FROM psc", "MAXREC": "-1"}, "MAXREC"),
         ({}, "QUERY is missing"),
@@ -431,14 +435,15 @@ def test_a_job_has_the_time_that_it_was_given(http: httpx.Client, schema: etree.
     late = done(http, job)
     schema.assertValid(late)
     assert said(late, "phase") == "ABORTED"
-    assert "longer than its execution duration, 1 s" in late.findtext(f"{UWS}errorSummary/{UWS}message")
+    assert "execution duration of 1 s" in late.findtext(f"{UWS}errorSummary/{UWS}message")
     assert "execution duration" in http.get(f"{job}/error").text
 
 
-def test_more_than_may_wait_are_refused_for_the_time(sky: Path, serving: Any) -> None:
+def test_more_than_may_wait_are_refused_for_the_time(sky: Path, listening: Any, tmp_path: Path) -> None:
+    settings = Settings(data=sky, job_results=str(tmp_path), job_queue=2, timeout=0.5, threads=1)
     with (
-        serving(sky, VO_SERVER_JOB_QUEUE="2", VO_SERVER_TIMEOUT="0.5") as server,
-        httpx.Client(base_url=f"{server.url}/tap", timeout=30) as http,
+        listening(settings) as url,
+        httpx.Client(base_url=f"{url}/tap", timeout=30) as http,
     ):
         pending = create(http)
         waiting = [create(http, PHASE="RUN") for _ in range(2)]
@@ -447,13 +452,13 @@ def test_more_than_may_wait_are_refused_for_the_time(sky: Path, serving: Any) ->
             http.post(f"{pending}/phase", data={"PHASE": "RUN"}),
         ):
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
-            assert "2 jobs wait to be run" in answer.text
+            assert answer.headers["vo-error-code"] == Code.JOB_QUEUE_FULL
         assert http.post(f"{waiting[0]}/phase", data={"PHASE": "RUN"}).status_code == 303
         http.delete(waiting[0])
         assert http.post(f"{pending}/phase", data={"PHASE": "RUN"}).status_code == 303
         late = http.get("sync", params={"LANG": "ADQL", "QUERY": LONG})
         assert late.status_code == 400
-        assert f"as an asynchronous job it may take longer: {server.url}/tap/async" in late.text
+        assert f"as an asynchronous job it may take longer: {url}/tap/async" in late.text
 
 
 def test_a_server_that_stops_lets_those_go_who_wait(sky: Path, serving: Any) -> None:
@@ -512,15 +517,18 @@ def test_the_result_of_one_job_is_the_upload_of_the_next(http: httpx.Client) -> 
     assert http.get(f"{second}/results/result").text.split() == ["n", "3"]
 
 
-def test_an_upload_that_is_wrong_is_refused_at_once(http: httpx.Client, sky: Path, serving: Any) -> None:
+def test_an_upload_that_is_wrong_is_refused_at_once(
+    http: httpx.Client, sky: Path, listening: Any, tmp_path: Path
+) -> None:
     form = {"LANG": "ADQL", "QUERY": "SELECT * FROM TAP_UPLOAD.a", "UPLOAD": "a,param:one", "PHASE": "RUN"}
     broken = http.post("async", data=form, files={"one": ("a.vot", b"<VOTABLE><RESOURCE>")})
     assert broken.status_code == 400
-    assert "the upload a" in broken.text
-    with serving(sky, VO_SERVER_UPLOAD_LIMIT="1000") as small:
-        large = httpx.post(f"{small.url}/tap/async", data=form, files={"one": ("a.csv", b"n\n" + b"1\n" * 600)})
+    assert broken.headers["vo-error-code"] == Code.UPLOAD_MALFORMED
+    with listening(Settings(data=sky, job_results=str(tmp_path), upload_limit=1000)) as small:
+        large = httpx.post(f"{small}/tap/async", data=form, files={"one": ("a.csv", b"n\n" + b"1\n" * 600)})
         assert large.status_code == 413
-        assert "1,202 bytes, where 1,000 are the limit" in large.text
+        assert large.headers["vo-error-code"] == Code.UPLOAD_TOO_LARGE
+        assert "1,202 bytes; the limit of this service is 1,000" in large.text
 
 
 # --------------------------------------------------------------- clients
@@ -588,17 +596,17 @@ def test_stilts_takes_up_a_job(http: httpx.Client, stilts: Callable[..., str]) -
     assert http.get(job).status_code == 404
 
 
-def test_over_postgresql(sky: Path, serving: Any, postgresql: str) -> None:
+def test_over_postgresql(sky: Path, listening: Any, serving: Any, postgresql: str) -> None:
     """Two servers share the jobs: what one takes in, the worker of the other runs."""
     pytest.importorskip("psycopg")
     with (
-        serving(sky, VO_SERVER_JOBS=postgresql) as front,
+        listening(Settings(data=sky, jobs=postgresql)) as front,
         serving(sky, VO_SERVER_JOBS=postgresql, VO_SERVER_JOB_WORKERS="1") as back,
         httpx.Client(timeout=60) as http,
     ):
-        job = create_at(http, front.url)
+        job = create_at(http, front)
         done(http, job)
-        there = job.replace(front.url, back.url)
+        there = job.replace(front, back.url)
         assert len(http.get(f"{there}/results/result").text.splitlines()) == 5
         assert len(pyvo.dal.TAPService(f"{back.url}/tap").run_async(QUERY)) == 4
 

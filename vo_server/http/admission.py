@@ -24,7 +24,7 @@ SLOW_CLIENT_SECONDS = 0.5
 """Seconds after which a client that does not read its response loses its slot; the query pauses meanwhile."""
 
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 5, 600
-"""Seconds after which, by our own words, a client may ask again."""
+"""Bounds of Retry-After."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +77,7 @@ class QueryQueue:
                 self._dequeue(client, waiter)
         if not entered:
             raise self._make_busy_error(
-                f"no place became free in {self._queue_timeout:g} s" if not waiter.rejected else None
+                f"no slot became free in {self._queue_timeout:g} s" if not waiter.rejected else None
             )
 
     def acquire_now(self, client: str) -> None:
@@ -130,7 +130,7 @@ class QueryQueue:
     def _make_busy_error(self, why: str | None = None) -> BusyError:
         after = ceil(self._mean_seconds * (self.waiting + 1) / self._slots)
         after = min(max(after, MIN_RETRY_SECONDS), MAX_RETRY_SECONDS)
-        why = why or f"{self.running} queries are under way and {self.waiting} wait, more are not taken"
+        why = why or f"{self.running} queries run and {self.waiting} wait, the limit"
         return BusyError(f"the service is busy: {why}", hint=f"ask again in {after} s", retry_after_seconds=after)
 
 

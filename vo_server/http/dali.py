@@ -18,7 +18,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.types import Message
 
-from vo_server.errors import RepeatedParameterError, TooLargeError, UsageError
+from vo_server.errors import Code, RepeatedParameterError, TooLargeError, UsageError
 from vo_server.formats import FORMATS, HTML, TABLEDATA, Format, FormatChoice, select_format
 
 MAX_FORM_FIELDS = 1_000
@@ -47,7 +47,7 @@ class Parameters:
         """
         values = self.get_all(name)
         if len(values) > 1:
-            raise RepeatedParameterError(f"{name.upper()} may be given once, not {len(values)} times")
+            raise RepeatedParameterError(f"{name.upper()} may occur once, not {len(values)} times")
         return values[0] if values and values[0] != "" else None
 
     def drop(self, *names: str) -> Parameters:
@@ -66,13 +66,18 @@ class Parameters:
         """
         text = self.get(name)
         if text is None:
-            raise UsageError(f"{name} is missing", hint=f"give it in {unit}")
+            raise UsageError(f"{name} is missing", hint=f"give it in {unit}", code=Code.REQUEST_MISSING_PARAMETER)
         try:
             value = float(text if text.isascii() and "_" not in text else "")  # Python reads more than decimals
         except ValueError:
-            raise UsageError(f"{name} is {text!r}, which is not a number", hint=f"give it in decimal {unit}") from None
+            hint = f"give it in decimal {unit}"
+            raise UsageError(
+                f"{name} must be a number, not {text!r}", hint=hint, code=Code.REQUEST_BAD_PARAMETER
+            ) from None
         if not isfinite(value) or not low <= value <= high:
-            raise UsageError(f"{name} is {text}, which is not within {low:g} to {high:g} {unit}")
+            raise UsageError(
+                f"{name} must be within {low:g} to {high:g} {unit}, not {text}", code=Code.REQUEST_BAD_PARAMETER
+            )
         return value
 
     @property
@@ -89,7 +94,7 @@ class Parameters:
         if text is None:
             return min(default, hard)
         if not (text.isascii() and text.strip().isdecimal()):
-            raise UsageError(f"MAXREC is {text!r}, which is not a whole number from 0")
+            raise UsageError(f"MAXREC must be a non-negative integer, not {text!r}", code=Code.REQUEST_BAD_PARAMETER)
         return min(int(text), hard)
 
 
@@ -119,16 +124,20 @@ def _split_uris(value: str) -> list[str]:
 async def _read_form(request: Request, uploads: int) -> list[tuple[str, UploadFile | str]]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data", ""):
-        raise UsageError(f"a POST of {kind}", hint="send application/x-www-form-urlencoded or multipart/form-data")
+        hint = "send application/x-www-form-urlencoded or multipart/form-data"
+        raise UsageError(f"unsupported Content-Type {kind!r} of a POST", hint=hint, code=Code.REQUEST_MALFORMED)
     body = _LimitedBody(request, uploads)
     try:
         form = await Request(request.scope, body.receive).form(max_fields=MAX_FORM_FIELDS, max_part_size=MAX_FORM_BYTES)
-    except (HTTPException, MultiPartException) as error:  # starlette's words for a form that it does not like
-        raise body.error or UsageError(f"the form cannot be read: {getattr(error, 'detail', error)}") from None
+    except (HTTPException, MultiPartException) as error:  # starlette's errors for an invalid form
+        reason = getattr(error, "detail", error)
+        raise body.error or UsageError(f"the form cannot be read: {reason}", code=Code.REQUEST_MALFORMED) from None
     except UnicodeDecodeError:
-        raise UsageError("the form is not UTF-8") from None
+        raise UsageError("the form is not UTF-8", code=Code.REQUEST_MALFORMED) from None
     except (ValueError, KeyError):  # no boundary, or one that is not where it should be
-        raise UsageError("the form cannot be read: it is not what its Content-Type says") from None
+        raise UsageError(
+            "the form cannot be read: it does not match its Content-Type", code=Code.REQUEST_MALFORMED
+        ) from None
     request.state.form = form
     return form.multi_items()
 
@@ -168,9 +177,7 @@ class _LimitedBody:
                     message = await self._request.receive()
             more = "" if self._announced_bytes else "at least "
             limit = self._upload_bytes or MAX_FORM_BYTES
-            self.error = TooLargeError(
-                f"the request has {more}{most:,} bytes, where {limit:,} are the limit of this service"
-            )
+            self.error = TooLargeError(f"the request has {more}{most:,} bytes; the limit of this service is {limit:,}")
             raise MultiPartException("too large")  # which makes starlette close the files
         return message
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vo_server.errors import UsageError
+from vo_server.errors import Code, UsageError
 
 FILE_NAME = "downtime.toml"
 KEYS = ("down_at", "back_at", "note")
@@ -44,22 +44,23 @@ def read_downtime(data: Path) -> Downtime | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{FILE_NAME} cannot be read: {error}") from None
+        raise UsageError(f"{FILE_NAME} cannot be read: {error}", code=Code.SETTINGS_INVALID) from None
     for key in given:
         if key not in KEYS:
-            raise UsageError(f"{FILE_NAME}: {key!r} is none of {', '.join(KEYS)}")
+            raise UsageError(f"{FILE_NAME}: {key!r} must be one of {', '.join(KEYS)}", code=Code.SETTINGS_INVALID)
     note = given.get("note")
     if note is not None and not isinstance(note, str):
-        raise UsageError(f"{FILE_NAME}: 'note' is no text")
+        raise UsageError(f"{FILE_NAME}: 'note' must be a text", code=Code.SETTINGS_INVALID)
     down_at, back_at = (_check_instant(key, given[key]) if key in given else None for key in ("down_at", "back_at"))
     if down_at is None:
-        raise UsageError(f"{FILE_NAME}: 'down_at' is missing")
+        raise UsageError(f"{FILE_NAME}: 'down_at' is missing", code=Code.SETTINGS_INVALID)
     if back_at is not None and back_at <= down_at:
-        raise UsageError(f"{FILE_NAME}: 'back_at' does not come after 'down_at'")
+        raise UsageError(f"{FILE_NAME}: 'back_at' must be after 'down_at'", code=Code.SETTINGS_INVALID)
     return Downtime(down_at, back_at, note)
 
 
 def _check_instant(key: str, value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise UsageError(f"{FILE_NAME}: {key!r} is no instant with its time zone, such as 2026-12-01T08:00:00Z")
+        message = f"{FILE_NAME}: {key!r} must be an instant with its time zone, such as 2026-12-01T08:00:00Z"
+        raise UsageError(message, code=Code.SETTINGS_INVALID)
     return value

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from typing_extensions import override
 
-from vo_server.errors import TooLargeError, UsageError
+from vo_server.errors import Code, TooLargeError, UsageError
 
 UPLOAD_HEADER = "X-VO-Server-Upload"
 """A header of the server's own requests: a request that carries it may not cause a further fetch."""
@@ -52,20 +52,22 @@ class UploadHosts:
         mine = f"{host}:{port}" in self.own_addresses
         if not mine and not {host, f"{host}:{port}"} & set(self.hosts):
             hint = f"uploads by URL come from {', '.join(self.hosts)}" if self.hosts else "send the table inline"
-            raise UsageError(f"this service takes no uploads from {host}", hint=hint)
+            raise UsageError(f"this service takes no uploads from {host}", hint=hint, code=Code.UPLOAD_NOT_ALLOWED)
         found = _resolve_host(host, port)
         if mine or all(map(_is_public, found)) or host in found:
             return found[0], port
-        raise UsageError(f"{host} has a private address", hint="the operator may list the address itself")
+        hint = "the operator may list the address itself"
+        raise UsageError(f"{host} has a private address", hint=hint, code=Code.UPLOAD_NOT_ALLOWED)
 
 
 def _parse_host(url: SplitResult) -> tuple[str, int]:
     try:
         port = url.port
     except ValueError:
-        raise UsageError(f"{url.geturl()!r} has no port that there is") from None
+        raise UsageError(f"{url.geturl()!r} has an invalid port", code=Code.UPLOAD_BAD_REFERENCE) from None
     if url.scheme not in _DEFAULT_PORTS or not url.hostname or url.username is not None:
-        raise UsageError(f"UPLOAD from {url.geturl()!r} is not taken", hint="param:name, or a URL of http or https")
+        hint = "param:name, or a URL of http or https"
+        raise UsageError(f"unsupported UPLOAD URI {url.geturl()!r}", hint=hint, code=Code.UPLOAD_BAD_REFERENCE)
     return url.hostname.lower(), port or _DEFAULT_PORTS[url.scheme]
 
 
@@ -73,7 +75,7 @@ def _resolve_host(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise UsageError(f"there is no host {host}") from None
+        raise UsageError(f"unknown host {host}", code=Code.UPLOAD_FETCH_FAILED) from None
     return [str(entry[4][0]) for entry in found]
 
 
@@ -112,11 +114,14 @@ def fetch(url: str, hosts: UploadHosts, limit: int, earlier_bytes: int = 0) -> I
             url = urljoin(url, answer.getheader("Location") or "")
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() >= until:
-                raise UsageError(f"{url} took longer than {FETCH_TIMEOUT_SECONDS:g} s") from None
-            raise UsageError(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
+                raise UsageError(
+                    f"{url} took longer than {FETCH_TIMEOUT_SECONDS:g} s", code=Code.UPLOAD_FETCH_FAILED
+                ) from None
+            reason = str(error) or type(error).__name__
+            raise UsageError(f"{url} cannot be read: {reason}", code=Code.UPLOAD_FETCH_FAILED) from None
         finally:
             connection.close()
-    raise UsageError(f"{url} is redirected more than {MAX_REDIRECTS} times")
+    raise UsageError(f"{url} is redirected more than {MAX_REDIRECTS} times", code=Code.UPLOAD_FETCH_FAILED)
 
 
 @contextmanager
@@ -138,7 +143,7 @@ def _close_at(until: float, connection: http.client.HTTPConnection) -> Iterator[
 
 def _read_body(answer: http.client.HTTPResponse, url: str, limit: int, before: int, until: float) -> IO[bytes]:
     if answer.status != 200:
-        raise UsageError(f"{url} answers {answer.status} {answer.reason}")
+        raise UsageError(f"{url} returned {answer.status} {answer.reason}", code=Code.UPLOAD_FETCH_FAILED)
     if answer.length is not None and before + answer.length > limit:
         raise size_error(before + answer.length, limit)
     with ExitStack() as stack:
@@ -158,7 +163,8 @@ def _read_body(answer: http.client.HTTPResponse, url: str, limit: int, before: i
 
 def size_error(size: int, limit: int, more: str = "") -> TooLargeError:
     """Return the error of uploads that have too many bytes."""
-    return TooLargeError(f"the uploads have {more}{size:,} bytes, where {limit:,} are the limit of this service")
+    message = f"the uploads have {more}{size:,} bytes; the limit of this service is {limit:,}"
+    return TooLargeError(message, code=Code.UPLOAD_TOO_LARGE)
 
 
 def _make_connection(url: SplitResult, address: tuple[str, int], until: float) -> http.client.HTTPConnection:

@@ -88,7 +88,7 @@ class Health:
         notes = (
             *((database.error,) if database.error else ()),
             *((down.note,) if down is not None and down.note else ()),
-            *(("no jobs are taken in: their store does not answer",) if jobs is None else jobs),
+            *(("no jobs are accepted: the job store does not answer",) if jobs is None else jobs),
             *disks.notes,
             *database.notes,
             *disks.check_notes,
@@ -135,7 +135,7 @@ def job_store_notes(jobs: JobStore) -> tuple[str, ...]:
     try:
         jobs.count_changes()
     except ServiceError as fault:
-        return (f"no jobs are taken in: {fault.message}",)
+        return (f"no jobs are accepted: {fault.message}",)
     return ()
 
 
@@ -154,7 +154,7 @@ def _low_disk_notes(written: Mapping[str, Path]) -> Iterator[str]:
         there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), None)
         free = shutil.disk_usage(there).free if there is not None else 0
         if free < LOW_DISK_BYTES:
-            yield f"there is little room for {what}: {free / 1e6:,.0f} MB"
+            yield f"little disk space for {what}: {free / 1e6:,.0f} MB"
 
 
 def _check_notes(data: Path) -> Iterator[str]:

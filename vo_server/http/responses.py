@@ -110,7 +110,7 @@ async def _start_answer(request: Request, site: Site, question: QueryExecution, 
     try:
         return await _run_while_connected(request, question, begin)
     except anyio.get_cancelled_exc_class():  # the server stops, and has waited for us as long as it does
-        raise BusyError("the service is being stopped", hint="ask again in a minute", retry_after_seconds=60) from None
+        raise BusyError("the service is stopping", hint="ask again in a minute", retry_after_seconds=60) from None
 
 
 async def _run_while_connected(request: Request, question: QueryExecution, work: Callable[[], Awaitable[T]]) -> T:
@@ -139,7 +139,7 @@ async def _run_while_connected(request: Request, question: QueryExecution, work:
     if faults:
         raise faults[0]
     if not done:
-        raise QueryCancelledError("the client went away")
+        raise QueryCancelledError("the client disconnected")
     return done[0]
 
 
@@ -194,7 +194,7 @@ class _AnswerStream(StreamingResponse):
                     yield piece
                 piece = await _run_while_connected(request, begun.question, make)
         except QueryCancelledError:
-            log.info("the client went away")
+            log.info("the client disconnected")
 
 
 def _gzip_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:

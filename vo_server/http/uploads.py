@@ -15,7 +15,7 @@ import pyarrow as pa
 from starlette.requests import Request
 
 from vo_server.catalogue.catalogue import UPLOADS, Catalogue, Schema
-from vo_server.errors import UsageError
+from vo_server.errors import Code, UsageError
 from vo_server.formats.read.upload import UploadedTable, read_upload
 from vo_server.http.dali import Parameters
 from vo_server.http.fetch import UPLOAD_HEADER, UploadHosts, fetch, size_error
@@ -63,9 +63,10 @@ def parse_uploads(given: Parameters) -> dict[str, str]:
     for pair in (pair for value in given.get_all("UPLOAD") for pair in value.split(";") if pair.strip()):
         name, comma, uri = (part.strip() for part in pair.partition(","))
         if not comma or not uri or not _NAME.fullmatch(name):
-            raise UsageError(f"UPLOAD is {pair!r}", hint="write it as name,param:part or name,URL; a name has letters")
+            hint = "write it as name,param:part or name,URL; a name has letters"
+            raise UsageError(f"invalid UPLOAD {pair!r}", hint=hint, code=Code.UPLOAD_BAD_REFERENCE)
         if name.lower() in map(str.lower, found):
-            raise UsageError(f"two uploads are called {name}")
+            raise UsageError(f"two uploads have the name {name}", code=Code.UPLOAD_BAD_REFERENCE)
         found[name] = uri
     return found
 
@@ -79,7 +80,7 @@ async def read_uploads(request: Request, given: Parameters, site: Site) -> Uploa
     if not wanted:
         return Uploads()
     if not site.upload_limit:
-        raise UsageError("this service takes no uploads")
+        raise UsageError("this service takes no uploads", code=Code.UPLOAD_NOT_ALLOWED)
     made: dict[str, UploadedTable] = {}
     size = 0
     for name, uri in wanted.items():
@@ -96,10 +97,11 @@ async def _open_upload(request: Request, given: Parameters, site: Site, uri: str
         part = uri.partition(":")[2]
         if part not in given.files:
             sent = f"its parts are {', '.join(given.files)}" if given.files else "no files came with this request"
-            raise UsageError(f"UPLOAD speaks of the part {part!r}, which is not there", hint=sent)
+            message = f"UPLOAD refers to form part {part!r}, which the request does not contain"
+            raise UsageError(message, hint=sent, code=Code.UPLOAD_BAD_REFERENCE)
         return given.files[part]
     if UPLOAD_HEADER.lower() in request.headers:
-        raise UsageError("an upload's URL may not ask for uploads by URL itself")
+        raise UsageError("the URL of an upload must not upload by URL itself", code=Code.UPLOAD_NOT_ALLOWED)
     arguments = (uri, find_upload_hosts(request, site), site.upload_limit, before)
     return await anyio.to_thread.run_sync(fetch, *arguments, limiter=_get_limiter(request))
 

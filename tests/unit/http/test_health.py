@@ -88,19 +88,19 @@ def test_a_database_that_fails_in_a_way_of_its_own(tmp_path: Path) -> None:
 
 def test_without_jobs_queries_are_still_answered(tmp_path: Path) -> None:
     found = state(health(tmp_path, jobs=Jobs(refuses)))
-    assert (found.available, found.notes[0]) == (True, "no jobs are taken in: the jobs cannot be reached now")
+    assert (found.available, found.notes[0]) == (True, "no jobs are accepted: the jobs cannot be reached now")
 
 
 def test_a_store_of_jobs_that_hangs(tmp_path: Path) -> None:
     free = threading.Event()
     found = state(health(tmp_path, jobs=Jobs(lambda: int(free.wait(30))), patience=0.1))
     free.set()
-    assert (found.available, found.notes[0]) == (True, "no jobs are taken in: their store does not answer")
+    assert (found.available, found.notes[0]) == (True, "no jobs are accepted: the job store does not answer")
 
 
 def test_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    for free, said in ((999e6, ("there is little room for results: 999 MB",)), (1e9, ())):
+    for free, said in ((999e6, ("little disk space for results: 999 MB",)), (1e9, ())):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage(1e12, 1e12 - free, free))
         assert state(health(tmp_path)).notes[: len(said)] == said
         assert len(state(health(tmp_path)).notes) == 1 + len(said)

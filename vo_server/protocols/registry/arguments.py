@@ -14,14 +14,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from vo_server.errors import UsageError
+from vo_server.errors import Code, UsageError
+
+_CODES = {
+    "idDoesNotExist": Code.REQUEST_NOT_FOUND,
+    "noRecordsMatch": Code.REQUEST_NOT_FOUND,
+    "cannotDisseminateFormat": Code.REQUEST_UNSUPPORTED_FORMAT,
+}
+"""The codes of some errors of OAI-PMH; the others have the default code."""
 
 
 class OaiError(UsageError):
     """An error of OAI-PMH: a code of section 3.6 and a message for each mistake."""
 
+    default_code = Code.REQUEST_BAD_PARAMETER
+
     def __init__(self, *errors: tuple[str, str]) -> None:
-        super().__init__("; ".join(message for _, message in errors))
+        super().__init__("; ".join(message for _, message in errors), code=_CODES.get(errors[0][0]))
         self.errors = errors
 
 
@@ -78,8 +87,8 @@ def parse_arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     given = list(pairs)
     verbs = [value for name, value in given if name == "verb"]
     if len(verbs) != 1 or verbs[0] not in VERBS:
-        said = f"{verbs[0]!r} is no verb" if len(verbs) == 1 else f"verb comes {len(verbs)} times"
-        raise OaiError(("badVerb", f"{said}; once one of {', '.join(VERBS)}"))
+        said = f"unknown verb {verbs[0]!r}" if len(verbs) == 1 else f"verb occurs {len(verbs)} times"
+        raise OaiError(("badVerb", f"{said}; it must occur once and be one of {', '.join(VERBS)}"))
     wrong = list(_find_errors(verbs[0], VERBS[verbs[0]], [(name, value) for name, value in given if name != "verb"]))
     if wrong:
         raise OaiError(*(("badArgument", message) for message in wrong))
@@ -93,16 +102,16 @@ def _find_errors(name: str, verb: OaiVerb, rest: list[tuple[str, str]]) -> Itera
         if each not in known:
             yield f"{name} has no argument {each!r}" + (f"; it has {', '.join(sorted(known))}" if known else "")
         elif names.count(each) > 1:
-            yield f"{each} comes {names.count(each)} times"
+            yield f"{each} occurs {names.count(each)} times"
     if verb.exclusive and verb.exclusive in names:
         if len(set(names)) > 1:
-            yield f"{verb.exclusive} stands alone"
+            yield f"{verb.exclusive} must be the only argument"
         return
     yield from (f"{each} is missing" for each in verb.required if each not in names)
     given = dict(rest)
     for each, shape in _PATTERNS.items():
         if each in given and not shape.fullmatch(given[each]):
-            yield f"{each} is {given[each]!r}, which cannot be one"
+            yield f"invalid {each} {given[each]!r}"
     yield from _find_date_errors({each: given[each] for each in ("from", "until") if each in given})
 
 
@@ -114,11 +123,11 @@ def _find_date_errors(given: Mapping[str, str]) -> Iterable[str]:
         except (ValueError, OverflowError):
             found[name] = None
         if found[name] is None:
-            yield f"{name} is {text!r}, where a date such as 2001-02-15 or 2001-02-15T00:00:00Z is needed"
+            yield f"{name} must be a date such as 2001-02-15 or 2001-02-15T00:00:00Z, not {text!r}"
     since, until = found.get("from"), found.get("until")
     if since is not None and until is not None:
         if len(given["from"]) != len(given["until"]):
-            yield "from and until are of different granularity"
+            yield "from and until differ in granularity"
         elif since > until:
             yield "from is later than until"
 
@@ -173,11 +182,11 @@ def _parse_token(text: str, verb: str) -> ListRequest:
     except (binascii.Error, ValueError):
         packed = b""
     if not packed or packed[:8] != _compute_checksum(packed[8:]):
-        raise OaiError(("badResumptionToken", "this token is none of this service"))
+        raise OaiError(("badResumptionToken", "unknown resumptionToken"))
     said, prefix, set, since, until, (updated, id) = json.loads(packed[8:])
     found = ListRequest(said, prefix, set, since, until, (updated, id))
     if found.verb != verb:
-        raise OaiError(("badResumptionToken", f"this token goes on with {found.verb} and not with {verb}"))
+        raise OaiError(("badResumptionToken", f"the resumptionToken is of {found.verb}, not of {verb}"))
     return found
 
 

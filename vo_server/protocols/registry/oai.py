@@ -113,7 +113,7 @@ def write_formats(asked: OaiRequest, made: Element) -> None:
 def write_sets(asked: OaiRequest, made: Element) -> None:
     """Write the only set, a list that is never split."""
     if "resumptionToken" in asked.arguments:
-        raise OaiError(("badResumptionToken", "this token is none of this service: its list of sets comes at once"))
+        raise OaiError(("badResumptionToken", "unknown resumptionToken: the list of sets is never split"))
     oai.add_sets(made, [(MANAGED_SET, "All records that this registry publishes")])
 
 
@@ -157,12 +157,12 @@ def _find_record(asked: OaiRequest) -> DatedRecord:
     for one in asked.records:
         if one.id == wanted.lower():
             return one
-    raise OaiError(("idDoesNotExist", f"there is no record {wanted!r} here"))
+    raise OaiError(("idDoesNotExist", f"there is no record {wanted!r}"))
 
 
 def _check_prefix(name: str) -> str:
     if name not in PREFIXES:
-        raise OaiError(("cannotDisseminateFormat", f"no format {name!r}; there are {', '.join(PREFIXES)}"))
+        raise OaiError(("cannotDisseminateFormat", f"unknown format {name!r}; one of {', '.join(PREFIXES)}"))
     return name
 
 
@@ -175,9 +175,9 @@ def _select_page(asked: OaiRequest) -> tuple[str, list[DatedRecord], oai.Resumpt
     begin = sum(place is not None and one.key <= place for one in whole)
     page = whole[begin : begin + asked.config.max_records]
     if not page and place is not None:
-        raise OaiError(("badResumptionToken", "nothing is left of this list: begin anew"))
+        raise OaiError(("badResumptionToken", "no records are left in this list: start it again"))
     if not page:
-        raise OaiError(("noRecordsMatch", "no record is of this set and of these dates"))
+        raise OaiError(("noRecordsMatch", "no record matches the set and the dates"))
     if begin + len(page) < len(whole):
         return prefix, page, oai.ResumptionToken(wanted.make_token(*page[-1].key), len(whole), begin)
     return prefix, page, None if place is None else oai.ResumptionToken("", len(whole), begin)

@@ -32,6 +32,7 @@ from vo_server.documents.voresource import (
 from vo_server.engines.engine import TableFacts
 from vo_server.http.origin import make_collection_ivoid
 from vo_server.http.service import Service, Site
+from vo_server.model.mjd import day_to_mjd
 from vo_server.model.urls import SiteUrls
 from vo_server.protocols.vosi import coverage, vosi
 from vo_server.sky import footprint
@@ -341,7 +342,7 @@ def _build_coverage(publication: Collection, found: LoadedTable) -> Coverage:
     bounds, facts = publication.coverage, found.facts
     return Coverage(
         footprint.shorten(facts.coverage, MAX_MOC_CHARACTERS) if facts.coverage else None,
-        facts.times or tuple((_to_mjd(first), _to_mjd(last) + 1) for first, last in bounds.times),
+        facts.times or tuple((day_to_mjd(first), day_to_mjd(last) + 1) for first, last in bounds.times),
         _find_wavelengths(publication, facts) or bounds.wavelengths,
         wavebands=bounds.wavebands,
     )
@@ -354,14 +355,6 @@ def _find_wavelengths(publication: Collection, facts: TableFacts) -> tuple[tuple
         return ()
     there = images.bands if images.band is None else [b for name in facts.bands for b in images.select_bands(name)]
     return tuple((band.low * 1e6, band.high * 1e6) for band in there)
-
-
-_MJD_0 = date(1858, 11, 17)
-
-
-def _to_mjd(day: date) -> int:
-    """Return the modified Julian date of the beginning of a day."""
-    return (day - _MJD_0).days
 
 
 def _merge_coverage(collections: list[tuple[Collection, LoadedTable]]) -> Coverage:

@@ -35,7 +35,7 @@ async def send_examples(request: Request, site: Site) -> Response:
     """
     shown = await anyio.to_thread.run_sync(find_examples, site)
     if not shown:
-        raise NotFoundError("there are no examples for what is loaded here")
+        raise NotFoundError("there are no examples for the loaded tables")
     body = web.render_examples(site.make_urls(get_base_url(request, site.public_url)), site.title, shown)
     return document_response(request, body.encode(), "text/html;charset=utf-8")
 

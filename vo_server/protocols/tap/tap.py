@@ -30,7 +30,7 @@ from vo_server.documents.capability import (
     TableAccess,
     describe_adql,
 )
-from vo_server.errors import ServiceError, UsageError
+from vo_server.errors import Code, ServiceError, UsageError
 from vo_server.explain import WRITERS, ExplainRequest
 from vo_server.explain import explain as explained
 from vo_server.formats import BINARY2, HTML, JSON, FormatChoice, format_names, select_format
@@ -162,12 +162,12 @@ def _choose_format(request: Request, given: dali.Parameters) -> FormatChoice:
 def _read_query(given: dali.Parameters) -> str:
     language = given.get("LANG")
     if language is not None and language.upper() not in LANGUAGES:
-        raise UsageError(f"LANG {language!r} is not spoken here", hint=f"one of {', '.join(LANGUAGES)}")
+        hint = f"one of {', '.join(LANGUAGES)}"
+        raise UsageError(f"unsupported LANG {language!r}", hint=hint, code=Code.REQUEST_BAD_PARAMETER)
     text = given.get("QUERY")
     if text is None or not text.strip():
-        raise UsageError(
-            "QUERY is missing", hint="give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
-        )
+        hint = "give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
+        raise UsageError("QUERY is missing", hint=hint, code=Code.REQUEST_MISSING_PARAMETER)
     given.get("REQUEST")
     given.get("RUNID")
     return text

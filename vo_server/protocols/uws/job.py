@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.documents import uws
-from vo_server.errors import BusyError, NotFoundError, PhaseError, UsageError
+from vo_server.errors import BusyError, Code, NotFoundError, PhaseError, UsageError
 from vo_server.http import dali
 from vo_server.http.service import Site
 from vo_server.model.job import ACTIVE, Job, Phase
@@ -38,7 +38,8 @@ async def handle_job(place: JobList, request: Request, site: Site) -> Response:
     if request.method == "POST":
         action = (await dali.read_parameters(request)).get("ACTION")
         if action is None or action.upper() != "DELETE":
-            raise UsageError("a POST to a job can only be ACTION=DELETE", hint="parameters go to its /parameters")
+            message, hint = "a POST to a job must be ACTION=DELETE", "parameters go to its /parameters"
+            raise UsageError(message, hint=hint, code=Code.REQUEST_BAD_PARAMETER)
         return await _delete(place, request, site)
     one = await _wait_for_change(await place.find_job(request, site), request, site)
     position = (
@@ -70,7 +71,9 @@ async def _wait_for_change(one: Job, request: Request, site: Site) -> Job:
         return one
     wanted = MAX_WAIT_SECONDS if text.strip() == "-1" else parse_count(text)
     if wanted is None:
-        raise UsageError(f"WAIT is {text!r}, which is neither a whole number of seconds nor -1")
+        raise UsageError(
+            f"WAIT must be a non-negative integer of seconds or -1, not {text!r}", code=Code.REQUEST_BAD_PARAMETER
+        )
     phase = given.get("PHASE")
     if one.phase not in ACTIVE or (phase is not None and parse_phase(phase) is not one.phase):
         return one
@@ -79,7 +82,7 @@ async def _wait_for_change(one: Job, request: Request, site: Site) -> Job:
     )
     now = await site.jobs.watcher.call_in_thread(site.jobs.store.get, one.id)
     if now is None:
-        raise NotFoundError(f"the job {one.id} has been deleted")
+        raise NotFoundError(f"the job {one.id} has been deleted", code=Code.JOB_NOT_FOUND)
     return now
 
 
@@ -100,7 +103,7 @@ async def _wait_while_connected(request: Request, wait: Callable[[], Awaitable[N
             await wait()
             group.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():
-        raise BusyError("the service is being stopped", hint="ask again in a minute") from None
+        raise BusyError("the service is stopping", hint="ask again in a minute") from None
 
 
 async def handle_phase(place: JobList, request: Request, site: Site) -> Response:
@@ -114,7 +117,7 @@ async def handle_phase(place: JobList, request: Request, site: Site) -> Response
     elif word == "ABORT":
         await site.jobs.watcher.call_in_thread(site.jobs.store.abort, one.id)
     else:
-        raise UsageError(f"PHASE is {word!r}, which is neither RUN nor ABORT")
+        raise UsageError(f"PHASE must be RUN or ABORT, not {word!r}", code=Code.REQUEST_BAD_PARAMETER)
     return redirect_to(place.make_url(request, site, one.id))
 
 
@@ -127,7 +130,7 @@ async def _run(one: Job, site: Site) -> None:
         await site.jobs.watcher.call_in_thread(site.jobs.check_capacity)
         await site.jobs.watcher.call_in_thread(site.jobs.store.queue, one.id)
     elif one.phase not in ACTIVE:
-        raise PhaseError(f"the job is {one.phase} and cannot run again", hint="make a new one")
+        raise PhaseError(f"the job is {one.phase} and cannot run again", hint="create a new one")
 
 
 async def handle_duration(place: JobList, request: Request, site: Site) -> Response:
@@ -137,7 +140,7 @@ async def handle_duration(place: JobList, request: Request, site: Site) -> Respo
         return text_response(str(one.duration))
     text = (await dali.read_parameters(request)).get("EXECUTIONDURATION")
     if text is None:
-        raise UsageError("EXECUTIONDURATION is missing")
+        raise UsageError("EXECUTIONDURATION is missing", code=Code.REQUEST_MISSING_PARAMETER)
     await amend(one, site, ACTIVE - {Phase.EXECUTING}, duration=site.jobs.execution.clamp(parse_seconds(text)))
     return redirect_to(place.make_url(request, site, one.id))
 
@@ -149,7 +152,7 @@ async def handle_destruction(place: JobList, request: Request, site: Site) -> Re
         return text_response(uws.format_instant(one.destruction))
     text = (await dali.read_parameters(request)).get("DESTRUCTION")
     if text is None:
-        raise UsageError("DESTRUCTION is missing")
+        raise UsageError("DESTRUCTION is missing", code=Code.REQUEST_MISSING_PARAMETER)
     await amend(
         one, site, list(Phase), destruction=site.jobs.limit_destruction(one, parse_instant("DESTRUCTION", text))
     )

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from vo_server.errors import NotFoundError, PhaseError, ServiceError, UsageError
+from vo_server.errors import Code, NotFoundError, PhaseError, ServiceError, UsageError
 from vo_server.http.responses import document_response
 from vo_server.http.service import Site
 from vo_server.http.urls import get_base_url
@@ -56,7 +56,8 @@ class JobList:
         id = request.path_params["id"]
         job = await site.jobs.watcher.call_in_thread(site.jobs.store.get, id)
         if job is None or job.service != self.service:
-            raise NotFoundError(f"there is no job {id}", hint="it may have been deleted, or its time has come")
+            hint = "it may have been deleted, or its destruction time has passed"
+            raise NotFoundError(f"there is no job {id}", hint=hint, code=Code.JOB_NOT_FOUND)
         return job
 
 
@@ -66,7 +67,7 @@ async def amend(job: Job, site: Site, phases: Collection[Phase], **values: objec
     Raises PhaseError if it is in another.
     """
     if not await site.jobs.watcher.call_in_thread(site.jobs.store.update, job.id, phases, **values):
-        raise PhaseError(f"the job is {job.phase}, and this can only be changed before it runs")
+        raise PhaseError(f"the job is {job.phase}, and this can only change before it runs")
 
 
 def parse_phase(word: str) -> Phase:
@@ -77,7 +78,8 @@ def parse_phase(word: str) -> Phase:
     try:
         return Phase(word.upper())
     except ValueError:
-        raise UsageError(f"PHASE is {word!r}, which is no phase", hint=f"there are {', '.join(Phase)}") from None
+        hint = f"one of {', '.join(Phase)}"
+        raise UsageError(f"unknown PHASE {word!r}", hint=hint, code=Code.REQUEST_BAD_PARAMETER) from None
 
 
 def parse_instant(name: str, text: str) -> datetime:
@@ -90,7 +92,8 @@ def parse_instant(name: str, text: str) -> datetime:
             return datetime.fromisoformat(text.strip().removesuffix("Z")).replace(tzinfo=UTC)
     except ValueError:
         pass
-    raise UsageError(f"{name} is {text!r}, which is not an instant", hint="write it as 2026-01-31T12:00:00Z")
+    hint = "write it as 2026-01-31T12:00:00Z"
+    raise UsageError(f"{name} must be an instant, not {text!r}", hint=hint, code=Code.REQUEST_BAD_PARAMETER)
 
 
 def parse_seconds(text: str) -> int:
@@ -100,9 +103,8 @@ def parse_seconds(text: str) -> int:
     """
     found = parse_count(text)
     if found is None:
-        raise UsageError(
-            f"EXECUTIONDURATION is {text!r}, which is not a whole number of seconds", hint="0 asks for the most"
-        )
+        message = f"EXECUTIONDURATION must be a non-negative integer of seconds, not {text!r}"
+        raise UsageError(message, hint="0 asks for the most", code=Code.REQUEST_BAD_PARAMETER)
     return found
 
 

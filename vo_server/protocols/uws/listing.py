@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.documents import uws
-from vo_server.errors import BusyError, UsageError
+from vo_server.errors import BusyError, Code, UsageError
 from vo_server.http import dali
 from vo_server.http.dali import Parameters
 from vo_server.http.service import Site
@@ -69,7 +69,7 @@ def _parse_last(given: Parameters) -> int | None:
         return None
     last = parse_count(text)
     if not last:
-        raise UsageError(f"LAST is {text!r}, which is not a whole number from 1")
+        raise UsageError(f"LAST must be a positive integer, not {text!r}", code=Code.REQUEST_BAD_PARAMETER)
     return last
 
 
@@ -104,7 +104,7 @@ def _set_times(job: Job, given: Parameters, site: Site) -> Job:
 def _has_run(given: Parameters) -> bool:
     word = given.get("PHASE")
     if word is not None and word.upper() != "RUN":
-        raise UsageError(f"PHASE is {word!r}, where a new job can only be told to RUN")
+        raise UsageError(f"PHASE of a new job must be RUN, not {word!r}", code=Code.REQUEST_BAD_PARAMETER)
     return word is not None
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.documents import uws
-from vo_server.errors import NotFoundError, PhaseError, TooLargeError, UsageError
+from vo_server.errors import Code, NotFoundError, PhaseError, TooLargeError, UsageError
 from vo_server.formats import BINARY2
 from vo_server.http import dali
 from vo_server.http.dali import Parameters
@@ -83,7 +83,7 @@ async def handle_parameter(place: JobList, request: Request, site: Site) -> Resp
     name = request.path_params["name"]
     if request.method == "PUT":
         if name.lower() in (*_CONTROL_PARAMETERS, "upload"):
-            raise UsageError(f"{name} is not a parameter that can be put")
+            raise UsageError(f"the parameter {name} cannot be set by PUT", code=Code.REQUEST_BAD_PARAMETER)
         await _replace(job, site, ((name, await _read_text(request)),), [])
         return redirect_to(place.make_url(request, site, job.id))
     if name in (known := find_upload_parts(job)):
@@ -91,14 +91,14 @@ async def handle_parameter(place: JobList, request: Request, site: Site) -> Resp
         return Response(body, headers={"Content-Type": BINARY2.media_type})
     values = job.get_parameter(name)
     if not values:
-        raise NotFoundError(f"the job has no parameter {name}")
+        raise NotFoundError(f"the job has no parameter {name}", code=Code.JOB_NOT_FOUND)
     return text_response("\n".join(values))
 
 
 async def _replace(job: Job, site: Site, new: Pairs, kept: list[StoredUpload]) -> None:
     """Replace parameters by name, except UPLOAD, which may occur several times."""
     if job.phase is not Phase.PENDING:
-        raise PhaseError(f"the job is {job.phase}, and its parameters can only be changed while it is PENDING")
+        raise PhaseError(f"the job is {job.phase}, and its parameters can only change while it is PENDING")
     names = {name.lower() for name, _ in new} - {"upload"}
     together = check_size((*((n, v) for n, v in job.parameters if n.lower() not in names), *new))
     parse_uploads(Parameters(together))  # which refuses two uploads of one name
@@ -107,7 +107,8 @@ async def _replace(job: Job, site: Site, new: Pairs, kept: list[StoredUpload]) -
             k.rows.nbytes for k in kept
         )
         if size > 2 * site.upload_limit:  # as columns they may be somewhat larger than they were sent
-            raise TooLargeError(f"all uploads of the job have more than {site.upload_limit:,} bytes, the limit")
+            message = f"all uploads of the job have more than {site.upload_limit:,} bytes, the limit"
+            raise TooLargeError(message, code=Code.UPLOAD_TOO_LARGE)
         await site.jobs.watcher.call_in_thread(site.jobs.files.save_uploads, job.id, kept)
     await amend(job, site, {Phase.PENDING}, parameters=together)
 
@@ -121,7 +122,7 @@ async def _read_text(request: Request) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
-        raise UsageError("the value is not UTF-8") from None
+        raise UsageError("the value is not UTF-8", code=Code.REQUEST_MALFORMED) from None
 
 
 def _write_votable(site: Site, job: Job, name: str) -> bytes:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.documents import uws
-from vo_server.errors import NotFoundError, error_from_code
+from vo_server.errors import Code, NotFoundError, error_from_code
 from vo_server.http.files import FileSource
 from vo_server.http.responses import QUERY_STATUS_HEADER, document_response
 from vo_server.http.service import Site
@@ -25,11 +25,12 @@ async def send_result(place: JobList, request: Request, site: Site) -> Response:
     """Return a result, which never changes: range requests are answered (RFC 9110 section 14)."""
     job = await place.find_job(request, site)
     if job.phase is not Phase.COMPLETED:
-        raise NotFoundError(f"the job is {job.phase}, and has no result", hint="see its /phase and its /error")
+        hint = "see its /phase and its /error"
+        raise NotFoundError(f"the job is {job.phase} and has no result", hint=hint, code=Code.JOB_NOT_FOUND)
     id = request.path_params["result"]
     made = next((made for made in job.results if made.id == id), None)
     if made is None:
-        raise NotFoundError(f"the job has no result {id!r}", hint="see its /results")
+        raise NotFoundError(f"the job has no result {id!r}", hint="see its /results", code=Code.JOB_NOT_FOUND)
     headers = {
         "Content-Type": made.media_type,
         "Content-Disposition": f'attachment; filename="{made.name}"',
@@ -41,12 +42,12 @@ async def send_result(place: JobList, request: Request, site: Site) -> Response:
     try:
         return await anyio.to_thread.run_sync(stored.response, request, headers)
     except NotFoundError:
-        raise NotFoundError("the result has been removed") from None
+        raise NotFoundError("the result has been removed", code=Code.JOB_NOT_FOUND) from None
 
 
 async def send_error(place: JobList, request: Request, site: Site) -> Response:
     """Return the error document of a failed job, with status 200 (TAP 1.1 section 3.3, DALI 1.1 section 4.2)."""
     job = await place.find_job(request, site)
     if job.failure is None:
-        raise NotFoundError(f"the job is {job.phase}, and has no error")
+        raise NotFoundError(f"the job is {job.phase} and has no error", code=Code.JOB_NOT_FOUND)
     return document_response(request, *place.write_error(error_from_code(job.failure.code, job.failure.message)))

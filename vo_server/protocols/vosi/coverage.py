@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vo_server.catalogue.catalogue import Catalogue
-from vo_server.errors import NotFoundError
+from vo_server.errors import Code, NotFoundError
 from vo_server.http.errors import error_response
 from vo_server.http.responses import cacheable_response
 from vo_server.http.service import Resource, Service, Site
@@ -58,12 +58,12 @@ async def send_coverage(request: Request, site: Site) -> Response:
     if form is None or table is None:
         known = ", ".join(f".{f.extension}" for f in FORMATS)
         ids = ", ".join(p.id for p in site.catalogue.collections)
-        raise NotFoundError(f"there is nothing at {request.url.path}", hint=f"one of {ids} with one of {known}")
+        hint = f"one of {ids} with one of {known}"
+        raise NotFoundError(f"there is nothing at {request.url.path}", hint=hint, code=Code.TABLE_NOT_FOUND)
     facts = await anyio.to_thread.run_sync(site.engine.get_facts, table)
     if facts is None or facts.coverage is None:
-        raise NotFoundError(
-            f"the coverage of {table.qualified_name} is not known", hint="it is made when rows are loaded"
-        )
+        hint = "it is computed when rows are loaded"
+        raise NotFoundError(f"the coverage of {table.qualified_name} is unknown", hint=hint, code=Code.TABLE_NOT_FOUND)
     body = await anyio.to_thread.run_sync(_write_map, form, facts.coverage)
     headers = {"Content-Disposition": f'inline; filename="{id}.{extension}"'}
     return cacheable_response(request, body, form.media_type, facts.loaded_at, headers)

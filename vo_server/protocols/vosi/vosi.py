@@ -15,7 +15,7 @@ from vo_server.catalogue.catalogue import Catalogue
 from vo_server.catalogue.names import quote_table_name
 from vo_server.documents import vosi
 from vo_server.documents.capability import Capability, Interface
-from vo_server.errors import NotFoundError, UsageError
+from vo_server.errors import Code, NotFoundError, UsageError
 from vo_server.http.dali import read_parameters
 from vo_server.http.responses import cacheable_response, document_response
 from vo_server.http.service import Resource, Service, Site
@@ -94,7 +94,7 @@ async def send_tables(served: Callable[[Site], Catalogue], request: Request, sit
     """Return all tables (VOSI 1.1 section 6); detail=min omits the columns."""
     detail = ((await read_parameters(request)).get("DETAIL") or "max").lower()
     if detail not in ("min", "max"):
-        raise UsageError(f"detail is {detail!r}, which is neither min nor max")
+        raise UsageError(f"detail must be min or max, not {detail!r}", code=Code.REQUEST_BAD_PARAMETER)
     catalogue = served(site)
     rows = await anyio.to_thread.run_sync(_count_rows, catalogue, site)
     loaded = await anyio.to_thread.run_sync(_find_load_times, site)
@@ -119,7 +119,8 @@ async def send_table(served: Callable[[Site], Catalogue], request: Request, site
             loaded = await anyio.to_thread.run_sync(_find_load_times, site)
             return cacheable_response(request, vosi.write_table(each, catalogue), MEDIA_TYPE, max(loaded))
     close = catalogue.find_similar(wanted)
-    raise NotFoundError(f"no table {wanted}", hint=f"did you mean {' or '.join(close)}?" if close else None)
+    hint = f"did you mean {' or '.join(close)}?" if close else None
+    raise NotFoundError(f"no table {wanted}", hint=hint, code=Code.TABLE_NOT_FOUND)
 
 
 def count_rows(site: Site, catalogue: Catalogue) -> Catalogue:
