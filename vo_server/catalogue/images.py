@@ -14,6 +14,7 @@ from typing import Literal
 
 from vo_server.catalogue.reader import Section, require_columns
 from vo_server.model.column import Column, Table
+from vo_server.model.mjd import JD_AT_MJD_0
 from vo_server.model.types import DATE
 
 SKY_VALUES = ("ra", "dec", *(f"{axis}{n}" for n in range(1, 5) for axis in ("ra", "dec")), "footprint", "fov")
@@ -24,7 +25,7 @@ FILE_VALUES = ("path", "name", "size")
 
 PRODUCTS = ("image", "cube")
 Source = Literal["header", "file", "sky", "name", "text", "value"]
-CLOCKS = {"jd": 2_400_000.5, "mjd": 0.0}
+CLOCKS = {"jd": JD_AT_MJD_0, "mjd": 0.0}
 """Epochs of numeric times: the value in days of each clock at MJD 0."""
 
 

@@ -63,7 +63,7 @@ def open_filesystem(location: str, *, cache_listings: bool = True) -> tuple[Any,
 def open_root(root: str) -> tuple[Any, str]:
     """Return the file system of a root, and the root as it writes it, without a slash at its end; see open_filesystem.
 
-    Few roots are asked for again and again, so that the answers are cached.
+    The results are cached: there are few roots, each opened for every file.
     """
     system, path = open_filesystem(root)
     return system, path.rstrip("/")

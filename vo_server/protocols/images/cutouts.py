@@ -181,20 +181,13 @@ def cut(request: CutoutRequest, output_format: CutoutFormat, site: Site, host: I
     Raises NotFoundError for an unknown image, NoPixelsError for an empty cutout, TooLargeError for too many pixels,
     ImageError for a file that cannot be read.
     """
-    with _open_image(request.id, site, host) as image_open:
-        band = request.band
-        if (
-            band is not None
-            and image_open.image.shape[0] == 1
-            and image_open.low is not None
-            and image_open.high is not None
-        ):
-            if not (image_open.low <= band[1] and band[0] <= image_open.high):
+    with _open_image(request.id, site, host) as opened:
+        band, low, high = request.band, opened.low, opened.high
+        if band is not None and opened.image.shape[0] == 1 and low is not None and high is not None:
+            if not (low <= band[1] and band[0] <= high):
                 raise NoPixelsError("the image has no light of these wavelengths")
             band = None  # the inventory gives the wavelengths, so that the header need not
-        return image_open.to_cutout(
-            output_format.render(image_open.image, request.region, band, image_open.id), output_format
-        )
+        return opened.to_cutout(output_format.render(opened.image, request.region, band, opened.id), output_format)
 
 
 def cut_to_size(
@@ -206,11 +199,11 @@ def cut_to_size(
     host: ImageUrls,
 ) -> Cutout:
     """Return a cutout of `size` columns and rows about a position in degrees, NaN beyond the image; see `cut`."""
-    with _open_image(id, site, host) as image_open:
-        data = cutout.cut_to_size(image_open.image, *position, *size, image_open.id)
+    with _open_image(id, site, host) as opened:
+        data = cutout.cut_to_size(opened.image, *position, *size, opened.id)
         if output_format.render is not _render_fits:
-            data = output_format.render(read_image(files.MemoryFile(data)), None, None, image_open.id)
-        return image_open.to_cutout(data, output_format)
+            data = output_format.render(read_image(files.MemoryFile(data)), None, None, opened.id)
+        return opened.to_cutout(data, output_format)
 
 
 @contextmanager
