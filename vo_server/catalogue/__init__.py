@@ -1,1 +1,1 @@
-"""What is published: read from schemas/catalogues, found by ADQL's rules for names, told as TAP_SCHEMA."""
+"""The published catalogue: read from catalogue files, searched by the rules of ADQL for names, listed in TAP_SCHEMA."""

@@ -50,7 +50,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class DeclaredCoverage:
     """The coverage of a collection in time and spectrum (VODataService 1.2 section 3.2).
 
     The spatial coverage is computed from the rows. `wavebands` are terms of the IVOA vocabulary of messengers, `times`
@@ -130,7 +130,7 @@ class Collection:
     checks: tuple[ValueCheck, ...] = ()
     cone: Cone | None = None
     images: ImageCollection | None = None
-    coverage: Coverage = Coverage()
+    coverage: DeclaredCoverage = DeclaredCoverage()
     examples: tuple[ExampleQuery, ...] = ()
     subjects: tuple[str, ...] = ()
     description: str | None = None

@@ -16,7 +16,7 @@ from vo_server.catalogue.catalogue import (
     Catalogue,
     Collection,
     Cone,
-    Coverage,
+    DeclaredCoverage,
     ExampleQuery,
     FileLayout,
     Note,
@@ -299,8 +299,8 @@ WAVEBANDS = ("Radio", "Millimeter", "Infrared", "Optical", "UV", "EUV", "X-ray",
 """The terms of the vocabulary http://www.ivoa.net/rdf/messenger without Photon, which carries no information."""
 
 
-def _read_coverage(section: Section, table: Table) -> Coverage:
-    coverage = section.take_record(Coverage)
+def _read_coverage(section: Section, table: Table) -> DeclaredCoverage:
+    coverage = section.take_record(DeclaredCoverage)
     if coverage.time is not None:
         require_columns(section, table, "time", [coverage.time])
         if table.get_column(coverage.time).type.family not in ("real", "time"):

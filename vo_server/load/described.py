@@ -56,8 +56,8 @@ class DescribedRows:
         """Return every published column in its type."""
         source = self.source
         if self.dropped:
-            kept = [i for i in range(source.num_rows) if self.first + i not in self.dropped]
-            source = source.take(pa.array(kept, pa.int64()))
+            indices = [i for i in range(source.num_rows) if self.first + i not in self.dropped]
+            source = source.take(pa.array(indices, pa.int64()))
         arrays = [_convert_or_null(c, source) for c in self.columns]
         return pa.table(arrays, names=[c.name for c in self.columns])
 

@@ -59,9 +59,9 @@ class ColumnStatistics:
             self.values = None
             return
         for part in (array.slice(0, _SAMPLE_ROWS), array):
-            if self.values is not None and len(found := pc.unique(part)) <= MAX_VALUES + 1:
-                self.values |= {v for v in found.to_pylist() if v is not None}
-            if len(found) > MAX_VALUES + 1 or len(self.values or ()) > MAX_VALUES:
+            if self.values is not None and len(distinct := pc.unique(part)) <= MAX_VALUES + 1:
+                self.values |= {v for v in distinct.to_pylist() if v is not None}
+            if len(distinct) > MAX_VALUES + 1 or len(self.values or ()) > MAX_VALUES:
                 self.values = None
                 return
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Phase(StrEnum):
-    """The phases of UWS 1.1 section 2.1.3. Clients can filter by those that are not in REACHED, but no job has them."""
+    """The phases of UWS 1.1 section 2.1.3. Clients can filter by those outside of REACHABLE, but no job has them."""
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"

@@ -1,2 +1,1 @@
-"""From a table's file to a draft of its catalogue file: what it says is kept, what it does not say is guessed and
-marked."""
+"""Drafts of catalogue files from table files: metadata of the file is kept, missing metadata is guessed and marked."""

@@ -133,7 +133,7 @@ def _explain_position(position_columns: PositionColumns, table: TableProfile) ->
 
 
 def _find_test_position(table: TableProfile, position: Sequence[str]) -> tuple[float, float] | None:
-    """A position_columns where a row is: that of the first."""
+    """Return the position of the first row as a test position, (0, 0) if it is not valid, None without a position."""
     values = [table.first_row.get(name) for name in position]
     try:
         numbers = [float(str(v)) for v in values]

@@ -61,8 +61,8 @@ class DelimitedHeader:
         if self.is_ecsv:
             return parse_yaml_metadata([c.removeprefix("#").removeprefix(" ") for c in self.comments[1:]])
         metadata: dict[str, dict[str, Any]] = {n: {"unit": u} for n, u in zip(self.names, self.units, strict=False)}
-        for found in filter(None, map(_VIZIER.fullmatch, self.comments)):
-            metadata.setdefault(found[1], {}).update(description=found[2], meta={"ucd": found[3]})
+        for match in filter(None, map(_VIZIER.fullmatch, self.comments)):
+            metadata.setdefault(match[1], {}).update(description=match[2], meta={"ucd": match[3]})
         return TableMetadata(metadata, {k: v for k, v in (("title", _find_title(self.comments)),) if v})
 
 
@@ -145,16 +145,16 @@ _SUBTYPE = re.compile(r"(\w+)\[(.*)\]")
 
 def _build_column(name: str, metadata: Mapping[str, Any] | None) -> Column:
     """Return the column of a name, with its type if it is declared."""
-    said = str((metadata or {}).get("datatype"))
-    if metadata is None or said == "None":
+    datatype = str((metadata or {}).get("datatype"))
+    if metadata is None or datatype == "None":
         return Column(name, types.VARCHAR)
-    if said.startswith("complex"):
+    if datatype.startswith("complex"):
         message = f"the column {name} has complex numbers: not supported"
         raise LoadError(message, hint=COMPLEX_HINT, code=Code.LOAD_MISMATCH)
     inside = _SUBTYPE.fullmatch(str(metadata.get("subtype") or ""))
     of = _SCALARS.get(inside[1]) if inside else None
     kind = next((t for t in types.ARRAYS if of is not None and t.arrow.value_type == of.arrow), None)
     if inside is None or kind is None:
-        return Column(name, _SCALARS.get(said, types.VARCHAR))
+        return Column(name, _SCALARS.get(datatype, types.VARCHAR))
     sides = [side.strip() for side in inside[2].split(",")]
     return Column(name, kind, arraysize_override="x".join(reversed(sides)) if all(s.isdigit() for s in sides) else None)

@@ -69,7 +69,7 @@ def read_ipac(input: InputFile) -> Iterator[SourceTable]:
                 {f: pa.array(_split_cells(lines, *spans[f], {"", "null", nulls[f]}), pa.string()) for f in fields}
             )
 
-    keywords = [found for line in header.comments if (found := _KEYWORD.match(line))]
+    keywords = [match for line in header.comments if (match := _KEYWORD.match(line))]
     yield SourceTable(
         _build_columns(header, names),
         read,
@@ -78,7 +78,7 @@ def read_ipac(input: InputFile) -> Iterator[SourceTable]:
             for name, declared in zip(names, header.split_line(1), strict=True)
             if (kind := _find_kind(declared))
         },
-        metadata=normalise_metadata({found[1]: found[2].strip().strip("'\"").strip() for found in reversed(keywords)}),
+        metadata=normalise_metadata({match[1]: match[2].strip().strip("'\"").strip() for match in reversed(keywords)}),
         unit="line",
         first=header.first,
     )

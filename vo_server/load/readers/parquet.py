@@ -31,8 +31,8 @@ def read_parquet(input: InputFile) -> Iterator[SourceTable]:
         masks = {n: n + _MASK_SUFFIX for n in schema.names if _ASTROPY in metadata and n + _MASK_SUFFIX in schema.names}
 
         def read(fields: Sequence[str]) -> Iterator[pa.Table]:
-            wanted = [*fields, *(masks[f] for f in fields if f in masks)]
-            for batch in file.iter_batches(CHUNK_ROWS, columns=wanted):
+            columns = [*fields, *(masks[f] for f in fields if f in masks)]
+            for batch in file.iter_batches(CHUNK_ROWS, columns=columns):
                 yield pa.table({field: _apply_mask(batch, field, masks) for field in fields})
 
         yield _build_source_table(schema, metadata, set(masks.values()), read)
