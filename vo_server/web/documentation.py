@@ -104,10 +104,11 @@ def _add_anchors(tokens: list[Token]) -> None:
 
 
 def _render_navigation(name: str, urls: SiteUrls) -> str:
-    links = (
-        f"<strong>{escape(read_title(page))}</strong>"
-        if page == name
-        else f'<a href="{escape(urls.get_url("docs", "" if page == "index" else f"/{page}"))}">{escape(read_title(page))}</a>'
-        for page in PAGES
-    )
-    return f"<nav>{' '.join(links)}</nav>"
+    return f"<nav>{' '.join(_render_link(page, urls, is_current=page == name) for page in PAGES)}</nav>"
+
+
+def _render_link(page: str, urls: SiteUrls, is_current: bool) -> str:
+    title = escape(read_title(page))
+    if is_current:
+        return f"<strong>{title}</strong>"
+    return f'<a href="{escape(urls.get_url("docs", "" if page == "index" else f"/{page}"))}">{title}</a>'

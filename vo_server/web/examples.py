@@ -57,9 +57,10 @@ class PublishedExample:
 def render_examples(urls: SiteUrls, title: str, examples: Sequence[PublishedExample]) -> str:
     """Return the page of all examples."""
     entries = "".join(f'<li><a href="#{escape(s.example.id)}">{escape(s.example.title)}</a></li>' for s in examples)
+    tap = escape(urls.get_url("tap"))
     body = f"""<h1>{escape(title)}: example queries</h1>
-<p>Each query runs unchanged at <code>{escape(urls.get_url("tap"))}</code>: here with a click, in TOPCAT under <em>Examples</em> in
-its TAP window, in pyvo as <code>TAPService("{escape(urls.get_url("tap"))}").examples</code>.
+<p>Each query runs unchanged at <code>{tap}</code>: here with a click, in TOPCAT under <em>Examples</em> in
+its TAP window, in pyvo as <code>TAPService("{tap}").examples</code>.
 <a href="{escape(urls.base)}/">Front page</a>, <a href="{escape(urls.get_url("docs"))}">documentation</a></p>
 <nav><ol>{entries}</ol></nav>
 <div vocab="{VOCABULARY}">

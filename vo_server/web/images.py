@@ -125,7 +125,8 @@ def render_images(
 <th>Nights</th><th>Coverage</th></tr>{"".join(_render_entry(s) for s in collections)}</table></div>
 <p>Programs find images by SIA 1.0 at <code>{escape(urls.base)}/sia1/COLLECTION</code>, by SIA 2.0 at
 <code>{escape(urls.get_url("sia2", "/query"))}</code> and as <code>ivoa.obscore</code> in TAP.
-<a href="{escape(urls.base)}/">Front page</a>, <a href="{escape(urls.get_url("docs", "/images"))}">documentation</a></p>"""
+<a href="{escape(urls.base)}/">Front page</a>,
+<a href="{escape(urls.get_url("docs", "/images"))}">documentation</a></p>"""
     return render_page(f"{title}: images", body, _STYLE)
 
 

@@ -80,7 +80,8 @@ required="required"/></label> <label>Size <input name="SIZE" size="6" value="0.1
 <button>Find images</button>
 <a href="{url}">All collections</a></p>
 </form>
-<p>SIA 1.0: {services}<br/>SIA 2.0: <code>{escape(urls.get_url("sia2", "/query"))}</code>; in TAP: <code>ivoa.obscore</code></p>
+<p>SIA 1.0: {services}<br/>SIA 2.0: <code>{escape(urls.get_url("sia2", "/query"))}</code>; in TAP:
+<code>ivoa.obscore</code></p>
 """
 
 
