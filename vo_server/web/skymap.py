@@ -98,23 +98,23 @@ def _find_ring_centres(text: str) -> list[tuple[float, float]]:
     cells = mocs.to_cells(mocs.parse_moc(text)[1])
     if sum(len(numbers) for _, numbers in cells) > MAX_RING_CELLS:
         return []
-    places = [
+    points = [
         vectors.unit_vectors(*cover.cell_centres(numbers, order)) for order, numbers in cells if order > VISIBLE_ORDER
     ]
     seen = any(order <= VISIBLE_ORDER for order, _ in cells)
-    patches = [] if seen or not places else _group_patches(np.concatenate(places))
+    patches = [] if seen or not points else _group_patches(np.concatenate(points))
     lon, lat = vectors.to_lonlat(np.array([each.mean(axis=0) for each in patches]).reshape(-1, 3))
     return [_project_point(180 - (ra + 180) % 360, dec) for ra, dec in zip(lon.tolist(), lat.tolist(), strict=True)]
 
 
-def _group_patches(places: Floats) -> list[Floats]:
+def _group_patches(points: Floats) -> list[Floats]:
     """Group unit vectors, (n, 3), into patches that a ring surrounds; return none if there are too many."""
     patches: list[Floats] = []
     reach = np.cos(np.radians(MAX_PATCH_DEGREES))
-    while len(places):
-        near = places @ places[0] > reach
-        patches.append(places[near])
-        places = places[~near]
+    while len(points):
+        near = points @ points[0] > reach
+        patches.append(points[near])
+        points = points[~near]
         if len(patches) > MAX_RINGS:
             return []
     return patches
@@ -188,8 +188,8 @@ def _format_path(lon: Floats, lat: Floats) -> str:
     return "M" + " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
 
 
-def _format_label(place: tuple[float, float], right: int, down: int, text: str, name: str) -> str:
-    x, y = place
+def _format_label(pixel: tuple[float, float], right: int, down: int, text: str, name: str) -> str:
+    x, y = pixel
     return f'<text class="{name}" x="{x + right:.1f}" y="{y + down:.1f}" text-anchor="middle">{text}</text>'
 
 
