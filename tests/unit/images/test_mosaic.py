@@ -35,13 +35,13 @@ def make_image(ra: float, sky: float, zero: float, turn: float) -> image.Image:
 
 
 @pytest.fixture(scope="module")
-def make_pair() -> list[tuple[image.Image, int]]:
+def pair() -> list[tuple[image.Image, int]]:
     return [(make_image(RA + 45 / 3600, 73, 20.0, 0.3), 0), (make_image(RA - 45 / 3600, 90, 20.5, -20.0), 0)]
 
 
 @pytest.mark.parametrize("size", [None, 500, 75])
-def test_keeps_positions_and_fluxes_of_stars(two: Any, size: int | None) -> None:
-    found = build_mosaic([two], (RA, DEC), (150 / 3600, 100 / 3600), size)
+def test_keeps_positions_and_fluxes_of_stars(pair: Any, size: int | None) -> None:
+    found = build_mosaic([pair], (RA, DEC), (150 / 3600, 100 / 3600), size)
     _, rows, columns = found.shape
     assert (columns, rows) == ((75, 50) if size == 75 else (150, 100))
     values = np.nan_to_num(found.read_all()[0])
@@ -55,16 +55,16 @@ def test_keeps_positions_and_fluxes_of_stars(two: Any, size: int | None) -> None
     assert abs(np.median(values)) < 0.2, "without the sky"
 
 
-def test_uncovered_pixels_are_nan(two: Any) -> None:
-    found = build_mosaic([two[:1], two[1:]], (RA, DEC), (300 / 3600, 300 / 3600), None)
+def test_uncovered_pixels_are_nan(pair: Any) -> None:
+    found = build_mosaic([pair[:1], pair[1:]], (RA, DEC), (300 / 3600, 300 / 3600), None)
     values = found.read_all()
     assert found.shape == (2, 300, 300)
     assert np.isnan(values[:, :60]).all()
     left, right = (np.isfinite(plane).any(axis=0).nonzero()[0] for plane in values)
     assert left.max() < 160, "east is to the left"
     assert right.min() > 110
-    away = build_mosaic([two], (RA + 1, DEC), (0.01, 0.01), None)
-    assert np.isnan(away.read_all()).all()
+    outside = build_mosaic([pair], (RA + 1, DEC), (0.01, 0.01), None)
+    assert np.isnan(outside.read_all()).all()
     with pytest.raises(NoPixelsError):
         build_mosaic([[]], (RA, DEC), (0.1, 0.1), None)
 

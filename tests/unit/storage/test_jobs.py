@@ -19,68 +19,68 @@ from vo_server.storage.jobs import JobStorage, open_storage
 
 
 @pytest.fixture(params=["disk", "memory", "file"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the location of a local folder, of a store without folders, and of one with folders."""
     urls = {"disk": "{0}/jobs", "memory": "memory://{1}/jobs", "file": "file://{0}/jobs"}
     return urls[request.param].format(tmp_path, secrets.token_hex(4))
 
 
 @pytest.fixture
-def there(place: str) -> Iterator[JobStorage]:
-    yield open_storage(place)
-    system, path = fsspec.core.url_to_fs(place)
+def storage(location: str) -> Iterator[JobStorage]:
+    yield open_storage(location)
+    system, path = fsspec.core.url_to_fs(location)
     if system.exists(path):
         system.rm(path, recursive=True)
 
 
-def read_content(there: JobStorage, id: str, name: str) -> bytes:
-    with there.open(id, name) as source:
+def read_content(storage: JobStorage, id: str, name: str) -> bytes:
+    with storage.open(id, name) as source:
         return bytes(source.read())
 
 
-def write_content(there: JobStorage, id: str, name: str, said: bytes) -> None:
-    with there.create(id, name) as out:
-        out.write(said)
+def write_content(storage: JobStorage, id: str, name: str, data: bytes) -> None:
+    with storage.create(id, name) as out:
+        out.write(data)
 
 
-def test_reads_what_was_written(there: JobStorage) -> None:
-    write_content(there, "job", "a.result", b"one two")
-    write_content(there, "job", "b.upload", b"")
-    write_content(there, "other", "a.result", b"three")
-    assert read_content(there, "job", "a.result") == b"one two"
-    assert there.list_sizes("job") == {"a.result": 7, "b.upload": 0}
-    assert there.list_sizes("nobody") == {}
-    with pytest.raises(FileNotFoundError), there.open("job", "c.result"):
+def test_reads_what_was_written(storage: JobStorage) -> None:
+    write_content(storage, "job", "a.result", b"one two")
+    write_content(storage, "job", "b.upload", b"")
+    write_content(storage, "other", "a.result", b"three")
+    assert read_content(storage, "job", "a.result") == b"one two"
+    assert storage.list_sizes("job") == {"a.result": 7, "b.upload": 0}
+    assert storage.list_sizes("nobody") == {}
+    with pytest.raises(FileNotFoundError), storage.open("job", "c.result"):
         pass
 
 
-def test_removes_file_whose_writing_fails(there: JobStorage) -> None:
-    write_content(there, "job", "a.result", b"whole")
-    with pytest.raises(ZeroDivisionError), there.create("job", "b.result") as out:
+def test_removes_file_whose_writing_fails(storage: JobStorage) -> None:
+    write_content(storage, "job", "a.result", b"whole")
+    with pytest.raises(ZeroDivisionError), storage.create("job", "b.result") as out:
         out.write(b"half")
         raise ZeroDivisionError
-    assert there.list_sizes("job") == {"a.result": 5}
+    assert storage.list_sizes("job") == {"a.result": 5}
 
 
-def test_removes_files_and_folders(there: JobStorage) -> None:
+def test_removes_files_and_folders(storage: JobStorage) -> None:
     for name in ("a", "b"):
-        write_content(there, "job", name, b"x")
-    there.remove("job", "a")
-    there.remove("job", "never")
-    there.remove_if_empty("job")
-    assert there.list_sizes("job") == {"b": 1}
-    there.remove_all("job")
-    there.remove_all("never")
-    there.remove_if_empty("never")
-    assert there.list_sizes("job") == {}
-    assert there.find_idle(-1) == []
+        write_content(storage, "job", name, b"x")
+    storage.remove("job", "a")
+    storage.remove("job", "never")
+    storage.remove_if_empty("job")
+    assert storage.list_sizes("job") == {"b": 1}
+    storage.remove_all("job")
+    storage.remove_all("never")
+    storage.remove_if_empty("never")
+    assert storage.list_sizes("job") == {}
+    assert storage.find_idle(-1) == []
 
 
-def test_finds_idle_folders(there: JobStorage) -> None:
-    assert there.find_idle(-1) == []
-    write_content(there, "job", "a", b"x")
-    assert there.find_idle(60) == []
-    assert there.find_idle(-1) == ["job"]
+def test_finds_idle_folders(storage: JobStorage) -> None:
+    assert storage.find_idle(-1) == []
+    write_content(storage, "job", "a", b"x")
+    assert storage.find_idle(60) == []
+    assert storage.find_idle(-1) == ["job"]
 
 
 class TruncatingFileSystem(MemoryFileSystem):
@@ -112,18 +112,18 @@ def stores() -> None:
 
 @pytest.mark.usefixtures("stores")
 def test_removes_truncated_file() -> None:
-    away = open_storage("losing://jobs")
+    storage = open_storage("losing://jobs")
     with pytest.raises(OSError, match="not all of the file has arrived"):
-        write_content(away, "job", "a.result", b"whole")
+        write_content(storage, "job", "a.result", b"whole")
     assert TruncatingFileSystem.store == {}
 
 
 @pytest.mark.usefixtures("stores")
 def test_library_errors_are_os_errors() -> None:
-    away = open_storage("strange://jobs")
-    with pytest.raises(OSError, match="RuntimeError: throttled") as caught:
-        write_content(away, "job", "a.result", b"x")
-    assert caught.value.errno == errno.EIO
+    storage = open_storage("strange://jobs")
+    with pytest.raises(OSError, match="RuntimeError: throttled") as raised:
+        write_content(storage, "job", "a.result", b"x")
+    assert raised.value.errno == errno.EIO
 
 
 @pytest.mark.parametrize("url", ["nonsense://x", "dropbox://x"])
@@ -141,7 +141,7 @@ def test_full_disk_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "fsync", full)
     files = JobFiles(open_storage(str(tmp_path)))
-    with pytest.raises(BusyError) as caught:
+    with pytest.raises(BusyError) as raised:
         files.save_uploads("job", [StoredUpload("t", (), pa.table({}))])
-    assert (caught.value.code, caught.value.retry_after_seconds) == (Code.SERVICE_BUSY, 60)
+    assert (raised.value.code, raised.value.retry_after_seconds) == (Code.SERVICE_BUSY, 60)
     assert list(tmp_path.glob("*/*")) == []
