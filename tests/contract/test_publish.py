@@ -1,4 +1,4 @@
-"""A table's file, published by one command, is in TAP with the values and the words that it came with."""
+"""A table file, published by one command, is in TAP with its values and metadata."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mocpy import MOC
 
 from tests.conftest import Listening
 from vo_server.__main__ import main
-from vo_server.app import catalogue_of
-from vo_server.engines.store import Store
-from vo_server.publish.ucds import valid
+from vo_server.assembly import load_site_catalogue
+from vo_server.engines.data_directory import DataDirectory
+from vo_server.publish.ucds import is_valid_ucd
 from vo_server.settings import Settings
-from vo_server.sky.units import unit
+from vo_server.sky.units import parse_unit
 
 ROWS = 40
 ALL = ("fits", "vot", "b2.vot", "parquet", "ecsv", "comma.ecsv", "csv", "tsv", "tbl")
@@ -65,7 +65,7 @@ def write(table: Table, path: Path, form: str) -> None:
         table.write(path, **kinds[form])
 
 
-def test_columns_of_fits_that_only_fits_has(listening: Listening, tmp_path: Path) -> None:
+def test_reads_columns_specific_to_fits(listening: Listening, tmp_path: Path) -> None:
     """Unsigned and scaled numbers, truths that are missing, arrays of one size and of any, infinities, nulls by number,
     two columns of a name; more rows than are read at a time."""
     count = 45_000
@@ -95,8 +95,8 @@ def test_columns_of_fits_that_only_fits_has(listening: Listening, tmp_path: Path
     assert publish(tmp_path / "odd.fits", tmp_path / "data") == 0
     with fits.open(tmp_path / "odd.fits") as file:
         wanted = file[1].data
-        store = Store(tmp_path / "data")
-        with duckdb.connect(str(store.current("odd")), read_only=True) as rows:
+        store = DataDirectory(tmp_path / "data")
+        with duckdb.connect(str(store.find_current_file("odd")), read_only=True) as rows:
             got = rows.sql("SELECT * FROM rows ORDER BY id").to_arrow_table()
         for name in ("id", "ra", "dec", "u16", "u32", "u64", "u8", "scaled", "truth"):
             assert np.array_equal(got[name].to_numpy(), np.asarray(wanted[name])), name
@@ -126,7 +126,7 @@ def publish(path: Path, data: Path, *flags: str) -> int:
 
 
 def columns(table: Any) -> dict[str, list[Any]]:
-    """The values of each column, None where one is missing."""
+    """Return the values of each column, None for a missing value."""
     return {name: [_value(v) for v in table[name]] for name in table.colnames}
 
 
@@ -168,24 +168,24 @@ def test_every_format_gives_its_values(listening: Listening, tmp_path: Path, for
 
 
 @pytest.mark.parametrize("form", DESCRIBED)
-def test_what_a_file_says_of_its_columns_is_kept(tmp_path: Path, form: str) -> None:
+def test_keeps_column_metadata_of_file(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"stars.{form}"
     write(stars(), path, form)
     assert publish(path, tmp_path / "data", "--name", "stars") == 0
-    table = catalogue_of(Settings(data=tmp_path / "data")).collection("stars").table
+    table = load_site_catalogue(Settings(data=tmp_path / "data")).get_collection("stars").table
     told = {c.name: (str(c.type), c.unit, c.ucd, c.description) for c in table.columns}
     assert told["source_id"] == ("BIGINT", None, "meta.id;meta.main", "Number of the source")
     assert told["RAJ2000"] == ("DOUBLE PRECISION", "deg", "pos.eq.ra;meta.main", "Right ascension (J2000)")
     assert told["Jmag"] == ("REAL", "mag", "phot.mag;em.IR.J", "J, Vega")
     assert told["pm"][1] in ("mas/yr", "mas.yr**-1")
-    assert table.column("spectrum").arraysize == "3"
+    assert table.get_column("spectrum").arraysize == "3"
     assert (table.position and (table.position.ra, table.position.dec)) == ("RAJ2000", "DEJ2000")
     assert table.identifier == "source_id"
 
 
-def test_it_is_found_everywhere(listening: Listening, tmp_path: Path, documents: Any, votable: Any) -> None:
-    """In TAP_SCHEMA and the tables, by cone search, as coverage, in the registry; and what came with the server is not
-    there, as none of it is loaded."""
+def test_published_table_is_in_all_services(listening: Listening, tmp_path: Path, documents: Any, votable: Any) -> None:
+    """The table is in TAP_SCHEMA, cone search, coverage and registry; the tables that come with the server are not,
+    as none of them is loaded."""
     path = tmp_path / "stars.fits"
     write(stars(), path, "fits")
     assert publish(path, tmp_path / "data") == 0
@@ -211,7 +211,7 @@ def test_it_is_found_everywhere(listening: Listening, tmp_path: Path, documents:
         assert client.get("/").text.count("/table/published.stars") == 1
 
 
-def test_into_postgresql(listening: Listening, tmp_path: Path, postgresql: str) -> None:
+def test_publishes_into_postgresql(listening: Listening, tmp_path: Path, postgresql: str) -> None:
     path = tmp_path / "stars.vot"
     write(stars(), path, "b2.vot")
     assert publish(path, tmp_path / "data", "--name", "stars_pg", "--engine", postgresql) == 0
@@ -241,14 +241,14 @@ REAL = {
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_files_of_archives(shared: Path, tmp_path: Path, name: str) -> None:
+def test_publishes_files_of_archives(shared: Path, tmp_path: Path, name: str) -> None:
     rows, identifier, ra = REAL[name]
     assert publish(shared / "data" / name, tmp_path, "--name", "old") == 0
-    table = catalogue_of(Settings(data=tmp_path)).collection("old").table
+    table = load_site_catalogue(Settings(data=tmp_path)).get_collection("old").table
     assert table.position is not None
     assert (table.identifier, table.position.ra) == (identifier, ra)
-    with duckdb.connect(str(Store(tmp_path).current("old")), read_only=True) as file:
+    with duckdb.connect(str(DataDirectory(tmp_path).find_current_file("old")), read_only=True) as file:
         assert file.execute("SELECT count(*) FROM rows").fetchall() == [(rows,)]
     for column in table.columns:
-        assert column.ucd is None or valid(column.ucd)
-        assert column.unit is None or unit(column.unit)
+        assert column.ucd is None or is_valid_ucd(column.ucd)
+        assert column.unit is None or parse_unit(column.unit)

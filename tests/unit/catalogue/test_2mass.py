@@ -1,4 +1,4 @@
-"""The two catalogues of 2MASS: complete, true to the release, and told in valid words of the standards."""
+"""The two catalogues of 2MASS are complete, agree with the release, and have valid metadata."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_units_are_those_of_the_release(id: str) -> None:
 
 @facts
 @pytest.mark.parametrize("id", IDS)
-def test_other_sources_are_understood(id: str) -> None:
+def test_accepts_names_of_other_services(id: str) -> None:
     """The names of IRSA and VizieR lead to our columns."""
     also = publication(id).files.also
     names = {c.name for c in publication(id).table.columns}
@@ -110,7 +110,7 @@ def test_views_have_the_names_of_irsa(id: str) -> None:
 
 
 @facts
-def test_a_real_row_fits() -> None:
+def test_real_row_fits() -> None:
     row = json.loads((SHARED / "data" / "xsc" / "fritz_2MASS_XSC_row_389col.json").read_text("utf-8"))
     here = publication("xsc")
     for there, name in here.files.columns:
@@ -143,7 +143,7 @@ def test_ucds_are_valid() -> None:
 
 @facts
 def test_ucds_keep_the_order_of_the_list() -> None:
-    """Primary words come first, secondary ones never do; photometry names its band where it has one."""
+    """Primary words come first, secondary ones never do; photometry has its band, if any."""
     lines = (SHARED / "standards" / "vocab" / "ucd-list.txt").read_text("utf-8").splitlines()
     flags = {
         word.strip(): flag.strip() for flag, word, _ in (i.split("|", 2) for i in lines if i[1:2] == " " and "|" in i)
@@ -170,7 +170,7 @@ def test_one_main_position_and_one_name(id: str) -> None:
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_descriptions_are_there_and_differ(id: str) -> None:
+def test_descriptions_exist_and_differ(id: str) -> None:
     said = [c.description or "" for c in publication(id).table.columns]
     assert [s for s, n in Counter(said).items() if n > 1] == []
     for text in said:
@@ -191,7 +191,7 @@ def test_descriptions_are_our_own_words(id: str) -> None:
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_views_show_their_table(id: str) -> None:
+def test_views_have_columns_of_their_table(id: str) -> None:
     table = publication(id).table
     for view in publication(id).views:
         assert (view.kind, view.base, view.name) == ("view", table.qualified_name, f"fp_{id}")
@@ -207,7 +207,7 @@ def test_names_of_irsa_in_the_view() -> None:
     assert not {"pts_key", "date"} & set(view.source)
 
 
-def test_keys_lead_from_each_to_the_other() -> None:
+def test_catalogues_have_keys_to_each_other() -> None:
     keys = {id: [(k.target, k.columns) for k in publication(id).table.keys] for id in IDS}
     assert keys == {
         "psc": [("twomass.xsc", (("ext_key", "ext_key"),))],
@@ -245,7 +245,7 @@ def test_sizes_of_texts() -> None:
     assert publication("xsc").table.get_column("id_cat").arraysize == "20*"
 
 
-def test_finding_tables() -> None:
+def test_finds_tables_by_name() -> None:
     def found(*names: tuple[str, bool]) -> list[str]:
         return [t.qualified_name for t in catalogue().find_tables(names)]
 

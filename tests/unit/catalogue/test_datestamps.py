@@ -1,4 +1,4 @@
-"""Dates of records move when their contents do, and at no other time."""
+"""Dates of records change with their content only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def day(number: int) -> datetime:
     return MONDAY + timedelta(days=number)
 
 
-def test_a_date_moves_with_the_digest(tmp_path: Path) -> None:
+def test_date_changes_with_digest(tmp_path: Path) -> None:
     stamps = DatestampFile(tmp_path / "registry.json")
     assert stamps.update({A: "1", B: "1"}, BEGIN, day(0)) == {
         A: Datestamp(day(0), day(0), "1"),
@@ -33,7 +33,7 @@ def test_a_date_moves_with_the_digest(tmp_path: Path) -> None:
     assert DatestampFile(tmp_path / "registry.json").update({A: "1", B: "2"}, BEGIN, day(2))[B].updated == day(1)
 
 
-def test_what_goes_is_deleted_once_and_may_come_back(tmp_path: Path) -> None:
+def test_removed_record_is_deleted_and_can_return(tmp_path: Path) -> None:
     stamps = DatestampFile(tmp_path / "registry.json")
     stamps.update({A: "1", B: "1"}, BEGIN, day(0))
     for later in (1, 2):
@@ -41,7 +41,7 @@ def test_what_goes_is_deleted_once_and_may_come_back(tmp_path: Path) -> None:
     assert stamps.update({A: "1", B: "1"}, BEGIN, day(3))[B] == Datestamp(day(0), day(3), "1")
 
 
-def test_another_authority_is_left_alone(tmp_path: Path) -> None:
+def test_keeps_records_of_other_authority(tmp_path: Path) -> None:
     stamps = DatestampFile(tmp_path / "registry.json")
     stamps.update({A: "1"}, BEGIN, day(0))
     for other in ("ivo://com.other", f"{BEGIN}.too", "ivo://org"):
@@ -49,13 +49,13 @@ def test_another_authority_is_left_alone(tmp_path: Path) -> None:
     assert stamps.update({A: "1"}, BEGIN, day(2)) == {A: Datestamp(day(0), day(0), "1")}
 
 
-def test_a_clock_that_goes_back_takes_no_date_back(tmp_path: Path) -> None:
+def test_dates_never_decrease(tmp_path: Path) -> None:
     stamps = DatestampFile(tmp_path / "registry.json")
     stamps.update({A: "1"}, BEGIN, day(5))
     assert stamps.update({A: "2"}, BEGIN, day(1))[A].updated == day(5)
 
 
-def test_nothing_is_written_when_nothing_is_new(tmp_path: Path) -> None:
+def test_writes_only_changes(tmp_path: Path) -> None:
     file = tmp_path / "registry.json"
     DatestampFile(file).update({A: "1"}, BEGIN, day(0))
     before = file.stat().st_mtime_ns, file.stat().st_ino
@@ -63,7 +63,7 @@ def test_nothing_is_written_when_nothing_is_new(tmp_path: Path) -> None:
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
 
 
-def test_several_at_once_agree(tmp_path: Path) -> None:
+def test_concurrent_processes_agree(tmp_path: Path) -> None:
     """Each has a clock of its own; the first to write is right."""
     found: list[dict[str, Datestamp]] = []
     start = threading.Barrier(8)
@@ -81,7 +81,7 @@ def test_several_at_once_agree(tmp_path: Path) -> None:
     assert all(each == found[0] for each in found)
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_keeps_dates_in_memory_if_folder_is_read_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The dates are then those of this process."""
     (tmp_path / "file").touch()
     stamps = DatestampFile(tmp_path / "file" / "registry.json")

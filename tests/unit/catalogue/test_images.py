@@ -1,4 +1,4 @@
-"""What a catalogue file says of its images, and the faults of what it says."""
+"""The section [images] of catalogue files, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_catalogues_come_before_inventories() -> None:
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_what_protocols_derive_their_answers_from(id: str) -> None:
+def test_has_metadata_of_protocols(id: str) -> None:
     here, table = images(id), catalogue().get_collection(id).table
     names = {c.name for c in table.columns}
     assert table.get_column(here.find_column("sky", "footprint") or "").xtype == "polygon"

@@ -1,4 +1,4 @@
-"""Files of catalogues: what a small one says, and what each kind of mistake is answered with."""
+"""Catalogue files: the content of a small one, and the error of each kind of mistake."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def write(folder: Path, text: str, name: str = "stars.toml") -> Path:
     return file
 
 
-def test_another_observatory_is_a_file(tmp_path: Path) -> None:
+def test_reads_file_of_another_observatory(tmp_path: Path) -> None:
     write(tmp_path, STARS)
     catalogue = load_catalogue([find_builtin_schemas() / "catalogues", tmp_path])
     assert [p.id for p in catalogue.collections] == ["psc", "xsc", "stars", "atlas", "quicklook", "stamps"]

@@ -1,4 +1,4 @@
-"""Names as they are typed in a query."""
+"""Names as written in a query."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from vo_server.model.reserved_words import ADQL, RESERVED, SQL
         ("", '""'),
     ],
 )
-def test_quoted(name: str, typed: str) -> None:
+def test_quotes_names_where_necessary(name: str, typed: str) -> None:
     assert quote_name(name) == typed
     assert is_regular(name) == (name == typed)
 
 
-def test_words_of_the_two_languages() -> None:
+def test_has_reserved_words_of_sql_and_adql() -> None:
     assert (len(SQL), len(ADQL), len(RESERVED)) == (226, 41, 267)
     assert all(word == word.upper() for word in RESERVED)

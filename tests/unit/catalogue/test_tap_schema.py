@@ -1,4 +1,4 @@
-"""TAP_SCHEMA: one telling of the catalogue, of itself too, that agrees with itself (TAP 1.1 section 4)."""
+"""TAP_SCHEMA describes the catalogue and itself consistently (TAP 1.1 section 4)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_values_follow_the_rules() -> None:
             assert text != ""
 
 
-def test_nothing_is_missing_that_must_be_there() -> None:
+def test_required_values_are_not_null() -> None:
     for table in load_tap_schema()[1]:
         told = build_rows(catalogue())[table.name]
         assert told.column_names == [c.name for c in table.columns]
@@ -124,7 +124,7 @@ def test_keys_join_columns_that_exist() -> None:
         assert (key["target_table"], row["target_column"]) in columns
 
 
-def test_it_is_added_once_and_last() -> None:
+def test_is_added_once_and_last() -> None:
     whole = add_tap_schema(catalogue())
     assert add_tap_schema(whole) is whole
     assert build_rows(whole) == build_rows(catalogue())

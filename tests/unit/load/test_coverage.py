@@ -1,4 +1,4 @@
-"""What a load learns of its rows: when they were observed and in which bands; where, the tests of the sky say."""
+"""The coverage of loaded rows in time and bands; tests/unit/sky has the spatial coverage."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_month_without_observations_separates_intervals() -> None:
     assert merge_days(np.array([10, 11, 42, 74, 200])) == [(10, 43), (74, 75), (200, 201)]
 
 
-def test_of_many_gaps_the_widest_count() -> None:
+def test_widest_gaps_separate_intervals() -> None:
     """Seasons of 40 days, apart by 40 to 139 days."""
     starts = np.cumsum([80 + n for n in range(100)])
     days = np.unique(np.concatenate([np.arange(start, start + 40) for start in starts]))
@@ -94,7 +94,7 @@ def test_of_many_gaps_the_widest_count() -> None:
     assert all(any(a <= day < b for a, b in found) for day in days)
 
 
-def test_images_begin_and_end_on_their_days() -> None:
+def test_images_cover_days_of_begin_and_end() -> None:
     """An Atlas image takes 26 s: one whose middle is 10 s after midnight began on the day before."""
     collection = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("atlas")
     coverage = CoverageAccumulator(collection)

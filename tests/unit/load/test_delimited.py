@@ -1,4 +1,4 @@
-"""The release's bulk files: real rows come back as they were, and files that are none are told."""
+"""Bulk files of the release: real rows are loaded exactly, and invalid files are rejected."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def same(value: Any, text: str) -> bool:
 
 
 def matches(rows: list[tuple[Any, ...]], lines: list[str]) -> bool:
-    """Is each line there, as a row with the same values?"""
+    """Tell whether each line is a row with the same values."""
     texts = sorted(line.split("|") for line in lines)
     by_position = {(row[:2]): row for row in rows}
     found = [by_position[float(t[0]), float(t[1])] for t in texts]
@@ -77,14 +77,14 @@ def matches(rows: list[tuple[Any, ...]], lines: list[str]) -> bool:
 
 
 @real
-def test_real_point_sources_come_back_exactly(store: DataDirectory) -> None:
+def test_real_point_sources_are_loaded_exactly(store: DataDirectory) -> None:
     loaded = psc(store, PSC)
     assert (loaded.rows, loaded.rejected, loaded.warnings) == (550, 0, ())
     assert matches(ask(store), gzip.decompress(PSC.read_bytes()).decode().splitlines())
 
 
 @real
-def test_a_real_extended_source_comes_back_exactly(store: DataDirectory) -> None:
+def test_real_extended_source_is_loaded_exactly(store: DataDirectory) -> None:
     load(collection("xsc"), [XSC], store)
     ((row),) = ask(store, id="xsc")
     fields = XSC.read_text().rstrip("\n").split("|")
@@ -158,7 +158,7 @@ def test_rejects_bulk_line_with_too_few_fields(store: DataDirectory, tmp_path: P
     assert load_error(store, tmp_path / "a.psc").message.startswith("a.psc, line 1: 16 fields")
 
 
-def test_binary_data_after_good_text(store: DataDirectory, tmp_path: Path) -> None:
+def test_rejects_binary_data_after_text(store: DataDirectory, tmp_path: Path) -> None:
     (tmp_path / "a.psc").write_bytes(ROW.encode() + b"\n" + bytes(range(256)) * 1000)
     assert load_error(store, tmp_path / "a.psc").message.startswith("a.psc ")
 

@@ -1,4 +1,4 @@
-"""The same rows in every format are the same rows."""
+"""The same rows in every format give the same table."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_every_format_gives_the_same_rows(
     assert ask(store) == rows
 
 
-def test_names_of_other_services_and_zeros_lost(
+def test_accepts_alternative_names_and_restores_zeros(
     store: DataDirectory, whole: tuple[list[tuple[Any, ...]], pa.Table]
 ) -> None:
     loaded = put(store, SHARED / "psc" / "vizier_II246_60col_scans56-58.vot.gz")
@@ -123,7 +123,7 @@ def test_names_of_other_services_and_zeros_lost(
     assert ask(store) == whole[0]
 
 
-def test_numbers_in_place_of_flags_get_their_zeros(store: DataDirectory, tmp_path: Path) -> None:
+def test_restores_zeros_of_numeric_flags(store: DataDirectory, tmp_path: Path) -> None:
     table = pa.table(
         {"RA": [1.0], "DECL": [2.0], "designation": ["x"], "rd_flg": [22], "ndet": [60606.0], "scan": [7.0]}
     )
@@ -132,7 +132,7 @@ def test_numbers_in_place_of_flags_get_their_zeros(store: DataDirectory, tmp_pat
     assert ask(store, "SELECT dec, rd_flg, ndet, scan, j_m FROM rows") == [(2.0, "022", "060606", 7, None)]
 
 
-def test_categories_are_texts(store: DataDirectory, tmp_path: Path) -> None:
+def test_reads_categories_as_texts(store: DataDirectory, tmp_path: Path) -> None:
     flags = pa.array(["AAA", " ", None]).dictionary_encode()
     pq.write_table(
         pa.table({"ra": [1.0, 2.0, 3.0], "dec": [2.0, 2.0, 2.0], "b_m_opt": [1, 2, 3], "a": flags}), tmp_path / "t"
@@ -156,7 +156,7 @@ def test_other_delimiters(store: DataDirectory, tmp_path: Path, delimiter: str) 
     assert ask(store, "SELECT ra, dec, j_m FROM rows") == [(1, 2, None)]
 
 
-def test_two_names_of_one_column(store: DataDirectory, tmp_path: Path) -> None:
+def test_prefers_published_name_of_column(store: DataDirectory, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("RAJ2000,DEJ2000,ra,dec\n5,6,1,2\n")
     loaded = put(store, tmp_path / "t.csv")
     assert ask(store, "SELECT ra, dec FROM rows") == [(1, 2)]
@@ -232,7 +232,7 @@ def test_binary_votables(
 
 
 def test_keeps_infinite_values(store: DataDirectory, tmp_path: Path) -> None:
-    """Numbers of a file are taken for what they are; one of a text, or of a wider type, may be too large."""
+    """Infinite numbers of a file are kept; a number from a text or a wider type may overflow and is rejected."""
     rows = {"ra": [1.0, 2.0], "dec": [1.0, 2.0], "err_min": pa.array([np.inf, -np.inf], pa.float32())}
     pq.write_table(pa.table(rows), tmp_path / "t")
     put(store, tmp_path / "t")

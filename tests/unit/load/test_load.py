@@ -1,4 +1,4 @@
-"""The road as a whole: what comes in is what serves, in order, and nothing half-done ever does."""
+"""The whole load: all rows are published, in order, and never an incomplete load."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def litter(store: DataDirectory, id: str = "stars") -> set[str]:
     return {p.name for p in store.get_collection_folder(id).iterdir()} - keep
 
 
-def test_values_come_in_as_they_are(store: DataDirectory, tmp_path: Path) -> None:
+def test_values_are_loaded_unchanged(store: DataDirectory, tmp_path: Path) -> None:
     lines = [FIRST, "359.999999|89.5|b  |\\N|\\N|-32768|2147483647|\\N"]
     loaded = load(STARS, [write(tmp_path / "a.txt", lines)], store)
     assert (loaded.rows, loaded.total, loaded.rejected, loaded.rejects) == (2, 2, 0, None)
@@ -99,7 +99,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_the_rows_lie_in_the_order_of_healpix(store: DataDirectory, tmp_path: Path) -> None:
+def test_rows_are_sorted_by_healpix(store: DataDirectory, tmp_path: Path) -> None:
     load(STARS, [write(tmp_path / "a.txt", many(20_000))], store, memory_limit=1 << 20)
     keys = [k for (k,) in ask(store, "SELECT _healpix FROM rows")]
     assert len(keys) == 20_000
@@ -116,13 +116,13 @@ def test_healpix_is_nested_order_29(store: DataDirectory, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("small")
-def test_equal_positions_do_not_get_lost(store: DataDirectory, tmp_path: Path) -> None:
+def test_keeps_rows_with_equal_positions(store: DataDirectory, tmp_path: Path) -> None:
     lines = [f"10|10|{i}|\\N|\\N|\\N|{i}|\\N" for i in range(3 * SAMPLE)]
     load(STARS, [write(tmp_path / "a.txt", lines)], store, memory_limit=1 << 20)
     assert [k for (k,) in ask(store, "SELECT key FROM rows")] == list(range(3 * SAMPLE))
 
 
-def test_without_a_position_the_order_is_that_of_the_files(store: DataDirectory, tmp_path: Path) -> None:
+def test_keeps_file_order_without_position(store: DataDirectory, tmp_path: Path) -> None:
     columns = (Column("n", INTEGER), Column("t", VARCHAR))
     plain = Collection("plain", Table("t", "p", columns), Origin("", ""), FileLayout((("n", "n"), ("t", "t"))))
     for append in (False, True):
@@ -131,7 +131,7 @@ def test_without_a_position_the_order_is_that_of_the_files(store: DataDirectory,
 
 
 @pytest.mark.usefixtures("small")
-def test_a_load_replaces_and_append_adds(store: DataDirectory, tmp_path: Path) -> None:
+def test_load_replaces_and_append_adds(store: DataDirectory, tmp_path: Path) -> None:
     load(STARS, [write(tmp_path / "a.txt", many(3000))], store)
     load(STARS, [write(tmp_path / "b.txt", many(1000, seed=2))], store)
     assert len(ask(store)) == 1000
@@ -143,7 +143,7 @@ def test_a_load_replaces_and_append_adds(store: DataDirectory, tmp_path: Path) -
     assert ask(store, "SELECT files FROM meta") == [(["b.txt", "c.txt"],)]
 
 
-def test_append_to_nothing_is_a_load(store: DataDirectory, tmp_path: Path) -> None:
+def test_append_without_existing_rows(store: DataDirectory, tmp_path: Path) -> None:
     assert load(STARS, [write(tmp_path / "a.txt", [FIRST])], store, append=True).total == 1
 
 
@@ -155,7 +155,7 @@ def test_rejects_append_to_other_columns(store: DataDirectory, tmp_path: Path) -
     assert load_error(store, [write(tmp_path / "b.txt", [FIRST])], append=True).code == Code.LOAD_MISMATCH
 
 
-def test_progress_tells_phases_rows_and_bytes(store: DataDirectory, tmp_path: Path) -> None:
+def test_progress_has_phases_rows_and_bytes(store: DataDirectory, tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", many(5000))
     seen: list[Progress] = []
     load(STARS, [path], store, progress=seen.append)
@@ -165,12 +165,12 @@ def test_progress_tells_phases_rows_and_bytes(store: DataDirectory, tmp_path: Pa
     assert (seen[-1].rows, seen[-1].total_rows) == (5000, 5000)
 
 
-def test_one_load_at_a_time(store: DataDirectory, tmp_path: Path) -> None:
+def test_rejects_concurrent_load(store: DataDirectory, tmp_path: Path) -> None:
     with store.open_new_generation("stars"):
         assert load_error(store, [write(tmp_path / "a.txt", [FIRST])]).code == Code.LOAD_FAILED
 
 
-def test_a_failed_load_leaves_the_old_rows(store: DataDirectory, tmp_path: Path) -> None:
+def test_failed_load_keeps_existing_rows(store: DataDirectory, tmp_path: Path) -> None:
     load(STARS, [write(tmp_path / "a.txt", [FIRST])], store)
     load_error(store, [write(tmp_path / "b.txt", [*many(2000), "rubbish|x"])])
     assert len(ask(store)) == 1
@@ -194,7 +194,7 @@ load(STARS, [{file!r}], DataDirectory(Path({data!r})), progress=tell, memory_lim
 
 
 @pytest.mark.parametrize("moment", ["start", "reading", "sorting", "writing", "later"])
-def test_killed_at_any_moment_the_old_rows_serve(store: DataDirectory, tmp_path: Path, moment: str) -> None:
+def test_killed_load_keeps_existing_rows(store: DataDirectory, tmp_path: Path, moment: str) -> None:
     load(STARS, [write(tmp_path / "old.txt", [FIRST])], store)
     new = write(tmp_path / "new.txt", many(40_000))
     here = [str(Path(__file__).parent), str(Path(__file__).parents[3])]
@@ -271,7 +271,7 @@ def test_rejects_files_without_valid_rows(store: DataDirectory, tmp_path: Path) 
     assert load_error(store, [write(tmp_path / "a.txt", ["1|2", "3|4"])], on_error="skip").code == Code.LOAD_FAILED
 
 
-def test_line_numbers_hold_far_into_a_file(
+def test_line_numbers_are_correct_in_later_blocks(
     store: DataDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vo_server.load.delimited.BLOCK_BYTES", 1000)
@@ -279,7 +279,7 @@ def test_line_numbers_hold_far_into_a_file(
     assert load_error(store, [write(tmp_path / "a.txt", lines)]).message.startswith("a.txt, line 1001: ")
 
 
-def test_empty_lines_and_a_missing_last_newline_do_no_harm(store: DataDirectory, tmp_path: Path) -> None:
+def test_accepts_empty_lines_and_missing_last_newline(store: DataDirectory, tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(f"{FIRST}\r\n\r\n{FIRST}".encode())
     assert load(STARS, [path], store).rows == 2

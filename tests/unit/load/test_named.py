@@ -17,7 +17,7 @@ from vo_server.site import open_site
 
 
 @pytest.mark.parametrize(("id", "indexed"), [("atlas", ["[image]"]), ("stamps", ["[stamp]"]), ("psc", [])])
-def test_image_collections_have_an_index_of_names(sky: Path, id: str, indexed: list[str]) -> None:
+def test_image_collections_have_index_of_names(sky: Path, id: str, indexed: list[str]) -> None:
     path = DataDirectory(sky).find_current_file(id)
     assert path is not None
     with duckdb.connect(str(path), read_only=True) as link:
@@ -25,7 +25,7 @@ def test_image_collections_have_an_index_of_names(sky: Path, id: str, indexed: l
 
 
 @pytest.mark.parametrize("memory", ["4GB", "64MB"])
-def test_every_image_is_found_by_its_name(sky: Path, memory: str) -> None:
+def test_finds_every_image_by_name(sky: Path, memory: str) -> None:
     site = open_site(Settings(data=sky, memory=memory))
     row = InventoryRow(load_site_catalogue(Settings()).get_collection("atlas"), "image")
     try:

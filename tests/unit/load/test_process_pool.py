@@ -1,4 +1,4 @@
-"""Work handed out to processes."""
+"""The ordered map over processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vo_server.load.process_pool import map_in_processes
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_what_is_made_comes_in_the_order_of_the_tasks(count: int) -> None:
+def test_results_are_in_order_of_tasks(count: int) -> None:
     assert list(map_in_processes(eval, (f"{n}**2" for n in range(9)), count)) == [n**2 for n in range(9)]
     assert list(map_in_processes(eval, [], count)) == []
 
 
-def test_tasks_are_taken_as_they_are_needed() -> None:
+def test_takes_tasks_lazily() -> None:
     taken = []
 
     def tasks() -> Iterator[str]:
@@ -31,19 +31,19 @@ def test_tasks_are_taken_as_they_are_needed() -> None:
     done.close()
 
 
-def test_a_fault_comes_out() -> None:
+def test_raises_error_of_task() -> None:
     with pytest.raises(ZeroDivisionError):
         list(map_in_processes(eval, ["1", "2", "1/0", "3", "4", "5"], 2))
 
 
-def test_few_tasks_are_done_here() -> None:
+def test_runs_few_tasks_in_this_process() -> None:
     here = set(map_in_processes(eval, ["__import__('os').getpid()"] * 5, 3))
     several = set(map_in_processes(eval, ["__import__('os').getpid()"] * 9, 3))
     assert here == {os.getpid()}
     assert os.getpid() in several and len(several) > 1
 
 
-def test_a_process_that_is_killed_is_told() -> None:
+def test_reports_killed_process() -> None:
     dies = f"__import__('os').getpid() != {os.getpid()} and __import__('os')._exit(9)"
     done = map_in_processes(eval, ["1", dies, "2", "3", "4", "5"], 2)
     assert next(done) == 1

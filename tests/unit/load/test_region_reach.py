@@ -1,4 +1,4 @@
-"""How far regions reach from their rows, many at once, against each by itself."""
+"""The distance of regions from their rows: vectorised against one by one."""
 
 from __future__ import annotations
 

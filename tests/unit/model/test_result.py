@@ -31,7 +31,7 @@ def batches(*sizes: int) -> Iterator[pa.RecordBatch]:
         ((5,), None, 5, False),
     ],
 )
-def test_rows_are_cut_and_overflow_is_said_only_when_one_was_left_out(
+def test_limits_rows_and_sets_overflow_if_rows_are_left_out(
     sizes: tuple[int, ...], maxrec: int | None, rows: int, overflow: bool
 ) -> None:
     result = Result(COLUMNS, batches(*sizes)).limit(maxrec)
@@ -39,7 +39,7 @@ def test_rows_are_cut_and_overflow_is_said_only_when_one_was_left_out(
     assert result.overflow is overflow
 
 
-def test_maxrec_0_touches_no_row_and_says_overflow() -> None:
+def test_maxrec_0_reads_no_rows_and_sets_overflow() -> None:
     def forbidden() -> Iterator[pa.RecordBatch]:
         raise AssertionError("the rows were read")
         yield

@@ -1,4 +1,4 @@
-"""What is found out of a file's values, and what becomes of it: positions, types, identifiers, nulls."""
+"""Drafts from the values of a file: positions, types, identifiers, nulls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Run]:
-    """Runs a command in an empty folder: its exit code, and what it said on its two streams."""
+    """Return a function that runs a command in an empty folder: exit code, output and error output."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("VO_SERVER_")]:
         monkeypatch.delenv(name)
@@ -86,7 +86,7 @@ def types(draft: Draft) -> dict[str, str]:
         ("raMean", "decMean"),
     ],
 )
-def test_the_spellings_of_a_position(ra: str, dec: str) -> None:
+def test_finds_position_by_common_names(ra: str, dec: str) -> None:
     draft = parquet(**{"n": [1, 2], ra: [10.5, 350.0], dec: [-89.0, 20.5]})
     shown = {c.source: c.name for c in draft.columns}
     assert isinstance(draft.position, PositionColumns)
@@ -127,7 +127,7 @@ def test_suspects_hours() -> None:
     assert draft.position.why.endswith("is it in hours?")
 
 
-def test_whole_numbers_of_a_position_become_doubles() -> None:
+def test_integer_position_becomes_double() -> None:
     assert types(csv("id,ra,dec\n1,10,20\n2,11,21\n")) == {
         "id": "INTEGER",
         "ra": "DOUBLE PRECISION",
@@ -157,12 +157,12 @@ def test_whole_numbers_of_a_position_become_doubles() -> None:
         ("1 2020-01-01 2", "VARCHAR(*)"),
     ],
 )
-def test_the_type_that_all_values_are_of(values: str, kind: str) -> None:
+def test_infers_type_of_values(values: str, kind: str) -> None:
     rows = [f"{n},{n + 0.5},{v}" for n, v in enumerate(values.split())]
     assert types(csv("\n".join(["ra,dec,it", *rows])))["it"] == kind
 
 
-def test_a_type_that_changes_late_in_the_file() -> None:
+def test_infers_type_from_late_values() -> None:
     """The file is read in chunks of some megabytes: the deviating value is in a later one."""
     many = "".join(f"{n},10.5,{n % 90},0\n" for n in range(500_000))
     made = types(csv(f"id,ra,dec,it\n{many}500000,1.5,2.5,late\n"))
@@ -170,7 +170,7 @@ def test_a_type_that_changes_late_in_the_file() -> None:
 
 
 @pytest.mark.parametrize("null", ["-", "--", "N/A", "None"])
-def test_a_text_for_missing_numbers(run: Run, null: str) -> None:
+def test_infers_text_of_missing_numbers(run: Run, null: str) -> None:
     draft = csv(f"id,ra,dec,mag\n1,10,20,5.5\n2,11,21,{null}\n")
     assert types(draft)["mag"] == "DOUBLE PRECISION"
     assert draft.null is not None
@@ -180,7 +180,7 @@ def test_a_text_for_missing_numbers(run: Run, null: str) -> None:
     assert run("catalogues", "t")[1].splitlines()[4].split()[-2:] == ["5.5", "1"]
 
 
-def test_why_numbers_are_texts() -> None:
+def test_explains_text_type() -> None:
     draft = csv("id,ra,dec,mag\n1,10,20,5.5\n2,11,21,5.5:\n")
     (mag,) = (c for c in draft.columns if c.name == "mag")
     assert "'5.5:'" in str(mag.type.why)
@@ -189,7 +189,7 @@ def test_why_numbers_are_texts() -> None:
 # ------------------------------------------------------- names of the rows
 
 
-def test_the_column_that_names_a_row() -> None:
+def test_finds_identifier() -> None:
     draft = parquet(ra=[1.0, 2.0], dec=[1.0, 2.0], flag=["a", "b"], name=["x", "y"], source_id=[7, 8])
     assert draft.identifier is not None
     assert (draft.identifier.value, draft.number) == ("source_id", None)
@@ -202,7 +202,7 @@ def test_numbers_rows_without_identifier(names: list[str | None]) -> None:
     assert (draft.identifier.value, draft.number) == ("recno_2", "recno_2")
 
 
-def test_counted_rows_are_numbered_in_the_order_of_the_file(run: Run) -> None:
+def test_numbers_rows_in_file_order(run: Run) -> None:
     rng = np.random.default_rng(1)
     ra, dec = rng.uniform(0, 360, 50_000), rng.uniform(-90, 90, 50_000)
     pq.write_table(pa.table({"ra": ra, "dec": dec}), "t.parquet")
@@ -222,13 +222,13 @@ def published(id: str) -> Collection:
 STARS = "name,ra,dec,v_mag\nSirius,101.287155,-16.716116,-1.46\nCanopus,95.987958,-52.695661,-0.74\n"
 
 
-def test_the_service_is_checked_afterwards(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_checks_service_afterwards(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     Path("stars.csv").write_text(STARS)
     assert main(["publish", "stars.csv"]) == 0
     assert "checked: no findings in" in capsys.readouterr().err
 
 
-def test_a_dry_run_writes_nothing(run: Run) -> None:
+def test_dry_run_writes_nothing(run: Run) -> None:
     Path("stars.csv").write_text(STARS)
     code, out, _ = run("publish", "stars.csv", "--dry-run", "--title", 'Some "bright" stars')
     assert code == 0
@@ -236,7 +236,7 @@ def test_a_dry_run_writes_nothing(run: Run) -> None:
     assert not list(Path().glob("data/**/*.toml"))
 
 
-def test_the_file_is_put_where_catalogue_files_lie(run: Run, tmp_path: Path) -> None:
+def test_writes_into_folder_of_catalogue_files(run: Run, tmp_path: Path) -> None:
     Path("stars.csv").write_text(STARS)
     Path("mine").mkdir()
     code, _, said = run("publish", "stars.csv", "--schemas", "mine", "--no-load")
@@ -258,7 +258,7 @@ def test_keeps_existing_file_without_force(run: Run) -> None:
     assert published("stars").table.title == "Other"
 
 
-def test_an_earlier_one_stays_when_the_file_cannot_be_read(run: Run) -> None:
+def test_keeps_existing_table_if_file_is_unreadable(run: Run) -> None:
     Path("stars.csv").write_text(STARS)
     assert run("publish", "stars.csv")[0] == 0
     before = sorted(p.name for p in Path("data/catalogues").iterdir())
@@ -347,7 +347,7 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES, WORDS, WORDS, st.booleans())
 @example(["0"], "\x07", "\x08", False)
-def test_any_names_and_texts_make_a_file_that_is_read(
+def test_any_names_and_texts_give_valid_file(
     tmp_path: Path, names: list[str], unit: str, description: str, placed: bool
 ) -> None:
     """Any names, units and descriptions give a valid catalogue file."""

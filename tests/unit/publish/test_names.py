@@ -1,4 +1,4 @@
-"""What is made of names, units and UCDs: tables of what files have and what it should become."""
+"""The normalisation and the guesses of names, units and UCDs: tables of inputs and results."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from vo_server.sky.units import parse_unit
         ("", "c"),
     ],
 )
-def test_a_name_that_queries_can_use(written: str, called: str) -> None:
+def test_normalises_name(written: str, called: str) -> None:
     assert normalise_name(written) == called
 
 
 @given(st.lists(st.text(max_size=80)))
-def test_any_names_become_distinct_regular_ones(written: list[str]) -> None:
+def test_any_names_become_distinct_regular_names(written: list[str]) -> None:
     made = normalise_names(written)
     assert len({name.lower() for name in made}) == len(written)
     assert all(is_regular(name) and len(name) <= MAX_NAME_LENGTH + 12 for name in made)
 
 
-def test_names_that_differ_in_case_alone() -> None:
+def test_numbers_names_that_differ_only_in_case() -> None:
     assert normalise_names(["ra", "RA", "Ra", "x y", "x-y", "RA_2"]) == ["ra", "RA_3", "Ra_4", "x_y", "x_y_2", "RA_2"]
 
 
@@ -60,7 +60,7 @@ def test_names_that_differ_in_case_alone() -> None:
         ("table.csv", "table_"),
     ],
 )
-def test_the_name_of_a_table_from_its_file(file: str, name: str) -> None:
+def test_derives_table_name_from_file(file: str, name: str) -> None:
     assert derive_table_name(file) == name
 
 
@@ -93,7 +93,7 @@ def test_the_name_of_a_table_from_its_file(file: str, name: str) -> None:
         ('"h:m:s"', None),
     ],
 )
-def test_a_unit_in_the_words_of_vounits(written: str | None, made: str | None) -> None:
+def test_normalises_unit(written: str | None, made: str | None) -> None:
     found, why = normalise_unit(written)
     assert found == made
     assert (why is None) == (found is None or found == written)
@@ -108,13 +108,13 @@ def test_rejects_unknown_unit(written: str) -> None:
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_a_unit_or_none(written: str) -> None:
+def test_any_text_gives_unit_or_none(written: str) -> None:
     found, _ = normalise_unit(written)
     if found is not None:
         parse_unit(found)
 
 
-def test_every_ucd_that_is_guessed_is_one() -> None:
+def test_guessed_ucds_are_valid() -> None:
     bands = (f"phot.mag;{band}" for band in BANDS.values())
     wrong = [u for u in (*(m.ucd for m in MEANINGS), *UCD1.values(), *bands) if not is_valid_ucd(u)]
     assert wrong == []
@@ -163,7 +163,7 @@ NUMBER, WHOLE, TEXT = types.REAL, types.BIGINT, types.VARCHAR
         ("spectrum", "Jy", types.ARRAYS[0], None),
     ],
 )
-def test_the_ucd_of_a_name(name: str, unit: str | None, kind: Type, ucd: str | None) -> None:
+def test_guesses_ucd_of_name(name: str, unit: str | None, kind: Type, ucd: str | None) -> None:
     assert guess_ucd(name, unit, kind)[0] == ucd
 
 
@@ -178,11 +178,11 @@ def test_the_ucd_of_a_name(name: str, unit: str | None, kind: Type, ucd: str | N
         (None, None, None),
     ],
 )
-def test_the_ucd_of_a_file(written: str | None, ucd: str | None, said: str | None) -> None:
+def test_normalises_ucd(written: str | None, ucd: str | None, said: str | None) -> None:
     assert normalise_ucd(written) == (ucd, said)
 
 
-def test_one_is_the_main_one() -> None:
+def test_sets_main_ucd() -> None:
     assert set_main("pos.eq.ra", True) == set_main("pos.eq.ra;meta.main", True) == "pos.eq.ra;meta.main"
     assert set_main("pos.eq.ra;meta.main", False) == "pos.eq.ra"
     assert set_main(None, True) is None

@@ -1,4 +1,4 @@
-"""Whatever values a table has, they are the same in the database, from every format that can hold them."""
+"""Any values of a table are the same in the database, from every format that can hold them."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ FORMATS: dict[str, tuple[Callable[[Values, Path], None], tuple[str, ...]]] = {
     "fits": (by_astropy(format="fits"), ("whole", "small", "dbl", "text")),
     "csv": (by_astropy(format="ascii.csv"), ("small", "dbl", "text", "letters")),
 }
-"""Each format, and the kinds of values that its writer keeps: FITS has no letters beyond ASCII, and astropy masks no
-truths in it. Letters that take two units in UTF-16 are cut in two by astropy in VOTables, so there are none."""
+"""Each format, and the kinds of values that its writer keeps: FITS has only ASCII, and astropy masks no booleans in it.
+astropy splits characters of two UTF-16 units in VOTables, so there are none."""
 
 
 def stored(data: Path) -> Values:
@@ -100,7 +100,7 @@ def same(found: Any, wanted: Any) -> bool:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_any_values_come_through(tmp_path: Path, form: str, data: st.DataObject) -> None:
+def test_any_values_survive_publishing(tmp_path: Path, form: str, data: st.DataObject) -> None:
     write, names = FORMATS[form]
     values = data.draw(tables(names))
     write(values, tmp_path / "t")
