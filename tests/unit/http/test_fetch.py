@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from vo_server.errors import TooLargeError, UsageError
+from vo_server.errors import Code, TooLargeError, UsageError
 from vo_server.http import fetch as module
 from vo_server.http.fetch import UPLOAD_HEADER, UploadHosts, fetch
 
@@ -76,29 +76,30 @@ def test_a_listed_address(site: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "hosts", "said"),
+    ("url", "hosts", "code"),
     [
-        ("http://{site}/1", [], "takes no uploads from 127.0.0.1"),
-        ("http://{site}/1", ["example.org"], "uploads by URL come from example.org"),
-        ("http://localhost:{port}/1", ["localhost"], "private address"),
-        ("http://127.1:{port}/1", ["127.0.0.1"], "takes no uploads"),
-        ("http://[::ffff:127.0.0.1]:{port}/1", ["[::1]"], "takes no uploads"),
-        ("http://user@{site}/1", ["127.0.0.1"], "is not taken"),
-        ("file:///etc/passwd", ["127.0.0.1"], "is not taken"),
-        ("ftp://127.0.0.1/x", ["127.0.0.1"], "is not taken"),
-        ("vos://x!y/z", ["127.0.0.1"], "is not taken"),
-        ("http://127.0.0.1:99999/", ["127.0.0.1"], "no port"),
-        ("http://{site}/404", ["127.0.0.1"], "answers 404"),
-        ("http://{site}/to?http://localhost:{port}/1", ["127.0.0.1"], "takes no uploads from localhost"),
-        ("http://{site}/to?http://localhost:{port}/1", ["127.0.0.1", "localhost"], "private address"),
-        ("http://{site}/to?file:///etc/passwd", ["127.0.0.1"], "is not taken"),
-        ("http://{site}/to?/to?/to?/to?/to?/to?/1", ["127.0.0.1"], "more than 5 times"),
-        ("http://no-such-host.invalid/", ["no-such-host.invalid"], "no host"),
+        ("http://{site}/1", [], Code.UPLOAD_NOT_ALLOWED),
+        ("http://{site}/1", ["example.org"], Code.UPLOAD_NOT_ALLOWED),
+        ("http://localhost:{port}/1", ["localhost"], Code.UPLOAD_NOT_ALLOWED),
+        ("http://127.1:{port}/1", ["127.0.0.1"], Code.UPLOAD_NOT_ALLOWED),
+        ("http://[::ffff:127.0.0.1]:{port}/1", ["[::1]"], Code.UPLOAD_NOT_ALLOWED),
+        ("http://user@{site}/1", ["127.0.0.1"], Code.UPLOAD_BAD_REFERENCE),
+        ("file:///etc/passwd", ["127.0.0.1"], Code.UPLOAD_BAD_REFERENCE),
+        ("ftp://127.0.0.1/x", ["127.0.0.1"], Code.UPLOAD_BAD_REFERENCE),
+        ("vos://x!y/z", ["127.0.0.1"], Code.UPLOAD_BAD_REFERENCE),
+        ("http://127.0.0.1:99999/", ["127.0.0.1"], Code.UPLOAD_BAD_REFERENCE),
+        ("http://{site}/404", ["127.0.0.1"], Code.UPLOAD_FETCH_FAILED),
+        ("http://{site}/to?http://localhost:{port}/1", ["127.0.0.1"], Code.UPLOAD_NOT_ALLOWED),
+        ("http://{site}/to?http://localhost:{port}/1", ["127.0.0.1", "localhost"], Code.UPLOAD_NOT_ALLOWED),
+        ("http://{site}/to?file:///etc/passwd", ["127.0.0.1"], Code.UPLOAD_BAD_REFERENCE),
+        ("http://{site}/to?/to?/to?/to?/to?/to?/1", ["127.0.0.1"], Code.UPLOAD_FETCH_FAILED),
+        ("http://no-such-host.invalid/", ["no-such-host.invalid"], Code.UPLOAD_FETCH_FAILED),
     ],
 )
-def test_refused(site: str, url: str, hosts: list[str], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_refused(site: str, url: str, hosts: list[str], code: Code) -> None:
+    with pytest.raises(UsageError) as raised:
         fetch(url.format(site=site, port=site.partition(":")[2]), UploadHosts(hosts), 100)
+    assert raised.value.code == code
 
 
 def test_a_redirect_is_followed(site: str) -> None:
@@ -107,11 +108,11 @@ def test_a_redirect_is_followed(site: str) -> None:
 
 
 def test_too_large(site: str) -> None:
-    with pytest.raises(TooLargeError, match=r"have at least [\d,]+ bytes, where 1,000 are the limit"):
+    with pytest.raises(TooLargeError, match=r"have at least [\d,]+ bytes; the limit of this service is 1,000"):
         fetch(f"http://{site}/100000", UploadHosts([site]), 1000)
-    with pytest.raises(TooLargeError, match="have 5,000 bytes, where 1,000 are the limit"):
+    with pytest.raises(TooLargeError, match="have 5,000 bytes; the limit of this service is 1,000"):
         fetch(f"http://{site}/said", UploadHosts([site]), 1000)
-    with pytest.raises(TooLargeError, match="have 5,900 bytes, where 5,800 are the limit"):
+    with pytest.raises(TooLargeError, match="have 5,900 bytes; the limit of this service is 5,800"):
         fetch(f"http://{site}/said", UploadHosts([site]), 5800, earlier_bytes=900)
 
 
