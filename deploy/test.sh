@@ -2,6 +2,7 @@
 # Run all checks and tests of vo_server.
 #
 #   deploy/test.sh                       everything, with the minimum coverage
+#   deploy/test.sh --quick               without the slow tests (pytest's marker slow) and without coverage
 #   deploy/test.sh tests/unit -k cone    arguments go to pytest; the minimum coverage then does not apply
 #
 # The virtual environment is $VO_SERVER_VENV, else the active one ($VIRTUAL_ENV), else .venv in the repository, which the
@@ -101,6 +102,11 @@ check() {
     "$@" || failed="$failed $name;"
 }
 
+quick=""
+if [ "${1:-}" = --quick ]; then
+    quick=yes
+    shift
+fi
 floor=""
 [ $# -gt 0 ] && floor=--cov-fail-under=0
 
@@ -108,10 +114,15 @@ check "ruff check" "$venv/bin/ruff" check
 check "ruff format" "$venv/bin/ruff" format --check
 check "mypy" "$venv/bin/mypy"
 check "lint-imports" "$venv/bin/lint-imports"
-check "pytest" "$python" -m pytest -n "${TEST_PROCESSES:-3}" --cov --cov-report=term:skip-covered ${floor:+"$floor"} "$@"
+if [ -n "$quick" ]; then
+    check "pytest without the slow tests" "$python" -m pytest -n "${TEST_PROCESSES:-3}" --dist worksteal -m "not slow" "$@"
+else
+    check "pytest" "$python" -m pytest -n "${TEST_PROCESSES:-3}" --dist worksteal --cov --cov-report=term:skip-covered \
+        ${floor:+"$floor"} "$@"
+fi
 
 if [ -n "$failed" ]; then
     say "Failed:$failed"
     exit 1
 fi
-say "All checks passed."
+say "All checks passed${quick:+, the slow tests left out}."

@@ -16,6 +16,7 @@ from lxml import etree
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.clients import ENDLESS, begin, path, until
+from vo_server.settings import Settings
 
 ID = "X-Request-Id"
 FIVE = path("SELECT TOP 5 ra FROM psc", RESPONSEFORMAT="csv")
@@ -196,37 +197,45 @@ def test_queries_that_run(server: Any) -> None:
     assert until(lambda: figure(figures(server.url), "vo_queries_running", lane="long") == before)
 
 
-def test_several_processes_add_up(sky: Path, serving: Any) -> None:
+@pytest.fixture(scope="module")
+def two_processes(sky: Path, serving: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The URL of a server of two processes, and the folder of its jobs."""
+    folder = tmp_path_factory.mktemp("jobs")
+    with serving(sky, "--workers", "2", VO_SERVER_JOB_RESULTS=str(folder)) as server:
+        yield server.url, folder
+
+
+def test_several_processes_add_up(two_processes: tuple[str, Path]) -> None:
     """Whichever of them is asked; and what one has counted stays when it is gone."""
-    with serving(sky, "--workers", "2") as server:
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: httpx.get(server.url + FIVE).status_code, range(60)))
-        tap = {"service": "tap", "resource": "/sync"}
-        said = [figures(server.url) for _ in range(6)]
-        assert {figure(one, "vo_requests_total", status="200", **tap) for one in said} == {60}
-        assert {figure(one, "vo_rows_total", **tap) for one in said} == {300}
-        assert {figure(one, "vo_queries_running", lane="short") for one in said} == {0}
-        memory = figure(said[-1], "vo_engine_memory_bytes")
-        assert memory > 0
+    url, _ = two_processes
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: httpx.get(url + FIVE).status_code, range(60)))
+    tap = {"service": "tap", "resource": "/sync"}
+    said = [figures(url) for _ in range(6)]
+    assert {figure(one, "vo_requests_total", status="200", **tap) for one in said} == {60}
+    assert {figure(one, "vo_rows_total", **tap) for one in said} == {300}
+    assert {figure(one, "vo_queries_running", lane="short") for one in said} == {0}
+    memory = figure(said[-1], "vo_engine_memory_bytes")
+    assert memory > 0
 
 
-def test_those_outside_are_told_nothing(server: Any, sky: Path, serving: Any) -> None:
+def test_those_outside_are_told_nothing(server: Any, sky: Path, listening: Any, tmp_path: Path) -> None:
     outside = {"X-Forwarded-For": "8.8.8.8"}
     assert httpx.get(f"{server.url}/metrics", headers=outside).status_code == 404
-    with serving(sky, VO_SERVER_METRICS="all") as open_to_all:
-        assert httpx.get(f"{open_to_all.url}/metrics", headers=outside).status_code == 200
+    with listening(Settings(data=sky, job_results=str(tmp_path), metrics="all")) as open_to_all:
+        assert httpx.get(f"{open_to_all}/metrics", headers=outside).status_code == 200
 
 
-def test_jobs_by_phase(sky: Path, serving: Any, tmp_path: Path) -> None:
+def test_jobs_by_phase(two_processes: tuple[str, Path]) -> None:
     """Of the store that all processes share, whichever is asked; and without them where it is gone."""
-    with serving(sky, "--workers", "2", VO_SERVER_JOB_RESULTS=str(tmp_path)) as server:
-        jobs = f"{server.url}/tap/async"
-        for form in ({}, {"PHASE": "RUN"}, {"PHASE": "RUN"}):
-            made = httpx.post(jobs, data=form).headers["location"]
-        httpx.post(f"{made}/phase", data={"PHASE": "ABORT"})
-        said = [figures(server.url) for _ in range(6)]
-        for phase, number in (("PENDING", 1), ("QUEUED", 1), ("ABORTED", 1), ("EXECUTING", 0), ("COMPLETED", 0)):
-            assert {figure(one, "vo_jobs", phase=phase) for one in said} == {number}, phase
-        with sqlite3.connect(tmp_path / "jobs.sqlite") as store:
-            store.execute("ALTER TABLE jobs RENAME TO gone")
-        assert figure(figures(server.url), "vo_requests_total", service="metrics", resource="", status="200") >= 6
+    url, folder = two_processes
+    jobs = f"{url}/tap/async"
+    for form in ({}, {"PHASE": "RUN"}, {"PHASE": "RUN"}):
+        made = httpx.post(jobs, data=form).headers["location"]
+    httpx.post(f"{made}/phase", data={"PHASE": "ABORT"})
+    said = [figures(url) for _ in range(6)]
+    for phase, number in (("PENDING", 1), ("QUEUED", 1), ("ABORTED", 1), ("EXECUTING", 0), ("COMPLETED", 0)):
+        assert {figure(one, "vo_jobs", phase=phase) for one in said} == {number}, phase
+    with sqlite3.connect(folder / "jobs.sqlite") as store:
+        store.execute("ALTER TABLE jobs RENAME TO gone")
+    assert figure(figures(url), "vo_requests_total", service="metrics", resource="", status="200") >= 6

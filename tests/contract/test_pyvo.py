@@ -10,6 +10,8 @@ import pyvo
 from pyvo.dal import DALQueryError, SCSService, TAPService
 from pyvo.dal.exceptions import DALOverflowWarning
 
+from vo_server.settings import Settings
+
 
 @pytest.fixture(scope="module")
 def tap(server: Any) -> TAPService:
@@ -77,9 +79,9 @@ def test_overflow(tap: TAPService) -> None:
     assert result.status[0] == "OVERFLOW"
 
 
-def test_overflow_of_the_service(sky: Path, serving: Any) -> None:
-    with serving(sky, VO_SERVER_MAXREC="12", VO_SERVER_MAXREC_HARD="30") as server:
-        small = TAPService(f"{server.url}/tap")
+def test_overflow_of_the_service(sky: Path, listening: Any, tmp_path: Path) -> None:
+    with listening(Settings(data=sky, job_results=str(tmp_path), maxrec=12, maxrec_hard=30)) as url:
+        small = TAPService(f"{url}/tap")
         with pytest.warns(DALOverflowWarning, match="server limits"):
             assert len(small.run_sync("SELECT ra FROM psc")) == 12
         with pytest.warns(DALOverflowWarning, match="30 records"):

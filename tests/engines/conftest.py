@@ -261,7 +261,7 @@ WORDS = ("10 20", "10 20 1", "circle 10 20 2", "1 2 3 4 5 6", "no", None)
 
 def footprints() -> pa.Table:
     """Every way to write a region, with nulls, and texts that are none."""
-    ra, dec = positions(300, 3)
+    ra, dec = positions(150, 3)
     rng, regions, outlines = np.random.default_rng(9), [], []
     for i, (x, y) in enumerate(zip(ra, dec, strict=True)):
         size = float(rng.uniform(0.05, 2.9))
@@ -320,7 +320,11 @@ class World:
 
     def table(self, text: str, planned: bool = True, **options: Any) -> pa.Table:
         """Return the result of a query, its columns named by number."""
-        statement, slots = translate(self.query(text, planned), self.engine.locate)
+        return self.fetch_table(self.query(text, planned), **options)
+
+    def fetch_table(self, query: q.Query, **options: Any) -> pa.Table:
+        """Return the result of a resolved query, its columns named by number."""
+        statement, slots = translate(query, self.engine.locate)
         run = self.engine.run(statement, slots, **options)
         batches = list(run.read_batches())
         names = [str(n) for n in range(len(batches[0].columns))] if batches else []
@@ -328,7 +332,11 @@ class World:
 
     def ask(self, text: str, planned: bool = True, **options: Any) -> list[tuple[Any, ...]]:
         """Return the rows of the result of a query."""
-        columns = self.table(text, planned, **options).to_pydict().values()
+        return self.fetch_rows(self.query(text, planned), **options)
+
+    def fetch_rows(self, query: q.Query, **options: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of the result of a resolved query."""
+        columns = self.fetch_table(query, **options).to_pydict().values()
         return list(zip(*columns, strict=True))
 
     def values(self, text: str, planned: bool = True) -> list[Any]:

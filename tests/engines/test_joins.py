@@ -81,7 +81,10 @@ def test_falls_back_to_the_product(world: Any, text: str) -> None:
     ],
 )
 def test_pairs_of_shapes_and_computed_radii(world: Any, condition: str) -> None:
-    text = f"SELECT a.id, b.spot FROM sky.stars AS a JOIN sky.spots AS b ON {condition} WHERE ABS(b.dec) < 80"
+    limits = (
+        "ABS(b.dec) < 80 AND (a.id < 60 OR MOD(a.id, 3) = 0)"  # the product of all of them takes PostgreSQL seconds
+    )
+    text = f"SELECT a.id, b.spot FROM sky.stars AS a JOIN sky.spots AS b ON {condition} WHERE {limits}"
     assert is_unnested(world.query(text))
     pairs = world.ask(text)
     assert pairs

@@ -7,17 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from vo_server.__main__ import main
-from vo_server.engines.store import DataDirectory
 from vo_server.errors import Code
 
-ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -130,45 +127,6 @@ def _sky(folder: Path, rows: int) -> list[Path]:
     from vo_server import demo
 
     return list(demo.write_psc(folder, rows, compress=False))
-
-
-def test_demo_resumes_an_interrupted_sky(run: Run) -> None:
-    (Path("data") / "sky").mkdir(parents=True)
-    (Path("data") / "sky" / "litter").touch()
-    assert run("demo", "--no-serve", "--rows", "1000")[0] == 0
-    assert all(DataDirectory(Path("data")).current_file(id) for id in ("psc", "xsc", "atlas"))
-    assert not (Path("data") / "sky").exists()
-
-
-def test_demo_keeps_loaded_catalogues(run: Run) -> None:
-    run("load", "psc", *(str(file) for file in _sky(Path(), 1_000)))
-    before = DataDirectory(Path("data")).current_file("psc")
-    assert run("demo", "--no-serve")[2] == "Serving the catalogues that are loaded in data.\n"
-    assert DataDirectory(Path("data")).current_file("psc") == before
-    assert DataDirectory(Path("data")).current_file("xsc") is None
-
-
-def test_demo_from_nothing_to_a_clean_stop(tmp_path: Path) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VO_SERVER_")}
-    command = [sys.executable, "-m", "vo_server", "demo", "--rows", "1000", "--port", "0"]
-    environment = kept | {"PYTHONPATH": str(ROOT)}
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as process:
-            assert process.stderr is not None
-            said: list[str] = []
-            while not (said and said[-1].startswith("Serving at ")):
-                said.append(process.stderr.readline())
-                assert said[-1], said
-            url = said[-1].split()[-1]
-            with urllib.request.urlopen(f"{url}/cone/psc?RA=266.4&DEC=-29&SR=5&RESPONSEFORMAT=csv") as answer:
-                assert answer.readline().startswith(b"ra,dec,")
-            process.send_signal(stop)
-            rest = process.stderr.read()
-            assert process.wait(30) == 0
-        assert "Stop with Ctrl-C." in rest
-        assert "Traceback" not in rest
-        assert "\x1b" not in "".join(said)
-    assert "Serving the catalogues that are loaded in data.\n" in said
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,12 @@ UWS_NAMESPACE = "{http://www.ivoa.net/xml/UWS/v1.0}"
 TIMEOUT_SECONDS = 30.0
 """Seconds that a job of one row may take, its time in the queue included."""
 
+TOLERANCE_SECONDS = 120
+"""Seconds by which the lifetime of a job may differ from the declared one."""
+
+WAIT_SECONDS = 5
+"""Seconds that the server is asked to wait for the next phase of a job."""
+
 FORM = {"LANG": "ADQL", "QUERY": "SELECT TOP 1 table_name FROM TAP_SCHEMA.tables ORDER BY table_name", "MAXREC": "5"}
 
 
@@ -25,13 +31,15 @@ FORM = {"LANG": "ADQL", "QUERY": "SELECT TOP 1 table_name FROM TAP_SCHEMA.tables
 def create_job(probe: Probe) -> Iterator[str]:
     """Create a job and yield its URL; the job is destroyed at the end of the block.
 
-    Raises NoResponse where none is made.
+    Raises NoResponse where the service creates none.
     """
     where = f"{probe.tap_url}/async"
-    answer = probe.request("POST", where, data=FORM)
-    if answer.status != 303 or "location" not in answer.headers:
-        raise NoResponse(where, f"a POST gives status {answer.status} and not 303 with a Location: {answer.summary}")
-    url = urljoin(where, answer.headers["location"])
+    response = probe.request("POST", where, data=FORM)
+    if response.status != 303 or "location" not in response.headers:
+        raise NoResponse(
+            where, f"expected status 303 with a Location for POST, got {response.status}: {response.summary}"
+        )
+    url = urljoin(where, response.headers["location"])
     try:
         yield url
     finally:
@@ -45,52 +53,54 @@ def _read_job(probe: Probe, url: str) -> Element:
 def check_job_creation(probe: Probe) -> Iterator[Problem]:
     with create_job(probe) as url:
         if not url.startswith(f"{probe.tap_url}/async/"):
-            yield f"{probe.tap_url}/async", f"the Location of a new job is {url}"
+            yield f"{probe.tap_url}/async", f"expected a Location below {probe.tap_url}/async, got {url}"
             return
-        told = _read_job(probe, url)
-        if told.findtext(f"{UWS_NAMESPACE}phase") != "PENDING":
-            yield url, f"the phase of a new job is {told.findtext(f'{UWS_NAMESPACE}phase')}"
-        kept = {p.get("id", "").upper(): (p.text or "").strip() for p in told.iter(f"{UWS_NAMESPACE}parameter")}
+        job = _read_job(probe, url)
+        if (phase := job.findtext(f"{UWS_NAMESPACE}phase")) != "PENDING":
+            yield url, f"expected phase PENDING of a new job, got {phase}"
+        parameters = {p.get("id", "").upper(): (p.text or "").strip() for p in job.iter(f"{UWS_NAMESPACE}parameter")}
         for name, value in FORM.items():
-            if kept.get(name) != value:
-                yield url, f"its parameter {name} is {kept.get(name)!r}"
-    if probe.request("GET", url).status != 404:
-        yield url, "a job that was destroyed is still there"
+            if parameters.get(name) != value:
+                yield url, f"expected parameter {name}={value!r}, got {parameters.get(name)!r}"
+    if (status := probe.request("GET", url).status) != 404:
+        yield url, f"expected status 404 for a destroyed job, got {status}"
 
 
 def check_execution_duration(probe: Probe) -> Iterator[Problem]:
-    usual, most = (read_limit(probe, "executionDuration", which) for which in ("default", "hard"))
-    if usual is None and most is None:
-        raise CheckSkipped("no executionDuration is announced")
+    default, hard = (read_limit(probe, "executionDuration", which) for which in ("default", "hard"))
+    if default is None and hard is None:
+        raise CheckSkipped("no executionDuration is declared")
     with create_job(probe) as url:
-        said = probe.request("GET", f"{url}/executionduration").require_ok().text.strip()
-        if usual is not None and said != str(usual):
-            yield url, f"a new job may run {said} s, where executionDuration is {usual} s"
-        if most is not None:
-            probe.request("POST", f"{url}/executionduration", data={"EXECUTIONDURATION": str(most + 1_000)})
-            said = probe.request("GET", f"{url}/executionduration").require_ok().text.strip()
-            if not said.isdecimal() or int(said) > most:
-                yield url, f"a job gets {said} s, where {most} s are the most"
+        seconds = probe.request("GET", f"{url}/executionduration").require_ok().text.strip()
+        if default is not None and seconds != str(default):
+            yield url, f"expected executionduration {default} s of a new job, got {seconds} s"
+        if hard is not None:
+            probe.request("POST", f"{url}/executionduration", data={"EXECUTIONDURATION": str(hard + 1_000)})
+            seconds = probe.request("GET", f"{url}/executionduration").require_ok().text.strip()
+            if not seconds.isdecimal() or int(seconds) > hard:
+                yield url, f"the executionduration of a job is {seconds} s, above the hard limit of {hard} s"
 
 
 def check_retention_period(probe: Probe) -> Iterator[Problem]:
-    usual, most = (read_limit(probe, "retentionPeriod", which) for which in ("default", "hard"))
-    if usual is None and most is None:
-        raise CheckSkipped("no retentionPeriod is announced")
+    default, hard = (read_limit(probe, "retentionPeriod", which) for which in ("default", "hard"))
+    if default is None and hard is None:
+        raise CheckSkipped("no retentionPeriod is declared")
     with create_job(probe) as url:
-        made = _parse_timestamp(_read_job(probe, url).findtext(f"{UWS_NAMESPACE}creationTime"))
-        if usual is not None and not _is_about(probe, url, made, usual):
-            yield url, f"a new job is not kept for the {usual} s that retentionPeriod announces"
-        if most is not None:
+        creation = _parse_timestamp(_read_job(probe, url).findtext(f"{UWS_NAMESPACE}creationTime"))
+        seconds = _seconds_until_destruction(probe, url, creation)
+        if default is not None and (seconds is None or abs(seconds - default) > TOLERANCE_SECONDS):
+            yield url, f"expected a lifetime of {default} s of a new job, got {seconds} s"
+        if hard is not None:
             probe.request("POST", f"{url}/destruction", data={"DESTRUCTION": "2999-01-01T00:00:00Z"})
-            end = _parse_timestamp(probe.request("GET", f"{url}/destruction").require_ok().text)
-            if made and end and (end - made).total_seconds() > most + 120:
-                yield url, f"a job is kept until {end:%Y-%m-%d}, where {most} s are the most"
+            seconds = _seconds_until_destruction(probe, url, creation)
+            if seconds is not None and seconds > hard + TOLERANCE_SECONDS:
+                yield url, f"the lifetime of a job is {seconds:.0f} s, above the hard limit of {hard} s"
 
 
-def _is_about(probe: Probe, url: str, made: datetime | None, seconds: int) -> bool:
+def _seconds_until_destruction(probe: Probe, url: str, creation: datetime | None) -> float | None:
+    """Return the lifetime of a job in seconds; None where one of its timestamps is missing."""
     end = _parse_timestamp(probe.request("GET", f"{url}/destruction").require_ok().text)
-    return made is not None and end is not None and abs((end - made).total_seconds() - seconds) <= 120
+    return (end - creation).total_seconds() if creation and end else None
 
 
 def _parse_timestamp(text: str | None) -> datetime | None:
@@ -102,37 +112,37 @@ def _parse_timestamp(text: str | None) -> datetime | None:
 
 def check_timestamps(probe: Probe) -> Iterator[Problem]:
     with create_job(probe) as url:
-        told = _read_job(probe, url)
+        job = _read_job(probe, url)
         for name in ("creationTime", "destruction"):
-            said = (told.findtext(UWS_NAMESPACE + name) or "").strip()
-            if said and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", said):
-                yield url, f"{name} is {said!r}, not an instant with Z"
+            text = (job.findtext(UWS_NAMESPACE + name) or "").strip()
+            if text and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text):
+                yield url, f"{name} {text!r} is not ISO 8601 with a final Z"
 
 
 def check_job_result(probe: Probe) -> Iterator[Problem]:
     """Compare the result of a job with the synchronous response."""
     if probe.in_process:
-        raise CheckSkipped("nobody runs jobs while a check runs in process")
+        raise CheckSkipped("a service that is checked in process has no job workers")
     with create_job(probe) as url:
         probe.request("POST", f"{url}/phase", data={"PHASE": "RUN"})
         until = time.monotonic() + TIMEOUT_SECONDS
         phase = "QUEUED"
         while phase in ("PENDING", "QUEUED", "EXECUTING") and time.monotonic() < until:
-            document = parse_xml(probe.request("GET", f"{url}?WAIT=5").require_ok().body)
+            document = parse_xml(probe.request("GET", f"{url}?WAIT={WAIT_SECONDS}").require_ok().body)
             phase = (document.findtext(f"{UWS_NAMESPACE}phase") or "").strip()
         if phase != "COMPLETED":
-            yield url, f"after {TIMEOUT_SECONDS:g} s a job of one row is {phase}"
+            yield url, f"expected phase COMPLETED of a job of one row after {TIMEOUT_SECONDS:g} s, got {phase}"
             return
-        found = read_table(probe.request("GET", f"{url}/results/result").require_ok()).rows
-        if found != probe.query_table(FORM["QUERY"]).rows:
-            yield url, f"its result is {found}, other than at once"
+        rows = read_table(probe.request("GET", f"{url}/results/result").require_ok()).rows
+        if rows != (expected := probe.query_table(FORM["QUERY"]).rows):
+            yield url, f"expected the rows of the synchronous query, {expected}, got {rows}"
 
 
 def check_unknown_job(probe: Probe) -> Iterator[Problem]:
     url = f"{probe.tap_url}/async/no-such-job"
-    answer = probe.get(url)
-    if answer.status != 404:
-        yield url, f"a job that is not there gives status {answer.status}, not 404"
+    response = probe.get(url)
+    if response.status != 404:
+        yield url, f"expected status 404 for an unknown job, got {response.status}"
 
 
 CHECKS = (

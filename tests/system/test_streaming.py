@@ -5,30 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
 
+from tests.clients import ENDLESS, begin, busy, children, path, resident, until
+from tests.conftest import Listening, clean_environment
 from vo_server import demo
-from vo_server.app import catalogue_of
-from vo_server.engines.store import Store
+from vo_server.assembly import load_site_catalogue
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.load.load import load
 from vo_server.settings import Settings
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="what a process does is read from /proc")
-
-ENDLESS = "SELECT COUNT(*) AS n FROM psc AS a, psc AS b, psc AS c WHERE SIN(a.ra) * SIN(b.ra) * SIN(c.ra) > 2"
-"""8e12 triples: hours. No statistics of the columns say that there are none."""
 
 ROWS_THEN_NOTHING = (
     "SELECT t.ra FROM (SELECT TOP 100000 p.ra FROM psc AS p, xsc AS x) AS t UNION ALL "
@@ -51,47 +48,6 @@ def alone(of_this_file: Any) -> Any:
     """A server that nobody else asks, at rest."""
     assert until(lambda: busy(of_this_file.process.pid) < 0.1)
     return of_this_file
-
-
-def path(query: str, **more: str) -> str:
-    return "/tap/sync?" + urlencode({"LANG": "ADQL", "QUERY": query, "MAXREC": "100000000"} | more)
-
-
-def begin(url: str, path: str, method: str = "GET") -> socket.socket:
-    """A request on its way, by a client that can hang up."""
-    place = urlsplit(url)
-    assert place.hostname is not None
-    connection = socket.create_connection((place.hostname, place.port or 80), timeout=60)
-    connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode())
-    return connection
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> bool:
-    """Whether it came true in time; asked again and again."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def cpu(pid: int) -> float:
-    """Seconds of processor time that a process has had."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def busy(pid: int, seconds: float = 0.25) -> float:
-    """The part of a processor that a process takes now."""
-    before, begun = cpu(pid), time.monotonic()
-    time.sleep(seconds)  # what is measured is a time
-    return (cpu(pid) - before) / (time.monotonic() - begun)
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process has now."""
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 # ----------------------------------------------------- clients that go away
@@ -136,15 +92,15 @@ def test_head_ends_its_query(alone: Any) -> None:
         assert until(lambda: busy(alone.process.pid) < 0.1)
 
 
-def test_a_query_that_takes_too_long(sky: Path, serving: Any) -> None:
-    with serving(sky, VO_SERVER_TIMEOUT="0.5") as server:
-        answer = httpx.get(server.url + path(ENDLESS), timeout=60)
+def test_a_query_that_takes_too_long(sky: Path, listening: Listening, tmp_path: Path) -> None:
+    with listening(Settings(data=sky, job_results=str(tmp_path), timeout=0.5, threads=1)) as url:
+        answer = httpx.get(url + path(ENDLESS), timeout=60)
         assert answer.status_code == 400
         assert "longer than 0.5 s" in answer.text
-        late = httpx.get(server.url + path(ROWS_THEN_NOTHING, RESPONSEFORMAT="votable/td"), timeout=60)
+        late = httpx.get(url + path(ROWS_THEN_NOTHING, RESPONSEFORMAT="votable/td"), timeout=60)
         assert late.text.count('value="ERROR"') == 1
         assert "longer than 0.5 s" in late.text
-        assert until(lambda: busy(server.process.pid) < 0.1)
+        assert until(lambda: busy(os.getpid()) < 0.1)
 
 
 # ------------------------------------------------------- rows without number
@@ -176,11 +132,12 @@ def test_the_first_rows_do_not_wait_for_the_last(alone: Any) -> None:
 
 def renew(data: Path, folder: Path, rows: int) -> None:
     """Put other rows in the place of the point sources."""
-    (psc,) = (p for p in catalogue_of(Settings()).collections if p.id == "psc")
+    (psc,) = (p for p in load_site_catalogue(Settings()).collections if p.id == "psc")
     folder.mkdir()
-    load(psc, demo.write_psc(folder, rows, seed=rows, compress=False), Store(data))
+    load(psc, demo.write_psc(folder, rows, seed=rows, compress=False), DataDirectory(data))
 
 
+@pytest.mark.slow
 def test_new_data_without_a_restart(sky: Path, serving: Any, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(sky, data)
@@ -213,10 +170,11 @@ def test_stops_although_clients_keep_their_connections(sky: Path, serving: Any) 
         assert "Traceback" not in server.said
 
 
+@pytest.mark.slow
 def test_stops_amid_queries(sky: Path, serving: Any) -> None:
-    """After ten seconds of patience: one has no rows yet and is told why, the other breaks off."""
+    """After the grace period: one has no rows yet and gets an error, the other breaks off."""
     with (
-        serving(sky) as server,
+        serving(sky, constants={"vo_server.commands.serve.GRACE_SECONDS": 1}) as server,
         closing(begin(server.url, path(ENDLESS))) as waiting,
         closing(begin(server.url, path(ROWS_THEN_NOTHING))) as reading,
     ):
@@ -233,10 +191,7 @@ def test_stops_on_an_interrupt(sky: Path, serving: Any) -> None:
         assert "Traceback" not in server.said
 
 
-def children(pid: int) -> list[int]:
-    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-
-
+@pytest.mark.slow
 def test_several_workers(sky: Path, serving: Any) -> None:
     with serving(sky, "--workers", "2") as server:
         assert len(children(server.process.pid)) >= 2
@@ -257,7 +212,7 @@ def test_a_port_that_is_taken(server: Any, sky: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=Path(__file__).parents[2],
+        env=clean_environment(),
     )
     assert done.returncode == 1
     assert "cannot listen" in done.stderr

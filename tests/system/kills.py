@@ -1,9 +1,11 @@
-"""Kills processes while they run or accept jobs, one line of code later each time, and reports the jobs.
+"""Kills processes while they run or accept jobs, each at another line of code, and reports the jobs.
 
-    python -m tests.unit.jobs.kills FOLDER URL STEP PART
+    python -m tests.system.kills FOLDER URL STEP PART
 
-PART is `run`, where the killed process runs a job, or `accept`, where it accepts one. The processes are forked by
-this one, which has no threads and opens no database. Prints a line of JSON for each moment.
+PART is `run`, where the killed process runs a job, or `accept`, where it accepts one. A first process is not killed:
+it tells the lines of vo_server/jobs that are executed. For each of them, or each STEP-th of them, another process is
+killed where it executes the line for the first time. The processes are forked by this one, which has no threads and
+opens no database. Prints a line of JSON for each of them, and one for a process that is not killed.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import pyarrow as pa
 from vo_server.jobs.files import JobFiles, StoredUpload
 from vo_server.jobs.service import DurationLimits, JobService
 from vo_server.jobs.store import JobStore
-from vo_server.jobs.table import now
+from vo_server.jobs.table import get_current_time
 from vo_server.jobs.task import QueryTask
 from vo_server.jobs.waiting import PhaseWatcher
 from vo_server.jobs.worker import Worker
@@ -34,6 +36,9 @@ from vo_server.storage.jobs import LocalStorage
 
 CHUNKS = [bytes([65 + n]) * 1000 for n in range(5)]
 """The result of every job."""
+
+Point = tuple[str, int]
+"""A line of code: the path of its file, and its number."""
 
 ROWS = StoredUpload("Mine", (Column("n", INTEGER, unit="m"),), pa.table({"n": pa.array([1, 2, 3], pa.int32())}))
 
@@ -71,21 +76,27 @@ def create_worker(service: JobService, name: str) -> Worker:
     return Worker(name, service.store, service.files, {"test": lambda job: create_task(service, job)})
 
 
-def kill_at(moment: int) -> Callable[[FrameType, str, Any], Any]:
-    """Return a tracer that kills the process at the given line executed in vo_server/jobs."""
-    count = 0
+class LineTracer:
+    """Notes each line of vo_server/jobs when it is executed first, and kills the process at one of them."""
 
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
+    def __init__(self, fatal: Point | None) -> None:
+        self._fatal = fatal
+        self._seen: dict[Point, None] = {}
+
+    @property
+    def points(self) -> list[Point]:
+        """The lines in the order of their first execution."""
+        return list(self._seen)
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
         if "/vo_server/jobs/" not in frame.f_code.co_filename:
             return None
         if event == "line":
-            count += 1
-            if count == moment:
+            point = frame.f_code.co_filename, frame.f_lineno
+            if point == self._fatal:
                 os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-
-    return trace
+            self._seen[point] = None
+        return self
 
 
 def run_forked(what: Callable[[], object]) -> tuple[int, Any]:
@@ -109,29 +120,24 @@ def run_forked(what: Callable[[], object]) -> tuple[int, Any]:
 
 def accept(service: JobService, id: str) -> None:
     """Accept a job as the server does: first its files, then its row."""
-    at = now()
-    job = service.new_job("test").replace(id=id, phase=Phase.QUEUED, queued=at, fair_share_key="p")
+    at = get_current_time()
+    job = service.create_job("test").replace(id=id, phase=Phase.QUEUED, queued=at, fair_share_key="p")
     service.files.save_uploads(job.id, [ROWS])
     service.store.add(job)
 
 
-def accept_and_die(folder: Path, url: str, id: str, moment: int) -> str:
-    service = open_service(folder, url)
-    service.store.count_by_phase()
-    sys.settrace(kill_at(moment))
+def accept_traced(service: JobService, id: str, tracer: LineTracer) -> None:
+    sys.settrace(tracer)
     accept(service, id)
     sys.settrace(None)
-    return "accepted"
 
 
-def run_and_die(folder: Path, url: str, id: str, moment: int) -> str:
-    """Run a job and die at a moment; or complete it, if the moment never comes."""
-    service = open_service(folder, url)
-    service.store.count_by_phase()
-    dying_worker = create_worker(service, "dying")
-    threading.settrace(kill_at(moment))
-    run_until_done(dying_worker, service, id)
-    return "done"
+def run_traced(service: JobService, id: str, tracer: LineTracer) -> None:
+    """Accept a job and run it; its thread is traced."""
+    accept(service, id)
+    worker = create_worker(service, "dying")
+    threading.settrace(tracer)
+    run_until_done(worker, service, id)
 
 
 def run_until_done(worker: Worker, service: JobService, id: str) -> None:
@@ -145,9 +151,8 @@ def run_until_done(worker: Worker, service: JobService, id: str) -> None:
     worker.run(alive)
 
 
-def recover(folder: Path, url: str, id: str) -> dict[str, Any]:
+def recover(service: JobService, folder: Path, id: str) -> dict[str, Any]:
     """Return the state after the death, and after another worker has run the job."""
-    service = open_service(folder, url)
     before = service.store.get(id)
     service.store.release_worker("dying")
     if before is not None:
@@ -170,19 +175,27 @@ def recover(folder: Path, url: str, id: str) -> dict[str, Any]:
 
 
 def main(folder: Path, url: str, step: int, part: str) -> None:
+    trace = {"run": run_traced, "accept": accept_traced}[part]
+
+    def begin(id: str, fatal: Point | None) -> list[Point]:
+        service = open_service(folder, url)
+        service.store.count_by_phase()
+        tracer = LineTracer(fatal)
+        trace(service, id, tracer)
+        return tracer.points
+
+    def end(id: str) -> dict[str, Any]:
+        return recover(open_service(folder, url), folder, id)
+
     run_forked(lambda: open_service(folder, url).store.prepare())
-    moment, died = 1, True
-    while died:
-        id = f"job{moment}"
-        if part == "run":
-            run_forked(lambda id=id: accept(open_service(folder, url), id))
-            number, said = run_forked(lambda id=id, moment=moment: run_and_die(folder, url, id, moment))
-        else:
-            number, said = run_forked(lambda id=id, moment=moment: accept_and_die(folder, url, id, moment))
+    _, points = run_forked(lambda: begin("traced", None))
+    assert isinstance(points, list), points
+    fatal: list[Point | None] = [tuple(point) for point in points[::step]]
+    for n, point in enumerate([*fatal, None]):
+        number, answer = run_forked(lambda n=n, point=point: begin(f"job{n}", point))
+        _, told = run_forked(lambda n=n: end(f"job{n}"))
         died = number == signal.SIGKILL
-        _, told = run_forked(lambda id=id: recover(folder, url, id))
-        print(json.dumps({"moment": moment, "died": died, "said": said, "told": told}), flush=True)
-        moment += step
+        print(json.dumps({"point": point, "died": died, "answered": bool(answer), "told": told}), flush=True)
 
 
 if __name__ == "__main__":
