@@ -10,7 +10,7 @@ from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.catalogue.obscore import add_obscore
 from vo_server.catalogue.tap_schema import build_rows
 from vo_server.engines import EngineOptions, open_engine
-from vo_server.engines.data_directory import catalogue_folder
+from vo_server.engines.data_directory import get_catalogue_folder
 from vo_server.engines.engine import Engine, EngineLimits
 from vo_server.settings import Settings
 
@@ -20,7 +20,7 @@ SOFTWARE = f"vo_server/{__version__}"
 def load_site_catalogue(settings: Settings, shipped: bool = True) -> Catalogue:
     """Return the published catalogue, from the `shipped` files, the operator's folders and the data folder."""
     operator_folders = [Path(folder) for folder in settings.schemas.split(":") if folder]
-    data_folder = catalogue_folder(settings.data)
+    data_folder = get_catalogue_folder(settings.data)
     is_listed = data_folder.resolve() in {folder.resolve() for folder in operator_folders}
     data_folders = [data_folder] if data_folder.is_dir() and not is_listed else []
     shipped_folders = [find_builtin_schemas() / "catalogues"] if shipped else []

@@ -14,11 +14,11 @@ import pyvo
 from astropy.table import Table
 from lxml import etree
 
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.settings import Settings
 
 VOCABULARY = "http://www.ivoa.net/rdf/examples#"
-IDS = [e.id for p in catalogue_of(Settings()).collections for e in p.examples]
+IDS = [e.id for p in load_site_catalogue(Settings()).collections for e in p.examples]
 
 
 def page(client: httpx.Client) -> etree._Element:

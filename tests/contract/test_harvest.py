@@ -15,7 +15,7 @@ from pyvo.io import vosi
 from sickle import Sickle, oaiexceptions
 
 from tests.contract.test_registry import COUNT, RI, XSI_TYPE, Place, set_back
-from vo_server.engines.store import Store
+from vo_server.engines.data_directory import DataDirectory
 
 PUBLIC = "https://vo.example.org/sky"
 BEGIN = "ivo://org.example"
@@ -131,7 +131,7 @@ def test_what_is_withdrawn_is_told_for_ever(listening: Any, tmp_path: Path) -> N
         own.load(id)
     own.stamps()
     (tmp_path / "schemas" / "file.toml").rename(tmp_path / "file.toml")
-    shutil.rmtree(Store(own.settings.data).folder("rows"))
+    shutil.rmtree(DataDirectory(own.settings.data).get_collection_folder("rows"))
     gone = {f"{BEGIN}/{kind}/{id}" for kind in ("data", "cone") for id in ("file", "rows")}
     for _ in range(2):
         with own.served() as client:

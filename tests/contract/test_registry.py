@@ -20,8 +20,8 @@ from lxml import etree
 from mocpy import MOC
 from pyvo.io import vosi
 
-from vo_server.app import catalogue_of
-from vo_server.engines.store import Store
+from vo_server.assembly import load_site_catalogue
+from vo_server.engines.data_directory import DataDirectory
 from vo_server.load.load import load
 from vo_server.settings import Settings
 
@@ -538,7 +538,11 @@ class Place:
 
     def load(self, id: str, rows: str = "a,10,10\nb,20,20\n") -> None:
         (self.folder / f"{id}.csv").write_text(f"name,ra,dec\n{rows}")
-        load(catalogue_of(self.settings).collection(id), [self.folder / f"{id}.csv"], Store(self.settings.data))
+        load(
+            load_site_catalogue(self.settings).get_collection(id),
+            [self.folder / f"{id}.csv"],
+            DataDirectory(self.settings.data),
+        )
 
     @contextmanager
     def served(self) -> Iterator[httpx.Client]:
@@ -671,7 +675,7 @@ def test_what_is_gone_is_told_as_deleted(tmp_path: Path, listening: Any, documen
         place.load(id)
     place.stamps()
     set_back(place)
-    shutil.rmtree(Store(place.settings.data).folder("two"))
+    shutil.rmtree(DataDirectory(place.settings.data).get_collection_folder("two"))
     gone = {"ivo://org.example/data/two", "ivo://org.example/cone/two"}
     with place.served() as client:
         for verb in ("ListRecords", "ListIdentifiers"):

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.conftest import Listening
-from vo_server.app import worker_of
 from vo_server.settings import Settings
+from vo_server.site import open_worker
 
 QUERY = "SELECT p.pts_key, p.ra, t.a FROM psc AS p, TAP_UPLOAD.t AS t ORDER BY p.pts_key, t.a"
 
@@ -21,11 +21,11 @@ def away(sky: Path, listening: Listening, tmp_path_factory: pytest.TempPathFacto
     """A server whose jobs lie in memory, and a worker beside it."""
     table = tmp_path_factory.mktemp("table") / "jobs.sqlite"
     settings = Settings(data=sky, jobs=f"sqlite:///{table}", job_results="memory://vo-server-jobs/a")
-    with listening(settings) as url, worker_of(settings, "w") as worker, httpx.Client(base_url=url) as client:
+    with listening(settings) as url, open_worker(settings, "w") as worker, httpx.Client(base_url=url) as client:
         thread = threading.Thread(target=worker.run)
         thread.start()
         yield client
-        worker.end()
+        worker.stop()
         thread.join()
 
 

@@ -183,12 +183,12 @@ class Coverage:
 
 def _merge_intervals(spans: Iterable[Interval]) -> list[Interval]:
     """Return the union of intervals, in order and disjoint."""
-    made: list[Interval] = []
+    document: list[Interval] = []
     for low, high in sorted(spans):
-        if made and low <= made[-1][1]:
-            low, high = made[-1][0], max(made.pop()[1], high)
-        made.append((low, high))
-    return made
+        if document and low <= document[-1][1]:
+            low, high = document[-1][0], max(document.pop()[1], high)
+        document.append((low, high))
+    return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,18 +236,18 @@ SCHEMA_LOCATIONS = " ".join(f"{uri} {uri}" for uri in (RI, *(u for prefix, u in 
 def write_record(resource: RegistryRecord, created: datetime, updated: datetime, status: Status) -> Element:
     """Return the record as `ri:Resource`, in the prefixes that harvesters know and without a default namespace
     (Registry Interfaces 1.1 section 3.1.2)."""
-    made = make_root("ri", RI, "Resource", created=created, updated=updated, status=status, version="1.2")
-    made.set(f"{{{XSI}}}type", resource.kind.xsi_type)
-    made.set(f"{{{XSI}}}schemaLocation", SCHEMA_LOCATIONS)
+    document = make_root("ri", RI, "Resource", created=created, updated=updated, status=status, version="1.2")
+    document.set(f"{{{XSI}}}type", resource.kind.xsi_type)
+    document.set(f"{{{XSI}}}schemaLocation", SCHEMA_LOCATIONS)
     add_known(
-        made, title=_normalise_space(resource.title), shortName=resource.short_name, identifier=resource.identifier
+        document, title=_normalise_space(resource.title), shortName=resource.short_name, identifier=resource.identifier
     )
     for other in resource.other_identifiers:
-        add(made, "altIdentifier", other)
-    _write_curation(add(made, "curation"), resource.curation)
-    _write_content(add(made, "content"), resource.content)
-    resource.kind.write(made)
-    return made
+        add(document, "altIdentifier", other)
+    _write_curation(add(document, "curation"), resource.curation)
+    _write_content(add(document, "content"), resource.content)
+    resource.kind.write(document)
+    return document
 
 
 def compute_digest(resource: RegistryRecord, status: Status) -> str:
@@ -302,12 +302,12 @@ DC = "http://purl.org/dc/elements/1.1/"
 
 def write_dublin_core(resource: RegistryRecord, updated: datetime) -> Element:
     """Return the record in the fifteen terms of Dublin Core, as VOResource 1.2 maps them."""
-    made = etree.Element(f"{{{OAI_DC}}}dc", nsmap={"oai_dc": OAI_DC, "dc": DC, "xsi": XSI})
-    made.set(f"{{{XSI}}}schemaLocation", f"{OAI_DC} http://www.openarchives.org/OAI/2.0/oai_dc.xsd")
+    document = etree.Element(f"{{{OAI_DC}}}dc", nsmap={"oai_dc": OAI_DC, "dc": DC, "xsi": XSI})
+    document.set(f"{{{XSI}}}schemaLocation", f"{OAI_DC} http://www.openarchives.org/OAI/2.0/oai_dc.xsd")
     for name, values in _list_terms(resource, updated):
         for value in values:
-            add(made, f"{{{DC}}}{name}", value)
-    return made
+            add(document, f"{{{DC}}}{name}", value)
+    return document
 
 
 def _list_terms(resource: RegistryRecord, updated: datetime) -> Iterable[tuple[str, tuple[str, ...]]]:

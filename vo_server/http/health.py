@@ -101,28 +101,28 @@ class Health:
 # --------------------------------------------------------------- the looks
 
 
-def probe_database(engine: Engine, publications: tuple[Collection, ...]) -> DatabaseState:
+def probe_database(engine: Engine, collections: tuple[Collection, ...]) -> DatabaseState:
     """Return the state of the database, and when the rows of each table were loaded."""
     try:
-        wrong = engine.check_ready()
-        return DatabaseState(wrong, () if wrong else tuple(_collection_notes(engine, publications)))
+        error_text = engine.check_ready()
+        return DatabaseState(error_text, () if error_text else tuple(_collection_notes(engine, collections)))
     except ServiceError as fault:
         return DatabaseState(f"the database does not answer: {fault.message}")
 
 
-def _collection_notes(engine: Engine, publications: tuple[Collection, ...]) -> Iterator[str]:
+def _collection_notes(engine: Engine, collections: tuple[Collection, ...]) -> Iterator[str]:
     """Yield a note for each collection, and one for ivoa.obscore if no image collection is loaded."""
-    yield from (_describe_rows(engine, p) for p in publications)
-    images = [p.table for p in publications if p.images is not None]
+    yield from (_describe_rows(engine, p) for p in collections)
+    images = [p.table for p in collections if p.images is not None]
     if images and all(engine.count_rows(table) is None for table in images):
         yield f"{load_obscore()[1].qualified_name} has not been loaded"
 
 
-def _describe_rows(engine: Engine, publication: Collection) -> str:
+def _describe_rows(engine: Engine, collection: Collection) -> str:
     name, rows, facts = (
-        publication.table.qualified_name,
-        engine.count_rows(publication.table),
-        engine.get_facts(publication.table),
+        collection.table.qualified_name,
+        engine.count_rows(collection.table),
+        engine.get_facts(collection.table),
     )
     if rows is None:
         return f"{name} has not been loaded"

@@ -49,15 +49,15 @@ def _find_ivoids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
         yield site.ivoid
         return
     asked = {table.qualified_name for table in tables}
-    for publication in site.catalogue.collections:
-        if asked & {table.qualified_name for table in publication.tables}:
-            yield make_collection_ivoid(site.authority, publication)
+    for collection in site.catalogue.collections:
+        if asked & {table.qualified_name for table in collection.tables}:
+            yield make_collection_ivoid(site.authority, collection)
 
 
-def make_collection_ivoid(authority: str, publication: Collection) -> str:
+def make_collection_ivoid(authority: str, collection: Collection) -> str:
     """Return the IVOA identifier of a collection, in lower case, since case makes no difference (IVOA Identifiers 2.0
     section 2.1). No service is at /data, so it does not clash with theirs."""
-    return f"ivo://{authority}/data/{publication.id}".lower()
+    return f"ivo://{authority}/data/{collection.id}".lower()
 
 
 def _describe_origin(origin: Origin) -> Iterator[Info]:

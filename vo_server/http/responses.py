@@ -133,8 +133,8 @@ async def _run_while_connected(request: Request, question: QueryExecution, work:
             with anyio.CancelScope() as waiting:
                 group.start_soon(watch, waiting)
                 done.append(await work())
-        except Exception as fault:  # noqa: BLE001 - raised again, out of the task group
-            faults.append(fault)
+        except Exception as error:  # noqa: BLE001 - raised again, out of the task group
+            faults.append(error)
         group.cancel_scope.cancel()
     if faults:
         raise faults[0]

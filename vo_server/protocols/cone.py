@@ -43,21 +43,21 @@ def get_path(collection: Collection) -> str:
     return f"/cone/{collection.id}"
 
 
-def _make_service(publication: Collection, cone: Cone, catalogue: Catalogue) -> Service:
-    searched = catalogue.restrict_to([publication.table])
+def _make_service(collection: Collection, cone: Cone, catalogue: Catalogue) -> Service:
+    searched = catalogue.restrict_to([collection.table])
     return Service(
-        name=f"cone-{publication.id}",
-        path=get_path(publication),
-        resources=(Resource("", partial(search, publication, cone), ("GET", "POST")),),
+        name=f"cone-{collection.id}",
+        path=get_path(collection),
+        resources=(Resource("", partial(search, collection, cone), ("GET", "POST")),),
         error_renderer=render_error,
-        capabilities=partial(list_capabilities, publication, cone),
+        capabilities=partial(list_capabilities, collection, cone),
         catalogue=lambda _: searched,
         label="Cone search",
-        collection=publication.id,
+        collection=collection.id,
     )
 
 
-async def search(publication: Collection, cone: Cone, request: Request, site: Site) -> Response:
+async def search(collection: Collection, cone: Cone, request: Request, site: Site) -> Response:
     """Return the rows of a table within a radius of a position, the nearest first (SCS 1.03 section 2)."""
     given = await dali.read_parameters(request)
     choice = dali.choose_format(request, given, TABLEDATA)
@@ -67,7 +67,7 @@ async def search(publication: Collection, cone: Cone, request: Request, site: Si
     dec = given.get_number("DEC", -90, 90, "degrees")
     radius = given.get_number("SR", 0, cone.max_sr, "degrees")
     query = build_cone_query(
-        publication.table, _select_columns(publication.table, cone, _parse_verb(given)), ra, dec, radius
+        collection.table, _select_columns(collection.table, cone, _parse_verb(given)), ra, dec, radius
     )
     question = QueryExecution(
         query,
@@ -75,13 +75,13 @@ async def search(publication: Collection, cone: Cone, request: Request, site: Si
         choice.format,
         given.get_maxrec(site.maxrec, site.maxrec_hard),
         site.timeout,
-        title=publication.origin.title,
-        description=publication.table.description,
+        title=collection.origin.title,
+        description=collection.table.description,
         infos=origin.describe_answer(
-            site, STANDARD_ID, origin.describe_request(request, site), (publication.table,), {}
+            site, STANDARD_ID, origin.describe_request(request, site), (collection.table,), {}
         ),
     )
-    return await stream(request, site, question, media_type, f"{publication.id}.{choice.format.extension}")
+    return await stream(request, site, question, media_type, f"{collection.id}.{choice.format.extension}")
 
 
 def _parse_verb(given: dali.Parameters) -> int:
@@ -168,9 +168,9 @@ _PARAMS = (
 )
 
 
-def list_capabilities(publication: Collection, cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
+def list_capabilities(collection: Collection, cone: Cone, site: Site, base: str) -> tuple[Capability, ...]:
     """Return the cone search capability (SimpleDALRegExt 1.1 section 3.1)."""
-    sample = SampleCone(*_find_sample(site, publication.id, site.count_rows(publication.table)))
+    sample = SampleCone(*_find_sample(site, collection.id, site.count_rows(collection.table)))
     details = ConeSearch(True, cone.max_sr, site.maxrec_hard or None, sample)
     interface = Interface(
         f"{base}?", use="base", role="std", query_types=("GET",), result_type=MEDIA_TYPE, params=_PARAMS
@@ -182,8 +182,8 @@ def list_capabilities(publication: Collection, cone: Cone, site: Site, base: str
 def _find_sample(site: Site, id: str, rows: int | None) -> tuple[float, float, float]:
     """Return a cone (ra, dec, sr) that finds rows of a table with `rows` rows: the one of the catalogue file, or one
     about the first row."""
-    publication = site.catalogue.get_collection(id)
-    cone, table = publication.cone, publication.table
+    collection = site.catalogue.get_collection(id)
+    cone, table = collection.cone, collection.table
     assert cone is not None
     assert table.position is not None
     places = tuple(table.get_column(name) for name in (table.position.ra, table.position.dec))

@@ -89,52 +89,52 @@ class OaiRequest:
 # ---------------------------------------------------------------- the verbs
 
 
-def write_identify(asked: OaiRequest, made: Element) -> None:
+def write_identify(oai_request: OaiRequest, parent: Element) -> None:
     """Write the response of Identify, with the registry's own record (section 3.1.5)."""
-    own = next(one for one in asked.records if one.id == asked.config.make_id("registry"))
+    own = next(one for one in oai_request.records if one.id == oai_request.config.make_id("registry"))
     assert own.record is not None
     oai.add_identify(
-        made,
+        parent,
         own.record.title,
-        asked.base,
-        asked.site.contact or f"nobody@{UNREGISTERED}",
-        min(one.stamp.created for one in asked.records),
-        [asked.write_record("ivo_vor", own)],
+        oai_request.base,
+        oai_request.site.contact or f"nobody@{UNREGISTERED}",
+        min(one.stamp.created for one in oai_request.records),
+        [oai_request.write_record("ivo_vor", own)],
     )
 
 
-def write_formats(asked: OaiRequest, made: Element) -> None:
+def write_formats(oai_request: OaiRequest, parent: Element) -> None:
     """Write the metadata formats, in which all records are available."""
-    if "identifier" in asked.arguments:
-        _find_record(asked)
-    oai.add_formats(made, PREFIXES.values())
+    if "identifier" in oai_request.arguments:
+        _find_record(oai_request)
+    oai.add_formats(parent, PREFIXES.values())
 
 
-def write_sets(asked: OaiRequest, made: Element) -> None:
+def write_sets(oai_request: OaiRequest, parent: Element) -> None:
     """Write the only set, a list that is never split."""
-    if "resumptionToken" in asked.arguments:
+    if "resumptionToken" in oai_request.arguments:
         raise OaiError(("badResumptionToken", "unknown resumptionToken: the list of sets is never split"))
-    oai.add_sets(made, [(MANAGED_SET, "All records that this registry publishes")])
+    oai.add_sets(parent, [(MANAGED_SET, "All records that this registry publishes")])
 
 
-def write_one_record(asked: OaiRequest, made: Element) -> None:
+def write_one_record(oai_request: OaiRequest, parent: Element) -> None:
     """Write one record."""
-    prefix = _check_prefix(asked.arguments["metadataPrefix"])
-    one = _find_record(asked)
-    oai.add_records(made, "GetRecord", [(one.header, partial(asked.write_record, prefix, one))], None)
+    prefix = _check_prefix(oai_request.arguments["metadataPrefix"])
+    one = _find_record(oai_request)
+    oai.add_records(parent, "GetRecord", [(one.header, partial(oai_request.write_record, prefix, one))], None)
 
 
-def write_identifiers(asked: OaiRequest, made: Element) -> None:
+def write_identifiers(oai_request: OaiRequest, parent: Element) -> None:
     """Write the headers of the requested records."""
-    _, page, token = _select_page(asked)
-    oai.add_headers(made, [one.header for one in page], token)
+    _, page, token = _select_page(oai_request)
+    oai.add_headers(parent, [one.header for one in page], token)
 
 
-def write_records(asked: OaiRequest, made: Element) -> None:
+def write_records(oai_request: OaiRequest, parent: Element) -> None:
     """Write the requested records."""
-    prefix, page, token = _select_page(asked)
+    prefix, page, token = _select_page(oai_request)
     oai.add_records(
-        made, "ListRecords", [(one.header, partial(asked.write_record, prefix, one)) for one in page], token
+        parent, "ListRecords", [(one.header, partial(oai_request.write_record, prefix, one)) for one in page], token
     )
 
 
@@ -148,13 +148,13 @@ VERB_WRITERS: dict[str, Callable[[OaiRequest, Element], None]] = {
 }
 
 
-def _find_record(asked: OaiRequest) -> DatedRecord:
+def _find_record(oai_request: OaiRequest) -> DatedRecord:
     """Return the requested record; case makes no difference (IVOA Identifiers 2.0 section 2.1).
 
     Raises OaiError for an unknown one.
     """
-    wanted = asked.arguments["identifier"]
-    for one in asked.records:
+    wanted = oai_request.arguments["identifier"]
+    for one in oai_request.records:
         if one.id == wanted.lower():
             return one
     raise OaiError(("idDoesNotExist", f"there is no record {wanted!r}"))
@@ -166,14 +166,14 @@ def _check_prefix(name: str) -> str:
     return name
 
 
-def _select_page(asked: OaiRequest) -> tuple[str, list[DatedRecord], oai.ResumptionToken | None]:
+def _select_page(oai_request: OaiRequest) -> tuple[str, list[DatedRecord], oai.ResumptionToken | None]:
     """Return the format of a list, the records of this response, and the resumption token."""
-    wanted = parse_list_request(asked.arguments)
+    wanted = parse_list_request(oai_request.arguments)
     prefix, (first, last), place = _check_prefix(wanted.prefix), wanted.parse_bounds(), wanted.parse_position()
-    managed = asked.records if wanted.set in ("", MANAGED_SET) else ()
+    managed = oai_request.records if wanted.set in ("", MANAGED_SET) else ()
     whole = [one for one in managed if first <= one.stamp.updated <= last]
     begin = sum(place is not None and one.key <= place for one in whole)
-    page = whole[begin : begin + asked.config.max_records]
+    page = whole[begin : begin + oai_request.config.max_records]
     if not page and place is not None:
         raise OaiError(("badResumptionToken", "no records are left in this list: start it again"))
     if not page:

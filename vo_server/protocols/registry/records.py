@@ -71,9 +71,9 @@ class RegistryConfig:
         """Return the identifier of one of this server's own records."""
         return f"{self.identifier_prefix}/{key}".lower()
 
-    def make_collection_id(self, publication: Collection) -> str:
+    def make_collection_id(self, collection: Collection) -> str:
         """Return the identifier of a collection."""
-        return make_collection_ivoid(self.authority or UNREGISTERED, publication)
+        return make_collection_ivoid(self.authority or UNREGISTERED, collection)
 
     @property
     def status(self) -> Status:
@@ -101,17 +101,17 @@ def find_loaded_tables(site: Site) -> tuple[LoadedTable, ...]:
     )
 
 
-def describe_harvest(office: RegistryConfig, base: str) -> Capability:
+def describe_harvest(registry_config: RegistryConfig, base: str) -> Capability:
     """Return the capability of the registry itself."""
     interface = Interface(base, use="base", type="vg:OAIHTTP", role="std", version="1.0")
-    return Capability(HARVEST_ID, (interface,), Harvest(office.max_records))
+    return Capability(HARVEST_ID, (interface,), Harvest(registry_config.max_records))
 
 
 def build_records(
-    office: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...], urls: SiteUrls
+    registry_config: RegistryConfig, site: Site, loaded: tuple[LoadedTable, ...], urls: SiteUrls
 ) -> tuple[RegistryRecord, ...]:
     """Return all records, the registry's own first."""
-    return tuple(_RecordBuilder(office, site, loaded, urls).build_all())
+    return tuple(_RecordBuilder(registry_config, site, loaded, urls).build_all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +131,11 @@ class _RecordBuilder:
             served = [(p, h) for p, h in collections if service.is_for(p)]
             if not service.collection and (served or not service.of_images):
                 yield self._build_service(service, served)
-        for publication, found in collections:
-            yield self._build_collection(publication, found)
+        for collection, found in collections:
+            yield self._build_collection(collection, found)
             for service in self._registered_services():
-                if service.collection == publication.id:
-                    yield self._build_collection_service(service, publication, found)
+                if service.collection == collection.id:
+                    yield self._build_collection_service(service, collection, found)
 
     # ---------------------------------------------------- the server itself
 
@@ -215,10 +215,10 @@ class _RecordBuilder:
     def _registered_services(self) -> list[Service]:
         return [s for s in self.site.services if s.label]
 
-    def _find_services(self, publication: Collection) -> list[Service]:
+    def _find_services(self, collection: Collection) -> list[Service]:
         """Return the services of a collection, first those that serve others, too."""
         return sorted(
-            (s for s in self._registered_services() if s.is_for(publication)), key=lambda s: bool(s.collection)
+            (s for s in self._registered_services() if s.is_for(collection)), key=lambda s: bool(s.collection)
         )
 
     def _list_capabilities(self, service: Service) -> tuple[Capability, ...]:
@@ -226,8 +226,8 @@ class _RecordBuilder:
 
     def _build_service(self, service: Service, collections: list[tuple[Collection, LoadedTable]]) -> RegistryRecord:
         """Return the record of a service for several collections, with the coverage of all of them."""
-        publications = [p for p, _ in collections]
-        subjects = dict.fromkeys(s for p in publications for s in p.subjects)
+        served = [p for p, _ in collections]
+        subjects = dict.fromkeys(s for p in served for s in p.subjects)
         return RegistryRecord(
             self._make_id(service),
             f"{self.site.title}: {service.label}",
@@ -235,28 +235,26 @@ class _RecordBuilder:
             self._build_curation(),
             Content(
                 tuple(subjects) or (DEFAULT_SUBJECT,),
-                f"{service.label} for: {'; '.join(p.origin.title for p in publications) or 'nothing yet'}.",
+                f"{service.label} for: {'; '.join(p.origin.title for p in served) or 'nothing yet'}.",
                 f"{self.urls.base}/",
-                types=tuple(dict.fromkeys(_content_type(p) for p in publications)) or ("Catalog",),
+                types=tuple(dict.fromkeys(_content_type(p) for p in served)) or ("Catalog",),
                 relationships=self._relate_to(
-                    [ResourceName(p.origin.title, self.config.make_collection_id(p)) for p in publications]
+                    [ResourceName(p.origin.title, self.config.make_collection_id(p)) for p in served]
                 ),
             ),
             CatalogService(
                 self._list_capabilities(service),
                 self._list_tables(service),
-                rights=tuple(dict.fromkeys(r for p in publications for r in _list_rights(p.origin))),
-                facilities=tuple(dict.fromkeys(f for p in publications for f in p.origin.facilities)),
-                instruments=tuple(dict.fromkeys(i for p in publications for i in p.origin.instruments)),
+                rights=tuple(dict.fromkeys(r for p in served for r in _list_rights(p.origin))),
+                facilities=tuple(dict.fromkeys(f for p in served for f in p.origin.facilities)),
+                instruments=tuple(dict.fromkeys(i for p in served for i in p.origin.instruments)),
                 coverage=_merge_coverage(collections),
             ),
         )
 
-    def _build_collection_service(
-        self, service: Service, publication: Collection, found: LoadedTable
-    ) -> RegistryRecord:
+    def _build_collection_service(self, service: Service, collection: Collection, found: LoadedTable) -> RegistryRecord:
         """Return the record of a service for one collection, whose record supplies the rest."""
-        whole = self._build_collection(publication, found)
+        whole = self._build_collection(collection, found)
         assert isinstance(whole.kind, CatalogResource)
         return replace(
             whole,
@@ -287,34 +285,34 @@ class _RecordBuilder:
 
     # ---------------------------------------------------------- collections
 
-    def _build_collection(self, publication: Collection, found: LoadedTable) -> RegistryRecord:
-        origin = publication.origin
-        description = publication.description or publication.table.description or origin.title
-        services = self._find_services(publication)
+    def _build_collection(self, collection: Collection, found: LoadedTable) -> RegistryRecord:
+        origin = collection.origin
+        description = collection.description or collection.table.description or origin.title
+        services = self._find_services(collection)
         served = tuple(ResourceName(f"{self.site.title}: {s.label}", self._make_id(s)) for s in services)
         url = origin.reference_url or ""
         return RegistryRecord(
-            self.config.make_collection_id(publication),
+            self.config.make_collection_id(collection),
             origin.title,
-            origin.short_name or publication.id.upper()[:MAX_SHORT_NAME_LENGTH],
+            origin.short_name or collection.id.upper()[:MAX_SHORT_NAME_LENGTH],
             self._build_curation(origin),
             Content(
-                publication.subjects or (DEFAULT_SUBJECT,),
+                collection.subjects or (DEFAULT_SUBJECT,),
                 description.strip(),
                 url if url.startswith(("http://", "https://")) else f"{self.urls.base}/",
                 source=origin.bibcode,
-                types=(_content_type(publication),),
+                types=(_content_type(collection),),
                 relationships=(Relationship("IsServedBy", served),) if served else (),
             ),
             CatalogResource(
                 tuple(c for s in services for c in self._list_auxiliary(s)),
-                vosi.count_rows(self.site, self.site.catalogue.restrict_to(publication.tables)),
+                vosi.count_rows(self.site, self.site.catalogue.restrict_to(collection.tables)),
                 rights=_list_rights(origin),
                 facilities=origin.facilities,
                 instruments=origin.instruments,
                 coverage=replace(
-                    _build_coverage(publication, found),
-                    footprint=coverage.get_fits_url(self.urls, publication.id) if found.facts.coverage else None,
+                    _build_coverage(collection, found),
+                    footprint=coverage.get_fits_url(self.urls, collection.id) if found.facts.coverage else None,
                 ),
             ),
             other_identifiers=(f"doi:{origin.doi}",) if origin.doi else (),
@@ -332,25 +330,25 @@ class _RecordBuilder:
         return vosi.count_rows(self.site, served)
 
 
-def _content_type(publication: Collection) -> str:
+def _content_type(collection: Collection) -> str:
     """Return the word of the vocabulary of content types for a collection."""
-    return "Catalog" if publication.images is None else "Archive"
+    return "Catalog" if collection.images is None else "Archive"
 
 
-def _build_coverage(publication: Collection, found: LoadedTable) -> Coverage:
+def _build_coverage(collection: Collection, found: LoadedTable) -> Coverage:
     """Return the coverage of the rows, and that of the catalogue file where the rows have none."""
-    bounds, facts = publication.coverage, found.facts
+    bounds, facts = collection.coverage, found.facts
     return Coverage(
         footprint.shorten(facts.coverage, MAX_MOC_CHARACTERS) if facts.coverage else None,
         facts.times or tuple((day_to_mjd(first), day_to_mjd(last) + 1) for first, last in bounds.times),
-        _find_wavelengths(publication, facts) or bounds.wavelengths,
+        _find_wavelengths(collection, facts) or bounds.wavelengths,
         wavebands=bounds.wavebands,
     )
 
 
-def _find_wavelengths(publication: Collection, facts: TableFacts) -> tuple[tuple[float, float], ...]:
+def _find_wavelengths(collection: Collection, facts: TableFacts) -> tuple[tuple[float, float], ...]:
     """Return the wavelengths in um of the bands that have images."""
-    images = publication.images
+    images = collection.images
     if images is None:
         return ()
     there = images.bands if images.band is None else [b for name in facts.bands for b in images.select_bands(name)]

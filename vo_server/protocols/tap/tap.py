@@ -101,27 +101,27 @@ def _prepare_query(
     """What is asked, whether it is answered at once or later; `where` says where it was."""
     maxrec = given.get_maxrec(site.maxrec, site.maxrec_hard)
     text = _read_query(given)
-    meant = _compile(text, sent, site, host)
+    resolved = _compile(text, sent, site, host)
     said = {"query": text} | {"upload": "; ".join(given.get_all("UPLOAD"))}
     infos = (
-        *origin.describe_answer(site, STANDARD_ID, where, scanned_tables(meant.query), said),
-        *(Info("warning", warning) for warning in meant.warnings),
+        *origin.describe_answer(site, STANDARD_ID, where, scanned_tables(resolved.query), said),
+        *(Info("warning", warning) for warning in resolved.warnings),
     )
     return QueryExecution(
-        meant.query,
+        resolved.query,
         site.engine,
         choice.format,
         maxrec,
         title="result",
         infos=infos,
-        descriptors=descriptors.describe_links(meant.query.columns, host),
+        descriptors=descriptors.describe_links(resolved.query.columns, host),
         uploads=sent.rows,
     )
 
 
 def _compile(text: str, sent: Uploads, site: Site, host: ImageUrls) -> ResolvedQuery:
-    meant = compile_query(text, sent.add_to(site.catalogue), site.engine.unsupported_functions(), site.strict)
-    return expand_obscore(meant, site.catalogue, site.engine, host)
+    resolved = compile_query(text, sent.add_to(site.catalogue), site.engine.unsupported_functions(), site.strict)
+    return expand_obscore(resolved, site.catalogue, site.engine, host)
 
 
 async def explain(request: Request, site: Site) -> Response:
@@ -139,8 +139,8 @@ async def explain(request: Request, site: Site) -> Response:
     host = make_image_urls(site, get_base_url(request, site.public_url))
 
     def work() -> bytes:
-        meant = _compile(text, sent, site, host)
-        inquiry = ExplainRequest(text, meant, site.engine, maxrec, site.timeout, sent.rows)
+        resolved = _compile(text, sent, site, host)
+        inquiry = ExplainRequest(text, resolved, site.engine, maxrec, site.timeout, sent.rows)
         return WRITERS[choice.format](explained(inquiry))
 
     body = await anyio.to_thread.run_sync(work)
@@ -178,9 +178,9 @@ def _make_timeout_hint(base: str) -> str:
     return f"as an asynchronous job it may take longer: {base}/async; {base}/explain tells what a query reads"
 
 
-def render_error(request: Request, site: Site, fault: ServiceError) -> Response:
+def render_error(request: Request, site: Site, error: ServiceError) -> Response:
     """Return an error in the requested format (TAP 1.1 section 3.3)."""
-    return formatted_error(request, fault, BINARY2)
+    return formatted_error(request, error, BINARY2)
 
 
 def list_capabilities(site: Site, base: str) -> tuple[Capability, ...]:
@@ -243,7 +243,7 @@ def _list_upload_methods(site: Site) -> tuple[str, ...]:
 
 JOBS = uws.JobList(
     service="tap",
-    write_error=lambda fault: (BINARY2.error_document(fault, ()), BINARY2.error_media_type),
+    write_error=lambda error: (BINARY2.error_document(error, ()), BINARY2.error_media_type),
     uploads=True,
 )
 

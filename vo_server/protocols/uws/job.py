@@ -31,31 +31,31 @@ MAX_WAIT_SECONDS = 50.0
 """Seconds that WAIT may block: less than the time limit of proxies."""
 
 
-async def handle_job(place: JobList, request: Request, site: Site) -> Response:
+async def handle_job(job_list: JobList, request: Request, site: Site) -> Response:
     """Return a job, or delete it."""
     if request.method == "DELETE":
-        return await _delete(place, request, site)
+        return await _delete(job_list, request, site)
     if request.method == "POST":
         action = (await dali.read_parameters(request)).get("ACTION")
         if action is None or action.upper() != "DELETE":
             message, hint = "a POST to a job must be ACTION=DELETE", "parameters go to its /parameters"
             raise UsageError(message, hint=hint, code=Code.REQUEST_BAD_PARAMETER)
-        return await _delete(place, request, site)
-    one = await _wait_for_change(await place.find_job(request, site), request, site)
+        return await _delete(job_list, request, site)
+    one = await _wait_for_change(await job_list.find_job(request, site), request, site)
     position = (
         await site.jobs.watcher.call_in_thread(site.jobs.store.find_queue_position, one)
         if one.phase is Phase.QUEUED
         else None
     )
     return xml_response(
-        request, uws.write_job(one, place.make_url(request, site, one.id), find_upload_parts(one), position)
+        request, uws.write_job(one, job_list.make_url(request, site, one.id), find_upload_parts(one), position)
     )
 
 
-async def _delete(place: JobList, request: Request, site: Site) -> Response:
-    one = await place.find_job(request, site)
+async def _delete(job_list: JobList, request: Request, site: Site) -> Response:
+    one = await job_list.find_job(request, site)
     await site.jobs.watcher.call_in_thread(_delete_stored, site, one.id)
-    return redirect_to(place.make_url(request, site))
+    return redirect_to(job_list.make_url(request, site))
 
 
 def _delete_stored(site: Site, id: str) -> None:
@@ -106,9 +106,9 @@ async def _wait_while_connected(request: Request, wait: Callable[[], Awaitable[N
         raise BusyError("the service is stopping", hint="ask again in a minute") from None
 
 
-async def handle_phase(place: JobList, request: Request, site: Site) -> Response:
+async def handle_phase(job_list: JobList, request: Request, site: Site) -> Response:
     """Return the phase of a job, or RUN or ABORT it."""
-    one = await place.find_job(request, site)
+    one = await job_list.find_job(request, site)
     if request.method != "POST":
         return text_response(one.phase)
     word = ((await dali.read_parameters(request)).get("PHASE") or "").upper()
@@ -118,7 +118,7 @@ async def handle_phase(place: JobList, request: Request, site: Site) -> Response
         await site.jobs.watcher.call_in_thread(site.jobs.store.abort, one.id)
     else:
         raise UsageError(f"PHASE must be RUN or ABORT, not {word!r}", code=Code.REQUEST_BAD_PARAMETER)
-    return redirect_to(place.make_url(request, site, one.id))
+    return redirect_to(job_list.make_url(request, site, one.id))
 
 
 async def _run(one: Job, site: Site) -> None:
@@ -133,21 +133,21 @@ async def _run(one: Job, site: Site) -> None:
         raise PhaseError(f"the job is {one.phase} and cannot run again", hint="create a new one")
 
 
-async def handle_duration(place: JobList, request: Request, site: Site) -> Response:
+async def handle_duration(job_list: JobList, request: Request, site: Site) -> Response:
     """Return or set the execution duration of a job, in seconds."""
-    one = await place.find_job(request, site)
+    one = await job_list.find_job(request, site)
     if request.method != "POST":
         return text_response(str(one.duration))
     text = (await dali.read_parameters(request)).get("EXECUTIONDURATION")
     if text is None:
         raise UsageError("EXECUTIONDURATION is missing", code=Code.REQUEST_MISSING_PARAMETER)
     await amend(one, site, ACTIVE - {Phase.EXECUTING}, duration=site.jobs.execution.clamp(parse_seconds(text)))
-    return redirect_to(place.make_url(request, site, one.id))
+    return redirect_to(job_list.make_url(request, site, one.id))
 
 
-async def handle_destruction(place: JobList, request: Request, site: Site) -> Response:
+async def handle_destruction(job_list: JobList, request: Request, site: Site) -> Response:
     """Return or set the destruction time of a job."""
-    one = await place.find_job(request, site)
+    one = await job_list.find_job(request, site)
     if request.method != "POST":
         return text_response(uws.format_instant(one.destruction))
     text = (await dali.read_parameters(request)).get("DESTRUCTION")
@@ -156,10 +156,10 @@ async def handle_destruction(place: JobList, request: Request, site: Site) -> Re
     await amend(
         one, site, list(Phase), destruction=site.jobs.limit_destruction(one, parse_instant("DESTRUCTION", text))
     )
-    return redirect_to(place.make_url(request, site, one.id))
+    return redirect_to(job_list.make_url(request, site, one.id))
 
 
-async def send_empty(place: JobList, request: Request, site: Site) -> Response:
+async def send_empty(job_list: JobList, request: Request, site: Site) -> Response:
     """Return an empty quote or owner: neither the end of a job nor its client is known."""
-    await place.find_job(request, site)
+    await job_list.find_job(request, site)
     return text_response("")

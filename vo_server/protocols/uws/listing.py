@@ -41,10 +41,10 @@ _COOKIE_PATTERN = re.compile(r"[A-Za-z0-9_-]{32}")
 _CLIENT_HASH_KEY = secrets.token_bytes(16)
 
 
-async def handle_joblist(place: JobList, request: Request, site: Site) -> Response:
+async def handle_joblist(job_list: JobList, request: Request, site: Site) -> Response:
     """Return the jobs of this client (UWS 1.1 section 2.2.2.1), or create one."""
     if request.method == "POST":
-        return await _create(place, request, site)
+        return await _create(job_list, request, site)
     given = await dali.read_parameters(request)
     cookie = _read_cookie(request)
     phases = [parse_phase(word) for word in given.get_all("PHASE")]
@@ -53,9 +53,9 @@ async def handle_joblist(place: JobList, request: Request, site: Site) -> Respon
     if cookie is not None:
         store = site.jobs.store
         found = await site.jobs.watcher.call_in_thread(
-            store.list_jobs, place.service, _hash_cookie(cookie), phases, after, last
+            store.list_jobs, job_list.service, _hash_cookie(cookie), phases, after, last
         )
-    return xml_response(request, uws.write_jobs(found, place.make_url(request, site)))
+    return xml_response(request, uws.write_jobs(found, job_list.make_url(request, site)))
 
 
 def _parse_after(given: Parameters) -> datetime | None:
@@ -73,23 +73,24 @@ def _parse_last(given: Parameters) -> int | None:
     return last
 
 
-async def _create(place: JobList, request: Request, site: Site) -> Response:
+async def _create(job_list: JobList, request: Request, site: Site) -> Response:
     """Create a job; with PHASE=RUN it is queued at once (UWS 1.1 section 2.2.3.1)."""
-    given = await dali.read_parameters(request, site.upload_limit if place.uploads else 0)
+    given = await dali.read_parameters(request, site.upload_limit if job_list.uploads else 0)
     cookie = _read_cookie(request) or secrets.token_urlsafe(24)
-    job = _set_times(site.jobs.create_job(place.service), given, site).replace(
+    job = _set_times(site.jobs.create_job(job_list.service), given, site).replace(
         parameters=select_parameters(given),
         client=_hash_cookie(cookie),
         fair_share_key=_hash_client(request),
-        url=place.make_url(request, site),
+        url=job_list.make_url(request, site),
         format="votable/td" if dali.is_browser_script(request) else None,
     )
     if _has_run(given):
         await site.jobs.watcher.call_in_thread(site.jobs.check_capacity)
         job = job.replace(phase=Phase.QUEUED, queued=job.created)
-    await site.jobs.watcher.call_in_thread(_store_job, site, job, await read_job_uploads(place, request, given, site))
-    answer = redirect_to(place.make_url(request, site, job.id))
-    _set_cookie(answer, cookie, place.make_url(request, site), site.jobs.retention.maximum)
+    uploads = await read_job_uploads(job_list, request, given, site)
+    await site.jobs.watcher.call_in_thread(_store_job, site, job, uploads)
+    answer = redirect_to(job_list.make_url(request, site, job.id))
+    _set_cookie(answer, cookie, job_list.make_url(request, site), site.jobs.retention.maximum)
     return answer
 
 

@@ -49,12 +49,12 @@ def check_size(pairs: Iterable[tuple[str, str]]) -> Pairs:
     return kept
 
 
-async def read_job_uploads(place: JobList, request: Request, given: Parameters, site: Site) -> list[StoredUpload]:
+async def read_job_uploads(job_list: JobList, request: Request, given: Parameters, site: Site) -> list[StoredUpload]:
     """Return the tables that came with a request, read; none if jobs of this list take none.
 
     Raises UsageError and TooLargeError, which name the upload.
     """
-    if not place.uploads:
+    if not job_list.uploads:
         return []
     found = await read_uploads(request, given, site)
     return [StoredUpload(table.name, table.columns, found.rows[table.name]) for table in found.tables]
@@ -66,26 +66,26 @@ def find_upload_parts(job: Job) -> dict[str, str]:
     return {uri.partition(":")[2]: name for name, uri in found.items() if uri.lower().startswith("param:")}
 
 
-async def handle_parameters(place: JobList, request: Request, site: Site) -> Response:
+async def handle_parameters(job_list: JobList, request: Request, site: Site) -> Response:
     """Return all parameters of a job, or add some."""
-    job = await place.find_job(request, site)
-    url = place.make_url(request, site, job.id)
+    job = await job_list.find_job(request, site)
+    url = job_list.make_url(request, site, job.id)
     if request.method != "POST":
         return xml_response(request, uws.write_parameters(job, url, find_upload_parts(job)))
-    given = await dali.read_parameters(request, site.upload_limit if place.uploads else 0)
-    await _replace(job, site, select_parameters(given), await read_job_uploads(place, request, given, site))
+    given = await dali.read_parameters(request, site.upload_limit if job_list.uploads else 0)
+    await _replace(job, site, select_parameters(given), await read_job_uploads(job_list, request, given, site))
     return redirect_to(url)
 
 
-async def handle_parameter(place: JobList, request: Request, site: Site) -> Response:
+async def handle_parameter(job_list: JobList, request: Request, site: Site) -> Response:
     """Return one parameter, or set it; an uploaded table is returned as a VOTable."""
-    job = await place.find_job(request, site)
+    job = await job_list.find_job(request, site)
     name = request.path_params["name"]
     if request.method == "PUT":
         if name.lower() in (*_CONTROL_PARAMETERS, "upload"):
             raise UsageError(f"the parameter {name} cannot be set by PUT", code=Code.REQUEST_BAD_PARAMETER)
         await _replace(job, site, ((name, await _read_text(request)),), [])
-        return redirect_to(place.make_url(request, site, job.id))
+        return redirect_to(job_list.make_url(request, site, job.id))
     if name in (known := find_upload_parts(job)):
         body = await anyio.to_thread.run_sync(_write_votable, site, job, known[name])
         return Response(body, headers={"Content-Type": BINARY2.media_type})

@@ -15,15 +15,15 @@ from vo_server.model.job import Phase
 from vo_server.protocols.uws.joblist import JobList, xml_response
 
 
-async def list_results(place: JobList, request: Request, site: Site) -> Response:
+async def list_results(job_list: JobList, request: Request, site: Site) -> Response:
     """Return the list of results."""
-    job = await place.find_job(request, site)
-    return xml_response(request, uws.write_results(job, place.make_url(request, site, job.id)))
+    job = await job_list.find_job(request, site)
+    return xml_response(request, uws.write_results(job, job_list.make_url(request, site, job.id)))
 
 
-async def send_result(place: JobList, request: Request, site: Site) -> Response:
+async def send_result(job_list: JobList, request: Request, site: Site) -> Response:
     """Return a result, which never changes: range requests are answered (RFC 9110 section 14)."""
-    job = await place.find_job(request, site)
+    job = await job_list.find_job(request, site)
     if job.phase is not Phase.COMPLETED:
         hint = "see its /phase and its /error"
         raise NotFoundError(f"the job is {job.phase} and has no result", hint=hint, code=Code.JOB_NOT_FOUND)
@@ -45,9 +45,9 @@ async def send_result(place: JobList, request: Request, site: Site) -> Response:
         raise NotFoundError("the result has been removed", code=Code.JOB_NOT_FOUND) from None
 
 
-async def send_error(place: JobList, request: Request, site: Site) -> Response:
+async def send_error(job_list: JobList, request: Request, site: Site) -> Response:
     """Return the error document of a failed job, with status 200 (TAP 1.1 section 3.3, DALI 1.1 section 4.2)."""
-    job = await place.find_job(request, site)
+    job = await job_list.find_job(request, site)
     if job.failure is None:
         raise NotFoundError(f"the job is {job.phase} and has no error", code=Code.JOB_NOT_FOUND)
-    return document_response(request, *place.write_error(error_from_code(job.failure.code, job.failure.message)))
+    return document_response(request, *job_list.write_error(error_from_code(job.failure.code, job.failure.message)))
