@@ -50,7 +50,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         ("load psc stars.csv", 1, Code.LOAD_UNREADABLE, "stars.csv"),
         ("load psc stars_*.csv", 1, Code.LOAD_UNREADABLE, "stars_*.csv"),
         ("serve --port 0 --host nowhere.invalid", 1, Code.SERVICE_UNAVAILABLE, "nowhere.invalid:0"),
-        ("serve --schemas nowhere", 1, Code.CATALOGUE_INVALID, "nowhere"),
+        ("serve --schemas nowhere", 1, Code.SETTINGS_INVALID, "nowhere"),
         ("demo --no-serve --data /proc/nowhere", 1, None, "/proc/nowhere: "),
     ],
 )
