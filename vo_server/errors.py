@@ -334,12 +334,25 @@ def error_from_code(code: str, message: str) -> ServiceError:
 
     A code that no version of the server has known gives an internal error.
     """
-    known = next((member for member in Code if member == code), None)
+    known = next((member for member in Code if member == code), _FORMER_CODES.get(code))
     if known is None:
         return ServiceError(message)
     family = known.partition(".")[0]
     return _CLASSES.get(known, _FAMILIES.get(family, UsageError))(message, code=known)
 
+
+_FORMER_CODES = {
+    "USAGE": Code.REQUEST_INVALID,
+    "QUERY": Code.ADQL_INVALID,
+    "NOTFOUND": Code.REQUEST_NOT_FOUND,
+    "TOOLARGE": Code.REQUEST_TOO_LARGE,
+    "TIMEOUT": Code.QUERY_TIMEOUT,
+    "BUSY": Code.SERVICE_BUSY,
+    "NOPIXELS": Code.IMAGE_NO_OVERLAP,
+    "IMAGE": Code.IMAGE_UNREADABLE,
+    "NOIMAGE": Code.IMAGE_NOT_FOUND,
+}
+"""The codes that jobs were stored with before codes had dots; other former codes were of internal errors."""
 
 _FAMILIES: dict[str, type[ServiceError]] = {
     "ADQL": QueryError,

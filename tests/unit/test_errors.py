@@ -79,3 +79,8 @@ def test_an_unknown_stored_code_is_an_internal_error() -> None:
 def test_infos_carry_code_line_and_column() -> None:
     assert several().infos() == {"ERROR_CODE": "ADQL.INVALID", "ERROR_LINE": "1", "ERROR_COLUMN": "8"}
     assert UsageError("no", code=Code.UPLOAD_MALFORMED).infos() == {"ERROR_CODE": "UPLOAD.MALFORMED"}
+
+
+def test_codes_of_earlier_jobs_are_known() -> None:
+    assert error_from_code("QUERY", "no column x").code == Code.ADQL_INVALID
+    assert error_from_code("TIMEOUT", "too slow").dali_name == "UsageFault"

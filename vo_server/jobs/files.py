@@ -13,8 +13,9 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import pyarrow as pa
 
@@ -92,7 +93,7 @@ class JobFiles:
         with self._storage.open(id, f"{name.lower()}{UPLOAD}") as source:
             rows = pa.ipc.open_file(source).read_all()
         metadata = json.loads(rows.schema.metadata[_METADATA_KEY])
-        columns = tuple(Column(**c | {"type": find_type(c["type"])}) for c in metadata["columns"])
+        columns = tuple(map(_column_from_dict, metadata["columns"]))
         return StoredUpload(metadata["name"], columns, rows.replace_schema_metadata(None))
 
     def count_upload_bytes(self, id: str) -> int:
@@ -149,6 +150,15 @@ class JobFiles:
                 self._storage.remove(id, name)
 
 
-def _column_to_dict(column: Column) -> dict[str, object]:
-    values = {f.name: getattr(column, f.name) for f in fields(column)}
+_STORED_KEYS = {"arraysize_override": "shape", "xtype_override": "label"}
+"""The keys of stored uploads that differ from the fields of a column: jobs outlive an upgrade of the server."""
+
+
+def _column_to_dict(column: Column) -> dict[str, Any]:
+    values = {_STORED_KEYS.get(f.name, f.name): getattr(column, f.name) for f in fields(column)}
     return values | {"type": column.type.name}
+
+
+def _column_from_dict(values: Mapping[str, Any]) -> Column:
+    by_field = {f.name: values[_STORED_KEYS.get(f.name, f.name)] for f in fields(Column)}
+    return Column(**by_field | {"type": find_type(values["type"])})
