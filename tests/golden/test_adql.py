@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.engines import sky_duckdb, sky_postgres
 from vo_server.engines.duckdb_dialect import DuckDBDialect
@@ -24,7 +24,7 @@ from vo_server.model.column import Table
 
 DIALECTS = {"adql": DuckDBDialect(), "postgres": sky_postgres.PostgresDialect()}
 FILES = sorted(file for folder in DIALECTS for file in (Path(__file__).parent / folder).glob("*.sql"))
-CATALOGUE = add_tap_schema(load_catalogue([find_builtin_schemas() / "catalogues"]))
+CATALOGUE = add_tap_schema(SHIPPED)
 RULE = "-" * 100
 
 assert sky_duckdb.DIALECT == "duckdb"

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.errors import QueryError
 
 FILES = sorted((Path(__file__).parent / "mistakes").glob("*.txt"))
-CATALOGUE = add_tap_schema(load_catalogue([find_builtin_schemas() / "catalogues"]))
+CATALOGUE = add_tap_schema(SHIPPED)
 RULE = "-" * 100
 
 

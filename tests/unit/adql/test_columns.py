@@ -7,13 +7,13 @@ from pathlib import Path
 import astropy.units as u
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.semantics.udfs import UDFS
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 
-CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+CATALOGUE = SHIPPED
 WORDS = Path(__file__).resolve().parents[3].parent / "shared/standards/vocab/ucd-list.txt"
 J, K = "phot.mag;em.IR.J", "phot.mag;em.IR.K"
 RA, DEC = "pos.eq.ra", "pos.eq.dec"

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.adql.planning.cells import CELL_TESTS, find_cell_joins
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.internal_functions import INDEX_LOOKUP
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 
-CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+CATALOGUE = SHIPPED
 SIZES = {"psc": 1000, "fp_psc": 1000, "xsc": 10}
 PX, XY = "DISTANCE(p.ra, p.dec, x.ra, x.dec)", "DISTANCE(x.ra, x.dec, y.ra, y.dec)"
 

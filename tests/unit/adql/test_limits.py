@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics.expressions import MAX_GEOMETRY_DEPTH
 from vo_server.adql.semantics.resolve import MAX_COLUMNS, resolve
@@ -15,13 +16,12 @@ from vo_server.adql.syntax.lexer import MAX_DEPTH
 from vo_server.adql.syntax.parse import MAX_CHARACTERS, parse
 from vo_server.adql.syntax.partial import MAX_TABLES
 from vo_server.adql.translate import translate
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.engines import sky_duckdb, sky_postgres
 from vo_server.engines.duckdb_dialect import DuckDBDialect
 from vo_server.engines.engine import compile_statement
 from vo_server.errors import Code, QueryError
 
-CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+CATALOGUE = SHIPPED
 DIALECTS = (DuckDBDialect(), sky_postgres.PostgresDialect())
 STACK_FRAMES = 80
 """Stack frames before a query is parsed; a server and a test have no more."""

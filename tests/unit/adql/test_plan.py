@@ -7,15 +7,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.adql.planning.plan import estimate_work, plan
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.catalogue.tap_schema import add_tap_schema
 from vo_server.sky import cover
 
-CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+CATALOGUE = SHIPPED
 CONE = "1=CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))"
 NEAR_P = "DISTANCE(p.ra, p.dec, 10, 20) < 1"
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import astropy.units as u
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.adql.semantics import query as q
 from vo_server.adql.semantics import units
 from vo_server.adql.semantics.udfs import UDF_FORMS
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.model.column import Column
 from vo_server.model.types import POINT, VARCHAR
 from vo_server.sky.frames import FRAMES
 
 WORDS = Path(__file__).resolve().parents[3].parent / "shared/standards/vocab/ucd-list.txt"
-COLUMNS = [c for t in load_catalogue([find_builtin_schemas() / "catalogues"]).tables for c in t.columns]
+COLUMNS = [c for t in SHIPPED.tables for c in t.columns]
 UNITS = sorted({c.unit for c in COLUMNS if c.unit})
 UCDS = sorted({c.ucd for c in COLUMNS if c.ucd})
 

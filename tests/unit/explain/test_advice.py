@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.explain.advice import find_advice
 from vo_server.model.column import Table
 
-CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+CATALOGUE = SHIPPED
 CONE = "1 = CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 1))"
 
 

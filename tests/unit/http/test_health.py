@@ -12,14 +12,14 @@ from typing import Any
 import anyio
 import pytest
 
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from tests.shipped import SHIPPED
 from vo_server.documents.vosi import Availability
 from vo_server.engines.engine import TableFacts
 from vo_server.errors import BusyError
 from vo_server.http.health import Health
 from vo_server.http.probe import CachedProbe
 
-PSC = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("psc")
+PSC = SHIPPED.get_collection("psc")
 
 
 class Engine:

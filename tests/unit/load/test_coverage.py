@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 from astropy.time import Time
 
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from tests.shipped import SHIPPED
+from vo_server.catalogue.load import load_catalogue
 from vo_server.errors import CatalogueError
 from vo_server.load.coverage import CoverageAccumulator, merge_days
 
@@ -96,7 +97,7 @@ def test_widest_gaps_separate_intervals() -> None:
 
 def test_images_cover_days_of_begin_and_end() -> None:
     """An Atlas image takes 26 s: one whose middle is 10 s after midnight began on the day before."""
-    collection = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("atlas")
+    collection = SHIPPED.get_collection("atlas")
     coverage = CoverageAccumulator(collection)
     midnight = 2_451_000.5  # MJD 51000
     square = [10.0, 10.0, 10.1, 10.0, 10.1, 10.1, 10.0, 10.1]

@@ -12,8 +12,8 @@ import duckdb
 import numpy as np
 import pytest
 
+from tests.shipped import SHIPPED
 from vo_server.catalogue.catalogue import Collection
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.engines.data_directory import DataDirectory
 from vo_server.errors import Code, LoadError
 from vo_server.load.load import LoadSummary, load
@@ -21,7 +21,7 @@ from vo_server.load.load import LoadSummary, load
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 PSC = SHARED / "derived" / "psc_bulkformat_scans56-58.psc.gz"
 XSC = SHARED / "derived" / "xsc_bulkformat_1row.xsc"
-CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+CATALOGUE = SHIPPED
 ROW = "1.119851|-89.91861|0.11|0.06|90|00042876-8955069 |12.467|0.018|0.021|359.4|12.131|0.025|0.026|224.7|11.963|0.023"
 real = pytest.mark.skipif(not PSC.exists(), reason="the real rows are not beside the repository")
 

@@ -16,15 +16,15 @@ import pytest
 from astropy.io import ascii as astropy_ascii
 from astropy.table import Table
 
+from tests.shipped import SHIPPED
 from vo_server.catalogue.catalogue import Collection
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.engines.data_directory import DataDirectory
 from vo_server.errors import Code, LoadError
 from vo_server.load.load import LoadSummary, load
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 PSC = SHARED / "derived" / "psc_bulkformat_scans56-58.psc.gz"
-CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+CATALOGUE = SHIPPED
 pytestmark = pytest.mark.skipif(not PSC.exists(), reason="the real rows are not beside the repository")
 SORTED = "SELECT * FROM rows ORDER BY pts_key"
 

@@ -22,8 +22,9 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.shipped import SHIPPED
 from vo_server.catalogue.catalogue import Collection
-from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
+from vo_server.catalogue.load import load_catalogue
 from vo_server.engines.data_directory import DataDirectory
 from vo_server.errors import Code, LoadError
 from vo_server.load.inventory import checkpoint
@@ -551,7 +552,7 @@ KEYWORDS = "NAXIS1 NAXIS2 CRVAL1 CRVAL2 CRPIX1 CRPIX2 CDELT1 CDELT2 CROTA2"
 
 def test_loads_table_of_rows(shared: Path, tmp_path: Path) -> None:
     """A table of the headers of real images gives the same footprints as their files."""
-    atlas = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("atlas")
+    atlas = SHIPPED.get_collection("atlas")
     store, images = DataDirectory(tmp_path), shared / "data" / "images"
 
     def rows() -> list[dict[str, Any]]:
@@ -584,7 +585,7 @@ def test_rejects_table_without_footprints_or_wcs(plates: Collection, tmp_path: P
 def test_loads_table_of_headers(shared: Path, tmp_path: Path) -> None:
     """An IPAC table whose columns are keywords of real headers, with the values that headers have, as IRSA's image
     server gives it, is the same as the walk over the files."""
-    atlas = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("atlas")
+    atlas = SHIPPED.get_collection("atlas")
     store, images = DataDirectory(tmp_path), shared / "data" / "images"
 
     def rows() -> list[dict[str, Any]]:
@@ -625,7 +626,7 @@ def test_loads_table_of_headers(shared: Path, tmp_path: Path) -> None:
 
 def test_real_images(shared: Path, tmp_path: Path) -> None:
     images = shared / "data" / "images"
-    atlas = load_catalogue([find_builtin_schemas() / "catalogues"]).get_collection("atlas")
+    atlas = SHIPPED.get_collection("atlas")
     store = DataDirectory(tmp_path)
     loaded = load(atlas, Walk(str(images), [str(images)]), store, on_error="skip")
     assert (loaded.rows, loaded.rejected) == (10, 5)
