@@ -19,7 +19,7 @@ import pytest
 from vo_server.__main__ import main
 from vo_server.commands.queries import read_entries
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 GOOD = '{"adql": "SELECT TOP 5 ra FROM psc", "id": "ä", "deep": {"a": [1, null]}}'
 WRONG = '{"id": 2, "adql": "SELECT ra,\\n  decx FROM psc"}'
