@@ -19,20 +19,20 @@ __all__ = ["CHECKS", "ProbeLimits", "Check", "Finding", "Probe", "CheckReport", 
 def select_checks(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Check, ...]:
     """Return the checks whose codes begin with one of `only` and with none of `skip`, in their order.
 
-    Raises KeyError for what begins none.
+    Raises KeyError with a code that begins no check.
     """
     for code in (*only, *skip):
         if not any(check.code.startswith(code.upper()) for check in CHECKS):
             raise KeyError(code)
-    wanted = tuple(code.upper() for code in only) or ("",)
-    spared = tuple(code.upper() for code in skip)
-    return tuple(c for c in CHECKS if c.code.startswith(wanted) and not (spared and c.code.startswith(spared)))
+    included = tuple(code.upper() for code in only) or ("",)
+    excluded = tuple(code.upper() for code in skip)
+    return tuple(c for c in CHECKS if c.code.startswith(included) and not (excluded and c.code.startswith(excluded)))
 
 
 def run_checks(
     probe: Probe, checks: Iterable[Check] = CHECKS, on_start: Callable[[Check], None] = lambda _: None
 ) -> CheckReport:
-    """Run checks, one after another; `on_start` is called with each.
+    """Run checks, one after another; `on_start` is called with each before it runs.
 
     Raises NoResponse where there is no TAP service at the URL.
     """
@@ -47,16 +47,16 @@ def run_checks(
     for check in checks:
         on_start(check)
         try:
-            found = [Finding(check.code, check.severity, *said, check.section) for said in check.run(probe)]
+            problems = [Finding(check.code, check.severity, *problem, check.section) for problem in check.run(probe)]
         except CheckSkipped as reason:
             skipped.append((check.code, str(reason)))
             continue
-        except NoResponse as fault:
-            found = [Finding(check.code, check.severity, fault.where, fault.what, check.section)]
-        except InvalidVOTable as fault:
-            found = [Finding(check.code, check.severity, probe.url, str(fault), check.section)]
-        findings += found
-        if not found:
+        except NoResponse as error:
+            problems = [Finding(check.code, check.severity, error.where, error.what, check.section)]
+        except InvalidVOTable as error:
+            problems = [Finding(check.code, check.severity, probe.url, str(error), check.section)]
+        findings += problems
+        if not problems:
             passed.append(check.code)
     seconds = time.monotonic() - start
     return CheckReport(probe.url, moment, seconds, len(probe.responses), tuple(findings), tuple(passed), tuple(skipped))

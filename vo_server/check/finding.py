@@ -10,7 +10,7 @@ from vo_server.check.probe import Probe
 
 Severity = Literal["error", "warning"]
 Problem: TypeAlias = tuple[str, str]
-"""Where something is wrong (a URL, a table, a column, a name of the capabilities), and what."""
+"""The location of a problem (a URL, a table, a column, a name in the capabilities) and its description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,6 @@ class Check:
     An error violates a standard or what the service declares; a warning only hinders clients. `run` yields the
     problems. It raises CheckSkipped where the check does not apply, which is no finding, and NoResponse where the
     service fails it, which is one.
-
-    An error is what a standard forbids or what the service says and does not keep; a warning is what only hinders
-    clients. `run` gives what is wrong. It raises Skipped where it cannot be looked at, which is no finding, and
-    NoAnswer where the service fails it, which is one.
     """
 
     code: str
@@ -35,7 +31,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem that a check found: where, what, and the section of the standard that it violates."""
+    """A problem that a check found: its location, its description, and the violated section of a standard."""
 
     code: str
     severity: Severity

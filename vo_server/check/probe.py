@@ -1,14 +1,14 @@
 """A client that requests each resource of a service once, within limits of time and size.
 
-A probe knows what any client may know, which is a URL. Where the service runs in this process, `inside` says so: then
-nothing that must come back through the network can be tried.
+A probe knows only the URL of the service, as any client does. `in_process` tells that the service runs in this process:
+then it cannot fetch anything from itself through the network, and checks that need this are skipped.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -31,7 +31,10 @@ TAP_ID = "ivo://ivoa.net/std/TAP"
 FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 MAX_URL_CHARACTERS = 2_000
-"""Characters of a query that fits into a URL wherever it passes."""
+"""Characters of the longest query that is sent in a URL; longer ones are posted, as proxies limit URLs."""
+
+RECORDED_BYTES = 100_000
+"""Bytes of each response that are recorded for the checks of all responses."""
 
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 
@@ -70,10 +73,11 @@ class DeclaredCapability:
 
 @dataclass
 class Probe:
-    """A service and what is known of it by now.
+    """A client of one service, with the responses and the metadata that it has fetched so far.
 
-    `url` is that of a TAP service or of a server that has one; `paths` are where further services may be below the
-    server; `schemas` is None where there are no XML schemas. `network` follows links to other servers.
+    `url` is the URL of a TAP service or of a server that has one. `paths` are the paths below the server where further
+    services may be. `schemas` is None where there are no XML schemas. `in_process` means that the service runs in this
+    process, `network` that links to other servers are followed.
     """
 
     client: httpx.Client
@@ -86,7 +90,7 @@ class Probe:
     responses: list[ProbeResponse] = field(default_factory=list)
     _cache: dict[Any, ProbeResponse] = field(default_factory=dict)
 
-    # -------------------------------------------------------------- asking
+    # ------------------------------------------------------------ requests
 
     def get(
         self, url: str, params: Sequence[tuple[str, str]] = (), headers: Mapping[str, str] | None = None
@@ -110,23 +114,23 @@ class Probe:
     def request(self, method: str, url: str, **more: Any) -> ProbeResponse:
         """Send a request without the cache; redirects are followed for GET only.
 
-        Raises NoResponse where none comes in time, or one without an end.
+        Raises NoResponse where none arrives in time, and for a response that exceeds the size limit.
         """
         until = time.monotonic() + self.limits.timeout_seconds
         try:
-            with self.client.stream(method, url, follow_redirects=method == "GET", **more) as answer:
+            with self.client.stream(method, url, follow_redirects=method == "GET", **more) as response:
                 body = bytearray()
-                for piece in answer.iter_bytes():
-                    body += piece
+                for chunk in response.iter_bytes():
+                    body += chunk
                     if len(body) > self.limits.response_bytes:
-                        raise NoResponse(url, f"the answer has more than {self.limits.response_bytes:,} bytes")
+                        raise NoResponse(url, f"the response exceeds {self.limits.response_bytes:,} bytes")
                     if time.monotonic() > until:
-                        raise NoResponse(url, f"the answer was not there after {self.limits.timeout_seconds:g} s")
-                made = ProbeResponse(method, str(answer.url), answer.status_code, answer.headers, bytes(body))
+                        raise NoResponse(url, f"the response is not complete after {self.limits.timeout_seconds:g} s")
+                result = ProbeResponse(method, str(response.url), response.status_code, response.headers, bytes(body))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NoResponse(url, f"no answer: {error or type(error).__name__}") from None
-        self.responses.append(ProbeResponse(made.method, made.url, made.status, made.headers, made.body[:100_000]))
-        return made
+            raise NoResponse(url, f"no response: {error or type(error).__name__}") from None
+        self.responses.append(replace(result, body=result.body[:RECORDED_BYTES]))
+        return result
 
     def query(self, adql: str, *more: tuple[str, str]) -> ProbeResponse:
         """Run an ADQL query, by GET if the URL is short enough."""
@@ -142,15 +146,15 @@ class Probe:
     def query_table(self, adql: str, *more: tuple[str, str]) -> votable.VOTable:
         """Run an ADQL query and return its table.
 
-        Raises NoResponse where it gives none.
+        Raises NoResponse where the response is an error or has no table.
         """
-        answer = self.query(adql, *more)
-        fault = votable.error_message(answer.body) if answer.status == 200 else answer.summary
-        if fault:
-            raise NoResponse(adql, fault)
-        return read_table(answer)
+        response = self.query(adql, *more)
+        message = votable.error_message(response.body) if response.status == 200 else response.summary
+        if message:
+            raise NoResponse(adql, message)
+        return read_table(response)
 
-    # --------------------------------------------------------- what is known
+    # ----------------------------------------------------------- metadata
 
     @cached_property
     def tap_url(self) -> str:
@@ -159,8 +163,8 @@ class Probe:
         Raises CheckSkipped where there is none.
         """
         for url in (self.url.rstrip("/"), f"{self.url.rstrip('/')}/tap"):
-            answer = self.get(f"{url}/capabilities")
-            if answer.status == 200 and b"capabilit" in answer.body[:1_000]:
+            response = self.get(f"{url}/capabilities")
+            if response.status == 200 and b"capabilit" in response.body[:1_000]:
                 return url
         raise CheckSkipped(f"there is no TAP service at {self.url}")
 
@@ -171,39 +175,38 @@ class Probe:
         Raises CheckSkipped for a TAP service alone.
         """
         if self.tap_url == self.url.rstrip("/") and not self.is_vo_server:
-            raise CheckSkipped("only the TAP service was asked for")
+            raise CheckSkipped("the URL is that of a TAP service alone")
         return self.tap_url.removesuffix("/tap")
 
     @cached_property
     def is_vo_server(self) -> bool:
         """Whether the server runs this software."""
-        answer = self.get(f"{self.tap_url}/availability")
-        return self.in_process or answer.headers.get("server", "").startswith("vo_server")
+        response = self.get(f"{self.tap_url}/availability")
+        return self.in_process or response.headers.get("server", "").startswith("vo_server")
 
     def parse_document(self, url: str) -> Element:
         """Return the XML document at a URL.
 
-        Raises CheckSkipped where there is none that can be read: XML-WELL-1 and VOSI-STATUS-1 tell of that.
+        Raises CheckSkipped where it is missing or not well-formed, which VOSI-STATUS-1 and XML-WELL-1 report.
         """
-        answer = self.get(url)
+        response = self.get(url)
         try:
-            if answer.status == 200:
-                return parse_xml(answer.body)
+            if response.status == 200:
+                return parse_xml(response.body)
         except etree.XMLSyntaxError:
             pass
-        raise CheckSkipped(f"{url} is not there or cannot be read")
+        raise CheckSkipped(f"{url} does not exist or is not well-formed")
 
     @cached_property
     def service_urls(self) -> tuple[str, ...]:
         """The URLs of the services that have capabilities."""
-        found = [self.tap_url]
         try:
-            below = [f"{self.root_url}/{path}" for path in self.paths]
+            others = [f"{self.root_url}/{path}" for path in self.paths]
         except CheckSkipped:
-            below = []
+            others = []
         return (
-            *found,
-            *(url for url in below if url != self.tap_url and self.get(f"{url}/capabilities").status == 200),
+            self.tap_url,
+            *(url for url in others if url != self.tap_url and self.get(f"{url}/capabilities").status == 200),
         )
 
     @cached_property
@@ -230,18 +233,18 @@ class Probe:
 
         Raises CheckSkipped where there are none.
         """
-        found = tuple(o for o in self.capabilities if o.standard.lower() == standard.lower())
-        if not found:
-            raise CheckSkipped(f"no capability {standard}")
-        return found
+        matches = tuple(o for o in self.capabilities if o.standard.lower() == standard.lower())
+        if not matches:
+            raise CheckSkipped(f"no capability {standard} is declared")
+        return matches
 
     @cached_property
     def tap_capability(self) -> Element:
         """The capability of TAP."""
-        found = [o.element for o in self.capabilities if o.standard == TAP_ID and o.service_url == self.tap_url]
-        if not found:
-            raise CheckSkipped("the capabilities tell of no TAP")
-        return found[0]
+        elements = [o.element for o in self.capabilities if o.standard == TAP_ID and o.service_url == self.tap_url]
+        if not elements:
+            raise CheckSkipped("the capabilities do not declare TAP")
+        return elements[0]
 
     @cached_property
     def tables(self) -> tuple[DeclaredTable, ...]:
@@ -261,11 +264,11 @@ class Probe:
     @cached_property
     def unloaded_tables(self) -> frozenset[str]:
         """The tables that availability declares as not loaded."""
-        said = self.get(f"{self.tap_url}/availability").text
+        notes = self.get(f"{self.tap_url}/availability").text
         return frozenset(
             t.name
             for t in self.tap_schema
-            if any(f"{n} has not been loaded" in said for n in (t.name, normalise_name(t.name)))
+            if any(f"{n} has not been loaded" in notes for n in (t.name, normalise_name(t.name)))
         )
 
     @cached_property

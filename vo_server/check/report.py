@@ -12,13 +12,15 @@ from typing import Any
 from vo_server.check.finding import Finding, Severity
 
 MAX_LOCATION_CHARACTERS = 150
-"""Characters of a place that are shown in a line."""
+"""Characters of a location that are shown in a line."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """`passed` are the codes of the checks that found nothing, `skipped` those that could not be made, with the reason.
-    `moment` is when they were begun."""
+    """The outcome of a run of the checks, which started at `moment`.
+
+    `passed` are the codes of the checks without findings, `skipped` those that do not apply here, with the reasons.
+    """
 
     url: str
     moment: datetime
@@ -41,10 +43,10 @@ class CheckReport:
     def summary(self) -> str:
         """A summary sentence."""
         errors, warnings = self.count_findings("error"), self.count_findings("warning")
-        found = f"{_pluralise(errors, 'error')}, {_pluralise(warnings, 'warning')}"
-        made = len(self.passed) + len({f.code for f in self.findings})
-        skipped = f", {len(self.skipped)} not made" if self.skipped else ""
-        return f"{found if self.findings else 'no findings'} in {_pluralise(made, 'check')}{skipped}"
+        counts = f"{_pluralise(errors, 'error')}, {_pluralise(warnings, 'warning')}"
+        run = len(self.passed) + len({f.code for f in self.findings})
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"{counts if self.findings else 'no findings'} in {_pluralise(run, 'check')}{skipped}"
 
     def format_lines(self) -> Iterator[tuple[str, Finding]]:
         """Yield a line for each finding, errors first."""
@@ -53,7 +55,7 @@ class CheckReport:
 
     def as_json(self) -> str:
         """Return the report as JSON."""
-        said = {
+        entries = {
             "url": self.url,
             "checked": _to_timestamp(self.moment),
             "seconds": round(self.seconds, 3),
@@ -63,24 +65,24 @@ class CheckReport:
             "passed": list(self.passed),
             "skipped": [{"code": code, "why": why} for code, why in self.skipped],
         }
-        return json.dumps(said, indent=1)
+        return json.dumps(entries, indent=1)
 
     def write_summary(self, path: Path) -> None:
         """Write the summary and the counts to a file, which availability reads."""
-        kept: dict[str, Any] = {
+        entries: dict[str, Any] = {
             "checked": _to_timestamp(self.moment),
             "errors": self.count_findings("error"),
             "warnings": self.count_findings("warning"),
             "codes": sorted({finding.code for finding in self.findings}),
             "summary": self.summary,
         }
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        fresh.replace(path)
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
 
 
 def _shorten(where: str) -> str:
-    """Shorten a URL by its middle, as it may be as long as a query."""
+    """Leave out the middle of a long URL, which may hold a whole query."""
     return (
         where
         if len(where) <= MAX_LOCATION_CHARACTERS

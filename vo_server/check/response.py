@@ -18,7 +18,7 @@ class CheckSkipped(Exception):
 
 
 class NoResponse(Exception):
-    """The service did not return what was requested: where, and what it returned instead."""
+    """The service did not return what was requested: the URL or query, and the reason."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}")
@@ -61,8 +61,8 @@ class ProbeResponse:
     @property
     def summary(self) -> str:
         """The response in one line."""
-        said = votable.error_message(self.body) or " ".join(self.text.split())
-        return said[:200]
+        text = votable.error_message(self.body) or " ".join(self.text.split())
+        return text[:200]
 
 
 def parse_xml(body: bytes) -> Element:
@@ -73,12 +73,12 @@ def parse_xml(body: bytes) -> Element:
     return etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
 
 
-def read_table(answer: ProbeResponse) -> votable.VOTable:
+def read_table(response: ProbeResponse) -> votable.VOTable:
     """Return the table of a response.
 
     Raises NoResponse where there is none.
     """
     try:
-        return votable.read(answer.body)
+        return votable.read(response.body)
     except votable.InvalidVOTable as error:
-        raise NoResponse(answer.url, str(error)) from None
+        raise NoResponse(response.url, str(error)) from None

@@ -1,8 +1,6 @@
 """The IVOA's XML schemas, read from a folder of the operator: none are downloaded, and none are shipped.
 
 Any folder of the published files works; imports are resolved by namespace.
-
-Any folder of the files as they are published will do; imports are led from one to the other by their namespaces.
 """
 
 from __future__ import annotations
@@ -18,10 +16,10 @@ from vo_server.check.tables import Schemas
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
 MIVOT = "http://www.ivoa.net/xml/mivot"
-"""Written in XML Schema 1.1, which lxml does not know."""
+"""The namespace of MIVOT, whose schema is written in XML Schema 1.1, which lxml does not support."""
 
 SCHEMA_FOLDERS = ("xsd", "schemas/xsd", "standards/xsd")
-"""Where schemas are looked for, below the folders in question."""
+"""The usual folders of the schemas, relative to the searched folders."""
 
 
 class UnusableSchemas(Exception):
@@ -30,8 +28,8 @@ class UnusableSchemas(Exception):
 
 def find_schemas(*below: Path) -> Path | None:
     """Return the first of the usual folders that has schemas."""
-    places = (folder / name for folder in below for name in SCHEMA_FOLDERS)
-    return next((place for place in places if any(place.glob("VOResource*.xsd"))), None)
+    candidates = (folder / name for folder in below for name in SCHEMA_FOLDERS)
+    return next((candidate for candidate in candidates if any(candidate.glob("VOResource*.xsd"))), None)
 
 
 def load_schemas(path: Path) -> Schemas:

@@ -12,7 +12,7 @@ from vo_server.check.votable import VOTable
 
 Element: TypeAlias = etree._Element
 Schemas: TypeAlias = Any
-"""etree.XMLSchema, of which lxml tells no type."""
+"""etree.XMLSchema, for which lxml has no type."""
 
 SCHEMA_TABLES = ("schemas", "tables", "columns", "keys", "key_columns")
 
@@ -31,7 +31,7 @@ class DeclaredColumn:
     description: str = ""
 
     def metadata(self) -> dict[str, str]:
-        """The metadata that must agree wherever the column is declared."""
+        """Return the metadata that must agree wherever the column is declared."""
         names = ("datatype", "arraysize", "xtype", "unit", "ucd", "utype")
         return {name: getattr(self, name) for name in names}
 
@@ -113,9 +113,9 @@ def _read_table(table: Element, schema: str) -> DeclaredTable:
 def read_column(column: Element) -> DeclaredColumn:
     """Return a column of a VOSI document."""
     kind = column.find("dataType")
-    given = {} if kind is None else {"arraysize": kind.get("arraysize", ""), "xtype": kind.get("extendedType", "")}
+    extras = {} if kind is None else {"arraysize": kind.get("arraysize", ""), "xtype": kind.get("extendedType", "")}
     texts = {n: " ".join((column.findtext(n) or "").split()) for n in ("name", "unit", "ucd", "utype", "description")}
-    return DeclaredColumn(datatype="" if kind is None else (kind.text or "").strip(), **given, **texts)
+    return DeclaredColumn(datatype="" if kind is None else (kind.text or "").strip(), **extras, **texts)
 
 
 def read_tap_schema(rows: Callable[[str], VOTable]) -> tuple[DeclaredTable, ...]:
@@ -130,9 +130,9 @@ def read_tap_schema(rows: Callable[[str], VOTable]) -> tuple[DeclaredTable, ...]
     ).dicts()
     by_table: dict[str, list[DeclaredColumn]] = {}
     for each in columns:
-        told = {name: to_text(value) for name, value in each.items()}
-        table, name = told.pop("table_name"), told.pop("column_name")
-        by_table.setdefault(normalise_name(table), []).append(DeclaredColumn(name, **told))
+        texts = {name: to_text(value) for name, value in each.items()}
+        table, name = texts.pop("table_name"), texts.pop("column_name")
+        by_table.setdefault(normalise_name(table), []).append(DeclaredColumn(name, **texts))
     return tuple(
         DeclaredTable(
             to_text(each["table_name"]),

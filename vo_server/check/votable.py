@@ -14,7 +14,7 @@ from lxml import etree
 
 
 class InvalidVOTable(Exception):
-    """The document is no VOTable, or has no table; the text gives the reason."""
+    """The document is not a VOTable or has no table; the text gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class VOTable:
 
     @property
     def has_overflow(self) -> bool:
-        """Whether the document says that rows were cut off."""
+        """Whether the document marks that rows were cut off."""
         return any(value == "OVERFLOW" for value, _ in self.statuses)
 
     @cached_property
@@ -52,13 +52,13 @@ class VOTable:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 array = parse_single_table(io.BytesIO(self.body), verify="ignore").array
-        except Exception as error:  # noqa: BLE001 - astropy has many ways to say that it cannot read
-            raise InvalidVOTable(f"astropy cannot read it: {error}") from None
+        except Exception as error:  # noqa: BLE001 - astropy raises many types of errors
+            raise InvalidVOTable(f"astropy cannot read the table: {error}") from None
         columns = [array[name].tolist() for name in array.dtype.names or ()]
         return list(zip(*columns, strict=True))
 
     def dicts(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries by lower-case column name."""
+        """Return the rows as dictionaries by lower-case column name."""
         names = [name.lower().strip('"') for name in self.names]
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
@@ -74,12 +74,12 @@ def read(body: bytes) -> VOTable:
         raise InvalidVOTable(f"not well-formed: {error}") from None
     table = next(root.iter("{*}TABLE"), None)
     if etree.QName(root).localname != "VOTABLE" or table is None:
-        raise InvalidVOTable(f"a document {etree.QName(root).localname} without a table")
+        raise InvalidVOTable(f"the document {etree.QName(root).localname} has no table")
     fields = tuple({"name": "", **_to_dict(f.attrib), "id": f.get("ID", "")} for f in table.findall("{*}FIELD"))
-    around = list(table.getparent())
+    siblings = list(table.getparent())
     infos = tuple(
-        (i.get("name", ""), i.get("value", ""), i.text or "", around.index(i) > around.index(table))
-        for i in around
+        (i.get("name", ""), i.get("value", ""), i.text or "", siblings.index(i) > siblings.index(table))
+        for i in siblings
         if isinstance(i.tag, str) and etree.QName(i).localname == "INFO"
     )
     data = table.find("{*}DATA")
@@ -106,5 +106,5 @@ def error_message(body: bytes) -> str | None:
         return None
     for info in root.iter("{*}INFO"):
         if info.get("name") == "QUERY_STATUS" and info.get("value") == "ERROR":
-            return " ".join((info.text or "an error without words").split())
+            return " ".join((info.text or "an error without a message").split())
     return None

@@ -33,7 +33,7 @@ from vo_server.settings import Settings
 from vo_server.site import DATESTAMP_FILE
 
 IN_PROCESS_URL = "http://vo-server.invalid"
-"""The URL of a service without a public URL while it is checked in process."""
+"""The URL of a service that is checked in process and has no public URL."""
 
 MAX_FINDINGS_SHOWN = 5
 """Findings of a code that are shown without --all."""
@@ -46,7 +46,7 @@ class CheckFailedError(ServiceError):
     """The checks could not be run."""
 
 
-EPILOG = "exit codes:\n  0 no errors were found, 1 some were, 2 not understood"
+EPILOG = "exit codes:\n  0 no errors were found, 1 some were, 2 invalid command or settings"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,15 +100,15 @@ def check_service(
     *,
     network: bool = False,
 ) -> CheckReport:
-    """What a server with these settings keeps of what it says, asked in this process and without a port.
+    """Check a server with these settings, run in this process and without a port.
 
-    `elsewhere` follows links to other servers. Raises UsageError for a folder `xsd` without schemas.
+    `network` follows links to other servers. Raises UsageError for a folder `xsd` without schemas.
     """
     url = settings.public_url.rstrip("/") or IN_PROCESS_URL
-    known = _load_schemas(xsd, settings)
+    schemas = _load_schemas(xsd, settings)
     paths = _service_paths(load_site_catalogue(settings).collections)
     with _application(settings) as app, connect(app, url, network=network) as client:
-        return _run_checks(Probe(client, url, paths, known, in_process=True, network=network), checks)
+        return _run_checks(Probe(client, url, paths, schemas, in_process=True, network=network), checks)
 
 
 @contextmanager
@@ -138,18 +138,18 @@ def _run_checks(probe: Probe, checks: Sequence[Check]) -> CheckReport:
             raise CheckFailedError(str(error)) from None
 
 
-def _service_paths(publications: Sequence[Collection]) -> list[str]:
+def _service_paths(collections: Sequence[Collection]) -> list[str]:
     """Return the paths at which a vo_server may have services besides TAP."""
-    ids = [p.id for p in publications]
+    ids = [collection.id for collection in collections]
     return [*(f"{kind}/{id}" for kind in ("cone", "sia1") for id in ids), "sia2", "datalink", "soda", "oai"]
 
 
-def _load_schemas(given: str | None, settings: Settings) -> object | None:
-    path = Path(given) if given else find_schemas(Path(), settings.data)
+def _load_schemas(folder: str | None, settings: Settings) -> object | None:
+    path = Path(folder) if folder else find_schemas(Path(), settings.data)
     try:
         return load_schemas(path) if path else None
     except UnusableSchemas as error:
-        raise UsageError(f"--xsd: {error}" if given else str(error)) from None
+        raise UsageError(f"--xsd: {error}" if folder else str(error), code=Code.SETTINGS_INVALID) from None
 
 
 def _select_checks(parsed: argparse.Namespace) -> tuple[Check, ...]:
@@ -188,18 +188,18 @@ def _style_line(line: str, finding: Finding) -> Text:
     return text
 
 
-def _print_report(report: CheckReport, as_json: bool, shown_all: bool) -> None:
+def _print_report(report: CheckReport, as_json: bool, show_all: bool) -> None:
     if as_json:
         print(report.as_json())
         return
     page = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     for code, lines in groupby(report.format_lines(), lambda pair: pair[1].code):
-        found = list(lines)
-        most = len(found) if shown_all else MAX_FINDINGS_SHOWN
-        for line, finding in found[:most]:
+        findings = list(lines)
+        shown = len(findings) if show_all else MAX_FINDINGS_SHOWN
+        for line, finding in findings[:shown]:
             page.print(_style_line(line, finding))
-        if found[most:]:
-            page.print(f"{code:16} and {len(found) - most} more, shown by --all", style="dim")
+        if findings[shown:]:
+            page.print(f"{code:16} and {len(findings) - shown} more, shown by --all", style="dim")
     for why in dict.fromkeys(why for _, why in report.skipped):
         codes = ", ".join(code for code, reason in report.skipped if reason == why)
         page.print(f"skipped: {codes}: {why}", style="dim")

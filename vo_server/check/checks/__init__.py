@@ -1,4 +1,4 @@
-"""The checks, a module for each subject; those that look at all responses come last."""
+"""The checks, a module for each subject; those that inspect all responses come last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The capabilities of TAP and VOSI: identifiers as clients know them, and URLs that match the requests."""
+"""The capabilities of TAP and VOSI: identifiers in the standard spelling, and URLs that match the requests."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ INTERFACES = {
     "ivo://ivoa.net/std/SIA": (None, "base"),
     "ivo://ivoa.net/std/SIA#query-2.0": ("2.0", "base"),
 }
-"""The version of the standard interface, and how its URL is used, where clients look at these."""
+"""The version of the standard interface and the `use` of its URL, for standards whose clients read these."""
 
 
 def check_single_tap(probe: Probe) -> Iterator[Problem]:
-    found = [o for o in probe.capabilities if o.service_url == probe.tap_url and o.standard == TAP_ID]
+    offers = [o for o in probe.capabilities if o.service_url == probe.tap_url and o.standard == TAP_ID]
     where = f"{probe.tap_url}/capabilities"
     probe.parse_document(where)
-    if len(found) != 1:
-        yield where, f"there are {len(found)} capabilities {TAP_ID}, not one"
-    for offer in found:
+    if len(offers) != 1:
+        yield where, f"expected one capability {TAP_ID}, got {len(offers)}"
+    for offer in offers:
         if offer.element.get(XSI_TYPE) != "tr:TableAccess":
-            yield where, f"the TAP capability is of the type {offer.element.get(XSI_TYPE)}, not tr:TableAccess"
+            yield where, f"the TAP capability has type {offer.element.get(XSI_TYPE)}, expected tr:TableAccess"
 
 
 def check_interfaces(probe: Probe) -> Iterator[Problem]:
@@ -53,13 +53,13 @@ def check_interfaces(probe: Probe) -> Iterator[Problem]:
         version, use = INTERFACES[offer.standard]
         std = [i for i in offer.element.findall("interface") if i.get("role") == "std"]
         if not std:
-            yield offer.document, f"{offer.standard} has no interface of the role std"
+            yield offer.document, f"{offer.standard} has no interface with role std"
         for interface in std:
             if version and interface.get("version") != version:
-                yield offer.document, f"{offer.standard}: version {interface.get('version')}, not {version}"
-            said = [url.get("use") for url in interface.findall("accessURL")]
-            if said != [use]:
-                yield offer.document, f"{offer.standard}: accessURL use={said}, not {use}"
+                yield offer.document, f"{offer.standard} has version {interface.get('version')}, expected {version}"
+            uses = [url.get("use") for url in interface.findall("accessURL")]
+            if uses != [use]:
+                yield offer.document, f"{offer.standard} has accessURL use={uses}, expected {use}"
 
 
 def check_standard_ids(probe: Probe) -> Iterator[Problem]:
@@ -68,61 +68,66 @@ def check_standard_ids(probe: Probe) -> Iterator[Problem]:
         if offer.standard in STANDARD_IDS or not offer.standard.lower().startswith("ivo://ivoa.net/std/"):
             continue
         meant = lower.get(offer.standard.lower())
-        yield offer.document, f"the id {offer.standard} is {f'written {meant}' if meant else 'none of a standard'}"
+        advice = f"must be written {meant}" if meant else "is not the id of a standard"
+        yield offer.document, f"the id {offer.standard} {advice}"
 
 
 def check_access_urls(probe: Probe) -> Iterator[Problem]:
     """Compare access URLs with the requested URLs."""
     for offer in probe.capabilities:
         if offer.base_url != offer.service_url and not offer.base_url.startswith(f"{offer.service_url}/"):
-            yield offer.document, f"{offer.standard} is said to be at {offer.url}, and was asked at {offer.service_url}"
+            yield (
+                offer.document,
+                f"{offer.standard} is declared at {offer.url}, but was requested at {offer.service_url}",
+            )
 
 
 def check_url_schemes(probe: Probe) -> Iterator[Problem]:
-    asked = urlsplit(probe.tap_url).scheme
+    scheme = urlsplit(probe.tap_url).scheme
     for offer in probe.capabilities:
-        said = urlsplit(offer.url)
-        if probe.is_own_url(offer.url) and said.scheme != asked:
-            yield offer.document, f"{offer.url} is {said.scheme}, where {asked} was asked"
-        if not said.scheme or not said.netloc:
-            yield offer.document, f"{offer.url!r} is not absolute"
+        parts = urlsplit(offer.url)
+        if probe.is_own_url(offer.url) and parts.scheme != scheme:
+            yield offer.document, f"{offer.url} has scheme {parts.scheme}, but was requested by {scheme}"
+        if not parts.scheme or not parts.netloc:
+            yield offer.document, f"the URL {offer.url!r} is not absolute"
 
 
 PROXY_HEADERS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "proxy.example.org", "X-Forwarded-Prefix": "/vo"}
 
 
 def check_urls_behind_proxy(probe: Probe) -> Iterator[Problem]:
-    """Accept a fixed URL or that of the proxy: its scheme, host and path."""
+    """Accept a fixed URL or the URL of the proxy: its scheme, host and path."""
     if not probe.is_vo_server:
-        raise CheckSkipped("whether it believes a proxy is its operator's choice")
+        raise CheckSkipped("whether a service trusts proxy headers is its operator's choice")
     document = f"{probe.tap_url}/capabilities"
-    answer = probe.get(document, headers=PROXY_HEADERS).require_ok()
+    response = probe.get(document, headers=PROXY_HEADERS).require_ok()
     fixed = {str(url) for url in probe.parse_document(document).xpath("//accessURL/text()")}
     path = probe.tap_url.removeprefix(probe.root_url)
-    for url in parse_xml(answer.body).xpath("//accessURL/text()"):
+    for url in parse_xml(response.body).xpath("//accessURL/text()"):
         if url not in fixed and not url.startswith(f"https://proxy.example.org/vo{path}"):
-            yield document, f"behind a proxy at https://proxy.example.org/vo it says {url}"
+            yield document, f"behind a proxy at https://proxy.example.org/vo it declares {url}"
 
 
 def check_vosi_declared(probe: Probe) -> Iterator[Problem]:
     where = f"{probe.tap_url}/capabilities"
-    told = {o.standard for o in probe.capabilities if o.service_url == probe.tap_url}
+    declared = {o.standard for o in probe.capabilities if o.service_url == probe.tap_url}
     probe.parse_document(where)
     for name in ("capabilities", "availability"):
-        if VOSI_ID_PREFIX + name not in told:
-            yield where, f"it does not tell of {VOSI_ID_PREFIX}{name}"
-    there = probe.get(f"{probe.tap_url}/tables").status == 200
-    if there != bool(told & {f"{VOSI_ID_PREFIX}tables", f"{VOSI_ID_PREFIX}tables-1.1"}):
-        yield where, f"it {'does not tell' if there else 'tells'} of tables, which are {'' if there else 'not '}there"
-    there = probe.get(f"{probe.tap_url}/examples").status == 200
-    if there != (EXAMPLES_ID in told):
-        yield where, f"it {'does not tell' if there else 'tells'} of examples, which are {'' if there else 'not '}there"
+        if VOSI_ID_PREFIX + name not in declared:
+            yield where, f"{VOSI_ID_PREFIX}{name} is not declared"
+    for name, ids in (
+        ("tables", {f"{VOSI_ID_PREFIX}tables", f"{VOSI_ID_PREFIX}tables-1.1"}),
+        ("examples", {EXAMPLES_ID}),
+    ):
+        exists = probe.get(f"{probe.tap_url}/{name}").status == 200
+        if exists != bool(declared & ids):
+            yield where, f"{name} {'exists but is not declared' if exists else 'is declared but does not exist'}"
 
 
 def check_vosi_anonymous(probe: Probe) -> Iterator[Problem]:
     for offer in probe.capabilities:
         if offer.standard.startswith(VOSI_ID_PREFIX) and offer.element.find("interface/securityMethod") is not None:
-            yield offer.document, f"{offer.standard} has a securityMethod, where anybody may read it"
+            yield offer.document, f"{offer.standard} has a securityMethod, but must need no authentication"
 
 
 def check_urls_respond(probe: Probe) -> Iterator[Problem]:
@@ -131,20 +136,20 @@ def check_urls_respond(probe: Probe) -> Iterator[Problem]:
         if not probe.is_own_url(offer.url):
             continue
         full = any(url.get("use") == "full" for url in offer.element.iter("accessURL"))
-        answer = probe.get(offer.base_url)
-        gone = answer.status == 404 and "soda" not in offer.standard.lower()
-        if gone or answer.status >= 500 or (full and answer.status >= 400 and "SODA" not in offer.standard):
-            yield offer.url, f"{offer.standard} gives status {answer.status}: {answer.summary}"
+        response = probe.get(offer.base_url)
+        missing = response.status == 404 and "soda" not in offer.standard.lower()
+        if missing or response.status >= 500 or (full and response.status >= 400 and "SODA" not in offer.standard):
+            yield offer.url, f"{offer.standard} responds with status {response.status}: {response.summary}"
 
 
 def check_data_models(probe: Probe) -> Iterator[Problem]:
     where = f"{probe.tap_url}/capabilities"
-    said = {(m.get("ivo-id") or "").strip() for m in probe.tap_capability.findall("dataModel")}
-    there = any(normalise_name(table.name) == "ivoa.obscore" for table in probe.tap_schema)
-    if there and OBSCORE_ID not in said:
-        yield where, f"ivoa.obscore is there, but no dataModel {OBSCORE_ID}"
-    if OBSCORE_ID in said and not there:
-        yield where, f"a dataModel {OBSCORE_ID} is told, but there is no table ivoa.obscore"
+    models = {(m.get("ivo-id") or "").strip() for m in probe.tap_capability.findall("dataModel")}
+    exists = any(normalise_name(table.name) == "ivoa.obscore" for table in probe.tap_schema)
+    if exists and OBSCORE_ID not in models:
+        yield where, f"the table ivoa.obscore exists, but dataModel {OBSCORE_ID} is not declared"
+    if OBSCORE_ID in models and not exists:
+        yield where, f"dataModel {OBSCORE_ID} is declared, but the table ivoa.obscore does not exist"
 
 
 LANGUAGE_IDS = {"2.0": "ivo://ivoa.net/std/ADQL#v2.0", "2.1": "ivo://ivoa.net/std/ADQL#v2.1"}
@@ -152,26 +157,29 @@ LANGUAGE_IDS = {"2.0": "ivo://ivoa.net/std/ADQL#v2.0", "2.1": "ivo://ivoa.net/st
 
 def check_languages(probe: Probe) -> Iterator[Problem]:
     where = f"{probe.tap_url}/capabilities"
-    told = probe.tap_capability.findall("language")
-    if "ADQL" not in [(language.findtext("name") or "").strip() for language in told]:
-        yield where, "the language ADQL is not told of"
-    for language in told:
+    languages = probe.tap_capability.findall("language")
+    if "ADQL" not in [(language.findtext("name") or "").strip() for language in languages]:
+        yield where, "the language ADQL is not declared"
+    for language in languages:
         name = (language.findtext("name") or "").strip()
         for version in language.findall("version"):
             number = (version.text or "").strip()
             if name == "ADQL" and version.get("ivo-id", LANGUAGE_IDS.get(number)) != LANGUAGE_IDS.get(number):
-                yield where, f"ADQL {number} has the id {version.get('ivo-id')}, not {LANGUAGE_IDS.get(number)}"
+                yield where, f"ADQL {number} has the id {version.get('ivo-id')}, expected {LANGUAGE_IDS.get(number)}"
             for word in (name, f"{name}-{number}"):
-                answer = _query_in_language(probe, word)
-                if answer.status != 200:
-                    yield f"LANG={word}", f"it is announced, but gives status {answer.status}: {answer.summary}"
+                response = _query_in_language(probe, word)
+                if response.status != 200:
+                    yield (
+                        f"LANG={word}",
+                        f"the language is declared, but gives status {response.status}: {response.summary}",
+                    )
 
 
 def check_unknown_language(probe: Probe) -> Iterator[Problem]:
     for word in ("KLINGON-1.0", "ADQL-9.9"):
-        answer = _query_in_language(probe, word)
-        if answer.status == 200 and b"ERROR" not in answer.body:
-            yield f"LANG={word}", "it is not announced, but taken"
+        response = _query_in_language(probe, word)
+        if response.status == 200 and b"ERROR" not in response.body:
+            yield f"LANG={word}", "the language is not declared, but accepted"
 
 
 def _query_in_language(probe: Probe, word: str) -> ProbeResponse:
@@ -184,7 +192,7 @@ def check_documents_declared(probe: Probe) -> Iterator[Problem]:
     for service in probe.service_urls:
         own = [o for o in _capabilities_at(probe, service) if o.standard == f"{VOSI_ID_PREFIX}capabilities"]
         if probe.get(f"{service}/capabilities").status == 200 and not own:
-            yield f"{service}/capabilities", "it does not tell of itself"
+            yield f"{service}/capabilities", f"{VOSI_ID_PREFIX}capabilities is not declared"
 
 
 def _capabilities_at(probe: Probe, service: str) -> list[DeclaredCapability]:

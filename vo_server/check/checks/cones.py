@@ -17,9 +17,9 @@ MANDATORY_UCDS = {"ID_MAIN": ("char", "unicodeChar"), "POS_EQ_RA_MAIN": ("double
 
 def _test_query(offer: DeclaredCapability) -> dict[str, float] | None:
     """Return the declared test query: ra, dec and sr in degrees."""
-    found = {name: offer.element.findtext(f"testQuery/{name}") for name in ("ra", "dec", "sr")}
+    texts = {name: offer.element.findtext(f"testQuery/{name}") for name in ("ra", "dec", "sr")}
     try:
-        return {name: float(value or "") for name, value in found.items()}
+        return {name: float(text or "") for name, text in texts.items()}
     except ValueError:
         return None
 
@@ -28,33 +28,31 @@ def _search(probe: Probe, offer: DeclaredCapability, sr: float | None = None) ->
     sample = _test_query(offer)
     if sample is None:
         return None
-    given = {name.upper(): f"{value:.10g}" for name, value in sample.items()}
-    return probe.get(offer.base_url, list((given | ({"SR": f"{sr:g}"} if sr is not None else {})).items()))
+    parameters = {name.upper(): f"{value:.10g}" for name, value in sample.items()}
+    return probe.get(offer.base_url, list((parameters | ({"SR": f"{sr:g}"} if sr is not None else {})).items()))
 
 
 def _loaded_cones(probe: Probe) -> Iterator[DeclaredCapability]:
-    """Return the cone searches of loaded tables, by availability."""
+    """Yield the cone searches of tables that are loaded, by availability."""
     for offer in probe.capabilities_of(CONE_ID):
-        if not (probe.unloaded_tables and "not been loaded" in _is_empty(probe, offer).text):
+        if not (probe.unloaded_tables and "not been loaded" in _search_zero_radius(probe, offer).text):
             yield offer
 
 
-def _is_empty(probe: Probe, offer: DeclaredCapability) -> ProbeResponse:
+def _search_zero_radius(probe: Probe, offer: DeclaredCapability) -> ProbeResponse:
     return probe.get(offer.base_url, [("RA", "10"), ("DEC", "10"), ("SR", "0")])
 
 
 def check_test_query(probe: Probe) -> Iterator[Problem]:
     for offer in _loaded_cones(probe):
-        answer = _search(probe, offer)
-        if answer is None:
-            yield offer.document, "there is no testQuery"
-        elif answer.status != 200 or _error_message(answer.body):
-            yield (
-                answer.url,
-                f"the testQuery gives status {answer.status}: {_error_message(answer.body) or answer.summary}",
-            )
-        elif not read_table(answer).rows:
-            yield answer.url, "the testQuery finds nothing"
+        response = _search(probe, offer)
+        if response is None:
+            yield offer.document, "no testQuery is declared"
+        elif response.status != 200 or _error_message(response.body):
+            message = _error_message(response.body) or response.summary
+            yield response.url, f"the testQuery gives status {response.status}: {message}"
+        elif not read_table(response).rows:
+            yield response.url, "the testQuery returns 0 rows"
 
 
 def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
@@ -64,48 +62,49 @@ def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
     except CheckSkipped:
         return
     for offer in offers:
-        answer = _search(probe, offer)
-        if answer is not None and answer.status == 200 and not _error_message(answer.body):
-            yield answer
+        response = _search(probe, offer)
+        if response is not None and response.status == 200 and not _error_message(response.body):
+            yield response
 
 
 def check_columns(probe: Probe) -> Iterator[Problem]:
     probe.capabilities_of(CONE_ID)
-    for answer in fetch_responses(probe):
-        fields = read_table(answer).fields
+    for response in fetch_responses(probe):
+        fields = read_table(response).fields
         for word, datatypes in MANDATORY_UCDS.items():
-            found = [f for f in fields if f.get("ucd") == word]
-            if len(found) != 1:
-                yield answer.url, f"{len(found)} columns have the UCD {word}, not one"
-            elif found[0].get("datatype") not in datatypes:
-                yield answer.url, f"the column of {word} is of {found[0].get('datatype')}, not {datatypes[0]}"
+            matches = [f for f in fields if f.get("ucd") == word]
+            if len(matches) != 1:
+                yield response.url, f"expected one column with the UCD {word}, got {len(matches)}"
+            elif matches[0].get("datatype") not in datatypes:
+                datatype = matches[0].get("datatype")
+                yield response.url, f"the column {word} has datatype {datatype}, expected {datatypes[0]}"
 
 
 def check_structure(probe: Probe) -> Iterator[Problem]:
     probe.capabilities_of(CONE_ID)
-    for answer in fetch_responses(probe):
-        root = parse_xml(answer.body)
+    for response in fetch_responses(probe):
+        root = parse_xml(response.body)
         for name in ("RESOURCE", "TABLE"):
             if (count := len(list(root.iter(f"{{*}}{name}")))) != 1:
-                yield answer.url, f"there are {count} elements {name}, not one"
-        if answer.media_type not in ("text/xml", "application/x-votable+xml"):
-            yield answer.url, f"its Content-Type is {answer.content_type}"
+                yield response.url, f"expected one element {name}, got {count}"
+        if response.media_type not in ("text/xml", "application/x-votable+xml"):
+            yield response.url, f"expected Content-Type text/xml, got {response.content_type or 'none'}"
 
 
 def check_rows_in_cone(probe: Probe) -> Iterator[Problem]:
     """Compute the great-circle distance of each row from the centre."""
     for offer in _loaded_cones(probe):
-        answer, sample = _search(probe, offer), _test_query(offer)
-        if answer is None or sample is None or answer.status != 200 or _error_message(answer.body):
+        response, sample = _search(probe, offer), _test_query(offer)
+        if response is None or sample is None or response.status != 200 or _error_message(response.body):
             continue
-        table = read_table(answer)
-        places = [n for word in list(MANDATORY_UCDS)[1:] for n, f in enumerate(table.fields) if f.get("ucd") == word]
-        if len(places) != 2:
+        table = read_table(response)
+        indices = [n for word in list(MANDATORY_UCDS)[1:] for n, f in enumerate(table.fields) if f.get("ucd") == word]
+        if len(indices) != 2:
             continue
         for row in table.rows:
-            far = _great_circle(sample["ra"], sample["dec"], *(float(row[n]) for n in places))
-            if far > sample["sr"] * (1 + 1e-9) + 1e-9:
-                yield answer.url, f"a row lies {far:g} degrees from the centre"
+            distance = _great_circle(sample["ra"], sample["dec"], *(float(row[n]) for n in indices))
+            if distance > sample["sr"] * (1 + 1e-9) + 1e-9:
+                yield response.url, f"a row lies {distance:g} degrees from the centre, more than SR={sample['sr']:g}"
                 break
 
 
@@ -118,11 +117,14 @@ def _great_circle(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
 
 def check_zero_radius(probe: Probe) -> Iterator[Problem]:
     for offer in _loaded_cones(probe):
-        answer = _is_empty(probe, offer)
-        if answer.status != 200 or _error_message(answer.body):
-            yield answer.url, f"SR=0 gives status {answer.status}: {_error_message(answer.body) or answer.summary}"
-        elif not read_table(answer).fields:
-            yield answer.url, "SR=0 gives no columns"
+        response = _search_zero_radius(probe, offer)
+        if response.status != 200 or _error_message(response.body):
+            yield (
+                response.url,
+                f"SR=0 gives status {response.status}: {_error_message(response.body) or response.summary}",
+            )
+        elif not read_table(response).fields:
+            yield response.url, "SR=0 returns no columns"
 
 
 INVALID_QUERIES = ("RA=as3f&DEC=13.0&SR=0.25", "RA=10&DEC=95&SR=0.1", "DEC=13.0&SR=0.25")
@@ -132,9 +134,12 @@ def check_error_document(probe: Probe) -> Iterator[Problem]:
     for offer in _loaded_cones(probe):
         for query in INVALID_QUERIES:
             pairs = [(n, v) for n, _, v in (pair.partition("=") for pair in query.split("&"))]
-            answer = probe.get(offer.base_url, pairs)
-            if _error_message(answer.body) is None:
-                yield answer.url, f"no INFO named Error, but status {answer.status}: {answer.summary}"
+            response = probe.get(offer.base_url, pairs)
+            if _error_message(response.body) is None:
+                yield (
+                    response.url,
+                    f"an invalid request gives no INFO named Error, but status {response.status}: {response.summary}",
+                )
 
 
 def _error_message(body: bytes) -> str | None:
@@ -144,9 +149,9 @@ def _error_message(body: bytes) -> str | None:
     except etree.XMLSyntaxError:
         return None
     for kind in ("INFO", "PARAM"):
-        for found in root.iter(f"{{*}}{kind}"):
-            if found.get("name") == "Error":
-                return str(found.get("value") or "an error without words")
+        for element in root.iter(f"{{*}}{kind}"):
+            if element.get("name") == "Error":
+                return str(element.get("value") or "an error without a message")
     return None
 
 

@@ -13,6 +13,7 @@ from vo_server.check.response import CheckSkipped, NoResponse, ProbeResponse, re
 
 LINKS = "ivo://ivoa.net/std/DataLink#links-1.1"
 SODA = "ivo://ivoa.net/std/SODA#sync-1.0"
+LINKS_TYPE = "application/x-votable+xml;content=datalink"
 
 SEMANTICS = frozenset(
     "#this #progenitor #derivation #auxiliary #weight #error #noise #calibration #bias #dark #flat #preview"
@@ -31,33 +32,33 @@ def _find_did(probe: Probe) -> str:
 
 def _fetch_links(probe: Probe) -> Iterator[tuple[ProbeResponse, votable.VOTable]]:
     for offer in loaded_capabilities(probe, LINKS):
-        answer = probe.get(offer.base_url, [("ID", _find_did(probe))])
-        yield answer, read_table(answer.require_ok())
+        response = probe.get(offer.base_url, [("ID", _find_did(probe))])
+        yield response, read_table(response.require_ok())
 
 
 def check_link_rows(probe: Probe) -> Iterator[Problem]:
-    for answer, table in _fetch_links(probe):
+    for response, table in _fetch_links(probe):
         rows = table.dicts()
         if not rows:
-            yield answer.url, "there are no links"
+            yield response.url, "the data set has no links"
         for row in rows:
-            given = [name for name in ("access_url", "service_def", "error_message") if row.get(name)]
-            if len(given) != 1:
-                yield answer.url, f"a row has {given or 'nothing'}, not one of access_url, service_def, error_message"
+            targets = [name for name in ("access_url", "service_def", "error_message") if row.get(name)]
+            if len(targets) != 1:
+                yield response.url, f"expected one of access_url, service_def, error_message in a row, got {targets}"
             word = str(row.get("semantics") or "")
             if word not in SEMANTICS and "://" not in word:
-                yield answer.url, f"the semantics {word!r} are none of the vocabulary"
+                yield response.url, f"the semantics {word!r} is not in the vocabulary"
         if rows and "#this" not in [row.get("semantics") for row in rows]:
-            yield answer.url, "no row is #this"
+            yield response.url, "no row has the semantics #this"
         standard = [value for name, value, _, _ in table.infos if name == "standardID"]
         if standard != [LINKS]:
-            yield answer.url, f"the INFO standardID is {standard}, not {LINKS}"
+            yield response.url, f"expected one INFO standardID {LINKS}, got {standard}"
 
 
 def check_links_media_type(probe: Probe) -> Iterator[Problem]:
-    for answer, _ in _fetch_links(probe):
-        if answer.content_type.replace(" ", "").lower() != "application/x-votable+xml;content=datalink":
-            yield answer.url, f"its Content-Type is {answer.content_type}"
+    for response, _ in _fetch_links(probe):
+        if response.content_type.replace(" ", "").lower() != LINKS_TYPE:
+            yield response.url, f"expected Content-Type {LINKS_TYPE}, got {response.content_type or 'none'}"
 
 
 def check_link_targets(probe: Probe) -> Iterator[Problem]:
@@ -66,21 +67,24 @@ def check_link_targets(probe: Probe) -> Iterator[Problem]:
             url = str(row.get("access_url") or "")
             if not url or not probe.is_own_url(url):
                 continue
-            answer = probe.get(url)
-            said = str(row.get("content_type") or "")
-            if answer.status != 200:
-                yield url, f"a link to it, but status {answer.status}: {answer.summary}"
-            elif said and answer.media_type != said.partition(";")[0]:
-                yield url, f"its Content-Type is {answer.content_type}, where {said} is said"
+            response = probe.get(url)
+            declared = str(row.get("content_type") or "")
+            if response.status != 200:
+                yield url, f"a linked resource gives status {response.status}: {response.summary}"
+            elif declared and response.media_type != declared.partition(";")[0]:
+                yield url, f"content_type is {declared}, but Content-Type is {response.content_type}"
 
 
 def check_unknown_id(probe: Probe) -> Iterator[Problem]:
     for offer in loaded_capabilities(probe, LINKS):
-        answer = probe.get(offer.base_url, [("ID", "ivo://no.such.authority/~?nothing")])
-        rows = read_table(answer).dicts() if answer.status == 200 else []
-        words = [str(row.get("error_message") or "") for row in rows]
-        if not words or not words[0].startswith("NotFoundFault"):
-            yield answer.url, f"an ID that is not there is told as {words or answer.summary}"
+        response = probe.get(offer.base_url, [("ID", "ivo://no.such.authority/~?nothing")])
+        rows = read_table(response).dicts() if response.status == 200 else []
+        messages = [str(row.get("error_message") or "") for row in rows]
+        if not messages or not messages[0].startswith("NotFoundFault"):
+            yield (
+                response.url,
+                f"expected error_message NotFoundFault for an unknown ID, got {messages or response.summary}",
+            )
 
 
 def check_soda(probe: Probe) -> Iterator[Problem]:
@@ -91,17 +95,23 @@ def check_soda(probe: Probe) -> Iterator[Problem]:
             ([("ID", did), ("CIRCLE", "no numbers")], (400,)),
             ([("ID", "ivo://no.such.authority/~?nothing"), ("CIRCLE", "10 20 0.1")], (400, 404)),
         ):
-            answer = probe.get(offer.base_url, pairs)
-            if answer.status not in statuses or answer.media_type != "text/plain":
-                yield answer.url, f"status {answer.status}, {answer.content_type}, not {statuses[-1]} and text/plain"
+            response = probe.get(offer.base_url, pairs)
+            if response.status not in statuses or response.media_type != "text/plain":
+                yield (
+                    response.url,
+                    f"expected status {statuses[-1]} and text/plain, got {response.status} and {response.content_type}",
+                )
         rows = probe.query_table(f"SELECT TOP 1 s_ra, s_dec FROM {find_obscore(probe).name}").rows
         for ra, dec in rows:
-            away = probe.get(offer.base_url, [("ID", did), ("CIRCLE", f"{(ra + 90) % 360} {-dec} 0.01")])
-            if away.status != 204:
-                yield away.url, f"a circle elsewhere gives status {away.status}, not 204"
+            outside = probe.get(offer.base_url, [("ID", did), ("CIRCLE", f"{(ra + 90) % 360} {-dec} 0.01")])
+            if outside.status != 204:
+                yield outside.url, f"expected status 204 for a circle outside the image, got {outside.status}"
             cut = probe.get(offer.base_url, [("ID", did), ("CIRCLE", f"{ra} {dec} 0.01")])
             if cut.status != 200 or not cut.body:
-                yield cut.url, f"a circle in the image gives status {cut.status}: {cut.summary}"
+                yield (
+                    cut.url,
+                    f"a circle in the image gives status {cut.status} and {len(cut.body)} bytes: {cut.summary}",
+                )
 
 
 def check_missing_id(probe: Probe) -> Iterator[Problem]:
@@ -109,17 +119,17 @@ def check_missing_id(probe: Probe) -> Iterator[Problem]:
     for offer in loaded_capabilities(probe, LINKS):
         try:
             rows = read_table(probe.get(offer.base_url).require_ok()).rows
-        except NoResponse as fault:
-            yield offer.url, f"without an ID: {fault.what}"
+        except NoResponse as error:
+            yield offer.url, f"a request without ID fails: {error.what}"
             continue
         if rows:
-            yield offer.url, f"without an ID there are {len(rows)} rows"
+            yield offer.url, f"expected no rows without ID, got {len(rows)}"
 
 
 def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
     """Yield the links of a data set, where there is one."""
     try:
-        yield from (answer for answer, _ in _fetch_links(probe))
+        yield from (response for response, _ in _fetch_links(probe))
     except (CheckSkipped, NoResponse):
         return
 

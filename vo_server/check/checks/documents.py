@@ -18,34 +18,34 @@ AVAILABILITY = "{http://www.ivoa.net/xml/VOSIAvailability/v1.0}"
 
 
 def _list_documents(probe: Probe) -> Iterator[ProbeResponse]:
-    """Return the URLs of the documents of all services; a service without tables has no /tables."""
+    """Yield the responses of the documents of all services; a service without tables has no /tables."""
     for service in probe.service_urls:
         for name in NAMES:
-            answer = probe.get(f"{service}/{name}")
-            if name != "tables" or answer.status != 404 or service == probe.tap_url:
-                yield answer
+            response = probe.get(f"{service}/{name}")
+            if name != "tables" or response.status != 404 or service == probe.tap_url:
+                yield response
 
 
 def check_documents_exist(probe: Probe) -> Iterator[Problem]:
-    for answer in _list_documents(probe):
-        if answer.status != 200:
-            yield answer.url, f"status {answer.status}: {answer.summary}"
+    for response in _list_documents(probe):
+        if response.status != 200:
+            yield response.url, f"status {response.status}: {response.summary}"
 
 
 def check_well_formed(probe: Probe) -> Iterator[Problem]:
-    for answer in _list_documents(probe):
+    for response in _list_documents(probe):
         try:
-            if answer.status == 200:
-                parse_xml(answer.body)
+            if response.status == 200:
+                parse_xml(response.body)
         except etree.XMLSyntaxError as error:
-            yield answer.url, f"not well-formed: {error}"
+            yield response.url, f"not well-formed: {error}"
 
 
 def check_valid(probe: Probe) -> Iterator[Problem]:
     if probe.schemas is None:
-        raise CheckSkipped("there are no XML schemas; --xsd says where")
-    for answer in (*_list_documents(probe), *_fetch_others(probe)):
-        yield from schema_errors(probe, answer)
+        raise CheckSkipped("there are no XML schemas; --xsd names their folder")
+    for response in (*_list_documents(probe), *_fetch_others(probe)):
+        yield from schema_errors(probe, response)
 
 
 def _fetch_others(probe: Probe) -> Iterator[ProbeResponse]:
@@ -58,89 +58,93 @@ def _fetch_others(probe: Probe) -> Iterator[ProbeResponse]:
     yield probe.query("SELECT nothing FROM nowhere")
 
 
-def schema_errors(probe: Probe, answer: ProbeResponse) -> Iterator[Problem]:
+def schema_errors(probe: Probe, response: ProbeResponse) -> Iterator[Problem]:
     """Return the first three errors of a document against its schema."""
     try:
-        root = parse_xml(answer.body)
+        root = parse_xml(response.body)
     except etree.XMLSyntaxError:
         return
     if probe.schemas is not None and not probe.schemas.validate(root):
-        for fault in list(probe.schemas.error_log)[:3]:
-            yield answer.url, f"line {fault.line}: {fault.message}"
+        for error in list(probe.schemas.error_log)[:3]:
+            yield response.url, f"line {error.line}: {error.message}"
 
 
 def check_media_type(probe: Probe) -> Iterator[Problem]:
-    for answer in _list_documents(probe):
-        if answer.status == 200 and answer.media_type not in ("text/xml", "application/xml"):
-            yield answer.url, f"its Content-Type is {answer.content_type or 'missing'}, not text/xml"
+    for response in _list_documents(probe):
+        if response.status == 200 and response.media_type not in ("text/xml", "application/xml"):
+            yield response.url, f"expected Content-Type text/xml, got {response.content_type or 'none'}"
 
 
 def check_methods(probe: Probe) -> Iterator[Problem]:
     for name in NAMES:
         url = f"{probe.tap_url}/{name}"
-        answer = probe.request("POST", url, data={"x": "1"})
-        if answer.status != 405:
-            yield url, f"a POST gives status {answer.status}, not 405"
+        response = probe.request("POST", url, data={"x": "1"})
+        if response.status != 405:
+            yield url, f"expected status 405 for POST, got {response.status}"
 
 
 def check_last_modified(probe: Probe) -> Iterator[Problem]:
     url = f"{probe.tap_url}/capabilities"
-    for answer in (probe.get(url), probe.head(url)):
-        if "last-modified" not in answer.headers:
-            yield url, f"{answer.method} gives no Last-Modified"
+    for response in (probe.get(url), probe.head(url)):
+        if "last-modified" not in response.headers:
+            yield url, f"the response of {response.method} has no Last-Modified header"
 
 
 def check_table_documents(probe: Probe) -> Iterator[Problem]:
     for table in probe.tables[: probe.limits.tables]:
         url = f"{probe.tap_url}/tables/{quote(table.name)}"
-        answer = probe.get(url)
-        if answer.status != 200:
-            yield url, f"status {answer.status}: {answer.summary}"
+        response = probe.get(url)
+        if response.status != 200:
+            yield url, f"status {response.status}: {response.summary}"
             continue
-        told = [read_column(column) for column in probe.parse_document(url).iter("column")]
-        if tuple(told) != table.columns:
-            yield url, f"other columns than /tables has for {table.name}"
+        columns = tuple(read_column(column) for column in probe.parse_document(url).iter("column"))
+        if columns != table.columns:
+            differing = sorted({c.name for c in set(columns) ^ set(table.columns)})
+            yield (
+                url,
+                f"the columns of {table.name} differ from those of /tables: {', '.join(differing) or 'their order'}",
+            )
 
 
 def check_unknown_table(probe: Probe) -> Iterator[Problem]:
     url = f"{probe.tap_url}/tables/no.such_table"
-    answer = probe.get(url)
-    if answer.status != 404:
-        yield url, f"a table that is not there gives status {answer.status}, not 404"
+    response = probe.get(url)
+    if response.status != 404:
+        yield url, f"expected status 404 for an unknown table, got {response.status}"
 
 
 def check_availability(probe: Probe) -> Iterator[Problem]:
     """Run a query; during an announced downtime queries may still work."""
     url = f"{probe.tap_url}/availability"
     root = probe.parse_document(url)
-    said = (root.findtext(f"{AVAILABILITY}available") or "").strip()
+    available = (root.findtext(f"{AVAILABILITY}available") or "").strip()
     try:
         works = bool(probe.query_table("SELECT TOP 1 table_name FROM TAP_SCHEMA.tables").rows)
-    except NoResponse as fault:
-        if said == "true":
-            yield url, f"it says available, but a query fails: {fault.what}"
+    except NoResponse as error:
+        if available == "true":
+            yield url, f"available is true, but a query fails: {error.what}"
         return
     planned = any(root.find(AVAILABILITY + name) is not None for name in ("downAt", "backAt"))
-    if works and said != "true" and not planned:
-        yield url, f"it says {said or 'nothing'}, but queries work"
+    if works and available != "true" and not planned:
+        yield url, f"available is {available or 'missing'}, but queries work"
 
 
 def check_timestamps(probe: Probe) -> Iterator[Problem]:
     url = f"{probe.tap_url}/availability"
     root = probe.parse_document(url)
     for name in ("upSince", "downAt", "backAt"):
-        said = root.findtext(AVAILABILITY + name)
-        if said is None:
+        text = root.findtext(AVAILABILITY + name)
+        if text is None:
             continue
         try:
-            moment = datetime.fromisoformat(said.strip().replace("Z", "+00:00"))
+            moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
         except ValueError:
-            yield url, f"{name} is {said!r}, which is no instant"
+            yield url, f"{name} {text!r} is not valid ISO 8601"
             continue
-        if not said.strip().endswith("Z"):
-            yield url, f"{name} is {said!r}, without the Z of UTC"
+        if not text.strip().endswith("Z"):
+            yield url, f"{name} {text!r} does not end with Z, for UTC"
         elif name == "upSince" and moment > datetime.now(UTC):
-            yield url, f"upSince is {said}, which is yet to come"
+            yield url, f"upSince {text!r} is in the future"
 
 
 def check_descriptions(probe: Probe) -> Iterator[Problem]:
@@ -149,14 +153,17 @@ def check_descriptions(probe: Probe) -> Iterator[Problem]:
             yield table.name, "the table has no description"
         missing = [column.name for column in table.columns if not column.description]
         if missing:
-            yield table.name, f"no description: {', '.join(missing[:8])}{' ...' if len(missing) > 8 else ''}"
+            yield (
+                table.name,
+                f"columns without a description: {', '.join(missing[:8])}{' ...' if len(missing) > 8 else ''}",
+            )
 
 
 def check_unique_columns(probe: Probe) -> Iterator[Problem]:
     for table in probe.tables:
         names = [normalise_name(column.name) for column in table.columns]
         for name in sorted({n for n in names if names.count(n) > 1}):
-            yield table.name, f"two columns are called {name}"
+            yield table.name, f"two columns have the name {name}"
 
 
 CHECKS = (

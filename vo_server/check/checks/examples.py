@@ -1,4 +1,4 @@
-"""The examples: a document that programs can read, with queries that run."""
+"""The examples: a machine-readable document, with queries that run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VOCABULARY = "http://www.ivoa.net/rdf/examples#"
 
 @dataclass(frozen=True, slots=True)
 class DeclaredExample:
-    """What a program reads of an example."""
+    """An example as a program reads it from the page."""
 
     id: str
     element: Element
@@ -29,10 +29,10 @@ class DeclaredExample:
 
 def _fetch_page(probe: Probe) -> tuple[str, bytes]:
     url = f"{probe.tap_url}/examples"
-    answer = probe.get(url)
-    if answer.status != 200:
+    response = probe.get(url)
+    if response.status != 200:
         raise CheckSkipped("there are no examples")
-    return url, answer.body
+    return url, response.body
 
 
 def _read_examples(probe: Probe) -> list[DeclaredExample]:
@@ -59,18 +59,18 @@ def check_readable(probe: Probe) -> Iterator[Problem]:
     url, body = _fetch_page(probe)
     vocabularies = html.fromstring(body).xpath("//*/@vocab")
     if vocabularies != [VOCABULARY]:
-        yield url, f"its vocab is {vocabularies}, not one {VOCABULARY}"
-    found = _read_examples(probe)
-    if not found:
-        yield url, "there is no element with typeof=example"
-    for example in found:
+        yield url, f"expected one vocab {VOCABULARY}, got {vocabularies}"
+    examples = _read_examples(probe)
+    if not examples:
+        yield url, "no element has typeof=example"
+    for example in examples:
         where = f"{url}#{example.id}"
         if not example.id or example.element.get("resource") != f"#{example.id}":
-            yield where, f"its resource is {example.element.get('resource')}, not #{example.id}"
-        if len(example.element.xpath(".//*[@property='name']")) != 1:
-            yield where, "it has not one name"
+            yield where, f"expected resource #{example.id}, got {example.element.get('resource')}"
+        if (count := len(example.element.xpath(".//*[@property='name']"))) != 1:
+            yield where, f"expected one property name, got {count}"
         if not example.query:
-            yield where, "it has no query"
+            yield where, "the example has no property query"
 
 
 def check_tables_exist(probe: Probe) -> Iterator[Problem]:
@@ -78,18 +78,18 @@ def check_tables_exist(probe: Probe) -> Iterator[Problem]:
     for example in _read_examples(probe):
         for name in example.tables:
             if normalise_name(name) not in known:
-                yield f"example {example.id}", f"there is no table {name}"
+                yield f"example {example.id}", f"the table {name} does not exist"
 
 
 def check_queries_run(probe: Probe) -> Iterator[Problem]:
     for example in (e for e in _read_examples(probe) if e.query):
         uploads = [pair for pair in example.parameters if pair[0].upper() == "UPLOAD"]
         if uploads and probe.in_process:
-            continue  # they come from the service itself, through the network
-        answer = probe.query(example.query, ("MAXREC", "1"), *uploads)
-        fault = answer.summary if answer.status != 200 else votable.error_message(answer.body)
-        if fault:
-            yield f"example {example.id}", f"it fails: {fault}"
+            continue  # the service would fetch them from itself, through the network
+        response = probe.query(example.query, ("MAXREC", "1"), *uploads)
+        message = response.summary if response.status != 200 else votable.error_message(response.body)
+        if message:
+            yield f"example {example.id}", f"the query fails: {message}"
 
 
 CHECKS = (

@@ -28,7 +28,7 @@ SHORT_NAMES = {
     "html": ("text/html",),
     "parquet": ("application/vnd.apache.parquet",),
 }
-"""What DALI's short names mean."""
+"""The media types of DALI's short names."""
 
 Rows = list[tuple[str, ...]]
 
@@ -51,67 +51,75 @@ def _fetch(probe: Probe, name: str) -> ProbeResponse:
 
 def check_accepted(probe: Probe) -> Iterator[Problem]:
     if not declared_formats(probe):
-        yield f"{probe.tap_url}/capabilities", "no output format is told of"
+        yield f"{probe.tap_url}/capabilities", "no outputFormat is declared"
     for mime, aliases, _ in declared_formats(probe):
         for name in (mime, *aliases):
-            answer = _fetch(probe, name)
-            if answer.status != 200:
-                yield f"RESPONSEFORMAT={name}", f"it is announced, but gives status {answer.status}: {answer.summary}"
+            response = _fetch(probe, name)
+            if response.status != 200:
+                yield (
+                    f"RESPONSEFORMAT={name}",
+                    f"the format is declared, but gives status {response.status}: {response.summary}",
+                )
 
 
 def check_media_types(probe: Probe) -> Iterator[Problem]:
-    """Require that a requested media type comes back under its name, and a short name under one that it stands for."""
+    """Require that a media type is returned as requested, and a short name as one of its media types."""
     for mime, aliases, _ in declared_formats(probe):
         for name in (mime, *aliases):
-            answer = _fetch(probe, name)
-            wanted = _media_type(name) if "/" in name and not name.startswith("votable/") else ""
+            response = _fetch(probe, name)
+            requested = _media_type(name) if "/" in name and not name.startswith("votable/") else ""
             allowed = (
-                (wanted,) if wanted else SHORT_NAMES.get(name.lower(), (_media_type(mime), *map(_media_type, aliases)))
+                (requested,)
+                if requested
+                else SHORT_NAMES.get(name.lower(), (_media_type(mime), *map(_media_type, aliases)))
             )
-            if answer.status == 200 and answer.media_type not in allowed:
+            if response.status == 200 and response.media_type not in allowed:
                 yield (
                     f"RESPONSEFORMAT={name}",
-                    f"its Content-Type is {answer.content_type or 'missing'}, not {allowed[0]}",
+                    f"expected Content-Type {allowed[0]}, got {response.content_type or 'none'}",
                 )
             elif (
-                answer.status == 200 and ";" in name and "/" in name and not _has_parameters(name, answer.content_type)
+                response.status == 200
+                and ";" in name
+                and "/" in name
+                and not _has_parameters(name, response.content_type)
             ):
-                yield f"RESPONSEFORMAT={name}", f"its Content-Type is {answer.content_type}"
+                yield f"RESPONSEFORMAT={name}", f"expected Content-Type {name}, got {response.content_type}"
 
 
 def _media_type(name: str) -> str:
     return name.partition(";")[0].strip().lower()
 
 
-def _has_parameters(asked: str, given: str) -> bool:
-    """Tell whether a media type has all requested parameters."""
-    asked_, given_ = ({p.strip().lower() for p in text.split(";")[1:]} for text in (asked, given))
-    return asked_ <= given_
+def _has_parameters(requested: str, content_type: str) -> bool:
+    """Tell whether a Content-Type has all parameters of the requested media type."""
+    expected, actual = ({p.strip().lower() for p in text.split(";")[1:]} for text in (requested, content_type))
+    return expected <= actual
 
 
 def check_rows(probe: Probe) -> Iterator[Problem]:
     expected = [tuple(map(str, row)) for row in probe.query_table(QUERY).rows]
     for mime, _, id in declared_formats(probe):
-        answer = _fetch(probe, mime)
+        response = _fetch(probe, mime)
         where = f"RESPONSEFORMAT={mime}"
-        if answer.status != 200:
-            continue  # TAP-FORMAT-1 tells
+        if response.status != 200:
+            continue  # TAP-FORMAT-1 reports it
         try:
-            rows = _find_reader(_media_type(mime))(answer.body)
-        except Exception as error:  # noqa: BLE001 - each library has its own words for what it cannot read
-            yield where, f"it cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            rows = _find_reader(_media_type(mime))(response.body)
+        except Exception as error:  # noqa: BLE001 - each library raises its own types of errors
+            yield where, f"the response cannot be read: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
             continue
         if not _agrees(rows, expected):
-            yield where, f"it has other rows than the same query gives otherwise: {str(rows)[:100]}"
+            yield where, f"the rows differ from those of the default format: {str(rows)[:100]}"
         elif "votable" in id:
-            yield from _serialisation_problems(where, answer, id)
+            yield from _serialisation_problems(where, response, id)
 
 
-def _serialisation_problems(where: str, answer: ProbeResponse, id: str) -> Iterator[Problem]:
-    wanted = {"td": "TABLEDATA", "binary": "BINARY", "binary2": "BINARY2"}.get(id.rpartition("-")[2])
-    found = votable.read(answer.body).serialisation
-    if wanted and found != wanted:
-        yield where, f"it is {found}, where {id} promises {wanted}"
+def _serialisation_problems(where: str, response: ProbeResponse, id: str) -> Iterator[Problem]:
+    expected = {"td": "TABLEDATA", "binary": "BINARY", "binary2": "BINARY2"}.get(id.rpartition("-")[2])
+    actual = votable.read(response.body).serialisation
+    if expected and actual != expected:
+        yield where, f"expected {expected} for {id}, got {actual}"
 
 
 def _agrees(rows: Rows | str, expected: Rows) -> bool:
@@ -162,17 +170,17 @@ def _json(body: bytes) -> str:
 
 
 def _html(body: bytes) -> str:
-    class Texts(HTMLParser):
-        found: list[str]
+    class TextCollector(HTMLParser):
+        texts: list[str]
 
         @override
         def handle_data(self, data: str) -> None:
-            self.found.append(data)
+            self.texts.append(data)
 
-    page = Texts()
-    page.found = []
+    page = TextCollector()
+    page.texts = []
     page.feed(body.decode())
-    return " ".join(page.found)
+    return " ".join(page.texts)
 
 
 READERS: dict[str, Callable[[bytes], Rows | str]] = {
@@ -188,9 +196,9 @@ READERS: dict[str, Callable[[bytes], Rows | str]] = {
 
 
 def check_unknown_format(probe: Probe) -> Iterator[Problem]:
-    answer = _fetch(probe, "application/x-no-such-format")
-    if answer.status == 200 and not votable.error_message(answer.body):
-        yield "RESPONSEFORMAT=application/x-no-such-format", "it is not announced, but taken without a word"
+    response = _fetch(probe, "application/x-no-such-format")
+    if response.status == 200 and not votable.error_message(response.body):
+        yield "RESPONSEFORMAT=application/x-no-such-format", "the format is not declared, but accepted without an error"
 
 
 _DALI = "DALI 1.1 section 3.4.3"

@@ -13,7 +13,7 @@ from vo_server.check.probe import Probe
 
 FROM = "FROM TAP_SCHEMA.tables"
 Sample = tuple[str, Any]
-"""An expression, and its value; ANY where it may be what it likes."""
+"""An expression and its expected value; ANY_VALUE accepts every value."""
 
 ANY_VALUE = object()
 
@@ -47,7 +47,7 @@ QUERIES: dict[str, tuple[str, int]] = {
     "INTERSECT": (f"SELECT 'a' AS x {FROM} INTERSECT SELECT 'b' AS x {FROM}", 0),
     "OFFSET": (f"SELECT table_name {FROM} WHERE table_name = 'TAP_SCHEMA.tables' OFFSET 1", 0),
 }
-"""Features that are whole queries, and how many rows these have."""
+"""Features that need a whole query, and the number of its rows."""
 
 UDF: dict[tuple[str, int], Sample] = {
     ("moc", 1): ("MOC('6/1-3')", ANY_VALUE),
@@ -74,7 +74,7 @@ UDF: dict[tuple[str, int], Sample] = {
     ("ivo_hms_to_degrees", 1): ("ivo_hms_to_degrees('12:00:00')", 180.0),
     ("ivo_dms_to_degrees", 1): ("ivo_dms_to_degrees('-42:30:00')", -42.5),
 }
-"""The IVOA's functions and those about it, by name and number of arguments."""
+"""The functions of the IVOA's catalogue and common services, by name and number of arguments."""
 
 ARGUMENTS = {
     "INTEGER": "1", "BIGINT": "1", "SMALLINT": "1", "REAL": "1.0", "DOUBLE": "1.0", "DOUBLE PRECISION": "1.0",
@@ -82,12 +82,12 @@ ARGUMENTS = {
     "POINT": "POINT(1, 1)", "CIRCLE": "CIRCLE(1, 1, 1)", "POLYGON": _SQUARE, "REGION": "CIRCLE(1, 1, 1)",
     "GEOMETRY": "CIRCLE(1, 1, 1)", "TIMESTAMP": "'2000-01-01T00:00:00'",
 }  # fmt: skip
-"""An argument of each type, for functions that are not known here."""
+"""An argument of each type, for functions without a sample."""
 
 ABSENT_FUNCTION = re.compile(
     r"(?i)(no|unknown|undefined|unsupported|unresolved|not? .{0,20}(function|known|supported|exist|found|offered))"
 )
-"""How services say that they do not have a function."""
+"""The messages of services about a function that they do not have."""
 
 
 def declared_features(probe: Probe) -> Iterator[tuple[str, str]]:
@@ -102,7 +102,7 @@ def check_geometries(probe: Probe) -> Iterator[Problem]:
     for kind, form in declared_features(probe):
         if kind == "adqlgeo":
             if form.upper() not in GEOMETRY:
-                yield form, "it is no geometry function of ADQL"
+                yield form, f"{form} is not a geometry function of ADQL"
             else:
                 yield from _check_value(probe, form, GEOMETRY[form.upper()])
 
@@ -134,67 +134,67 @@ def check_udfs(probe: Probe) -> Iterator[Problem]:
 def check_signatures(probe: Probe) -> Iterator[Problem]:
     for kind, form in declared_features(probe):
         if kind == "udf" and parse_signature(form) is None:
-            yield form, "it is not of the form name(argument TYPE, ...) -> TYPE"
+            yield form, "the signature must have the form name(argument TYPE, ...) -> TYPE"
 
 
 def parse_signature(form: str) -> tuple[str, list[str]] | None:
     """Return the name of a function and the types of its arguments."""
-    found = re.fullmatch(r"([A-Za-z_]\w*)\s*\(\s*(.*?)\s*\)\s*->\s*\S.*", form)
-    if found is None:
+    match = re.fullmatch(r"([A-Za-z_]\w*)\s*\(\s*(.*?)\s*\)\s*->\s*\S.*", form)
+    if match is None:
         return None
-    arguments = [a.strip() for a in found[2].split(",")] if found[2] else []
+    arguments = [a.strip() for a in match[2].split(",")] if match[2] else []
     if not all(re.fullmatch(r"\w+\s+\S.*", argument) for argument in arguments):
         return None
-    return found[1], [re.sub(r" literal$", "", a.partition(" ")[2].strip()).upper() for a in arguments]
+    return match[1], [re.sub(r" literal$", "", a.partition(" ")[2].strip()).upper() for a in arguments]
 
 
 def _check_value(probe: Probe, form: str, sample: Sample) -> Iterator[Problem]:
     expression, expected = sample
-    answer = probe.query(f"SELECT TOP 1 {expression} AS x {FROM}")
-    if answer.status != 200 or votable.error_message(answer.body):
-        yield form, f"it is announced, but {expression} fails: {answer.summary}"
+    response = probe.query(f"SELECT TOP 1 {expression} AS x {FROM}")
+    if response.status != 200 or votable.error_message(response.body):
+        yield form, f"the function is declared, but {expression} fails: {response.summary}"
         return
-    (given,) = votable.read(answer.body).rows[0]
-    if expected is not ANY_VALUE and not _is_equal(given, expected):
-        yield form, f"{expression} is {given}, where {expected} is right"
+    (value,) = votable.read(response.body).rows[0]
+    if expected is not ANY_VALUE and not _is_equal(value, expected):
+        yield form, f"expected {expected} for {expression}, got {value}"
 
 
-def _is_equal(given: Any, expected: Any) -> bool:
+def _is_equal(value: Any, expected: Any) -> bool:
     if isinstance(expected, float):
-        return isinstance(given, int | float) and math.isclose(given, expected, rel_tol=1e-4)
-    return bool(given == expected)
+        return isinstance(value, int | float) and math.isclose(value, expected, rel_tol=1e-4)
+    return bool(value == expected)
 
 
 def _check_row_count(probe: Probe, form: str, query: str, rows: int) -> Iterator[Problem]:
-    answer = probe.query(query)
-    if answer.status != 200 or votable.error_message(answer.body):
-        yield form, f"it is announced, but fails: {answer.summary}"
-    elif len(votable.read(answer.body).rows) != rows and form.upper() not in ("ILIKE", "OFFSET"):
-        yield form, f"{query} gives {len(votable.read(answer.body).rows)} rows, where {rows} are right"
+    response = probe.query(query)
+    if response.status != 200 or votable.error_message(response.body):
+        yield form, f"it is announced, but fails: {response.summary}"
+    elif (count := len(votable.read(response.body).rows)) != rows and form.upper() not in ("ILIKE", "OFFSET"):
+        yield form, f"expected {rows} rows for {query}, got {count}"
 
 
 def _check_in_unit(probe: Probe, form: str) -> Iterator[Problem]:
     """Convert the first column that is in degrees."""
     for table in probe.queryable_tables:
         for column in (c for c in table.columns if c.unit == "deg" and not c.arraysize):
-            answer = probe.query(
+            response = probe.query(
                 f"SELECT TOP 1 {column.name} AS d, IN_UNIT({column.name}, 'arcmin') AS m FROM {table.name}"
             )
-            if answer.status != 200 or votable.error_message(answer.body):
-                yield form, f"it is announced, but fails: {answer.summary}"
+            if response.status != 200 or votable.error_message(response.body):
+                yield form, f"it is announced, but fails: {response.summary}"
                 return
-            for degrees, minutes in votable.read(answer.body).rows:
+            for degrees, minutes in votable.read(response.body).rows:
                 if degrees is not None and not math.isclose(degrees * 60, minutes, rel_tol=1e-5):
-                    yield form, f"{degrees} deg are {minutes} arcmin"
+                    yield form, f"IN_UNIT converts {degrees} deg to {minutes} arcmin"
             return
 
 
 def _check_exists(probe: Probe, form: str, call: str) -> Iterator[Problem]:
     """Call a function that has no sample; it may reject the arguments, but must exist."""
-    answer = probe.query(f"SELECT TOP 1 {call} AS x {FROM}")
-    fault = answer.summary if answer.status != 200 else votable.error_message(answer.body)
-    if fault and ABSENT_FUNCTION.search(fault):
-        yield form, f"it is announced, but {call} fails: {fault}"
+    response = probe.query(f"SELECT TOP 1 {call} AS x {FROM}")
+    message = response.summary if response.status != 200 else votable.error_message(response.body)
+    if message and ABSENT_FUNCTION.search(message):
+        yield form, f"the function is declared, but {call} fails: {message}"
 
 
 _REGEXT = "TAPRegExt 1.0 section 2.4"

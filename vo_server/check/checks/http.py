@@ -18,102 +18,97 @@ ORIGIN_HEADERS = {"Origin": "https://elsewhere.example.org"}
 
 def check_head(probe: Probe) -> Iterator[Problem]:
     for url in (f"{probe.tap_url}/capabilities", f"{probe.tap_url}/availability"):
-        got, headed = probe.get(url), probe.head(url)
-        if headed.status != got.status or headed.body:
-            yield url, f"HEAD gives status {headed.status} and {len(headed.body)} bytes"
-        elif headed.content_type != got.content_type:
-            yield url, f"HEAD says {headed.content_type or 'no Content-Type'}, where GET says {got.content_type}"
+        get, head = probe.get(url), probe.head(url)
+        if head.status != get.status or head.body:
+            yield (
+                url,
+                f"expected status {get.status} and 0 bytes for HEAD, got {head.status} and {len(head.body)} bytes",
+            )
+        elif head.content_type != get.content_type:
+            yield url, f"Content-Type is {head.content_type or 'missing'} for HEAD and {get.content_type} for GET"
 
 
 def _fetch_cross_origin(probe: Probe) -> Iterator[ProbeResponse]:
-    ask = [("LANG", "ADQL"), ("QUERY", QUERY)]
-    yield probe.get(f"{probe.tap_url}/sync", ask, ORIGIN_HEADERS)
-    yield probe.get(f"{probe.tap_url}/sync", [("LANG", "ADQL"), ("QUERY", INVALID_QUERY)], ORIGIN_HEADERS)
+    for query in (QUERY, INVALID_QUERY):
+        yield probe.get(f"{probe.tap_url}/sync", [("LANG", "ADQL"), ("QUERY", query)], ORIGIN_HEADERS)
     yield probe.get(f"{probe.tap_url}/capabilities", headers=ORIGIN_HEADERS)
 
 
 def check_cors(probe: Probe) -> Iterator[Problem]:
-    for answer in _fetch_cross_origin(probe):
-        if answer.headers.get("access-control-allow-origin") not in ("*", ORIGIN_HEADERS["Origin"]):
-            yield (
-                answer.url,
-                f"status {answer.status} without Access-Control-Allow-Origin: no page elsewhere can read it",
-            )
+    for response in _fetch_cross_origin(probe):
+        if response.headers.get("access-control-allow-origin") not in ("*", ORIGIN_HEADERS["Origin"]):
+            yield response.url, f"the response of status {response.status} has no Access-Control-Allow-Origin header"
 
 
 def check_error_document(probe: Probe) -> Iterator[Problem]:
-    answer = probe.query(INVALID_QUERY)
-    if votable.error_message(answer.body) is None:
-        yield (
-            answer.url,
-            f"a bad query gives no VOTable with QUERY_STATUS ERROR, but {answer.content_type}: {answer.summary}",
-        )
-    elif answer.status >= 500:
-        yield answer.url, f"a bad query gives status {answer.status}, as if it were not the client's fault"
+    response = probe.query(INVALID_QUERY)
+    if votable.error_message(response.body) is None:
+        what = "an invalid query gives no VOTable with QUERY_STATUS ERROR"
+        yield response.url, f"{what}, but {response.content_type}: {response.summary}"
+    elif response.status >= 500:
+        yield response.url, f"expected a status below 500 for an invalid query, got {response.status}"
 
 
 def check_repeated_parameter(probe: Probe) -> Iterator[Problem]:
-    answer = probe.query(QUERY, ("MAXREC", "1"), ("MAXREC", "2"))
-    if answer.status == 200 and votable.error_message(answer.body) is None:
-        yield "MAXREC=1&MAXREC=2", "a parameter that may come once is taken twice"
+    response = probe.query(QUERY, ("MAXREC", "1"), ("MAXREC", "2"))
+    if response.status == 200 and votable.error_message(response.body) is None:
+        yield "MAXREC=1&MAXREC=2", "a repeated parameter is accepted"
 
 
 def check_parameter_names(probe: Probe) -> Iterator[Problem]:
     url = f"{probe.tap_url}/sync"
     for params in ([("lang", "ADQL"), ("query", QUERY)], [("Lang", "ADQL"), ("Query", QUERY), ("DUMMY", "ignore me")]):
-        answer = probe.get(url, params)
-        if answer.status != 200:
-            yield url, f"{'&'.join(name for name, _ in params)} gives status {answer.status}: {answer.summary}"
+        response = probe.get(url, params)
+        if response.status != 200:
+            yield url, f"{'&'.join(name for name, _ in params)} gives status {response.status}: {response.summary}"
 
 
 def check_post(probe: Probe) -> Iterator[Problem]:
     """Post the query as a form of either kind."""
     url, form = f"{probe.tap_url}/sync", {"LANG": "ADQL", "QUERY": QUERY}
     parts = {name: (None, value) for name, value in form.items()}
-    for kind, answer in (
+    for kind, response in (
         ("urlencoded", probe.request("POST", url, data=form)),
         ("multipart", probe.request("POST", url, files=parts)),
     ):
-        if answer.status not in (200, 303):
-            yield url, f"a POST that is {kind} gives status {answer.status}: {answer.summary}"
+        if response.status not in (200, 303):
+            yield url, f"a {kind} POST gives status {response.status}: {response.summary}"
 
 
 def check_not_found(probe: Probe) -> Iterator[Problem]:
     url = f"{probe.tap_url}/no-such-page"
-    answer = probe.get(url)
-    if answer.status != 404:
-        yield url, f"what is not there gives status {answer.status}, not 404"
+    response = probe.get(url)
+    if response.status != 404:
+        yield url, f"expected status 404 for an unknown resource, got {response.status}"
 
 
 def check_compression(probe: Probe) -> Iterator[Problem]:
     url = f"{probe.tap_url}/capabilities"
     plain = probe.get(url, headers={"Accept-Encoding": "identity"})
     if plain.headers.get("content-encoding", "identity") != "identity":
-        yield url, f"it is {plain.headers['content-encoding']} where that was not accepted"
+        yield url, f"Content-Encoding is {plain.headers['content-encoding']}, but only identity was accepted"
 
 
 def check_ranges(probe: Probe) -> Iterator[Problem]:
-    """Request a part of the file that SIA finds first, and the file again by its ETag."""
+    """Request a range of the first file that SIA finds, and the file again with its ETag."""
     for url in list_files(probe):
         part = probe.get(url, headers={"Range": "bytes=0-99", "Accept-Encoding": "identity"})
         if part.headers.get("accept-ranges") == "bytes" or part.status == 206:
             span = part.headers.get("content-range", "")
             if part.status != 206 or len(part.body) != 100 or not span.startswith("bytes 0-99/"):
-                yield (
-                    url,
-                    f"bytes 0-99 give status {part.status}, {len(part.body)} bytes, Content-Range {span or 'none'}",
-                )
-        mark = part.headers.get("etag", "")
-        again = {"If-None-Match": mark, "Accept-Encoding": "identity"}
-        if mark and probe.get(url, headers=again).status != 304:
-            yield url, f"it is sent again to who has {mark}"
+                actual = f"{part.status}, {len(part.body)} bytes and Content-Range {span or 'none'}"
+                yield url, f"expected status 206 and 100 bytes for the range 0-99, got {actual}"
+        etag = part.headers.get("etag", "")
+        headers = {"If-None-Match": etag, "Accept-Encoding": "identity"}
+        if etag and (status := probe.get(url, headers=headers).status) != 304:
+            yield url, f"expected status 304 for If-None-Match {etag}, got {status}"
 
 
 def check_validators(probe: Probe) -> Iterator[Problem]:
     for url in list_files(probe):
-        answer = probe.head(url)
-        if not {"etag", "last-modified"} & set(answer.headers):
-            yield url, "it has neither ETag nor Last-Modified, so nobody can keep it"
+        response = probe.head(url)
+        if not {"etag", "last-modified"} & set(response.headers):
+            yield url, "the file has neither ETag nor Last-Modified, so it cannot be cached"
 
 
 _STACK_TRACE = re.compile(
@@ -123,16 +118,16 @@ _STACK_TRACE = re.compile(
 
 def check_no_stack_trace(probe: Probe) -> Iterator[Problem]:
     _send_invalid_statements(probe)
-    for answer in probe.responses:
-        if found := _STACK_TRACE.search(answer.body):
-            yield answer.url, f"the answer has a stack trace: {found[0].decode('utf-8', 'replace')[:60]}"
+    for response in probe.responses:
+        if match := _STACK_TRACE.search(response.body):
+            yield response.url, f"the response contains a stack trace: {match[0].decode('utf-8', 'replace')[:60]}"
 
 
 def check_no_internal_error(probe: Probe) -> Iterator[Problem]:
     _send_invalid_statements(probe)
-    for answer in probe.responses:
-        if answer.status in (500, 502):
-            yield answer.url, f"{answer.method} gives status {answer.status}: {answer.summary}"
+    for response in probe.responses:
+        if response.status in (500, 502):
+            yield response.url, f"{response.method} gives status {response.status}: {response.summary}"
 
 
 INVALID_STATEMENTS = (
@@ -141,7 +136,7 @@ INVALID_STATEMENTS = (
     "SELECT " + "(" * 300 + "1" + ")" * 300 + " AS x FROM TAP_SCHEMA.tables",
     "SELECT CAST('x' AS INTEGER) AS x FROM TAP_SCHEMA.tables", "SELECT \x01 FROM TAP_SCHEMA.tables",
 )  # fmt: skip
-"""What users and worse send."""
+"""Invalid, hostile and unusual queries."""
 
 
 def _send_invalid_statements(probe: Probe) -> None:
@@ -154,25 +149,26 @@ def _send_invalid_statements(probe: Probe) -> None:
 def check_only_select(probe: Probe) -> Iterator[Problem]:
     """Send statements other than SELECT; they do no harm to a service that accepts them."""
     for text in ("DROP TABLE IF EXISTS TAP_SCHEMA.no_such_table", "DELETE FROM TAP_SCHEMA.tables WHERE 1 = 0"):
-        answer = probe.query(text, ("MAXREC", "1"))
-        if answer.status == 200 and votable.error_message(answer.body) is None:
-            yield answer.url, f"{text.split()[0]} is taken"
+        response = probe.query(text, ("MAXREC", "1"))
+        if response.status == 200 and votable.error_message(response.body) is None:
+            yield response.url, f"{text.split()[0]} is accepted"
 
 
 def check_query_status(probe: Probe) -> Iterator[Problem]:
     """Require that the first QUERY_STATUS precedes the table, in a results resource."""
-    answer = probe.query(QUERY).require_ok()
-    table = votable.read(answer.body)
-    if [value for value, after in table.statuses if not after] not in (["OK"], ["OVERFLOW"]):
-        yield answer.url, f"before the table QUERY_STATUS is {[v for v, after in table.statuses if not after]}"
-    if b'type="results"' not in answer.body:
-        yield answer.url, "no RESOURCE is of the type results"
+    response = probe.query(QUERY).require_ok()
+    table = votable.read(response.body)
+    statuses = [value for value, after in table.statuses if not after]
+    if statuses not in (["OK"], ["OVERFLOW"]):
+        yield response.url, f"expected QUERY_STATUS OK or OVERFLOW before the table, got {statuses}"
+    if b'type="results"' not in response.body:
+        yield response.url, 'no RESOURCE has type="results"'
 
 
 def check_votable_type(probe: Probe) -> Iterator[Problem]:
-    answer = probe.query(QUERY).require_ok()
-    if answer.media_type not in ("application/x-votable+xml", "text/xml"):
-        yield answer.url, f"a VOTable comes as {answer.content_type or 'no Content-Type'}"
+    response = probe.query(QUERY).require_ok()
+    if response.media_type not in ("application/x-votable+xml", "text/xml"):
+        yield response.url, f"expected Content-Type application/x-votable+xml, got {response.content_type or 'none'}"
 
 
 _HTTP, _DALI = "RFC 9110 section", "DALI 1.1 section"
@@ -197,4 +193,4 @@ LAST_CHECKS = (
     Check("ERROR-TRACE-1", "error", "no response contains a stack trace", f"{_DALI} 4.2", check_no_stack_trace),
     Check("ERROR-500-1", "error", "no response is an internal error", f"{_DALI} 4.2", check_no_internal_error),
 )
-"""What is looked for in all that was answered."""
+"""The checks of all responses, which run after all others."""

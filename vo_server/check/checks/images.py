@@ -13,6 +13,9 @@ from vo_server.check.response import CheckSkipped, NoResponse, ProbeResponse, re
 SIA1_ID = "ivo://ivoa.net/std/SIA"
 SIA2_ID = "ivo://ivoa.net/std/SIA#query-2.0"
 
+DALI_ERRORS = ("UsageFault", "TransientFault", "FatalFault", "DefaultFault")
+"""The words that errors of SIA 2.0 begin with (section 3.2)."""
+
 SIA1_UCDS = {
     "VOX:Image_Title": ("char", "*"),
     "POS_EQ_RA_MAIN": ("double", ""),
@@ -23,14 +26,14 @@ SIA1_UCDS = {
     "VOX:Image_Format": ("char", "*"),
     "VOX:Image_AccessReference": ("char", "*"),
 }
-"""The columns of SIA 1.0 that must be there, with datatype and arraysize (section 4.2.4)."""
+"""The mandatory columns of SIA 1.0 by UCD, with datatype and arraysize (section 4.2.4)."""
 
 
 # ------------------------------------------------------------------- SIA 1
 
 
 def _test_query(probe: Probe, offer: DeclaredCapability, *more: tuple[str, str]) -> ProbeResponse | None:
-    """Return the declared test query of SIA 1.0."""
+    """Run the declared test query of SIA 1.0; return None where there is none."""
     texts = [offer.element.findtext(f"testQuery/{path}") for path in ("pos/long", "pos/lat", "size/long", "size/lat")]
     if None in texts:
         return None
@@ -38,74 +41,77 @@ def _test_query(probe: Probe, offer: DeclaredCapability, *more: tuple[str, str])
     return probe.get(offer.base_url, [("POS", f"{ra},{dec}"), ("SIZE", f"{width},{height}"), *more])
 
 
-def _has_test_query(probe: Probe, offer: DeclaredCapability) -> bool:
-    """Tell whether a service has a test query; an image collection that is not loaded has none."""
-    answer = probe.get(offer.base_url, [("POS", "0,0"), ("SIZE", "0.1")])
-    return "not been loaded" not in answer.text
+def _is_loaded(probe: Probe, offer: DeclaredCapability) -> bool:
+    """Tell whether the image collection of a service is loaded."""
+    response = probe.get(offer.base_url, [("POS", "0,0"), ("SIZE", "0.1")])
+    return "not been loaded" not in response.text
 
 
 def check_sia1_test_query(probe: Probe) -> Iterator[Problem]:
-    for offer in (o for o in probe.capabilities_of(SIA1_ID) if _has_test_query(probe, o)):
-        answer = _test_query(probe, offer)
-        if answer is None:
-            yield offer.document, "there is no testQuery"
-        elif answer.status != 200 or votable.error_message(answer.body):
-            yield answer.url, f"the testQuery gives status {answer.status}: {answer.summary}"
-        elif not read_table(answer).rows:
-            yield answer.url, "the testQuery finds nothing"
+    for offer in (o for o in probe.capabilities_of(SIA1_ID) if _is_loaded(probe, o)):
+        response = _test_query(probe, offer)
+        if response is None:
+            yield offer.document, "no testQuery is declared"
+        elif response.status != 200 or votable.error_message(response.body):
+            yield response.url, f"the testQuery gives status {response.status}: {response.summary}"
+        elif not read_table(response).rows:
+            yield response.url, "the testQuery returns 0 rows"
 
 
 def _find_sia1_images(probe: Probe) -> Iterator[votable.VOTable]:
     for offer in probe.capabilities_of(SIA1_ID):
-        answer = _test_query(probe, offer)
-        if answer is not None and answer.status == 200 and not votable.error_message(answer.body):
-            yield read_table(answer)
+        response = _test_query(probe, offer)
+        if response is not None and response.status == 200 and not votable.error_message(response.body):
+            yield read_table(response)
 
 
 def check_sia1_columns(probe: Probe) -> Iterator[Problem]:
     for offer in probe.capabilities_of(SIA1_ID):
-        answer = _test_query(probe, offer)
-        if answer is None or answer.status != 200 or votable.error_message(answer.body):
-            continue  # SIA1-TEST-1 tells
-        fields = read_table(answer).fields
+        response = _test_query(probe, offer)
+        if response is None or response.status != 200 or votable.error_message(response.body):
+            continue  # SIA1-TEST-1 reports it
+        fields = read_table(response).fields
         for word, (datatype, arraysize) in SIA1_UCDS.items():
-            found = [f for f in fields if f.get("ucd") == word]
-            if len(found) != 1:
-                yield answer.url, f"{len(found)} columns have the UCD {word}, not one"
-            elif (found[0].get("datatype"), found[0].get("arraysize", "")) != (datatype, arraysize):
-                given = f"{found[0].get('datatype')}[{found[0].get('arraysize', '')}]"
-                yield answer.url, f"the column of {word} is {given}, not {datatype}[{arraysize}]"
+            matches = [f for f in fields if f.get("ucd") == word]
+            if len(matches) != 1:
+                yield response.url, f"expected one column with the UCD {word}, got {len(matches)}"
+            elif (matches[0].get("datatype"), matches[0].get("arraysize", "")) != (datatype, arraysize):
+                actual = f"{matches[0].get('datatype')}[{matches[0].get('arraysize', '')}]"
+                yield response.url, f"the column {word} has type {actual}, expected {datatype}[{arraysize}]"
 
 
 def check_sia1_metadata(probe: Probe) -> Iterator[Problem]:
     for offer in probe.capabilities_of(SIA1_ID):
-        answer = probe.get(offer.base_url, [("FORMAT", "METADATA")])
+        response = probe.get(offer.base_url, [("FORMAT", "METADATA")])
         for name in ("INPUT:POS", "INPUT:SIZE", "INPUT:FORMAT"):
-            if f'name="{name}"' not in answer.text:
-                yield answer.url, f"there is no PARAM {name}"
+            if f'name="{name}"' not in response.text:
+                yield response.url, f"the PARAM {name} is missing"
 
 
 def check_sia1_errors(probe: Probe) -> Iterator[Problem]:
     for offer in probe.capabilities_of(SIA1_ID):
-        answer = probe.get(offer.base_url, [("POS", "as3f,13.0"), ("SIZE", "0.25")])
-        if votable.error_message(answer.body) is None:
-            yield answer.url, f"no QUERY_STATUS ERROR, but status {answer.status}: {answer.summary}"
+        response = probe.get(offer.base_url, [("POS", "as3f,13.0"), ("SIZE", "0.25")])
+        if votable.error_message(response.body) is None:
+            yield (
+                response.url,
+                f"an invalid request gives no QUERY_STATUS ERROR, but status {response.status}: {response.summary}",
+            )
 
 
 def _find_column(table: votable.VOTable, word: str) -> list[str]:
-    places = [n for n, field in enumerate(table.fields) if field.get("ucd") == word]
-    return [str(row[places[0]]) for row in table.rows] if places else []
+    indices = [n for n, field in enumerate(table.fields) if field.get("ucd") == word]
+    return [str(row[indices[0]]) for row in table.rows] if indices else []
 
 
 def list_files(probe: Probe) -> list[str]:
-    """Yield the URL of the first file of each SIA 1.0 service.
+    """Return the URL of the first file of each SIA 1.0 service.
 
     Raises CheckSkipped where there are none.
     """
-    found = [url for table in _find_sia1_images(probe) for url in _find_column(table, "VOX:Image_AccessReference")[:1]]
-    own = [url for url in found if probe.is_own_url(url)]
+    urls = [url for table in _find_sia1_images(probe) for url in _find_column(table, "VOX:Image_AccessReference")[:1]]
+    own = [url for url in urls if probe.is_own_url(url)]
     if not own:
-        raise CheckSkipped("there are no files")
+        raise CheckSkipped("there are no image files on this server")
     return own
 
 
@@ -119,11 +125,11 @@ def check_sia1_access(probe: Probe) -> Iterator[Problem]:
             if format in seen or not probe.is_own_url(url):
                 continue
             seen.add(format)
-            answer = probe.get(url)
-            if answer.status != 200:
-                yield url, f"the image gives status {answer.status}: {answer.summary}"
-            elif answer.media_type != format:
-                yield url, f"its Content-Type is {answer.content_type}, where {format} is said"
+            response = probe.get(url)
+            if response.status != 200:
+                yield url, f"the image gives status {response.status}: {response.summary}"
+            elif response.media_type != format:
+                yield url, f"the declared format is {format}, but Content-Type is {response.content_type}"
 
 
 # ------------------------------------------------------------------- SIA 2
@@ -132,7 +138,7 @@ def check_sia1_access(probe: Probe) -> Iterator[Problem]:
 def loaded_capabilities(probe: Probe, standard: str) -> tuple[DeclaredCapability, ...]:
     """Return the capabilities of a standard whose services have rows.
 
-    Raises CheckSkipped where there are none, and where availability says that no images have been loaded.
+    Raises CheckSkipped where there are none, and where availability reports that no images have been loaded.
     """
     if "ivoa.obscore" in probe.unloaded_tables:
         raise CheckSkipped("no images have been loaded")
@@ -141,17 +147,17 @@ def loaded_capabilities(probe: Probe, standard: str) -> tuple[DeclaredCapability
 
 def check_sia2_columns(probe: Probe) -> Iterator[Problem]:
     for offer in loaded_capabilities(probe, SIA2_ID):
-        answer = probe.get(offer.base_url, [("MAXREC", "2")])
-        table = read_table(answer.require_ok())
+        response = probe.get(offer.base_url, [("MAXREC", "2")])
+        table = read_table(response.require_ok())
         for name, _, unit, ucd, utype in MANDATORY:
             field = next((f for f in table.fields if f["name"].lower() == name), None)
             if field is None:
-                yield answer.url, f"the column {name} is missing"
+                yield response.url, f"the column {name} is missing"
                 continue
-            wanted = {"unit": unit.replace("-", ""), "ucd": ucd, "utype": f"obscore:{utype}"}
-            for what, value in wanted.items():
-                if field.get(what, "").lower() != value.lower():
-                    yield answer.url, f"the {what} of {name} is {field.get(what, '') or 'none'}, not {value}"
+            expected = {"unit": unit.replace("-", ""), "ucd": ucd, "utype": f"obscore:{utype}"}
+            for key, value in expected.items():
+                if field.get(key, "").lower() != value.lower():
+                    yield response.url, f"expected {key} {value!r} of {name}, got {field.get(key, '')!r}"
 
 
 def check_sia2_search(probe: Probe) -> Iterator[Problem]:
@@ -160,30 +166,32 @@ def check_sia2_search(probe: Probe) -> Iterator[Problem]:
     for offer in loaded_capabilities(probe, SIA2_ID):
         for did, ra, dec in rows:
             for pair in (("POS", f"CIRCLE {ra} {dec} 0.001"), ("ID", did)):
-                answer = probe.get(offer.base_url, [pair, ("MAXREC", "10000")])
-                found = [row.get("obs_publisher_did") for row in read_table(answer.require_ok()).dicts()]
-                if did not in found or (pair[0] == "ID" and len(found) != 1):
-                    yield (
-                        answer.url,
-                        f"{len(found)} images are found, and {did} is {'' if did in found else 'not '}there",
-                    )
+                response = probe.get(offer.base_url, [pair, ("MAXREC", "10000")])
+                dids = [row.get("obs_publisher_did") for row in read_table(response.require_ok()).dicts()]
+                if did not in dids:
+                    yield response.url, f"{did} is missing among the {len(dids)} images of its {pair[0]}"
+                elif pair[0] == "ID" and len(dids) != 1:
+                    yield response.url, f"expected one image with the ID {did}, got {len(dids)}"
 
 
 def check_sia2_errors(probe: Probe) -> Iterator[Problem]:
     for offer in loaded_capabilities(probe, SIA2_ID):
-        answer = probe.get(offer.base_url, [("POS", "CIRCLE no numbers")])
-        fault = votable.error_message(answer.body) or ""
-        words = ("UsageFault", "TransientFault", "FatalFault", "DefaultFault")
-        if not fault.startswith(words):
-            yield answer.url, f"a mistake is told as status {answer.status}: {fault or answer.summary}"
+        response = probe.get(offer.base_url, [("POS", "CIRCLE no numbers")])
+        message = votable.error_message(response.body) or ""
+        if not message.startswith(DALI_ERRORS):
+            actual = f"status {response.status}: {message or response.summary}"
+            yield response.url, f"expected an error that begins with {', '.join(DALI_ERRORS)}, got {actual}"
 
 
 def check_sia2_metadata(probe: Probe) -> Iterator[Problem]:
     for offer in loaded_capabilities(probe, SIA2_ID):
-        answer = probe.get(offer.base_url, [("MAXREC", "0")])
-        table = read_table(answer.require_ok())
+        response = probe.get(offer.base_url, [("MAXREC", "0")])
+        table = read_table(response.require_ok())
         if table.rows or not table.fields:
-            yield answer.url, f"MAXREC=0 gives {len(table.rows)} rows and {len(table.fields)} columns"
+            yield (
+                response.url,
+                f"expected columns and no rows for MAXREC=0, got {len(table.fields)} and {len(table.rows)}",
+            )
 
 
 def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
@@ -197,9 +205,9 @@ def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
 
 def _fetch_sia1(probe: Probe) -> Iterator[ProbeResponse]:
     for offer in probe.capabilities_of(SIA1_ID):
-        answer = _test_query(probe, offer)
-        if answer is not None and answer.status == 200:
-            yield answer
+        response = _test_query(probe, offer)
+        if response is not None and response.status == 200:
+            yield response
 
 
 def _fetch_sia2(probe: Probe) -> Iterator[ProbeResponse]:

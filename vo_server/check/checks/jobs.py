@@ -94,13 +94,13 @@ def check_retention_period(probe: Probe) -> Iterator[Problem]:
             probe.request("POST", f"{url}/destruction", data={"DESTRUCTION": "2999-01-01T00:00:00Z"})
             seconds = _seconds_until_destruction(probe, url, creation)
             if seconds is not None and seconds > hard + TOLERANCE_SECONDS:
-                yield url, f"the lifetime of a job is {seconds:.0f} s, above the hard limit of {hard} s"
+                yield url, f"the lifetime of a job is {seconds} s, above the hard limit of {hard} s"
 
 
-def _seconds_until_destruction(probe: Probe, url: str, creation: datetime | None) -> float | None:
-    """Return the lifetime of a job in seconds; None where one of its timestamps is missing."""
+def _seconds_until_destruction(probe: Probe, url: str, creation: datetime | None) -> int | None:
+    """Return the lifetime of a job in whole seconds; None where one of its timestamps is missing."""
     end = _parse_timestamp(probe.request("GET", f"{url}/destruction").require_ok().text)
-    return (end - creation).total_seconds() if creation and end else None
+    return round((end - creation).total_seconds()) if creation and end else None
 
 
 def _parse_timestamp(text: str | None) -> datetime | None:

@@ -20,9 +20,9 @@ def _query_with_maxrec(probe: Probe, number: int, adql: str = ONE) -> VOTable:
 
 def check_maxrec(probe: Probe) -> Iterator[Problem]:
     for number in (1, 2):
-        found = len(_query_with_maxrec(probe, number).rows)
-        if found != min(number, len(probe.tap_schema)):
-            yield f"MAXREC={number}", f"there are {found} rows"
+        rows, expected = len(_query_with_maxrec(probe, number).rows), min(number, len(probe.tap_schema))
+        if rows != expected:
+            yield f"MAXREC={number}", f"expected {expected} rows, got {rows}"
 
 
 def check_overflow_marked(probe: Probe) -> Iterator[Problem]:
@@ -30,35 +30,35 @@ def check_overflow_marked(probe: Probe) -> Iterator[Problem]:
     if not table.has_overflow:
         yield "MAXREC=1", "rows are cut off without QUERY_STATUS OVERFLOW"
     elif [value for value, after in table.statuses if after] not in (["OVERFLOW"], []):
-        yield "MAXREC=1", f"QUERY_STATUS says {table.statuses}"
+        yield "MAXREC=1", f"expected QUERY_STATUS OVERFLOW after the table, got {table.statuses}"
 
 
 def check_complete_not_marked(probe: Probe) -> Iterator[Problem]:
     """Require no overflow where the rows fit exactly or TOP limits them."""
-    there = len(_query_with_maxrec(probe, 100_000).rows)
-    if _query_with_maxrec(probe, there).has_overflow:
-        yield f"MAXREC={there}", f"QUERY_STATUS says OVERFLOW, where all {there} rows are there"
+    count = len(_query_with_maxrec(probe, 100_000).rows)
+    if _query_with_maxrec(probe, count).has_overflow:
+        yield f"MAXREC={count}", f"QUERY_STATUS is OVERFLOW, but the result has all {count} rows"
     if _query_with_maxrec(probe, 10, f"SELECT TOP 1 {ONE.removeprefix('SELECT ')}").has_overflow:
-        yield "TOP 1, MAXREC=10", "QUERY_STATUS says OVERFLOW, where nothing was cut off"
+        yield "TOP 1, MAXREC=10", "QUERY_STATUS is OVERFLOW, but no rows were cut off"
 
 
 def check_maxrec_zero(probe: Probe) -> Iterator[Problem]:
     table = _query_with_maxrec(probe, 0)
     if table.rows or not table.fields:
-        yield "MAXREC=0", f"there are {len(table.rows)} rows and {len(table.fields)} columns"
+        yield "MAXREC=0", f"expected columns and no rows, got {len(table.fields)} columns and {len(table.rows)} rows"
     if not table.has_overflow:
-        yield "MAXREC=0", "there is no QUERY_STATUS OVERFLOW"
+        yield "MAXREC=0", "QUERY_STATUS OVERFLOW is missing"
 
 
 def check_invalid_maxrec(probe: Probe) -> Iterator[Problem]:
     for text in ("-1", "many", "1.5"):
-        answer = probe.query(ONE, ("MAXREC", text))
-        if answer.status == 200 and b"ERROR" not in answer.body:
-            yield f"MAXREC={text}", "it is taken without a word"
+        response = probe.query(ONE, ("MAXREC", text))
+        if response.status == 200 and b"ERROR" not in response.body:
+            yield f"MAXREC={text}", "an invalid MAXREC is accepted without an error"
 
 
 def _find_large_query(probe: Probe, rows: int) -> str:
-    """Return a query with at least so many rows, whatever is loaded."""
+    """Return a query with at least `rows` rows, by a product of TAP_SCHEMA.columns with itself."""
     size = probe.query_table("SELECT COUNT(*) AS n FROM TAP_SCHEMA.columns").rows[0][0]
     times = 1
     while size**times < rows:
@@ -72,40 +72,42 @@ def check_default_limit(probe: Probe) -> Iterator[Problem]:
 
 
 def check_hard_limit(probe: Probe) -> Iterator[Problem]:
-    most = read_limit(probe, "outputLimit", "hard")
-    if most is not None:
-        answer = probe.query(f"SELECT TOP 1 {ONE.removeprefix('SELECT ')}", ("MAXREC", str(most + 1)))
-        if answer.status != 200:
-            yield f"MAXREC={most + 1}", f"more than the hard limit is refused and not cut: {answer.summary}"
-        usual = read_limit(probe, "outputLimit", "default")
-        if usual is not None and usual > most:
-            yield "outputLimit", f"the default, {usual:,}, is more than the hard limit, {most:,}"
+    hard = read_limit(probe, "outputLimit", "hard")
+    if hard is not None:
+        response = probe.query(f"SELECT TOP 1 {ONE.removeprefix('SELECT ')}", ("MAXREC", str(hard + 1)))
+        if response.status != 200:
+            yield f"MAXREC={hard + 1}", f"a MAXREC above the hard limit is rejected, not lowered: {response.summary}"
+        default = read_limit(probe, "outputLimit", "default")
+        if default is not None and default > hard:
+            yield "outputLimit", f"the default limit of {default:,} rows exceeds the hard limit of {hard:,} rows"
     yield from _check_limit(probe, "hard")
 
 
 def _check_limit(probe: Probe, which: str) -> Iterator[Problem]:
-    most = read_limit(probe, "outputLimit", which)
-    if most is None:
-        raise CheckSkipped(f"no {which} limit of rows is announced")
-    if most >= probe.max_rows:
-        raise CheckSkipped(f"the {which} limit of {most:,} rows is more than is read")
-    asked = () if which == "default" else (("MAXREC", str(most + 1)),)
-    rows, marked = _count_rows(probe, _find_large_query(probe, most + 1), *asked)
-    if rows != most or not marked:
-        mark = "" if marked else ", without OVERFLOW"
-        yield "outputLimit", f"the {which} limit is {most:,} rows, and {rows:,} come{mark}"
+    limit = read_limit(probe, "outputLimit", which)
+    if limit is None:
+        raise CheckSkipped(f"no {which} row limit is declared")
+    if limit >= probe.max_rows:
+        raise CheckSkipped(
+            f"the {which} limit of {limit:,} rows exceeds the {probe.max_rows:,} rows that a check reads"
+        )
+    maxrec = () if which == "default" else (("MAXREC", str(limit + 1)),)
+    rows, marked = _count_rows(probe, _find_large_query(probe, limit + 1), *maxrec)
+    if rows != limit or not marked:
+        mark = "" if marked else " without OVERFLOW"
+        yield "outputLimit", f"expected {limit:,} rows by the {which} limit, got {rows:,} rows{mark}"
 
 
 def _count_rows(probe: Probe, adql: str, *more: tuple[str, str]) -> tuple[int, bool]:
     """Return the number of rows and whether an overflow is marked; the response is not cached."""
     tabledata = next((mime for mime, _, id in declared_formats(probe) if id.endswith("#output-votable-td")), None)
     form = {"LANG": "ADQL", "QUERY": adql, **dict(more)}
-    answer = probe.request(
+    response = probe.request(
         "POST", f"{probe.tap_url}/sync", data=form | ({"RESPONSEFORMAT": tabledata} if tabledata else {})
     )
     if tabledata:
-        return count_rows(answer.require_ok().body)
-    table = read_table(answer.require_ok())
+        return count_rows(response.require_ok().body)
+    table = read_table(response.require_ok())
     return len(table.rows), table.has_overflow
 
 

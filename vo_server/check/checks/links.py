@@ -13,15 +13,15 @@ from vo_server.check.probe import Probe
 from vo_server.check.response import CheckSkipped, NoResponse
 
 MAX_LINKS = 200
-"""Links that are tried."""
+"""Links that are requested at most."""
 
 
 def _page_links(probe: Probe) -> Iterator[tuple[str, str]]:
     """Yield the page of each link, and its target."""
     for url in (f"{probe.root_url}/", f"{probe.tap_url}/examples"):
-        answer = probe.get(url)
-        if answer.status == 200 and answer.media_type in ("text/html", "application/xhtml+xml"):
-            for link in html.fromstring(answer.body).xpath("//@href | //@src"):
+        response = probe.get(url)
+        if response.status == 200 and response.media_type in ("text/html", "application/xhtml+xml"):
+            for link in html.fromstring(response.body).xpath("//@href | //@src"):
                 yield url, urldefrag(urljoin(url, str(link))).url
 
 
@@ -37,26 +37,25 @@ def _record_links(probe: Probe) -> Iterator[tuple[str, str]]:
 
 
 def _find_texts(record: etree._Element, path: str) -> list[str]:
-    return [str(getattr(found, "text", found) or "").strip() for found in record.xpath(f".//{path}")]
+    return [str(getattr(node, "text", node) or "").strip() for node in record.xpath(f".//{path}")]
 
 
 def _all_links(probe: Probe) -> list[tuple[str, str]]:
-    found: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for where, url in (*_page_links(probe), *_record_links(probe)):
         if url.startswith(("http://", "https://")):
-            found.setdefault(url, where)
-    return [(where, url) for url, where in list(found.items())[:MAX_LINKS]]
+            sources.setdefault(url, where)
+    return [(where, url) for url, where in list(sources.items())[:MAX_LINKS]]
 
 
 def check_own_links(probe: Probe) -> Iterator[Problem]:
     for where, url in _all_links(probe):
-        if probe.is_own_url(url) and not (
-            probe.in_process and "&UPLOAD=" in url
-        ):  # which it would fetch through the network
-            answer = probe.head(url)
-            answer = probe.get(url) if answer.status in (400, 405, 501) else answer
-            if answer.status >= 400 and not _needs_parameters(url, answer.status):
-                yield where, f"its link {url} gives status {answer.status}"
+        needs_network = probe.in_process and "&UPLOAD=" in url  # the service would fetch the upload from itself
+        if probe.is_own_url(url) and not needs_network:
+            response = probe.head(url)
+            response = probe.get(url) if response.status in (400, 405, 501) else response
+            if response.status >= 400 and not _needs_parameters(url, response.status):
+                yield where, f"the link {url} gives status {response.status}"
 
 
 def _needs_parameters(url: str, status: int) -> bool:
@@ -70,12 +69,12 @@ def check_external_links(probe: Probe) -> Iterator[Problem]:
     for where, url in _all_links(probe):
         if not probe.is_own_url(url):
             try:
-                answer = probe.get(url)
-            except NoResponse as fault:
-                yield where, f"its link {url}: {fault.what}"
+                response = probe.get(url)
+            except NoResponse as error:
+                yield where, f"the link {url} fails: {error.what}"
                 continue
-            if answer.status in (404, 410) or answer.status >= 500:
-                yield where, f"its link {url} gives status {answer.status}"
+            if response.status in (404, 410) or response.status >= 500:
+                yield where, f"the link {url} gives status {response.status}"
 
 
 CHECKS = (

@@ -39,7 +39,7 @@ XTYPES: dict[str, tuple[tuple[str, ...], str]] = {
     **{f"adql:{name}": (_TEXT, r"\d+\*?|\*") for name in ("REGION", "POINT", "CIRCLE", "POLYGON", "CLOB", "VARCHAR")},
     "json": (_TEXT, r"\d+\*?|\*"),
 }
-"""The xtypes of DALI 1.1 and 1.2 and of TAP 1.0, with the datatypes and the arraysizes that they go with."""
+"""The xtypes of DALI 1.1 and 1.2 and of TAP 1.0, with their datatypes and a pattern of their arraysizes."""
 
 
 def _iterate_columns(probe: Probe) -> Iterator[tuple[str, DeclaredColumn]]:
@@ -50,31 +50,31 @@ def _iterate_columns(probe: Probe) -> Iterator[tuple[str, DeclaredColumn]]:
 
 @cache
 def unit_error(unit: str) -> tuple[bool, str] | None:
-    """Return "wrong" or "deprecated" and the reason for a unit; None for a valid one.
+    """Return whether a unit is invalid (True) or deprecated (False), and the reason; None for a valid one.
 
-    % is a unit of VOUnits 1.1 (section 2.4) that astropy does not know.
+    % is a unit of VOUnits 1.1 (section 2.4) that astropy does not support.
     """
     if unit in ("", "%"):
         return None
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             units.Unit(unit, format="vounit", parse_strict="raise")
         except (ValueError, TypeError) as error:
             return True, str(error).split("\n")[0][:160]
-    return (False, str(said[0].message).split("\n")[0][:160]) if said else None
+    return (False, str(caught[0].message).split("\n")[0][:160]) if caught else None
 
 
 def check_units(probe: Probe) -> Iterator[Problem]:
     for where, column in _iterate_columns(probe):
-        if (fault := unit_error(column.unit)) and fault[0]:
-            yield where, f"the unit {column.unit!r} is none: {fault[1]}"
+        if (problem := unit_error(column.unit)) and problem[0]:
+            yield where, f"the unit {column.unit!r} is invalid: {problem[1]}"
 
 
 def check_deprecated_units(probe: Probe) -> Iterator[Problem]:
     for where, column in _iterate_columns(probe):
-        if (fault := unit_error(column.unit)) and not fault[0]:
-            yield where, f"the unit {column.unit!r}: {fault[1]}"
+        if (problem := unit_error(column.unit)) and not problem[0]:
+            yield where, f"the unit {column.unit!r} is deprecated: {problem[1]}"
 
 
 def ucd_error(ucd: str) -> str | None:
@@ -88,42 +88,42 @@ def ucd_error(ucd: str) -> str | None:
 
 def check_ucds(probe: Probe) -> Iterator[Problem]:
     for where, column in _iterate_columns(probe):
-        if column.ucd and (fault := ucd_error(column.ucd)):
-            yield where, f"the UCD {column.ucd!r} is none: {fault}"
+        if column.ucd and (reason := ucd_error(column.ucd)):
+            yield where, f"the UCD {column.ucd!r} is invalid: {reason}"
 
 
 def check_utypes(probe: Probe) -> Iterator[Problem]:
     for where, column in _iterate_columns(probe):
         if column.utype and not _UTYPE.fullmatch(column.utype):
-            yield where, f"the utype {column.utype!r} is no utype"
+            yield where, f"the utype {column.utype!r} is invalid"
 
 
 def check_datatypes(probe: Probe) -> Iterator[Problem]:
     for where, column in _iterate_columns(probe):
         if column.datatype not in DATATYPES:
-            yield where, f"the datatype {column.datatype or 'nothing'!r} is none of VOTable"
+            yield where, f"the datatype {column.datatype!r} does not exist in VOTable"
         if column.arraysize and not _ARRAYSIZE.fullmatch(column.arraysize):
-            yield where, f"the arraysize {column.arraysize!r} is none of VOTable"
+            yield where, f"the arraysize {column.arraysize!r} is invalid"
         if column.arraysize == "1":
-            yield where, "the arraysize 1 is an array of one: leave it out"
+            yield where, "the arraysize 1 declares an array of one element; a scalar has no arraysize"
 
 
 def check_xtypes(probe: Probe) -> Iterator[Problem]:
     for where, column in _iterate_columns(probe):
-        known = XTYPES.get(column.xtype) or XTYPES.get(column.xtype.lower())
-        if known is None:
+        allowed = XTYPES.get(column.xtype) or XTYPES.get(column.xtype.lower())
+        if allowed is None:
             if column.xtype and ":" not in column.xtype:
-                yield where, f"the xtype {column.xtype!r} is none of DALI"
-        elif column.datatype not in known[0] or not re.fullmatch(known[1], column.arraysize):
+                yield where, f"the xtype {column.xtype!r} does not exist in DALI"
+        elif column.datatype not in allowed[0] or not re.fullmatch(allowed[1], column.arraysize):
             shape = f"{column.datatype}[{column.arraysize}]"
-            yield where, f"the xtype {column.xtype} does not go with {shape}"
+            yield where, f"the xtype {column.xtype!r} does not fit the type {shape}"
 
 
 def check_names(probe: Probe) -> Iterator[Problem]:
     for table in probe.tap_schema:
         for name in (*_split_name(table.name), *(column.name for column in table.columns)):
             if not _REGULAR.fullmatch(name) and not _DELIMITED.fullmatch(name):
-                yield table.name, f"{name} can only be written in quotes, and is told without"
+                yield table.name, f"the name {name} needs double quotes in a query, but is declared without them"
 
 
 def _split_name(name: str) -> list[str]:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
 from vo_server.check.response import CheckSkipped
-from vo_server.check.tables import DeclaredTable as TableSaid
-from vo_server.check.tables import normalise_name
+from vo_server.check.tables import DeclaredTable, normalise_name
 
 COLUMNS = """
 dataproduct_type text - meta.code.class ObsDataset.dataProductType
@@ -42,7 +41,7 @@ pol_xel int - meta.number Char.PolarizationAxis.numBins
 facility_name text - meta.id;instr.tel Provenance.ObsConfig.facility.name
 instrument_name text - meta.id;instr Provenance.ObsConfig.instrument.name
 """
-"""The columns that must be there (ObsCore 1.1 section 4 with erratum 1): name, type, unit, UCD, utype."""
+"""The mandatory columns (ObsCore 1.1 section 4 with erratum 1): name, type, unit, UCD, utype."""
 
 MANDATORY = tuple(tuple(line.split()) for line in COLUMNS.split("\n") if line)
 PRODUCT_TYPES = {
@@ -55,15 +54,15 @@ PRODUCTS = "image cube spectrum sed timeseries visibility event measurements".sp
 NEVER_NULL = ("calib_level", "obs_collection", "obs_id", "obs_publisher_did")
 
 
-def find_obscore(probe: Probe) -> TableSaid:
+def find_obscore(probe: Probe) -> DeclaredTable:
     """Return the declared table ivoa.obscore.
 
-    Raises CheckSkipped where it is not, or not filled.
+    Raises CheckSkipped where it does not exist or has no rows.
     """
     for table in probe.queryable_tables:
         if normalise_name(table.name) == "ivoa.obscore":
             return table
-    raise CheckSkipped("there is no ivoa.obscore")
+    raise CheckSkipped("the table ivoa.obscore does not exist")
 
 
 def check_columns(probe: Probe) -> Iterator[Problem]:
@@ -81,30 +80,30 @@ def check_column_metadata(probe: Probe) -> Iterator[Problem]:
             continue
         where = f"{table.name}.{name}"
         if column.datatype not in PRODUCT_TYPES[kind]:
-            yield where, f"its datatype is {column.datatype}, not {PRODUCT_TYPES[kind][-1]}"
-        if column.unit != unit.replace("-", ""):
-            yield where, f"its unit is {column.unit or 'none'}, not {unit}"
+            yield where, f"expected datatype {PRODUCT_TYPES[kind][-1]!r}, got {column.datatype!r}"
+        if column.unit != (expected := unit.replace("-", "")):
+            yield where, f"expected unit {expected!r}, got {column.unit!r}"
         if column.ucd.lower() != ucd.lower():
-            yield where, f"its UCD is {column.ucd or 'none'}, not {ucd}"
+            yield where, f"expected UCD {ucd!r}, got {column.ucd!r}"
         if column.utype.lower().removeprefix("obscore:") != utype.lower():
-            yield where, f"its utype is {column.utype or 'none'}, not obscore:{utype}"
+            yield where, f"expected utype 'obscore:{utype}', got {column.utype!r}"
 
 
 def check_values(probe: Probe) -> Iterator[Problem]:
     name = find_obscore(probe).name
     products = ", ".join(f"'{word}'" for word in PRODUCTS)
-    wrong = {
+    conditions = {
         **{f"{column} is null": f"{column} IS NULL" for column in NEVER_NULL},
         "calib_level is not 0 to 4": "calib_level < 0 OR calib_level > 4",
-        "dataproduct_type is none of the words": f"dataproduct_type NOT IN ({products})",
-        "s_ra or s_dec is not on the sky": "s_ra < 0 OR s_ra > 360 OR s_dec < -90 OR s_dec > 90",
+        "dataproduct_type is not in the vocabulary": f"dataproduct_type NOT IN ({products})",
+        "s_ra or s_dec is out of bounds": "s_ra < 0 OR s_ra > 360 OR s_dec < -90 OR s_dec > 90",
         "t_min is after t_max": "t_min > t_max",
         "em_min is above em_max": "em_min > em_max",
     }
-    for what, condition in wrong.items():
-        found = probe.query_table(f"SELECT TOP 1 obs_id FROM {name} WHERE {condition}").rows
-        if found:
-            yield f"{name}, obs_id {found[0][0]}", what
+    for what, condition in conditions.items():
+        rows = probe.query_table(f"SELECT TOP 1 obs_id FROM {name} WHERE {condition}").rows
+        if rows:
+            yield f"{name}, obs_id {rows[0][0]}", what
 
 
 def check_access_urls(probe: Probe) -> Iterator[Problem]:
@@ -116,14 +115,14 @@ def check_access_urls(probe: Probe) -> Iterator[Problem]:
         for url, format in probe.query_table(query).rows:
             if not url or not probe.is_own_url(url):
                 continue
-            answer = probe.get(url)
-            if answer.status != 200:
-                yield url, f"the access_url of {collection} gives status {answer.status}: {answer.summary}"
+            response = probe.get(url)
+            if response.status != 200:
+                yield url, f"the access_url of {collection} gives status {response.status}: {response.summary}"
             elif (
-                answer.content_type.replace(" ", "").lower() != str(format).lower()
-                and answer.media_type != str(format).lower()
+                response.content_type.replace(" ", "").lower() != str(format).lower()
+                and response.media_type != str(format).lower()
             ):
-                yield url, f"its Content-Type is {answer.content_type}, where access_format is {format}"
+                yield url, f"access_format is {format}, but Content-Type is {response.content_type}"
 
 
 def check_identifiers(probe: Probe) -> Iterator[Problem]:
@@ -131,12 +130,12 @@ def check_identifiers(probe: Probe) -> Iterator[Problem]:
     (total,) = probe.query_table(f"SELECT COUNT(*) AS n FROM {name}").rows[0]
     if total > 1_000_000:
         raise CheckSkipped(f"{total:,} identifiers are too many to compare")
-    (different,) = probe.query_table(f"SELECT COUNT(DISTINCT obs_publisher_did) AS n FROM {name}").rows[0]
-    if different != total:
-        yield name, f"{total:,} rows have {different:,} different obs_publisher_did"
+    (distinct,) = probe.query_table(f"SELECT COUNT(DISTINCT obs_publisher_did) AS n FROM {name}").rows[0]
+    if distinct != total:
+        yield name, f"{total:,} rows have only {distinct:,} distinct values of obs_publisher_did"
     for (did,) in probe.query_table(f"SELECT TOP 1 obs_publisher_did FROM {name}").rows:
         if not str(did).startswith("ivo://"):
-            yield name, f"obs_publisher_did {did} is no IVOA identifier"
+            yield name, f"obs_publisher_did {did} is not an IVOA identifier"
 
 
 _OBS = "ObsCore 1.1 section 4"

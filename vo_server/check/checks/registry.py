@@ -16,7 +16,11 @@ from vo_server.check.response import CheckSkipped, Element, NoResponse, ProbeRes
 OAI_NAMESPACE = "{http://www.openarchives.org/OAI/2.0/}"
 RESOURCE = "{http://www.ivoa.net/xml/RegistryInterface/v1.0}Resource"
 MAX_PAGES = 200
-"""Pages of a list that are followed at the most."""
+"""Pages of a list that are followed at most."""
+
+
+MAX_NAMES = 3
+"""Names of records that a finding lists at most."""
 
 
 def _registry_url(probe: Probe) -> str:
@@ -34,12 +38,12 @@ def _request(probe: Probe, **arguments: str) -> ProbeResponse:
     return probe.get(_registry_url(probe), list(arguments.items()))
 
 
-def _parse(answer: ProbeResponse) -> Element:
+def _parse(response: ProbeResponse) -> Element:
     """Parse a response; raise NoResponse for invalid XML."""
     try:
-        return parse_xml(answer.require_ok().body)
+        return parse_xml(response.require_ok().body)
     except etree.XMLSyntaxError as error:
-        raise NoResponse(answer.url, f"not well-formed: {error}") from None
+        raise NoResponse(response.url, f"not well-formed: {error}") from None
 
 
 def _error_codes(root: Element) -> list[str]:
@@ -49,19 +53,19 @@ def _error_codes(root: Element) -> list[str]:
 def iterate_pages(probe: Probe, verb: str = "ListRecords", **arguments: str) -> Iterator[tuple[ProbeResponse, Element]]:
     """Yield the pages of a list by its resumption tokens.
 
-    Raises NoResponse for a fault in their midst, and for a list without an end.
+    Raises NoResponse for a page with an error, and for a list of more than MAX_PAGES pages.
     """
-    answer = _request(probe, verb=verb, **(arguments or {"metadataPrefix": "ivo_vor"}))
+    response = _request(probe, verb=verb, **(arguments or {"metadataPrefix": "ivo_vor"}))
     for _ in range(MAX_PAGES):
-        root = _parse(answer)
+        root = _parse(response)
         if _error_codes(root):
-            raise NoResponse(answer.url, f"{verb} gives {', '.join(_error_codes(root))}")
-        yield answer, root
+            raise NoResponse(response.url, f"{verb} gives {', '.join(_error_codes(root))}")
+        yield response, root
         token = root.findtext(f"{OAI_NAMESPACE}{verb}/{OAI_NAMESPACE}resumptionToken")
         if not token:
             return
-        answer = _request(probe, verb=verb, resumptionToken=token)
-    raise NoResponse(answer.url, f"the list has not ended after {MAX_PAGES} pages")
+        response = _request(probe, verb=verb, resumptionToken=token)
+    raise NoResponse(response.url, f"the list does not end after {MAX_PAGES} pages")
 
 
 def _iterate_records(probe: Probe) -> Iterator[tuple[str, Element]]:
@@ -74,10 +78,10 @@ def _iterate_records(probe: Probe) -> Iterator[tuple[str, Element]]:
 
 
 def check_base_url(probe: Probe) -> Iterator[Problem]:
-    answer = _request(probe, verb="Identify")
-    said = (_parse(answer).findtext(f"{OAI_NAMESPACE}Identify/{OAI_NAMESPACE}baseURL") or "").strip()
-    if said != _registry_url(probe):
-        yield answer.url, f"baseURL is {said}, and was asked at {_registry_url(probe)}"
+    response = _request(probe, verb="Identify")
+    base_url = (_parse(response).findtext(f"{OAI_NAMESPACE}Identify/{OAI_NAMESPACE}baseURL") or "").strip()
+    if base_url != _registry_url(probe):
+        yield response.url, f"expected baseURL {_registry_url(probe)}, got {base_url}"
 
 
 VERBS = ("Identify", "ListMetadataFormats", "ListSets", "ListIdentifiers&metadataPrefix=ivo_vor",
@@ -100,20 +104,20 @@ def _request_verb(probe: Probe, query: str) -> ProbeResponse:
 
 def check_verbs(probe: Probe) -> Iterator[Problem]:
     for query in VERBS:
-        answer = _request_verb(probe, query)
-        if codes := _error_codes(_parse(answer)):
-            yield answer.url, f"it gives {', '.join(codes)}"
+        response = _request_verb(probe, query)
+        if codes := _error_codes(_parse(response)):
+            yield response.url, f"the request gives the error {', '.join(codes)}"
 
 
 def check_errors(probe: Probe) -> Iterator[Problem]:
     for query, code in INVALID_REQUESTS.items():
-        answer = _request_verb(probe, query)
-        if code not in (codes := _error_codes(_parse(answer))):
-            yield answer.url, f"it gives {', '.join(codes) or 'no error'}, not {code}"
+        response = _request_verb(probe, query)
+        if code not in (codes := _error_codes(_parse(response))):
+            yield response.url, f"expected the error {code}, got {', '.join(codes) or 'no error'}"
 
 
 def check_lists(probe: Probe) -> Iterator[Problem]:
-    """Require that both lists name each record once over all pages, and as many as they announce."""
+    """Require that both lists name each record once over all pages, and as many as completeListSize."""
     lists = {}
     for verb in ("ListIdentifiers", "ListRecords"):
         ids: list[str] = []
@@ -125,16 +129,20 @@ def check_lists(probe: Probe) -> Iterator[Problem]:
         if len(set(ids)) != len(ids):
             yield _registry_url(probe), f"{verb} names {len(ids) - len(set(ids))} records twice"
         if sizes - {str(len(ids))}:
-            yield _registry_url(probe), f"{verb} has {len(ids)} records, where {', '.join(sorted(sizes))} are said"
-    if lists["ListIdentifiers"] != lists["ListRecords"]:
-        yield _registry_url(probe), "ListIdentifiers and ListRecords name others"
+            yield (
+                _registry_url(probe),
+                f"completeListSize is {', '.join(sorted(sizes))}, but {verb} has {len(ids)} records",
+            )
+    if differing := lists["ListIdentifiers"] ^ lists["ListRecords"]:
+        names = ", ".join(sorted(differing)[:MAX_NAMES])
+        yield _registry_url(probe), f"ListIdentifiers and ListRecords differ in {len(differing)} records: {names}"
 
 
 def check_identifiers(probe: Probe) -> Iterator[Problem]:
     for header, resource in _iterate_records(probe):
-        said = (resource.findtext("identifier") or "").strip()
-        if said.lower() != header.lower():
-            yield header, f"the record calls itself {said}"
+        identifier = (resource.findtext("identifier") or "").strip()
+        if identifier.lower() != header.lower():
+            yield header, f"the record has the identifier {identifier}"
 
 
 def check_relationships(probe: Probe) -> Iterator[Problem]:
@@ -145,46 +153,48 @@ def check_relationships(probe: Probe) -> Iterator[Problem]:
         for named in resource.xpath(".//*[@ivo-id]"):
             other = named.get("ivo-id", "").lower()
             if other.partition("ivo://")[2].partition("/")[0] in authorities and other not in known:
-                yield id, f"it names {named.get('ivo-id')}, which is not in this registry"
+                yield id, f"the related record {named.get('ivo-id')} does not exist in this registry"
 
 
 def check_valid(probe: Probe) -> Iterator[Problem]:
     if probe.schemas is None:
-        raise CheckSkipped("there are no XML schemas; --xsd says where")
+        raise CheckSkipped("there are no XML schemas; --xsd names their folder")
     for prefix in ("ivo_vor", "oai_dc"):
-        for answer, _ in iterate_pages(probe, metadataPrefix=prefix):
-            yield from schema_errors(probe, answer)
+        for response, _ in iterate_pages(probe, metadataPrefix=prefix):
+            yield from schema_errors(probe, response)
     for query in ("Identify", "ListSets", "ListMetadataFormats", "NoSuchVerb"):
         yield from schema_errors(probe, _request_verb(probe, query))
 
 
 def check_urls_respond(probe: Probe) -> Iterator[Problem]:
     """Compare the service URLs of records with the capabilities of the services."""
-    known = {offer.base_url for offer in probe.capabilities}  # CAP-URL-4 asks these
+    known = {offer.base_url for offer in probe.capabilities}  # CAP-URL-4 requests these
     for id, resource in _iterate_records(probe):
         for url in resource.xpath("capability/interface/accessURL/text()"):
-            answer = probe.get(url.rstrip("?&")) if probe.is_own_url(url) and url.rstrip("?&") not in known else None
-            if answer is not None and (answer.status == 404 or answer.status >= 500):
-                yield id, f"its accessURL {url} gives status {answer.status}"
+            response = probe.get(url.rstrip("?&")) if probe.is_own_url(url) and url.rstrip("?&") not in known else None
+            if response is not None and (response.status == 404 or response.status >= 500):
+                yield id, f"the accessURL {url} gives status {response.status}"
 
 
 def check_same_server(probe: Probe) -> Iterator[Problem]:
     for id, resource in _iterate_records(probe):
         for url in resource.xpath("capability/interface/accessURL/text()"):
             if not probe.is_own_url(url):
-                yield id, f"its accessURL {url} is of another server than was asked, {probe.root_url}"
+                yield id, f"the accessURL {url} is not below {probe.root_url}"
 
 
 def check_tables(probe: Probe) -> Iterator[Problem]:
     """Compare the tables of records with those of the service, column by column."""
-    there = {table.name: [c.name for c in table.columns] for table in probe.tables}
+    columns = {table.name: [c.name for c in table.columns] for table in probe.tables}
     for id, resource in _iterate_records(probe):
         for table in resource.iter("table"):
             name = (table.findtext("name") or "").strip()
-            if name not in there:
-                yield id, f"it tells of a table {name}, which /tables does not"
-            elif [c.findtext("name") for c in table.findall("column")] not in (there[name], []):
-                yield id, f"it tells of other columns of {name} than /tables does"
+            recorded = [c.findtext("name") or "" for c in table.findall("column")]
+            if name not in columns:
+                yield id, f"the table {name} is in the record, but not in /tables"
+            elif recorded not in (columns[name], []):
+                differing = ", ".join(sorted(set(recorded) ^ set(columns[name]))) or "their order"
+                yield id, f"the columns of {name} differ from those of /tables: {differing}"
 
 
 def check_coverages(probe: Probe) -> Iterator[Problem]:
@@ -192,25 +202,25 @@ def check_coverages(probe: Probe) -> Iterator[Problem]:
     for id, resource in _iterate_records(probe):
         for spatial in resource.findall("coverage/spatial"):
             try:
-                told = MOC.from_string(spatial.text or "")
-            except Exception as error:  # noqa: BLE001 - mocpy tells it by OSError, or as it likes
-                yield id, f"its spatial coverage is no MOC: {' '.join(str(error).split())[:100]}"
+                coverage = MOC.from_string(spatial.text or "")
+            except Exception as error:  # noqa: BLE001 - mocpy raises OSError and others
+                yield id, f"the spatial coverage is not a MOC: {' '.join(str(error).split())[:100]}"
                 continue
             for url in resource.xpath("coverage/footprint/text()"):
-                answer = probe.get(url) if probe.is_own_url(url) else None
-                if answer is not None and (fault := _footprint_problem(answer, told)):
-                    yield id, f"its footprint {url} {fault}"
+                response = probe.get(url) if probe.is_own_url(url) else None
+                if response is not None and (problem := _footprint_problem(response, coverage)):
+                    yield id, f"the footprint {url} {problem}"
 
 
-def _footprint_problem(answer: ProbeResponse, told: MOC) -> str | None:
-    """Return how a footprint differs from its record; None where it agrees."""
-    if answer.status != 200:
-        return f"gives status {answer.status}"
+def _footprint_problem(response: ProbeResponse, coverage: MOC) -> str | None:
+    """Return how a footprint contradicts the coverage of its record; None where it agrees."""
+    if response.status != 200:
+        return f"gives status {response.status}"
     try:
-        fine = MOC.from_fits(io.BytesIO(answer.body))
-    except Exception as error:  # noqa: BLE001 - of FITS and of mocpy
-        return f"is no MOC: {error}"
-    return None if told.intersection(fine) == fine else "has places that its spatial coverage has not"
+        footprint = MOC.from_fits(io.BytesIO(response.body))
+    except Exception as error:  # noqa: BLE001 - astropy and mocpy raise many types of errors
+        return f"is not a MOC: {error}"
+    return None if coverage.intersection(footprint) == footprint else "is not contained in the spatial coverage"
 
 
 _OAI, _RI = "OAI-PMH 2.0 section", "Registry Interfaces 1.1 section"

@@ -1,4 +1,4 @@
-"""TAP_SCHEMA, compared with its standard, with /tables, and with what can be selected."""
+"""TAP_SCHEMA, compared with its standard, with /tables, and with the results of queries."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from itertools import islice
 from vo_server.check.finding import Check, Problem
 from vo_server.check.probe import Probe
 from vo_server.check.response import NoResponse
-from vo_server.check.tables import SCHEMA_TABLES, DeclaredColumn, normalise_name, to_text
-from vo_server.check.tables import DeclaredTable as TableSaid
+from vo_server.check.tables import SCHEMA_TABLES, DeclaredColumn, DeclaredTable, normalise_name, to_text
 
 REQUIRED = {
     "schemas": "schema_name utype description schema_index",
@@ -23,21 +22,21 @@ REQUIRED = {
 """The columns of TAP 1.1, section 4."""
 
 MAX_PROBLEMS = 5
-"""Columns of a table that are told to fail, at the most."""
+"""Columns of a table that are reported at most."""
 
-COUNTED_TABLES = 50_000_000
-"""Rows of a table above which they are not counted: not every database knows their number."""
+MAX_COUNTED_ROWS = 50_000_000
+"""Rows of the largest table whose rows are counted: some databases scan a table to count it."""
 
 
 def check_standard_columns(probe: Probe) -> Iterator[Problem]:
-    told = {normalise_name(table.name): table for table in probe.tap_schema}
+    declared = {normalise_name(table.name): table for table in probe.tap_schema}
     for name, columns in REQUIRED.items():
-        table = told.get(f"tap_schema.{name}")
+        table = declared.get(f"tap_schema.{name}")
         if table is None:
-            yield f"TAP_SCHEMA.{name}", "TAP_SCHEMA does not tell of this table of its own"
+            yield f"TAP_SCHEMA.{name}", "the table is not in TAP_SCHEMA.tables"
             continue
         for missing in (c for c in columns.split() if table.find_column(c) is None):
-            yield f"TAP_SCHEMA.{name}", f"TAP_SCHEMA does not tell of the column {missing}"
+            yield f"TAP_SCHEMA.{name}", f"the column {missing} is not in TAP_SCHEMA.columns"
 
 
 def check_values(probe: Probe) -> Iterator[Problem]:
@@ -48,12 +47,13 @@ def check_values(probe: Probe) -> Iterator[Problem]:
         where = f"{row['table_name']}.{row['column_name']}"
         for flag in ("indexed", "principal", "std"):
             if row[flag] not in (0, 1):
-                yield where, f"{flag} is {to_text(row[flag]) or 'null'}, not 0 or 1"
+                yield where, f"expected {flag} 0 or 1, got {to_text(row[flag]) or 'null'}"
         length = re.fullmatch(r"(\d+)\*?", to_text(row["arraysize"]))
-        if to_text(row["size"]) != (length[1] if length else ""):
+        expected = length[1] if length else ""
+        if (size := to_text(row["size"])) != expected:
             yield (
                 where,
-                f'"size" is {to_text(row["size"]) or "null"} where arraysize is {to_text(row["arraysize"]) or "null"}',
+                f'expected "size" {expected or "null"}, as arraysize is {row["arraysize"]}, got {size or "null"}',
             )
 
 
@@ -66,7 +66,7 @@ def check_references(probe: Probe) -> Iterator[Problem]:
         if not table.columns:
             yield table.name, "the table has no columns"
         if normalise_name(table.schema) not in schemas:
-            yield table.name, f"its schema {table.schema} is not among the schemas"
+            yield table.name, f"the schema {table.schema} is not in TAP_SCHEMA.schemas"
     used = {normalise_name(table.schema) for table in probe.tap_schema}
     for schema in sorted(schemas - used):
         yield schema, "the schema has no tables"
@@ -75,38 +75,42 @@ def check_references(probe: Probe) -> Iterator[Problem]:
         for row in probe.query_table("SELECT DISTINCT table_name FROM TAP_SCHEMA.columns").rows
     }
     for owner in sorted(owners - tables):
-        yield owner, "there are columns of it in TAP_SCHEMA.columns, but it is not among the tables"
+        yield owner, "the table has columns in TAP_SCHEMA.columns, but is not in TAP_SCHEMA.tables"
 
 
 def check_keys(probe: Probe) -> Iterator[Problem]:
-    told = {normalise_name(table.name): table for table in probe.tap_schema}
+    tables = {normalise_name(table.name): table for table in probe.tap_schema}
     ids = {}
     for id, source, target in probe.keys.tables:
         ids[id] = (source, target)
         for name in (source, target):
-            if normalise_name(name) not in told:
-                yield f"key {id}", f"there is no table {name}"
+            if normalise_name(name) not in tables:
+                yield f"key {id}", f"the table {name} does not exist"
     for id, *pair in probe.keys.columns:
         if id not in ids:
-            yield f"key {id}", "it is in key_columns and not in keys"
+            yield f"key {id}", "the key is in TAP_SCHEMA.key_columns, but not in TAP_SCHEMA.keys"
             continue
         for name, owner in zip(pair, ids[id], strict=True):
-            table = told.get(normalise_name(owner))
+            table = tables.get(normalise_name(owner))
             if table is not None and table.find_column(name) is None:
-                yield f"key {id}", f"{owner} has no column {name}"
+                yield f"key {id}", f"the column {owner}.{name} does not exist"
     for id in sorted(ids.keys() - {row[0] for row in probe.keys.columns}):
-        yield f"key {id}", "it has no columns"
+        yield f"key {id}", "the key has no columns in TAP_SCHEMA.key_columns"
 
 
 def check_same_names(probe: Probe) -> Iterator[Problem]:
-    vosi, schema = ({normalise_name(t.name): t for t in said} for said in (probe.tables, probe.tap_schema))
+    vosi, schema = ({normalise_name(t.name): t for t in tables} for tables in (probe.tables, probe.tap_schema))
     for name in sorted(vosi.keys() ^ schema.keys()):
-        where = "/tables alone" if name in vosi else "TAP_SCHEMA alone"
-        yield (vosi.get(name) or schema[name]).name, f"it is in {where}"
+        yield (vosi.get(name) or schema[name]).name, _missing_in("the table", name in vosi)
     for name in sorted(vosi.keys() & schema.keys()):
-        ours, theirs = ({normalise_name(c.name) for c in said[name].columns} for said in (vosi, schema))
-        for column in sorted(ours ^ theirs):
-            yield f"{name}.{column}", f"it is in {'/tables' if column in ours else 'TAP_SCHEMA'} alone"
+        in_vosi, in_schema = ({normalise_name(c.name) for c in tables[name].columns} for tables in (vosi, schema))
+        for column in sorted(in_vosi ^ in_schema):
+            yield f"{name}.{column}", _missing_in("the column", column in in_vosi)
+
+
+def _missing_in(what: str, in_vosi: bool) -> str:
+    present, absent = ("/tables", "TAP_SCHEMA") if in_vosi else ("TAP_SCHEMA", "/tables")
+    return f"{what} is in {present}, but not in {absent}"
 
 
 def check_same_metadata(probe: Probe) -> Iterator[Problem]:
@@ -124,10 +128,10 @@ def check_same_metadata(probe: Probe) -> Iterator[Problem]:
                 )
 
 
-def _list_differences(where: str, here: dict[str, str], there: dict[str, str], who: str) -> Iterator[Problem]:
-    for name, value in here.items():
-        if value != there[name]:
-            yield where, f"{name} is {value or 'nothing'!r} in {who} and {there[name] or 'nothing'!r} in TAP_SCHEMA"
+def _list_differences(where: str, actual: dict[str, str], declared: dict[str, str], source: str) -> Iterator[Problem]:
+    for name, value in actual.items():
+        if value != declared[name]:
+            yield where, f"{name} is {value!r} in {source}, but {declared[name]!r} in TAP_SCHEMA"
 
 
 def check_selectable(probe: Probe) -> Iterator[Problem]:
@@ -135,31 +139,31 @@ def check_selectable(probe: Probe) -> Iterator[Problem]:
     for table in (t for t in probe.queryable_tables if t.columns):
         try:
             _select(probe, table, table.columns)
-        except NoResponse as fault:
-            found = (
-                list(islice(_find_failing(probe, table, table.columns), MAX_PROBLEMS))
-                if _is_queryable(probe, table)
-                else []
-            )
-            yield from found or [(table.name, f"it cannot be selected: {fault.what}")]
+        except NoResponse as error:
+            problems = _find_failing(probe, table, table.columns) if _is_queryable(probe, table) else iter(())
+            yield from list(islice(problems, MAX_PROBLEMS)) or [(table.name, _selection_error(error))]
 
 
-def _select(probe: Probe, table: TableSaid, columns: Sequence[DeclaredColumn]) -> None:
+def _selection_error(error: NoResponse) -> str:
+    return f"the selection fails: {error.what}"
+
+
+def _select(probe: Probe, table: DeclaredTable, columns: Sequence[DeclaredColumn]) -> None:
     probe.query_table(f"SELECT TOP 1 {', '.join(c.name for c in columns)} FROM {table.name}")
 
 
-def _is_queryable(probe: Probe, table: TableSaid) -> bool:
+def _is_queryable(probe: Probe, table: DeclaredTable) -> bool:
     """Tell whether a table can be queried at all."""
     return probe.query(f"SELECT COUNT(*) AS n FROM {table.name}").status == 200
 
 
-def _find_failing(probe: Probe, table: TableSaid, columns: Sequence[DeclaredColumn]) -> Iterator[Problem]:
-    """Return the columns that cannot be selected, by bisection."""
+def _find_failing(probe: Probe, table: DeclaredTable, columns: Sequence[DeclaredColumn]) -> Iterator[Problem]:
+    """Yield the columns that cannot be selected, by bisection."""
     try:
         _select(probe, table, columns)
-    except NoResponse as fault:
+    except NoResponse as error:
         if len(columns) == 1:
-            yield f"{table.name}.{columns[0].name}", f"it cannot be selected: {fault.what}"
+            yield f"{table.name}.{columns[0].name}", _selection_error(error)
             return
         half = len(columns) // 2
         yield from _find_failing(probe, table, columns[:half])
@@ -172,31 +176,34 @@ def check_select_all(probe: Probe) -> Iterator[Problem]:
         try:
             fields = probe.query_table(f"SELECT TOP 1 * FROM {table.name}").fields
         except NoResponse:
-            continue  # TS-SELECT-1 tells
-        told = {normalise_name(c.name): c for c in table.columns}
-        given = {normalise_name(f["name"]): f for f in fields}
-        for name in sorted(told.keys() ^ given.keys()):
-            yield f"{table.name}.{name}", f"it is in {'TAP_SCHEMA' if name in told else 'the answer'} alone"
-        for name in sorted(told.keys() & given.keys()):
-            here = {key: given[name].get(key, "") for key in told[name].metadata()}
-            there = told[name].metadata() | ({"arraysize": here["arraysize"]} if _is_similar(here, told[name]) else {})
-            yield from _list_differences(f"{table.name}.{name}", here, there, "the answer")
+            continue  # TS-SELECT-1 reports it
+        declared = {normalise_name(c.name): c for c in table.columns}
+        returned = {normalise_name(f["name"]): f for f in fields}
+        for name in sorted(declared.keys() ^ returned.keys()):
+            present, absent = ("TAP_SCHEMA", "the result") if name in declared else ("the result", "TAP_SCHEMA")
+            yield f"{table.name}.{name}", f"the column is in {present}, but not in {absent}"
+        for name in sorted(declared.keys() & returned.keys()):
+            expected = declared[name].metadata()
+            actual = {key: returned[name].get(key, "") for key in expected}
+            if _are_texts(actual, expected):
+                expected["arraysize"] = actual["arraysize"]
+            yield from _list_differences(f"{table.name}.{name}", actual, expected, "the result")
 
 
-def _is_similar(given: dict[str, str], told: DeclaredColumn) -> bool:
+def _are_texts(actual: dict[str, str], expected: dict[str, str]) -> bool:
     """Tell whether both are texts of some length: a result may be less specific (TAP 1.1 section 3.2)."""
-    return given["datatype"] in ("char", "unicodeChar") and bool(given["arraysize"]) and bool(told.arraysize)
+    return actual["datatype"] in ("char", "unicodeChar") and bool(actual["arraysize"]) and bool(expected["arraysize"])
 
 
 def check_row_counts(probe: Probe) -> Iterator[Problem]:
     """Count the rows of a vo_server exactly; others may declare estimates."""
-    most, slack = (COUNTED_TABLES, 0.0) if probe.is_vo_server else (COUNTED_TABLES // 50, 0.5)
+    limit, tolerance = (MAX_COUNTED_ROWS, 0.0) if probe.is_vo_server else (MAX_COUNTED_ROWS // 50, 0.5)
     for table in probe.tables[: probe.limits.tables]:
-        if table.rows is None or table.rows > most or table.name in probe.unloaded_tables:
+        if table.rows is None or table.rows > limit or table.name in probe.unloaded_tables:
             continue
-        found = probe.query_table(f"SELECT COUNT(*) AS n FROM {table.name}").rows[0][0]
-        if abs(found - table.rows) > slack * max(found, table.rows):
-            yield table.name, f"/tables says {table.rows:,} rows, and there are {found:,}"
+        count = probe.query_table(f"SELECT COUNT(*) AS n FROM {table.name}").rows[0][0]
+        if abs(count - table.rows) > tolerance * max(count, table.rows):
+            yield table.name, f"/tables declares {table.rows:,} rows, but the table has {count:,}"
 
 
 def check_tables_have_rows(probe: Probe) -> Iterator[Problem]:
@@ -204,7 +211,7 @@ def check_tables_have_rows(probe: Probe) -> Iterator[Problem]:
     yield from ((name, "the table has no rows") for name in empty)
 
 
-def _is_tap_schema(table: TableSaid) -> bool:
+def _is_tap_schema(table: DeclaredTable) -> bool:
     return normalise_name(table.name) in {f"tap_schema.{name}" for name in SCHEMA_TABLES}
 
 

@@ -31,10 +31,10 @@ def declared_methods(probe: Probe) -> set[str]:
 def check_methods(probe: Probe) -> Iterator[Problem]:
     where = f"{probe.tap_url}/capabilities"
     methods = declared_methods(probe)
-    for strange in sorted(methods - METHODS):
-        yield where, f"the upload method {strange!r} is none of TAPRegExt"
+    for unknown in sorted(methods - METHODS):
+        yield where, f"the upload method {unknown!r} does not exist in TAPRegExt"
     if methods and not {"inline", "http"} <= methods:
-        yield where, f"uploads are taken, so inline and http must be, and only {', '.join(sorted(methods))} is told of"
+        yield where, f"expected the upload methods inline and http, got {', '.join(sorted(methods))}"
 
 
 def upload(probe: Probe, table: bytes) -> ProbeResponse:
@@ -45,52 +45,61 @@ def upload(probe: Probe, table: bytes) -> ProbeResponse:
 
 
 def check_inline_upload(probe: Probe) -> Iterator[Problem]:
-    answer = upload(probe, TABLE)
+    response = upload(probe, TABLE)
     if "inline" not in declared_methods(probe):
-        if answer.status == 200 and not votable.error_message(answer.body):
-            yield "UPLOAD=mine,param:file", "it is not announced, but taken"
+        if response.status == 200 and not votable.error_message(response.body):
+            yield "UPLOAD=mine,param:file", "the method inline is not declared, but accepted"
         return
-    if answer.status != 200 or votable.error_message(answer.body):
-        yield "UPLOAD=mine,param:file", f"it is announced, but gives status {answer.status}: {answer.summary}"
+    if response.status != 200 or votable.error_message(response.body):
+        yield (
+            "UPLOAD=mine,param:file",
+            f"the method inline is declared, but gives status {response.status}: {response.summary}",
+        )
         return
-    table = votable.read(answer.body)
-    given = [(f["name"].lower(), f.get("datatype", ""), f.get("xtype", "")) for f in table.fields]
-    if given != FIELDS:
-        yield "UPLOAD=mine,param:file", f"the columns came back as {given}"
+    table = votable.read(response.body)
+    fields = [(f["name"].lower(), f.get("datatype", ""), f.get("xtype", "")) for f in table.fields]
+    if fields != FIELDS:
+        yield "UPLOAD=mine,param:file", f"expected the columns {FIELDS}, got {fields}"
     if [tuple(str(v) for v in row) for row in table.rows] != [tuple(str(v) for v in row) for row in ROWS]:
-        yield "UPLOAD=mine,param:file", f"the rows came back as {table.rows}"
+        yield "UPLOAD=mine,param:file", f"expected the rows {ROWS}, got {table.rows}"
 
 
 def check_url_upload(probe: Probe) -> Iterator[Problem]:
     scheme = urlsplit(probe.tap_url).scheme
     if scheme not in declared_methods(probe):
-        raise CheckSkipped(f"uploads by {scheme} are not announced")
+        raise CheckSkipped(f"uploads by {scheme} are not declared")
     if probe.in_process:
-        raise CheckSkipped("the service would have to ask itself through the network")
+        raise CheckSkipped("the service would have to fetch from itself through the network")
     query = "SELECT TOP 2 table_name FROM TAP_SCHEMA.tables ORDER BY table_name"
     url = f"{probe.tap_url}/sync?LANG=ADQL&QUERY={quote(query)}"
-    answer = probe.query("SELECT table_name FROM TAP_UPLOAD.mine ORDER BY table_name", ("UPLOAD", f"mine,{url}"))
-    if answer.status != 200 or votable.error_message(answer.body):
-        yield f"UPLOAD=mine,{url}", f"{scheme} is announced, but gives status {answer.status}: {answer.summary}"
-    elif votable.read(answer.body).rows != probe.query_table(query).rows:
-        yield f"UPLOAD=mine,{url}", "other rows came back"
+    response = probe.query("SELECT table_name FROM TAP_UPLOAD.mine ORDER BY table_name", ("UPLOAD", f"mine,{url}"))
+    if response.status != 200 or votable.error_message(response.body):
+        yield (
+            f"UPLOAD=mine,{url}",
+            f"the method {scheme} is declared, but gives status {response.status}: {response.summary}",
+        )
+    elif (rows := votable.read(response.body).rows) != (expected := probe.query_table(query).rows):
+        yield f"UPLOAD=mine,{url}", f"expected the rows {expected}, got {rows}"
 
 
 def check_upload_limit(probe: Probe) -> Iterator[Problem]:
-    most = read_limit(probe, "uploadLimit", "hard") or read_limit(probe, "uploadLimit", "default")
-    if not most:
-        raise CheckSkipped("no limit of uploads in bytes is announced")
-    if most > probe.max_sent_bytes:
-        raise CheckSkipped(f"the limit of {most:,} bytes is more than is sent")
-    answer = upload(probe, TABLE + b" " * (most + 1 - len(TABLE)))
-    if answer.status == 200 and not votable.error_message(answer.body):
-        yield "uploadLimit", f"{most:,} bytes are the limit, and {most + 1:,} are taken"
-    elif answer.status != 413:
-        yield "uploadLimit", f"an upload of {most + 1:,} bytes gives status {answer.status}, not 413: {answer.summary}"
-    if most > 3 * len(TABLE):
-        answer = upload(probe, TABLE + b" " * (min(most, 1_000_000) - 2 * len(TABLE)))
-        if answer.status == 413:
-            yield "uploadLimit", f"{most:,} bytes are the limit, and less than that is refused: {answer.summary}"
+    limit = read_limit(probe, "uploadLimit", "hard") or read_limit(probe, "uploadLimit", "default")
+    if not limit:
+        raise CheckSkipped("no uploadLimit in bytes is declared")
+    if limit > probe.max_sent_bytes:
+        raise CheckSkipped(
+            f"the limit of {limit:,} bytes exceeds the {probe.max_sent_bytes:,} bytes that a check sends"
+        )
+    response = upload(probe, TABLE + b" " * (limit + 1 - len(TABLE)))
+    if response.status == 200 and not votable.error_message(response.body):
+        yield "uploadLimit", f"the limit is {limit:,} bytes, but {limit + 1:,} bytes are accepted"
+    elif response.status != 413:
+        yield "uploadLimit", f"expected status 413 for {limit + 1:,} bytes, got {response.status}: {response.summary}"
+    if limit > 3 * len(TABLE):
+        size = min(limit, 1_000_000) - len(TABLE)
+        response = upload(probe, TABLE + b" " * (size - len(TABLE)))
+        if response.status == 413:
+            yield "uploadLimit", f"the limit is {limit:,} bytes, but {size:,} bytes are rejected: {response.summary}"
 
 
 _REGEXT = "TAPRegExt 1.0 section 2.6"

@@ -18,19 +18,20 @@ from vo_server.check.probe import Probe
 from vo_server.check.response import Element, NoResponse, ProbeResponse, parse_xml
 
 ACCEPTED_WARNINGS = re.compile(r"W47:|W50: Invalid unit string '%'|has been deprecated in the VOUnit")
-"""What is no fault: characters alone have no arraysize (VOTable 1.4 section 4.1), % is a unit (VOUnits 1.1), and so are
-those out of use, of which META-UNIT-2 tells."""
+"""Warnings that are not errors: a single character has no arraysize (VOTable 1.4 section 4.1), % is a unit (VOUnits
+1.1), and so are the deprecated units, which META-UNIT-2 reports."""
+
 OLD_UCDS = re.compile(r"W06:")
-"""Of the old protocols, whose words are no UCD1+."""
+"""The warning about UCDs that are not UCD1+, which the old protocols prescribe."""
 
 
 def _fetch_tables(probe: Probe) -> Iterator[tuple[ProbeResponse, bool]]:
-    """Yield a few rows of each table and of each service, and whether they have the old UCDs."""
+    """Yield a response with a few rows of each table and of each service, and whether it has the old UCDs."""
     for table in probe.queryable_tables:
         yield probe.query(f"SELECT TOP 3 * FROM {table.name}"), False
     yield probe.query("SELECT nothing FROM nowhere"), False
-    yield from ((answer, True) for answer in cones.fetch_responses(probe))
-    yield from ((answer, "/sia1" in answer.url) for answer in _fetch_images(probe))
+    yield from ((response, True) for response in cones.fetch_responses(probe))
+    yield from ((response, "/sia1" in response.url) for response in _fetch_images(probe))
 
 
 def _fetch_images(probe: Probe) -> Iterator[ProbeResponse]:
@@ -39,76 +40,76 @@ def _fetch_images(probe: Probe) -> Iterator[ProbeResponse]:
 
 
 def check_without_warnings(probe: Probe) -> Iterator[Problem]:
-    for answer, old in _fetch_tables(probe):
-        if answer.status != 200 and votable.error_message(answer.body) is None:
+    for response, old in _fetch_tables(probe):
+        if response.status != 200 and votable.error_message(response.body) is None:
             continue
-        for said in list_warnings(answer.body):
-            if not ACCEPTED_WARNINGS.search(said) and not (old and OLD_UCDS.search(said)):
-                yield answer.url, f"astropy: {said}"
+        for warning in list_warnings(response.body):
+            if not ACCEPTED_WARNINGS.search(warning) and not (old and OLD_UCDS.search(warning)):
+                yield response.url, f"astropy warns: {warning}"
                 break
 
 
 def list_warnings(body: bytes) -> list[str]:
-    """Return the warnings of astropy about a document."""
+    """Return astropy's warnings about a document, or the error that it raises."""
     try:
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             parse(io.BytesIO(body), verify="warn")
-    except Exception as error:  # noqa: BLE001 - astropy has many ways to say that it cannot read
+    except Exception as error:  # noqa: BLE001 - astropy raises many types of errors
         return [f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"]
-    return [" ".join(str(each.message).split()).removeprefix("None:")[:200] for each in said]
+    return [" ".join(str(each.message).split()).removeprefix("None:")[:200] for each in caught]
 
 
 def check_units(probe: Probe) -> Iterator[Problem]:
     """Validate the units of columns and parameters, also of services; deprecated units are left out."""
-    for answer, _ in _fetch_tables(probe):
-        for field in _parse(answer).xpath("//*[@unit]"):
-            if (fault := unit_error(field.get("unit"))) and fault[0]:
-                yield f"{answer.url}, {field.get('name')}", f"the unit {field.get('unit')!r}: {fault[1]}"
+    for response, _ in _fetch_tables(probe):
+        for field in _parse(response).xpath("//*[@unit]"):
+            if (problem := unit_error(field.get("unit"))) and problem[0]:
+                yield f"{response.url}, {field.get('name')}", f"the unit {field.get('unit')!r} is invalid: {problem[1]}"
 
 
-def _parse(answer: ProbeResponse) -> Element:
+def _parse(response: ProbeResponse) -> Element:
     """Parse a response; raise NoResponse for invalid XML."""
     try:
-        return parse_xml(answer.body)
+        return parse_xml(response.body)
     except etree.XMLSyntaxError as error:
-        raise NoResponse(answer.url, f"not well-formed: {error}") from None
+        raise NoResponse(response.url, f"not well-formed: {error}") from None
 
 
 def check_references(probe: Probe) -> Iterator[Problem]:
-    for answer, _ in _fetch_tables(probe):
-        root = _parse(answer)
+    for response, _ in _fetch_tables(probe):
+        root = _parse(response)
         ids = [e.get("ID") for e in root.iter() if isinstance(e.tag, str) and e.get("ID")]
-        for twice in sorted({id for id in ids if ids.count(id) > 1}):
-            yield answer.url, f"two elements have the ID {twice}"
+        for duplicate in sorted({id for id in ids if ids.count(id) > 1}):
+            yield response.url, f"two elements have the ID {duplicate}"
         for ref in sorted({str(r) for r in root.xpath("//@ref")} - set(ids)):
-            yield answer.url, f"a ref leads to {ref}, and no element has that ID"
+            yield response.url, f"a ref refers to the ID {ref}, which no element has"
 
 
 def check_service_descriptors(probe: Probe) -> Iterator[Problem]:
     """Require that referenced service descriptors exist and have an access URL."""
-    for answer in _fetch_images(probe):
-        root = _parse(answer)
+    for response in _fetch_images(probe):
+        root = _parse(response)
         described = [r for r in root.iter("{*}RESOURCE") if (r.get("utype") or "").startswith("adhoc:")]
-        for named in sorted(_referenced_services(answer) - {r.get("ID") for r in described}):
-            yield answer.url, f"a row names the service {named}, which is not described"
+        for named in sorted(_referenced_services(response) - {r.get("ID") for r in described}):
+            yield response.url, f"a row refers to the service {named}, which no RESOURCE describes"
         for resource in described:
-            yield from _check_descriptor(probe, answer, resource)
+            yield from _check_descriptor(probe, response, resource)
 
 
-def _referenced_services(answer: ProbeResponse) -> set[str]:
-    table = votable.read(answer.body)
+def _referenced_services(response: ProbeResponse) -> set[str]:
+    table = votable.read(response.body)
     return {str(row["service_def"]) for row in table.dicts() if row.get("service_def")}
 
 
-def _check_descriptor(probe: Probe, answer: ProbeResponse, resource: Element) -> Iterator[Problem]:
-    said = {p.get("name"): p.get("value") for p in resource.findall("{*}PARAM")}
-    url = said.get("accessURL") or ""
-    where = f"{answer.url}#{resource.get('ID') or resource.get('name')}"
+def _check_descriptor(probe: Probe, response: ProbeResponse, resource: Element) -> Iterator[Problem]:
+    parameters = {p.get("name"): p.get("value") for p in resource.findall("{*}PARAM")}
+    url = parameters.get("accessURL") or ""
+    where = f"{response.url}#{resource.get('ID') or resource.get('name')}"
     if not url.startswith(("http://", "https://")):
-        yield where, f"its accessURL is {url or 'missing'}"
+        yield where, f"the accessURL is {url or 'missing'}, not an http or https URL"
     elif probe.is_own_url(url) and probe.get(url).status == 404:
-        yield where, f"its accessURL {url} gives status 404"
+        yield where, f"the accessURL {url} gives status 404"
 
 
 CHECKS = (
