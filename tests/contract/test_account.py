@@ -205,6 +205,7 @@ def two_processes(sky: Path, serving: Any, tmp_path_factory: pytest.TempPathFact
         yield server.url, folder
 
 
+@pytest.mark.slow
 def test_several_processes_add_up(two_processes: tuple[str, Path]) -> None:
     """Whichever of them is asked; and what one has counted stays when it is gone."""
     url, _ = two_processes
@@ -226,6 +227,7 @@ def test_those_outside_are_told_nothing(server: Any, sky: Path, listening: Any, 
         assert httpx.get(f"{open_to_all}/metrics", headers=outside).status_code == 200
 
 
+@pytest.mark.slow
 def test_jobs_by_phase(two_processes: tuple[str, Path]) -> None:
     """Of the store that all processes share, whichever is asked; and without them where it is gone."""
     url, folder = two_processes

@@ -15,6 +15,8 @@ from vo_server.engines import postgres_generations
 from vo_server.errors import Code
 from vo_server.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 BY_PLACE = [
     "/sia1/atlas?POS=129.1,19.6&SIZE=0",
     "/sia1/atlas?POS=129.1,19.6&SIZE=0.1&FORMAT=image/fits",

@@ -28,6 +28,7 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
+@pytest.mark.slow
 def test_taplint_finds_nothing(server: Any, stilts: Stilts) -> None:
     said = stilts("taplint", f"tapurl={server.url}/tap", f"stages={STAGES}", "report=EWF", "maxtable=20")
     assert re.search(r"^Totals: Errors: 0; ", said, re.M), said

@@ -461,6 +461,7 @@ def test_more_than_may_wait_are_refused_for_the_time(sky: Path, listening: Any, 
         assert f"as an asynchronous job it may take longer: {url}/tap/async" in late.text
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_lets_those_go_who_wait(sky: Path, serving: Any) -> None:
     with serving(sky, "--workers", "2") as server, ThreadPoolExecutor() as pool, httpx.Client(timeout=60) as http:
         job = http.post(f"{server.url}/tap/async", data={"LANG": "ADQL", "QUERY": QUERY}).headers["location"]
@@ -596,6 +597,7 @@ def test_stilts_takes_up_a_job(http: httpx.Client, stilts: Callable[..., str]) -
     assert http.get(job).status_code == 404
 
 
+@pytest.mark.slow
 def test_over_postgresql(sky: Path, listening: Any, serving: Any, postgresql: str) -> None:
     """Two servers share the jobs: what one takes in, the worker of the other runs."""
     pytest.importorskip("psycopg")

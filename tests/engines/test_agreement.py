@@ -113,6 +113,7 @@ def agree(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_expressions_agree(worlds: tuple[Any, Any], part: int) -> None:
     chosen = [e for n, e in enumerate(dict.fromkeys(expressions())) if n % 4 == part]

@@ -375,6 +375,7 @@ def make_grid(corners: np.ndarray) -> np.ndarray:
     return np.asarray((made / np.linalg.norm(made, axis=-1, keepdims=True)).transpose(1, 0, 2))
 
 
+@pytest.mark.slow
 @HASTIER
 @given(place, st.sampled_from([0.05, 0.5, 40.0, 359.0]), st.sampled_from([0.05, 0.6]))
 def test_sia2_ranges(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:

@@ -31,6 +31,8 @@ from vo_server.load import process_pool
 from vo_server.settings import Settings
 from vo_server.storage import files
 
+pytestmark = pytest.mark.slow
+
 ROWS = 20_000
 NEAR = 0.3
 """Arcseconds within which a star of an image has its row."""
