@@ -48,16 +48,20 @@ def create_app(settings: Settings, datestamps: Path | None = None) -> Starlette:
 
 
 def _make_routes(service: Service, site: Site) -> list[Route]:
-    """Return the routes of a service and of the VOSI resources beside it."""
-    own = [(resource, resource.error_renderer or service.error_renderer) for resource in service.resources]
-    beside = [(resource, resource.error_renderer or error_response) for resource in vosi.make_resources(service)]
+    """Return the routes of a service, with its VOSI resources."""
+    protocol_resources = [
+        (resource, resource.error_renderer or service.error_renderer) for resource in service.resources
+    ]
+    vosi_resources = [
+        (resource, resource.error_renderer or error_response) for resource in vosi.make_resources(service)
+    ]
     return [
         Route(
             service.path + resource.path,
             _make_endpoint(service, resource, renderer, site),
             methods=list(resource.methods),
         )
-        for resource, renderer in (*own, *beside)
+        for resource, renderer in (*protocol_resources, *vosi_resources)
     ]
 
 

@@ -74,7 +74,9 @@ def open_site(settings: Settings, datestamps: Path | None = None) -> Site:
         public_url=settings.public_url,
         software=SOFTWARE,
         strict=settings.strict,
-        roots={p.id: find_image_root(settings, p.id) for p in get_image_collections(catalogue)},
+        roots={
+            collection.id: find_image_root(settings, collection.id) for collection in get_image_collections(catalogue)
+        },
         upload_limit=settings.upload_limit,
         upload_hosts=tuple(settings.upload_hosts.lower().split()),
         admission=QueryAdmission(short_queries, settings.queries, settings.queue, settings.timeout),
@@ -108,16 +110,18 @@ def _open_loaded_catalogue(settings: Settings) -> tuple[Catalogue, Engine]:
     loaded and a table of the operator is."""
     catalogue = add_tap_schema(load_site_catalogue(settings))
     engine = open_site_engine(settings, catalogue)
-    shipped = {p.id for p in load_catalogue([find_builtin_schemas() / "catalogues"]).collections}
+    shipped = {collection.id for collection in load_catalogue([find_builtin_schemas() / "catalogues"]).collections}
     try:
-        loaded = {p.id for p in catalogue.collections if engine.count_rows(p.table) is not None}
+        loaded = {
+            collection.id for collection in catalogue.collections if engine.count_rows(collection.table) is not None
+        }
         if loaded & shipped or not loaded:
             return catalogue, engine
-        own = add_tap_schema(load_site_catalogue(settings, shipped=False))
+        operator_catalogue = add_tap_schema(load_site_catalogue(settings, shipped=False))
     except ServiceError:  # an operator's table refers to a shipped one, or the database is down, which VOSI reports
         return catalogue, engine
     engine.close()
-    return own, open_site_engine(settings, own)
+    return operator_catalogue, open_site_engine(settings, operator_catalogue)
 
 
 def _open_result_storage(settings: Settings) -> JobStorage:

@@ -49,7 +49,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """The URL of a capability and how it is called. `use` tells whether something must be appended to the URL."""
+    """The URL of a capability and how it is called. `use` is whether the URL is complete or must be extended."""
 
     access_url: str
     use: Literal["full", "base", "dir"] = "full"
@@ -101,8 +101,8 @@ class Language:
 
 def describe_adql(features: Mapping[str, Sequence[Feature]]) -> Language:
     """Return ADQL with the features of each kind, under the short names of FEATURE_IDS."""
-    said = tuple((FEATURE_IDS[kind], tuple(named)) for kind, named in features.items() if named)
-    return Language("ADQL", ADQL_VERSIONS, "The Astronomical Data Query Language", said)
+    feature_lists = tuple((FEATURE_IDS[kind], tuple(entries)) for kind, entries in features.items() if entries)
+    return Language("ADQL", ADQL_VERSIONS, "The Astronomical Data Query Language", feature_lists)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ Value: TypeAlias = str | int | float | bool | datetime | None
 
 def make_root(prefix: str, namespace: str, name: str, **attributes: Value) -> Element:
     """Return the root of a document whose own namespace has this prefix."""
-    made = etree.Element(f"{{{namespace}}}{name}", nsmap={prefix: namespace, **NAMESPACES})
-    return _set_attributes(made, attributes)
+    element = etree.Element(f"{{{namespace}}}{name}", nsmap={prefix: namespace, **NAMESPACES})
+    return _set_attributes(element, attributes)
 
 
 def add(parent: Element, name: str, value: Value = None, /, type: str | None = None, **attributes: Value) -> Element:

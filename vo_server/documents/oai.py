@@ -81,19 +81,19 @@ def add_formats(document: Element, prefixes: Iterable[MetadataFormat]) -> None:
     """Add the formats of the records (section 4.4)."""
     entry = _add(document, "ListMetadataFormats")
     for prefix in prefixes:
-        made = _add(entry, "metadataFormat")
-        _add(made, "metadataPrefix", prefix.name)
-        _add(made, "schema", prefix.schema)
-        _add(made, "metadataNamespace", prefix.namespace)
+        element = _add(entry, "metadataFormat")
+        _add(element, "metadataPrefix", prefix.name)
+        _add(element, "schema", prefix.schema)
+        _add(element, "metadataNamespace", prefix.namespace)
 
 
 def add_sets(document: Element, sets: Iterable[tuple[str, str]]) -> None:
     """Add the sets as (name in requests, title) (section 4.6)."""
     entry = _add(document, "ListSets")
     for spec, name in sets:
-        made = _add(entry, "set")
-        _add(made, "setSpec", spec)
-        _add(made, "setName", name)
+        element = _add(entry, "set")
+        _add(element, "setSpec", spec)
+        _add(element, "setName", name)
 
 
 def add_headers(document: Element, headers: Iterable[RecordHeader], token: ResumptionToken | None) -> None:
@@ -113,10 +113,10 @@ def add_records(
     """Add records (sections 4.1 and 4.5); a deleted one has only its header."""
     entry = _add(document, verb)
     for header, body in records:
-        made = _add(entry, "record")
-        _add_header(made, header)
+        element = _add(entry, "record")
+        _add_header(element, header)
         if not header.deleted:
-            _add(made, "metadata").append(body())
+            _add(element, "metadata").append(body())
     _add_token(entry, token)
 
 

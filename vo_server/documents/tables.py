@@ -74,6 +74,8 @@ def _add_keys(table: Element, keys: Iterable[Key], published: dict[str, str]) ->
         if key.target in published:
             entry = add(table, "foreignKey")
             add(entry, "targetTable", published[key.target])
-            for here, there in key.columns:
-                add_known(add(entry, "fkColumn"), fromColumn=quote_name(here), targetColumn=quote_name(there))
+            for from_column, target_column in key.columns:
+                add_known(
+                    add(entry, "fkColumn"), fromColumn=quote_name(from_column), targetColumn=quote_name(target_column)
+                )
             add_known(entry, description=key.description, utype=key.utype)

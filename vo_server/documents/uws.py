@@ -33,48 +33,48 @@ def write_jobs(listed: Iterable[Job], base: str) -> bytes:
     return serialise(document)
 
 
-def write_job(one: Job, url: str, parts: Iterable[str] = (), position: int | None = None) -> bytes:
+def write_job(job: Job, url: str, parts: Iterable[str] = (), position: int | None = None) -> bytes:
     """Return a job in full. `parts` are the parameters that came as files; `position` is its position in the queue."""
     document = _make_root("job", version=VERSION)
-    _add(document, "jobId", one.id)
-    if one.run_id is not None:
-        _add(document, "runId", one.run_id)
+    _add(document, "jobId", job.id)
+    if job.run_id is not None:
+        _add(document, "runId", job.run_id)
     _add(document, "ownerId")
-    _add(document, "phase", one.phase)
+    _add(document, "phase", job.phase)
     _add(document, "quote")
-    _add(document, "creationTime", format_instant(one.created))
-    _add(document, "startTime", one.started and format_instant(one.started))
-    _add(document, "endTime", one.ended and format_instant(one.ended))
-    _add(document, "executionDuration", one.duration)
-    _add(document, "destruction", format_instant(one.destruction))
-    _fill_parameters(_add(document, "parameters", ""), one, url, parts)
-    _fill_results(_add(document, "results", ""), one, url)
-    if one.failure is not None:
+    _add(document, "creationTime", format_instant(job.created))
+    _add(document, "startTime", job.started and format_instant(job.started))
+    _add(document, "endTime", job.ended and format_instant(job.ended))
+    _add(document, "executionDuration", job.duration)
+    _add(document, "destruction", format_instant(job.destruction))
+    _fill_parameters(_add(document, "parameters", ""), job, url, parts)
+    _fill_results(_add(document, "results", ""), job, url)
+    if job.failure is not None:
         summary = _add(
             document,
             "errorSummary",
             "",
-            type="transient" if one.failure.transient else "fatal",
+            type="transient" if job.failure.transient else "fatal",
             hasDetail=True,
         )
-        _add(summary, "message", one.failure.message)
-    overflow = True if any(made.overflow for made in one.results) else None
-    known = {"position": position, "progress": one.progress, "rows": one.rows, "overflow": overflow}
-    _add_info(document, known | {"attempts": _count_repeated_attempts(one)})
+        _add(summary, "message", job.failure.message)
+    overflow = True if any(result.overflow for result in job.results) else None
+    details = {"position": position, "progress": job.progress, "rows": job.rows, "overflow": overflow}
+    _add_info(document, details | {"attempts": _count_repeated_attempts(job)})
     return serialise(document)
 
 
-def write_parameters(one: Job, url: str, parts: Iterable[str] = ()) -> bytes:
+def write_parameters(job: Job, url: str, parts: Iterable[str] = ()) -> bytes:
     """Return the parameters of a job."""
     document = _make_root("parameters")
-    _fill_parameters(document, one, url, parts)
+    _fill_parameters(document, job, url, parts)
     return serialise(document)
 
 
-def write_results(one: Job, url: str) -> bytes:
+def write_results(job: Job, url: str) -> bytes:
     """Return the results of a job."""
     document = _make_root("results")
-    _fill_results(document, one, url)
+    _fill_results(document, job, url)
     return serialise(document)
 
 
@@ -84,32 +84,32 @@ def format_instant(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace("+00:00", "Z")
 
 
-def _count_repeated_attempts(one: Job) -> int | None:
+def _count_repeated_attempts(job: Job) -> int | None:
     """Return the number of attempts if there was more than one."""
-    return one.attempts if one.attempts > 1 else None
+    return job.attempts if job.attempts > 1 else None
 
 
-def _fill_parameters(element: Element, one: Job, url: str, parts: Iterable[str]) -> None:
+def _fill_parameters(element: Element, job: Job, url: str, parts: Iterable[str]) -> None:
     """Add the parameters: files by reference, others by value (UWS 1.1 section 2.2.3.1.1)."""
-    for name, value in one.parameters:
+    for name, value in job.parameters:
         _add(element, "parameter", value, id=name)
     for name in parts:
         _add(element, "parameter", f"{url}/parameters/{name}", id=name, byReference=True)
 
 
-def _fill_results(element: Element, one: Job, url: str) -> None:
-    for made in one.results if one.phase is Phase.COMPLETED else ():
-        attributes: dict[str, Value] = {"id": made.id, "size": made.size, "mime-type": made.media_type}
-        result = _add(element, "result", "", **attributes)
-        result.set(f"{{{XLINK}}}href", f"{url}/results/{made.id}")
+def _fill_results(element: Element, job: Job, url: str) -> None:
+    for result in job.results if job.phase is Phase.COMPLETED else ():
+        attributes: dict[str, Value] = {"id": result.id, "size": result.size, "mime-type": result.media_type}
+        entry = _add(element, "result", "", **attributes)
+        entry.set(f"{{{XLINK}}}href", f"{url}/results/{result.id}")
 
 
 def _add_info(document: Element, values: Mapping[str, Value]) -> None:
     """Add the progress of the job, an extension of this server."""
-    known = {name: value for name, value in values.items() if value is not None}
-    if known:
+    details = {name: value for name, value in values.items() if value is not None}
+    if details:
         info = _add(document, "jobInfo", "")
-        for name, value in known.items():
+        for name, value in details.items():
             etree.SubElement(info, name).text = format_value(value)
 
 

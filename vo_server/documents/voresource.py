@@ -181,14 +181,14 @@ class Coverage:
             resource.append(entry)
 
 
-def _merge_intervals(spans: Iterable[Interval]) -> list[Interval]:
+def _merge_intervals(intervals: Iterable[Interval]) -> list[Interval]:
     """Return the union of intervals, in order and disjoint."""
-    document: list[Interval] = []
-    for low, high in sorted(spans):
-        if document and low <= document[-1][1]:
-            low, high = document[-1][0], max(document.pop()[1], high)
-        document.append((low, high))
-    return document
+    merged: list[Interval] = []
+    for low, high in sorted(intervals):
+        if merged and low <= merged[-1][1]:
+            low, high = merged[-1][0], max(merged.pop()[1], high)
+        merged.append((low, high))
+    return merged
 
 
 @dataclass(frozen=True, slots=True)

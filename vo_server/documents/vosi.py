@@ -32,13 +32,13 @@ class Availability:
 def write_availability(state: Availability) -> bytes:
     """Return the availability (VOSI 1.1 section 5); the one document here whose elements have a namespace."""
     document = make_root("vosi", AVAILABILITY_NAMESPACE, "availability")
-    known = {
+    values = {
         "available": state.available,
         "upSince": state.up_since,
         "downAt": state.down_at,
         "backAt": state.back_at,
     }
-    add_known(document, **{f"{{{AVAILABILITY_NAMESPACE}}}{name}": value for name, value in known.items()})
+    add_known(document, **{f"{{{AVAILABILITY_NAMESPACE}}}{name}": value for name, value in values.items()})
     for note in state.notes:
         add_known(document, **{f"{{{AVAILABILITY_NAMESPACE}}}note": note})
     return serialise(document)
@@ -59,8 +59,8 @@ def write_tableset(catalogue: Catalogue, detail: Literal["min", "max"] = "max") 
     return serialise(document)
 
 
-def write_table(one: Table, catalogue: Catalogue) -> bytes:
-    """Return a single table in full; the catalogue tells which of its keys lead to published tables."""
+def write_table(table: Table, catalogue: Catalogue) -> bytes:
+    """Return a single table in full; its keys to tables of the catalogue are included."""
     document = make_root("vosi", TABLES_NAMESPACE, "table")
-    fill_table(document, one, catalogue)
+    fill_table(document, table, catalogue)
     return serialise(document)

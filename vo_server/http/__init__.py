@@ -1,1 +1,1 @@
-"""What is HTTP and not VO: responses, file responses, admission, access log, errors, URLs, DALI parameters, uploads."""
+"""HTTP apart from the protocols: responses, files, admission, access log, errors, URLs, DALI parameters, uploads."""

@@ -24,17 +24,16 @@ log = logging.getLogger("vo_server.access")
 REQUEST_ID_HEADER = "X-Request-Id"
 
 _RANDOM = random.Random()
-"""Needs no system call, which would release the interpreter lock and wait for it among the threads at work."""
+"""Needs no system call: one would release the interpreter lock and wait for it among the worker threads."""
 
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,99}")
-
 
 _JOB_ID_PATTERN = re.compile(r"(?i)(?<=/async/)[^/]+")
 
 
 @dataclass(slots=True)
 class RequestInfo:
-    """The facts about a request that its log line and the metrics tell.
+    """The facts about a request for its log line and the metrics.
 
     `count_rows` is called when the response is complete; `queue` is the admission queue of its query, `query` the query
     text, `runid` the client's name for the request (DALI 1.1 section 3.4.6).
@@ -57,8 +56,8 @@ def _generate_id() -> str:
 
 def get_request_info(request: Request) -> RequestInfo:
     """Return the facts about a request, which endpoints fill in."""
-    found: RequestInfo = request.state.account
-    return found
+    info: RequestInfo = request.state.info
+    return info
 
 
 def describe_request_id(request: Request) -> tuple[Info, ...]:
@@ -82,49 +81,49 @@ class AccessLogMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        kept = RequestInfo(given if _ID_PATTERN.fullmatch(given) else _generate_id())
-        scope.setdefault("state", {})["account"] = kept
-        begun, status, size = time.perf_counter(), 500, 0
+        requested_id = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        info = RequestInfo(requested_id if _ID_PATTERN.fullmatch(requested_id) else _generate_id())
+        scope.setdefault("state", {})["info"] = info
+        started_at, status, size = time.perf_counter(), 500, 0
 
-        async def noted(message: Message) -> None:
+        async def send_and_count(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = kept.id
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = info.id
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)
 
-        token = logs.REQUEST_ID.set(kept.id)
+        token = logs.REQUEST_ID.set(info.id)
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_and_count)
         finally:
-            seconds = time.perf_counter() - begun
-            self._record(scope, kept, RequestMetrics(
-                kept.service, kept.resource, status, seconds, size, kept.count_rows(), kept.queue, kept.wait_seconds
+            seconds = time.perf_counter() - started_at
+            self._record(scope, info, RequestMetrics(
+                info.service, info.resource, status, seconds, size, info.count_rows(), info.queue, info.wait_seconds
             ))  # fmt: skip
             logs.REQUEST_ID.reset(token)
 
-    def _record(self, scope: Scope, kept: RequestInfo, served: RequestMetrics) -> None:
-        self._metrics.count(served)
+    def _record(self, scope: Scope, info: RequestInfo, figures: RequestMetrics) -> None:
+        self._metrics.count(figures)
         if log.isEnabledFor(logging.INFO):
             path = mask_job_ids(scope["path"])
-            facts = {
-                "method": scope["method"], "path": path, "service": kept.service, "status": served.status,
-                "seconds": round(served.seconds, 4), "waited": round(kept.wait_seconds, 4), "bytes": served.bytes,
-                "rows": served.rows, "runid": kept.runid, "error_code": kept.error_code,
+            fields = {
+                "method": scope["method"], "path": path, "service": info.service, "status": figures.status,
+                "seconds": round(figures.seconds, 4), "waited": round(info.wait_seconds, 4), "bytes": figures.bytes,
+                "rows": figures.rows, "runid": info.runid, "error_code": info.error_code,
             }  # fmt: skip
-            who = logs.private_fields(
-                client=get_client_address(Request(scope)), query=kept.query or _decode_query(scope)
+            private = logs.private_fields(
+                client=get_client_address(Request(scope)), query=info.query or _decode_query(scope)
             )
-            text = f"{scope['method']} {path} {served.status} {served.seconds:.3f} s, {served.bytes} bytes"
-            text += f", {kept.error_code}" if kept.error_code else ""
-            log.info(text, extra=logs.fields(**facts) | who)
+            text = f"{scope['method']} {path} {figures.status} {figures.seconds:.3f} s, {figures.bytes} bytes"
+            text += f", {info.error_code}" if info.error_code else ""
+            log.info(text, extra=logs.fields(**fields) | private)
 
 
 def mask_job_ids(path: str) -> str:
-    """Return a path with a hash in the place of a job's id, which would allow to read and delete the job. All log lines
+    """Return a path with a hash in place of a job's id, which gives access to the job. All log lines
     about one job have the same hash."""
     return _JOB_ID_PATTERN.sub(lambda id: f"~{hashlib.blake2b(id[0].encode(), digest_size=4).hexdigest()}", path)
 

@@ -1,7 +1,7 @@
 """Admission of queries: a short and a long queue, each with a number of slots that clients share fairly.
 
-Short queries have a queue of their own, so that none waits behind a long one. A waiting request holds neither a thread
-nor a cursor. All of this happens in the event loop of one process.
+Short queries have a queue of their own, so that no short query waits behind a long one. A waiting request holds
+neither a thread nor a cursor. All of this happens in the event loop of one process.
 """
 
 from __future__ import annotations
@@ -105,15 +105,15 @@ class QueryQueue:
             waiter.woken.set()
 
     def _enqueue(self, client: str) -> _Waiter:
-        """Add a waiter to the client's own queue. If all is full, the newest waiter of the client with the most is
-        rejected."""
+        """Add a waiter to the client's own queue. If the queue is full, the newest waiter of the client
+        with the most waiters is rejected."""
         if self.waiting >= self._max_waiting:
-            most = max(self._waiting, key=lambda c: len(self._waiting[c]), default=client)
-            if len(self._waiting.get(most, ())) <= len(self._waiting.get(client, ())) + 1:
+            busiest = max(self._waiting, key=lambda c: len(self._waiting[c]), default=client)
+            if len(self._waiting.get(busiest, ())) <= len(self._waiting.get(client, ())) + 1:
                 raise self._make_busy_error()
-            last = self._waiting[most].pop()
-            last.rejected = True
-            last.woken.set()
+            newest = self._waiting[busiest].pop()
+            newest.rejected = True
+            newest.woken.set()
         waiter = _Waiter()
         self._waiting.setdefault(client, deque()).append(waiter)
         return waiter
@@ -124,14 +124,18 @@ class QueryQueue:
             waiters.remove(waiter)
             if not waiters:
                 del self._waiting[client]
-        elif waiter.woken.is_set() and not waiter.rejected:  # called, and cancelled before it came
+        elif waiter.woken.is_set() and not waiter.rejected:  # it got a slot, and was cancelled before it ran
             self.release(client)
 
-    def _make_busy_error(self, why: str | None = None) -> BusyError:
-        after = ceil(self._mean_seconds * (self.waiting + 1) / self._slots)
-        after = min(max(after, MIN_RETRY_SECONDS), MAX_RETRY_SECONDS)
-        why = why or f"{self.running} queries run and {self.waiting} wait, the limit"
-        return BusyError(f"the service is busy: {why}", hint=f"ask again in {after} s", retry_after_seconds=after)
+    def _make_busy_error(self, reason: str | None = None) -> BusyError:
+        retry_seconds = ceil(self._mean_seconds * (self.waiting + 1) / self._slots)
+        retry_seconds = min(max(retry_seconds, MIN_RETRY_SECONDS), MAX_RETRY_SECONDS)
+        reason = reason or f"{self.running} queries run and {self.waiting} wait, the limit"
+        return BusyError(
+            f"the service is busy: {reason}",
+            hint=f"repeat the request in {retry_seconds} s",
+            retry_after_seconds=retry_seconds,
+        )
 
 
 class Slot:
@@ -150,8 +154,8 @@ class Slot:
         """Release the slot."""
         self._timer.cancel()
         if self._queue is not None:
-            lane, self._queue = self._queue, None
-            lane.release(self._client, self._loop.time() - self._started_at)
+            queue, self._queue = self._queue, None
+            queue.release(self._client, self._loop.time() - self._started_at)
 
     def _move_to_long_queue(self, long: QueryQueue) -> None:
         if self._queue is not None and self._queue is not long:
@@ -182,14 +186,14 @@ class QueryAdmission:
 
     def count_queries(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return how many queries run and how many wait, by the names of the queues."""
-        both = (self.short, self.long)
-        return {lane.name: lane.running for lane in both}, {lane.name: lane.waiting for lane in both}
+        queues = (self.short, self.long)
+        return {queue.name: queue.running for queue in queues}, {queue.name: queue.waiting for queue in queues}
 
     async def acquire(self, client: str, is_short: bool) -> Slot:
         """Return a slot for a query of a client, which the caller must release; `is_short` selects the queue.
 
         Raises BusyError.
         """
-        lane = self.short if is_short else self.long
-        await lane.acquire(client)
-        return Slot(lane, client, self.long)
+        queue = self.short if is_short else self.long
+        await queue.acquire(client)
+        return Slot(queue, client, self.long)

@@ -17,7 +17,7 @@ def etag_matches(header: str, etag: str) -> bool:
 
 def drop_invalid_range(request: Request) -> None:
     """Remove a Range header that is invalid: such a request gets the whole file (section 14.2), where starlette
-    answers with 400."""
+    returns 400."""
     header = request.headers.get("range", "")
     backwards = any(int(first) > int(last) for first, last in re.findall(r"(\d{1,19})-(\d{1,19})", header))
     if header and (backwards or not _RANGES.fullmatch(header.strip())):

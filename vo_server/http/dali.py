@@ -52,8 +52,8 @@ class Parameters:
 
     def drop(self, *names: str) -> Parameters:
         """Return the parameters without some of them, such as FORMAT where it has another meaning."""
-        gone = {name.lower() for name in names}
-        return Parameters(tuple(pair for pair in self.pairs if pair[0].lower() not in gone), self.files)
+        dropped = {name.lower() for name in names}
+        return Parameters(tuple(pair for pair in self.pairs if pair[0].lower() not in dropped), self.files)
 
     def with_default(self, name: str, value: str) -> Parameters:
         """Return the parameters with a value for one that is missing."""
@@ -68,7 +68,7 @@ class Parameters:
         if text is None:
             raise UsageError(f"{name} is missing", hint=f"give it in {unit}", code=Code.REQUEST_MISSING_PARAMETER)
         try:
-            value = float(text if text.isascii() and "_" not in text else "")  # Python reads more than decimals
+            value = float(text if text.isascii() and "_" not in text else "")  # float() takes other digits, too
         except ValueError:
             hint = f"give it in decimal {unit}"
             raise UsageError(
@@ -85,17 +85,17 @@ class Parameters:
         """The requested format: RESPONSEFORMAT, or its older name FORMAT (TAP 1.1 section 2.7.3)."""
         return self.get("RESPONSEFORMAT") or self.get("FORMAT")
 
-    def get_maxrec(self, default: int, hard: int) -> int:
+    def get_maxrec(self, default: int, maximum: int) -> int:
         """Return the number of rows that a response may have (DALI 1.1 section 3.4.4).
 
         Raises UsageError for a MAXREC that is not a non-negative integer.
         """
         text = self.get("MAXREC")
         if text is None:
-            return min(default, hard)
+            return min(default, maximum)
         if not (text.isascii() and text.strip().isdecimal()):
             raise UsageError(f"MAXREC must be a non-negative integer, not {text!r}", code=Code.REQUEST_BAD_PARAMETER)
-        return min(int(text), hard)
+        return min(int(text), maximum)
 
 
 async def read_parameters(request: Request, uploads: int = 0) -> Parameters:
@@ -103,18 +103,18 @@ async def read_parameters(request: Request, uploads: int = 0) -> Parameters:
 
     Raises UsageError for a body that is not a form, TooLargeError for one that is too large.
     """
-    given = list(request.query_params.multi_items())
+    pairs = list(request.query_params.multi_items())
     if request.method != "POST":
-        return Parameters(tuple(given))
+        return Parameters(tuple(pairs))
     form = await _read_form(request, uploads)
     files = {name: value.file for name, value in form if isinstance(value, UploadFile)}
     texts = [(name, value) for name, value in form if isinstance(value, str)]
-    given += texts
-    spoken_of = {
-        uri.partition(":")[2] for name, value in given if name.upper() == "UPLOAD" for uri in _split_uris(value)
+    pairs += texts
+    referenced = {
+        uri.partition(":")[2] for name, value in pairs if name.upper() == "UPLOAD" for uri in _split_uris(value)
     }
-    files |= {name: io.BytesIO(value.encode()) for name, value in texts if name in spoken_of and name not in files}
-    return Parameters(tuple(given), files)
+    files |= {name: io.BytesIO(value.encode()) for name, value in texts if name in referenced and name not in files}
+    return Parameters(tuple(pairs), files)
 
 
 def _split_uris(value: str) -> list[str]:
@@ -122,10 +122,10 @@ def _split_uris(value: str) -> list[str]:
 
 
 async def _read_form(request: Request, uploads: int) -> list[tuple[str, UploadFile | str]]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in ("application/x-www-form-urlencoded", "multipart/form-data", ""):
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in ("application/x-www-form-urlencoded", "multipart/form-data", ""):
         hint = "send application/x-www-form-urlencoded or multipart/form-data"
-        raise UsageError(f"unsupported Content-Type {kind!r} of a POST", hint=hint, code=Code.REQUEST_MALFORMED)
+        raise UsageError(f"unsupported Content-Type {media_type!r} of a POST", hint=hint, code=Code.REQUEST_MALFORMED)
     body = _LimitedBody(request, uploads)
     try:
         form = await Request(request.scope, body.receive).form(max_fields=MAX_FORM_FIELDS, max_part_size=MAX_FORM_BYTES)
@@ -134,7 +134,7 @@ async def _read_form(request: Request, uploads: int) -> list[tuple[str, UploadFi
         raise body.error or UsageError(f"the form cannot be read: {reason}", code=Code.REQUEST_MALFORMED) from None
     except UnicodeDecodeError:
         raise UsageError("the form is not UTF-8", code=Code.REQUEST_MALFORMED) from None
-    except (ValueError, KeyError):  # no boundary, or one that is not where it should be
+    except (ValueError, KeyError):  # the boundary is missing, or does not occur in the body
         raise UsageError(
             "the form cannot be read: it does not match its Content-Type", code=Code.REQUEST_MALFORMED
         ) from None
@@ -156,10 +156,10 @@ class _LimitedBody:
     """
 
     def __init__(self, request: Request, uploads: int) -> None:
-        said = request.headers.get("content-length", "")
+        content_length = request.headers.get("content-length", "")
         self._request = request
         self._upload_bytes = uploads
-        self._announced_bytes = int(said) if said.isascii() and said.isdigit() else 0
+        self._announced_bytes = int(content_length) if content_length.isascii() and content_length.isdigit() else 0
         self._received_bytes = 0
         self.error: TooLargeError | None = None
 
@@ -170,43 +170,48 @@ class _LimitedBody:
         """
         message = await self._request.receive()
         self._received_bytes += len(message.get("body", b""))
-        most = max(self._received_bytes, self._announced_bytes)
-        if most > self._upload_bytes + MAX_FORM_BYTES:
+        size = max(self._received_bytes, self._announced_bytes)
+        if size > self._upload_bytes + MAX_FORM_BYTES:
             with anyio.move_on_after(DRAIN_SECONDS):
                 while message.get("more_body"):
                     message = await self._request.receive()
             more = "" if self._announced_bytes else "at least "
             limit = self._upload_bytes or MAX_FORM_BYTES
-            self.error = TooLargeError(f"the request has {more}{most:,} bytes; the limit of this service is {limit:,}")
+            self.error = TooLargeError(f"the request has {more}{size:,} bytes; the limit of this service is {limit:,}")
             raise MultiPartException("too large")  # which makes starlette close the files
         return message
 
 
 def choose_format(
-    request: Request, given: Parameters, default: Format, offered: Sequence[Format] = FORMATS
+    request: Request, parameters: Parameters, default: Format, offered: Sequence[Format] = FORMATS
 ) -> FormatChoice:
     """Return the format of the response, and keep it with the request for its error document.
 
-    Without RESPONSEFORMAT, a person who navigates gets a page, and a script in a browser TABLEDATA, the one
-    serialisation that all of them read.
+    Without RESPONSEFORMAT, a browser that navigates gets a page, and a script in a browser TABLEDATA, the only
+    serialisation that all such scripts read.
     """
-    request.state.choice = choice = _choose_format(request, given, default, offered)
+    request.state.choice = choice = _choose_format(request, parameters, default, offered)
     return choice
 
 
-def _choose_format(request: Request, given: Parameters, default: Format, offered: Sequence[Format]) -> FormatChoice:
-    asked = given.responseformat
-    if asked is not None:
-        return select_format(asked, None, default, offered)
+def _choose_format(
+    request: Request, parameters: Parameters, default: Format, offered: Sequence[Format]
+) -> FormatChoice:
+    requested = parameters.responseformat
+    if requested is not None:
+        return select_format(requested, None, default, offered)
     if is_navigation(request):
         return FormatChoice(HTML, HTML.media_type)
     if is_browser_script(request) and TABLEDATA in offered:
         return FormatChoice(TABLEDATA, "text/xml")
-    return select_format(None, request.headers.get("accept"), default, [f for f in offered if f is not _FOR_PEOPLE])
+    return select_format(
+        None, request.headers.get("accept"), default, [f for f in offered if f is not _NAVIGATION_FORMAT]
+    )
 
 
-_FOR_PEOPLE = HTML
-"""Java says Accept: text/html, image/gif, ... for every program in it that says nothing, TOPCAT among them."""
+_NAVIGATION_FORMAT = HTML
+"""The format that needs navigation: Java sends Accept: text/html, image/gif, ... for programs that set no Accept, such
+as TOPCAT."""
 
 
 def is_navigation(request: Request) -> bool:

@@ -40,18 +40,18 @@ def read_downtime(data: Path) -> Downtime | None:
     Raises UsageError for an invalid file.
     """
     try:
-        given = tomllib.loads((data / FILE_NAME).read_text(encoding="utf-8"))
+        entries = tomllib.loads((data / FILE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{FILE_NAME} cannot be read: {error}", code=Code.SETTINGS_INVALID) from None
-    for key in given:
+    for key in entries:
         if key not in KEYS:
             raise UsageError(f"{FILE_NAME}: {key!r} must be one of {', '.join(KEYS)}", code=Code.SETTINGS_INVALID)
-    note = given.get("note")
+    note = entries.get("note")
     if note is not None and not isinstance(note, str):
         raise UsageError(f"{FILE_NAME}: 'note' must be a text", code=Code.SETTINGS_INVALID)
-    down_at, back_at = (_check_instant(key, given[key]) if key in given else None for key in ("down_at", "back_at"))
+    down_at, back_at = (_check_instant(key, entries[key]) if key in entries else None for key in ("down_at", "back_at"))
     if down_at is None:
         raise UsageError(f"{FILE_NAME}: 'down_at' is missing", code=Code.SETTINGS_INVALID)
     if back_at is not None and back_at <= down_at:

@@ -55,6 +55,6 @@ def error_response(request: Request, site: Site, error: ServiceError) -> Respons
 
 
 def error_headers(error: ServiceError) -> dict[str, str]:
-    """Return the headers of an error document: its code and, if the service is busy, when to ask again."""
+    """Return the headers of an error document: its code and, if the service is busy, Retry-After."""
     retry = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, BusyError) else {}
     return {CODE_HEADER: str(error.code)} | retry

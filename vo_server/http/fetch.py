@@ -49,13 +49,13 @@ class UploadHosts:
         Raises UsageError where the host is not allowed or unknown.
         """
         host, port = _parse_host(url)
-        mine = f"{host}:{port}" in self.own_addresses
-        if not mine and not {host, f"{host}:{port}"} & set(self.hosts):
+        is_own = f"{host}:{port}" in self.own_addresses
+        if not is_own and not {host, f"{host}:{port}"} & set(self.hosts):
             hint = f"uploads by URL come from {', '.join(self.hosts)}" if self.hosts else "send the table inline"
             raise UsageError(f"this service takes no uploads from {host}", hint=hint, code=Code.UPLOAD_NOT_ALLOWED)
-        found = _resolve_host(host, port)
-        if mine or all(map(_is_public, found)) or host in found:
-            return found[0], port
+        addresses = _resolve_host(host, port)
+        if is_own or all(map(_is_public, addresses)) or host in addresses:
+            return addresses[0], port
         hint = "the operator may list the address itself"
         raise UsageError(f"{host} has a private address", hint=hint, code=Code.UPLOAD_NOT_ALLOWED)
 
@@ -73,20 +73,20 @@ def _parse_host(url: SplitResult) -> tuple[str, int]:
 
 def _resolve_host(host: str, port: int) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise UsageError(f"unknown host {host}", code=Code.UPLOAD_FETCH_FAILED) from None
-    return [str(entry[4][0]) for entry in found]
+    return [str(entry[4][0]) for entry in entries]
 
 
 def _is_public(address: str) -> bool:
     """Return whether an address is public. Of an address that embeds an IPv4 address, the embedded one decides."""
-    found = ipaddress.ip_address(address)
-    inner = [found]
-    if isinstance(found, ipaddress.IPv6Address):
-        inner += [a for a in (found.ipv4_mapped, found.sixtofour, *(found.teredo or ())) if a is not None]
-        inner += [ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)] if found in _NAT64 else []
-    return all(a.is_global and not a.is_multicast for a in inner[1:] or inner)
+    parsed = ipaddress.ip_address(address)
+    candidates = [parsed]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        candidates += [a for a in (parsed.ipv4_mapped, parsed.sixtofour, *(parsed.teredo or ())) if a is not None]
+        candidates += [ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)] if parsed in _NAT64 else []
+    return all(a.is_global and not a.is_multicast for a in candidates[1:] or candidates)
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -98,22 +98,22 @@ def fetch(url: str, hosts: UploadHosts, limit: int, earlier_bytes: int = 0) -> I
     Raises UsageError where the URL is not allowed, not found or too slow; TooLargeError for more than `limit` bytes
     together with the `earlier_bytes` of other uploads.
     """
-    until = time.monotonic() + FETCH_TIMEOUT_SECONDS
+    deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
     for _ in range(MAX_REDIRECTS):
         parts = urlsplit(url)
-        connection = _make_connection(parts, hosts.resolve_address(parts), until)
+        connection = _make_connection(parts, hosts.resolve_address(parts), deadline)
         try:
-            with _close_at(until, connection):
+            with _close_at(deadline, connection):
                 path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 connection.request(
                     "GET", path, headers={UPLOAD_HEADER: "1", "User-Agent": "vo_server", "Accept": "*/*"}
                 )
-                answer = connection.getresponse()
-                if answer.status not in _REDIRECT_STATUSES:
-                    return _read_body(answer, url, limit, earlier_bytes, until)
-            url = urljoin(url, answer.getheader("Location") or "")
+                response = connection.getresponse()
+                if response.status not in _REDIRECT_STATUSES:
+                    return _read_body(response, url, limit, earlier_bytes, deadline)
+            url = urljoin(url, response.getheader("Location") or "")
         except (OSError, http.client.HTTPException) as error:
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 raise UsageError(
                     f"{url} took longer than {FETCH_TIMEOUT_SECONDS:g} s", code=Code.UPLOAD_FETCH_FAILED
                 ) from None
@@ -125,15 +125,15 @@ def fetch(url: str, hosts: UploadHosts, limit: int, earlier_bytes: int = 0) -> I
 
 
 @contextmanager
-def _close_at(until: float, connection: http.client.HTTPConnection) -> Iterator[None]:
+def _close_at(deadline: float, connection: http.client.HTTPConnection) -> Iterator[None]:
     """Shut a connection down at a time, if it is still in use: a server that sends a byte now and then never exceeds a
     socket timeout."""
 
-    def cut() -> None:
+    def shut_down() -> None:
         with suppress(OSError, AttributeError):  # closed by itself, or not open yet
             connection.sock.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(max(0.0, until - time.monotonic()), cut)
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), shut_down)
     timer.start()
     try:
         yield
@@ -141,21 +141,23 @@ def _close_at(until: float, connection: http.client.HTTPConnection) -> Iterator[
         timer.cancel()
 
 
-def _read_body(answer: http.client.HTTPResponse, url: str, limit: int, before: int, until: float) -> IO[bytes]:
-    if answer.status != 200:
-        raise UsageError(f"{url} returned {answer.status} {answer.reason}", code=Code.UPLOAD_FETCH_FAILED)
-    if answer.length is not None and before + answer.length > limit:
-        raise size_error(before + answer.length, limit)
+def _read_body(
+    response: http.client.HTTPResponse, url: str, limit: int, earlier_bytes: int, deadline: float
+) -> IO[bytes]:
+    if response.status != 200:
+        raise UsageError(f"{url} returned {response.status} {response.reason}", code=Code.UPLOAD_FETCH_FAILED)
+    if response.length is not None and earlier_bytes + response.length > limit:
+        raise size_error(earlier_bytes + response.length, limit)
     with ExitStack() as stack:
         file = stack.enter_context(SpooledTemporaryFile[bytes](MAX_MEMORY_BYTES))
-        while piece := answer.read1(CHUNK_BYTES):
-            file.write(piece)
-            if before + file.tell() > limit:
-                raise size_error(before + file.tell(), limit, "at least ")
-        if time.monotonic() >= until:  # what was cut off may look like all that there is
+        while chunk := response.read1(CHUNK_BYTES):
+            file.write(chunk)
+            if earlier_bytes + file.tell() > limit:
+                raise size_error(earlier_bytes + file.tell(), limit, "at least ")
+        if time.monotonic() >= deadline:  # a body that was cut off may look complete
             raise TimeoutError
-        if answer.length:
-            raise http.client.IncompleteRead(b"", answer.length)
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
         file.seek(0)
         stack.pop_all()
         return file
@@ -167,16 +169,16 @@ def size_error(size: int, limit: int, more: str = "") -> TooLargeError:
     return TooLargeError(message, code=Code.UPLOAD_TOO_LARGE)
 
 
-def _make_connection(url: SplitResult, address: tuple[str, int], until: float) -> http.client.HTTPConnection:
+def _make_connection(url: SplitResult, address: tuple[str, int], deadline: float) -> http.client.HTTPConnection:
     host, port = _parse_host(url)
-    left = max(0.1, until - time.monotonic())
+    timeout = max(0.1, deadline - time.monotonic())
     if url.scheme == "https":
-        return _PinnedSecureConnection(host, port, address, left)
-    return _PinnedConnection(host, port, address, left)
+        return _PinnedSecureConnection(host, port, address, timeout)
+    return _PinnedConnection(host, port, address, timeout)
 
 
 class _PinnedConnection(http.client.HTTPConnection):
-    """A connection to an address that was checked, whatever the host name resolves to now."""
+    """A connection to an address that was checked, even if the host name resolves to another one now."""
 
     def __init__(self, host: str, port: int, address: tuple[str, int], timeout: float) -> None:
         super().__init__(host, port, timeout=timeout)

@@ -84,7 +84,7 @@ def _create_file_response(request: Request, location: str, info: FileInfo, heade
     headers["Content-Length"] = str(span[1] - span[0] + 1)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    if status == 206:  # fsspec would read on
+    if status == 206:  # fsspec would read beyond the range
         return StreamingResponse(read_chunks(location, span[0], span[1] + 1), status, headers)
     return StreamingResponse(_read_stream(open_stream(location)), status, headers)
 
@@ -155,11 +155,11 @@ def _create_not_modified(headers: Mapping[str, str]) -> Response:
     return Response(status_code=304, headers={name: headers[name] for name in names if name in headers})
 
 
-def _read_stream(stream: IO[bytes], *others: IO[bytes]) -> Iterator[bytes]:
+def _read_stream(stream: IO[bytes], *also_close: IO[bytes]) -> Iterator[bytes]:
     """Yield the content of a stream, and close it and others at the end."""
     try:
         while chunk := stream.read(CHUNK_BYTES):
             yield chunk
     finally:
-        for each in (stream, *others):
-            each.close()
+        for file in (stream, *also_close):
+            file.close()

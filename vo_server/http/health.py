@@ -1,6 +1,6 @@
 """Availability (VOSI 1.1 section 5): the database, the loaded tables, the job store, the disks, planned downtime.
 
-Each is probed at most once a second, however many clients ask, and each probe has a timeout: a database that hangs
+Each is probed at most once a second, however many requests come, and each probe has a timeout: a database that hangs
 counts as one that does not respond.
 """
 
@@ -78,8 +78,8 @@ class Health:
     async def check(self) -> Availability:
         """Return the availability now, with notes."""
         async with anyio.create_task_group() as group:
-            for look in (self._database, self._jobs, self._disks):
-                group.start_soon(look.get)
+            for probe in (self._database, self._jobs, self._disks):
+                group.start_soon(probe.get)
         database = await self._database.get() or DatabaseState("the database does not answer")
         jobs = await self._jobs.get()
         disks = await self._disks.get() or DiskState(("the disk does not answer",))
@@ -98,7 +98,7 @@ class Health:
         return Availability(up, self.started, down_at, back_at, notes)
 
 
-# --------------------------------------------------------------- the looks
+# ------------------------------------------------------------------ probes
 
 
 def probe_database(engine: Engine, collections: tuple[Collection, ...]) -> DatabaseState:
@@ -106,14 +106,14 @@ def probe_database(engine: Engine, collections: tuple[Collection, ...]) -> Datab
     try:
         error_text = engine.check_ready()
         return DatabaseState(error_text, () if error_text else tuple(_collection_notes(engine, collections)))
-    except ServiceError as fault:
-        return DatabaseState(f"the database does not answer: {fault.message}")
+    except ServiceError as error:
+        return DatabaseState(f"the database does not answer: {error.message}")
 
 
 def _collection_notes(engine: Engine, collections: tuple[Collection, ...]) -> Iterator[str]:
     """Yield a note for each collection, and one for ivoa.obscore if no image collection is loaded."""
-    yield from (_describe_rows(engine, p) for p in collections)
-    images = [p.table for p in collections if p.images is not None]
+    yield from (_describe_rows(engine, collection) for collection in collections)
+    images = [collection.table for collection in collections if collection.images is not None]
     if images and all(engine.count_rows(table) is None for table in images):
         yield f"{load_obscore()[1].qualified_name} has not been loaded"
 
@@ -134,34 +134,34 @@ def job_store_notes(jobs: JobStore) -> tuple[str, ...]:
     """Return the error of the job store as a note; synchronous queries work without it."""
     try:
         jobs.count_changes()
-    except ServiceError as fault:
-        return (f"no jobs are accepted: {fault.message}",)
+    except ServiceError as error:
+        return (f"no jobs are accepted: {error.message}",)
     return ()
 
 
-def probe_disks(data: Path, written: Mapping[str, Path]) -> DiskState:
+def probe_disks(data: Path, folders: Mapping[str, Path]) -> DiskState:
     """Return the free space of the folders, the planned downtime and the outcome of the last check."""
-    notes = tuple(_low_disk_notes(written))
+    notes = tuple(_low_disk_notes(folders))
     try:
         return DiskState(notes, read_downtime(data), tuple(_check_notes(data)))
-    except ServiceError as fault:
-        log.error("%s", fault)
-        return DiskState((*notes, str(fault)), check_notes=tuple(_check_notes(data)))
+    except ServiceError as error:
+        log.error("%s", error)
+        return DiskState((*notes, str(error)), check_notes=tuple(_check_notes(data)))
 
 
-def _low_disk_notes(written: Mapping[str, Path]) -> Iterator[str]:
-    for what, folder in written.items():
-        there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), None)
-        free = shutil.disk_usage(there).free if there is not None else 0
+def _low_disk_notes(folders: Mapping[str, Path]) -> Iterator[str]:
+    for purpose, folder in folders.items():
+        existing = next((candidate for candidate in (folder, *folder.absolute().parents) if candidate.exists()), None)
+        free = shutil.disk_usage(existing).free if existing is not None else 0
         if free < LOW_DISK_BYTES:
-            yield f"little disk space for {what}: {free / 1e6:,.0f} MB"
+            yield f"little disk space for {purpose}: {free / 1e6:,.0f} MB"
 
 
 def _check_notes(data: Path) -> Iterator[str]:
     """Yield the summary of the last check."""
     try:
-        kept = json.loads((data / CHECK_FILE).read_text(encoding="utf-8"))
-        yield f"vo-server check of {kept['checked']}: {kept['summary']}"
+        record = json.loads((data / CHECK_FILE).read_text(encoding="utf-8"))
+        yield f"vo-server check of {record['checked']}: {record['summary']}"
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError) as error:

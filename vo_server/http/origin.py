@@ -21,25 +21,29 @@ def describe_request(request: Request, site: Site) -> tuple[Info, ...]:
     return (Info("request", get_request_url(request, site.public_url)), *describe_request_id(request))
 
 
-def describe_answer(
-    site: Site, standard_id: str, asked: tuple[Info, ...], tables: tuple[Table, ...], given: Mapping[str, str]
+def describe_response(
+    site: Site,
+    standard_id: str,
+    request_infos: tuple[Info, ...],
+    tables: tuple[Table, ...],
+    parameters: Mapping[str, str],
 ) -> tuple[Info, ...]:
-    """Return the INFOs of a response: the service, the request (`asked`) with its parameters (`given`), and each data
+    """Return the INFOs of a response: the service, the request (`request_infos`) with its `parameters`, and each data
     set."""
-    said = [
+    infos = [
         Info("standardID", standard_id),
         Info("server_software", site.software),
         Info("service_protocol", standard_id),
-        *asked,
+        *request_infos,
         Info("request_date", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
         Info("publisher", site.publisher),
         Info("contact", site.contact),
         *(Info("ivoid", id) for id in _find_ivoids(site, tables)),
-        *(Info(name, value) for name, value in given.items()),
+        *(Info(name, value) for name, value in parameters.items()),
     ]
     for origin in site.catalogue.collect_origins(tables):
-        said += _describe_origin(origin)
-    return tuple(info for info in said if info.value)
+        infos += _describe_origin(origin)
+    return tuple(info for info in infos if info.value)
 
 
 def _find_ivoids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
@@ -48,9 +52,9 @@ def _find_ivoids(site: Site, tables: tuple[Table, ...]) -> Iterator[str]:
     if not site.authority:
         yield site.ivoid
         return
-    asked = {table.qualified_name for table in tables}
+    names = {table.qualified_name for table in tables}
     for collection in site.catalogue.collections:
-        if asked & {table.qualified_name for table in collection.tables}:
+        if names & {table.qualified_name for table in collection.tables}:
             yield make_collection_ivoid(site.authority, collection)
 
 

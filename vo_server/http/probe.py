@@ -29,28 +29,28 @@ class CachedProbe(Generic[T]):
 
     async def get(self) -> T | None:
         """Return the result of the probe; None if it has not come in time or the probe failed."""
-        found = self._future
-        if found is None or (found.done() and time.monotonic() - self._started_at >= self._max_age):
-            found = self._start()
-        if not found.done():
-            waiting = asyncio.wrap_future(found)
+        future = self._future
+        if future is None or (future.done() and time.monotonic() - self._started_at >= self._max_age):
+            future = self._start()
+        if not future.done():
+            waiting = asyncio.wrap_future(future)
             with anyio.move_on_after(max(self._started_at + self._timeout - time.monotonic(), 0)):
                 await asyncio.wait([waiting])
-            waiting.cancel()  # or an answer after the end of the loop would be told there
-        return found.result() if found.done() else None
+            waiting.cancel()  # else a result after the end of the event loop would be set there
+        return future.result() if future.done() else None
 
     def _start(self) -> Future[T | None]:
         """Start the probe in a daemon thread, which does not keep the process from ending."""
-        found: Future[T | None] = Future()
-        found.set_running_or_notify_cancel()  # who waits no more does not take it from the others
-        self._started_at, self._future = time.monotonic(), found
+        future: Future[T | None] = Future()
+        future.set_running_or_notify_cancel()  # a cancelled waiter does not cancel it for the others
+        self._started_at, self._future = time.monotonic(), future
 
-        def ask() -> None:
+        def call_probe() -> None:
             try:
-                found.set_result(self._probe())
-            except Exception:  # the thread's border: there is nobody else to hear of it
-                log.exception("a look failed")
-                found.set_result(None)
+                future.set_result(self._probe())
+            except Exception:  # the thread's border: nothing else would report it
+                log.exception("a probe failed")
+                future.set_result(None)
 
-        threading.Thread(target=ask, name="look", daemon=True).start()
-        return found
+        threading.Thread(target=call_probe, name="probe", daemon=True).start()
+        return future

@@ -44,8 +44,8 @@ QUERY_STATUS_HEADER = "Query-Status"
 """A header of truncated responses, where that is known before the first byte: of short ones, and of stored results."""
 
 
-async def stream(request: Request, site: Site, question: QueryExecution, media_type: str, filename: str) -> Response:
-    """Return the response of a query, after it has waited for a slot and its first rows are there.
+async def stream(request: Request, site: Site, execution: QueryExecution, media_type: str, filename: str) -> Response:
+    """Return the response of a query, once it has a slot and its first rows have been produced.
 
     Raises the errors of the query up to then, and BusyError. A disconnect of the client while it waits cancels the
     query.
@@ -55,89 +55,93 @@ async def stream(request: Request, site: Site, question: QueryExecution, media_t
         "Content-Disposition": f'inline; filename="{filename}"',
         "Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode",
     }
-    packed = accepts_gzip(request)
-    if packed:
+    compressed = accepts_gzip(request)
+    if compressed:
         headers["Content-Encoding"] = "gzip"
-    begun = await _start_answer(request, site, question, packed)
-    if question.overflow:
+    started = await _start_response(request, site, execution, compressed)
+    if execution.overflow:
         headers[QUERY_STATUS_HEADER] = "OVERFLOW"
-    if begun.rest is None:
-        return Response(begun.head, headers=headers)
+    if started.rest is None:
+        return Response(started.head, headers=headers)
     if request.method == "HEAD":
-        begun.close()
-        answer = Response(headers=headers)
-        del answer.headers["Content-Length"]  # of which nothing is known
-        return answer
-    return _AnswerStream(request, begun, headers)
+        started.close()
+        response = Response(headers=headers)
+        del response.headers["Content-Length"]  # the length is unknown
+        return response
+    return _ResponseStream(request, started, headers)
 
 
 @dataclass(slots=True)
-class _StartedAnswer:
+class _StartedResponse:
     """The first bytes of a response and the chunks that follow, None if there are none. It holds its slot until it is
     closed."""
 
-    question: QueryExecution
+    execution: QueryExecution
     slot: Slot
     head: bytes
     rest: Iterator[bytes] | None
 
     def close(self) -> None:
         """Stop the query if it runs, and release the slot."""
-        self.question.cancel()
+        self.execution.cancel()
         with suppress(ValueError, AttributeError):
             self.rest.close()  # type: ignore[union-attr]
         self.slot.release()
 
 
-async def _start_answer(request: Request, site: Site, question: QueryExecution, packed: bool) -> _StartedAnswer:
-    client, kept = get_client_address(request), get_request_info(request)
-    kept.count_rows = lambda: question.rows
+async def _start_response(
+    request: Request, site: Site, execution: QueryExecution, compressed: bool
+) -> _StartedResponse:
+    client, info = get_client_address(request), get_request_info(request)
+    info.count_rows = lambda: execution.rows
 
-    async def begin() -> _StartedAnswer:
-        await anyio.to_thread.run_sync(question.prepare)
-        asked = time.perf_counter()
-        turn = await site.admission.acquire(client, question.is_short)
-        kept.queue, kept.wait_seconds = turn.queue, time.perf_counter() - asked
-        whole = True
+    async def begin() -> _StartedResponse:
+        await anyio.to_thread.run_sync(execution.prepare)
+        started_waiting = time.perf_counter()
+        slot = await site.admission.acquire(client, execution.is_short)
+        info.queue, info.wait_seconds = slot.queue, time.perf_counter() - started_waiting
+        is_complete = True
         try:
-            head, rest = await anyio.to_thread.run_sync(_fill_buffer, question, packed)
-            whole = rest is None
-            return _StartedAnswer(question, turn, head, rest)
+            head, rest = await anyio.to_thread.run_sync(_fill_buffer, execution, compressed)
+            is_complete = rest is None
+            return _StartedResponse(execution, slot, head, rest)
         finally:
-            if whole:
-                turn.release()
+            if is_complete:
+                slot.release()
 
     try:
-        return await _run_while_connected(request, question, begin)
-    except anyio.get_cancelled_exc_class():  # the server stops, and has waited for us as long as it does
-        raise BusyError("the service is stopping", hint="ask again in a minute", retry_after_seconds=60) from None
+        return await _run_while_connected(request, execution, begin)
+    except anyio.get_cancelled_exc_class():  # the server stops, and no longer waits for requests
+        raise BusyError(
+            "the service is stopping", hint="repeat the request in a minute", retry_after_seconds=60
+        ) from None
 
 
-async def _run_while_connected(request: Request, question: QueryExecution, work: Callable[[], Awaitable[T]]) -> T:
+async def _run_while_connected(request: Request, execution: QueryExecution, work: Callable[[], Awaitable[T]]) -> T:
     """Return the result of `work`. If the client disconnects before, the query is stopped and QueryCancelledError
     raised."""
     done: list[T] = []
-    faults: list[Exception] = []
+    errors: list[Exception] = []
 
-    async def watch(waiting: anyio.CancelScope) -> None:
+    async def watch(cancel_scope: anyio.CancelScope) -> None:
         try:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
         finally:
-            if not (done or faults):
-                question.cancel()
-                waiting.cancel()
+            if not (done or errors):
+                execution.cancel()
+                cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
         try:
-            with anyio.CancelScope() as waiting:
-                group.start_soon(watch, waiting)
+            with anyio.CancelScope() as cancel_scope:
+                group.start_soon(watch, cancel_scope)
                 done.append(await work())
         except Exception as error:  # noqa: BLE001 - raised again, out of the task group
-            faults.append(error)
+            errors.append(error)
         group.cancel_scope.cancel()
-    if faults:
-        raise faults[0]
+    if errors:
+        raise errors[0]
     if not done:
         raise QueryCancelledError("the client disconnected")
     return done[0]
@@ -148,72 +152,72 @@ async def run_in_slot(request: Request, site: Site, work: Callable[[], T]) -> T:
 
     Raises the errors of the work, and BusyError.
     """
-    turn = await site.admission.acquire(get_client_address(request), is_short=True)
+    slot = await site.admission.acquire(get_client_address(request), is_short=True)
     try:
         return await anyio.to_thread.run_sync(work)
     finally:
-        turn.release()
+        slot.release()
 
 
-def _fill_buffer(question: QueryExecution, packed: bool) -> tuple[bytes, Iterator[bytes] | None]:
-    answer = question.start()
-    pieces = _gzip_chunks(answer) if packed else iter(answer)
-    head, begun = bytearray(), time.monotonic()
-    for piece in pieces:
-        head += piece
-        if not question.is_small or len(head) >= BUFFER_BYTES or time.monotonic() - begun > FIRST_BYTE_SECONDS:
-            return bytes(head), pieces
+def _fill_buffer(execution: QueryExecution, compressed: bool) -> tuple[bytes, Iterator[bytes] | None]:
+    content = execution.start()
+    chunks = _gzip_chunks(content) if compressed else iter(content)
+    head, started_at = bytearray(), time.monotonic()
+    for chunk in chunks:
+        head += chunk
+        if not execution.is_small or len(head) >= BUFFER_BYTES or time.monotonic() - started_at > FIRST_BYTE_SECONDS:
+            return bytes(head), chunks
     return bytes(head), None
 
 
-class _AnswerStream(StreamingResponse):
+class _ResponseStream(StreamingResponse):
     """A response whose chunks are produced in worker threads. If the client disconnects, the query is stopped."""
 
-    def __init__(self, request: Request, begun: _StartedAnswer, headers: dict[str, str]) -> None:
-        super().__init__(self._iterate_chunks(request, begun), headers=headers)
-        self._answer = begun
+    def __init__(self, request: Request, started: _StartedResponse, headers: dict[str, str]) -> None:
+        super().__init__(self._iterate_chunks(request, started), headers=headers)
+        self._started = started
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._answer.close()
+            self._started.close()
 
     @staticmethod
-    async def _iterate_chunks(request: Request, begun: _StartedAnswer) -> AsyncIterator[bytes]:
-        pieces = begun.rest or iter(())
+    async def _iterate_chunks(request: Request, started: _StartedResponse) -> AsyncIterator[bytes]:
+        chunks = started.rest or iter(())
 
-        async def make() -> bytes | None:
-            return await anyio.to_thread.run_sync(lambda: next(pieces, None))
+        async def produce_next() -> bytes | None:
+            return await anyio.to_thread.run_sync(lambda: next(chunks, None))
 
-        piece: bytes | None = begun.head
+        chunk: bytes | None = started.head
         try:
-            while piece is not None:
-                with begun.slot.yield_if_slow():
-                    yield piece
-                piece = await _run_while_connected(request, begun.question, make)
+            while chunk is not None:
+                with started.slot.yield_if_slow():
+                    yield chunk
+                chunk = await _run_while_connected(request, started.execution, produce_next)
         except QueryCancelledError:
             log.info("the client disconnected")
 
 
-def _gzip_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _gzip_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the chunks compressed at level 1, since responses are long and produced fast. The first chunk is flushed to
     leave at once, as is all that precedes an error."""
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
     first = True
     try:
-        for piece in pieces:
-            packed = packer.compress(piece)
+        for chunk in chunks:
+            compressed = compressor.compress(chunk)
             if first:
-                packed += packer.flush(zlib.Z_SYNC_FLUSH)
+                compressed += compressor.flush(zlib.Z_SYNC_FLUSH)
                 first = False
-            if packed:
-                yield packed
+            if compressed:
+                yield compressed
     except Exception:
-        yield packer.flush(zlib.Z_SYNC_FLUSH)
+        yield compressor.flush(zlib.Z_SYNC_FLUSH)
         raise
-    yield packer.flush()
+    yield compressor.flush()
 
 
 def cacheable_response(
@@ -227,20 +231,20 @@ def cacheable_response(
 
     `changed` is the time of its last change, or a later one.
     """
-    mark = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    more = {"ETag": f"W/{mark}", "Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})}
+    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    all_headers = {"ETag": f"W/{tag}", "Cache-Control": "no-cache", "Vary": "Accept-Encoding", **(headers or {})}
     if changed is not None:
-        more["Last-Modified"] = format_datetime(changed.astimezone(UTC), usegmt=True)
-    if _is_unchanged(request, mark, changed):
-        return Response(status_code=304, headers=more)
-    return document_response(request, body, media_type, more)
+        all_headers["Last-Modified"] = format_datetime(changed.astimezone(UTC), usegmt=True)
+    if _is_unchanged(request, tag, changed):
+        return Response(status_code=304, headers=all_headers)
+    return document_response(request, body, media_type, all_headers)
 
 
-def _is_unchanged(request: Request, mark: str, changed: datetime | None) -> bool:
+def _is_unchanged(request: Request, tag: str, changed: datetime | None) -> bool:
     """Return whether the client has the document already. A tag precedes a date (RFC 9110 section 13.1.3)."""
     tags, since = (request.headers.get(name) for name in ("if-none-match", "if-modified-since"))
     if tags is not None or since is None or changed is None:
-        return etag_matches(tags or "", mark)
+        return etag_matches(tags or "", tag)
     with suppress(ValueError):
         return changed <= parsedate_to_datetime(since)
     return False
@@ -250,8 +254,8 @@ def document_response(
     request: Request, body: bytes, media_type: str, headers: dict[str, str] | None = None
 ) -> Response:
     """Return a whole document, compressed if the client accepts that."""
-    more = {"Content-Type": media_type, "Vary": "Accept-Encoding", **(headers or {})}
+    all_headers = {"Content-Type": media_type, "Vary": "Accept-Encoding", **(headers or {})}
     if accepts_gzip(request) and len(body) > 1_000:
         body = b"".join(_gzip_chunks([body]))
-        more["Content-Encoding"] = "gzip"
-    return Response(body, headers=more)
+        all_headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=all_headers)

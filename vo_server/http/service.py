@@ -77,9 +77,9 @@ class Site:
         """Return the number of rows of a table, of ivoa.obscore that of all inventories; None if none is loaded."""
         if table != load_obscore()[1]:
             return self.engine.count_rows(table)
-        counts = [self.engine.count_rows(p.table) for p in get_image_collections(self.catalogue)]
-        known = [count for count in counts if count is not None]
-        return sum(known) if known else None
+        counts = [self.engine.count_rows(collection.table) for collection in get_image_collections(self.catalogue)]
+        loaded = [count for count in counts if count is not None]
+        return sum(loaded) if loaded else None
 
 
 Endpoint = Callable[[Request, Site], Awaitable[Response]]

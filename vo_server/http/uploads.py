@@ -38,11 +38,11 @@ class Uploads:
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @classmethod
-    def from_tables(cls, sent: Iterable[tuple[str, tuple[Column, ...], pa.Table]]) -> Uploads:
+    def from_tables(cls, tables: Iterable[tuple[str, tuple[Column, ...], pa.Table]]) -> Uploads:
         """Return the uploads of tables given as name, columns and rows; the names of the columns in the rows may
         differ."""
-        sent = tuple(sent)
-        return cls(tuple(_to_table(*each) for each in sent), {name: rows for name, _, rows in sent})
+        tables = tuple(tables)
+        return cls(tuple(_to_table(*each) for each in tables), {name: rows for name, _, rows in tables})
 
     def add_to(self, catalogue: Catalogue) -> Catalogue:
         """Return the catalogue with the uploaded tables."""
@@ -50,69 +50,73 @@ class Uploads:
 
 
 def _to_table(name: str, columns: tuple[Column, ...], rows: pa.Table) -> Table:
-    called = {c.name: n for c, n in zip(columns, rows.column_names, strict=True) if c.name != n}
-    return Table(UPLOAD_SCHEMA.name, name, columns, nrows=rows.num_rows, source=called)
+    source = {c.name: n for c, n in zip(columns, rows.column_names, strict=True) if c.name != n}
+    return Table(UPLOAD_SCHEMA.name, name, columns, nrows=rows.num_rows, source=source)
 
 
-def parse_uploads(given: Parameters) -> dict[str, str]:
+def parse_uploads(parameters: Parameters) -> dict[str, str]:
     """Return the URI of each upload by table name; TAP 1.0 had several in one value, separated by semicolons.
 
     Raises UsageError where the form is not `name,uri` or a name occurs twice.
     """
-    found: dict[str, str] = {}
-    for pair in (pair for value in given.get_all("UPLOAD") for pair in value.split(";") if pair.strip()):
+    uris: dict[str, str] = {}
+    for pair in (pair for value in parameters.get_all("UPLOAD") for pair in value.split(";") if pair.strip()):
         name, comma, uri = (part.strip() for part in pair.partition(","))
         if not comma or not uri or not _NAME.fullmatch(name):
             hint = "write it as name,param:part or name,URL; a name has letters"
             raise UsageError(f"invalid UPLOAD {pair!r}", hint=hint, code=Code.UPLOAD_BAD_REFERENCE)
-        if name.lower() in map(str.lower, found):
+        if name.lower() in map(str.lower, uris):
             raise UsageError(f"two uploads have the name {name}", code=Code.UPLOAD_BAD_REFERENCE)
-        found[name] = uri
-    return found
+        uris[name] = uri
+    return uris
 
 
-async def read_uploads(request: Request, given: Parameters, site: Site) -> Uploads:
+async def read_uploads(request: Request, parameters: Parameters, site: Site) -> Uploads:
     """Return all uploads of a request, read.
 
     Raises UsageError and TooLargeError, which name the upload.
     """
-    wanted = parse_uploads(given)
-    if not wanted:
+    uris = parse_uploads(parameters)
+    if not uris:
         return Uploads()
     if not site.upload_limit:
         raise UsageError("this service takes no uploads", code=Code.UPLOAD_NOT_ALLOWED)
-    made: dict[str, UploadedTable] = {}
+    uploads: dict[str, UploadedTable] = {}
     size = 0
-    for name, uri in wanted.items():
-        file = await _open_upload(request, given, site, uri, size)
+    for name, uri in uris.items():
+        file = await _open_upload(request, parameters, site, uri, size)
         size += file.seek(0, 2)
         if size > site.upload_limit:
             raise size_error(size, site.upload_limit)
-        made[name] = await anyio.to_thread.run_sync(_read_table, name, file, site.upload_limit)
-    return Uploads.from_tables((name, upload.columns, upload.rows) for name, upload in made.items())
+        uploads[name] = await anyio.to_thread.run_sync(_read_table, name, file, site.upload_limit)
+    return Uploads.from_tables((name, upload.columns, upload.rows) for name, upload in uploads.items())
 
 
-async def _open_upload(request: Request, given: Parameters, site: Site, uri: str, before: int) -> IO[bytes]:
+async def _open_upload(request: Request, parameters: Parameters, site: Site, uri: str, earlier_bytes: int) -> IO[bytes]:
     if uri.lower().startswith("param:"):
         part = uri.partition(":")[2]
-        if part not in given.files:
-            sent = f"its parts are {', '.join(given.files)}" if given.files else "no files came with this request"
+        if part not in parameters.files:
+            hint = (
+                f"its parts are {', '.join(parameters.files)}"
+                if parameters.files
+                else "no files came with this request"
+            )
             message = f"UPLOAD refers to form part {part!r}, which the request does not contain"
-            raise UsageError(message, hint=sent, code=Code.UPLOAD_BAD_REFERENCE)
-        return given.files[part]
+            raise UsageError(message, hint=hint, code=Code.UPLOAD_BAD_REFERENCE)
+        return parameters.files[part]
     if UPLOAD_HEADER.lower() in request.headers:
         raise UsageError("the URL of an upload must not upload by URL itself", code=Code.UPLOAD_NOT_ALLOWED)
-    arguments = (uri, find_upload_hosts(request, site), site.upload_limit, before)
+    arguments = (uri, find_upload_hosts(request, site), site.upload_limit, earlier_bytes)
     return await anyio.to_thread.run_sync(fetch, *arguments, limiter=_get_limiter(request))
 
 
 def find_upload_hosts(request: Request, site: Site) -> UploadHosts:
     """Return the hosts of the setting and the addresses of this server: its own and that of its public URL."""
-    own = [f"{host}:{port}" for host, port in [request.scope.get("server") or ("", 0)]]
+    own_addresses = [f"{host}:{port}" for host, port in [request.scope.get("server") or ("", 0)]]
     if site.public_url:
         url = urlsplit(site.public_url)
-        own.append(f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}")
-    return UploadHosts(site.upload_hosts, own)
+        own_addresses.append(f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}")
+    return UploadHosts(site.upload_hosts, own_addresses)
 
 
 def _get_limiter(request: Request) -> anyio.CapacityLimiter:
@@ -129,6 +133,6 @@ def _read_table(name: str, file: IO[bytes], limit: int) -> UploadedTable:
         with closing(file):
             file.seek(0)
             return read_upload(file.read(), limit)
-    except UsageError as fault:
-        fault.message = f"the upload {name}: {fault.message}"
+    except UsageError as error:
+        error.message = f"the upload {name}: {error.message}"
         raise

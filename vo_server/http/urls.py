@@ -59,28 +59,32 @@ def is_public_client(request: Request) -> bool:
 
 def _find_client(request: Request) -> str:
     peer = request.client.host if request.client else ""
-    told = _last_element(request.headers.get("forwarded", ""))
-    said = _parse_forwarded(told).get("for", "") if told else _last_element(request.headers.get("x-forwarded-for", ""))
-    return said if said and not _is_public(peer) else peer
+    forwarded = _last_element(request.headers.get("forwarded", ""))
+    reported = (
+        _parse_forwarded(forwarded).get("for", "")
+        if forwarded
+        else _last_element(request.headers.get("x-forwarded-for", ""))
+    )
+    return reported if reported and not _is_public(peer) else peer
 
 
 def _is_public(address: str) -> bool:
     try:
         return ip_address(address).is_global
-    except ValueError:  # a socket of this machine
+    except ValueError:  # a Unix socket
         return False
 
 
 def _normalise_address(address: str) -> str:
     """Return an address in its canonical form without port; empty if it is none."""
     try:
-        known = ip_address(_strip_port(address))
+        parsed = ip_address(_strip_port(address))
     except ValueError:
         return ""
-    if isinstance(known, IPv6Address):
-        mapped = known.ipv4_mapped
-        return str(mapped or ip_network((known, 64), strict=False))
-    return str(known)
+    if isinstance(parsed, IPv6Address):
+        mapped = parsed.ipv4_mapped
+        return str(mapped or ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 def _strip_port(address: str) -> str:
@@ -99,8 +103,8 @@ def _first_element(headers: Headers, name: str) -> str:
 
 
 def _port_suffix(port: str, scheme: str) -> str:
-    usual = {"http": "80", "https": "443"}.get(scheme)
-    return f":{port}" if port.isdigit() and port != usual else ""
+    default = {"http": "80", "https": "443"}.get(scheme)
+    return f":{port}" if port.isdigit() and port != default else ""
 
 
 def _parse_forwarded(header: str) -> dict[str, str]:

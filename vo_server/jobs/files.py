@@ -82,7 +82,7 @@ class JobFiles:
             log.error("the upload of a job cannot be stored: %s", error)
             why = "its disk is full" if error.errno in DISK_FULL_ERRNOS else "its storage is unavailable"
             message = f"the service cannot store the upload: {why}"
-            raise BusyError(message, hint="ask again later", retry_after_seconds=60) from error
+            raise BusyError(message, hint="repeat the request later", retry_after_seconds=60) from error
 
     def read_uploads(self, id: str) -> list[StoredUpload]:
         """Return the uploaded tables of a job."""

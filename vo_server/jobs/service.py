@@ -51,7 +51,7 @@ class JobService:
         if waiting >= self.max_queued:
             raise BusyError(
                 f"the job queue is full: {waiting:,} jobs are waiting, the limit of this service",
-                hint="ask again in a minute",
+                hint="repeat the request in a minute",
                 code=Code.JOB_QUEUE_FULL,
             )
 

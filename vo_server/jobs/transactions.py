@@ -101,5 +101,5 @@ class JobTransactions:
                 log.error("the job store: %s", message)
                 self._last_error = message
             raise BusyError(
-                "the job store is unavailable", hint="ask again in a minute", code=Code.SERVICE_UNAVAILABLE
+                "the job store is unavailable", hint="repeat the request in a minute", code=Code.SERVICE_UNAVAILABLE
             ) from error

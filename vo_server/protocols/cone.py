@@ -35,7 +35,11 @@ _IDENTIFIER_UCD = "ID_MAIN"
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
     """Return a cone search for each collection that describes one."""
-    return tuple(_make_service(p, p.cone, catalogue) for p in catalogue.collections if p.cone is not None)
+    return tuple(
+        _make_service(collection, collection.cone, catalogue)
+        for collection in catalogue.collections
+        if collection.cone is not None
+    )
 
 
 def get_path(collection: Collection) -> str:
@@ -59,33 +63,33 @@ def _make_service(collection: Collection, cone: Cone, catalogue: Catalogue) -> S
 
 async def search(collection: Collection, cone: Cone, request: Request, site: Site) -> Response:
     """Return the rows of a table within a radius of a position, the nearest first (SCS 1.03 section 2)."""
-    given = await dali.read_parameters(request)
-    choice = dali.choose_format(request, given, TABLEDATA)
-    named = given.get("RESPONSEFORMAT") or given.get("FORMAT")
-    media_type = choice.content_type if named or choice.format is not TABLEDATA else MEDIA_TYPE
-    ra = given.get_number("RA", 0, 360, "degrees") % 360
-    dec = given.get_number("DEC", -90, 90, "degrees")
-    radius = given.get_number("SR", 0, cone.max_sr, "degrees")
+    parameters = await dali.read_parameters(request)
+    choice = dali.choose_format(request, parameters, TABLEDATA)
+    requested = parameters.get("RESPONSEFORMAT") or parameters.get("FORMAT")
+    media_type = choice.content_type if requested or choice.format is not TABLEDATA else MEDIA_TYPE
+    ra = parameters.get_number("RA", 0, 360, "degrees") % 360
+    dec = parameters.get_number("DEC", -90, 90, "degrees")
+    radius = parameters.get_number("SR", 0, cone.max_sr, "degrees")
     query = build_cone_query(
-        collection.table, _select_columns(collection.table, cone, _parse_verb(given)), ra, dec, radius
+        collection.table, _select_columns(collection.table, cone, _parse_verb(parameters)), ra, dec, radius
     )
-    question = QueryExecution(
+    execution = QueryExecution(
         query,
         site.engine,
         choice.format,
-        given.get_maxrec(site.maxrec, site.maxrec_hard),
+        parameters.get_maxrec(site.maxrec, site.maxrec_hard),
         site.timeout,
         title=collection.origin.title,
         description=collection.table.description,
-        infos=origin.describe_answer(
+        infos=origin.describe_response(
             site, STANDARD_ID, origin.describe_request(request, site), (collection.table,), {}
         ),
     )
-    return await stream(request, site, question, media_type, f"{collection.id}.{choice.format.extension}")
+    return await stream(request, site, execution, media_type, f"{collection.id}.{choice.format.extension}")
 
 
-def _parse_verb(given: dali.Parameters) -> int:
-    text = given.get("VERB") or "2"
+def _parse_verb(parameters: dali.Parameters) -> int:
+    text = parameters.get("VERB") or "2"
     if text not in ("1", "2", "3"):
         raise UsageError(f"VERB must be 1, 2 or 3, not {text!r}", code=Code.REQUEST_BAD_PARAMETER)
     return int(text)
@@ -102,8 +106,8 @@ def _select_columns(table: Table, cone: Cone, verb: int) -> tuple[Column, ...]:
 def _find_main_columns(table: Table) -> dict[str, str]:
     """Return the UCDs of the three columns that each response must have, by column name (section 2.2)."""
     assert table.position is not None  # the catalogue does not load a cone search without one
-    words = {table.position.ra: "POS_EQ_RA_MAIN", table.position.dec: "POS_EQ_DEC_MAIN"}
-    return words | ({table.identifier: _IDENTIFIER_UCD} if table.identifier else {})
+    ucds = {table.position.ra: "POS_EQ_RA_MAIN", table.position.dec: "POS_EQ_DEC_MAIN"}
+    return ucds | ({table.identifier: _IDENTIFIER_UCD} if table.identifier else {})
 
 
 def build_cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: float, radius: float) -> q.SelectQuery:
@@ -114,15 +118,17 @@ def build_cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: 
     """
     assert table.position is not None
     outputs = _build_outputs(table, columns)
-    place = POINT.call(*(q.ColumnRef("t", n, table.get_column(n)) for n in (table.position.ra, table.position.dec)))
+    position = POINT.call(*(q.ColumnRef("t", n, table.get_column(n)) for n in (table.position.ra, table.position.dec)))
     centre = POINT.call(to_constant(ra), to_constant(dec))
-    distance = q.FunctionCall(DISTANCE, (place, centre), _DISTANCE_COLUMN)
+    distance = q.FunctionCall(DISTANCE, (position, centre), _DISTANCE_COLUMN)
     label = UniqueNames(o.label for o in outputs).assign(_DISTANCE_COLUMN.name)
-    inside = q.PredicateTest(CONTAINS.call(place, CIRCLE.call(to_constant(ra), to_constant(dec), to_constant(radius))))
+    is_inside = q.PredicateTest(
+        CONTAINS.call(position, CIRCLE.call(to_constant(ra), to_constant(dec), to_constant(radius)))
+    )
     return q.SelectQuery(
         (*outputs, q.OutputColumn(label, distance)),
         q.TableScan("t", table),
-        inside,
+        is_inside,
         order_by=(q.SortKey(label),),
         top=0 if radius == 0 else None,
     )
@@ -130,9 +136,9 @@ def build_cone_query(table: Table, columns: tuple[Column, ...], ra: float, dec: 
 
 @lru_cache(maxsize=64)
 def _build_outputs(table: Table, columns: tuple[Column, ...]) -> tuple[q.OutputColumn, ...]:
-    words = _find_main_columns(table)
-    said = (c.replace(ucd=words.get(c.name, _strip_meta_main(c.ucd))) for c in columns)
-    return tuple(q.OutputColumn(c.name, _to_value(c)) for c in said)
+    ucds = _find_main_columns(table)
+    described = (c.replace(ucd=ucds.get(c.name, _strip_meta_main(c.ucd))) for c in columns)
+    return tuple(q.OutputColumn(c.name, _to_value(c)) for c in described)
 
 
 def _to_value(column: Column) -> q.Value:
@@ -161,10 +167,10 @@ def render_error(request: Request, site: Site, error: ServiceError) -> Response:
 _PARAMS = (
     Param("RA", "real", "Right ascension of the centre, ICRS", "deg", "pos.eq.ra;meta.main", "required"),
     Param("DEC", "real", "Declination of the centre, ICRS", "deg", "pos.eq.dec;meta.main", "required"),
-    Param("SR", "real", "Radius; 0 asks for the columns alone", "deg", "phys.angSize", "required"),
-    Param("VERB", "integer", "1, 2 or 3: few, the main or all columns"),
-    Param("MAXREC", "integer", "Rows at the most"),
-    Param("RESPONSEFORMAT", "string", "Format of the answer"),
+    Param("SR", "real", "Radius; 0 for the columns without rows", "deg", "phys.angSize", "required"),
+    Param("VERB", "integer", "1, 2 or 3: some, the main or all columns"),
+    Param("MAXREC", "integer", "Maximum number of rows"),
+    Param("RESPONSEFORMAT", "string", "Format of the response"),
 )
 
 
@@ -186,10 +192,10 @@ def _find_sample(site: Site, id: str, rows: int | None) -> tuple[float, float, f
     cone, table = collection.cone, collection.table
     assert cone is not None
     assert table.position is not None
-    places = tuple(table.get_column(name) for name in (table.position.ra, table.position.dec))
-    if not rows or _fetch_first(site, build_cone_query(table, places, *cone.test)):
+    position_columns = tuple(table.get_column(name) for name in (table.position.ra, table.position.dec))
+    if not rows or _fetch_first(site, build_cone_query(table, position_columns, *cone.test)):
         return cone.test
-    first = _fetch_first(site, q.SelectQuery(_build_outputs(table, places), q.TableScan("t", table)))
+    first = _fetch_first(site, q.SelectQuery(_build_outputs(table, position_columns), q.TableScan("t", table)))
     return (float(first[0]), float(first[1]), cone.test[2] or 0.1)
 
 

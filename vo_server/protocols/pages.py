@@ -45,7 +45,7 @@ async def send_table_page(request: Request, site: Site) -> Response:
     urls = site.make_urls(get_base_url(request, site.public_url))
     name: str = request.path_params["name"]
     published = {t.qualified_name: t for collection in site.catalogue.collections for t in collection.tables}
-    table = next((t for known, t in published.items() if known.lower() == name.lower()), None)
+    table = next((t for key, t in published.items() if key.lower() == name.lower()), None)
     if table is None:
         hint = suggest_similar(name, list(published))
         raise NotFoundError(f"there is no table {name}", hint=hint, code=Code.TABLE_NOT_FOUND)

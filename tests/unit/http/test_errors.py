@@ -20,7 +20,7 @@ SITE = cast(Site, None)
 
 
 def request() -> Request:
-    return Request({"type": "http", "headers": [], "state": {"account": RequestInfo("id-1")}})
+    return Request({"type": "http", "headers": [], "state": {"info": RequestInfo("id-1")}})
 
 
 def infos(answer: Response) -> dict[str, Any]:

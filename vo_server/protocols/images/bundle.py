@@ -93,10 +93,10 @@ async def get_bundle(request: Request, site: Site) -> Response:
     return StreamingResponse(_log_errors(tar.stream_archive(members)), headers=headers)
 
 
-def _log_errors(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _log_errors(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the chunks and log an error: the stream ends before its length, by which the client knows."""
     try:
-        yield from pieces
+        yield from chunks
     except ImageError as error:
         log.error("a tar stream was interrupted: %s", error)
         raise
@@ -122,11 +122,11 @@ def _build_members(
 
 def _pack(image: FoundImage, site: Site) -> _PackedImage:
     location = files.resolve_path(site.roots[image.collection.id], image.path)
-    facts = files.stat_file(location)
+    info = files.stat_file(location)
     name = f"{FOLDER}/{image.collection.id}/{image.path}"
-    modified = facts.modified or datetime.now(UTC)
+    modified = info.modified or datetime.now(UTC)
     return _PackedImage(
-        image, tar.TarMember(name, facts.size, modified, partial(files.read_chunks, location, 0, facts.size))
+        image, tar.TarMember(name, info.size, modified, partial(files.read_chunks, location, 0, info.size))
     )
 
 
@@ -138,7 +138,7 @@ def _describe_selection(images: Sequence[FoundImage], selected: Sequence[FoundIm
     return (
         f"CUT: the {len(selected):,} images nearest to the centre of the region, of {total} that overlap it;"
         f" a stream has {MAX_IMAGES:,} images and {MAX_BYTES:,} bytes at most;"
-        " ask for less of the sky, one collection or one band"
+        " request a smaller region, one collection or one band"
     )
 
 
@@ -154,16 +154,14 @@ def _build_manifest(
     collections = {p.image.collection.id: p.image.collection for p in packed_images}
     comments = [
         f"Images from {site.title}, packed by {site.software} on {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        f"Asked: {request_url}",
-        f"Here: {selection_text}",
-        *(f"Missing: {what}" for what in missing),
+        f"Request: {request_url}",
+        f"Content: {selection_text}",
+        *(f"Missing: {text}" for text in missing),
     ]
     for collection in collections.values():
         origin_info, caution = collection.origin, InventoryRow(collection, "image").images.caution
         comments += [
-            f"{collection.id}: {packed}"
-            for packed in (origin_info.title, caution, origin_info.acknowledgement)
-            if packed
+            f"{collection.id}: {text}" for text in (origin_info.title, caution, origin_info.acknowledgement) if text
         ]
     file = io.StringIO()
     for line in comments:

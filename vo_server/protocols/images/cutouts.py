@@ -146,10 +146,10 @@ def parse_format(params: Parameters) -> CutoutFormat:
     Raises UsageError for a format that is not offered.
     """
     requested = params.get("RESPONSEFORMAT") or FORMATS[0]
-    word = requested.strip().lower()
-    for known, names in _FORMATS:
-        if word in (known.media_type, *names):
-            return known
+    name = requested.strip().lower()
+    for format, names in _FORMATS:
+        if name in (format.media_type, *names):
+            return format
     raise UsageError(
         f"RESPONSEFORMAT {requested!r} is not offered",
         hint=f"offered are {', '.join(FORMATS)}",
@@ -217,10 +217,10 @@ def _open_image(id: str, site: Site, host: ImageUrls) -> Iterator[_OpenImage]:
     path = row.find_column("file", "path")
     assert path is not None  # no collection without it
     limits = row.band_value(lambda b: b.low, min), row.band_value(lambda b: b.high, max)
-    known = fetch_images(site, row, (path, *limits), parameters.equals_any(row.name, [name]))
-    if not known:
+    matches = fetch_images(site, row, (path, *limits), parameters.equals_any(row.name, [name]))
+    if not matches:
         raise NotFoundError("unknown data set", code=Code.IMAGE_NOT_FOUND)
-    file, low, high = known[0]
+    file, low, high = matches[0]
     stem = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
     with open_image(files.resolve_path(site.roots[collection.id], str(file))) as image:
         yield _OpenImage(image, host.identifier_prefix(collection) + name, stem, low, high)

@@ -33,7 +33,7 @@ from vo_server.protocols.images.files import fetch_images, find_owner, match_obs
 from vo_server.protocols.images.layers import COLOUR_BANDS, name_all_bands
 
 MAX_IDS = 200
-"""Identifiers of a request that are answered; the rest are left out with an overflow."""
+"""Identifiers of a request with links in the response; the rest are left out with an overflow."""
 
 
 @cache
@@ -80,10 +80,9 @@ async def get_links(request: Request, site: Site) -> Response:
         ]
         rows = [part for part in parts if isinstance(part, Link)]
         services = tuple(part for part in parts if isinstance(part, Descriptor))
-        requested = (
-            origin.describe_request(request, site) if choice.format is TABLEDATA else ()
-        )  # a page would offer other formats
-        infos = origin.describe_answer(site, LINKS_ID, requested, (), {})
+        # a page has no INFO on its request, since it would offer that URL in other formats
+        requested = origin.describe_request(request, site) if choice.format is TABLEDATA else ()
+        infos = origin.describe_response(site, LINKS_ID, requested, (), {})
         batches = iter([_to_batch(rows)])
         result = Result(_load_table().columns, batches, "Links", _load_table().description, infos, descriptors=services)
         result.overflow = len(ids) > MAX_IDS
@@ -147,9 +146,10 @@ def _build_links(id: str, number: int | None, collections: Sequence[Collection],
         content_qualifier=f"#{images.product}",
     )
     yield from _build_cutout_links(descriptors.build_extent(id, ra, dec, *extent), host, number, caution)
-    own_key, of = (collection.id, name), (ra, dec, observation)
+    own_key, centre_and_observation = (collection.id, name), (ra, dec, observation)
     siblings = {
-        p.id: list(_build_sibling_links(id, own_key, InventoryRow(p, "sibling"), of, site, host)) for p in collections
+        p.id: list(_build_sibling_links(id, own_key, InventoryRow(p, "sibling"), centre_and_observation, site, host))
+        for p in collections
     }
     complete = images.band is None or len(siblings[collection.id]) + 1 == COLOUR_BANDS
     yield from _build_picture_links(id, name, collection, host, complete)
@@ -176,12 +176,12 @@ def _build_picture_links(id: str, name: str, collection: Collection, host: Image
         yield Link(id, url + query, description=title, semantics=semantics, content_type="image/jpeg")
 
 
-def _build_cutout_links(reach: ImageExtent, host: ImageUrls, number: int | None, caution: str) -> Parts:
+def _build_cutout_links(extent: ImageExtent, host: ImageUrls, number: int | None, caution: str) -> Parts:
     """Yield the services that cut the image; a client that looks for `#cutout` finds the synchronous one."""
-    for service in descriptors.describe_soda(reach, host, number):
+    for service in descriptors.describe_soda(extent, host, number):
         text = f"{service.description}, by circle, polygon or range and by wavelength.{caution}"
         yield Link(
-            reach.id,
+            extent.id,
             service_def=service.id,
             description=text,
             semantics="#cutout" if service.standard_id == SYNC_ID else "#proc",

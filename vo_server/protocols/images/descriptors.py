@@ -17,7 +17,7 @@ SYNC_ID = "ivo://ivoa.net/std/SODA#sync-1.0"
 ASYNC_ID = "ivo://ivoa.net/std/SODA#async-1.0"
 
 _DID_UTYPE = "obscore:Curation.PublisherDID"
-"""The utype of a column of identifiers, whatever its name in a query."""
+"""The utype of a column of identifiers, under any name."""
 
 _ID_INPUT = ServiceParameter("ID", "The publisher's identifier of the data set", ucd="meta.ref.url;meta.curation")
 
@@ -58,38 +58,38 @@ def describe_links(columns: Sequence[Column], host: ImageUrls) -> tuple[Descript
     return (Descriptor("datalink-links", "Links", description, url, LINKS_ID, DATALINK, inputs),)
 
 
-def describe_soda(reach: ImageExtent, host: ImageUrls, number: int | None) -> tuple[Descriptor, ...]:
+def describe_soda(extent: ImageExtent, host: ImageUrls, number: int | None) -> tuple[Descriptor, ...]:
     """Return the descriptors of cutouts of an image.
 
     Among the links of several images each has a `number`, and its descriptor takes the identifier from the row: pyvo
     uses the first descriptor for any row.
     """
-    mark = "" if number is None else f"-{number}"
-    id = replace(_ID_INPUT, value=reach.id) if number is None else replace(_ID_INPUT, ref="ID")
+    suffix = "" if number is None else f"-{number}"
+    id = replace(_ID_INPUT, value=extent.id) if number is None else replace(_ID_INPUT, ref="ID")
     return tuple(
         Descriptor(
-            way.name + mark,
-            way.title,
-            way.description,
-            host.site.get_url("soda", way.path),
-            way.standard_id,
-            way.result_type,
+            mode.name + suffix,
+            mode.title,
+            mode.description,
+            host.site.get_url("soda", mode.path),
+            mode.standard_id,
+            mode.result_type,
             inputs,
         )
-        for way in SODA_MODES
-        for inputs in ((id, *_soda_inputs(reach), _FORMAT_INPUT),)
+        for mode in SODA_MODES
+        for inputs in ((id, *_soda_inputs(extent), _FORMAT_INPUT),)
     )
 
 
-def _soda_inputs(reach: ImageExtent) -> tuple[ServiceParameter, ...]:
+def _soda_inputs(extent: ImageExtent) -> tuple[ServiceParameter, ...]:
     """Return the parameters of SODA 1.0 section 3.3, with the ranges of section 4.2."""
-    circle = "" if reach.circle is None else " ".join(f"{x:.10g}" for x in reach.circle)
-    outline = " ".join(f"{x:.10g}" for x in reach.outline)
-    low, high = (None if x is None else f"{x:.6g}" for x in (reach.low, reach.high))
+    circle = "" if extent.circle is None else " ".join(f"{x:.10g}" for x in extent.circle)
+    outline = " ".join(f"{x:.10g}" for x in extent.outline)
+    low, high = (None if x is None else f"{x:.6g}" for x in (extent.low, extent.high))
     shape = ServiceParameter("", "", ucd="pos.outline;obs", datatype="double", unit="deg")
     return (
         ServiceParameter(
-            "POS", "Where: CIRCLE, RANGE or POLYGON and their numbers, degrees in ICRS", ucd="pos.outline;obs"
+            "POS", "Region: CIRCLE, RANGE or POLYGON and their numbers, degrees in ICRS", ucd="pos.outline;obs"
         ),
         replace(
             shape,

@@ -116,13 +116,13 @@ def fetch_images(
     row: InventoryRow,
     values: Sequence[q.Value],
     where: q.Condition | None,
-    most: int = MAX_ROWS,
+    max_rows: int = MAX_ROWS,
     order: tuple[q.SortKey, ...] = (),
 ) -> list[tuple[Any, ...]]:
-    """Return values of the images of an inventory that meet a condition, at most `most` rows."""
+    """Return values of the images of an inventory that meet a condition, at most `max_rows` rows."""
     outputs = tuple(q.OutputColumn(f"v{n}", value) for n, value in enumerate(values))
     query = q.SelectQuery(outputs, row.scan, where, order_by=order)
-    return list(fetch_rows(query, site.engine, most, site.timeout))
+    return list(fetch_rows(query, site.engine, max_rows, site.timeout))
 
 
 def match_observation(row: InventoryRow, ra: float, dec: float, observation: str) -> q.Condition:

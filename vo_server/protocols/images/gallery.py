@@ -135,9 +135,9 @@ def _build_data_links(
     collections = {p.id: InventoryRow(p, "image").images for p in get_image_collections(site.catalogue)}
     requested = [collections[id].collection for id in params.get_all("COLLECTION") if id in collections]
     bands = {b.name: b.reference for images in collections.values() for b in images.bands}
-    lights = [f"{bands[name]:g}" for name in params.get_all("BAND") if name in bands]
+    wavelengths = [f"{bands[name]:g}" for name in params.get_all("BAND") if name in bands]
     query_string = urlencode(
-        [("POS", region.sia2_pos), *(("COLLECTION", c) for c in requested), *(("BAND", b) for b in lights)]
+        [("POS", region.sia2_pos), *(("COLLECTION", c) for c in requested), *(("BAND", b) for b in wavelengths)]
     )
     formats = {"VOTable": "votable", "CSV": "csv", "JSON": "json"}
     return tuple(

@@ -90,8 +90,8 @@ def find_position_layers(position: tuple[float, float], id: str | None, band: st
     Without a collection the first one with such an image is taken, without a band all bands, or those that exist.
     Raises NotFoundError without such an image, UsageError for an unknown band.
     """
-    publications = [find_collection(id, site)] if id else loaded_collections(site.catalogue, site.engine.count_rows)
-    for collection in publications:
+    collections = [find_collection(id, site)] if id else loaded_collections(site.catalogue, site.engine.count_rows)
+    for collection in collections:
         band_names = _parse_bands(collection, band)
         for image in _find_nearest(collection, position, site):
             try:
@@ -128,8 +128,8 @@ def find_region_layers(
     Without a collection the first one with such images is taken, without a band all bands, if they exist everywhere.
     Raises NotFoundError without such an image, UsageError for an unknown band and for more than MAX_TILES images.
     """
-    publications = [find_collection(id, site)] if id else loaded_collections(site.catalogue, site.engine.count_rows)
-    for collection in publications:
+    collections = [find_collection(id, site)] if id else loaded_collections(site.catalogue, site.engine.count_rows)
+    for collection in collections:
         band_names = _parse_bands(collection, band)
         row = InventoryRow(collection, "image")
         max_rows = MAX_TILES * len(row.images.bands) + 1
@@ -137,7 +137,7 @@ def find_region_layers(
         images_found = _fetch_inventory(site, row, parameters.overlaps_shapes(row.footprint, [region]), max_rows, order)
         planes = _build_mosaic_planes(collection, images_found, band_names, site)
         if max(map(len, planes), default=0) > MAX_TILES or len(images_found) == max_rows:
-            hint = "ask for less of the sky, or without SIZE for the image that is nearest"
+            hint = "request a smaller region, or leave out SIZE for the nearest image"
             message = f"a picture of this region would combine more than {MAX_TILES} images"
             raise UsageError(message, hint=hint, code=Code.IMAGE_TOO_LARGE)
         if planes:

@@ -136,7 +136,7 @@ class _PictureSubject:
 
 
 def _render(subject: _PictureSubject, style: preview.PictureStyle) -> bytes:
-    """Return the bytes layers_shown the picture.
+    """Return the bytes of the picture.
 
     Raises NotFoundError for a region without pixels.
     """
@@ -145,14 +145,14 @@ def _render(subject: _PictureSubject, style: preview.PictureStyle) -> bytes:
         planes = [[(images[location], number) for location, number in plane] for plane in subject.layers.planes]
         try:
             if subject.box is None:
-                layers_shown = [plane[0] for plane in planes]
+                shown = [plane[0] for plane in planes]
             else:
                 combined = build_mosaic(planes, *subject.box, style.size)
-                layers_shown = [(combined, number) for number in range(len(planes))]
+                shown = [(combined, number) for number in range(len(planes))]
             return (
-                preview.render_colour(layers_shown, subject.region, style)
-                if len(layers_shown) > 1
-                else preview.render_gray(layers_shown[0], subject.region, style)
+                preview.render_colour(shown, subject.region, style)
+                if len(shown) > 1
+                else preview.render_gray(shown[0], subject.region, style)
             )
         except NoPixelsError as error:
             raise NotFoundError(str(error), code=Code.IMAGE_NO_OVERLAP) from None
@@ -174,7 +174,7 @@ def _parse_subject(params: dali.Parameters, site: Site) -> _PictureSubject:
         raise UsageError("COLLECTION needs POS", hint="an ID names its collection", code=Code.REQUEST_BAD_PARAMETER)
     if size is not None and params.get("POS") is None:
         raise UsageError(
-            "SIZE needs POS", hint="PIXELS is how large the picture is", code=Code.REQUEST_MISSING_PARAMETER
+            "SIZE needs POS", hint="PIXELS is the size of the picture", code=Code.REQUEST_MISSING_PARAMETER
         )
     pos_size = parse_pos_size(params.with_default("SIZE", "0"), required=False)
     if id is not None:

@@ -142,7 +142,7 @@ def _compute_radius(centre: tuple[float, float], shape: Shape) -> float:
 def find_images(
     params: dali.Parameters, region: SearchRegion, site: Site, max_images: int
 ) -> tuple[list[FoundImage], bool]:
-    """Return the images that overlap a region, the nearest first, at most `most`, and whether there are more.
+    """Return the images that overlap a region, the nearest first, at most `max_images`, and whether there are more.
 
     Raises NotFoundError for an unknown collection, UsageError for a value that does not fit its column.
     """

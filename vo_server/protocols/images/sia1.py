@@ -1,6 +1,6 @@
 """SIA 1.0: the images of one collection by region, and by the parameters of IRSA's services of 2MASS.
 
-A search is a query to the inventory, built here by hand, and takes the same road as one in ADQL.
+A search is a query to the inventory, built here by hand, and runs like one in ADQL.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ async def search(collection: Collection, request: Request, site: Site) -> Respon
     media_type = choice.content_type if requested or choice.format is not TABLEDATA else MEDIA_TYPE
     host = origin.make_image_urls(site, get_base_url(request, site.public_url))
     title = collection.table.title or collection.table.name
-    infos = origin.describe_answer(site, STANDARD_ID, origin.describe_request(request, site), (collection.table,), {})
+    infos = origin.describe_response(site, STANDARD_ID, origin.describe_request(request, site), (collection.table,), {})
     formats = parse_formats(params)
     if "METADATA" in formats:
         columns = tuple(o.column for o in _build_outputs(collection, params, host))
         result = Result(columns, iter(()), title, collection.table.description, infos, describe_inputs(collection))
         return document_response(request, b"".join(choice.format.write(result)), media_type)
-    question = QueryExecution(
+    execution = QueryExecution(
         build_query(collection, params, host, formats),
         site.engine,
         choice.format,
@@ -91,7 +91,7 @@ async def search(collection: Collection, request: Request, site: Site) -> Respon
         description=collection.table.description,
         infos=infos,
     )
-    return await stream(request, site, question, media_type, f"{collection.id}.{choice.format.extension}")
+    return await stream(request, site, execution, media_type, f"{collection.id}.{choice.format.extension}")
 
 
 def build_query(
@@ -104,22 +104,22 @@ def build_query(
     row = InventoryRow(collection, INVENTORY_ALIAS)
     filters = ImageFilters(collection)
     conditions = list(filters.build_conditions(params, row))
-    place = parse_pos_size(params, required=not conditions)
+    centre_and_region = parse_pos_size(params, required=not conditions)
     distance: q.Value = to_constant(0.0)
-    if place is not None:
-        centre, region = place
+    if centre_and_region is not None:
+        centre, region = centre_and_region
         conditions.append(build_region_condition(params, row, centre, region))
         distance = build_distance(row, centre)
-    formats_wanted = [kind for kind in list_formats(collection) if {"ALL", kind} & set(formats)]
-    none = not formats_wanted or not filters.has_dataset(params)
+    media_types = [kind for kind in list_formats(collection) if {"ALL", kind} & set(formats)]
+    is_empty = not media_types or not filters.has_dataset(params)
     selects = [
         q.SelectQuery(_build_outputs(collection, params, host, kind), row.scan, q.Conjunction(tuple(conditions)))
-        for kind in formats_wanted or list_formats(collection)[:1]
+        for kind in media_types or list_formats(collection)[:1]
     ]
     if len(selects) == 1:
-        order = (q.SortKey(distance),) if place is not None else ()
-        return replace(selects[0], order_by=order, top=0 if none else None)
-    return replace(_combine_formats(selects, distance), top=0 if none else None)
+        order = (q.SortKey(distance),) if centre_and_region is not None else ()
+        return replace(selects[0], order_by=order, top=0 if is_empty else None)
+    return replace(_combine_formats(selects, distance), top=0 if is_empty else None)
 
 
 def _combine_formats(selects: Sequence[q.SelectQuery], distance: q.Value) -> q.SelectQuery:
@@ -310,7 +310,7 @@ def describe_inputs(collection: Collection) -> tuple[ServiceParameter, ...]:
         ServiceParameter("INPUT:POS", "Right ascension and declination of the centre, ICRS", unit="deg", ucd="pos.eq"),
         ServiceParameter("INPUT:SIZE", "Width and, after a comma, height of the region", value="0.1", unit="deg"),
         ServiceParameter("INPUT:FORMAT", "Media types of the images", value="ALL", options=formats),
-        ServiceParameter("INPUT:INTERSECT", "How images go with the region", value="OVERLAPS", options=MODES),
+        ServiceParameter("INPUT:INTERSECT", "Relation between image and region", value="OVERLAPS", options=MODES),
         ServiceParameter("INPUT:VERB", "How many columns", value="2", options=("0", "1", "2", "3")),
         *(ServiceParameter(f"INPUT:{name.upper()}", text) for name, text in ImageFilters(collection).describe()),
     )
@@ -323,9 +323,9 @@ def capabilities(collection: Collection, site: Site, base: str) -> tuple[Capabil
         Param("SIZE", "string", "Width and height of the region: 0.1 or 0.1,0.2", "deg", "phys.angSize", "required"),
         Param("FORMAT", "string", "ALL, GRAPHIC, METADATA or media types"),
         Param("INTERSECT", "string", "COVERS, ENCLOSED, CENTER or OVERLAPS"),
-        Param("VERB", "integer", "0 to 3: how many columns"),
-        Param("MAXREC", "integer", "Rows at the most"),
-        Param("RESPONSEFORMAT", "string", "Format of the answer"),
+        Param("VERB", "integer", "0 to 3: the required, the standard, the main or all columns"),
+        Param("MAXREC", "integer", "Maximum number of rows"),
+        Param("RESPONSEFORMAT", "string", "Format of the response"),
         *(Param(name.upper(), "string", value, std=False) for name, value in ImageFilters(collection).describe()),
     )
     details = ImageAccess(
@@ -342,7 +342,7 @@ def find_sample_position(collection: Collection, site: Site) -> tuple[float, flo
     if not site.engine.count_rows(collection.table):
         return None
     row = InventoryRow(collection, INVENTORY_ALIAS)
-    positions = fetch_images(site, row, row.position, None, most=1, order=(q.SortKey(row.identifier),))
+    positions = fetch_images(site, row, row.position, None, max_rows=1, order=(q.SortKey(row.identifier),))
     return (float(positions[0][0]), float(positions[0][1])) if positions else None
 
 

@@ -58,8 +58,12 @@ def services(catalogue: Catalogue) -> tuple[Service, ...]:
     return (SERVICE,) if _select_collections(get_image_collections(catalogue)) else ()
 
 
-def _select_collections(publications: Sequence[Collection]) -> list[Collection]:
-    return [p for p in publications if p.images is not None and p.images.product == "image"]
+def _select_collections(collections: Sequence[Collection]) -> list[Collection]:
+    return [
+        collection
+        for collection in collections
+        if collection.images is not None and collection.images.product == "image"
+    ]
 
 
 async def search(request: Request, site: Site) -> Response:
@@ -80,13 +84,13 @@ async def search(request: Request, site: Site) -> Response:
         )
         media_types = [kind for kind in _MEDIA_TYPES if {"ALL", kind} & set(formats)]
         rows = [row for p in collections for row in _build_rows(p, params, media_types, site, host)]
-        infos = origin.describe_answer(
+        infos = origin.describe_response(
             site, sia1.STANDARD_ID, origin.describe_request(request, site), tuple(p.table for p in collections), {}
         )
         arrays = [pa.array([row[c.name] for row in rows], c.type.arrow) for c in columns]
         batches = iter([pa.record_batch(arrays, names=[c.name for c in columns])])
         inputs = _describe_inputs() if metadata else ()
-        result = Result(columns, batches, "Cutouts", "Parts of images about a place", infos, inputs)
+        result = Result(columns, batches, "Cutouts", "Parts of images about a position", infos, inputs)
         return b"".join(choice.format.write(result if metadata else result.limit(maxrec)))
 
     return document_response(request, await run_in_slot(request, site, create_document), media_type)
@@ -216,7 +220,7 @@ def _build_wcs(row_values: dict[str, Any], row: InventoryRow) -> ImageWcs | None
 async def get_cutout(request: Request, site: Site) -> Response:
     """Return a cutout of the image of an ID, NAXIS pixels about POS."""
     params = await dali.read_parameters(request)
-    form = cutouts.parse_format(params)
+    output_format = cutouts.parse_format(params)
     id, size = params.get("ID"), _parse_naxis(params)
     if id is None or size is None:
         raise UsageError(
@@ -227,7 +231,9 @@ async def get_cutout(request: Request, site: Site) -> Response:
     pos_size = sia1.parse_pos_size(params.with_default("SIZE", "0"), required=True)
     assert pos_size is not None
     host = origin.make_image_urls(site, get_base_url(request, site.public_url))
-    return await soda.run_cutout(partial(cutouts.cut_to_size, id, pos_size[0], size, form, site, host), request, site)
+    return await soda.run_cutout(
+        partial(cutouts.cut_to_size, id, pos_size[0], size, output_format, site, host), request, site
+    )
 
 
 # -------------------------------------------------------------- description
@@ -240,12 +246,10 @@ def _describe_inputs() -> tuple[ServiceParameter, ...]:
         ServiceParameter("INPUT:POS", "Right ascension and declination of the centre, ICRS", unit="deg", ucd="pos.eq"),
         ServiceParameter("INPUT:SIZE", "Width and, after a comma, height of the cutouts", value="0.1", unit="deg"),
         ServiceParameter("INPUT:FORMAT", "Media types of the cutouts", value="ALL", options=formats),
-        ServiceParameter(
-            "INPUT:NAXIS", "Columns and, after a comma, rows of the cutouts, in the place of SIZE", unit="pix"
-        ),
-        ServiceParameter("INPUT:INTERSECT", "How images go with the region", value="OVERLAPS", options=sia1.MODES),
+        ServiceParameter("INPUT:NAXIS", "Columns and, after a comma, rows of the cutouts, instead of SIZE", unit="pix"),
+        ServiceParameter("INPUT:INTERSECT", "Relation between image and region", value="OVERLAPS", options=sia1.MODES),
         ServiceParameter("INPUT:VERB", "How many columns", value="2", options=("0", "1", "2", "3")),
-        ServiceParameter("INPUT:DS", "Collection of which they are cut"),
+        ServiceParameter("INPUT:DS", "Collection of the images"),
     )
 
 
@@ -257,10 +261,10 @@ def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
         Param("FORMAT", "string", "ALL, GRAPHIC, METADATA or media types"),
         Param("NAXIS", "string", "Columns and rows of the cutouts: 300 or 300,200"),
         Param("INTERSECT", "string", "COVERS, ENCLOSED, CENTER or OVERLAPS"),
-        Param("VERB", "integer", "0 to 3: how many columns"),
-        Param("MAXREC", "integer", "Rows at the most"),
-        Param("RESPONSEFORMAT", "string", "Format of the answer"),
-        Param("ds", "string", "Collection of which they are cut", std=False),
+        Param("VERB", "integer", "0 for the required columns, else all"),
+        Param("MAXREC", "integer", "Maximum number of rows"),
+        Param("RESPONSEFORMAT", "string", "Format of the response"),
+        Param("ds", "string", "Collection of the images", std=False),
     )
     region = sia1.MAX_SIDE_DEGREES, sia1.MAX_SIDE_DEGREES
     sample = next(

@@ -1,6 +1,6 @@
 """SIA 2.0: the images of all collections by their ObsCore metadata.
 
-A search is a query to ivoa.obscore, built here by hand, and takes the same road as one in ADQL.
+A search is a query to ivoa.obscore, built here by hand, and runs like one in ADQL.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ async def search(request: Request, site: Site) -> Response:
             site.timeout,
             title="Images",
             description=load_obscore()[1].description,
-            infos=origin.describe_answer(
+            infos=origin.describe_response(
                 site, STANDARD_ID, origin.describe_request(request, site), q.scanned_tables(built), {}
             ),
             descriptors=descriptors.describe_links(built.columns, host),
         )
 
-    question = await anyio.to_thread.run_sync(create_execution)
-    return await stream(request, site, question, choice.content_type, f"images.{choice.format.extension}")
+    execution = await anyio.to_thread.run_sync(create_execution)
+    return await stream(request, site, execution, choice.content_type, f"images.{choice.format.extension}")
 
 
 def build_query(params: dali.Parameters, collections: Sequence[Collection], host: ImageUrls) -> q.Query:
@@ -166,8 +166,8 @@ def _match_interval(low: str, high: str, unit: str) -> Condition:
     )
 
 
-def _match_text(of: str) -> Condition:
-    return lambda _, value: parameters.equals_any(get_column(of), [value])
+def _match_text(column_name: str) -> Condition:
+    return lambda _, value: parameters.equals_any(get_column(column_name), [value])
 
 
 def _match_product(name: str, value: str) -> q.Condition:

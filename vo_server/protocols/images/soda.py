@@ -57,10 +57,10 @@ def services(catalogue: Catalogue) -> tuple[Service, ...]:
 async def get_cutout(request: Request, site: Site) -> Response:
     """Return one cutout (section 5)."""
     params = await dali.read_parameters(request)
-    form = cutouts.parse_format(params)
+    output_format = cutouts.parse_format(params)
     cutout_request = _parse_single(params)
     host = make_image_urls(site, get_base_url(request, site.public_url))
-    return await run_cutout(partial(cutouts.cut, cutout_request, form, site, host), request, site)
+    return await run_cutout(partial(cutouts.cut, cutout_request, output_format, site, host), request, site)
 
 
 async def run_cutout(work: Callable[[], cutouts.Cutout], request: Request, site: Site) -> Response:
@@ -168,8 +168,8 @@ def render_error(request: Request, site: Site, error: ServiceError) -> Response:
 
 def capabilities(site: Site, base: str) -> tuple[Capability, ...]:
     """Return the capabilities of both modes (section 2.2)."""
-    ways = ((SYNC_ID, "sync"), (ASYNC_ID, "async"))
-    return tuple(Capability(id, (Interface(f"{base}/{way}", role="std", version="1.0"),)) for id, way in ways)
+    modes = ((SYNC_ID, "sync"), (ASYNC_ID, "async"))
+    return tuple(Capability(id, (Interface(f"{base}/{mode}", role="std", version="1.0"),)) for id, mode in modes)
 
 
 JOBS = uws.JobList(

@@ -29,7 +29,7 @@ def summarise(collection: Collection, site: Site, urls: SiteUrls) -> CollectionE
     facts = site.engine.get_facts(collection.table)
     loaded = facts.loaded_at if facts is not None else None
     counts = _count_images(site, collection.id, loaded, site.engine.count_rows(collection.table))
-    place = ",".join(f"{degrees:.5f}" for degrees in counts.place)
+    position = ",".join(f"{degrees:.5f}" for degrees in counts.position)
     return CollectionEntry(
         collection.id,
         collection.table.title or collection.table.name,
@@ -38,7 +38,7 @@ def summarise(collection: Collection, site: Site, urls: SiteUrls) -> CollectionE
         counts.nights,
         InventoryRow(collection, "image").images.caution,
         urls.get_url("coverage", f"/{collection.id}.svg") if facts is not None and facts.coverage is not None else None,
-        urls.get_url("gallery", f"?POS={place}&COLLECTION={collection.id}") if place else None,
+        urls.get_url("gallery", f"?POS={position}&COLLECTION={collection.id}") if position else None,
     )
 
 
@@ -49,7 +49,7 @@ class CollectionSummary:
     images: tuple[tuple[str, int], ...]
     size: int
     nights: tuple[date, date] | None
-    place: tuple[float, ...]
+    position: tuple[float, ...]
 
 
 @lru_cache(maxsize=64)
@@ -67,7 +67,7 @@ def _count_images(site: Site, id: str, loaded: datetime | None, rows: int | None
         tuple((str(band), count) for band, count, *_ in rows_found),
         sum(int(size or 0) for _, _, size, *_ in rows_found),
         (day_of_mjd(min(times) - JD_AT_MJD_0), day_of_mjd(max(times) - JD_AT_MJD_0)) if times else None,
-        next(iter(fetch_images(site, row, row.position, None, most=1)), ()),
+        next(iter(fetch_images(site, row, row.position, None, max_rows=1)), ()),
     )
 
 

@@ -84,15 +84,17 @@ def parse_arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
     Raises OaiError with all mistakes.
     """
-    given = list(pairs)
-    verbs = [value for name, value in given if name == "verb"]
+    arguments = list(pairs)
+    verbs = [value for name, value in arguments if name == "verb"]
     if len(verbs) != 1 or verbs[0] not in VERBS:
-        said = f"unknown verb {verbs[0]!r}" if len(verbs) == 1 else f"verb occurs {len(verbs)} times"
-        raise OaiError(("badVerb", f"{said}; it must occur once and be one of {', '.join(VERBS)}"))
-    wrong = list(_find_errors(verbs[0], VERBS[verbs[0]], [(name, value) for name, value in given if name != "verb"]))
-    if wrong:
-        raise OaiError(*(("badArgument", message) for message in wrong))
-    return dict(given)
+        reason = f"unknown verb {verbs[0]!r}" if len(verbs) == 1 else f"verb occurs {len(verbs)} times"
+        raise OaiError(("badVerb", f"{reason}; it must occur once and be one of {', '.join(VERBS)}"))
+    errors = list(
+        _find_errors(verbs[0], VERBS[verbs[0]], [(name, value) for name, value in arguments if name != "verb"])
+    )
+    if errors:
+        raise OaiError(*(("badArgument", message) for message in errors))
+    return dict(arguments)
 
 
 def _find_errors(name: str, verb: OaiVerb, rest: list[tuple[str, str]]) -> Iterable[str]:
@@ -108,25 +110,25 @@ def _find_errors(name: str, verb: OaiVerb, rest: list[tuple[str, str]]) -> Itera
             yield f"{verb.exclusive} must be the only argument"
         return
     yield from (f"{each} is missing" for each in verb.required if each not in names)
-    given = dict(rest)
+    values = dict(rest)
     for each, shape in _PATTERNS.items():
-        if each in given and not shape.fullmatch(given[each]):
-            yield f"invalid {each} {given[each]!r}"
-    yield from _find_date_errors({each: given[each] for each in ("from", "until") if each in given})
+        if each in values and not shape.fullmatch(values[each]):
+            yield f"invalid {each} {values[each]!r}"
+    yield from _find_date_errors({each: values[each] for each in ("from", "until") if each in values})
 
 
-def _find_date_errors(given: Mapping[str, str]) -> Iterable[str]:
-    found = {}
-    for name, text in given.items():
+def _find_date_errors(dates: Mapping[str, str]) -> Iterable[str]:
+    parsed = {}
+    for name, text in dates.items():
         try:
-            found[name] = _parse_date(text)
+            parsed[name] = _parse_date(text)
         except (ValueError, OverflowError):
-            found[name] = None
-        if found[name] is None:
+            parsed[name] = None
+        if parsed[name] is None:
             yield f"{name} must be a date such as 2001-02-15 or 2001-02-15T00:00:00Z, not {text!r}"
-    since, until = found.get("from"), found.get("until")
+    since, until = parsed.get("from"), parsed.get("until")
     if since is not None and until is not None:
-        if len(given["from"]) != len(given["until"]):
+        if len(dates["from"]) != len(dates["until"]):
             yield "from and until differ in granularity"
         elif since > until:
             yield "from is later than until"
@@ -157,23 +159,26 @@ class ListRequest:
 
     def make_token(self, updated: datetime, id: str) -> str:
         """Return the token that continues the list after a record, with a checksum that detects a damaged token."""
-        on = replace(self, after=(updated.isoformat(), id))
-        body = json.dumps([on.verb, on.prefix, on.set, on.since, on.until, on.after], separators=(",", ":")).encode()
+        continued = replace(self, after=(updated.isoformat(), id))
+        body = json.dumps(
+            [continued.verb, continued.prefix, continued.set, continued.since, continued.until, continued.after],
+            separators=(",", ":"),
+        ).encode()
         return base64.urlsafe_b64encode(_compute_checksum(body) + body).decode().rstrip("=")
 
 
 _UNBOUNDED = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-def parse_list_request(given: Mapping[str, str]) -> ListRequest:
+def parse_list_request(arguments: Mapping[str, str]) -> ListRequest:
     """Return the arguments of a list, or those in a resumption token.
 
     Raises OaiError for an invalid token, and for one of another verb.
     """
-    if "resumptionToken" in given:
-        return _parse_token(given["resumptionToken"], given["verb"])
-    since, until = given.get("from", ""), given.get("until", "")
-    return ListRequest(given["verb"], given["metadataPrefix"], given.get("set", ""), since, until)
+    if "resumptionToken" in arguments:
+        return _parse_token(arguments["resumptionToken"], arguments["verb"])
+    since, until = arguments.get("from", ""), arguments.get("until", "")
+    return ListRequest(arguments["verb"], arguments["metadataPrefix"], arguments.get("set", ""), since, until)
 
 
 def _parse_token(text: str, verb: str) -> ListRequest:
@@ -183,11 +188,11 @@ def _parse_token(text: str, verb: str) -> ListRequest:
         packed = b""
     if not packed or packed[:8] != _compute_checksum(packed[8:]):
         raise OaiError(("badResumptionToken", "unknown resumptionToken"))
-    said, prefix, set, since, until, (updated, id) = json.loads(packed[8:])
-    found = ListRequest(said, prefix, set, since, until, (updated, id))
-    if found.verb != verb:
-        raise OaiError(("badResumptionToken", f"the resumptionToken is of {found.verb}, not of {verb}"))
-    return found
+    token_verb, prefix, set, since, until, (updated, id) = json.loads(packed[8:])
+    list_request = ListRequest(token_verb, prefix, set, since, until, (updated, id))
+    if list_request.verb != verb:
+        raise OaiError(("badResumptionToken", f"the resumptionToken is of {list_request.verb}, not of {verb}"))
+    return list_request
 
 
 def _compute_checksum(body: bytes) -> bytes:

@@ -69,7 +69,7 @@ class DatedRecord:
 
 @dataclass(frozen=True, slots=True)
 class OaiRequest:
-    """A request while it is answered, with its time and all records, the oldest first."""
+    """A request that is being answered, with its time and all records, the oldest first."""
 
     config: RegistryConfig
     site: Site
@@ -78,12 +78,12 @@ class OaiRequest:
     arguments: Mapping[str, str]
     records: tuple[DatedRecord, ...]
 
-    def write_record(self, prefix: str, one: DatedRecord) -> Element:
+    def write_record(self, prefix: str, record: DatedRecord) -> Element:
         """Return a record in a metadata format."""
-        assert one.record is not None
+        assert record.record is not None
         if prefix == "oai_dc":
-            return write_dublin_core(one.record, one.stamp.updated)
-        return write_record(one.record, one.stamp.created, one.stamp.updated, self.config.status)
+            return write_dublin_core(record.record, record.stamp.updated)
+        return write_record(record.record, record.stamp.created, record.stamp.updated, self.config.status)
 
 
 # ---------------------------------------------------------------- the verbs
@@ -91,14 +91,14 @@ class OaiRequest:
 
 def write_identify(oai_request: OaiRequest, parent: Element) -> None:
     """Write the response of Identify, with the registry's own record (section 3.1.5)."""
-    own = next(one for one in oai_request.records if one.id == oai_request.config.make_id("registry"))
+    own = next(record for record in oai_request.records if record.id == oai_request.config.make_id("registry"))
     assert own.record is not None
     oai.add_identify(
         parent,
         own.record.title,
         oai_request.base,
         oai_request.site.contact or f"nobody@{UNREGISTERED}",
-        min(one.stamp.created for one in oai_request.records),
+        min(record.stamp.created for record in oai_request.records),
         [oai_request.write_record("ivo_vor", own)],
     )
 
@@ -120,21 +120,24 @@ def write_sets(oai_request: OaiRequest, parent: Element) -> None:
 def write_one_record(oai_request: OaiRequest, parent: Element) -> None:
     """Write one record."""
     prefix = _check_prefix(oai_request.arguments["metadataPrefix"])
-    one = _find_record(oai_request)
-    oai.add_records(parent, "GetRecord", [(one.header, partial(oai_request.write_record, prefix, one))], None)
+    record = _find_record(oai_request)
+    oai.add_records(parent, "GetRecord", [(record.header, partial(oai_request.write_record, prefix, record))], None)
 
 
 def write_identifiers(oai_request: OaiRequest, parent: Element) -> None:
     """Write the headers of the requested records."""
     _, page, token = _select_page(oai_request)
-    oai.add_headers(parent, [one.header for one in page], token)
+    oai.add_headers(parent, [record.header for record in page], token)
 
 
 def write_records(oai_request: OaiRequest, parent: Element) -> None:
     """Write the requested records."""
     prefix, page, token = _select_page(oai_request)
     oai.add_records(
-        parent, "ListRecords", [(one.header, partial(oai_request.write_record, prefix, one)) for one in page], token
+        parent,
+        "ListRecords",
+        [(record.header, partial(oai_request.write_record, prefix, record)) for record in page],
+        token,
     )
 
 
@@ -153,11 +156,11 @@ def _find_record(oai_request: OaiRequest) -> DatedRecord:
 
     Raises OaiError for an unknown one.
     """
-    wanted = oai_request.arguments["identifier"]
-    for one in oai_request.records:
-        if one.id == wanted.lower():
-            return one
-    raise OaiError(("idDoesNotExist", f"there is no record {wanted!r}"))
+    identifier = oai_request.arguments["identifier"]
+    for record in oai_request.records:
+        if record.id == identifier.lower():
+            return record
+    raise OaiError(("idDoesNotExist", f"there is no record {identifier!r}"))
 
 
 def _check_prefix(name: str) -> str:
@@ -168,22 +171,26 @@ def _check_prefix(name: str) -> str:
 
 def _select_page(oai_request: OaiRequest) -> tuple[str, list[DatedRecord], oai.ResumptionToken | None]:
     """Return the format of a list, the records of this response, and the resumption token."""
-    wanted = parse_list_request(oai_request.arguments)
-    prefix, (first, last), place = _check_prefix(wanted.prefix), wanted.parse_bounds(), wanted.parse_position()
-    managed = oai_request.records if wanted.set in ("", MANAGED_SET) else ()
-    whole = [one for one in managed if first <= one.stamp.updated <= last]
-    begin = sum(place is not None and one.key <= place for one in whole)
-    page = whole[begin : begin + oai_request.config.max_records]
-    if not page and place is not None:
+    list_request = parse_list_request(oai_request.arguments)
+    prefix, (first, last), position = (
+        _check_prefix(list_request.prefix),
+        list_request.parse_bounds(),
+        list_request.parse_position(),
+    )
+    managed = oai_request.records if list_request.set in ("", MANAGED_SET) else ()
+    selected = [record for record in managed if first <= record.stamp.updated <= last]
+    begin = sum(position is not None and record.key <= position for record in selected)
+    page = selected[begin : begin + oai_request.config.max_records]
+    if not page and position is not None:
         raise OaiError(("badResumptionToken", "no records are left in this list: start it again"))
     if not page:
         raise OaiError(("noRecordsMatch", "no record matches the set and the dates"))
-    if begin + len(page) < len(whole):
-        return prefix, page, oai.ResumptionToken(wanted.make_token(*page[-1].key), len(whole), begin)
-    return prefix, page, None if place is None else oai.ResumptionToken("", len(whole), begin)
+    if begin + len(page) < len(selected):
+        return prefix, page, oai.ResumptionToken(list_request.make_token(*page[-1].key), len(selected), begin)
+    return prefix, page, None if position is None else oai.ResumptionToken("", len(selected), begin)
 
 
-# --------------------------------------------------------------- the answer
+# ---------------------------------------------------------------- responses
 
 
 def services(catalogue: Catalogue) -> tuple[Service, ...]:
@@ -199,13 +206,13 @@ async def handle_request(request: Request, site: Site) -> Response:
     arguments: dict[str, str] = {}
     try:
         arguments = parse_arguments(params.pairs)
-        body = await anyio.to_thread.run_sync(_write_answer, site, urls, moment, arguments)
+        body = await anyio.to_thread.run_sync(_write_document, site, urls, moment, arguments)
     except OaiError as error:
         return _error_response(request, error, _write_errors(url, moment, arguments, error.errors))
     return document_response(request, body, MEDIA_TYPE)
 
 
-def _write_answer(site: Site, urls: SiteUrls, moment: datetime, arguments: Mapping[str, str]) -> bytes:
+def _write_document(site: Site, urls: SiteUrls, moment: datetime, arguments: Mapping[str, str]) -> bytes:
     config, url = RegistryConfig(site.authority), urls.get_url(SERVICE_NAME)
     document = _start_document(url, moment, arguments)
     request = OaiRequest(config, site, url, moment, arguments, _list_records(config, site, urls))
@@ -230,14 +237,16 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def _list_records(config: RegistryConfig, site: Site, urls: SiteUrls) -> tuple[DatedRecord, ...]:
     """Return all records as they are now, deleted ones included, the oldest first.
 
-    A new record is dated after it has been built, so that no answer given in the meantime has a later date.
+    A new record is dated after it has been built, so that no response sent in the meantime has a later date.
     """
     assert site.datestamps is not None
     loaded = find_loaded_tables(site)
     records = _make_records(config, site, loaded, urls)
     digests = _compute_digests(config, site, loaded)
     dated = site.datestamps.update(digests, config.identifier_prefix, datetime.now(UTC).replace(microsecond=0))
-    return tuple(sorted((DatedRecord(id, d, records.get(id)) for id, d in dated.items()), key=lambda one: one.key))
+    return tuple(
+        sorted((DatedRecord(id, d, records.get(id)) for id, d in dated.items()), key=lambda record: record.key)
+    )
 
 
 @lru_cache(maxsize=8)

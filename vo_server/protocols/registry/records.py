@@ -126,16 +126,16 @@ class _RecordBuilder:
     def build_all(self) -> Iterator[RegistryRecord]:
         """Yield every record."""
         yield from (self._build_registry(), self._build_authority(), self._build_organisation())
-        collections = [(self.site.catalogue.get_collection(h.id), h) for h in self.loaded]
+        collections = [(self.site.catalogue.get_collection(rows.id), rows) for rows in self.loaded]
         for service in self._registered_services():
-            served = [(p, h) for p, h in collections if service.is_for(p)]
+            served = [pair for pair in collections if service.is_for(pair[0])]
             if not service.collection and (served or not service.of_images):
                 yield self._build_service(service, served)
-        for collection, found in collections:
-            yield self._build_collection(collection, found)
+        for collection, loaded in collections:
+            yield self._build_collection(collection, loaded)
             for service in self._registered_services():
                 if service.collection == collection.id:
-                    yield self._build_collection_service(service, collection, found)
+                    yield self._build_collection_service(service, collection, loaded)
 
     # ---------------------------------------------------- the server itself
 
@@ -252,27 +252,29 @@ class _RecordBuilder:
             ),
         )
 
-    def _build_collection_service(self, service: Service, collection: Collection, found: LoadedTable) -> RegistryRecord:
+    def _build_collection_service(
+        self, service: Service, collection: Collection, loaded: LoadedTable
+    ) -> RegistryRecord:
         """Return the record of a service for one collection, whose record supplies the rest."""
-        whole = self._build_collection(collection, found)
-        assert isinstance(whole.kind, CatalogResource)
+        record = self._build_collection(collection, loaded)
+        assert isinstance(record.kind, CatalogResource)
         return replace(
-            whole,
+            record,
             identifier=self._make_id(service),
-            title=f"{whole.title}: {service.label}",
-            short_name=_make_short_name(whole.short_name or "", service),
+            title=f"{record.title}: {service.label}",
+            short_name=_make_short_name(record.short_name or "", service),
             content=replace(
-                whole.content,
-                description=f"{service.label}: {whole.content.description}",
-                relationships=self._relate_to([ResourceName(whole.title, whole.identifier)]),
+                record.content,
+                description=f"{service.label}: {record.content.description}",
+                relationships=self._relate_to([ResourceName(record.title, record.identifier)]),
             ),
             kind=CatalogService(
                 self._list_capabilities(service),
                 self._list_tables(service),
-                rights=whole.kind.rights,
-                facilities=whole.kind.facilities,
-                instruments=whole.kind.instruments,
-                coverage=whole.kind.coverage,
+                rights=record.kind.rights,
+                facilities=record.kind.facilities,
+                instruments=record.kind.instruments,
+                coverage=record.kind.coverage,
             ),
             other_identifiers=(),
         )
@@ -285,7 +287,7 @@ class _RecordBuilder:
 
     # ---------------------------------------------------------- collections
 
-    def _build_collection(self, collection: Collection, found: LoadedTable) -> RegistryRecord:
+    def _build_collection(self, collection: Collection, loaded: LoadedTable) -> RegistryRecord:
         origin = collection.origin
         description = collection.description or collection.table.description or origin.title
         services = self._find_services(collection)
@@ -311,8 +313,8 @@ class _RecordBuilder:
                 facilities=origin.facilities,
                 instruments=origin.instruments,
                 coverage=replace(
-                    _build_coverage(collection, found),
-                    footprint=coverage.get_fits_url(self.urls, collection.id) if found.facts.coverage else None,
+                    _build_coverage(collection, loaded),
+                    footprint=coverage.get_fits_url(self.urls, collection.id) if loaded.facts.coverage else None,
                 ),
             ),
             other_identifiers=(f"doi:{origin.doi}",) if origin.doi else (),
@@ -335,9 +337,9 @@ def _content_type(collection: Collection) -> str:
     return "Catalog" if collection.images is None else "Archive"
 
 
-def _build_coverage(collection: Collection, found: LoadedTable) -> Coverage:
+def _build_coverage(collection: Collection, loaded: LoadedTable) -> Coverage:
     """Return the coverage of the rows, and that of the catalogue file where the rows have none."""
-    bounds, facts = collection.coverage, found.facts
+    bounds, facts = collection.coverage, loaded.facts
     return Coverage(
         footprint.shorten(facts.coverage, MAX_MOC_CHARACTERS) if facts.coverage else None,
         facts.times or tuple((day_to_mjd(first), day_to_mjd(last) + 1) for first, last in bounds.times),
@@ -351,19 +353,19 @@ def _find_wavelengths(collection: Collection, facts: TableFacts) -> tuple[tuple[
     images = collection.images
     if images is None:
         return ()
-    there = images.bands if images.band is None else [b for name in facts.bands for b in images.select_bands(name)]
-    return tuple((band.low * 1e6, band.high * 1e6) for band in there)
+    bands = images.bands if images.band is None else [b for name in facts.bands for b in images.select_bands(name)]
+    return tuple((band.low * 1e6, band.high * 1e6) for band in bands)
 
 
 def _merge_coverage(collections: list[tuple[Collection, LoadedTable]]) -> Coverage:
     """Return the union of the coverages of several collections."""
-    each = [_build_coverage(p, found) for p, found in collections]
-    maps = [found.facts.coverage for _, found in collections if found.facts.coverage]
+    coverages = [_build_coverage(collection, loaded) for collection, loaded in collections]
+    maps = [loaded.facts.coverage for _, loaded in collections if loaded.facts.coverage]
     return Coverage(
         footprint.shorten(footprint.merge_maps(maps), MAX_MOC_CHARACTERS) if maps else None,
-        tuple(span for c in each for span in c.times),
-        tuple(span for c in each for span in c.wavelengths),
-        wavebands=tuple(dict.fromkeys(word for c in each for word in c.wavebands)),
+        tuple(span for coverage_of_one in coverages for span in coverage_of_one.times),
+        tuple(span for coverage_of_one in coverages for span in coverage_of_one.wavelengths),
+        wavebands=tuple(dict.fromkeys(word for coverage_of_one in coverages for word in coverage_of_one.wavebands)),
     )
 
 

@@ -1,1 +1,1 @@
-"""TAP 1.1: queries in ADQL, answered at once or as jobs, and the examples."""
+"""TAP 1.1: queries in ADQL, synchronous or as jobs, and the examples."""

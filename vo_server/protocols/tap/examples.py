@@ -33,10 +33,10 @@ async def send_examples(request: Request, site: Site) -> Response:
 
     Raises NotFoundError if there are none.
     """
-    shown = await anyio.to_thread.run_sync(find_examples, site)
-    if not shown:
+    examples = await anyio.to_thread.run_sync(find_examples, site)
+    if not examples:
         raise NotFoundError("there are no examples for the loaded tables")
-    body = web.render_examples(site.make_urls(get_base_url(request, site.public_url)), site.title, shown)
+    body = web.render_examples(site.make_urls(get_base_url(request, site.public_url)), site.title, examples)
     return document_response(request, body.encode(), "text/html;charset=utf-8")
 
 
@@ -52,11 +52,11 @@ def list_capabilities(site: Site, base: str) -> tuple[Capability, ...]:
 
 def find_examples(site: Site) -> tuple[web.PublishedExample, ...]:
     """Return the examples that this engine can run and whose tables are loaded."""
-    known = _resolve_all(site.catalogue, site.engine.unsupported_functions())
+    resolved = _resolve_all(site.catalogue, site.engine.unsupported_functions())
     return tuple(
-        web.PublishedExample(example, tuple(map(quote_table_name, asked)))
-        for example, asked in known
-        if all(site.count_rows(table) is not None for table in asked) and (site.upload_limit or not example.uploads)
+        web.PublishedExample(example, tuple(map(quote_table_name, tables)))
+        for example, tables in resolved
+        if all(site.count_rows(table) is not None for table in tables) and (site.upload_limit or not example.uploads)
     )
 
 
@@ -67,17 +67,17 @@ def _resolve_all(catalogue: Catalogue, lacks: frozenset[str]) -> tuple[tuple[Exa
 
 
 def _resolve_valid(catalogue: Catalogue, lacks: frozenset[str]) -> Iterator[tuple[ExampleQuery, tuple[Table, ...]]]:
-    for example in (e for p in catalogue.collections for e in p.examples):
+    for example in (e for collection in catalogue.collections for e in collection.examples):
         try:
-            meant = resolve_example(example, catalogue, lacks)
-        except QueryError as fault:
-            log.warning("the example %s is left out: %s", example.id, fault)
+            resolved = resolve_example(example, catalogue, lacks)
+        except QueryError as error:
+            log.warning("the example %s is left out: %s", example.id, error)
             continue
-        yield example, tuple(t for t in scanned_tables(meant.query) if t.schema != UPLOADS)
+        yield example, tuple(t for t in scanned_tables(resolved.query) if t.schema != UPLOADS)
 
 
 def resolve_example(example: ExampleQuery, catalogue: Catalogue, lacks: frozenset[str] = frozenset()) -> ResolvedQuery:
-    """Return an example compiled, with its uploads beside the tables of the catalogue.
+    """Return an example compiled, with its uploads in addition to the tables of the catalogue.
 
     Raises QueryError for an invalid one.
     """

@@ -1,6 +1,6 @@
 """TAP 1.1: queries in ADQL, synchronous and as jobs.
 
-The tables, capabilities and availability beside /sync are in protocols/vosi.
+Its VOSI resources (tables, capabilities, availability) are in protocols/vosi.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from vo_server.documents.capability import (
 )
 from vo_server.errors import Code, ServiceError, UsageError
 from vo_server.explain import WRITERS, ExplainRequest
-from vo_server.explain import explain as explained
+from vo_server.explain import explain as explain_query
 from vo_server.formats import BINARY2, HTML, JSON, FormatChoice, format_names, select_format
 from vo_server.http import dali, origin
 from vo_server.http.access_log import get_request_info
@@ -61,18 +61,20 @@ def services(catalogue: Catalogue) -> tuple[Service, ...]:
 
 async def run_sync(request: Request, site: Site) -> Response:
     """Return the result of a query (TAP 1.1 section 2.1)."""
-    given = await dali.read_parameters(request, site.upload_limit)
-    choice = dali.choose_format(request, given, BINARY2)
-    get_request_info(request).query, get_request_info(request).runid = given.get("QUERY"), given.get("RUNID")
-    sent = await read_uploads(request, given, site)
-    where = origin.describe_request(request, site)
-    host = make_image_urls(site, get_base_url(request, site.public_url))
-    question = await anyio.to_thread.run_sync(_prepare_query, site, given, sent, choice, where, host)
-    question.timeout, question.timeout_hint = (
+    parameters = await dali.read_parameters(request, site.upload_limit)
+    choice = dali.choose_format(request, parameters, BINARY2)
+    get_request_info(request).query, get_request_info(request).runid = parameters.get("QUERY"), parameters.get("RUNID")
+    uploads = await read_uploads(request, parameters, site)
+    request_infos = origin.describe_request(request, site)
+    image_urls = make_image_urls(site, get_base_url(request, site.public_url))
+    execution = await anyio.to_thread.run_sync(
+        _prepare_query, site, parameters, uploads, choice, request_infos, image_urls
+    )
+    execution.timeout, execution.timeout_hint = (
         site.timeout,
         _make_timeout_hint(get_base_url(request, site.public_url) + SERVICE.path),
     )
-    return await stream(request, site, question, choice.content_type, f"result.{choice.format.extension}")
+    return await stream(request, site, execution, choice.content_type, f"result.{choice.format.extension}")
 
 
 def prepare_job(site: Site, job: Job) -> QueryTask:
@@ -80,13 +82,13 @@ def prepare_job(site: Site, job: Job) -> QueryTask:
 
     Raises the error of its parameters, which are validated when the job runs (TAP 1.1 section 2.7).
     """
-    given = dali.Parameters(job.parameters)
-    choice = select_format(given.responseformat or job.format, None, BINARY2)
+    parameters = dali.Parameters(job.parameters)
+    choice = select_format(parameters.responseformat or job.format, None, BINARY2)
     kept = site.jobs.files.read_uploads(job.id)
-    sent = Uploads.from_tables((k.name, k.columns, k.rows) for k in kept)
-    host = make_image_urls(site, JOBS.split_base_url(job, site))
-    question = _prepare_query(site, given, sent, choice, (Info("request", job.url),), host)
-    return QueryTask(question, choice.content_type, f"{_make_file_name(job)}.{choice.format.extension}")
+    uploads = Uploads.from_tables((k.name, k.columns, k.rows) for k in kept)
+    image_urls = make_image_urls(site, JOBS.split_base_url(job, site))
+    execution = _prepare_query(site, parameters, uploads, choice, (Info("request", job.url),), image_urls)
+    return QueryTask(execution, choice.content_type, f"{_make_file_name(job)}.{choice.format.extension}")
 
 
 def _make_file_name(job: Job) -> str:
@@ -96,15 +98,20 @@ def _make_file_name(job: Job) -> str:
 
 
 def _prepare_query(
-    site: Site, given: dali.Parameters, sent: Uploads, choice: FormatChoice, where: tuple[Info, ...], host: ImageUrls
+    site: Site,
+    parameters: dali.Parameters,
+    uploads: Uploads,
+    choice: FormatChoice,
+    request_infos: tuple[Info, ...],
+    image_urls: ImageUrls,
 ) -> QueryExecution:
-    """What is asked, whether it is answered at once or later; `where` says where it was."""
-    maxrec = given.get_maxrec(site.maxrec, site.maxrec_hard)
-    text = _read_query(given)
-    resolved = _compile(text, sent, site, host)
-    said = {"query": text} | {"upload": "; ".join(given.get_all("UPLOAD"))}
+    """Return the execution of a query, synchronous or of a job; `request_infos` are the INFOs on its request."""
+    maxrec = parameters.get_maxrec(site.maxrec, site.maxrec_hard)
+    text = _read_query(parameters)
+    resolved = _compile(text, uploads, site, image_urls)
+    described = {"query": text} | {"upload": "; ".join(parameters.get_all("UPLOAD"))}
     infos = (
-        *origin.describe_answer(site, STANDARD_ID, where, scanned_tables(resolved.query), said),
+        *origin.describe_response(site, STANDARD_ID, request_infos, scanned_tables(resolved.query), described),
         *(Info("warning", warning) for warning in resolved.warnings),
     )
     return QueryExecution(
@@ -114,14 +121,14 @@ def _prepare_query(
         maxrec,
         title="result",
         infos=infos,
-        descriptors=descriptors.describe_links(resolved.query.columns, host),
-        uploads=sent.rows,
+        descriptors=descriptors.describe_links(resolved.query.columns, image_urls),
+        uploads=uploads.rows,
     )
 
 
-def _compile(text: str, sent: Uploads, site: Site, host: ImageUrls) -> ResolvedQuery:
-    resolved = compile_query(text, sent.add_to(site.catalogue), site.engine.unsupported_functions(), site.strict)
-    return expand_obscore(resolved, site.catalogue, site.engine, host)
+def _compile(text: str, uploads: Uploads, site: Site, image_urls: ImageUrls) -> ResolvedQuery:
+    resolved = compile_query(text, uploads.add_to(site.catalogue), site.engine.unsupported_functions(), site.strict)
+    return expand_obscore(resolved, site.catalogue, site.engine, image_urls)
 
 
 async def explain(request: Request, site: Site) -> Response:
@@ -130,52 +137,52 @@ async def explain(request: Request, site: Site) -> Response:
     This resource is not part of the standard, and so not among the capabilities.
     """
     request.state.choice = FormatChoice(JSON, JSON.media_type)
-    given = await dali.read_parameters(request, site.upload_limit)
-    choice = _choose_format(request, given)
-    maxrec = given.get_maxrec(site.maxrec, site.maxrec_hard)
-    text = _read_query(given)
-    get_request_info(request).query, get_request_info(request).runid = text, given.get("RUNID")
-    sent = await read_uploads(request, given, site)
-    host = make_image_urls(site, get_base_url(request, site.public_url))
+    parameters = await dali.read_parameters(request, site.upload_limit)
+    choice = _choose_format(request, parameters)
+    maxrec = parameters.get_maxrec(site.maxrec, site.maxrec_hard)
+    text = _read_query(parameters)
+    get_request_info(request).query, get_request_info(request).runid = text, parameters.get("RUNID")
+    uploads = await read_uploads(request, parameters, site)
+    image_urls = make_image_urls(site, get_base_url(request, site.public_url))
 
-    def work() -> bytes:
-        resolved = _compile(text, sent, site, host)
-        inquiry = ExplainRequest(text, resolved, site.engine, maxrec, site.timeout, sent.rows)
-        return WRITERS[choice.format](explained(inquiry))
+    def write_explanation() -> bytes:
+        resolved = _compile(text, uploads, site, image_urls)
+        explain_request = ExplainRequest(text, resolved, site.engine, maxrec, site.timeout, uploads.rows)
+        return WRITERS[choice.format](explain_query(explain_request))
 
-    body = await anyio.to_thread.run_sync(work)
+    body = await anyio.to_thread.run_sync(write_explanation)
     return document_response(
         request, body, choice.content_type, {"Vary": "Accept-Encoding, Accept, Origin, Sec-Fetch-Mode"}
     )
 
 
-def _choose_format(request: Request, given: dali.Parameters) -> FormatChoice:
+def _choose_format(request: Request, parameters: dali.Parameters) -> FormatChoice:
     """Return the format of an explanation. The form of the front page sends a format for rows, which its button Explain
     cannot change: a person gets a page then."""
-    asked = given.get("RESPONSEFORMAT")
-    if asked is not None and dali.is_navigation(request) and select_format(asked).format not in WRITERS:
+    requested = parameters.get("RESPONSEFORMAT")
+    if requested is not None and dali.is_navigation(request) and select_format(requested).format not in WRITERS:
         request.state.choice = FormatChoice(HTML, HTML.media_type)
         return FormatChoice(HTML, HTML.media_type)
-    return dali.choose_format(request, given, JSON, tuple(WRITERS))
+    return dali.choose_format(request, parameters, JSON, tuple(WRITERS))
 
 
-def _read_query(given: dali.Parameters) -> str:
-    language = given.get("LANG")
+def _read_query(parameters: dali.Parameters) -> str:
+    language = parameters.get("LANG")
     if language is not None and language.upper() not in LANGUAGES:
         hint = f"one of {', '.join(LANGUAGES)}"
         raise UsageError(f"unsupported LANG {language!r}", hint=hint, code=Code.REQUEST_BAD_PARAMETER)
-    text = given.get("QUERY")
+    text = parameters.get("QUERY")
     if text is None or not text.strip():
         hint = "give it an ADQL query, such as SELECT TOP 10 * FROM TAP_SCHEMA.tables"
         raise UsageError("QUERY is missing", hint=hint, code=Code.REQUEST_MISSING_PARAMETER)
-    given.get("REQUEST")
-    given.get("RUNID")
+    parameters.get("REQUEST")
+    parameters.get("RUNID")
     return text
 
 
 def _make_timeout_hint(base: str) -> str:
     """Return the hint for a query that exceeds the time limit: a job, and the explanation of what the query reads."""
-    return f"as an asynchronous job it may take longer: {base}/async; {base}/explain tells what a query reads"
+    return f"as an asynchronous job it may take longer: {base}/async; {base}/explain shows what a query reads"
 
 
 def render_error(request: Request, site: Site, error: ServiceError) -> Response:
@@ -218,18 +225,18 @@ def list_capabilities(site: Site, base: str) -> tuple[Capability, ...]:
 def _describe_limits(site: Site) -> str:
     """Return the limits in words: TAPRegExt 1.0 cannot express to which mode they apply, nor what they count."""
     jobs, rows = site.jobs, min(site.maxrec, site.maxrec_hard)
-    said = (
-        f"A synchronous query may keep the database busy for {site.timeout:g} s. An asynchronous one may run for"
-        f" {jobs.execution.default:,} s where EXECUTIONDURATION does not say otherwise, {jobs.execution.maximum:,} s at"
-        f" the most; it is kept with its result for {jobs.retention.default:,} s where DESTRUCTION does not say"
-        f" otherwise, {jobs.retention.maximum:,} s at the most. Either gives {rows:,} rows where MAXREC does not say"
-        f" otherwise, {site.maxrec_hard:,} at the most."
+    text = (
+        f"A synchronous query may keep the database busy for {site.timeout:g} s. An asynchronous query may run for"
+        f" {jobs.execution.default:,} s by default and for {jobs.execution.maximum:,} s at most (EXECUTIONDURATION);"
+        f" it is kept with its result for {jobs.retention.default:,} s by default and for"
+        f" {jobs.retention.maximum:,} s at most (DESTRUCTION). Both return {rows:,} rows by default and"
+        f" {site.maxrec_hard:,} at most (MAXREC)."
     )
     if jobs.max_result_bytes:
-        said += f" All results of jobs together may have {jobs.max_result_bytes:,} bytes: the oldest make room."
+        text += f" All results of jobs together may have {jobs.max_result_bytes:,} bytes: the oldest are deleted."
     if site.upload_limit:
-        said += f" The uploads of a query may have {site.upload_limit:,} bytes together, unpacked too."
-    return said
+        text += f" The uploads of a query may have {site.upload_limit:,} bytes together, compressed and decompressed."
+    return text
 
 
 def _list_upload_methods(site: Site) -> tuple[str, ...]:

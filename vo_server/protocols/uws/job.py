@@ -41,20 +41,20 @@ async def handle_job(job_list: JobList, request: Request, site: Site) -> Respons
             message, hint = "a POST to a job must be ACTION=DELETE", "parameters go to its /parameters"
             raise UsageError(message, hint=hint, code=Code.REQUEST_BAD_PARAMETER)
         return await _delete(job_list, request, site)
-    one = await _wait_for_change(await job_list.find_job(request, site), request, site)
+    job = await _wait_for_change(await job_list.find_job(request, site), request, site)
     position = (
-        await site.jobs.watcher.call_in_thread(site.jobs.store.find_queue_position, one)
-        if one.phase is Phase.QUEUED
+        await site.jobs.watcher.call_in_thread(site.jobs.store.find_queue_position, job)
+        if job.phase is Phase.QUEUED
         else None
     )
     return xml_response(
-        request, uws.write_job(one, job_list.make_url(request, site, one.id), find_upload_parts(one), position)
+        request, uws.write_job(job, job_list.make_url(request, site, job.id), find_upload_parts(job), position)
     )
 
 
 async def _delete(job_list: JobList, request: Request, site: Site) -> Response:
-    one = await job_list.find_job(request, site)
-    await site.jobs.watcher.call_in_thread(_delete_stored, site, one.id)
+    job = await job_list.find_job(request, site)
+    await site.jobs.watcher.call_in_thread(_delete_stored, site, job.id)
     return redirect_to(job_list.make_url(request, site))
 
 
@@ -63,27 +63,27 @@ def _delete_stored(site: Site, id: str) -> None:
     site.jobs.files.remove(id)
 
 
-async def _wait_for_change(one: Job, request: Request, site: Site) -> Job:
+async def _wait_for_change(job: Job, request: Request, site: Site) -> Job:
     """Return the job when its phase has changed or WAIT is over (UWS 1.1 section 2.2.1.2)."""
-    given = await dali.read_parameters(request)
-    text = given.get("WAIT")
+    parameters = await dali.read_parameters(request)
+    text = parameters.get("WAIT")
     if text is None:
-        return one
-    wanted = MAX_WAIT_SECONDS if text.strip() == "-1" else parse_count(text)
-    if wanted is None:
+        return job
+    seconds = MAX_WAIT_SECONDS if text.strip() == "-1" else parse_count(text)
+    if seconds is None:
         raise UsageError(
             f"WAIT must be a non-negative integer of seconds or -1, not {text!r}", code=Code.REQUEST_BAD_PARAMETER
         )
-    phase = given.get("PHASE")
-    if one.phase not in ACTIVE or (phase is not None and parse_phase(phase) is not one.phase):
-        return one
+    phase = parameters.get("PHASE")
+    if job.phase not in ACTIVE or (phase is not None and parse_phase(phase) is not job.phase):
+        return job
     await _wait_while_connected(
-        request, partial(site.jobs.watcher.wait_for_change, one.id, one.phase, min(MAX_WAIT_SECONDS, wanted))
+        request, partial(site.jobs.watcher.wait_for_change, job.id, job.phase, min(MAX_WAIT_SECONDS, seconds))
     )
-    now = await site.jobs.watcher.call_in_thread(site.jobs.store.get, one.id)
-    if now is None:
-        raise NotFoundError(f"the job {one.id} has been deleted", code=Code.JOB_NOT_FOUND)
-    return now
+    changed = await site.jobs.watcher.call_in_thread(site.jobs.store.get, job.id)
+    if changed is None:
+        raise NotFoundError(f"the job {job.id} has been deleted", code=Code.JOB_NOT_FOUND)
+    return changed
 
 
 async def _wait_while_connected(request: Request, wait: Callable[[], Awaitable[None]]) -> None:
@@ -103,60 +103,60 @@ async def _wait_while_connected(request: Request, wait: Callable[[], Awaitable[N
             await wait()
             group.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():
-        raise BusyError("the service is stopping", hint="ask again in a minute") from None
+        raise BusyError("the service is stopping", hint="repeat the request in a minute") from None
 
 
 async def handle_phase(job_list: JobList, request: Request, site: Site) -> Response:
     """Return the phase of a job, or RUN or ABORT it."""
-    one = await job_list.find_job(request, site)
+    job = await job_list.find_job(request, site)
     if request.method != "POST":
-        return text_response(one.phase)
+        return text_response(job.phase)
     word = ((await dali.read_parameters(request)).get("PHASE") or "").upper()
     if word == "RUN":
-        await _run(one, site)
+        await _run(job, site)
     elif word == "ABORT":
-        await site.jobs.watcher.call_in_thread(site.jobs.store.abort, one.id)
+        await site.jobs.watcher.call_in_thread(site.jobs.store.abort, job.id)
     else:
         raise UsageError(f"PHASE must be RUN or ABORT, not {word!r}", code=Code.REQUEST_BAD_PARAMETER)
-    return redirect_to(job_list.make_url(request, site, one.id))
+    return redirect_to(job_list.make_url(request, site, job.id))
 
 
-async def _run(one: Job, site: Site) -> None:
+async def _run(job: Job, site: Site) -> None:
     """Queue a pending job. Repeating RUN has no effect.
 
     Raises PhaseError for a job that has ended.
     """
-    if one.phase is Phase.PENDING:
+    if job.phase is Phase.PENDING:
         await site.jobs.watcher.call_in_thread(site.jobs.check_capacity)
-        await site.jobs.watcher.call_in_thread(site.jobs.store.queue, one.id)
-    elif one.phase not in ACTIVE:
-        raise PhaseError(f"the job is {one.phase} and cannot run again", hint="create a new one")
+        await site.jobs.watcher.call_in_thread(site.jobs.store.queue, job.id)
+    elif job.phase not in ACTIVE:
+        raise PhaseError(f"the job is {job.phase} and cannot run again", hint="create a new one")
 
 
 async def handle_duration(job_list: JobList, request: Request, site: Site) -> Response:
     """Return or set the execution duration of a job, in seconds."""
-    one = await job_list.find_job(request, site)
+    job = await job_list.find_job(request, site)
     if request.method != "POST":
-        return text_response(str(one.duration))
+        return text_response(str(job.duration))
     text = (await dali.read_parameters(request)).get("EXECUTIONDURATION")
     if text is None:
         raise UsageError("EXECUTIONDURATION is missing", code=Code.REQUEST_MISSING_PARAMETER)
-    await amend(one, site, ACTIVE - {Phase.EXECUTING}, duration=site.jobs.execution.clamp(parse_seconds(text)))
-    return redirect_to(job_list.make_url(request, site, one.id))
+    await amend(job, site, ACTIVE - {Phase.EXECUTING}, duration=site.jobs.execution.clamp(parse_seconds(text)))
+    return redirect_to(job_list.make_url(request, site, job.id))
 
 
 async def handle_destruction(job_list: JobList, request: Request, site: Site) -> Response:
     """Return or set the destruction time of a job."""
-    one = await job_list.find_job(request, site)
+    job = await job_list.find_job(request, site)
     if request.method != "POST":
-        return text_response(uws.format_instant(one.destruction))
+        return text_response(uws.format_instant(job.destruction))
     text = (await dali.read_parameters(request)).get("DESTRUCTION")
     if text is None:
         raise UsageError("DESTRUCTION is missing", code=Code.REQUEST_MISSING_PARAMETER)
     await amend(
-        one, site, list(Phase), destruction=site.jobs.limit_destruction(one, parse_instant("DESTRUCTION", text))
+        job, site, list(Phase), destruction=site.jobs.limit_destruction(job, parse_instant("DESTRUCTION", text))
     )
-    return redirect_to(job_list.make_url(request, site, one.id))
+    return redirect_to(job_list.make_url(request, site, job.id))
 
 
 async def send_empty(job_list: JobList, request: Request, site: Site) -> Response:

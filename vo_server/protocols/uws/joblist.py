@@ -101,11 +101,11 @@ def parse_seconds(text: str) -> int:
 
     Raises UsageError for an invalid one.
     """
-    found = parse_count(text)
-    if found is None:
+    seconds = parse_count(text)
+    if seconds is None:
         message = f"EXECUTIONDURATION must be a non-negative integer of seconds, not {text!r}"
-        raise UsageError(message, hint="0 asks for the most", code=Code.REQUEST_BAD_PARAMETER)
-    return found
+        raise UsageError(message, hint="0 selects the maximum", code=Code.REQUEST_BAD_PARAMETER)
+    return seconds
 
 
 def parse_count(text: str) -> int | None:
@@ -121,9 +121,9 @@ def redirect_to(url: str) -> Response:
     return Response(status_code=303, headers={"Location": url})
 
 
-def text_response(said: str) -> Response:
+def text_response(text: str) -> Response:
     """Return one value as text (UWS 1.1 section 2.2.2)."""
-    return PlainTextResponse(said, headers=_NO_STORE)
+    return PlainTextResponse(text, headers=_NO_STORE)
 
 
 def xml_response(request: Request, body: bytes) -> Response:

@@ -45,26 +45,26 @@ async def handle_joblist(job_list: JobList, request: Request, site: Site) -> Res
     """Return the jobs of this client (UWS 1.1 section 2.2.2.1), or create one."""
     if request.method == "POST":
         return await _create(job_list, request, site)
-    given = await dali.read_parameters(request)
+    parameters = await dali.read_parameters(request)
     cookie = _read_cookie(request)
-    phases = [parse_phase(word) for word in given.get_all("PHASE")]
-    after, last = _parse_after(given), _parse_last(given)
-    found: list[Job] = []
+    phases = [parse_phase(word) for word in parameters.get_all("PHASE")]
+    after, last = _parse_after(parameters), _parse_last(parameters)
+    jobs: list[Job] = []
     if cookie is not None:
         store = site.jobs.store
-        found = await site.jobs.watcher.call_in_thread(
+        jobs = await site.jobs.watcher.call_in_thread(
             store.list_jobs, job_list.service, _hash_cookie(cookie), phases, after, last
         )
-    return xml_response(request, uws.write_jobs(found, job_list.make_url(request, site)))
+    return xml_response(request, uws.write_jobs(jobs, job_list.make_url(request, site)))
 
 
-def _parse_after(given: Parameters) -> datetime | None:
-    text = given.get("AFTER")
+def _parse_after(parameters: Parameters) -> datetime | None:
+    text = parameters.get("AFTER")
     return None if text is None else parse_instant("AFTER", text)
 
 
-def _parse_last(given: Parameters) -> int | None:
-    text = given.get("LAST")
+def _parse_last(parameters: Parameters) -> int | None:
+    text = parameters.get("LAST")
     if text is None:
         return None
     last = parse_count(text)
@@ -75,47 +75,47 @@ def _parse_last(given: Parameters) -> int | None:
 
 async def _create(job_list: JobList, request: Request, site: Site) -> Response:
     """Create a job; with PHASE=RUN it is queued at once (UWS 1.1 section 2.2.3.1)."""
-    given = await dali.read_parameters(request, site.upload_limit if job_list.uploads else 0)
+    parameters = await dali.read_parameters(request, site.upload_limit if job_list.uploads else 0)
     cookie = _read_cookie(request) or secrets.token_urlsafe(24)
-    job = _set_times(site.jobs.create_job(job_list.service), given, site).replace(
-        parameters=select_parameters(given),
+    job = _set_times(site.jobs.create_job(job_list.service), parameters, site).replace(
+        parameters=select_parameters(parameters),
         client=_hash_cookie(cookie),
         fair_share_key=_hash_client(request),
         url=job_list.make_url(request, site),
         format="votable/td" if dali.is_browser_script(request) else None,
     )
-    if _has_run(given):
+    if _has_run(parameters):
         await site.jobs.watcher.call_in_thread(site.jobs.check_capacity)
         job = job.replace(phase=Phase.QUEUED, queued=job.created)
-    uploads = await read_job_uploads(job_list, request, given, site)
+    uploads = await read_job_uploads(job_list, request, parameters, site)
     await site.jobs.watcher.call_in_thread(_store_job, site, job, uploads)
-    answer = redirect_to(job_list.make_url(request, site, job.id))
-    _set_cookie(answer, cookie, job_list.make_url(request, site), site.jobs.retention.maximum)
-    return answer
+    response = redirect_to(job_list.make_url(request, site, job.id))
+    _set_cookie(response, cookie, job_list.make_url(request, site), site.jobs.retention.maximum)
+    return response
 
 
-def _set_times(job: Job, given: Parameters, site: Site) -> Job:
-    if (text := given.get("EXECUTIONDURATION")) is not None:
+def _set_times(job: Job, parameters: Parameters, site: Site) -> Job:
+    if (text := parameters.get("EXECUTIONDURATION")) is not None:
         job = job.replace(duration=site.jobs.execution.clamp(parse_seconds(text)))
-    if (text := given.get("DESTRUCTION")) is not None:
+    if (text := parameters.get("DESTRUCTION")) is not None:
         job = job.replace(destruction=site.jobs.limit_destruction(job, parse_instant("DESTRUCTION", text)))
     return job
 
 
-def _has_run(given: Parameters) -> bool:
-    word = given.get("PHASE")
+def _has_run(parameters: Parameters) -> bool:
+    word = parameters.get("PHASE")
     if word is not None and word.upper() != "RUN":
         raise UsageError(f"PHASE of a new job must be RUN, not {word!r}", code=Code.REQUEST_BAD_PARAMETER)
     return word is not None
 
 
-def _store_job(site: Site, job: Job, kept: list[StoredUpload]) -> None:
+def _store_job(site: Site, job: Job, uploads: list[StoredUpload]) -> None:
     """Store the uploads of a job and then the job itself, which accepts it."""
     try:
-        site.jobs.files.save_uploads(job.id, kept)
+        site.jobs.files.save_uploads(job.id, uploads)
         site.jobs.store.add(job)
     except BaseException:
-        with suppress(BusyError):  # it may be there although we were not told
+        with suppress(BusyError):  # the job may be stored although the store reported an error
             site.jobs.store.delete(job.id)
         site.jobs.files.remove(job.id)
         raise
@@ -137,8 +137,8 @@ def _hash_cookie(cookie: str) -> str:
     return hashlib.blake2b(cookie.encode(), digest_size=16).hexdigest()
 
 
-def _set_cookie(answer: Response, cookie: str, url: str, seconds: int) -> None:
+def _set_cookie(response: Response, cookie: str, url: str, seconds: int) -> None:
     """Set the cookie for this list alone, unavailable to other pages."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
-    answer.set_cookie(COOKIE_NAME, cookie, seconds, path=parts.path, secure=secure, httponly=True, samesite="lax")
+    response.set_cookie(COOKIE_NAME, cookie, seconds, path=parts.path, secure=secure, httponly=True, samesite="lax")

@@ -22,25 +22,25 @@ async def list_results(job_list: JobList, request: Request, site: Site) -> Respo
 
 
 async def send_result(job_list: JobList, request: Request, site: Site) -> Response:
-    """Return a result, which never changes: range requests are answered (RFC 9110 section 14)."""
+    """Return a result, which never changes, so that ranges of it may be requested (RFC 9110 section 14)."""
     job = await job_list.find_job(request, site)
     if job.phase is not Phase.COMPLETED:
         hint = "see its /phase and its /error"
         raise NotFoundError(f"the job is {job.phase} and has no result", hint=hint, code=Code.JOB_NOT_FOUND)
     id = request.path_params["result"]
-    made = next((made for made in job.results if made.id == id), None)
-    if made is None:
+    result = next((result for result in job.results if result.id == id), None)
+    if result is None:
         raise NotFoundError(f"the job has no result {id!r}", hint="see its /results", code=Code.JOB_NOT_FOUND)
     headers = {
-        "Content-Type": made.media_type,
-        "Content-Disposition": f'attachment; filename="{made.name}"',
-        "ETag": f'"{made.etag}"',
+        "Content-Type": result.media_type,
+        "Content-Disposition": f'attachment; filename="{result.name}"',
+        "ETag": f'"{result.etag}"',
         "Cache-Control": "private, max-age=3600, immutable",
-        **({QUERY_STATUS_HEADER: "OVERFLOW"} if made.overflow else {}),
+        **({QUERY_STATUS_HEADER: "OVERFLOW"} if result.overflow else {}),
     }
-    stored = FileSource(site.jobs.files.root, f"{job.id}/{made.file}")
+    source = FileSource(site.jobs.files.root, f"{job.id}/{result.file}")
     try:
-        return await anyio.to_thread.run_sync(stored.response, request, headers)
+        return await anyio.to_thread.run_sync(source.response, request, headers)
     except NotFoundError:
         raise NotFoundError("the result has been removed", code=Code.JOB_NOT_FOUND) from None
 

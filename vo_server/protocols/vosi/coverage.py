@@ -53,20 +53,20 @@ async def send_coverage(request: Request, site: Site) -> Response:
     Raises NotFoundError for an unknown collection or format, and while the coverage is unknown.
     """
     id, _, extension = str(request.path_params["name"]).rpartition(".")
-    form = next((f for f in FORMATS if f.extension == extension), None)
-    table = next((p.table for p in site.catalogue.collections if p.id == id), None)
-    if form is None or table is None:
-        known = ", ".join(f".{f.extension}" for f in FORMATS)
-        ids = ", ".join(p.id for p in site.catalogue.collections)
-        hint = f"one of {ids} with one of {known}"
+    format = next((f for f in FORMATS if f.extension == extension), None)
+    table = next((collection.table for collection in site.catalogue.collections if collection.id == id), None)
+    if format is None or table is None:
+        extensions = ", ".join(f".{f.extension}" for f in FORMATS)
+        ids = ", ".join(collection.id for collection in site.catalogue.collections)
+        hint = f"one of {ids} with one of {extensions}"
         raise NotFoundError(f"there is nothing at {request.url.path}", hint=hint, code=Code.TABLE_NOT_FOUND)
     facts = await anyio.to_thread.run_sync(site.engine.get_facts, table)
     if facts is None or facts.coverage is None:
         hint = "it is computed when rows are loaded"
         raise NotFoundError(f"the coverage of {table.qualified_name} is unknown", hint=hint, code=Code.TABLE_NOT_FOUND)
-    body = await anyio.to_thread.run_sync(_write_map, form, facts.coverage)
+    body = await anyio.to_thread.run_sync(_write_map, format, facts.coverage)
     headers = {"Content-Disposition": f'inline; filename="{id}.{extension}"'}
-    return cacheable_response(request, body, form.media_type, facts.loaded_at, headers)
+    return cacheable_response(request, body, format.media_type, facts.loaded_at, headers)
 
 
 @lru_cache(maxsize=64)

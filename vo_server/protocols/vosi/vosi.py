@@ -1,4 +1,4 @@
-"""VOSI 1.1: availability, capabilities and tables of a service that it is given."""
+"""VOSI 1.1: availability, capabilities and tables of any service."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ MEDIA_TYPE = "text/xml"
 
 
 def make_resources(service: Service) -> tuple[Resource, ...]:
-    """Return the VOSI resources beside those of a service (VOSI 1.1 section 3)."""
+    """Return the VOSI resources that a service has besides its own (VOSI 1.1 section 3)."""
     if service.capabilities is None:
         return ()
-    told = (
+    resources = (
         Resource("/capabilities", partial(send_capabilities, service)),
         Resource("/availability", send_availability),
     )
     if service.catalogue is None:
-        return told
+        return resources
     return (
-        *told,
+        *resources,
         Resource("/tables", partial(send_tables, service.catalogue)),
         Resource("/tables/{name:path}", partial(send_table, service.catalogue)),
     )
@@ -65,23 +65,27 @@ def _write_capabilities(service: Service, site: Site, base: str, loaded: tuple[d
 
 def _find_load_times(site: Site) -> tuple[datetime, ...]:
     """Return the start of the server and the load time of each collection."""
-    facts = (site.engine.get_facts(p.table) for p in site.catalogue.collections)
+    facts = (site.engine.get_facts(collection.table) for collection in site.catalogue.collections)
     return site.started, *(f.loaded_at or site.started for f in facts if f is not None)
 
 
 def list_capabilities(service: Service, site: Site, base: str) -> tuple[Capability, ...]:
     """Return all capabilities of a service under a URL, those of VOSI last."""
-    said = () if service.capabilities is None else service.capabilities(site, base)
-    return (*said, *list_vosi_capabilities(base, service.catalogue is not None))
+    own = () if service.capabilities is None else service.capabilities(site, base)
+    return (*own, *list_vosi_capabilities(base, service.catalogue is not None))
 
 
 def list_vosi_capabilities(base: str, tables: bool) -> tuple[Capability, ...]:
-    """Return the capabilities of VOSI itself; `tables` tells whether the service has tables."""
-    told = (
+    """Return the capabilities of VOSI itself; `tables` is whether the service has tables."""
+    capabilities = (
         Capability(CAPABILITIES_ID, (Interface(f"{base}/capabilities"),)),
         Capability(AVAILABILITY_ID, (Interface(f"{base}/availability"),)),
     )
-    return (*told, Capability(TABLES_ID, (Interface(f"{base}/tables", version="1.1"),))) if tables else told
+    return (
+        (*capabilities, Capability(TABLES_ID, (Interface(f"{base}/tables", version="1.1"),)))
+        if tables
+        else capabilities
+    )
 
 
 async def send_availability(request: Request, site: Site) -> Response:
@@ -112,15 +116,15 @@ async def send_table(served: Callable[[Site], Catalogue], request: Request, site
 
     Raises NotFoundError for an unknown one.
     """
-    wanted = request.path_params["name"]
+    name = request.path_params["name"]
     catalogue = await anyio.to_thread.run_sync(count_rows, site, served(site))
-    for each in catalogue.tables:
-        if wanted in (each.qualified_name, quote_table_name(each)):
+    for table in catalogue.tables:
+        if name in (table.qualified_name, quote_table_name(table)):
             loaded = await anyio.to_thread.run_sync(_find_load_times, site)
-            return cacheable_response(request, vosi.write_table(each, catalogue), MEDIA_TYPE, max(loaded))
-    close = catalogue.find_similar(wanted)
-    hint = f"did you mean {' or '.join(close)}?" if close else None
-    raise NotFoundError(f"no table {wanted}", hint=hint, code=Code.TABLE_NOT_FOUND)
+            return cacheable_response(request, vosi.write_table(table, catalogue), MEDIA_TYPE, max(loaded))
+    similar = catalogue.find_similar(name)
+    hint = f"did you mean {' or '.join(similar)}?" if similar else None
+    raise NotFoundError(f"no table {name}", hint=hint, code=Code.TABLE_NOT_FOUND)
 
 
 def count_rows(site: Site, catalogue: Catalogue) -> Catalogue:
