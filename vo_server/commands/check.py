@@ -29,6 +29,7 @@ from vo_server.commands.asgi_client import connect
 from vo_server.commands.catalogue_lookup import find_loaded
 from vo_server.commands.terminal import console, say
 from vo_server.errors import Code, ServiceError, UsageError
+from vo_server.http.health import CHECK_FILE
 from vo_server.settings import Settings
 from vo_server.site import DATESTAMP_FILE
 
@@ -37,9 +38,6 @@ IN_PROCESS_URL = "http://vo-server.invalid"
 
 MAX_FINDINGS_SHOWN = 5
 """Findings of a code that are shown without --all."""
-
-RECORD_FILE = "check.json"
-"""The file in the data folder that --record writes."""
 
 
 class CheckFailedError(ServiceError):
@@ -50,6 +48,7 @@ EPILOG = "exit codes:\n  0 no errors were found, 1 some were, 2 invalid command 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument(
         "url",
         nargs="?",
@@ -67,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--xsd", metavar="DIR", help="the folder of the IVOA's XML schemas (default: xsd here or in the data folder)"
     )
     parser.add_argument("--links", action="store_true", help="also follow links to other servers")
-    parser.add_argument("--record", action="store_true", help=f"write the outcome to {RECORD_FILE} in the data folder")
+    parser.add_argument("--record", action="store_true", help=f"write the outcome to {CHECK_FILE} in the data folder")
 
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -88,7 +87,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
             return 0
         report = check_service(settings, checks, parsed.xsd, network=parsed.links)
     if parsed.record:
-        report.write_summary(settings.data / RECORD_FILE)
+        report.write_summary(settings.data / CHECK_FILE)
     _print_report(report, parsed.json, parsed.all)
     return 1 if report.failed else 0
 
