@@ -1,4 +1,4 @@
-"""DALI 1.1 as every service keeps it: parameters, formats, limits, statuses and headers."""
+"""DALI 1.1 in every service: parameters, formats, limits, statuses and headers."""
 
 from __future__ import annotations
 
@@ -21,61 +21,62 @@ from vo_server.settings import Settings
 Ask = Callable[..., httpx.Response]
 Read = Callable[[bytes], VOTableFile]
 
-FIVE = "SELECT TOP 5 designation, ra, dec, j_m FROM twomass.psc ORDER BY designation"
+FIVE_ROWS = "SELECT TOP 5 designation, ra, dec, j_m FROM twomass.psc ORDER BY designation"
 BINARY2 = "application/x-votable+xml;serialization=BINARY2"
 
 
-def statuses(answer: httpx.Response) -> list[str]:
-    """The QUERY_STATUS of a VOTable, in the order in which they stand."""
-    return re.findall(r'<INFO name="QUERY_STATUS" value="(\w+)"', answer.text)
+def list_statuses(response: httpx.Response) -> list[str]:
+    """Return the values of QUERY_STATUS in a VOTable, in their order."""
+    return re.findall(r'<INFO name="QUERY_STATUS" value="(\w+)"', response.text)
 
 
-def count(answer: httpx.Response) -> int:
-    """The rows of an answer in TABLEDATA."""
-    return answer.text.count("<TR>")
+def count_rows(response: httpx.Response) -> int:
+    """Return the number of rows of a response in TABLEDATA."""
+    return response.text.count("<TR>")
 
 
-def refused(answer: httpx.Response, *words: str) -> None:
-    """It is an error document with these words."""
-    assert answer.status_code == 400
-    assert statuses(answer) == ["ERROR"]
-    for word in words:
-        assert word in answer.text
+def check_rejected(response: httpx.Response, code: Code) -> None:
+    """Assert that a response is an error document with a code."""
+    assert response.status_code == 400
+    assert list_statuses(response) == ["ERROR"]
+    assert response.headers["vo-error-code"] == code
 
 
 # ------------------------------------------------------------- parameters
 
 
-def test_names_have_no_case(client: httpx.Client) -> None:
-    answer = client.get("/tap/sync", params={"lang": "ADQL", "Query": FIVE, "responseFormat": "csv", "maxRec": "2"})
-    assert answer.status_code == 200
-    assert len(answer.text.splitlines()) == 4
+def test_parameter_names_ignore_case(client: httpx.Client) -> None:
+    response = client.get(
+        "/tap/sync", params={"lang": "ADQL", "Query": FIVE_ROWS, "responseFormat": "csv", "maxRec": "2"}
+    )
+    assert response.status_code == 200
+    assert len(response.text.splitlines()) == 4
 
 
 @pytest.mark.parametrize("name", ["QUERY", "LANG", "MAXREC", "RESPONSEFORMAT", "FORMAT", "RUNID", "REQUEST"])
-def test_repeated(client: httpx.Client, name: str) -> None:
-    values = {"QUERY": FIVE, "LANG": "ADQL", "MAXREC": "3", "RUNID": "a"}
-    given = [(n, v) for n, v in values.items() if n != name]
+def test_rejects_repeated_parameter(client: httpx.Client, name: str) -> None:
+    values = {"QUERY": FIVE_ROWS, "LANG": "ADQL", "MAXREC": "3", "RUNID": "a"}
+    others = [(n, v) for n, v in values.items() if n != name]
     value = values.get(name, "csv" if "FORMAT" in name else "doQuery")
-    answer = client.get("/tap/sync", params=[*given, (name, value), (name.lower(), value)])
-    assert answer.status_code == 400
-    assert answer.headers["vo-error-code"] == Code.REQUEST_REPEATED_PARAMETER
+    response = client.get("/tap/sync", params=[*others, (name, value), (name.lower(), value)])
+    assert response.status_code == 400
+    assert response.headers["vo-error-code"] == Code.REQUEST_REPEATED_PARAMETER
 
 
 def test_unknown_parameters_are_ignored(client: httpx.Client, ask: Ask) -> None:
-    plain = ask(FIVE, RESPONSEFORMAT="csv")
-    more = [("DUMMY", "ignore-me"), ("DUMMY", "twice"), ("VERSION", "1.0"), ("REQUEST", "doQuery")]
-    parameters = [("LANG", "ADQL"), ("QUERY", FIVE), ("RESPONSEFORMAT", "csv"), *more]
+    plain = ask(FIVE_ROWS, RESPONSEFORMAT="csv")
+    unknown = [("DUMMY", "ignore-me"), ("DUMMY", "twice"), ("VERSION", "1.0"), ("REQUEST", "doQuery")]
+    parameters = [("LANG", "ADQL"), ("QUERY", FIVE_ROWS), ("RESPONSEFORMAT", "csv"), *unknown]
     assert client.get("/tap/sync", params=parameters).content == plain.content
 
 
-def test_responseformat_rules_over_format(ask: Ask) -> None:
-    assert ask(FIVE, FORMAT="csv").headers["content-type"] == "text/csv;header=present"
-    both = ask(FIVE, FORMAT="csv", RESPONSEFORMAT="tsv")
+def test_responseformat_overrides_format(ask: Ask) -> None:
+    assert ask(FIVE_ROWS, FORMAT="csv").headers["content-type"] == "text/csv;header=present"
+    both = ask(FIVE_ROWS, FORMAT="csv", RESPONSEFORMAT="tsv")
     assert both.headers["content-type"].startswith("text/tab-separated-values")
 
 
-FORM = {"LANG": "ADQL", "QUERY": FIVE, "RESPONSEFORMAT": "csv"}
+FORM = {"LANG": "ADQL", "QUERY": FIVE_ROWS, "RESPONSEFORMAT": "csv"}
 
 
 def multipart(boundary: str, fields: dict[str, str] = FORM) -> bytes:
@@ -95,56 +96,56 @@ POSTS: dict[str, dict[str, Any]] = {
         "content": [multipart(BOUNDARY)[:50], multipart(BOUNDARY)[50:]],
         "headers": {"Content-Type": f'multipart/form-data; boundary="{BOUNDARY}"'},
     },
-    "partly in the URL": {"params": {"LANG": "ADQL", "QUERY": FIVE}, "data": {"RESPONSEFORMAT": "csv"}},
+    "partly in the URL": {"params": {"LANG": "ADQL", "QUERY": FIVE_ROWS}, "data": {"RESPONSEFORMAT": "csv"}},
 }
 
 
-@pytest.mark.parametrize("way", POSTS)
-def test_post_is_get(client: httpx.Client, ask: Ask, way: str) -> None:
-    answer = client.post("/tap/sync", **POSTS[way])
-    assert answer.status_code == 200, answer.text
-    assert answer.content == ask(FIVE, RESPONSEFORMAT="csv").content
+@pytest.mark.parametrize("form", POSTS)
+def test_post_equals_get(client: httpx.Client, ask: Ask, form: str) -> None:
+    response = client.post("/tap/sync", **POSTS[form])
+    assert response.status_code == 200, response.text
+    assert response.content == ask(FIVE_ROWS, RESPONSEFORMAT="csv").content
 
 
 @pytest.mark.parametrize(
-    ("kind", "content"),
+    ("media_type", "content", "code"),
     [
-        ("text/plain", b"QUERY=SELECT 1"),
-        ("multipart/form-data", b"no boundary"),
-        ("multipart/form-data; boundary=x", b"--y\r\nnonsense"),
-        ("multipart/form-data; boundary=x", multipart("x")[:40]),
-        ("application/x-www-form-urlencoded", b"\xff\xfe"),
-        ("application/x-www-form-urlencoded", b"QUERY=%ff%fe"),
+        ("text/plain", b"QUERY=SELECT 1", Code.REQUEST_MALFORMED),
+        ("multipart/form-data", b"no boundary", Code.REQUEST_MALFORMED),
+        ("multipart/form-data; boundary=x", b"--y\r\nnonsense", Code.REQUEST_MALFORMED),
+        ("multipart/form-data; boundary=x", multipart("x")[:40], Code.REQUEST_MISSING_PARAMETER),
+        ("application/x-www-form-urlencoded", b"\xff\xfe", Code.REQUEST_MISSING_PARAMETER),
+        ("application/x-www-form-urlencoded", b"QUERY=%ff%fe", Code.ADQL_SYNTAX),
     ],
 )
-def test_no_form(client: httpx.Client, kind: str, content: bytes) -> None:
-    refused(client.post("/tap/sync", content=content, headers={"Content-Type": kind}))
+def test_rejects_invalid_forms(client: httpx.Client, media_type: str, content: bytes, code: Code) -> None:
+    check_rejected(client.post("/tap/sync", content=content, headers={"Content-Type": media_type}), code)
 
 
-def test_a_form_of_too_many_fields(client: httpx.Client) -> None:
-    refused(client.post("/tap/sync", data={f"F{i}": "1" for i in range(2000)}), "fields")
+def test_rejects_too_many_fields(client: httpx.Client) -> None:
+    check_rejected(client.post("/tap/sync", data={f"F{i}": "1" for i in range(2000)}), Code.REQUEST_MALFORMED)
 
 
-def test_the_query_must_be_there(client: httpx.Client) -> None:
-    refused(client.get("/tap/sync", params={"LANG": "ADQL"}), "QUERY is missing")
-    refused(client.get("/tap/sync", params={"LANG": "ADQL", "QUERY": "  "}), "QUERY is missing")
+def test_rejects_missing_query(client: httpx.Client) -> None:
+    check_rejected(client.get("/tap/sync", params={"LANG": "ADQL"}), Code.REQUEST_MISSING_PARAMETER)
+    check_rejected(client.get("/tap/sync", params={"LANG": "ADQL", "QUERY": "  "}), Code.REQUEST_MISSING_PARAMETER)
 
 
 @pytest.mark.parametrize("language", ["ADQL", "adql", "ADQL-2.0", "ADQL-2.1", "adql-2.1"])
-def test_languages(client: httpx.Client, language: str) -> None:
-    assert client.get("/tap/sync", params={"LANG": language, "QUERY": FIVE}).status_code == 200
+def test_supported_languages(client: httpx.Client, language: str) -> None:
+    assert client.get("/tap/sync", params={"LANG": language, "QUERY": FIVE_ROWS}).status_code == 200
 
 
 @pytest.mark.parametrize("language", ["SQL", "ADQL-3.0", "PQL", "ADQL2.0"])
-def test_other_languages(client: httpx.Client, language: str) -> None:
-    refused(client.get("/tap/sync", params={"LANG": language, "QUERY": FIVE}), language, "ADQL-2.1")
+def test_rejects_other_languages(client: httpx.Client, language: str) -> None:
+    check_rejected(client.get("/tap/sync", params={"LANG": language, "QUERY": FIVE_ROWS}), Code.REQUEST_BAD_PARAMETER)
 
 
 # ----------------------------------------------------------------- limits
 
 
 @pytest.mark.parametrize(
-    ("top", "maxrec", "rows", "said"),
+    ("top", "maxrec", "rows", "expected"),
     [
         (10, 100, 10, ["OK"]),
         (100, 10, 10, ["OK", "OVERFLOW"]),
@@ -153,68 +154,72 @@ def test_other_languages(client: httpx.Client, language: str) -> None:
         (0, 10, 0, ["OK"]),
     ],
 )
-def test_maxrec_after_top(ask: Ask, top: int, maxrec: int, rows: int, said: list[str]) -> None:
-    answer = ask(f"SELECT TOP {top} ra FROM psc", MAXREC=str(maxrec), RESPONSEFORMAT="votable/td")
-    assert (answer.status_code, count(answer), statuses(answer)) == (200, rows, said)
+def test_maxrec_limits_top(ask: Ask, top: int, maxrec: int, rows: int, expected: list[str]) -> None:
+    response = ask(f"SELECT TOP {top} ra FROM psc", MAXREC=str(maxrec), RESPONSEFORMAT="votable/td")
+    assert (response.status_code, count_rows(response), list_statuses(response)) == (200, rows, expected)
 
 
-def test_maxrec_of_exactly_all_rows(ask: Ask) -> None:
-    all = int(ask("SELECT COUNT(*) AS n FROM xsc", RESPONSEFORMAT="csv").text.split()[1])
-    for maxrec, said in ((all, ["OK"]), (all - 1, ["OK", "OVERFLOW"]), (all + 1, ["OK"])):
-        answer = ask("SELECT ra FROM xsc", MAXREC=str(maxrec), RESPONSEFORMAT="votable/td")
-        assert (count(answer), statuses(answer)) == (min(maxrec, all), said)
+def test_maxrec_of_all_rows_is_no_overflow(ask: Ask) -> None:
+    total = int(ask("SELECT COUNT(*) AS n FROM xsc", RESPONSEFORMAT="csv").text.split()[1])
+    for maxrec, expected in ((total, ["OK"]), (total - 1, ["OK", "OVERFLOW"]), (total + 1, ["OK"])):
+        response = ask("SELECT ra FROM xsc", MAXREC=str(maxrec), RESPONSEFORMAT="votable/td")
+        assert (count_rows(response), list_statuses(response)) == (min(maxrec, total), expected)
 
 
 @pytest.mark.parametrize("format", ["votable", "votable/td", "votable/b"])
-def test_maxrec_zero_is_metadata(ask: Ask, votable: Read, format: str) -> None:
-    answer = ask("SELECT * FROM psc", MAXREC="0", RESPONSEFORMAT=format)
-    assert (answer.status_code, statuses(answer)) == (200, ["OK", "OVERFLOW"])
-    table = votable(answer.content).get_first_table()
+def test_maxrec_zero_returns_columns(ask: Ask, votable: Read, format: str) -> None:
+    response = ask("SELECT * FROM psc", MAXREC="0", RESPONSEFORMAT=format)
+    assert (response.status_code, list_statuses(response)) == (200, ["OK", "OVERFLOW"])
+    table = votable(response.content).get_first_table()
     assert len(table.array) == 0
     assert len(table.fields) == 60
 
 
-def test_maxrec_zero_does_not_ask_the_database(ask: Ask) -> None:
-    answer = ask("SELECT COUNT(*) AS n FROM psc AS a, psc AS b, psc AS c", MAXREC="0")
-    assert statuses(answer) == ["OK", "OVERFLOW"]
-    assert answer.elapsed.total_seconds() < 5
+def test_maxrec_zero_runs_no_query(ask: Ask) -> None:
+    response = ask("SELECT COUNT(*) AS n FROM psc AS a, psc AS b, psc AS c", MAXREC="0")
+    assert list_statuses(response) == ["OK", "OVERFLOW"]
+    assert response.elapsed.total_seconds() < 5
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda f: f.name)
-def test_overflow_of_a_short_answer_is_in_the_header(ask: Ask, format: Format) -> None:
-    for query, maxrec, said in ((FIVE, "2", "OVERFLOW"), (FIVE, "5", None), ("SELECT * FROM psc", "0", "OVERFLOW")):
-        answer = ask(query, MAXREC=maxrec, RESPONSEFORMAT=format.name)
-        assert (answer.status_code, answer.headers.get("Query-Status")) == (200, said)
+def test_short_response_has_overflow_header(ask: Ask, format: Format) -> None:
+    for query, maxrec, status in (
+        (FIVE_ROWS, "2", "OVERFLOW"),
+        (FIVE_ROWS, "5", None),
+        ("SELECT * FROM psc", "0", "OVERFLOW"),
+    ):
+        response = ask(query, MAXREC=maxrec, RESPONSEFORMAT=format.name)
+        assert (response.status_code, response.headers.get("Query-Status")) == (200, status)
 
 
 @pytest.mark.parametrize("format", ["fits", "parquet"])
-def test_overflow_of_a_file_is_in_the_header(ask: Ask, format: str) -> None:
-    answer = ask("SELECT * FROM psc", MAXREC="15000", RESPONSEFORMAT=format)
-    assert "Content-Length" not in answer.headers
-    assert answer.headers["Query-Status"] == "OVERFLOW"
+def test_file_has_overflow_header(ask: Ask, format: str) -> None:
+    response = ask("SELECT * FROM psc", MAXREC="15000", RESPONSEFORMAT=format)
+    assert "Content-Length" not in response.headers
+    assert response.headers["Query-Status"] == "OVERFLOW"
 
 
-def test_overflow_of_a_long_text_is_in_its_last_line(ask: Ask) -> None:
-    answer = ask("SELECT ra, dec FROM psc", MAXREC="15000", RESPONSEFORMAT="csv")
-    lines = answer.text.splitlines()
+def test_long_text_ends_with_overflow(ask: Ask) -> None:
+    response = ask("SELECT ra, dec FROM psc", MAXREC="15000", RESPONSEFORMAT="csv")
+    lines = response.text.splitlines()
     assert len(lines) == 1 + 15_000 + 1
     assert lines[-1].startswith("# OVERFLOW: The result was cut at 15000 rows")
 
 
 @pytest.mark.parametrize("maxrec", ["-1", "ten", "1.5", "1e3", "٣"])
-def test_maxrec_that_is_none(ask: Ask, maxrec: str) -> None:
-    refused(ask(FIVE, MAXREC=maxrec), "MAXREC")
+def test_rejects_invalid_maxrec(ask: Ask, maxrec: str) -> None:
+    check_rejected(ask(FIVE_ROWS, MAXREC=maxrec), Code.REQUEST_BAD_PARAMETER)
 
 
-def test_the_limits_of_the_service(sky: Path, listening: Any) -> None:
+def test_limits_of_service(sky: Path, listening: Any) -> None:
     with (
         listening(Settings(data=sky, maxrec=7, maxrec_hard=20)) as url,
         httpx.Client(base_url=url) as small,
     ):
-        asked = {"LANG": "ADQL", "QUERY": "SELECT ra FROM psc", "FORMAT": "votable/td"}
-        for more, rows in (({}, 7), ({"MAXREC": "12"}, 12), ({"MAXREC": "1000000"}, 20), ({"MAXREC": ""}, 7)):
-            answer = small.get("/tap/sync", params=asked | more)
-            assert (count(answer), statuses(answer)) == (rows, ["OK", "OVERFLOW"])
+        parameters = {"LANG": "ADQL", "QUERY": "SELECT ra FROM psc", "FORMAT": "votable/td"}
+        for maxrec, rows in (({}, 7), ({"MAXREC": "12"}, 12), ({"MAXREC": "1000000"}, 20), ({"MAXREC": ""}, 7)):
+            response = small.get("/tap/sync", params=parameters | maxrec)
+            assert (count_rows(response), list_statuses(response)) == (rows, ["OK", "OVERFLOW"])
         text = small.get("/tap/capabilities").text
         assert re.search(r"<outputLimit>\s*<default unit=\"row\">7<.*\s*<hard unit=\"row\">20<", text)
 
@@ -223,7 +228,7 @@ def test_the_limits_of_the_service(sky: Path, listening: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "answered", "begin"),
+    ("requested", "expected", "begin"),
     [
         ("votable", BINARY2, "<?xml"),
         ("VOTable", BINARY2, "<?xml"),
@@ -247,28 +252,28 @@ def test_the_limits_of_the_service(sky: Path, listening: Any) -> None:
         ("text/tab-separated-values", None, "designation\tra\tdec"),
     ],
 )
-def test_formats(ask: Ask, asked: str, answered: str | None, begin: str) -> None:
-    answer = ask(FIVE, RESPONSEFORMAT=asked)
-    assert answer.status_code == 200, answer.text
-    said = answer.headers["content-type"]
-    assert said == (answered or asked) or said.startswith(f"{answered or asked};header")
-    assert answer.text.startswith(begin)
+def test_formats(ask: Ask, requested: str, expected: str | None, begin: str) -> None:
+    response = ask(FIVE_ROWS, RESPONSEFORMAT=requested)
+    assert response.status_code == 200, response.text
+    content_type = response.headers["content-type"]
+    assert content_type == (expected or requested) or content_type.startswith(f"{expected or requested};header")
+    assert response.text.startswith(begin)
 
 
-@pytest.mark.parametrize("asked", ["application/pdf", "nonsense", "votable/b3", "a;b=", "text/*"])
-def test_formats_that_are_not_offered(ask: Ask, asked: str) -> None:
-    refused(ask(FIVE, RESPONSEFORMAT=asked), "RESPONSEFORMAT", "csv")
+@pytest.mark.parametrize("requested", ["application/pdf", "nonsense", "votable/b3", "a;b=", "text/*"])
+def test_rejects_unknown_formats(ask: Ask, requested: str) -> None:
+    check_rejected(ask(FIVE_ROWS, RESPONSEFORMAT=requested), Code.REQUEST_UNSUPPORTED_FORMAT)
 
 
-def test_everything_announced_is_accepted(client: httpx.Client, ask: Ask) -> None:
+def test_accepts_declared_formats(client: httpx.Client, ask: Ask) -> None:
     text = client.get("/tap/capabilities").text
     names = re.findall(r"<(?:mime|alias)>([^<]+)<", text)
     assert len(names) > 8
     for name in names:
-        assert ask(FIVE, RESPONSEFORMAT=name).status_code == 200, name
+        assert ask(FIVE_ROWS, RESPONSEFORMAT=name).status_code == 200, name
 
 
-def test_user_defined_functions_are_announced_with_their_signatures(client: httpx.Client) -> None:
+def test_capabilities_have_function_signatures(client: httpx.Client) -> None:
     """TAPRegExt 1.0 section 2.3: name(argument TYPE, ...) -> TYPE."""
     text = html.unescape(client.get("/tap/capabilities").text)
     forms = re.findall(r"<form>((?:ivo_|MOC\()[^<]*)</form>", text)
@@ -279,21 +284,21 @@ def test_user_defined_functions_are_announced_with_their_signatures(client: http
 
 
 @pytest.mark.parametrize("format", ["votable", "votable/td", "csv", "tsv"])
-def test_a_histogram_in_every_format(ask: Ask, votable: Read, format: str) -> None:
-    answer = ask("SELECT ivo_histogram(j_m, 0, 20, 4) AS h FROM psc", RESPONSEFORMAT=format)
-    assert answer.status_code == 200
+def test_histogram_in_every_format(ask: Ask, votable: Read, format: str) -> None:
+    response = ask("SELECT ivo_histogram(j_m, 0, 20, 4) AS h FROM psc", RESPONSEFORMAT=format)
+    assert response.status_code == 200
     if "votable" in format:
-        counts = votable(answer.content).get_first_table().array["h"][0].tolist()
+        counts = votable(response.content).get_first_table().array["h"][0].tolist()
     else:
-        counts = [int(n) for n in answer.text.split()[1:]]
+        counts = [int(n) for n in response.text.split()[1:]]
     assert (len(counts), sum(counts)) == (6, int(ask("SELECT COUNT(*) FROM psc", RESPONSEFORMAT="csv").text.split()[1]))
 
 
-def test_errors_in_the_format_that_was_asked_for(ask: Ask) -> None:
-    wrong = "SELECT nothing FROM psc"
-    assert ask(wrong).headers["content-type"].startswith("application/x-votable+xml")
-    assert ask(wrong, RESPONSEFORMAT="text/xml").headers["content-type"] == "text/xml"
-    plain = ask(wrong, RESPONSEFORMAT="csv")
+def test_errors_are_in_requested_format(ask: Ask) -> None:
+    query = "SELECT nothing FROM psc"
+    assert ask(query).headers["content-type"].startswith("application/x-votable+xml")
+    assert ask(query, RESPONSEFORMAT="text/xml").headers["content-type"] == "text/xml"
+    plain = ask(query, RESPONSEFORMAT="csv")
     assert plain.status_code == 400
     assert plain.headers["content-type"].startswith("text/plain")
     assert "nothing" in plain.text
@@ -301,10 +306,10 @@ def test_errors_in_the_format_that_was_asked_for(ask: Ask) -> None:
 
 
 def test_accept_header(ask: Ask) -> None:
-    assert ask(FIVE, headers={"Accept": "text/csv"}).headers["content-type"] == "text/csv;header=present"
-    assert ask(FIVE, headers={"Accept": "*/*"}).headers["content-type"] == BINARY2
-    ruled = ask(FIVE, headers={"Accept": "text/csv"}, RESPONSEFORMAT="votable")
-    assert ruled.headers["content-type"] == BINARY2
+    assert ask(FIVE_ROWS, headers={"Accept": "text/csv"}).headers["content-type"] == "text/csv;header=present"
+    assert ask(FIVE_ROWS, headers={"Accept": "*/*"}).headers["content-type"] == BINARY2
+    explicit = ask(FIVE_ROWS, headers={"Accept": "text/csv"}, RESPONSEFORMAT="votable")
+    assert explicit.headers["content-type"] == BINARY2
 
 
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
@@ -320,10 +325,10 @@ CONE = {"RA": "266", "DEC": "-29", "SR": "1"}
     ],
 )
 def test_scripts_in_browsers_get_tabledata(client: httpx.Client, ask: Ask, headers: dict[str, str]) -> None:
-    answer = ask(FIVE, headers=headers)
-    assert answer.headers["content-type"] == "text/xml"
-    assert "<TABLEDATA>" in answer.text
-    assert ask(FIVE, headers=headers, RESPONSEFORMAT="votable/b2").headers["content-type"] == BINARY2
+    response = ask(FIVE_ROWS, headers=headers)
+    assert response.headers["content-type"] == "text/xml"
+    assert "<TABLEDATA>" in response.text
+    assert ask(FIVE_ROWS, headers=headers, RESPONSEFORMAT="votable/b2").headers["content-type"] == BINARY2
     assert "<TABLEDATA>" in client.get("/cone/psc", params=CONE, headers=headers).text
 
 
@@ -335,22 +340,22 @@ def test_scripts_in_browsers_get_tabledata(client: httpx.Client, ask: Ask, heade
         {"Origin": "https://example.org", "Sec-Fetch-Mode": "navigate"},
     ],
 )
-def test_people_get_a_page(client: httpx.Client, ask: Ask, headers: dict[str, str]) -> None:
-    answer = ask(FIVE, headers=headers)
-    assert answer.headers["content-type"] == "text/html"
-    assert "<td>" in answer.text
-    link = re.search(r'href="([^"]+)">VOTable', answer.text)
+def test_browsers_get_page(client: httpx.Client, ask: Ask, headers: dict[str, str]) -> None:
+    response = ask(FIVE_ROWS, headers=headers)
+    assert response.headers["content-type"] == "text/html"
+    assert "<td>" in response.text
+    link = re.search(r'href="([^"]+)">VOTable', response.text)
     assert link is not None
     assert client.get(link[1].replace("&amp;", "&")).headers["content-type"] == BINARY2
-    assert ask(FIVE, headers=headers, RESPONSEFORMAT="votable/b2").headers["content-type"] == BINARY2
-    wrong = ask("SELECT nothing FROM psc", headers=headers)
-    assert (wrong.status_code, wrong.headers["content-type"]) == (400, "text/html")
+    assert ask(FIVE_ROWS, headers=headers, RESPONSEFORMAT="votable/b2").headers["content-type"] == BINARY2
+    error = ask("SELECT nothing FROM psc", headers=headers)
+    assert (error.status_code, error.headers["content-type"]) == (400, "text/html")
     assert "<td>" in client.get("/cone/psc", params=CONE, headers=headers).text
     assert "RA is missing" in client.get("/cone/psc", headers=headers).text
 
 
-def test_programs_in_java_get_what_programs_get(ask: Ask) -> None:
-    assert ask(FIVE, headers={"Accept": JAVA}).headers["content-type"] == BINARY2
+def test_java_programs_get_votable(ask: Ask) -> None:
+    assert ask(FIVE_ROWS, headers={"Accept": JAVA}).headers["content-type"] == BINARY2
 
 
 # ---------------------------------------------------------------- headers
@@ -372,51 +377,51 @@ ORIGIN = {"Origin": "https://example.org"}
         ("/", 200),
     ],
 )
-def test_any_page_may_read_us(client: httpx.Client, path: str, status: int) -> None:
-    answer = client.get(path, headers=ORIGIN)
-    assert answer.status_code == status
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert answer.headers["access-control-expose-headers"] == "*"
+def test_allows_all_origins(client: httpx.Client, path: str, status: int) -> None:
+    response = client.get(path, headers=ORIGIN)
+    assert response.status_code == status
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["access-control-expose-headers"] == "*"
 
 
-def test_methods_that_are_not_known(client: httpx.Client) -> None:
+def test_rejects_other_methods(client: httpx.Client) -> None:
     for path, allowed in (("/tap/capabilities", {"GET", "HEAD"}), ("/tap/sync", {"GET", "HEAD", "POST"})):
-        answer = client.put(path, headers=ORIGIN)
-        assert answer.status_code == 405
-        assert answer.headers["content-type"].startswith("text/plain")
-        assert set(answer.headers["allow"].split(", ")) == allowed
-        assert answer.headers["access-control-allow-origin"] == "*"
+        response = client.put(path, headers=ORIGIN)
+        assert response.status_code == 405
+        assert response.headers["content-type"].startswith("text/plain")
+        assert set(response.headers["allow"].split(", ")) == allowed
+        assert response.headers["access-control-allow-origin"] == "*"
     assert client.post("/tap/tables").status_code == 405
 
 
 def test_preflight(client: httpx.Client) -> None:
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-    answer = client.options("/tap/sync", headers=ORIGIN | asked)
-    assert answer.status_code == 200
-    assert "POST" in answer.headers["access-control-allow-methods"]
+    headers = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    response = client.options("/tap/sync", headers=ORIGIN | headers)
+    assert response.status_code == 200
+    assert "POST" in response.headers["access-control-allow-methods"]
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/tap/nothing", "/cone/none", "/tap/tables/none"])
 def test_not_found(client: httpx.Client, path: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == 404
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert path.rpartition("/")[2] in answer.text
+    response = client.get(path)
+    assert response.status_code == 404
+    assert response.headers["content-type"].startswith("text/plain")
+    assert path.rpartition("/")[2] in response.text
 
 
-def test_gzip_when_asked(client: httpx.Client) -> None:
+def test_compresses_on_request(client: httpx.Client) -> None:
     parameters = {"LANG": "ADQL", "QUERY": "SELECT TOP 3000 * FROM psc ORDER BY pts_key", "RESPONSEFORMAT": "csv"}
-    for path, given in (("/tap/sync", parameters), ("/tap/tables", {})):
-        plain = client.get(path, params=given, headers={"Accept-Encoding": "identity"})
+    for path, query in (("/tap/sync", parameters), ("/tap/tables", {})):
+        plain = client.get(path, params=query, headers={"Accept-Encoding": "identity"})
         assert "content-encoding" not in plain.headers
-        with client.stream("GET", path, params=given, headers={"Accept-Encoding": "br, gzip"}) as packed:
-            raw = b"".join(packed.iter_raw())
-        assert packed.headers["content-encoding"] == "gzip"
-        assert "Accept-Encoding" in packed.headers["vary"]
+        with client.stream("GET", path, params=query, headers={"Accept-Encoding": "br, gzip"}) as compressed:
+            raw = b"".join(compressed.iter_raw())
+        assert compressed.headers["content-encoding"] == "gzip"
+        assert "Accept-Encoding" in compressed.headers["vary"]
         assert len(raw) < len(plain.content) / 2
         assert gzip.decompress(raw) == plain.content
-        refused = client.get(path, params=given, headers={"Accept-Encoding": "gzip;q=0"})
-        assert "content-encoding" not in refused.headers
+        uncompressed = client.get(path, params=query, headers={"Accept-Encoding": "gzip;q=0"})
+        assert "content-encoding" not in uncompressed.headers
 
 
 def test_head(client: httpx.Client) -> None:
@@ -430,8 +435,8 @@ def test_head(client: httpx.Client) -> None:
     )
 
 
-def test_head_of_a_long_answer_is_short(client: httpx.Client) -> None:
-    """The rows are not made only to be thrown away: this join has 400 million."""
+def test_head_of_long_result_is_fast(client: httpx.Client) -> None:
+    """HEAD computes no rows: this join has 400 million."""
     query = {"LANG": "ADQL", "QUERY": "SELECT a.*, b.* FROM psc AS a, psc AS b", "MAXREC": "100000000"}
     head = client.head("/tap/sync", params=query)
     assert (head.status_code, head.content) == (200, b"")
@@ -439,11 +444,11 @@ def test_head_of_a_long_answer_is_short(client: httpx.Client) -> None:
     assert client.head("/tap/sync", params={"QUERY": "SELECT"}).status_code == 400
 
 
-def test_what_runs_here(client: httpx.Client) -> None:
+def test_server_header(client: httpx.Client) -> None:
     assert re.match(r"vo_server/\d", client.get("/tap/sync").headers["server"])
 
 
-# ----------------------------------------------------- the URL we are known by
+# ------------------------------------------------------------------- URLs
 
 
 @pytest.mark.parametrize(
@@ -464,7 +469,7 @@ def test_what_runs_here(client: httpx.Client) -> None:
         ({"X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "a.org, b.org"}, "https://a.org"),
     ],
 )
-def test_behind_a_proxy(client: httpx.Client, headers: dict[str, str], base: str) -> None:
+def test_urls_behind_proxy(client: httpx.Client, headers: dict[str, str], base: str) -> None:
     urls = re.findall(r"<accessURL[^>]*>([^<]+)<", client.get("/tap/capabilities", headers=headers).text)
     below = ("examples", "capabilities", "availability", "tables")
     assert urls == [f"{base}/tap", *(f"{base}/tap/{word}" for word in below)]
@@ -477,7 +482,7 @@ def test_behind_a_proxy(client: httpx.Client, headers: dict[str, str], base: str
 
 
 @pytest.mark.parametrize("host", ['a.org"><x>', "a.org/../..", "a b"])
-def test_hosts_that_are_none(client: httpx.Client, host: str) -> None:
+def test_ignores_invalid_forwarded_host(client: httpx.Client, host: str) -> None:
     text = client.get("/tap/capabilities", headers={"X-Forwarded-Host": host}).text
     assert f">{str(client.base_url).rstrip('/')}/tap<" in text
 
@@ -491,21 +496,21 @@ def test_public_url(sky: Path, listening: Any) -> None:
         assert fixed.get("/tap/").headers["location"] == "https://archive.example.org/2mass/tap"
 
 
-# --------------------------------------------------------- what an answer says
+# --------------------------------------------------------------- metadata
 
 
-def test_what_an_answer_says_of_itself(ask: Ask, votable: Read) -> None:
-    resource = votable(ask(FIVE).content).resources[0]
+def test_infos_of_result(ask: Ask, votable: Read) -> None:
+    resource = votable(ask(FIVE_ROWS).content).resources[0]
     assert resource.type == "results"
-    said = {info.name: info.value for info in resource.infos}
-    assert said["QUERY_STATUS"] == "OK"
-    assert said["standardID"] == "ivo://ivoa.net/std/TAP"
-    assert said["query"] == FIVE
-    assert said["citation"] == "2006AJ....131.1163S"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", said["request_date"])
+    infos = {info.name: info.value for info in resource.infos}
+    assert infos["QUERY_STATUS"] == "OK"
+    assert infos["standardID"] == "ivo://ivoa.net/std/TAP"
+    assert infos["query"] == FIVE_ROWS
+    assert infos["citation"] == "2006AJ....131.1163S"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", infos["request_date"])
 
 
-def test_the_status_stands_before_the_table(ask: Ask) -> None:
-    text = ask(FIVE, RESPONSEFORMAT="votable/td", MAXREC="2").text
+def test_status_precedes_table(ask: Ask) -> None:
+    text = ask(FIVE_ROWS, RESPONSEFORMAT="votable/td", MAXREC="2").text
     first, table, last = (text.index(word) for word in ('value="OK"', "<TABLE", 'value="OVERFLOW"'))
     assert first < table < text.index("</TABLE>") < last < text.index("</RESOURCE>")

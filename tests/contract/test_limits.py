@@ -1,4 +1,4 @@
-"""The limits that the capabilities tell are those that hold."""
+"""The declared limits of the capabilities are those that apply."""
 
 from __future__ import annotations
 
@@ -16,74 +16,81 @@ from vo_server.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def strict(sky: Path, listening: Any) -> Iterator[httpx.Client]:
-    """A service with small limits."""
-    chosen = Settings(data=sky, maxrec=5, maxrec_hard=7, timeout=1, upload_limit=1000)
-    with listening(chosen) as url, httpx.Client(base_url=url, timeout=30) as client:
+def small_server(sky: Path, listening: Any) -> Iterator[httpx.Client]:
+    """Start a server with small limits."""
+    settings = Settings(data=sky, maxrec=5, maxrec_hard=7, timeout=1, upload_limit=1000)
+    with listening(settings) as url, httpx.Client(base_url=url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def told(strict: httpx.Client, documents: etree.XMLSchema) -> etree._Element:
-    """What its TAP capability says."""
-    whole = etree.fromstring(strict.get("/tap/capabilities").content)
-    documents.assertValid(whole)
-    (tap,) = whole.findall("capability[@standardID='ivo://ivoa.net/std/TAP']")
+def capability(small_server: httpx.Client, documents: etree.XMLSchema) -> etree._Element:
+    """Return the TAP capability of the server."""
+    document = etree.fromstring(small_server.get("/tap/capabilities").content)
+    documents.assertValid(document)
+    (tap,) = document.findall("capability[@standardID='ivo://ivoa.net/std/TAP']")
     return tap
 
 
-def limit(told: etree._Element, name: str, which: str) -> int:
-    return int(told.findtext(f"{name}/{which}"))
+def read_limit(capability: etree._Element, name: str, which: str) -> int:
+    return int(capability.findtext(f"{name}/{which}"))
 
 
-def rows(client: httpx.Client, **more: str) -> int:
-    given = {"LANG": "ADQL", "QUERY": "SELECT ra FROM psc", "RESPONSEFORMAT": "json"} | more
-    return len(client.get("/tap/sync", params=given).json()["data"])
+def count_rows(client: httpx.Client, **other_parameters: str) -> int:
+    parameters = {"LANG": "ADQL", "QUERY": "SELECT ra FROM psc", "RESPONSEFORMAT": "json"} | other_parameters
+    return len(client.get("/tap/sync", params=parameters).json()["data"])
 
 
-def test_rows(strict: httpx.Client, told: etree._Element) -> None:
-    assert rows(strict) == limit(told, "outputLimit", "default")
-    assert rows(strict, MAXREC="1000") == limit(told, "outputLimit", "hard")
-    words = told.findtext("description")
-    assert "5 rows" in words
-    assert "7 at the most" in words
-    cone = etree.fromstring(strict.get("/cone/psc/capabilities").content)
-    most = int(cone.findtext(".//maxRecords"))
-    wide = {"RA": "266", "DEC": "-29", "SR": "20", "MAXREC": "1000", "RESPONSEFORMAT": "json"}
-    assert len(strict.get("/cone/psc", params=wide).json()["data"]) == most
+def test_row_limits(small_server: httpx.Client, capability: etree._Element) -> None:
+    assert count_rows(small_server) == read_limit(capability, "outputLimit", "default")
+    assert count_rows(small_server, MAXREC="1000") == read_limit(capability, "outputLimit", "hard")
+    description = capability.findtext("description")
+    assert "5 rows by default" in description
+    assert "7 at most" in description
+    cone = etree.fromstring(small_server.get("/cone/psc/capabilities").content)
+    max_records = int(cone.findtext(".//maxRecords"))
+    parameters = {"RA": "266", "DEC": "-29", "SR": "20", "MAXREC": "1000", "RESPONSEFORMAT": "json"}
+    assert len(small_server.get("/cone/psc", params=parameters).json()["data"]) == max_records
 
 
-def test_uploads(strict: httpx.Client, told: etree._Element) -> None:
-    most = limit(told, "uploadLimit", "hard")
-    for size, status in ((most, 200), (most + 1, 413)):
+def test_upload_limit(small_server: httpx.Client, capability: etree._Element) -> None:
+    limit = read_limit(capability, "uploadLimit", "hard")
+    for size, status in ((limit, 200), (limit + 1, 413)):
         table = b"a,b\n".ljust(size - 4, b"1") + b",23\n"
         assert len(table) == size
-        given = {"LANG": "ADQL", "QUERY": "SELECT b FROM TAP_UPLOAD.t", "UPLOAD": "t,param:f"}
-        answer = strict.post("/tap/sync", data=given, files={"f": table})
-        assert answer.status_code == status, answer.text
-    assert f"{most + 1:,} bytes" in answer.text
-    assert f"the limit of this service is {most:,}" in answer.text
+        form = {"LANG": "ADQL", "QUERY": "SELECT b FROM TAP_UPLOAD.t", "UPLOAD": "t,param:f"}
+        response = small_server.post("/tap/sync", data=form, files={"f": table})
+        assert response.status_code == status, response.text
+    assert f"{limit + 1:,} bytes" in response.text
+    assert f"the limit of this service is {limit:,}" in response.text
 
 
-def test_time(strict: httpx.Client, told: etree._Element) -> None:
-    """The error names the limit, which is told in words, and a job, whose limits the capability has."""
-    answer = strict.get(path(ENDLESS, RESPONSEFORMAT="csv"))
-    assert answer.status_code == 400
-    assert "longer than 1 s, the limit of this service" in answer.text
-    assert f"{str(strict.base_url).rstrip('/')}/tap/async" in answer.text
-    assert "busy for 1 s" in told.findtext("description")
+def test_time_limit(small_server: httpx.Client, capability: etree._Element) -> None:
+    """The error names the limit, which the description states, and the URL of jobs."""
+    response = small_server.get(path(ENDLESS, RESPONSEFORMAT="csv"))
+    assert response.status_code == 400
+    assert "longer than 1 s, the limit of this service" in response.text
+    assert f"{str(small_server.base_url).rstrip('/')}/tap/async" in response.text
+    assert "busy for 1 s" in capability.findtext("description")
 
 
-def test_jobs(strict: httpx.Client, told: etree._Element) -> None:
-    """What a job gets that asks for nothing, and one that asks for all there is."""
-    plain = strict.post("/tap/async").headers["location"]
-    assert int(strict.get(f"{plain}/executionduration").text) == limit(told, "executionDuration", "default")
+def test_job_limits(small_server: httpx.Client, capability: etree._Element) -> None:
+    """A job without a duration gets the default, one with 0 the maximum."""
+    default = small_server.post("/tap/async").headers["location"]
+    assert int(small_server.get(f"{default}/executionduration").text) == read_limit(
+        capability, "executionDuration", "default"
+    )
     form = {"EXECUTIONDURATION": "0", "DESTRUCTION": "9999-01-01"}
-    longest = strict.post("/tap/async", data=form).headers["location"]
-    assert int(strict.get(f"{longest}/executionduration").text) == limit(told, "executionDuration", "hard")
-    for job, which in ((plain, "default"), (longest, "hard")):
-        until = datetime.fromisoformat(strict.get(f"{job}/destruction").text)
-        assert abs((until - datetime.now(UTC)).total_seconds() - limit(told, "retentionPeriod", which)) < 60
+    longest = small_server.post("/tap/async", data=form).headers["location"]
+    assert int(small_server.get(f"{longest}/executionduration").text) == read_limit(
+        capability, "executionDuration", "hard"
+    )
+    for job, which in ((default, "default"), (longest, "hard")):
+        destruction = datetime.fromisoformat(small_server.get(f"{job}/destruction").text)
+        assert (
+            abs((destruction - datetime.now(UTC)).total_seconds() - read_limit(capability, "retentionPeriod", which))
+            < 60
+        )
     for name in ("executionDuration", "retentionPeriod"):
         for which in ("default", "hard"):
-            assert f"{limit(told, name, which):,} s" in told.findtext("description")
+            assert f"{read_limit(capability, name, which):,} s" in capability.findtext("description")
