@@ -435,7 +435,7 @@ FAULTS: tuple[Fault, ...] = (
     alter_text("TAP-LIMIT-2", "7,000 hard", CAPABILITIES, '"row">100000000<', '"row">7000<'),
     alter_text("TAP-LIMIT-3", "17 3600", CAPABILITIES, ">3600<", ">17<"),
     alter_text("TAP-LIMIT-3", "5000 4000", CAPABILITIES, ">86400<", ">4000<"),
-    alter_text("TAP-LIMIT-4", "60 604800", CAPABILITIES, ">604800<", ">60<"),
+    alter_text("TAP-LIMIT-4", "lifetime 60", CAPABILITIES, ">604800<", ">60<"),
     alter_text("TAP-LIMIT-4", "700000", CAPABILITIES, ">2592000<", ">700000<"),
     alter_text("TAP-UPLOAD-1", "inline http https", CAPABILITIES, "#upload-http", "#upload-https"),
     Fault("TAP-UPLOAD-2", "inline 415", alter_response=_reject_form("multipart")),

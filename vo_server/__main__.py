@@ -1,6 +1,6 @@
 """The command line.
 
-Exit codes: 0 done; 1 it failed and said why; 2 invalid command line or settings; 3 loaded, but rows were rejected.
+Exit codes: 0 done; 1 failed, with a message; 2 invalid command line or settings; 3 loaded, but rows were rejected.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:
         words = _join_command_name(sys.argv[1:] if arguments is None else arguments)
-        parsed = _parser(words[0] if words else "").parse_args(words)
+        parsed = _build_parser(words[0] if words else "").parse_args(words)
         signal.signal(signal.SIGTERM, _exit_on_sigterm)
         settings = _read_settings(parsed)
         configure_logs(settings)
@@ -46,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
-    except OSError as error:  # a folder that cannot be written, a disk that is full
+    except OSError as error:  # such as a folder that cannot be written, or a full disk
         where = f"{error.filename}: " if error.filename else ""
         say(f"vo-server: {where}{error.strerror or error}", "red")
         return 1
 
 
 def _join_command_name(arguments: Sequence[str]) -> Sequence[str]:
-    """Return the arguments with the name of a command of two words as one argument."""
+    """Join the name of a command of two words, such as `adql check`, into one argument."""
     first = " ".join(arguments[:2])
     return [first, *arguments[2:]] if any(c.name == first for c in COMMANDS) and " " in first else arguments
 
@@ -78,12 +78,12 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help", code=Code.SETTINGS_INVALID)
 
 
-def _parser(command_name: str) -> argparse.ArgumentParser:
-    """Return the parser; only the named command gets its own arguments, as these import its libraries."""
+def _build_parser(command_name: str) -> argparse.ArgumentParser:
+    """Build the parser; only the named command gets its own arguments, as these import its libraries."""
     parser = _Parser(
         prog="vo-server",
         description="A Virtual Observatory server: TAP, cone search, images, registry.",
-        epilog=_epilog(),
+        epilog=_build_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"vo-server {__version__}")
@@ -93,11 +93,11 @@ def _parser(command_name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _epilog() -> str:
-    wide = min(shutil.get_terminal_size().columns, 110)
+def _build_epilog() -> str:
+    width = min(shutil.get_terminal_size().columns, 110)
     rows = "\n".join(
         textwrap.fill(
-            f"{PREFIX}{name.upper():12} {setting_help(name)}", wide, initial_indent="  ", subsequent_indent=" " * 25
+            f"{PREFIX}{name.upper():12} {setting_help(name)}", width, initial_indent="  ", subsequent_indent=" " * 25
         )
         for name, _, _ in describe_settings()
     )

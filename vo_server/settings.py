@@ -1,7 +1,7 @@
 """The settings, each with its name, default and help in one row.
 
 A value comes from a command-line flag, else from a VO_SERVER_* variable, else from a TOML file, else from the default.
-They are read once, in __main__; other rooms receive plain values.
+They are read once, in __main__; other packages receive plain values.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Settings:
         pattern=r"|[^\s@]+@([^\s@.]+\.)+[^\s@.]+", pattern_help="an e-mail address",
     )  # fmt: skip
     authority: str = _setting(
-        "", "the IVOA authority under which the registry publishes, such as org.example; see Register",
+        "", "the IVOA authority under which the registry publishes, such as org.example; see deploy/README.md",
         pattern=r"|[A-Za-z0-9][A-Za-z0-9._~-]{2,}", pattern_help="an authority such as org.example",
     )  # fmt: skip
     ivoid: str = _setting("", "the IVOA identifier of the service, if another registry publishes it")
@@ -124,7 +124,7 @@ def find_image_root(settings: Settings, id: str) -> str:
 
 
 def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
-    """Read the settings from their three sources; a flag that is None was not given.
+    """Read the settings from their three sources; a flag that is None is ignored.
 
     Raises UsageError with the source and the name of an invalid setting.
     """

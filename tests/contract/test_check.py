@@ -94,6 +94,7 @@ def test_every_check_has_a_fault() -> None:
     assert [code for code, count in Counter(c.code for c in CHECKS).items() if count > 1] == []
 
 
+@pytest.mark.slow
 def test_no_findings_in_process(sky: Path, xsd: Path) -> None:
     report = check_service(Settings(data=sky), xsd=str(xsd))
     assert report.findings == ()
@@ -111,6 +112,7 @@ def test_check_does_not_change_the_data(sky: Path, tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} <= {"catalogues", "registry.json", "spill"}
 
 
+@pytest.mark.slow
 def test_no_findings_behind_a_proxy_without_images(real: Path, xsd: Path) -> None:
     """The service has a public URL with a path, an authority, and no images."""
     public = {"public_url": "https://vo.example.org/sky", "publisher": "Example", "contact": "vo@example.org"}
@@ -120,6 +122,7 @@ def test_no_findings_behind_a_proxy_without_images(real: Path, xsd: Path) -> Non
     assert "no images have been loaded" in {why for _, why in report.skipped}
 
 
+@pytest.mark.slow
 def test_no_findings_in_a_running_server(
     server: Server, xsd: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

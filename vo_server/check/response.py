@@ -37,6 +37,7 @@ class ProbeResponse:
 
     @property
     def text(self) -> str:
+        """The body as UTF-8 text."""
         return self.body.decode("utf-8", "replace")
 
     @property

@@ -28,6 +28,7 @@ class VOTable:
 
     @property
     def names(self) -> list[str]:
+        """The names of the columns."""
         return [field["name"] for field in self.fields]
 
     @property

@@ -10,10 +10,10 @@ COMMANDS = (
     Command("load", "load files into a catalogue", "load"),
     Command("quicklook", "make Quicklook images from Atlas images", "quicklook"),
     Command("stamps", "make postage stamps of extended sources", "stamps", extra="stamps"),
-    Command("serve", "serve what is loaded", "serve"),
+    Command("serve", "serve the loaded catalogues over HTTP", "serve"),
     Command("worker", "run asynchronous jobs", "worker"),
     Command("catalogues", "list the catalogues, or the columns of one", "catalogues"),
     Command("check", "validate the catalogue files and a running service", "check"),
     Command("adql", "explain a query without running it", "adql"),
-    Command("adql check", "check files of queries, without running them", "adql_check"),
+    Command("adql check", "check files of queries without running them", "adql_check"),
 )

@@ -36,6 +36,7 @@ exit codes:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("query", metavar="QUERY", help="a query in ADQL; - reads it from standard input")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for people (default) or programs")
     add_strict_argument(parser)
@@ -43,24 +44,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Explain a query."""
     text = sys.stdin.read() if parsed.query == "-" else parsed.query
     catalogue = add_tap_schema(load_site_catalogue(settings))
     with closing(open_site_engine(settings, catalogue)) as engine:
         try:
             base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
-            host = ImageUrls(make_site_urls(base, catalogue))
-            meant = expand_obscore(
-                compile_query(text, catalogue, engine.unsupported_functions(), settings.strict), catalogue, engine, host
+            urls = ImageUrls(make_site_urls(base, catalogue))
+            query = expand_obscore(
+                compile_query(text, catalogue, engine.unsupported_functions(), settings.strict), catalogue, engine, urls
             )
             maxrec = min(settings.maxrec, settings.maxrec_hard)
-            done = explain(ExplainRequest(text, meant, engine, maxrec, settings.timeout))
-        except ServiceError as error:  # of the query, not of the command
+            explanation = explain(ExplainRequest(text, query, engine, maxrec, settings.timeout))
+        except ServiceError as error:  # the query is invalid, the command line is not
             print_error(console, error, "vo-server: ")
             return 1
     if parsed.format == "json":
-        sys.stdout.write(as_json(done).decode())
+        sys.stdout.write(as_json(explanation).decode())
     else:
-        _print(done)
+        _print(explanation)
     return 0
 
 

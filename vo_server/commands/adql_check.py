@@ -48,6 +48,7 @@ exit codes:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument(
         "files",
         nargs="*",
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Check the queries of files."""
     validate = _syntax_validator(settings) if parsed.syntax_only else _catalogue_validator(settings)
     report: Reporter = _print_json if parsed.format == "json" else _print_text
     total = invalid = 0
@@ -69,7 +71,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
                 error, warnings = _validate(entry, validate)
                 report("standard input" if name == "-" else name, entry, error, warnings)
                 total, invalid = total + 1, invalid + (error is not None)
-    say(f"{total:,} {'query' if total == 1 else 'queries'}, {invalid:,} not ok")
+    say(f"{total:,} {'query' if total == 1 else 'queries'}, {invalid:,} invalid")
     return 1 if invalid else 0
 
 
@@ -104,31 +106,31 @@ _OUTPUT_KEYS = ("ok", "error", "line", "column", "hint", "code", "errors", "warn
 
 
 def _print_json(file: str, entry: QueryEntry, error: ServiceError | None, warnings: tuple[str, ...]) -> None:
-    said: dict[str, Any] = {"ok": error is None}
+    result: dict[str, Any] = {"ok": error is None}
     if error is not None:
         record = error.as_dict()
-        said |= {"error": record.pop("message")} | (
+        result |= {"error": record.pop("message")} | (
             record if entry.query is not None else {"code": str(Code.REQUEST_MALFORMED)}
         )
     if warnings:
-        said["warnings"] = list(warnings)
+        result["warnings"] = list(warnings)
     if entry.query is None:
-        said |= {"file": file, "file_line": entry.line}
-    before = entry.row
-    if "ok" in before:  # it has been checked before
-        before = {name: value for name, value in before.items() if name not in _OUTPUT_KEYS}
-    sys.stdout.write(_to_json_line(before | said))
+        result |= {"file": file, "file_line": entry.line}
+    row = entry.row
+    if "ok" in row:  # the output of an earlier check
+        row = {name: value for name, value in row.items() if name not in _OUTPUT_KEYS}
+    sys.stdout.write(_to_json_line(row | result))
     sys.stdout.flush()
 
 
 def _to_json_line(row: dict[str, Any]) -> str:
     """Return a line of JSON; surrogates, which UTF-8 cannot encode, are escaped."""
-    said = json.dumps(row, ensure_ascii=False)
+    text = json.dumps(row, ensure_ascii=False)
     try:
-        said.encode(sys.stdout.encoding or "utf-8")
+        text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
-        said = json.dumps(row)
-    return f"{said}\n"
+        text = json.dumps(row)
+    return f"{text}\n"
 
 
 def _print_text(file: str, entry: QueryEntry, error: ServiceError | None, warnings: tuple[str, ...]) -> None:

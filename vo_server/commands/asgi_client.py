@@ -32,33 +32,33 @@ class AsgiTransport(httpx.BaseTransport):
         self, method: str, url: httpx.URL, headers: list[tuple[bytes, bytes]], content: bytes
     ) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
-        answer = await transport.handle_async_request(httpx.Request(method, url, headers=headers, content=content))
-        body = b"".join([piece async for piece in answer.stream])  # type: ignore[union-attr]
-        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(body))
+        response = await transport.handle_async_request(httpx.Request(method, url, headers=headers, content=content))
+        body = b"".join([chunk async for chunk in response.stream])  # type: ignore[union-attr]
+        return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(body))
 
 
 def _mount(app: ASGIApp, prefix: str) -> ASGIApp:
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(prefix) or "/"
         await app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
 
-    return asked
+    return mounted
 
 
 @contextmanager
 def connect(app: Starlette, url: str, outer: ASGIApp | None = None, *, network: bool = False) -> Iterator[httpx.Client]:
     """Start an application and yield a client of it; the application is stopped at the end of the block.
 
-    The application is reached at `url`. `outer` receives the requests in its place, such as the application in a
-    wrapper. Requests to other servers go to the application, too, or to the network with `network`.
+    The application is reached at `url`. `outer`, such as a wrapper of the application, receives the requests instead of
+    it. Requests to other servers also go to the application, or through the network if `network`.
     """
-    place = urlsplit(url)
-    with anyio.from_thread.start_blocking_portal() as portal, ExitStack() as ends:
-        life = portal.wrap_async_context_manager(app.router.lifespan_context(app))
-        life.__enter__()
-        ends.callback(life.__exit__, None, None, None)  # errors of the block are not raised in the application
-        ends.callback(gc.unfreeze)
-        here = AsgiTransport(outer or app, portal, place.path.rstrip("/"))
-        there = httpx.HTTPTransport() if network else here
-        with httpx.Client(transport=there, mounts={f"all://{place.netloc}": here}, timeout=60) as client:
+    parts = urlsplit(url)
+    with anyio.from_thread.start_blocking_portal() as portal, ExitStack() as cleanup:
+        lifespan = portal.wrap_async_context_manager(app.router.lifespan_context(app))
+        lifespan.__enter__()
+        cleanup.callback(lifespan.__exit__, None, None, None)  # errors of the block are not raised in the application
+        cleanup.callback(gc.unfreeze)
+        local = AsgiTransport(outer or app, portal, parts.path.rstrip("/"))
+        other = httpx.HTTPTransport() if network else local
+        with httpx.Client(transport=other, mounts={f"all://{parts.netloc}": local}, timeout=60) as client:
             yield client

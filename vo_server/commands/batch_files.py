@@ -52,25 +52,25 @@ class BatchReport:
 
     @property
     def exit_code(self) -> int:
-        """Return the exit code of the command."""
+        """The exit code of the command: 3 if a file failed."""
         return 3 if self.failed else 0
 
 
 def write_if_missing(name: str, file: Path, again: bool, make: Callable[[], tuple[bytes, int]]) -> FileOutcome:
     """Write a file unless it exists; `make` returns its bytes and the number of pixel bytes it was made from.
 
-    `again` replaces an existing file.
+    `again` replaces an existing file. An error of `make` becomes the outcome of the file.
     """
     if not again and file.exists():
         return FileOutcome(name, "skipped")
     try:
-        data, plain = make()
+        data, pixel_bytes = make()
     except ServiceError as error:
         return FileOutcome(name, "failed", str(error))
     file.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(file, durable=False) as out:
         out.write(data)
-    return FileOutcome(name, "written", pixel_bytes=plain, file_bytes=len(data))
+    return FileOutcome(name, "written", pixel_bytes=pixel_bytes, file_bytes=len(data))
 
 
 def require_local_folder(root: str, what: str) -> Path:
@@ -79,24 +79,24 @@ def require_local_folder(root: str, what: str) -> Path:
     Raises UsageError for a URL.
     """
     if "://" in root:
-        raise UsageError(f"{what} cannot be written to {root}", hint="image_roots may give a folder of the disk")
+        raise UsageError(f"{what} cannot be written to {root}", hint="set image_roots to a local folder")
     return Path(root)
 
 
 def report_outcomes(what: str, outcomes: Iterable[FileOutcome], data: Path, total: int | None = None) -> BatchReport:
     """Count outcomes with progress on the terminal; failures are listed in a file below DATA/rejects."""
-    report, begun = BatchReport(), time.monotonic()
-    with progress_bar() as shown, RejectFile(data, what, "skip") as rejects:
-        task = shown.add_task(what, total=total, rows="")
+    report, start = BatchReport(), time.monotonic()
+    with progress_bar() as bar, RejectFile(data, what, "skip") as rejects:
+        task = bar.add_task(what, total=total, rows="")
         for number, outcome in enumerate(outcomes, 1):
             report.add(outcome)
             if outcome.kind == "failed":
                 rejects.reject([RejectedRow(what, "number", number, f": {outcome.reason}", outcome.name)])
-            rate = report.written / max(time.monotonic() - begun, 0.1)
-            shown.update(task, completed=number, rows=f"{report.written:,} written, {rate:,.1f}/s")
-    seconds = time.monotonic() - begun
+            rate = report.written / max(time.monotonic() - start, 0.1)
+            bar.update(task, completed=number, rows=f"{report.written:,} written, {rate:,.1f}/s")
+    seconds = time.monotonic() - start
     rate = report.written / max(seconds, 1e-3)
-    say(f"{what}: {report.written:,} written in {seconds:.1f} s ({rate:,.1f}/s), {report.skipped:,} exist already")
+    say(f"{what}: {report.written:,} written in {seconds:.1f} s ({rate:,.1f}/s), {report.skipped:,} existed already")
     if report.failed:
         say(f"{report.failed:,} failed: see {rejects.path}", "yellow")
     return report

@@ -1,4 +1,4 @@
-"""Catalogues for commands: found by name, loaded or not, and where their rows are stored."""
+"""Lookup of catalogues for commands: by name, whether they are loaded, and where their rows are stored."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def find_collection(catalogue: Catalogue, name: str) -> Collection:
             each.table.name.lower(),
         ):
             return each
-    known = [p.id for p in catalogue.collections]
-    hint = suggest_similar(name, known) or f"there are {', '.join(known)}"
-    raise UsageError(f"no catalogue {name}", hint=hint, code=Code.SETTINGS_INVALID)
+    ids = [each.id for each in catalogue.collections]
+    hint = suggest_similar(name, ids) or f"there are {', '.join(ids)}"
+    raise UsageError(f"there is no catalogue {name}", hint=hint, code=Code.SETTINGS_INVALID)
 
 
 def find_loaded(settings: Settings, catalogue: Catalogue) -> dict[str, str]:

@@ -22,6 +22,7 @@ _WIDTH_WITHOUT_TERMINAL = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument(
         "table", nargs="?", metavar="TABLE", help="show the columns of this table and the statistics of their values"
     )
@@ -30,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """List the catalogues, or the columns of one."""
     catalogue = load_site_catalogue(settings)
-    wanted = find_collection(catalogue, parsed.table).table if parsed.table else None
+    table = find_collection(catalogue, parsed.table).table if parsed.table else None
     engine = open_site_engine(settings, add_tap_schema(catalogue))
     try:
-        output = _list_catalogues(catalogue, engine) if wanted is None else _list_columns(wanted, engine)
+        output = _list_catalogues(catalogue, engine) if table is None else _list_columns(table, engine)
     finally:
         engine.close()
     terminal = Console(highlight=False)
@@ -45,10 +46,10 @@ def _list_catalogues(catalogue: Catalogue, engine: Engine) -> RichTable:
     table_view = _new_table("name", "table", "rows", "columns", "cone search", "title")
     for each in catalogue.collections:
         rows = engine.count_rows(each.table)
-        said = "not loaded" if rows is None else f"{rows:,}"
+        count = "not loaded" if rows is None else f"{rows:,}"
         cone = "no" if each.cone is None else get_path(each)
         table_view.add_row(
-            each.id, each.table.qualified_name, said, str(len(each.table.columns)), cone, each.table.title or ""
+            each.id, each.table.qualified_name, count, str(len(each.table.columns)), cone, each.table.title or ""
         )
     return table_view
 
@@ -57,8 +58,8 @@ def _list_columns(table: Table, engine: Engine) -> RichTable:
     facts = engine.get_facts(table)
     table_view = _new_table("column", "type", "unit", "UCD", "values", "missing")
     for column in table.columns:
-        known = facts.statistics.get(column.name) if facts else None
-        values, missing = ("", "") if known is None else (format_range(known), f"{known.nulls:,}")
+        statistics = facts.statistics.get(column.name) if facts else None
+        values, missing = ("", "") if statistics is None else (format_range(statistics), f"{statistics.nulls:,}")
         table_view.add_row(column.name, column.adql_type, column.unit or "", column.ucd or "", values, missing)
     return table_view
 

@@ -25,8 +25,8 @@ class CommandModule(Protocol):
 class Command:
     """A command; its name may have two words. `help` is one line in the imperative.
 
-    `module` is the name of its module below vo_server.commands. It is imported only when the command is used: help
-    and other commands do not wait for its libraries. `extra` names the extra of pyproject.toml that it needs, if any.
+    `module` is the name of its module below vo_server.commands. It is imported only when the command is used, so that
+    help and other commands do not import its libraries. `extra` is the extra of pyproject.toml that it needs, if any.
     """
 
     name: str
@@ -75,7 +75,7 @@ def add_address_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_strict_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that refuses extensions to ADQL."""
+    """Add the flag that rejects extensions to ADQL."""
     parser.add_argument("--strict", action="store_true", default=None, help=setting_help("strict"))
 
 

@@ -29,10 +29,14 @@ from vo_server.load.load import load
 from vo_server.settings import Settings, find_image_root
 
 DEMO_ROWS = 500_000
-IMAGES = ("atlas", "quicklook", "stamps")
+"""The default number of point sources."""
+
+IMAGE_COLLECTIONS = ("atlas", "quicklook", "stamps")
+"""The ids of the image collections that are made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument(
         "--rows", type=parse_count, default=DEMO_ROWS, metavar="N", help=f"point sources to make (default: {DEMO_ROWS})"
     )
@@ -43,42 +47,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make a synthetic sky, unless catalogues are loaded, and serve it."""
     catalogue = load_site_catalogue(settings)
-    wanted = [find_collection(catalogue, id) for id in ("psc", "xsc", *(IMAGES if _has_images(settings) else ()))]
-    there = find_loaded(settings, catalogue)
-    missing = [p for p in wanted if p.id not in there]
+    images = IMAGE_COLLECTIONS if _makes_images(settings) else ()
+    collections = [find_collection(catalogue, id) for id in ("psc", "xsc", *images)]
+    loaded = find_loaded(settings, catalogue)
+    missing = [collection for collection in collections if collection.id not in loaded]
     with nullcontext() if parsed.no_serve else open_socket(settings) as listening:
-        if missing == wanted or (missing and _scratch_folder(settings).exists()):
+        if missing == collections or (missing and _scratch_folder(settings).exists()):
             _make_sky(missing, parsed.rows, settings, catalogue)
         else:
-            say(f"Serving the catalogues that are loaded in {describe_source(settings)}.")
+            say(f"Serving the catalogues that are already loaded in {describe_source(settings)}.")
         return 0 if listening is None else serve_until_stopped(settings, listening, _print_welcome)
 
 
 def _scratch_folder(settings: Settings) -> Path:
-    """Return the folder for the files of the sky; it exists only while they are made, or after an interruption."""
+    """Return the folder for the files of the sky; it exists only while they are made, and after an interruption."""
     return settings.data / "sky"
 
 
-def _has_images(settings: Settings) -> bool:
-    """Tell whether images are made: not where the setting image_roots names the operator's own."""
-    return not any(f"{id}=" in settings.image_roots for id in IMAGES)
+def _makes_images(settings: Settings) -> bool:
+    """Tell whether images are made: not where the setting image_roots names folders of the operator."""
+    return not any(f"{id}=" in settings.image_roots for id in IMAGE_COLLECTIONS)
 
 
-def _make_sky(wanted: list[Collection], rows: int, settings: Settings, catalogue: Catalogue) -> None:
+def _make_sky(collections: list[Collection], rows: int, settings: Settings, catalogue: Catalogue) -> None:
     folder = _scratch_folder(settings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        with progress_bar() as shown:
-            files = demo.write_all(folder, rows, compress=False, progress=_sky_reporter(shown, rows))
-            for each in wanted:
-                mine = [f for f in files if f.name.startswith(each.id)]
-                source = mine if each.images is None else _make_images(each, rows, settings, catalogue)
+        with progress_bar() as bar:
+            files = demo.write_all(folder, rows, compress=False, progress=_sky_reporter(bar, rows))
+            for each in collections:
+                tables = [f for f in files if f.name.startswith(each.id)]
+                source = tables if each.images is None else _make_images(each, rows, settings, catalogue)
                 if source is None:
                     continue
-                seen = load_reporter(shown, each.table.qualified_name)
-                done = load(each, source, DataDirectory(settings.data), sink=open_sink(settings.engine), progress=seen)
-                print_load_summary(each, done)
+                report = load_reporter(bar, each.table.qualified_name)
+                sink = open_sink(settings.engine)
+                summary = load(each, source, DataDirectory(settings.data), sink=sink, progress=report)
+                print_load_summary(each, summary)
     finally:
         for file in folder.iterdir():
             file.unlink()
@@ -98,15 +104,16 @@ def _make_images(images: Collection, rows: int, settings: Settings, catalogue: C
     return plan_walk(images, [], settings, catalogue) if root.exists() else None
 
 
-def _sky_reporter(shown: Progress, rows: int) -> Callable[[int], None]:
-    begun = time.monotonic()
-    task = shown.add_task("making a synthetic sky", total=rows, rows="")
+def _sky_reporter(bar: Progress, rows: int) -> Callable[[int], None]:
+    """Return a callback that shows how many rows of the sky are made."""
+    start = time.monotonic()
+    task = bar.add_task("making a synthetic sky", total=rows, rows="")
 
-    def made(done: int) -> None:
-        rate = done / max(time.monotonic() - begun, 0.1)
-        shown.update(task, completed=done, rows=f"{done:,} rows, {rate:,.0f}/s")
+    def report(count: int) -> None:
+        rate = count / max(time.monotonic() - start, 0.1)
+        bar.update(task, completed=count, rows=f"{count:,} rows, {rate:,.0f}/s")
 
-    return made
+    return report
 
 
 def _print_welcome(url: str) -> None:

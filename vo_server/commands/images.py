@@ -16,32 +16,32 @@ from vo_server.settings import Settings, find_image_root
 
 
 def is_walk(collection: Collection, names: Sequence[str]) -> bool:
-    """Tell whether names are folders of images; none means the whole root, a file is a table of rows."""
+    """Tell whether names are folders of images; no names mean the whole root, and a file is a table of rows."""
     return collection.images is not None and all(Path(n).is_dir() or "://" in n for n in names)
 
 
-def plan_walk(collection: Collection, named: Sequence[str], settings: Settings, catalogue: Catalogue) -> Walk:
+def plan_walk(collection: Collection, names: Sequence[str], settings: Settings, catalogue: Catalogue) -> Walk:
     """Return a walk over folders, or over the whole root of the image collection."""
     assert collection.images is not None
     root = find_image_root(settings, collection.id)
-    folders = [n if "://" in n else str(Path(n).absolute()) for n in named] or [root]
-    with QueryClient(settings, catalogue) as asking:
-        told = [_read_lookup(lookup, asking) for lookup in collection.images.lookups]
-    return Walk(root, folders, told, count_processors())
+    folders = [n if "://" in n else str(Path(n).absolute()) for n in names] or [root]
+    with QueryClient(settings, catalogue) as client:
+        lookups = [_read_lookup(lookup, client) for lookup in collection.images.lookups]
+    return Walk(root, folders, lookups, count_processors())
 
 
-def _read_lookup(lookup: Lookup, asking: QueryClient) -> LookupTable:
-    """Read the rows of a lookup table that is loaded."""
-    names = [there for _, there in (*lookup.match, *lookup.take)]
-    here = len(lookup.match)
-    table = next(t for t in asking.catalogue.tables if t.qualified_name == lookup.table)
-    known: dict[tuple[object, ...], tuple[object, ...]] = {}
-    if asking.is_loaded(table):
-        text = f"SELECT DISTINCT {', '.join(map(quote_name, names))} FROM {quote_table_name(table)}"
-        known.update((row[:here], row[here:]) for row in asking.fetch_rows(text))
+def _read_lookup(lookup: Lookup, client: QueryClient) -> LookupTable:
+    """Read the rows of a lookup table; none where it is not loaded."""
+    columns = [column for _, column in (*lookup.match, *lookup.take)]
+    keys = len(lookup.match)
+    table = next(t for t in client.catalogue.tables if t.qualified_name == lookup.table)
+    rows: dict[tuple[object, ...], tuple[object, ...]] = {}
+    if client.is_loaded(table):
+        text = f"SELECT DISTINCT {', '.join(map(quote_name, columns))} FROM {quote_table_name(table)}"
+        rows.update((row[:keys], row[keys:]) for row in client.fetch_rows(text))
     return LookupTable(
         lookup.table,
         tuple(name for name, _ in lookup.match),
         tuple(name for name, _ in lookup.take),
-        known,
+        rows,
     )

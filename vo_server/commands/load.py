@@ -29,6 +29,7 @@ detected by content, gzip or not."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("table", metavar="TABLE", help="the catalogue: psc, xsc, atlas, or one of your own")
     parser.add_argument(
         "files", nargs="*", metavar="FILE", help="files or patterns, - for standard input; for images, folders"
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-error",
         choices=("stop", "skip"),
-        help="what to do at a bad row or image (default: stop for rows, skip for images)",
+        help="what to do with a bad row or image (default: stop for rows, skip for images)",
     )
 
 
@@ -47,31 +48,29 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
     collection = find_collection(catalogue, parsed.table)
     images = is_walk(collection, parsed.files)
     if not images and not parsed.files:
-        raise UsageError("no file to load is given", hint="see vo-server load --help", code=Code.SETTINGS_INVALID)
+        raise UsageError("there is no file to load", hint="see vo-server load --help", code=Code.SETTINGS_INVALID)
     source = plan_walk(collection, parsed.files, settings, catalogue) if images else parsed.files
-    with progress_bar() as shown:
-        done = load(
+    with progress_bar() as bar:
+        summary = load(
             collection,
             source,
             DataDirectory(settings.data),
             sink=open_sink(settings.engine),
             append=parsed.append,
             on_error=parsed.on_error or ("skip" if images else "stop"),
-            progress=load_reporter(shown, collection.table.qualified_name),
+            progress=load_reporter(bar, collection.table.qualified_name),
         )
-    print_load_summary(collection, done)
-    return 3 if done.rejected else 0
+    print_load_summary(collection, summary)
+    return 3 if summary.rejected else 0
 
 
-def print_load_summary(collection: Collection, done: LoadSummary) -> None:
+def print_load_summary(collection: Collection, summary: LoadSummary) -> None:
     """Print the summary of a load."""
-    for warning in done.warnings:
+    for warning in summary.warnings:
         say(f"warning: {warning}", "yellow")
-    rate = done.rows / max(done.seconds, 1e-3)
-    say(
-        f"{collection.table.qualified_name}: {done.rows:,} rows loaded in {done.seconds:.1f} s ({rate:,.0f} rows/s),"
-        f" {done.total:,} rows in all"
-    )
-    if done.rejected:
+    rate = summary.rows / max(summary.seconds, 1e-3)
+    name, seconds = collection.table.qualified_name, summary.seconds
+    say(f"{name}: {summary.rows:,} rows loaded in {seconds:.1f} s ({rate:,.0f} rows/s), {summary.total:,} rows in all")
+    if summary.rejected:
         what = "rows" if collection.images is None else "images"
-        say(f"{done.rejected:,} {what} were rejected: see {done.rejects}", "yellow")
+        say(f"{summary.rejected:,} {what} were rejected: see {summary.rejects}", "yellow")

@@ -19,7 +19,7 @@ from vo_server.commands.load import print_load_summary
 from vo_server.commands.progress import load_reporter, progress_bar
 from vo_server.commands.terminal import console, say
 from vo_server.engines import open_sink
-from vo_server.engines.data_directory import DataDirectory, catalogue_folder
+from vo_server.engines.data_directory import DataDirectory, get_catalogue_folder
 from vo_server.errors import Code, ServiceError, UsageError
 from vo_server.load.input_files import expand_paths
 from vo_server.load.load import load
@@ -47,6 +47,7 @@ you to correct."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("file", metavar="FILE", help="the table")
     parser.add_argument("--name", metavar="NAME", help="the name of the table (default: from the file name)")
     parser.add_argument("--title", metavar="TEXT", help="its title")
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-check", action="store_true", help="do not check the service afterwards")
     parser.add_argument("--force", action="store_true", help="replace an existing catalogue file and its rows")
     parser.add_argument(
-        "--on-error", choices=("stop", "skip"), default="stop", help="what to do at a bad row (default: stop)"
+        "--on-error", choices=("stop", "skip"), default="stop", help="what to do with a bad row (default: stop)"
     )
 
 
@@ -86,39 +87,44 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _expand_one(name: str) -> list[str]:
-    """Return the path of the one file; standard input cannot be read twice."""
+    """Return the path of the file as a list of one.
+
+    Raises UsageError for standard input, which cannot be read twice, and for a pattern that matches several files.
+    """
     if name == "-":
         raise UsageError(
             "publish reads its file twice, so it cannot read standard input",
             hint="write it to a file",
             code=Code.SETTINGS_INVALID,
         )
-    found = expand_paths([name])
-    if len(found) > 1:
+    paths = expand_paths([name])
+    if len(paths) > 1:
         raise UsageError(
-            f"{name} matches {len(found)} files, and publish takes one",
+            f"{name} matches {len(paths)} files, but publish takes one",
             hint="publish one, then load the others",
             code=Code.SETTINGS_INVALID,
         )
-    return found
+    return paths
 
 
 def _choose_names(parsed: argparse.Namespace, file: str) -> tuple[str, str]:
     """Return the names of the table and of its schema."""
     name = parsed.name or derive_table_name(file)
-    for given in (name, parsed.schema):
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", given) or normalise_name(given) != given:
+    for option, value in (("--name", name), ("--schema", parsed.schema)):
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", value) or normalise_name(value) != value:
             raise UsageError(
-                f"{given!r} cannot be the name of a table in queries",
-                hint=f"use letters, digits, underscores and no reserved word, such as --name {normalise_name(given).lower()}",
+                f"{value!r} is not a valid name in queries",
+                hint="use letters, digits, underscores and no reserved word,"
+                f" such as {option} {normalise_name(value).lower()}",
+                code=Code.SETTINGS_INVALID,
             )
     return name, parsed.schema
 
 
 def _catalogue_folder(settings: Settings) -> Path:
-    """Return the folder for catalogue files: the first of the setting `schemas`, else that in the data folder."""
-    further = [Path(folder) for folder in settings.schemas.split(":") if folder]
-    return next((folder for folder in further if not folder.is_file()), catalogue_folder(settings.data))
+    """Return the folder for catalogue files: the first of the setting `schemas`, or the one in the data folder."""
+    folders = [Path(folder) for folder in settings.schemas.split(":") if folder]
+    return next((folder for folder in folders if not folder.is_file()), get_catalogue_folder(settings.data))
 
 
 def _load_without(settings: Settings, target: Path, force: bool) -> Catalogue:
@@ -154,11 +160,11 @@ def _check_names(catalogue: Catalogue, names: tuple[str, str]) -> None:
     """Raise UsageError where another table has these names."""
     id, schema = names
     for each in catalogue.collections:
-        taken = {each.id.lower(), *(t.qualified_name.lower() for t in each.tables)}
-        if taken & {id.lower(), f"{schema}.{id}".lower()}:
+        used = {each.id.lower(), *(t.qualified_name.lower() for t in each.tables)}
+        if used & {id.lower(), f"{schema}.{id}".lower()}:
             raise UsageError(
-                f"the names are taken by {each.table.qualified_name} ({each.id})",
-                hint="--name takes another",
+                f"the name is already used by {each.table.qualified_name} ({each.id})",
+                hint="--name sets another name",
                 code=Code.SETTINGS_INVALID,
             )
 
@@ -173,17 +179,17 @@ def _schema_description(catalogue: Catalogue, schema: str, settings: Settings) -
 def _install(text: str, target: Path, id: str, settings: Settings) -> Collection:
     """Write the catalogue file, load it and return its collection.
 
-    Raises CatalogueError where it is invalid; the file before it is then restored.
+    Raises CatalogueError where it is invalid; the previous file is then restored.
     """
-    before = target.read_bytes() if target.exists() else None
+    previous = target.read_bytes() if target.exists() else None
     _write_atomically(target, text.encode())
     try:
         return find_collection(load_site_catalogue(settings), id)
     except ServiceError:
-        if before is None:
+        if previous is None:
             target.unlink()
         else:
-            _write_atomically(target, before)
+            _write_atomically(target, previous)
         raise
 
 

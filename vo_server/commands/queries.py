@@ -17,9 +17,9 @@ STATEMENT_SUFFIXES = (".sql", ".adql")
 
 @dataclass(frozen=True, slots=True)
 class QueryEntry:
-    """A query of a file, or a line that should hold one.
+    """An entry of a file of queries, which may lack its query.
 
-    `line` is its line in the file, from 1; `row` the JSON object. Where `query` is None, `problem` says why.
+    `line` is its line in the file, from 1, `row` its JSON object. Where `query` is None, `problem` is the reason.
     """
 
     line: int
@@ -29,7 +29,7 @@ class QueryEntry:
 
 
 def read_entries(name: str, file: IO[bytes]) -> Iterator[QueryEntry]:
-    """Yield the entries of a file, in the form that its suffix tells; blank lines are skipped."""
+    """Yield the entries of a file, whose suffix determines the format; blank lines are skipped."""
     if Path(name).suffix.lower() in STATEMENT_SUFFIXES:
         yield from _read_statements(file)
         return
@@ -46,9 +46,9 @@ def _parse_entry(number: int, line: bytes) -> QueryEntry:
     if not isinstance(row, dict):
         return _unreadable_entry(number, line, "the line is not a JSON object")
     if "adql" not in row:
-        return QueryEntry(number, row, None, "the line has no key adql")
+        return QueryEntry(number, row, None, "the JSON object has no key 'adql'")
     if not isinstance(row["adql"], str):
-        return QueryEntry(number, row, None, "adql is not a text")
+        return QueryEntry(number, row, None, "'adql' must be a string")
     return QueryEntry(number, row, row["adql"])
 
 

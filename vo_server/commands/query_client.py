@@ -1,4 +1,4 @@
-"""ADQL queries of commands over the loaded tables, run in this process as the server runs its own."""
+"""ADQL queries of commands over the loaded tables, run in this process."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from vo_server.storage.listing import ListedFile, list_fits_files
 
 EPILOG = """examples:
   vo-server quicklook                  from all Atlas images
-  vo-server quicklook DIR              from those in a folder below their root
+  vo-server quicklook DIR              from the images in a folder below their root
   vo-server load quicklook             then their inventory
 
 The files are written below DATA/images/quicklook (see image_roots), under the
@@ -40,6 +40,7 @@ _COMPRESSED_SUFFIX = re.compile(r"(\.gz|\.fz)$", re.IGNORECASE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("folders", nargs="*", metavar="DIR", help="folders below the root of the Atlas images")
     parser.add_argument("--again", action="store_true", help="replace existing files")
 
@@ -60,24 +61,23 @@ def make_quicklook_images(
 
     Raises LoadError for a folder that does not exist or is not below the root.
     """
-    root, into = (
-        find_image_root(settings, "atlas"),
-        require_local_folder(find_image_root(settings, "quicklook"), "Quicklook images"),
-    )
-    named = [n if "://" in n else str(Path(n).absolute()) for n in folders] or [root]
-    found = list_fits_files(root, named)
-    chunks = iter(lambda: list(islice(found, _CHUNK_IMAGES)), [])
-    done = map_in_processes(partial(_make_chunk, root, into, again), chunks, processes)
-    return report_outcomes("quicklook", (outcome for chunk in done for outcome in chunk), settings.data)
+    root = find_image_root(settings, "atlas")
+    target = require_local_folder(find_image_root(settings, "quicklook"), "Quicklook images")
+    folder_urls = [n if "://" in n else str(Path(n).absolute()) for n in folders] or [root]
+    images = list_fits_files(root, folder_urls)
+    chunks = iter(lambda: list(islice(images, _CHUNK_IMAGES)), [])
+    outcomes = map_in_processes(partial(_make_chunk, root, target, again), chunks, processes)
+    return report_outcomes("quicklook", (outcome for chunk in outcomes for outcome in chunk), settings.data)
 
 
-def _make_chunk(root: str, into: Path, again: bool, chunk: Sequence[ListedFile]) -> list[FileOutcome]:
-    return [_make_one(root, into, again, listed.path) for listed in chunk]
+def _make_chunk(root: str, target: Path, again: bool, chunk: Sequence[ListedFile]) -> list[FileOutcome]:
+    """Make some images; runs in a worker process."""
+    return [_make_one(root, target, again, file.path) for file in chunk]
 
 
-def _make_one(root: str, into: Path, again: bool, path: str) -> FileOutcome:
-    def compressed() -> tuple[bytes, int]:
+def _make_one(root: str, target: Path, again: bool, path: str) -> FileOutcome:
+    def compress() -> tuple[bytes, int]:
         with image.open_image(files.resolve_path(root, path)) as opened:
             return quicklook.compress(opened), opened.uncompressed_size
 
-    return write_if_missing(path, into / f"{_COMPRESSED_SUFFIX.sub('', path)}.fz", again, compressed)
+    return write_if_missing(path, target / f"{_COMPRESSED_SUFFIX.sub('', path)}.fz", again, compress)

@@ -29,10 +29,11 @@ from vo_server.metrics import FOLDER_VARIABLE
 from vo_server.settings import PREFIX, Settings, read_settings
 
 GRACE_SECONDS = 10
-"""Seconds that running responses get to finish when the server stops."""
+"""Seconds that responses in progress get to finish when the server stops."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     add_address_arguments(parser)
     parser.add_argument("--public-url", metavar="URL", help=setting_help("public_url"))
     add_strict_argument(parser)
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
-    """Serve what is loaded."""
+    """Serve the loaded catalogues until a signal."""
     if not find_loaded(settings, load_site_catalogue(settings)):
         say(f"warning: nothing is loaded in {describe_source(settings)} yet (vo-server load)", "yellow")
     with open_socket(settings) as listening:
@@ -101,7 +102,7 @@ def open_socket(settings: Settings) -> socket.socket:
         listening.bind((settings.host, settings.port))
     except OSError as error:
         listening.close()
-        hint = "--port takes another port, 0 picks a free one" if error.errno == errno.EADDRINUSE else None
+        hint = "--port sets another port, 0 picks a free one" if error.errno == errno.EADDRINUSE else None
         raise BusyError(
             f"cannot listen on {_bracket_ipv6(settings.host)}:{settings.port}: {error.strerror or error}",
             hint=hint,

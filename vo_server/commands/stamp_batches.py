@@ -19,7 +19,7 @@ from vo_server.commands.batch_files import (
     write_if_missing,
 )
 from vo_server.commands.query_client import QueryClient, Row
-from vo_server.errors import ImageError
+from vo_server.errors import Code, ImageError
 from vo_server.images import image, stamp
 from vo_server.images.stamp import Coadd, Galaxy, Stars
 from vo_server.load.process_pool import map_in_processes
@@ -27,7 +27,7 @@ from vo_server.settings import Settings, find_image_root
 from vo_server.storage import files
 
 _STAR_MARGIN_ARCSEC = 60.0
-"""Margin about a stamp whose stars are used, too: their light reaches in, and they give the profile."""
+"""Margin around a stamp whose stars are used too: their light reaches the stamp, and they give the profile."""
 
 _CHUNK_STAMPS = 16
 """Stamps that a process takes at a time."""
@@ -36,7 +36,7 @@ _COADD_COLUMNS = '"date", hemis, scan, coadd'
 _BANDS = ("J", "H", "K")
 
 CoaddKey = tuple[object, ...]
-"""The values of _COADD."""
+"""The values of _COADD_COLUMNS."""
 
 
 def make_stamps(settings: Settings, where: str | None = None, again: bool = False, processes: int = 1) -> BatchReport:
@@ -45,18 +45,19 @@ def make_stamps(settings: Settings, where: str | None = None, again: bool = Fals
     A stamp is named after its coadd. Raises QueryError for an invalid condition, UsageError where the files cannot be
     written.
     """
-    into = require_local_folder(find_image_root(settings, "stamps"), "stamps")
+    target = require_local_folder(find_image_root(settings, "stamps"), "stamps")
     try:
-        asking = _query_client(settings)
-        list(asking.fetch_rows(_images_query("0, 0", 0.1)))  # fails at once on a database without regions
-        wanted = list(asking.fetch_rows(_sources_query(where)))
-        ((total,),) = asking.fetch_rows(f"SELECT COUNT(*) FROM twomass.xsc{_where_clause(where)}")
-        chunks = [wanted[n : n + _CHUNK_STAMPS] for n in range(0, len(wanted), _CHUNK_STAMPS)]
-        done = map_in_processes(partial(_make_chunk, settings, into, again), chunks, processes)
-        report = report_outcomes("stamps", (outcome for chunk in done for outcome in chunk), settings.data, len(wanted))
+        client = _query_client(settings)
+        list(client.fetch_rows(_images_query("0, 0", 0.1)))  # fails at once on a database without regions
+        sources = list(client.fetch_rows(_sources_query(where)))
+        ((total,),) = client.fetch_rows(f"SELECT COUNT(*) FROM twomass.xsc{_where_clause(where)}")
+        chunks = [sources[n : n + _CHUNK_STAMPS] for n in range(0, len(sources), _CHUNK_STAMPS)]
+        results = map_in_processes(partial(_make_chunk, settings, target, again), chunks, processes)
+        outcomes = (outcome for chunk in results for outcome in chunk)
+        report = report_outcomes("stamps", outcomes, settings.data, len(sources))
     finally:
         _close_query_client(settings)
-    report.without_input = total - len(wanted)
+    report.without_input = total - len(sources)
     return report
 
 
@@ -78,62 +79,64 @@ def _where_clause(condition: str | None) -> str:
 
 def _sources_query(where: str | None) -> str:
     """Return the query of the sources in the order of the scans, so that each image is read by neighbouring stamps."""
-    wanted = f"designation, ra, dec, r_k20fe, sup_ba, sup_phi, im_nx, ext_key, id, {_COADD_COLUMNS}"
+    columns = f"designation, ra, dec, r_k20fe, sup_ba, sup_phi, im_nx, ext_key, id, {_COADD_COLUMNS}"
     having = f"COUNT(DISTINCT band) = {len(_BANDS)}"
-    whole = f"SELECT {_COADD_COLUMNS} FROM twomass.atlas GROUP BY {_COADD_COLUMNS} HAVING {having}"
+    coadds = f"SELECT {_COADD_COLUMNS} FROM twomass.atlas GROUP BY {_COADD_COLUMNS} HAVING {having}"
     return (
-        f"SELECT {wanted} FROM (SELECT {wanted} FROM twomass.xsc{_where_clause(where)}) AS source"
-        f" JOIN ({whole}) AS coadds USING ({_COADD_COLUMNS}) ORDER BY {_COADD_COLUMNS}, id"
+        f"SELECT {columns} FROM (SELECT {columns} FROM twomass.xsc{_where_clause(where)}) AS source"
+        f" JOIN ({coadds}) AS coadds USING ({_COADD_COLUMNS}) ORDER BY {_COADD_COLUMNS}, id"
     )
 
 
-def _make_chunk(settings: Settings, into: Path, again: bool, chunk: Sequence[Row]) -> list[FileOutcome]:
+def _make_chunk(settings: Settings, target: Path, again: bool, chunk: Sequence[Row]) -> list[FileOutcome]:
     """Make some stamps; runs in a worker process."""
-    return [_make_one(settings, into, again, row) for row in chunk]
+    return [_make_one(settings, target, again, row) for row in chunk]
 
 
-def _make_one(settings: Settings, into: Path, again: bool, row: Row) -> FileOutcome:
+def _make_one(settings: Settings, target: Path, again: bool, row: Row) -> FileOutcome:
     designation, ra, dec, radius, ratio, angle, side, key, number, *own = row
     galaxy = Galaxy(
         designation, ra, dec, _finite_or(radius, 5.0), _finite_or(ratio, 1.0), _finite_or(angle, 90.0), side, key
     )
     night, hemis, scan, coadd = own
-    file = into / stamp.build_file_name(f"{night:%y%m%d}", hemis, scan, coadd, number)
+    file = target / stamp.build_file_name(f"{night:%y%m%d}", hemis, scan, coadd, number)
 
-    def cut() -> tuple[bytes, int]:
+    def make() -> tuple[bytes, int]:
         return _make_stamp(galaxy, tuple(own), _query_client(settings), find_image_root(settings, "atlas")), 0
 
-    return write_if_missing(designation, file, again, cut)
+    return write_if_missing(designation, file, again, make)
 
 
-def _make_stamp(galaxy: Galaxy, own: CoaddKey, asking: QueryClient, atlas: str) -> bytes:
-    """Make the stamp of a galaxy from its own coadd and, beyond its edges, from those that cover most of the rest."""
-    reach = stamp.compute_side(galaxy) / 3600 / 2**0.5
-    place = f"{galaxy.ra!r}, {galaxy.dec!r}"
-    stars = _to_stars(list(asking.fetch_rows(_stars_query(place, reach + _STAR_MARGIN_ARCSEC / 3600))))
+def _make_stamp(galaxy: Galaxy, own: CoaddKey, client: QueryClient, atlas: str) -> bytes:
+    """Make the stamp of a galaxy from its own coadd and, beyond its edges, from the coadds that cover it best."""
+    radius = stamp.compute_side(galaxy) / 3600 / 2**0.5
+    centre = f"{galaxy.ra!r}, {galaxy.dec!r}"
+    stars = _to_stars(list(client.fetch_rows(_stars_query(centre, radius + _STAR_MARGIN_ARCSEC / 3600))))
     with ExitStack() as stack:
-        found = dict(_open_coadds(asking.fetch_rows(_images_query(place, reach)), atlas, stack))
-        if own not in found:
-            raise ImageError("its coadd does not cover it")
-        first = found.pop(own)
-        others = sorted(found.values(), key=lambda coadd: -stamp.compute_coverage(coadd[0], galaxy))
+        coadds = dict(_open_coadds(client.fetch_rows(_images_query(centre, radius)), atlas, stack))
+        if own not in coadds:
+            raise ImageError("the coadd of the source does not cover it", code=Code.IMAGE_NO_OVERLAP)
+        first = coadds.pop(own)
+        others = sorted(coadds.values(), key=lambda coadd: -stamp.compute_coverage(coadd[0], galaxy))
         return stamp.build_stamp([first, *others], galaxy, stars)
 
 
-def _finite_or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None or not np.isfinite(value) else float(value)
+def _finite_or(value: float | None, default: float) -> float:
+    return default if value is None or not np.isfinite(value) else float(value)
 
 
-def _images_query(place: str, reach: float) -> str:
+def _images_query(centre: str, radius: float) -> str:
+    """Return the query of the images that meet a circle, in degrees."""
     return (
         f"SELECT {_COADD_COLUMNS}, band, path FROM twomass.atlas"
-        f" WHERE 1 = INTERSECTS(CIRCLE({place}, {reach!r}), footprint) ORDER BY {_COADD_COLUMNS}, band"
+        f" WHERE 1 = INTERSECTS(CIRCLE({centre}, {radius!r}), footprint) ORDER BY {_COADD_COLUMNS}, band"
     )
 
 
-def _stars_query(place: str, reach: float) -> str:
-    near = f"1 = CONTAINS(POINT(ra, dec), CIRCLE({place}, {reach!r}))"
-    return f"SELECT ra, dec, j_m, h_m, k_m FROM twomass.psc WHERE {near}"
+def _stars_query(centre: str, radius: float) -> str:
+    """Return the query of the point sources in a circle, in degrees."""
+    condition = f"1 = CONTAINS(POINT(ra, dec), CIRCLE({centre}, {radius!r}))"
+    return f"SELECT ra, dec, j_m, h_m, k_m FROM twomass.psc WHERE {condition}"
 
 
 def _open_coadds(rows: Iterable[Row], atlas: str, stack: ExitStack) -> Iterator[tuple[CoaddKey, Coadd]]:
@@ -146,5 +149,5 @@ def _open_coadds(rows: Iterable[Row], atlas: str, stack: ExitStack) -> Iterator[
 
 
 def _to_stars(rows: Sequence[Row]) -> Stars:
-    found = np.array(rows, dtype=float).reshape(-1, 5)
-    return Stars(found[:, 0], found[:, 1], found[:, 2:])
+    values = np.array(rows, dtype=float).reshape(-1, 5)
+    return Stars(values[:, 0], values[:, 1], values[:, 2:])

@@ -20,6 +20,7 @@ where it stopped."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("--where", metavar="ADQL", help="select sources by a condition on columns of twomass.xsc")
     parser.add_argument("--again", action="store_true", help="replace existing files")
 
@@ -28,5 +29,5 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make postage stamps."""
     report = make_stamps(settings, parsed.where, parsed.again, count_processors())
     if report.without_input:
-        say(f"{report.without_input:,} sources have no Atlas images of their coadd in all three bands")
+        say(f"{report.without_input:,} sources have no stamp: their coadd lacks Atlas images in one of the three bands")
     return report.exit_code

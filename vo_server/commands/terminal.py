@@ -1,4 +1,4 @@
-"""Messages to the person at the terminal, on standard error."""
+"""Messages to the user of the command line, on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""vo-server worker: run asynchronous jobs. serve starts such processes by itself."""
+"""vo-server worker: run asynchronous jobs; `serve` starts such processes itself."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ GRACE_SECONDS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("--parent", type=parse_count, metavar="PID", help="exit when this parent process has exited")
     parser.add_argument("name", nargs="?", metavar="NAME", help="a unique name (default: a random one)")
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
     """Run jobs until a signal.
 
-    Ctrl-C at a terminal reaches all processes there: a worker with a parent waits for its signal.
+    Ctrl-C at a terminal reaches all of its processes: a worker with a parent ignores it and waits for SIGTERM.
     """
     if parsed.parent is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -51,14 +52,14 @@ def run_workers(settings: Settings) -> Iterator[None]:
         return
     store = open_job_service(settings).store
     command = [sys.executable, "-m", "vo_server", "worker", "--parent", str(os.getpid())]
-    crew = WorkerSupervisor(
+    supervisor = WorkerSupervisor(
         settings.job_workers, command, _inherited_environment() | to_environment(settings), store.release_worker
     )
-    crew.start()
+    supervisor.start()
     try:
         yield
     finally:
-        crew.stop(GRACE_SECONDS)
+        supervisor.stop(GRACE_SECONDS)
         store.close()
 
 

@@ -36,6 +36,7 @@ INTERFACES = {
 
 
 def check_single_tap(probe: Probe) -> Iterator[Problem]:
+    """Require that exactly one TAP capability is declared."""
     offers = [o for o in probe.capabilities if o.service_url == probe.tap_url and o.standard == TAP_ID]
     where = f"{probe.tap_url}/capabilities"
     probe.parse_document(where)
@@ -47,6 +48,7 @@ def check_single_tap(probe: Probe) -> Iterator[Problem]:
 
 
 def check_interfaces(probe: Probe) -> Iterator[Problem]:
+    """Require that standard interfaces have role, version and use."""
     for offer in probe.capabilities:
         if offer.standard not in INTERFACES:
             continue
@@ -63,6 +65,7 @@ def check_interfaces(probe: Probe) -> Iterator[Problem]:
 
 
 def check_standard_ids(probe: Probe) -> Iterator[Problem]:
+    """Require that standard ids are written as clients expect them."""
     lower = {id.lower(): id for id in STANDARD_IDS}
     for offer in probe.capabilities:
         if offer.standard in STANDARD_IDS or not offer.standard.lower().startswith("ivo://ivoa.net/std/"):
@@ -83,6 +86,7 @@ def check_access_urls(probe: Probe) -> Iterator[Problem]:
 
 
 def check_url_schemes(probe: Probe) -> Iterator[Problem]:
+    """Require that URLs are absolute and have the requested scheme."""
     scheme = urlsplit(probe.tap_url).scheme
     for offer in probe.capabilities:
         parts = urlsplit(offer.url)
@@ -109,6 +113,7 @@ def check_urls_behind_proxy(probe: Probe) -> Iterator[Problem]:
 
 
 def check_vosi_declared(probe: Probe) -> Iterator[Problem]:
+    """Require that VOSI resources and examples are declared if they exist."""
     where = f"{probe.tap_url}/capabilities"
     declared = {o.standard for o in probe.capabilities if o.service_url == probe.tap_url}
     probe.parse_document(where)
@@ -125,6 +130,7 @@ def check_vosi_declared(probe: Probe) -> Iterator[Problem]:
 
 
 def check_vosi_anonymous(probe: Probe) -> Iterator[Problem]:
+    """Require that VOSI resources need no authentication."""
     for offer in probe.capabilities:
         if offer.standard.startswith(VOSI_ID_PREFIX) and offer.element.find("interface/securityMethod") is not None:
             yield offer.document, f"{offer.standard} has a securityMethod, but must need no authentication"
@@ -143,6 +149,7 @@ def check_urls_respond(probe: Probe) -> Iterator[Problem]:
 
 
 def check_data_models(probe: Probe) -> Iterator[Problem]:
+    """Require that ObsCore is declared if it exists."""
     where = f"{probe.tap_url}/capabilities"
     models = {(m.get("ivo-id") or "").strip() for m in probe.tap_capability.findall("dataModel")}
     exists = any(normalise_name(table.name) == "ivoa.obscore" for table in probe.tap_schema)
@@ -156,6 +163,7 @@ LANGUAGE_IDS = {"2.0": "ivo://ivoa.net/std/ADQL#v2.0", "2.1": "ivo://ivoa.net/st
 
 
 def check_languages(probe: Probe) -> Iterator[Problem]:
+    """Require that each declared language and version is accepted."""
     where = f"{probe.tap_url}/capabilities"
     languages = probe.tap_capability.findall("language")
     if "ADQL" not in [(language.findtext("name") or "").strip() for language in languages]:
@@ -176,6 +184,7 @@ def check_languages(probe: Probe) -> Iterator[Problem]:
 
 
 def check_unknown_language(probe: Probe) -> Iterator[Problem]:
+    """Require that an undeclared language is rejected."""
     for word in ("KLINGON-1.0", "ADQL-9.9"):
         response = _query_in_language(probe, word)
         if response.status == 200 and b"ERROR" not in response.body:

@@ -44,6 +44,7 @@ def _search_zero_radius(probe: Probe, offer: DeclaredCapability) -> ProbeRespons
 
 
 def check_test_query(probe: Probe) -> Iterator[Problem]:
+    """Require that the test query finds rows."""
     for offer in _loaded_cones(probe):
         response = _search(probe, offer)
         if response is None:
@@ -68,6 +69,7 @@ def fetch_responses(probe: Probe) -> Iterator[ProbeResponse]:
 
 
 def check_columns(probe: Probe) -> Iterator[Problem]:
+    """Require that one column each has the UCDs of the standard."""
     probe.capabilities_of(CONE_ID)
     for response in fetch_responses(probe):
         fields = read_table(response).fields
@@ -81,6 +83,7 @@ def check_columns(probe: Probe) -> Iterator[Problem]:
 
 
 def check_structure(probe: Probe) -> Iterator[Problem]:
+    """Require that the response has one RESOURCE with one TABLE."""
     probe.capabilities_of(CONE_ID)
     for response in fetch_responses(probe):
         root = parse_xml(response.body)
@@ -116,6 +119,7 @@ def _great_circle(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
 
 
 def check_zero_radius(probe: Probe) -> Iterator[Problem]:
+    """Require that SR=0 returns the columns."""
     for offer in _loaded_cones(probe):
         response = _search_zero_radius(probe, offer)
         if response.status != 200 or _error_message(response.body):
@@ -131,6 +135,7 @@ INVALID_QUERIES = ("RA=as3f&DEC=13.0&SR=0.25", "RA=10&DEC=95&SR=0.1", "DEC=13.0&
 
 
 def check_error_document(probe: Probe) -> Iterator[Problem]:
+    """Require that errors are reported in an INFO named Error."""
     for offer in _loaded_cones(probe):
         for query in INVALID_QUERIES:
             pairs = [(n, v) for n, _, v in (pair.partition("=") for pair in query.split("&"))]

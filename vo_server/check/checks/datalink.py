@@ -37,6 +37,7 @@ def _fetch_links(probe: Probe) -> Iterator[tuple[ProbeResponse, votable.VOTable]
 
 
 def check_link_rows(probe: Probe) -> Iterator[Problem]:
+    """Require that each link has exactly one of its three targets, and valid semantics."""
     for response, table in _fetch_links(probe):
         rows = table.dicts()
         if not rows:
@@ -56,12 +57,14 @@ def check_link_rows(probe: Probe) -> Iterator[Problem]:
 
 
 def check_links_media_type(probe: Probe) -> Iterator[Problem]:
+    """Require that links have the DataLink media type."""
     for response, _ in _fetch_links(probe):
         if response.content_type.replace(" ", "").lower() != LINKS_TYPE:
             yield response.url, f"expected Content-Type {LINKS_TYPE}, got {response.content_type or 'none'}"
 
 
 def check_link_targets(probe: Probe) -> Iterator[Problem]:
+    """Require that linked resources exist."""
     for _, table in _fetch_links(probe):
         for row in table.dicts():
             url = str(row.get("access_url") or "")
@@ -76,6 +79,7 @@ def check_link_targets(probe: Probe) -> Iterator[Problem]:
 
 
 def check_unknown_id(probe: Probe) -> Iterator[Problem]:
+    """Require that an unknown ID gives a row with an error."""
     for offer in loaded_capabilities(probe, LINKS):
         response = probe.get(offer.base_url, [("ID", "ivo://no.such.authority/~?nothing")])
         rows = read_table(response).dicts() if response.status == 200 else []

@@ -27,12 +27,14 @@ def _list_documents(probe: Probe) -> Iterator[ProbeResponse]:
 
 
 def check_documents_exist(probe: Probe) -> Iterator[Problem]:
+    """Require that capabilities, availability and tables of each service exist."""
     for response in _list_documents(probe):
         if response.status != 200:
             yield response.url, f"status {response.status}: {response.summary}"
 
 
 def check_well_formed(probe: Probe) -> Iterator[Problem]:
+    """Require that documents are well-formed XML."""
     for response in _list_documents(probe):
         try:
             if response.status == 200:
@@ -42,6 +44,7 @@ def check_well_formed(probe: Probe) -> Iterator[Problem]:
 
 
 def check_valid(probe: Probe) -> Iterator[Problem]:
+    """Require that documents are valid against the IVOA schemas."""
     if probe.schemas is None:
         raise CheckSkipped("there are no XML schemas; --xsd names their folder")
     for response in (*_list_documents(probe), *_fetch_others(probe)):
@@ -70,12 +73,14 @@ def schema_errors(probe: Probe, response: ProbeResponse) -> Iterator[Problem]:
 
 
 def check_media_type(probe: Probe) -> Iterator[Problem]:
+    """Require that XML is sent as text/xml or application/xml."""
     for response in _list_documents(probe):
         if response.status == 200 and response.media_type not in ("text/xml", "application/xml"):
             yield response.url, f"expected Content-Type text/xml, got {response.content_type or 'none'}"
 
 
 def check_methods(probe: Probe) -> Iterator[Problem]:
+    """Require that VOSI resources allow only GET."""
     for name in NAMES:
         url = f"{probe.tap_url}/{name}"
         response = probe.request("POST", url, data={"x": "1"})
@@ -84,6 +89,7 @@ def check_methods(probe: Probe) -> Iterator[Problem]:
 
 
 def check_last_modified(probe: Probe) -> Iterator[Problem]:
+    """Require that capabilities have Last-Modified."""
     url = f"{probe.tap_url}/capabilities"
     for response in (probe.get(url), probe.head(url)):
         if "last-modified" not in response.headers:
@@ -91,6 +97,7 @@ def check_last_modified(probe: Probe) -> Iterator[Problem]:
 
 
 def check_table_documents(probe: Probe) -> Iterator[Problem]:
+    """Require that each table has a document of its own with the same columns."""
     for table in probe.tables[: probe.limits.tables]:
         url = f"{probe.tap_url}/tables/{quote(table.name)}"
         response = probe.get(url)
@@ -107,6 +114,7 @@ def check_table_documents(probe: Probe) -> Iterator[Problem]:
 
 
 def check_unknown_table(probe: Probe) -> Iterator[Problem]:
+    """Require that an unknown table is 404."""
     url = f"{probe.tap_url}/tables/no.such_table"
     response = probe.get(url)
     if response.status != 404:
@@ -130,6 +138,7 @@ def check_availability(probe: Probe) -> Iterator[Problem]:
 
 
 def check_timestamps(probe: Probe) -> Iterator[Problem]:
+    """Require that timestamps of availability are valid."""
     url = f"{probe.tap_url}/availability"
     root = probe.parse_document(url)
     for name in ("upSince", "downAt", "backAt"):
@@ -148,6 +157,7 @@ def check_timestamps(probe: Probe) -> Iterator[Problem]:
 
 
 def check_descriptions(probe: Probe) -> Iterator[Problem]:
+    """Require that tables and columns have descriptions."""
     for table in probe.tables:
         if not table.description:
             yield table.name, "the table has no description"
@@ -160,6 +170,7 @@ def check_descriptions(probe: Probe) -> Iterator[Problem]:
 
 
 def check_unique_columns(probe: Probe) -> Iterator[Problem]:
+    """Require that no table has two columns of the same name."""
     for table in probe.tables:
         names = [normalise_name(column.name) for column in table.columns]
         for name in sorted({n for n in names if names.count(n) > 1}):

@@ -48,6 +48,7 @@ def _read_example(element: Element) -> DeclaredExample:
 
 
 def check_well_formed(probe: Probe) -> Iterator[Problem]:
+    """Require that the examples page is well-formed XML."""
     url, body = _fetch_page(probe)
     try:
         parse_xml(body)
@@ -56,6 +57,7 @@ def check_well_formed(probe: Probe) -> Iterator[Problem]:
 
 
 def check_readable(probe: Probe) -> Iterator[Problem]:
+    """Require that programs find the examples in it."""
     url, body = _fetch_page(probe)
     vocabularies = html.fromstring(body).xpath("//*/@vocab")
     if vocabularies != [VOCABULARY]:
@@ -74,6 +76,7 @@ def check_readable(probe: Probe) -> Iterator[Problem]:
 
 
 def check_tables_exist(probe: Probe) -> Iterator[Problem]:
+    """Require that tables of examples exist."""
     known = {normalise_name(table.name) for table in probe.tap_schema}
     for example in _read_examples(probe):
         for name in example.tables:
@@ -82,6 +85,7 @@ def check_tables_exist(probe: Probe) -> Iterator[Problem]:
 
 
 def check_queries_run(probe: Probe) -> Iterator[Problem]:
+    """Require that every example query runs."""
     for example in (e for e in _read_examples(probe) if e.query):
         uploads = [pair for pair in example.parameters if pair[0].upper() == "UPLOAD"]
         if uploads and probe.in_process:

@@ -50,6 +50,7 @@ def _fetch(probe: Probe, name: str) -> ProbeResponse:
 
 
 def check_accepted(probe: Probe) -> Iterator[Problem]:
+    """Require that each declared format is accepted."""
     if not declared_formats(probe):
         yield f"{probe.tap_url}/capabilities", "no outputFormat is declared"
     for mime, aliases, _ in declared_formats(probe):
@@ -98,6 +99,7 @@ def _has_parameters(requested: str, content_type: str) -> bool:
 
 
 def check_rows(probe: Probe) -> Iterator[Problem]:
+    """Require that each format can be read and has the same rows."""
     expected = [tuple(map(str, row)) for row in probe.query_table(QUERY).rows]
     for mime, _, id in declared_formats(probe):
         response = _fetch(probe, mime)
@@ -196,6 +198,7 @@ READERS: dict[str, Callable[[bytes], Rows | str]] = {
 
 
 def check_unknown_format(probe: Probe) -> Iterator[Problem]:
+    """Require that an undeclared format is rejected."""
     response = _fetch(probe, "application/x-no-such-format")
     if response.status == 200 and not votable.error_message(response.body):
         yield "RESPONSEFORMAT=application/x-no-such-format", "the format is not declared, but accepted without an error"

@@ -99,6 +99,7 @@ def declared_features(probe: Probe) -> Iterator[tuple[str, str]]:
 
 
 def check_geometries(probe: Probe) -> Iterator[Problem]:
+    """Require that each declared geometry function works."""
     for kind, form in declared_features(probe):
         if kind == "adqlgeo":
             if form.upper() not in GEOMETRY:
@@ -108,6 +109,7 @@ def check_geometries(probe: Probe) -> Iterator[Problem]:
 
 
 def check_features(probe: Probe) -> Iterator[Problem]:
+    """Require that each declared language feature works."""
     for kind, form in declared_features(probe):
         if kind in ("udf", "adqlgeo"):
             continue
@@ -120,6 +122,7 @@ def check_features(probe: Probe) -> Iterator[Problem]:
 
 
 def check_udfs(probe: Probe) -> Iterator[Problem]:
+    """Require that each declared function works."""
     for kind, form in declared_features(probe):
         if kind != "udf" or not (call := parse_signature(form)):
             continue
@@ -132,6 +135,7 @@ def check_udfs(probe: Probe) -> Iterator[Problem]:
 
 
 def check_signatures(probe: Probe) -> Iterator[Problem]:
+    """Require that functions are declared by their signature."""
     for kind, form in declared_features(probe):
         if kind == "udf" and parse_signature(form) is None:
             yield form, "the signature must have the form name(argument TYPE, ...) -> TYPE"

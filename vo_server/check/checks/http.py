@@ -17,6 +17,7 @@ ORIGIN_HEADERS = {"Origin": "https://elsewhere.example.org"}
 
 
 def check_head(probe: Probe) -> Iterator[Problem]:
+    """Require that HEAD returns the headers of GET."""
     for url in (f"{probe.tap_url}/capabilities", f"{probe.tap_url}/availability"):
         get, head = probe.get(url), probe.head(url)
         if head.status != get.status or head.body:
@@ -35,12 +36,14 @@ def _fetch_cross_origin(probe: Probe) -> Iterator[ProbeResponse]:
 
 
 def check_cors(probe: Probe) -> Iterator[Problem]:
+    """Require that pages of other origins may read responses and errors."""
     for response in _fetch_cross_origin(probe):
         if response.headers.get("access-control-allow-origin") not in ("*", ORIGIN_HEADERS["Origin"]):
             yield response.url, f"the response of status {response.status} has no Access-Control-Allow-Origin header"
 
 
 def check_error_document(probe: Probe) -> Iterator[Problem]:
+    """Require that an invalid query returns an error document."""
     response = probe.query(INVALID_QUERY)
     if votable.error_message(response.body) is None:
         what = "an invalid query gives no VOTable with QUERY_STATUS ERROR"
@@ -50,12 +53,14 @@ def check_error_document(probe: Probe) -> Iterator[Problem]:
 
 
 def check_repeated_parameter(probe: Probe) -> Iterator[Problem]:
+    """Require that a repeated parameter is rejected."""
     response = probe.query(QUERY, ("MAXREC", "1"), ("MAXREC", "2"))
     if response.status == 200 and votable.error_message(response.body) is None:
         yield "MAXREC=1&MAXREC=2", "a repeated parameter is accepted"
 
 
 def check_parameter_names(probe: Probe) -> Iterator[Problem]:
+    """Require that parameter names ignore case, and unknown ones are ignored."""
     url = f"{probe.tap_url}/sync"
     for params in ([("lang", "ADQL"), ("query", QUERY)], [("Lang", "ADQL"), ("Query", QUERY), ("DUMMY", "ignore me")]):
         response = probe.get(url, params)
@@ -76,6 +81,7 @@ def check_post(probe: Probe) -> Iterator[Problem]:
 
 
 def check_not_found(probe: Probe) -> Iterator[Problem]:
+    """Require that unknown resources are 404."""
     url = f"{probe.tap_url}/no-such-page"
     response = probe.get(url)
     if response.status != 404:
@@ -83,6 +89,7 @@ def check_not_found(probe: Probe) -> Iterator[Problem]:
 
 
 def check_compression(probe: Probe) -> Iterator[Problem]:
+    """Require that responses are compressed only on request."""
     url = f"{probe.tap_url}/capabilities"
     plain = probe.get(url, headers={"Accept-Encoding": "identity"})
     if plain.headers.get("content-encoding", "identity") != "identity":
@@ -105,6 +112,7 @@ def check_ranges(probe: Probe) -> Iterator[Problem]:
 
 
 def check_validators(probe: Probe) -> Iterator[Problem]:
+    """Require that files have an ETag or Last-Modified."""
     for url in list_files(probe):
         response = probe.head(url)
         if not {"etag", "last-modified"} & set(response.headers):
@@ -117,6 +125,7 @@ _STACK_TRACE = re.compile(
 
 
 def check_no_stack_trace(probe: Probe) -> Iterator[Problem]:
+    """Require that no response contains a stack trace."""
     _send_invalid_statements(probe)
     for response in probe.responses:
         if match := _STACK_TRACE.search(response.body):
@@ -124,6 +133,7 @@ def check_no_stack_trace(probe: Probe) -> Iterator[Problem]:
 
 
 def check_no_internal_error(probe: Probe) -> Iterator[Problem]:
+    """Require that no response is an internal error."""
     _send_invalid_statements(probe)
     for response in probe.responses:
         if response.status in (500, 502):
@@ -166,6 +176,7 @@ def check_query_status(probe: Probe) -> Iterator[Problem]:
 
 
 def check_votable_type(probe: Probe) -> Iterator[Problem]:
+    """Require that VOTables have their media type."""
     response = probe.query(QUERY).require_ok()
     if response.media_type not in ("application/x-votable+xml", "text/xml"):
         yield response.url, f"expected Content-Type application/x-votable+xml, got {response.content_type or 'none'}"

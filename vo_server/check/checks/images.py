@@ -48,6 +48,7 @@ def _is_loaded(probe: Probe, offer: DeclaredCapability) -> bool:
 
 
 def check_sia1_test_query(probe: Probe) -> Iterator[Problem]:
+    """Require that the test query finds images."""
     for offer in (o for o in probe.capabilities_of(SIA1_ID) if _is_loaded(probe, o)):
         response = _test_query(probe, offer)
         if response is None:
@@ -66,6 +67,7 @@ def _find_sia1_images(probe: Probe) -> Iterator[votable.VOTable]:
 
 
 def check_sia1_columns(probe: Probe) -> Iterator[Problem]:
+    """Require that mandatory columns exist."""
     for offer in probe.capabilities_of(SIA1_ID):
         response = _test_query(probe, offer)
         if response is None or response.status != 200 or votable.error_message(response.body):
@@ -81,6 +83,7 @@ def check_sia1_columns(probe: Probe) -> Iterator[Problem]:
 
 
 def check_sia1_metadata(probe: Probe) -> Iterator[Problem]:
+    """Require that FORMAT=METADATA describes the parameters."""
     for offer in probe.capabilities_of(SIA1_ID):
         response = probe.get(offer.base_url, [("FORMAT", "METADATA")])
         for name in ("INPUT:POS", "INPUT:SIZE", "INPUT:FORMAT"):
@@ -89,6 +92,7 @@ def check_sia1_metadata(probe: Probe) -> Iterator[Problem]:
 
 
 def check_sia1_errors(probe: Probe) -> Iterator[Problem]:
+    """Require that errors are reported by QUERY_STATUS."""
     for offer in probe.capabilities_of(SIA1_ID):
         response = probe.get(offer.base_url, [("POS", "as3f,13.0"), ("SIZE", "0.25")])
         if votable.error_message(response.body) is None:
@@ -116,6 +120,7 @@ def list_files(probe: Probe) -> list[str]:
 
 
 def check_sia1_access(probe: Probe) -> Iterator[Problem]:
+    """Require that images exist and match their description."""
     for table in _find_sia1_images(probe):
         pairs = zip(
             _find_column(table, "VOX:Image_AccessReference"), _find_column(table, "VOX:Image_Format"), strict=True
@@ -146,6 +151,7 @@ def loaded_capabilities(probe: Probe, standard: str) -> tuple[DeclaredCapability
 
 
 def check_sia2_columns(probe: Probe) -> Iterator[Problem]:
+    """Require that columns are those of ObsCore."""
     for offer in loaded_capabilities(probe, SIA2_ID):
         response = probe.get(offer.base_url, [("MAXREC", "2")])
         table = read_table(response.require_ok())
@@ -175,6 +181,7 @@ def check_sia2_search(probe: Probe) -> Iterator[Problem]:
 
 
 def check_sia2_errors(probe: Probe) -> Iterator[Problem]:
+    """Require that errors begin with the standard's error name."""
     for offer in loaded_capabilities(probe, SIA2_ID):
         response = probe.get(offer.base_url, [("POS", "CIRCLE no numbers")])
         message = votable.error_message(response.body) or ""
@@ -184,6 +191,7 @@ def check_sia2_errors(probe: Probe) -> Iterator[Problem]:
 
 
 def check_sia2_metadata(probe: Probe) -> Iterator[Problem]:
+    """Require that MAXREC=0 returns the columns."""
     for offer in loaded_capabilities(probe, SIA2_ID):
         response = probe.get(offer.base_url, [("MAXREC", "0")])
         table = read_table(response.require_ok())

@@ -51,6 +51,7 @@ def _read_job(probe: Probe, url: str) -> Element:
 
 
 def check_job_creation(probe: Probe) -> Iterator[Problem]:
+    """Require that a job is created, keeps its parameters, and can be destroyed."""
     with create_job(probe) as url:
         if not url.startswith(f"{probe.tap_url}/async/"):
             yield f"{probe.tap_url}/async", f"expected a Location below {probe.tap_url}/async, got {url}"
@@ -67,6 +68,7 @@ def check_job_creation(probe: Probe) -> Iterator[Problem]:
 
 
 def check_execution_duration(probe: Probe) -> Iterator[Problem]:
+    """Require that executionDuration is enforced."""
     default, hard = (read_limit(probe, "executionDuration", which) for which in ("default", "hard"))
     if default is None and hard is None:
         raise CheckSkipped("no executionDuration is declared")
@@ -82,6 +84,7 @@ def check_execution_duration(probe: Probe) -> Iterator[Problem]:
 
 
 def check_retention_period(probe: Probe) -> Iterator[Problem]:
+    """Require that retentionPeriod is enforced."""
     default, hard = (read_limit(probe, "retentionPeriod", which) for which in ("default", "hard"))
     if default is None and hard is None:
         raise CheckSkipped("no retentionPeriod is declared")
@@ -111,6 +114,7 @@ def _parse_timestamp(text: str | None) -> datetime | None:
 
 
 def check_timestamps(probe: Probe) -> Iterator[Problem]:
+    """Require that timestamps end with Z."""
     with create_job(probe) as url:
         job = _read_job(probe, url)
         for name in ("creationTime", "destruction"):
@@ -139,6 +143,7 @@ def check_job_result(probe: Probe) -> Iterator[Problem]:
 
 
 def check_unknown_job(probe: Probe) -> Iterator[Problem]:
+    """Require that an unknown job is 404."""
     url = f"{probe.tap_url}/async/no-such-job"
     response = probe.get(url)
     if response.status != 404:

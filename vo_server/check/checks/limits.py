@@ -19,6 +19,7 @@ def _query_with_maxrec(probe: Probe, number: int, adql: str = ONE) -> VOTable:
 
 
 def check_maxrec(probe: Probe) -> Iterator[Problem]:
+    """Require that MAXREC limits the rows."""
     for number in (1, 2):
         rows, expected = len(_query_with_maxrec(probe, number).rows), min(number, len(probe.tap_schema))
         if rows != expected:
@@ -26,6 +27,7 @@ def check_maxrec(probe: Probe) -> Iterator[Problem]:
 
 
 def check_overflow_marked(probe: Probe) -> Iterator[Problem]:
+    """Require that an overflow is marked."""
     table = _query_with_maxrec(probe, 1)
     if not table.has_overflow:
         yield "MAXREC=1", "rows are cut off without QUERY_STATUS OVERFLOW"
@@ -43,6 +45,7 @@ def check_complete_not_marked(probe: Probe) -> Iterator[Problem]:
 
 
 def check_maxrec_zero(probe: Probe) -> Iterator[Problem]:
+    """Require that MAXREC=0 returns the columns and an overflow."""
     table = _query_with_maxrec(probe, 0)
     if table.rows or not table.fields:
         yield "MAXREC=0", f"expected columns and no rows, got {len(table.fields)} columns and {len(table.rows)} rows"
@@ -51,6 +54,7 @@ def check_maxrec_zero(probe: Probe) -> Iterator[Problem]:
 
 
 def check_invalid_maxrec(probe: Probe) -> Iterator[Problem]:
+    """Require that an invalid MAXREC is rejected."""
     for text in ("-1", "many", "1.5"):
         response = probe.query(ONE, ("MAXREC", text))
         if response.status == 200 and b"ERROR" not in response.body:
@@ -68,10 +72,12 @@ def _find_large_query(probe: Probe, rows: int) -> str:
 
 
 def check_default_limit(probe: Probe) -> Iterator[Problem]:
+    """Require that the default row limit is enforced."""
     yield from _check_limit(probe, "default")
 
 
 def check_hard_limit(probe: Probe) -> Iterator[Problem]:
+    """Require that the hard row limit is enforced."""
     hard = read_limit(probe, "outputLimit", "hard")
     if hard is not None:
         response = probe.query(f"SELECT TOP 1 {ONE.removeprefix('SELECT ')}", ("MAXREC", str(hard + 1)))

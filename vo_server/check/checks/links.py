@@ -49,6 +49,7 @@ def _all_links(probe: Probe) -> list[tuple[str, str]]:
 
 
 def check_own_links(probe: Probe) -> Iterator[Problem]:
+    """Require that links to this server work."""
     for where, url in _all_links(probe):
         needs_network = probe.in_process and "&UPLOAD=" in url  # the service would fetch the upload from itself
         if probe.is_own_url(url) and not needs_network:
@@ -64,6 +65,7 @@ def _needs_parameters(url: str, status: int) -> bool:
 
 
 def check_external_links(probe: Probe) -> Iterator[Problem]:
+    """Require that links to other servers work."""
     if not probe.network:
         raise CheckSkipped("links to other servers are followed with --links")
     for where, url in _all_links(probe):

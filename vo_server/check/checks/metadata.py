@@ -66,12 +66,14 @@ def unit_error(unit: str) -> tuple[bool, str] | None:
 
 
 def check_units(probe: Probe) -> Iterator[Problem]:
+    """Require that units are valid VOUnits."""
     for where, column in _iterate_columns(probe):
         if (problem := unit_error(column.unit)) and problem[0]:
             yield where, f"the unit {column.unit!r} is invalid: {problem[1]}"
 
 
 def check_deprecated_units(probe: Probe) -> Iterator[Problem]:
+    """Require that units are not deprecated."""
     for where, column in _iterate_columns(probe):
         if (problem := unit_error(column.unit)) and not problem[0]:
             yield where, f"the unit {column.unit!r} is deprecated: {problem[1]}"
@@ -87,18 +89,21 @@ def ucd_error(ucd: str) -> str | None:
 
 
 def check_ucds(probe: Probe) -> Iterator[Problem]:
+    """Require that UCDs are valid UCD1+."""
     for where, column in _iterate_columns(probe):
         if column.ucd and (reason := ucd_error(column.ucd)):
             yield where, f"the UCD {column.ucd!r} is invalid: {reason}"
 
 
 def check_utypes(probe: Probe) -> Iterator[Problem]:
+    """Require that utypes are valid."""
     for where, column in _iterate_columns(probe):
         if column.utype and not _UTYPE.fullmatch(column.utype):
             yield where, f"the utype {column.utype!r} is invalid"
 
 
 def check_datatypes(probe: Probe) -> Iterator[Problem]:
+    """Require that datatypes and arraysizes are valid in VOTable."""
     for where, column in _iterate_columns(probe):
         if column.datatype not in DATATYPES:
             yield where, f"the datatype {column.datatype!r} does not exist in VOTable"
@@ -109,6 +114,7 @@ def check_datatypes(probe: Probe) -> Iterator[Problem]:
 
 
 def check_xtypes(probe: Probe) -> Iterator[Problem]:
+    """Require that xtypes match their datatypes."""
     for where, column in _iterate_columns(probe):
         allowed = XTYPES.get(column.xtype) or XTYPES.get(column.xtype.lower())
         if allowed is None:
@@ -120,6 +126,7 @@ def check_xtypes(probe: Probe) -> Iterator[Problem]:
 
 
 def check_names(probe: Probe) -> Iterator[Problem]:
+    """Require that names are written as in a query."""
     for table in probe.tap_schema:
         for name in (*_split_name(table.name), *(column.name for column in table.columns)):
             if not _REGULAR.fullmatch(name) and not _DELIMITED.fullmatch(name):

@@ -66,6 +66,7 @@ def find_obscore(probe: Probe) -> DeclaredTable:
 
 
 def check_columns(probe: Probe) -> Iterator[Problem]:
+    """Require that mandatory columns exist."""
     table = find_obscore(probe)
     for name, *_ in MANDATORY:
         if table.find_column(name) is None:
@@ -73,6 +74,7 @@ def check_columns(probe: Probe) -> Iterator[Problem]:
 
 
 def check_column_metadata(probe: Probe) -> Iterator[Problem]:
+    """Require that columns have their types, units, UCDs and utypes."""
     table = find_obscore(probe)
     for name, kind, unit, ucd, utype in MANDATORY:
         column = table.find_column(name)
@@ -90,6 +92,7 @@ def check_column_metadata(probe: Probe) -> Iterator[Problem]:
 
 
 def check_values(probe: Probe) -> Iterator[Problem]:
+    """Require that values are within their bounds."""
     name = find_obscore(probe).name
     products = ", ".join(f"'{word}'" for word in PRODUCTS)
     conditions = {
@@ -126,6 +129,7 @@ def check_access_urls(probe: Probe) -> Iterator[Problem]:
 
 
 def check_identifiers(probe: Probe) -> Iterator[Problem]:
+    """Require that data set identifiers are unique."""
     name = find_obscore(probe).name
     (total,) = probe.query_table(f"SELECT COUNT(*) AS n FROM {name}").rows[0]
     if total > 1_000_000:

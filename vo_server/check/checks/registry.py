@@ -78,6 +78,7 @@ def _iterate_records(probe: Probe) -> Iterator[tuple[str, Element]]:
 
 
 def check_base_url(probe: Probe) -> Iterator[Problem]:
+    """Require that baseURL is the requested URL."""
     response = _request(probe, verb="Identify")
     base_url = (_parse(response).findtext(f"{OAI_NAMESPACE}Identify/{OAI_NAMESPACE}baseURL") or "").strip()
     if base_url != _registry_url(probe):
@@ -103,6 +104,7 @@ def _request_verb(probe: Probe, query: str) -> ProbeResponse:
 
 
 def check_verbs(probe: Probe) -> Iterator[Problem]:
+    """Require that every verb responds."""
     for query in VERBS:
         response = _request_verb(probe, query)
         if codes := _error_codes(_parse(response)):
@@ -110,6 +112,7 @@ def check_verbs(probe: Probe) -> Iterator[Problem]:
 
 
 def check_errors(probe: Probe) -> Iterator[Problem]:
+    """Require that errors are reported by their codes."""
     for query, code in INVALID_REQUESTS.items():
         response = _request_verb(probe, query)
         if code not in (codes := _error_codes(_parse(response))):
@@ -139,6 +142,7 @@ def check_lists(probe: Probe) -> Iterator[Problem]:
 
 
 def check_identifiers(probe: Probe) -> Iterator[Problem]:
+    """Require that headers and records have the same identifier."""
     for header, resource in _iterate_records(probe):
         identifier = (resource.findtext("identifier") or "").strip()
         if identifier.lower() != header.lower():
@@ -157,6 +161,7 @@ def check_relationships(probe: Probe) -> Iterator[Problem]:
 
 
 def check_valid(probe: Probe) -> Iterator[Problem]:
+    """Require that responses and records are valid against their schemas."""
     if probe.schemas is None:
         raise CheckSkipped("there are no XML schemas; --xsd names their folder")
     for prefix in ("ivo_vor", "oai_dc"):
@@ -177,6 +182,7 @@ def check_urls_respond(probe: Probe) -> Iterator[Problem]:
 
 
 def check_same_server(probe: Probe) -> Iterator[Problem]:
+    """Require that records name this server."""
     for id, resource in _iterate_records(probe):
         for url in resource.xpath("capability/interface/accessURL/text()"):
             if not probe.is_own_url(url):

@@ -29,6 +29,7 @@ MAX_COUNTED_ROWS = 50_000_000
 
 
 def check_standard_columns(probe: Probe) -> Iterator[Problem]:
+    """Require that TAP_SCHEMA describes itself with all columns."""
     declared = {normalise_name(table.name): table for table in probe.tap_schema}
     for name, columns in REQUIRED.items():
         table = declared.get(f"tap_schema.{name}")
@@ -40,6 +41,7 @@ def check_standard_columns(probe: Probe) -> Iterator[Problem]:
 
 
 def check_values(probe: Probe) -> Iterator[Problem]:
+    """Require that flags are 0 or 1, and sizes match arraysizes."""
     rows = probe.query_table(
         'SELECT table_name, column_name, arraysize, "size", indexed, principal, std FROM TAP_SCHEMA.columns'
     ).dicts()
@@ -58,6 +60,7 @@ def check_values(probe: Probe) -> Iterator[Problem]:
 
 
 def check_references(probe: Probe) -> Iterator[Problem]:
+    """Require that tables have columns and schemas, columns have tables."""
     schemas = {
         normalise_name(to_text(row[0])) for row in probe.query_table("SELECT schema_name FROM TAP_SCHEMA.schemas").rows
     }
@@ -79,6 +82,7 @@ def check_references(probe: Probe) -> Iterator[Problem]:
 
 
 def check_keys(probe: Probe) -> Iterator[Problem]:
+    """Require that foreign keys refer to existing columns."""
     tables = {normalise_name(table.name): table for table in probe.tap_schema}
     ids = {}
     for id, source, target in probe.keys.tables:
@@ -99,6 +103,7 @@ def check_keys(probe: Probe) -> Iterator[Problem]:
 
 
 def check_same_names(probe: Probe) -> Iterator[Problem]:
+    """Require that /tables and TAP_SCHEMA list the same tables and columns."""
     vosi, schema = ({normalise_name(t.name): t for t in tables} for tables in (probe.tables, probe.tap_schema))
     for name in sorted(vosi.keys() ^ schema.keys()):
         yield (vosi.get(name) or schema[name]).name, _missing_in("the table", name in vosi)
@@ -114,6 +119,7 @@ def _missing_in(what: str, in_vosi: bool) -> str:
 
 
 def check_same_metadata(probe: Probe) -> Iterator[Problem]:
+    """Require that /tables and TAP_SCHEMA describe columns alike."""
     schema = {normalise_name(t.name): t for t in probe.tap_schema}
     for table in probe.tables:
         for column in table.columns:
@@ -207,6 +213,7 @@ def check_row_counts(probe: Probe) -> Iterator[Problem]:
 
 
 def check_tables_have_rows(probe: Probe) -> Iterator[Problem]:
+    """Require that tables have rows."""
     empty = [t.name for t in probe.tables if t.rows == 0 and not _is_tap_schema(t)]
     yield from ((name, "the table has no rows") for name in empty)
 

@@ -29,6 +29,7 @@ def declared_methods(probe: Probe) -> set[str]:
 
 
 def check_methods(probe: Probe) -> Iterator[Problem]:
+    """Require that declared upload methods are known."""
     where = f"{probe.tap_url}/capabilities"
     methods = declared_methods(probe)
     for unknown in sorted(methods - METHODS):
@@ -45,6 +46,7 @@ def upload(probe: Probe, table: bytes) -> ProbeResponse:
 
 
 def check_inline_upload(probe: Probe) -> Iterator[Problem]:
+    """Require that an inline upload is returned unchanged."""
     response = upload(probe, TABLE)
     if "inline" not in declared_methods(probe):
         if response.status == 200 and not votable.error_message(response.body):
@@ -65,6 +67,7 @@ def check_inline_upload(probe: Probe) -> Iterator[Problem]:
 
 
 def check_url_upload(probe: Probe) -> Iterator[Problem]:
+    """Require that an upload is fetched from a URL."""
     scheme = urlsplit(probe.tap_url).scheme
     if scheme not in declared_methods(probe):
         raise CheckSkipped(f"uploads by {scheme} are not declared")
@@ -83,6 +86,7 @@ def check_url_upload(probe: Probe) -> Iterator[Problem]:
 
 
 def check_upload_limit(probe: Probe) -> Iterator[Problem]:
+    """Require that the upload limit is enforced with 413."""
     limit = read_limit(probe, "uploadLimit", "hard") or read_limit(probe, "uploadLimit", "default")
     if not limit:
         raise CheckSkipped("no uploadLimit in bytes is declared")

@@ -40,6 +40,7 @@ def _fetch_images(probe: Probe) -> Iterator[ProbeResponse]:
 
 
 def check_without_warnings(probe: Probe) -> Iterator[Problem]:
+    """Require that VOTables are read without a warning."""
     for response, old in _fetch_tables(probe):
         if response.status != 200 and votable.error_message(response.body) is None:
             continue
@@ -77,6 +78,7 @@ def _parse(response: ProbeResponse) -> Element:
 
 
 def check_references(probe: Probe) -> Iterator[Problem]:
+    """Require that IDs are unique, and refs resolve."""
     for response, _ in _fetch_tables(probe):
         root = _parse(response)
         ids = [e.get("ID") for e in root.iter() if isinstance(e.tag, str) and e.get("ID")]
