@@ -1,32 +1,32 @@
-"""How long the language takes: from a text to SQL, for typical queries, long ones and deep ones. No row is read.
+"""CPU time from ADQL to SQL, for typical, long and deeply nested queries. No row is read.
 
-    python tests/bench/bench_adql.py
+    python tests/bench/bench_adql.py [--runs 300]
 
-Medians in milliseconds of the process's own time, so that other work counts little. Each typical query is
-asked with new constants every time, as scripts do; `anew` is the first of its shape, whose statement must be built.
+Prints medians in ms of the CPU time of this process, so that other processes count little. A typical query has other
+constants in each run, as scripts send them; `first` is the first query of its shape, whose statement must be built.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import time
 from itertools import pairwise
 from statistics import median
 
-from duckdb_engine import Dialect
-
 from vo_server.adql.planning.plan import plan
 from vo_server.adql.semantics.resolve import resolve
 from vo_server.adql.syntax.parse import parse
 from vo_server.adql.translate import translate
-from vo_server.catalogue.load import builtin_schemas, load_catalogue
+from vo_server.catalogue.load import find_builtin_schemas, load_catalogue
 from vo_server.engines import sky_duckdb
-from vo_server.engines.engine import compiled
+from vo_server.engines.duckdb_dialect import DuckDBDialect
+from vo_server.engines.engine import compile_statement
 from vo_server.errors import QueryError
 from vo_server.model.column import Table
 
-CATALOGUE = load_catalogue([builtin_schemas() / "catalogues"])
-DIALECT = Dialect(paramstyle="numeric_dollar")
+CATALOGUE = load_catalogue([find_builtin_schemas() / "catalogues"])
+DIALECT = DuckDBDialect()
 STEPS = ("parse", "resolve", "plan", "translate", "compile")
 
 assert sky_duckdb.DIALECT == "duckdb"
@@ -77,10 +77,10 @@ LONG = {
     "100,000 characters: +": f"SELECT ra{'+ra' * 33_000} FROM psc",
     "100,000 characters: columns": f"SELECT ra{',ra' * 33_000} FROM psc",
     "100,000 characters: a string": f"{PSC}designation = '{'x' * 99_960}'",
-    "100,000 characters: a string left open": f"{PSC}designation = '{'x' * 99_960}",
+    "100,000 characters: an open string": f"{PSC}designation = '{'x' * 99_960}",
     "100,000 characters: quotes": f"{PSC}designation = {QUOTE * 99_961}",
     "100,000 characters: a comment": f"{PSC}ra = 1 --{'x' * 99_960}",
-    "100,000 characters: no comment": f"{PSC}ra = 1 /*{'x ' * 49_980}",
+    "100,000 characters: an open comment": f"{PSC}ra = 1 /*{'x ' * 49_980}",
     "100,000 characters: parentheses": PSC + "(" * 99_975,
     "100,000 characters: words": "SELECT " * 14_285,
 }
@@ -102,13 +102,14 @@ DEEP = {
 
 
 def locate(table: Table) -> tuple[str | None, str]:
+    """Return schema and name of a table."""
     return table.schema, table.name
 
 
-def steps(text: str) -> tuple[list[float], str]:
-    """The milliseconds of each step, and how it ended."""
+def measure_steps(text: str) -> tuple[list[float], str]:
+    """Return the CPU time of each step in ms, and the outcome."""
     times = [time.process_time()]
-    said = "answered"
+    outcome = "valid"
     try:
         tree = parse(text)
         times.append(time.process_time())
@@ -118,30 +119,33 @@ def steps(text: str) -> tuple[list[float], str]:
         times.append(time.process_time())
         statement, _ = translate(query, locate)
         times.append(time.process_time())
-        compiled(statement, DIALECT)
-    except QueryError as fault:
-        said = f"refused: {fault.message}"
+        compile_statement(statement, DIALECT)
+    except QueryError as error:
+        outcome = f"{error.code}: {error.message}"
     times.append(time.process_time())
-    return [1e3 * (b - a) for a, b in pairwise(times)], said
+    return [1e3 * (b - a) for a, b in pairwise(times)], outcome
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=300, help="runs of each typical query")
+    options = parser.parse_args()
     parse("SELECT 1 AS x FROM psc")
     gc.collect()
     print(f"{'typical':44}" + "".join(f"{step:>10}" for step in STEPS) + "   all before compile")
     for name, text in TYPICAL.items():
-        first, _ = steps(text.replace("{n}", "1"))
-        runs = [steps(text.replace("{n}", str(n)))[0] for n in range(100, 400)]
+        first, _ = measure_steps(text.replace("{n}", "1"))
+        runs = [measure_steps(text.replace("{n}", str(n)))[0] for n in range(100, 100 + options.runs)]
         medians = [median(column) for column in zip(*runs, strict=True)]
-        whole = median(sum(run[:-1]) for run in runs)
-        print(f"{name:44}" + "".join(f"{value:10.2f}" for value in medians) + f"   {whole:.2f} ms")
-        print(f"{name + ', anew':44}" + "".join(f"{value:10.2f}" for value in first) + f"   {sum(first[:-1]):.2f} ms")
-    for title, texts in (("long", LONG), ("1,000 deep", DEEP)):
+        total = median(sum(run[:-1]) for run in runs)
+        print(f"{name:44}" + "".join(f"{value:10.2f}" for value in medians) + f"   {total:.2f} ms")
+        print(f"{name + ', first':44}" + "".join(f"{value:10.2f}" for value in first) + f"   {sum(first[:-1]):.2f} ms")
+    for title, texts in (("long", LONG), ("1,000 levels", DEEP)):
         print(f"\n{title}")
         for name, text in texts.items():
-            runs = [steps(text) for _ in range(5)]
-            whole = median(sum(times) for times, _ in runs)
-            print(f"{name:44}{whole:10.1f} ms   {runs[0][1][:90]}")
+            results = [measure_steps(text) for _ in range(5)]
+            total = median(sum(times) for times, _ in results)
+            print(f"{name:44}{total:10.1f} ms   {results[0][1][:90]}")
 
 
 if __name__ == "__main__":

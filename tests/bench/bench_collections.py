@@ -1,9 +1,9 @@
-"""How fast Quicklook images and stamps are made of gzipped Atlas images, in one process and in several.
+"""Rate at which Quicklook images and stamps are made from gzipped Atlas images, in one process and in several.
 
     python tests/bench/bench_collections.py [--folder DIR] [--rows 500000] [--images 180] [--stamps 200]
 
-The Atlas images are those of the synthetic sky, each under several names. Stamps are made about point sources of the
-images, which are loaded as extended ones of 21 to 61 pixels.
+The Atlas images are those of the synthetic sky, each under several names. Stamps are made around point sources of the
+images, which are loaded as extended sources of 21 to 61 pixels.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from vo_server.__main__ import main as command
-from vo_server.app import catalogue_of
+from vo_server.assembly import load_site_catalogue
 from vo_server.commands import quicklook, stamp_batches
-from vo_server.commands.batch_files import Report
-from vo_server.commands.query_client import Asking
-from vo_server.processes import processors
+from vo_server.commands.batch_files import BatchReport
+from vo_server.commands.query_client import QueryClient
+from vo_server.processes import count_processors
 from vo_server.settings import Settings
 
 SOURCES = """
@@ -41,16 +41,16 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings(data=options.folder)
     assert command(["demo", "--no-serve", "--rows", str(options.rows), "--data", str(options.folder)]) == 0
-    more_images(options.folder / "images" / "atlas", options.images)
-    more_galaxies(settings, options.stamps)
-    for made, make in (("quicklook", quicklook.make), ("stamps", stamp_batches.make)):
-        for processes in sorted({1, processors()}):
-            shutil.rmtree(options.folder / "images" / made, ignore_errors=True)
-            measured(f"{made}, {processes} process{'es' if processes > 1 else ''}", make, settings, processes)
+    link_images(options.folder / "images" / "atlas", options.images)
+    load_galaxies(settings, options.stamps)
+    for collection, make in (("quicklook", quicklook.make_quicklook_images), ("stamps", stamp_batches.make_stamps)):
+        for processes in sorted({1, count_processors()}):
+            shutil.rmtree(options.folder / "images" / collection, ignore_errors=True)
+            measure(f"{collection}, {processes} process{'es' if processes > 1 else ''}", make, settings, processes)
 
 
-def more_images(folder: Path, count: int) -> None:
-    """The same files under other names, in folders of their own."""
+def link_images(folder: Path, count: int) -> None:
+    """Link the same files under other names, in folders of their own."""
     files = sorted(folder.rglob("*.fits.gz"))[:18]
     for n in range(18, count):
         link = folder / f"copy{n // 18:03}" / files[n % 18].name
@@ -59,9 +59,10 @@ def more_images(folder: Path, count: int) -> None:
             link.hardlink_to(files[n % 18])
 
 
-def more_galaxies(settings: Settings, count: int) -> None:
-    with Asking(settings, catalogue_of(settings)) as asking:
-        rows = list(asking.rows(SOURCES.format(count)))
+def load_galaxies(settings: Settings, count: int) -> None:
+    """Load point sources as extended ones of random sizes."""
+    with QueryClient(settings, load_site_catalogue(settings)) as client:
+        rows = list(client.fetch_rows(SOURCES.format(count)))
     random = np.random.default_rng(1)
     file = settings.data / "galaxies.csv"
     with file.open("w", newline="") as out:
@@ -73,13 +74,14 @@ def more_galaxies(settings: Settings, count: int) -> None:
     assert command(["load", "xsc", str(file), "--data", str(settings.data)]) == 0
 
 
-def measured(name: str, make: Callable[..., Report], settings: Settings, processes: int) -> None:
-    begun, before = time.perf_counter(), sum(os.times()[:4])
+def measure(name: str, make: Callable[..., BatchReport], settings: Settings, processes: int) -> None:
+    """Run a command and print its rate and CPU time."""
+    start, before = time.perf_counter(), sum(os.times()[:4])
     report = make(settings, processes=processes)
-    wall, cpu = time.perf_counter() - begun, sum(os.times()[:4]) - before
-    assert report.made and not report.refused
-    ratio = f", {report.plain / report.size:.1f} to 1" if report.plain else ""
-    print(f"{name:24} {report.made / wall:7.1f}/s, {1e3 * cpu / report.made:6.1f} ms of processor time each{ratio}")
+    wall, cpu = time.perf_counter() - start, sum(os.times()[:4]) - before
+    assert report.written and not report.failed
+    ratio = f", {report.pixel_bytes / report.file_bytes:.1f} to 1" if report.pixel_bytes else ""
+    print(f"{name:24} {report.written / wall:7.1f}/s, {1e3 * cpu / report.written:6.1f} ms of CPU each{ratio}")
 
 
 if __name__ == "__main__":

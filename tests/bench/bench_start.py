@@ -37,7 +37,8 @@ def cpu_seconds(arguments: list[str]) -> float:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def start_server(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run a server without waiting for it; yield the process and the URL to wait for."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = os.environ | {"VO_SERVER_JOB_WORKERS": "0"}
@@ -54,7 +55,7 @@ def serving(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 def cpu_until_ready(data: Path) -> tuple[float, float]:
     """Return the CPU time of a server and the wall time until it answers its first request, in seconds."""
     start = time.monotonic()
-    with serving(data) as (process, url):
+    with start_server(data) as (process, url):
         while True:
             try:
                 urllib.request.urlopen(url, timeout=5).read()
@@ -68,20 +69,20 @@ def cpu_until_ready(data: Path) -> tuple[float, float]:
 
 def required_packages(name: str) -> set[str]:
     """Return the packages that a plain installation requires, with their own requirements, and the package itself."""
-    found: set[str] = set()
+    packages: set[str] = set()
     pending = [name]
     while pending:
         package = pending.pop()
-        if package in found:
+        if package in packages:
             continue
-        found.add(package)
+        packages.add(package)
         try:
             lines = requires(package) or []
         except PackageNotFoundError:
             continue
-        wanted = [Requirement(line) for line in lines]
-        pending += [r.name.lower() for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
-    return found
+        requirements = [Requirement(line) for line in lines]
+        pending += [r.name.lower() for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return packages
 
 
 def installed_bytes(package: str) -> int:
@@ -96,7 +97,7 @@ def installed_bytes(package: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--data", type=Path, help="a data folder to serve (default: an empty one)")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f}, medians of {options.runs} runs")
@@ -106,7 +107,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as empty:
         times = [cpu_until_ready(options.data or Path(empty)) for _ in range(options.runs)]
     cpu, wall = (median(column) for column in zip(*times, strict=True))
-    print(f"vo-server serve        {cpu:6.2f} s CPU, {wall:.2f} s until the first answer")
+    print(f"vo-server serve        {cpu:6.2f} s CPU, {wall:.2f} s until the first response")
     sizes = sorted(((installed_bytes(p), p) for p in required_packages("vo-server")), reverse=True)
     print(f"plain installation     {sum(size for size, _ in sizes) / 1e6:6.0f} MB in {len(sizes)} packages, of these")
     for size, package in sizes[:8]:
