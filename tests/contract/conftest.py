@@ -40,8 +40,8 @@ def votable(shared: Path) -> Callable[..., VOTableFile]:
     """Return a function that reads a VOTable strictly: by the schema of 1.4, and by astropy with warnings as errors.
 
     Some warnings are ignored: W47, which astropy gives to every column of single characters, which VOTable 1.4 (section
-    4.1) writes without an arraysize; W50 of "%", which VOUnits 1.1 (section 2.4) has and astropy does not know; and with
-    `ucd1` W06, since the UCDs of cone search are not UCD1+.
+    4.1) writes without an arraysize; W50 of "%", which VOUnits 1.1 (section 2.4) has and astropy does not know; and
+    with `ucd1` W06, since the UCDs of cone search are not UCD1+.
     """
     schema = etree.XMLSchema(etree.parse(shared / "standards" / "xsd" / "local" / "VOTable-v1.4.xsd"))
 

@@ -34,7 +34,7 @@ def test_query(tap: TAPService) -> None:
     assert table["j_m"].dtype == "float32"
 
 
-def test_aliases_keep_what_the_column_says(tap: TAPService) -> None:
+def test_aliases_keep_metadata(tap: TAPService) -> None:
     result = tap.run_sync("SELECT TOP 1 ra AS lon, designation AS name, t.j_m FROM twomass.psc AS t")
     lon, name, magnitude = (result.getdesc(field) for field in ("lon", "name", "j_m"))
     assert (lon.unit, lon.ucd) == ("deg", "pos.eq.ra;meta.main")
@@ -54,41 +54,41 @@ def test_nulls_are_masked(tap: TAPService) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "message"),
     [
-        ("SELECT TOP 1 raa FROM psc", "Line 1, column 14: no column raa"),
+        ("SELECT TOP 1 raa FROM psc", "Line 1, column 14: .*raa"),
         ("SELECT FROM psc", "Line 1, column 8"),
-        ("SELECT * FROM nowhere", "no table nowhere"),
+        ("SELECT * FROM nowhere", "Line 1, column 15: .*nowhere"),
         ("DROP TABLE psc", "Line 1, column 1"),
     ],
 )
-def test_errors(tap: TAPService, query: str, words: str) -> None:
-    with pytest.raises(DALQueryError, match=words):
+def test_errors(tap: TAPService, query: str, message: str) -> None:
+    with pytest.raises(DALQueryError, match=message):
         tap.run_sync(query)
 
 
-def test_errors_among_the_rows(tap: TAPService) -> None:
-    with pytest.raises(DALQueryError, match="out of the range"):
+def test_error_amid_rows(tap: TAPService) -> None:
+    with pytest.raises(DALQueryError, match=r"UsageFault: .*CAST"):
         tap.run_sync("SELECT CAST(pts_key AS SMALLINT) AS small FROM psc")
 
 
 def test_overflow(tap: TAPService) -> None:
-    """Told, but not warned of: it was the user's own limit."""
+    """Overflow of the user's own limit is reported without a warning."""
     result = tap.run_sync("SELECT ra FROM psc", maxrec=12)
     assert len(result) == 12
     assert result.status[0] == "OVERFLOW"
 
 
-def test_overflow_of_the_service(sky: Path, listening: Any, tmp_path: Path) -> None:
+def test_warns_of_service_limit(sky: Path, listening: Any, tmp_path: Path) -> None:
     with listening(Settings(data=sky, job_results=str(tmp_path), maxrec=12, maxrec_hard=30)) as url:
-        small = TAPService(f"{url}/tap")
+        service = TAPService(f"{url}/tap")
         with pytest.warns(DALOverflowWarning, match="server limits"):
-            assert len(small.run_sync("SELECT ra FROM psc")) == 12
+            assert len(service.run_sync("SELECT ra FROM psc")) == 12
         with pytest.warns(DALOverflowWarning, match="30 records"):
-            assert len(small.run_sync("SELECT ra FROM psc", maxrec=100)) == 30
+            assert len(service.run_sync("SELECT ra FROM psc", maxrec=100)) == 30
 
 
-def test_exactly_maxrec_is_no_overflow(tap: TAPService) -> None:
+def test_maxrec_of_all_rows_is_no_overflow(tap: TAPService) -> None:
     result = tap.run_sync("SELECT TOP 12 ra FROM psc", maxrec=12)
     assert (len(result), result.status[0]) == (12, "OK")
 
@@ -129,8 +129,8 @@ def test_verbosity(cone: SCSService) -> None:
     assert widths[2] == 61
 
 
-def test_wrong_cones(cone: SCSService) -> None:
-    with pytest.raises(DALQueryError, match="SR is 200"):
+def test_rejects_invalid_cone(cone: SCSService) -> None:
+    with pytest.raises(DALQueryError, match=r"SR .*200"):
         cone.search(pos=(10.0, 10.0), radius=200.0)
 
 

@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 
 from tests.contract.test_images import ATLAS, CIRCLE, sia2
-from tests.contract.test_uws import HREF, UWS, done, said
+from tests.contract.test_uws import HREF, UWS, read_text, wait_for_end
 
 CIRCLES = ("129.04 19.68 0.004", "129.05 19.66 0.002", "12 13 0.1")
 BANDS = ("1e-6 1.3e-6", "2e-6 2.2e-6")
@@ -45,8 +45,8 @@ def create(http: httpx.Client, *given: tuple[str, str], run: bool = True) -> str
 
 
 def results(http: httpx.Client, job: str) -> list[etree._Element]:
-    found = done(http, job)
-    assert said(found, "phase") == "COMPLETED", etree.tostring(found)
+    found = wait_for_end(http, job)
+    assert read_text(found, "phase") == "COMPLETED", etree.tostring(found)
     return list(found.iter(f"{UWS}result"))
 
 
@@ -112,8 +112,8 @@ def test_sets_parameters_one_by_one(http: httpx.Client, ids: list[str]) -> None:
 )
 def test_invalid_parameters_fail_job(http: httpx.Client, given: list[tuple[str, str]], words: str) -> None:
     job = create(http, *given)
-    found = done(http, job)
-    assert said(found, "phase") == "ERROR"
+    found = wait_for_end(http, job)
+    assert read_text(found, "phase") == "ERROR"
     assert list(found.iter(f"{UWS}result")) == []
     answer = http.get(f"{job}/error")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")

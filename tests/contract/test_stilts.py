@@ -1,4 +1,4 @@
-"""STILTS, the field's own tool, as a client and as an examiner. Each run starts a Java machine: few of them."""
+"""STILTS as a client and as a validator. Each run starts a Java virtual machine, so runs are few."""
 
 from __future__ import annotations
 
@@ -18,61 +18,63 @@ Stilts = Callable[..., str]
 
 STAGES = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ OBS UPL EXA"
 
-ACCEPTED = {
+ACCEPTED_WARNINGS = {
     "W-CAP-CULF": "taplint knows two kinds of language features only; those of ADQL 2.1 are new to it",
 }
-"""Warnings of taplint that are let stand, and why."""
+"""Accepted warnings of taplint, each with its reason."""
 
 
-def rows(text: str) -> list[dict[str, str]]:
+def parse_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
 @pytest.mark.slow
-def test_taplint_finds_nothing(server: Any, stilts: Stilts) -> None:
-    said = stilts("taplint", f"tapurl={server.url}/tap", f"stages={STAGES}", "report=EWF", "maxtable=20")
-    assert re.search(r"^Totals: Errors: 0; ", said, re.M), said
-    reports = re.findall(r"^([EWF]-\w{3}-\w{4})", said, re.M)
-    assert {report for report in reports if report not in ACCEPTED} == set(), said
-    assert set(ACCEPTED) <= set(reports), "a warning that is not given any more need not be accepted"
-    assert len(re.findall(r"^Section ", said, re.M)) == len(STAGES.split())
+def test_taplint(server: Any, stilts: Stilts) -> None:
+    output = stilts("taplint", f"tapurl={server.url}/tap", f"stages={STAGES}", "report=EWF", "maxtable=20")
+    assert re.search(r"^Totals: Errors: 0; ", output, re.M), output
+    reports = re.findall(r"^([EWF]-\w{3}-\w{4})", output, re.M)
+    assert {report for report in reports if report not in ACCEPTED_WARNINGS} == set(), output
+    assert set(ACCEPTED_WARNINGS) <= set(reports), "an accepted warning no longer occurs"
+    assert len(re.findall(r"^Section ", output, re.M)) == len(STAGES.split())
 
 
 def test_tapquery(server: Any, ask: Any, stilts: Stilts) -> None:
     query = 'SELECT TOP 40 designation, ra, j_m, ph_qual, pts_key, "date" FROM twomass.psc ORDER BY pts_key'
-    said = stilts("tapquery", "sync=true", f"tapurl={server.url}/tap", f"adql={query}", "ofmt=csv", "out=-")
-    got, wanted = rows(said), rows(ask(query, RESPONSEFORMAT="csv").text)
-    assert len(got) == 40
-    assert list(got[0]) == ["designation", "ra", "j_m", "ph_qual", "pts_key", "date"]
-    for mine, theirs in zip(got, wanted, strict=True):
-        assert mine == theirs | {"j_m": mine["j_m"]}
-        assert mine["j_m"] == theirs["j_m"] or float(mine["j_m"]) == pytest.approx(float(theirs["j_m"]), rel=1e-6)
+    output = stilts("tapquery", "sync=true", f"tapurl={server.url}/tap", f"adql={query}", "ofmt=csv", "out=-")
+    rows, expected = parse_csv(output), parse_csv(ask(query, RESPONSEFORMAT="csv").text)
+    assert len(rows) == 40
+    assert list(rows[0]) == ["designation", "ra", "j_m", "ph_qual", "pts_key", "date"]
+    for row, expected_row in zip(rows, expected, strict=True):
+        assert row == expected_row | {"j_m": row["j_m"]}
+        assert row["j_m"] == expected_row["j_m"] or float(row["j_m"]) == pytest.approx(
+            float(expected_row["j_m"]), rel=1e-6
+        )
 
 
 def test_cone(server: Any, stilts: Stilts) -> None:
-    words = ("lon=0.2", "lat=-88", "radius=10", "verb=1", "ofmt=csv", "out=-")
-    got = rows(stilts("cone", f"serviceurl={server.url}/cone/psc", "servicetype=cone", *words))
-    plain = {"RA": "0.2", "DEC": "-88", "SR": "10", "VERB": "1", "RESPONSEFORMAT": "csv"}
-    wanted = rows(httpx.get(f"{server.url}/cone/psc", params=plain).text)
-    assert len(wanted) > 20
-    assert [row["designation"] for row in got] == [row["designation"] for row in wanted]
+    arguments = ("lon=0.2", "lat=-88", "radius=10", "verb=1", "ofmt=csv", "out=-")
+    rows = parse_csv(stilts("cone", f"serviceurl={server.url}/cone/psc", "servicetype=cone", *arguments))
+    parameters = {"RA": "0.2", "DEC": "-88", "SR": "10", "VERB": "1", "RESPONSEFORMAT": "csv"}
+    expected = parse_csv(httpx.get(f"{server.url}/cone/psc", params=parameters).text)
+    assert len(expected) > 20
+    assert [row["designation"] for row in rows] == [row["designation"] for row in expected]
 
 
-def test_many_cones_at_once(server: Any, ask: Any, stilts: Stilts, tmp_path: Path) -> None:
-    """A cone a row, five under way at a time: each finds the star that it is centred on."""
+def test_parallel_cones(server: Any, ask: Any, stilts: Stilts, tmp_path: Path) -> None:
+    """One cone for each row, five at a time: each finds the star at its centre."""
     stars = tmp_path / "stars.vot"
     stars.write_bytes(ask("SELECT TOP 60 designation AS name, ra, dec FROM psc ORDER BY pts_key").content)
-    said = stilts(
+    output = stilts(
         *("coneskymatch", f"in={stars}", "ra=ra", "dec=dec", "sr=0.001", "find=best", "parallel=5"),
         *(f"serviceurl={server.url}/cone/psc", "servicetype=cone", "verb=1", "ofmt=csv", "out=-"),
     )
-    got = rows(said)
-    assert len(got) == 60
-    assert all(row["name"] == row["designation"] for row in got)
+    rows = parse_csv(output)
+    assert len(rows) == 60
+    assert all(row["name"] == row["designation"] for row in rows)
 
 
 CONE = {"RA": "266.4", "DEC": "-29", "SR": "3"}
-ANSWERS: dict[str, tuple[str, dict[str, str]]] = {
+RESPONSES: dict[str, tuple[str, dict[str, str]]] = {
     **{
         f"query in {kind}": ("tap/sync", {"QUERY": "SELECT TOP 9 * FROM psc", "RESPONSEFORMAT": f"votable/{kind}"})
         for kind in ("td", "b", "b2")
@@ -97,10 +99,10 @@ ANSWERS: dict[str, tuple[str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", RESPONSES)
 def test_votlint(client: httpx.Client, stilts: Stilts, tmp_path: Path, name: str) -> None:
-    """votlint has nothing to say but what single characters are."""
-    path, parameters = ANSWERS[name]
+    """votlint reports nothing but single characters without arraysize."""
+    path, parameters = RESPONSES[name]
     (tmp_path / "answer.vot").write_bytes(client.get(f"/{path}", params=parameters | {"LANG": "ADQL"}).content)
-    said = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
-    assert [line for line in said if "FIELD implies single character" not in line] == []
+    output = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
+    assert [line for line in output if "FIELD implies single character" not in line] == []
