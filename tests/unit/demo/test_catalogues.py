@@ -45,8 +45,8 @@ def xsc() -> pa.Table:
 
 
 @pytest.fixture(scope="session")
-def many() -> pa.Table:
-    """Enough rows for several batches."""
+def large_psc() -> pa.Table:
+    """Return a catalogue of several batches."""
     return pa.Table.from_batches(generate_psc(250_000))
 
 
@@ -55,7 +55,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_all(tmp_path_factory.mktemp("bulk"), ROWS, rows_per_file=5_000)
 
 
-def lines(paths: list[Path]) -> Iterator[list[str]]:
+def read_lines(paths: list[Path]) -> Iterator[list[str]]:
     for path in paths:
         with gzip.open(path, "rt", encoding="ascii", newline="") as file:
             for line in file:
@@ -63,21 +63,21 @@ def lines(paths: list[Path]) -> Iterator[list[str]]:
                 yield line[:-1].split("|")
 
 
-def numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
-    """A column as floats, NaN for null."""
+def to_floats(table: pa.Table, name: str) -> NDArray[np.float64]:
+    """Return a column as floats, shape (rows,), NaN for null."""
     return pc.fill_null(table[name].cast(pa.float64()), np.nan).to_numpy()
 
 
-def texts(table: pa.Table, name: str) -> list[str]:
+def to_list(table: pa.Table, name: str) -> list[str]:
     return list(table[name].to_pylist())
 
 
-def vectors(table: pa.Table) -> NDArray[np.float64]:
-    ra, dec = np.radians(numbers(table, "ra")), np.radians(numbers(table, "decl"))
+def to_vectors(table: pa.Table) -> NDArray[np.float64]:
+    ra, dec = np.radians(to_floats(table, "ra")), np.radians(to_floats(table, "decl"))
     return np.stack((np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)), axis=1)
 
 
-def facts(name: str) -> list[dict[str, str]]:
+def read_facts(name: str) -> list[dict[str, str]]:
     path = SHARED / name
     if not path.exists():
         pytest.skip(f"the facts about the release are not beside the repository: {name}")
@@ -89,19 +89,19 @@ def facts(name: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 1_000])
-def test_exactly_as_many_rows_as_asked(rows: int) -> None:
+def test_number_of_rows(rows: int) -> None:
     assert sum(batch.num_rows for batch in generate_psc(rows)) == rows
     assert sum(batch.num_rows for batch in generate_xsc(rows, psc_rows=rows)) == rows
 
 
-def test_many_rows_come_in_bounded_batches(many: pa.Table) -> None:
-    sizes = [batch.num_rows for batch in many.to_batches()]
+def test_batches_are_bounded(large_psc: pa.Table) -> None:
+    sizes = [batch.num_rows for batch in large_psc.to_batches()]
     assert sum(sizes) == 250_000
     assert len(sizes) > 1
     assert max(sizes) < 150_000
 
 
-def test_negative_numbers_are_refused() -> None:
+def test_rejects_negative_rows() -> None:
     with pytest.raises(ValueError, match="negative"):
         generate_psc(-1)
 
@@ -114,7 +114,7 @@ def test_schemas(psc: pa.Table, xsc: pa.Table) -> None:
 
 
 @pytest.mark.parametrize("catalogue", ["psc", "xsc"])
-def test_columns_are_those_of_the_release(catalogue: str) -> None:
+def test_columns_agree_with_release(catalogue: str) -> None:
     schema = PSC_SCHEMA if catalogue == "psc" else XSC_SCHEMA
     types = {
         "double precision": pa.float64(),
@@ -125,26 +125,26 @@ def test_columns_are_those_of_the_release(catalogue: str) -> None:
     }
     expected = [
         pa.field(row["name"], types.get(row["sql_type"], pa.string()), row["nullable"] == "yes")
-        for row in facts(f"{catalogue}_columns.csv")
+        for row in read_facts(f"{catalogue}_columns.csv")
     ]
     assert list(schema) == expected
 
 
-def test_same_seed_same_bytes_other_seed_other_rows(tmp_path: Path) -> None:
-    def content(folder: str, seed: int) -> list[bytes]:
+def test_seed_determines_files(tmp_path: Path) -> None:
+    def read_files(folder: str, seed: int) -> list[bytes]:
         paths = write_psc(tmp_path / folder, 2_000, seed)
         paths += write_xsc(tmp_path / folder, 300, seed, psc_rows=2_000)
         return [path.read_bytes() for path in paths]
 
-    first = content("a", 1)
-    assert first == content("b", 1)
-    assert first != content("c", 2)
+    first = read_files("a", 1)
+    assert first == read_files("b", 1)
+    assert first != read_files("c", 2)
 
 
 # Nulls
 
 
-def test_nulls_only_where_the_release_has_them(psc: pa.Table, xsc: pa.Table) -> None:
+def test_nulls_only_in_nullable_columns(psc: pa.Table, xsc: pa.Table) -> None:
     for table in (psc, xsc):
         for field in table.schema:
             assert field.nullable or table[field.name].null_count == 0, field.name
@@ -152,26 +152,26 @@ def test_nulls_only_where_the_release_has_them(psc: pa.Table, xsc: pa.Table) -> 
 
 @pytest.mark.parametrize("band", BANDS)
 def test_nulls_of_a_band_follow_its_flags(psc: pa.Table, band: str) -> None:
-    place = BANDS.index(band)
-    quality = np.array([text[place] for text in texts(psc, "ph_qual")])
-    read = np.array([text[place] for text in texts(psc, "rd_flg")])
+    position = BANDS.index(band)
+    quality = np.array([text[position] for text in to_list(psc, "ph_qual")])
+    read = np.array([text[position] for text in to_list(psc, "rd_flg")])
     limit = np.isin(quality, ("U", "X"))
     for name in ("cmsig", "msigcom", "snr"):
-        np.testing.assert_array_equal(np.isnan(numbers(psc, f"{band}_{name}")), limit)
-    np.testing.assert_array_equal(np.isnan(numbers(psc, f"{band}_m")), read == "9")
-    np.testing.assert_array_equal(np.isnan(numbers(psc, f"{band}_psfchi")), read != "2")
-    aperture = np.isnan(numbers(psc, f"{band}_m_stdap"))
-    np.testing.assert_array_equal(aperture, np.isnan(numbers(psc, f"{band}_msig_stdap")))
+        np.testing.assert_array_equal(np.isnan(to_floats(psc, f"{band}_{name}")), limit)
+    np.testing.assert_array_equal(np.isnan(to_floats(psc, f"{band}_m")), read == "9")
+    np.testing.assert_array_equal(np.isnan(to_floats(psc, f"{band}_psfchi")), read != "2")
+    aperture = np.isnan(to_floats(psc, f"{band}_m_stdap"))
+    np.testing.assert_array_equal(aperture, np.isnan(to_floats(psc, f"{band}_msig_stdap")))
     np.testing.assert_array_equal(aperture, ~np.isin(read, ("2", "4")))
     np.testing.assert_array_equal(quality == "U", np.isin(read, ("0", "6")))
 
 
 def test_optical_columns_are_null_together(psc: pa.Table) -> None:
-    none = np.array(texts(psc, "a")) == "0"
+    without_match = np.array(to_list(psc, "a")) == "0"
     for name in ("dist_opt", "phi_opt", "b_m_opt", "vr_m_opt"):
-        np.testing.assert_array_equal(np.isnan(numbers(psc, name)), none)
-    np.testing.assert_array_equal(numbers(psc, "nopt_mchs") == 0, none)
-    assert 0.03 < none.mean() < 0.3
+        np.testing.assert_array_equal(np.isnan(to_floats(psc, name)), without_match)
+    np.testing.assert_array_equal(to_floats(psc, "nopt_mchs") == 0, without_match)
+    assert 0.03 < without_match.mean() < 0.3
 
 
 # Names and keys
@@ -179,7 +179,9 @@ def test_optical_columns_are_null_together(psc: pa.Table) -> None:
 
 def test_designation_is_the_truncated_position(psc: pa.Table, xsc: pa.Table) -> None:
     for table in (psc, xsc):
-        for ra, dec, name in zip(texts(table, "ra"), texts(table, "decl"), texts(table, "designation"), strict=True):
+        for ra, dec, name in zip(
+            to_list(table, "ra"), to_list(table, "decl"), to_list(table, "designation"), strict=True
+        ):
             time = round(ra * 1e6) * 24_000 // 10**6
             arc = abs(round(dec * 1e6)) * 36_000 // 10**6
             hours, minutes, seconds = time // 360_000, time // 6_000 % 60, time % 6_000
@@ -201,18 +203,18 @@ def test_equal_designations_get_letters() -> None:
     ]
 
 
-def test_keys_are_unique_and_fit(psc: pa.Table, xsc: pa.Table) -> None:
-    for table, name, most in ((psc, "pts_key", 1_340_037_339), (xsc, "ext_key", 2_656_639)):
-        keys = numbers(table, name)
+def test_keys_are_unique_and_bounded(psc: pa.Table, xsc: pa.Table) -> None:
+    for table, name, maximum in ((psc, "pts_key", 1_340_037_339), (xsc, "ext_key", 2_656_639)):
+        keys = to_floats(table, name)
         assert np.unique(keys).size == keys.size
         assert keys.min() >= 1
-        assert keys.max() <= most
+        assert keys.max() <= maximum
 
 
 def test_pts_key_runs_along_the_scan(psc: pa.Table) -> None:
     plan = make_survey()
     northward = dict(zip(plan.scan_key.tolist(), plan.northward.tolist(), strict=True))
-    scan, key, dec = numbers(psc, "scan_key"), numbers(psc, "pts_key"), numbers(psc, "decl")
+    scan, key, dec = to_floats(psc, "scan_key"), to_floats(psc, "pts_key"), to_floats(psc, "decl")
     order = np.lexsort((key, scan))
     pairs = [(a, b) for a, b in pairwise(order) if scan[a] == scan[b]]
     assert len(pairs) > 2_000
@@ -236,11 +238,11 @@ def test_keys_of_the_two_catalogues_agree(psc: pa.Table, xsc: pa.Table) -> None:
 
 
 def test_gal_contam_marks_large_galaxies(psc: pa.Table, xsc: pa.Table) -> None:
-    radius = dict(zip(texts(xsc, "ext_key"), texts(xsc, "r_k20fe"), strict=True))
-    large = [key is not None and (radius[key] or 0) > 10 for key in texts(psc, "ext_key")]
-    flagged = numbers(psc, "gal_contam")
+    radius = dict(zip(to_list(xsc, "ext_key"), to_list(xsc, "r_k20fe"), strict=True))
+    large = [key is not None and (radius[key] or 0) > 10 for key in to_list(psc, "ext_key")]
+    flagged = to_floats(psc, "gal_contam")
     assert sum(large) > 50
-    # An aperture that was not measured leaves no radius to compare with.
+    # Without a measured aperture there is no radius to compare.
     assert np.all(flagged[np.array(large)] == 1)
     assert np.sum((flagged == 1) & ~np.array(large)) <= 3
 
@@ -261,33 +263,33 @@ def test_tiling() -> None:
 @pytest.mark.parametrize("name", ["psc", "xsc"])
 def test_coadd_key(name: str, request: pytest.FixtureRequest) -> None:
     table = request.getfixturevalue(name)
-    image = numbers(table, "coadd_key") - 23 * (numbers(table, "scan_key") - 1)
+    image = to_floats(table, "coadd_key") - 23 * (to_floats(table, "scan_key") - 1)
     assert image.min() == 1
     assert image.max() == 23
-    usual = {int(row["k"]): int(row["coadd_usual"]) for row in facts("image_numbering.csv")}
-    assert [usual[int(k)] for k in image] == texts(table, "coadd")
+    usual = {int(row["k"]): int(row["coadd_usual"]) for row in read_facts("image_numbering.csv")}
+    assert [usual[int(k)] for k in image] == to_list(table, "coadd")
 
 
-def test_place_in_the_scan(psc: pa.Table) -> None:
-    x_scan, edge = numbers(psc, "x_scan"), numbers(psc, "dist_edge_ew")
+def test_position_in_scan(psc: pa.Table) -> None:
+    x_scan, edge = to_floats(psc, "x_scan"), to_floats(psc, "dist_edge_ew")
     assert np.abs(x_scan).max() <= 249.8
     np.testing.assert_allclose(edge, 252.5 - np.abs(x_scan), atol=1)
-    flags = np.array(texts(psc, "dist_edge_flg"))
+    flags = np.array(to_list(psc, "dist_edge_flg"))
     away = np.abs(x_scan) > 0.1
     np.testing.assert_array_equal(np.array([flag[1] for flag in flags])[away], np.where(x_scan > 0, "w", "e")[away])
-    dec = numbers(psc, "decl")
+    dec = to_floats(psc, "decl")
     south_edge = np.floor(dec / 6) * 6 - 219 / 3600
     from_south = (dec - south_edge) * 3600
     expected = np.minimum(from_south, 22_038 - from_south)
-    np.testing.assert_allclose(numbers(psc, "dist_edge_ns"), expected, atol=1)
+    np.testing.assert_allclose(to_floats(psc, "dist_edge_ns"), expected, atol=1)
     away = np.abs(from_south - 11_019) > 2
     north = np.array([flag[0] for flag in flags]) == "n"
     np.testing.assert_array_equal(north[away], (from_south > 11_019)[away])
 
 
-def test_use_src_zero_means_not_seen_twice(psc: pa.Table, xsc: pa.Table) -> None:
+def test_use_src_agrees_with_dup_src(psc: pa.Table, xsc: pa.Table) -> None:
     for table in (psc, xsc):
-        use, dup = numbers(table, "use_src"), numbers(table, "dup_src")
+        use, dup = to_floats(table, "use_src"), to_floats(table, "dup_src")
         assert np.all(dup[use == 0] == 0)
         assert 0 < np.mean(use == 0) < 0.03
 
@@ -297,19 +299,19 @@ def test_use_src_zero_means_not_seen_twice(psc: pa.Table, xsc: pa.Table) -> None
 
 @pytest.mark.parametrize("band", BANDS)
 def test_msigcom_formula(psc: pa.Table, band: str) -> None:
-    short = np.array([text[BANDS.index(band)] == "1" for text in texts(psc, "rd_flg")])
-    cmsig = numbers(psc, f"{band}_cmsig")
+    short = np.array([text[BANDS.index(band)] == "1" for text in to_list(psc, "rd_flg")])
+    cmsig = to_floats(psc, f"{band}_cmsig")
     total = np.sqrt(cmsig**2 + ZERO_POINT_ERROR[band] ** 2 + 0.005**2 + short * 0.012**2)
     assert short.sum() > 10
-    np.testing.assert_allclose(numbers(psc, f"{band}_msigcom"), np.minimum(total, 9.999), atol=6e-4)
+    np.testing.assert_allclose(to_floats(psc, f"{band}_msigcom"), np.minimum(total, 9.999), atol=6e-4)
 
 
 @pytest.mark.parametrize("band", BANDS)
 def test_one_limit_for_each_scan_and_band(psc: pa.Table, band: str) -> None:
-    snr, mag = numbers(psc, f"{band}_snr"), numbers(psc, f"{band}_m")
+    snr, mag = to_floats(psc, f"{band}_snr"), to_floats(psc, f"{band}_m")
     good = (snr > 20) & (snr < 1e6)
     limit = (mag + 2.5 * np.log10(snr / 10))[good]
-    scan = numbers(psc, "scan_key")[good]
+    scan = to_floats(psc, "scan_key")[good]
     np.testing.assert_allclose(limit / 0.0375, np.rint(limit / 0.0375), atol=0.004 / 0.0375)
     order = np.argsort(scan, kind="stable")
     same = np.diff(scan[order]) == 0
@@ -318,11 +320,11 @@ def test_one_limit_for_each_scan_and_band(psc: pa.Table, band: str) -> None:
 
 
 def test_selection(psc: pa.Table) -> None:
-    snr = np.nan_to_num(np.stack([numbers(psc, f"{band}_snr") for band in BANDS]))
+    snr = np.nan_to_num(np.stack([to_floats(psc, f"{band}_snr") for band in BANDS]))
     assert np.all((snr.max(axis=0) >= 7) | (snr.min(axis=0) >= 5))
 
 
-def quality(read: str, snr: float, cmsig: float, chi: float) -> str:
+def grade_quality(read: str, snr: float, cmsig: float, chi: float) -> str:
     if read == "9":
         return "X"
     if read in "06":
@@ -331,57 +333,59 @@ def quality(read: str, snr: float, cmsig: float, chi: float) -> str:
         return "F"
     if (read == "2" and chi > 10) or read == "4":
         return "E"
-    for letter, least, most in (("A", 10, 0.10857), ("B", 7, 0.15510), ("C", 5, 0.21714)):
-        if snr > least and cmsig < most:
+    for letter, min_snr, max_cmsig in (("A", 10, 0.10857), ("B", 7, 0.15510), ("C", 5, 0.21714)):
+        if snr > min_snr and cmsig < max_cmsig:
             return letter
     return "D"
 
 
 def test_ph_qual_rule(psc: pa.Table) -> None:
     at_threshold = compared = 0
-    for place, band in enumerate(BANDS):
-        columns = [numbers(psc, f"{band}_{name}") for name in ("snr", "cmsig", "psfchi")]
-        for snr, cmsig, chi, read, letters in zip(*columns, texts(psc, "rd_flg"), texts(psc, "ph_qual"), strict=True):
+    for position, band in enumerate(BANDS):
+        columns = [to_floats(psc, f"{band}_{name}") for name in ("snr", "cmsig", "psfchi")]
+        for snr, cmsig, chi, read, letters in zip(
+            *columns, to_list(psc, "rd_flg"), to_list(psc, "ph_qual"), strict=True
+        ):
             near_snr = any(abs(snr - edge) < 0.051 for edge in (5, 7, 10))
             near_error = any(abs(cmsig - edge) < 0.00051 for edge in (0.10857, 0.15510, 0.21714))
             if near_snr or near_error:
                 at_threshold += 1
                 continue
             compared += 1
-            assert letters[place] == quality(read[place], snr, cmsig, chi)
+            assert letters[position] == grade_quality(read[position], snr, cmsig, chi)
     assert compared > 50_000
     assert at_threshold < 0.05 * compared
 
 
 def test_flags_agree_with_each_other(psc: pa.Table) -> None:
-    columns = [texts(psc, name) for name in ("rd_flg", "bl_flg", "cc_flg", "ndet")]
+    columns = [to_list(psc, name) for name in ("rd_flg", "bl_flg", "cc_flg", "ndet")]
     for read, blend, contamination, ndet in zip(*columns, strict=True):
-        for place in range(3):
-            found, possible = int(ndet[2 * place]), int(ndet[2 * place + 1])
-            if read[place] in "06":
-                assert (blend[place], contamination[place]) == ("0", "0")
+        for position in range(3):
+            found, possible = int(ndet[2 * position]), int(ndet[2 * position + 1])
+            if read[position] in "06":
+                assert (blend[position], contamination[position]) == ("0", "0")
                 assert (found, possible) == (0, 0)
             else:
-                assert 1 <= int(blend[place]) <= 7
-                assert contamination[place] in "pcdsb0"
+                assert 1 <= int(blend[position]) <= 7
+                assert contamination[position] in "pcdsb0"
                 assert found <= possible
                 assert 2 <= possible <= 8
 
 
 @pytest.mark.parametrize(("band", "all_saturated"), [("j", 8.5), ("h", 8.4), ("k", 8.0)])
 def test_bright_stars_saturate(psc: pa.Table, band: str, all_saturated: float) -> None:
-    read = np.array([text[BANDS.index(band)] for text in texts(psc, "rd_flg")])
-    bright = numbers(psc, f"{band}_m") < all_saturated
+    read = np.array([text[BANDS.index(band)] for text in to_list(psc, "rd_flg")])
+    bright = to_floats(psc, f"{band}_m") < all_saturated
     assert bright.sum() > 20
     assert set(read[bright]) <= {"1", "3"}
 
 
 def test_share_of_qualities_and_colours(psc: pa.Table) -> None:
-    quality_letters = np.array(texts(psc, "ph_qual"))
+    quality_letters = np.array(to_list(psc, "ph_qual"))
     assert 0.3 < np.mean(quality_letters == "AAA") < 0.65
-    assert 0.7 < np.mean(np.array(texts(psc, "rd_flg")) == "222") < 0.95
-    clean = (np.abs(numbers(psc, "glat")) > 30) & np.isnan(numbers(psc, "ext_key"))
-    colour = (numbers(psc, "j_m") - numbers(psc, "h_m"))[clean & (quality_letters == "AAA")]
+    assert 0.7 < np.mean(np.array(to_list(psc, "rd_flg")) == "222") < 0.95
+    clean = (np.abs(to_floats(psc, "glat")) > 30) & np.isnan(to_floats(psc, "ext_key"))
+    colour = (to_floats(psc, "j_m") - to_floats(psc, "h_m"))[clean & (quality_letters == "AAA")]
     assert 0.37 < np.median(colour) < 0.62
 
 
@@ -389,62 +393,62 @@ def test_share_of_qualities_and_colours(psc: pa.Table) -> None:
 
 
 @pytest.mark.parametrize("name", ["psc", "xsc"])
-def test_nearest_neighbour_is_the_true_one(name: str, request: pytest.FixtureRequest) -> None:
+def test_nearest_neighbour(name: str, request: pytest.FixtureRequest) -> None:
     table = request.getfixturevalue(name)
-    keys = numbers(table, "pts_key" if name == "psc" else "ext_key")
-    place, rows = vectors(table), np.arange(0, table.num_rows, 20)
-    cosine = place[rows] @ place.T
+    keys = to_floats(table, "pts_key" if name == "psc" else "ext_key")
+    vectors, rows = to_vectors(table), np.arange(0, table.num_rows, 20)
+    cosine = vectors[rows] @ vectors.T
     cosine[np.arange(rows.size), rows] = -1
-    other = cosine.argmax(axis=1)
-    np.testing.assert_array_equal(numbers(table, "pxcntr")[rows], keys[other])
-    apart = 2 * np.arcsin(np.linalg.norm(place[rows] - place[other], axis=1) / 2)
-    prox = numbers(table, "prox")[rows]
-    np.testing.assert_allclose(prox, np.degrees(apart) * 3600, atol=0.051, rtol=1e-6)
-    sky = SkyCoord(numbers(table, "ra"), numbers(table, "decl"), unit="deg")
-    angle = sky[rows].position_angle(sky[other]).deg
-    difference = (numbers(table, "pxpa")[rows] - angle + 180) % 360 - 180
+    nearest = cosine.argmax(axis=1)
+    np.testing.assert_array_equal(to_floats(table, "pxcntr")[rows], keys[nearest])
+    distance = 2 * np.arcsin(np.linalg.norm(vectors[rows] - vectors[nearest], axis=1) / 2)
+    prox = to_floats(table, "prox")[rows]
+    np.testing.assert_allclose(prox, np.degrees(distance) * 3600, atol=0.051, rtol=1e-6)
+    sky = SkyCoord(to_floats(table, "ra"), to_floats(table, "decl"), unit="deg")
+    angle = sky[rows].position_angle(sky[nearest]).deg
+    difference = (to_floats(table, "pxpa")[rows] - angle + 180) % 360 - 180
     assert np.nanmax(np.abs(difference)) <= 0.51
 
 
-def test_nearest_neighbours_reach_across_batches(many: pa.Table) -> None:
-    key, dec = numbers(many, "pts_key"), numbers(many, "decl")
+def test_nearest_neighbours_reach_across_batches(large_psc: pa.Table) -> None:
+    key, dec = to_floats(large_psc, "pts_key"), to_floats(large_psc, "decl")
     order = np.argsort(key)
-    other = order[np.searchsorted(key, numbers(many, "pxcntr"), sorter=order)]
-    place = vectors(many)
-    apart = 2 * np.degrees(np.arcsin(np.linalg.norm(place - place[other], axis=1) / 2)) * 3600
-    np.testing.assert_allclose(numbers(many, "prox"), apart, atol=0.051, rtol=1e-6)
-    rows = np.random.default_rng(0).choice(many.num_rows, 400, replace=False)
-    ends = np.cumsum([batch.num_rows for batch in many.to_batches()])[:-1]
+    other = order[np.searchsorted(key, to_floats(large_psc, "pxcntr"), sorter=order)]
+    vectors = to_vectors(large_psc)
+    distance = 2 * np.degrees(np.arcsin(np.linalg.norm(vectors - vectors[other], axis=1) / 2)) * 3600
+    np.testing.assert_allclose(to_floats(large_psc, "prox"), distance, atol=0.051, rtol=1e-6)
+    rows = np.random.default_rng(0).choice(large_psc.num_rows, 400, replace=False)
+    ends = np.cumsum([batch.num_rows for batch in large_psc.to_batches()])[:-1]
     rows = np.concatenate((rows, *(np.argsort(np.abs(dec - dec[end]))[:100] for end in ends)))
     rows = np.unique(rows)
-    cosine = place[rows] @ place.T
+    cosine = vectors[rows] @ vectors.T
     cosine[np.arange(rows.size), rows] = -1
     best = np.degrees(np.arccos(np.clip(cosine.max(axis=1), -1, 1))) * 3600
-    np.testing.assert_allclose(numbers(many, "prox")[rows], best, atol=0.2, rtol=1e-4)
+    np.testing.assert_allclose(to_floats(large_psc, "prox")[rows], best, atol=0.2, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["psc", "xsc"])
 def test_galactic_coordinates(name: str, request: pytest.FixtureRequest) -> None:
     table = request.getfixturevalue(name)
-    sky = SkyCoord(numbers(table, "ra"), numbers(table, "decl"), unit="deg").galactic
-    difference = (numbers(table, "glon") - sky.l.deg + 180) % 360 - 180
+    sky = SkyCoord(to_floats(table, "ra"), to_floats(table, "decl"), unit="deg").galactic
+    difference = (to_floats(table, "glon") - sky.l.deg + 180) % 360 - 180
     # Half of the last decimal, the step of a 32-bit float, and 0.01 arcsec between the frames.
     assert np.all(np.abs(difference) < 5e-4 + 2e-5 + 3e-6 / np.cos(sky.b.rad))
-    assert np.abs(numbers(table, "glat") - sky.b.deg).max() < 5.2e-4
+    assert np.abs(to_floats(table, "glat") - sky.b.deg).max() < 5.2e-4
 
 
 def test_share_near_the_galactic_plane(psc: pa.Table) -> None:
-    star = np.isnan(numbers(psc, "ext_key"))
-    assert 0.59 < np.mean(np.abs(numbers(psc, "glat"))[star] < 10) < 0.625
+    star = np.isnan(to_floats(psc, "ext_key"))
+    assert 0.59 < np.mean(np.abs(to_floats(psc, "glat"))[star] < 10) < 0.625
 
 
-def test_declinations_are_distributed_as_in_the_release() -> None:
+def test_distribution_of_declinations() -> None:
     dec = np.sort(np.concatenate([batch["decl"].to_numpy() for batch in generate_psc(ROWS)]))
-    quantiles = facts("psc_dec_quantiles.csv")
-    share = np.array([float(row["rows_south_of"]) for row in quantiles]) / 470_992_970
-    found = np.searchsorted(dec, [float(row["dec_deg"]) for row in quantiles]) / dec.size
+    quantiles = read_facts("psc_dec_quantiles.csv")
+    expected = np.array([float(row["rows_south_of"]) for row in quantiles]) / 470_992_970
+    shares = np.searchsorted(dec, [float(row["dec_deg"]) for row in quantiles]) / dec.size
     # Two standard errors of a share of 20,000 rows.
-    assert np.abs(found - share).max() < 2 * 0.5 / np.sqrt(ROWS) + 0.002
+    assert np.abs(shares - expected).max() < 2 * 0.5 / np.sqrt(ROWS) + 0.002
 
 
 # Extended sources
@@ -453,7 +457,7 @@ def test_declinations_are_distributed_as_in_the_release() -> None:
 def test_circular_apertures_grow(xsc: pa.Table) -> None:
     for band in BANDS:
         for small, large in pairwise((5, 7, 10, 15, 20, 25, 30, 40, 50, 60, 70)):
-            inner, outer = (numbers(xsc, f"{band}_m_{size}") for size in (small, large))
+            inner, outer = (to_floats(xsc, f"{band}_m_{size}") for size in (small, large))
             positive = (inner < 50) & (outer < 50)
             assert np.all(outer[positive] <= inner[positive] + 1e-3)
             assert np.all(np.isnan(inner) <= np.isnan(outer))
@@ -464,22 +468,22 @@ def test_aperture_columns_are_null_together(xsc: pa.Table) -> None:
     for name in names:
         band, _, suffix = name.partition("_m_")
         if band in BANDS and f"{band}_flg_{suffix}" in names:
-            null = np.isnan(numbers(xsc, name))
+            null = np.isnan(to_floats(xsc, name))
             for other in ("msig", "flg"):
-                np.testing.assert_array_equal(np.isnan(numbers(xsc, f"{band}_{other}_{suffix}")), null)
+                np.testing.assert_array_equal(np.isnan(to_floats(xsc, f"{band}_{other}_{suffix}")), null)
 
 
 def test_isophotes_not_reached_have_negative_radii(xsc: pa.Table) -> None:
     for suffix in ("i20e", "i20c", "i21e", "i21c"):
         for band in BANDS:
-            radius = numbers(xsc, f"{band}_r_{suffix}")
-            np.testing.assert_array_equal(radius < 0, np.isnan(numbers(xsc, f"{band}_m_{suffix}")))
+            radius = to_floats(xsc, f"{band}_r_{suffix}")
+            np.testing.assert_array_equal(radius < 0, np.isnan(to_floats(xsc, f"{band}_m_{suffix}")))
             assert np.all((radius < 0) | (radius >= 5))
 
 
 def test_shapes(xsc: pa.Table) -> None:
     for name in ("j", "h", "k", "sup", "j_5sig", "h_5sig", "k_5sig"):
-        ratio, angle = numbers(xsc, f"{name}_ba"), numbers(xsc, f"{name}_phi")
+        ratio, angle = to_floats(xsc, f"{name}_ba"), to_floats(xsc, f"{name}_phi")
         known = ~np.isnan(ratio)
         np.testing.assert_array_equal(known, ~np.isnan(angle))
         assert ratio[known].min() >= 0.1
@@ -491,21 +495,21 @@ def test_shapes(xsc: pa.Table) -> None:
 
 
 def test_galaxies_are_plausible(xsc: pa.Table) -> None:
-    radius = numbers(xsc, "r_k20fe")
+    radius = to_floats(xsc, "r_k20fe")
     assert np.nanmin(radius) >= 5.0
     assert 0.5 < np.nanmean(radius < 10) < 0.98
-    assert np.all(numbers(xsc, "im_nx") % 2 == 1)
-    faint = numbers(xsc, "k_m_k20fe") > 13
+    assert np.all(to_floats(xsc, "im_nx") % 2 == 1)
+    faint = to_floats(xsc, "k_m_k20fe") > 13
     assert 0.4 < np.nanmean(faint) < 0.95
-    colour = numbers(xsc, "j_m_k20fe") - numbers(xsc, "k_m_k20fe")
+    colour = to_floats(xsc, "j_m_k20fe") - to_floats(xsc, "k_m_k20fe")
     assert 0.9 < np.nanmedian(colour[np.abs(colour) < 5]) < 1.3
-    assert set(texts(xsc, "cc_flg")) <= set("0UCAazZ")
-    assert set(texts(xsc, "vc")) <= {-2, -1, 1, 2}
-    assert set(texts(xsc, "blk_fac")) <= {1, 2, 4, 8}
+    assert set(to_list(xsc, "cc_flg")) <= set("0UCAazZ")
+    assert set(to_list(xsc, "vc")) <= {-2, -1, 1, 2}
+    assert set(to_list(xsc, "blk_fac")) <= {1, 2, 4, 8}
     for name in ("e_score", "g_score"):
-        assert 1 <= numbers(xsc, name).min() <= numbers(xsc, name).max() <= 2
-    named = [name is not None for name in texts(xsc, "id_cat")]
-    assert named == [flag == 1 for flag in texts(xsc, "id_flg")]
+        assert 1 <= to_floats(xsc, name).min() <= to_floats(xsc, name).max() <= 2
+    named = [name is not None for name in to_list(xsc, "id_cat")]
+    assert named == [flag == 1 for flag in to_list(xsc, "id_flg")]
 
 
 # The files
@@ -522,7 +526,7 @@ def test_file_names() -> None:
     )
 
 
-def test_files_are_named_and_cut_as_the_release(files: list[Path]) -> None:
+def test_files_are_named_and_split_like_release(files: list[Path]) -> None:
     names = [path.name for path in files]
     assert names == [
         "psc_aaa.gz",
@@ -535,10 +539,10 @@ def test_files_are_named_and_cut_as_the_release(files: list[Path]) -> None:
     ]
     for path in files:
         south = path.name[4] == "a"
-        place = 1 if path.name.startswith("psc") else 3
-        rows = list(lines([path]))
+        position = 1 if path.name.startswith("psc") else 3
+        rows = list(read_lines([path]))
         assert len(rows) <= 5_000
-        assert all((float(row[place]) < 0) == south for row in rows)
+        assert all((float(row[position]) < 0) == south for row in rows)
 
 
 def test_files_hold_the_batches(files: list[Path]) -> None:
@@ -548,7 +552,7 @@ def test_files_hold_the_batches(files: list[Path]) -> None:
         ("xsc", count_xsc_rows(ROWS), generate_xsc(count_xsc_rows(ROWS), psc_rows=ROWS)),
     ):
         table = pa.Table.from_batches(batches)
-        written = list(lines([path for path in files if path.name.startswith(start)]))
+        written = list(read_lines([path for path in files if path.name.startswith(start)]))
         assert len(written) == rows
         assert {len(fields) for fields in written} == {len(table.schema)}
         assert not any("" in fields for fields in written)
@@ -563,7 +567,7 @@ def test_files_hold_the_batches(files: list[Path]) -> None:
 def test_numbers_are_in_shortest_form(files: list[Path]) -> None:
     kinds = {"psc": PSC_SCHEMA, "xsc": XSC_SCHEMA}
     for start, schema in kinds.items():
-        columns = zip(*lines([path for path in files if path.name.startswith(start)]), strict=True)
+        columns = zip(*read_lines([path for path in files if path.name.startswith(start)]), strict=True)
         for field, column in zip(schema, columns, strict=True):
             if pa.types.is_floating(field.type) or pa.types.is_integer(field.type):
                 for text in set(column) - {"\\N"}:
@@ -574,16 +578,16 @@ def test_numbers_are_in_shortest_form(files: list[Path]) -> None:
 
 
 def test_rows_are_in_bins_of_declination(files: list[Path]) -> None:
-    rows = list(lines([path for path in files if path.name.startswith("psc")]))
+    rows = list(read_lines([path for path in files if path.name.startswith("psc")]))
     order = [(np.floor(float(row[1]) * 10), float(row[0])) for row in rows]
     falls = sum(later < earlier for earlier, later in pairwise(order))
     assert 1 <= falls < 0.004 * ROWS
 
 
-def test_texts_and_numbers_are_inside_the_limits_of_the_release(files: list[Path]) -> None:
-    written = list(lines([path for path in files if path.name.startswith("psc")]))
-    for fact, column in zip(facts("psc_columns.csv"), zip(*written, strict=True), strict=True):
-        # So few rows are far from each other: there the limits of the release do not hold.
+def test_values_are_within_limits_of_release(files: list[Path]) -> None:
+    written = list(read_lines([path for path in files if path.name.startswith("psc")]))
+    for fact, column in zip(read_facts("psc_columns.csv"), zip(*written, strict=True), strict=True):
+        # With so few rows, distances exceed the limits of the release.
         if fact["name"] == "prox":
             continue
         known = [text for text in column if text != "\\N"]
@@ -596,8 +600,8 @@ def test_texts_and_numbers_are_inside_the_limits_of_the_release(files: list[Path
 
 
 def test_uncompressed_files_and_progress(tmp_path: Path) -> None:
-    told: list[int] = []
-    paths = write_psc(tmp_path, 3_000, compress=False, progress=told.append)
+    progress: list[int] = []
+    paths = write_psc(tmp_path, 3_000, compress=False, progress=progress.append)
     assert [path.name for path in paths] == ["psc_aaa", "psc_baa"]
-    assert told[-1] == 3_000
+    assert progress[-1] == 3_000
     assert sum(path.read_bytes().count(b"\n") for path in paths) == 3_000

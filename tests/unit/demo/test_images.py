@@ -1,4 +1,4 @@
-"""The images of the synthetic sky: true to the rows of its catalogues, with headers such as the release's."""
+"""The images of the synthetic sky: agreement with its catalogues, and headers like those of the release."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ BANDS = "jhk"
 
 
 @cache
-def plan() -> ReleasePlan:
+def make_plan() -> ReleasePlan:
     return ReleasePlan(ROWS, count_xsc_rows(ROWS), SEED)
 
 
 @cache
-def psc() -> pa.Table:
+def make_psc() -> pa.Table:
     return pa.Table.from_batches(generate_psc(ROWS))
 
 
@@ -42,35 +42,35 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_images(tmp_path_factory.mktemp("images"), ROWS)
 
 
-def opened(path: Path) -> tuple[np.ndarray, fits.Header, WCS]:
+def open_image(path: Path) -> tuple[np.ndarray, fits.Header, WCS]:
     with fits.open(path) as units, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return units[0].data.astype(float), units[0].header, WCS(units[0].header)
 
 
-def test_18_files_small_and_named_as_the_release_does(files: list[Path]) -> None:
+def test_names_and_sizes_of_files(files: list[Path]) -> None:
     assert len(files) == len(set(files)) == 18
     assert sum(f.stat().st_size for f in files) < 18e6
     for path in files:
-        _, header, _ = opened(path)
+        _, header, _ = open_image(path)
         scan = f"{header['SCANNO']:03}"
         assert path.name.startswith(f"{header['FILTER']}i{scan}")
         hemisphere = "n" if header["TELNAME"] == "Hopkins" else "s"
         assert path.parts[-4:-1] == (f"{header['ORDATE']}{hemisphere}", f"s{scan}", "image")
 
 
-def test_the_same_numbers_give_the_same_bytes(files: list[Path], tmp_path: Path) -> None:
-    again = write_images(tmp_path, ROWS)
-    assert [f.read_bytes() for f in again] == [f.read_bytes() for f in files]
+def test_seed_determines_files(files: list[Path], tmp_path: Path) -> None:
+    second = write_images(tmp_path, ROWS)
+    assert [f.read_bytes() for f in second] == [f.read_bytes() for f in files]
     assert [f.read_bytes() for f in write_images(tmp_path / "other", ROWS, 7)] != [f.read_bytes() for f in files]
 
 
-def test_headers_have_the_cards_of_the_release(files: list[Path], shared: Path) -> None:
+def test_headers_agree_with_release(files: list[Path], shared: Path) -> None:
     with (shared / "facts" / "atlas_header_keywords.csv").open(encoding="utf-8", newline="") as rows:
         real = {row["keyword"]: row for row in csv.DictReader(rows)}
     kinds = {"bool": bool, "int": int, "float": float, "str": str}
     for path in files:
-        _, header, _ = opened(path)
+        _, header, _ = open_image(path)
         assert len(header) == 112
         keywords = [k for k in header if k not in ("COMMENT", "HISTORY", "")]
         assert keywords == [k for k in real if k in keywords] and set(keywords) == set(real)
@@ -80,9 +80,9 @@ def test_headers_have_the_cards_of_the_release(files: list[Path], shared: Path) 
                 assert str(header[keyword]) == row["values"], keyword
 
 
-def test_skies_noises_and_levels(files: list[Path]) -> None:
+def test_background_and_noise(files: list[Path]) -> None:
     for path in files:
-        pixels, header, _ = opened(path)
+        pixels, header, _ = open_image(path)
         assert pixels.shape == (1024, 512) == (header["NAXIS2"], header["NAXIS1"])
         sides = np.isnan(pixels).all(axis=0)
         assert 4 <= sides.sum() <= 8 and sides[0] and sides[-1]
@@ -96,8 +96,8 @@ def test_skies_noises_and_levels(files: list[Path]) -> None:
         assert 0.85 < np.median(rough) / header["SKYSIG"] < 1.15
 
 
-def test_the_noise_of_neighbours_is_correlated_as_in_the_release(files: list[Path]) -> None:
-    pixels, _, _ = opened(files[0])
+def test_noise_is_correlated(files: list[Path]) -> None:
+    pixels, _, _ = open_image(files[0])
     good = pixels[:1000, 8:488].reshape(20, 50, 10, 48).swapaxes(1, 2).reshape(-1, 50, 48)
     quiet = good[np.argsort(good.std(axis=(1, 2)))[:100]]
     grain = quiet - quiet.mean(axis=(1, 2), keepdims=True)
@@ -105,60 +105,60 @@ def test_the_noise_of_neighbours_is_correlated_as_in_the_release(files: list[Pat
     assert lags == pytest.approx([0.8, 0.42, 0.1], abs=0.12)
 
 
-def stars_of(header: fits.Header, wcs: WCS, shape: tuple[int, ...], alone: float) -> tuple[np.ndarray, ...]:
-    """Pixel, magnitude and key of the bright stars in the image that have no other source near."""
-    rows, band = psc(), BANDS[["j", "h", "k"].index(header["FILTER"])]
+def select_stars(header: fits.Header, wcs: WCS, shape: tuple[int, ...], min_distance: float) -> tuple[np.ndarray, ...]:
+    """Return columns, rows and magnitudes of the bright stars in an image without other sources nearby, each (n,)."""
+    rows, band = make_psc(), BANDS[["j", "h", "k"].index(header["FILTER"])]
     ra, dec = rows["ra"].to_numpy(), rows["decl"].to_numpy()
-    near = np.flatnonzero((np.abs(ra - header["CRVAL1"]) < 0.2) & (np.abs(dec - header["CRVAL2"]) < 0.2))
-    x, y = wcs.all_world2pix(ra[near], dec[near], 0)
-    mags = rows[f"{band}_m"].to_numpy()[near]
-    galaxies = SkyCoord(*galaxy_places(), unit="deg")
-    far = SkyCoord(ra[near], dec[near], unit="deg").match_to_catalog_sky(galaxies)[1].arcsec > 60
-    apart = np.hypot(x[:, None] - x, y[:, None] - y)
-    np.fill_diagonal(apart, np.inf)
+    nearby = np.flatnonzero((np.abs(ra - header["CRVAL1"]) < 0.2) & (np.abs(dec - header["CRVAL2"]) < 0.2))
+    x, y = wcs.all_world2pix(ra[nearby], dec[nearby], 0)
+    mags = rows[f"{band}_m"].to_numpy()[nearby]
+    galaxies = SkyCoord(*list_galaxy_positions(), unit="deg")
+    is_far = SkyCoord(ra[nearby], dec[nearby], unit="deg").match_to_catalog_sky(galaxies)[1].arcsec > 60
+    separation = np.hypot(x[:, None] - x, y[:, None] - y)
+    np.fill_diagonal(separation, np.inf)
     inside = (x > 30) & (x < shape[1] - 30) & (y > 30) & (y < shape[0] - 30)
-    chosen = inside & far & (apart.min(axis=1) > alone) & (mags > 8) & (mags < 12.5)
-    return x[chosen], y[chosen], mags[chosen]
+    selected = inside & is_far & (separation.min(axis=1) > min_distance) & (mags > 8) & (mags < 12.5)
+    return x[selected], y[selected], mags[selected]
 
 
 @cache
-def galaxy_places() -> tuple[np.ndarray, np.ndarray]:
+def list_galaxy_positions() -> tuple[np.ndarray, np.ndarray]:
     table = pa.Table.from_batches(generate_xsc(count_xsc_rows(ROWS), psc_rows=ROWS))
     return table["ra"].to_numpy(), table["decl"].to_numpy()
 
 
-def test_stars_lie_where_their_rows_say_and_are_as_bright(files: list[Path]) -> None:
-    off, difference = [], []
+def test_positions_and_magnitudes_of_stars(files: list[Path]) -> None:
+    offsets, differences = [], []
     for path in files:
-        pixels, header, wcs = opened(path)
+        pixels, header, wcs = open_image(path)
         width = 3.135 * header["SEESH"] - 0.464
-        across = np.arange(-40, 41)
-        grid = np.hypot(*np.meshgrid(across, across))
-        share = star_profile(across[None, :].astype(float), across[:, None].astype(float), width)[grid <= 8].sum()
-        for x, y, mag in zip(*stars_of(header, wcs, pixels.shape, 22), strict=True):
+        axis = np.arange(-40, 41)
+        grid = np.hypot(*np.meshgrid(axis, axis))
+        share = star_profile(axis[None, :].astype(float), axis[:, None].astype(float), width)[grid <= 8].sum()
+        for x, y, mag in zip(*select_stars(header, wcs, pixels.shape, 22), strict=True):
             column, row = round(x), round(y)
             stamp = pixels[row - 18 : row + 19, column - 18 : column + 19]
             dx, dy = np.meshgrid(np.arange(-18, 19) - (x - column), np.arange(-18, 19) - (y - row))
             radius = np.hypot(dx, dy)
             light = stamp - np.median(stamp[(radius > 12) & (radius < 18)])
             core = radius <= 3.5
-            off.append(np.hypot(*((d * light)[core].sum() / light[core].sum() for d in (dx, dy))))
-            difference.append(header["MAGZP"] - 2.5 * np.log10(light[radius <= 8].sum() / share) - mag)
-    assert len(off) > 40
-    assert max(off) < 0.3, "arcsec"
-    assert abs(np.median(difference)) < 0.01
-    assert np.quantile(np.abs(difference), 0.9) < 0.1
+            offsets.append(np.hypot(*((d * light)[core].sum() / light[core].sum() for d in (dx, dy))))
+            differences.append(header["MAGZP"] - 2.5 * np.log10(light[radius <= 8].sum() / share) - mag)
+    assert len(offsets) > 40
+    assert max(offsets) < 0.3, "arcsec"
+    assert abs(np.median(differences)) < 0.01
+    assert np.quantile(np.abs(differences), 0.9) < 0.1
 
 
-def test_a_galaxy_has_its_light_and_its_direction() -> None:
-    coadd, nothing = list_coadds()[1], np.zeros(0)
+def test_light_and_direction_of_galaxy() -> None:
+    coadd, empty = list_coadds()[1], np.zeros(0)
     shapes = GalaxyShapes(np.array([[10.0], [9.3], [9.0]]), *(np.array([v]) for v in (8.0, 1.0, 0.5)), np.array([30]))
-    place = np.array([coadd.ra + 0.02]), np.array([coadd.dec - 0.05])
-    header, drawn = make_image(plan(), Scene(nothing, nothing, np.zeros((3, 0)), *place, shapes), coadd, 2)
-    pixels = drawn.astype(float)
+    position = np.array([coadd.ra + 0.02]), np.array([coadd.dec - 0.05])
+    header, image = make_image(make_plan(), Scene(empty, empty, np.zeros((3, 0)), *position, shapes), coadd, 2)
+    pixels = image.astype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        x, y = WCS(header).all_world2pix(*place, 0)
+        x, y = WCS(header).all_world2pix(*position, 0)
     rows, columns = np.indices(pixels.shape)
     west, north = columns - x, rows - y
     radius = np.hypot(west, north)
@@ -171,19 +171,19 @@ def test_a_galaxy_has_its_light_and_its_direction() -> None:
     assert angle == pytest.approx(30, abs=3), "from north through east"
 
 
-def test_rows_lie_on_the_images_of_their_keys(files: list[Path]) -> None:
-    """coadd_key = 23 (scan_key - 1) + k, and the image of that scan and number holds the source."""
-    rows, held = psc(), 0
+def test_rows_lie_on_images_of_their_keys(files: list[Path]) -> None:
+    """coadd_key = 23 (scan_key - 1) + k, and the image of that scan and number contains the source."""
+    rows, count = make_psc(), 0
     for path in files[::3]:
-        _, header, wcs = opened(path)
+        _, header, wcs = open_image(path)
         number = int(path.name[5:9])
-        mine = rows.filter(
+        rows_of_image = rows.filter(
             pc.and_(
                 pc.and_(pc.equal(rows["scan"], header["SCANNO"]), pc.equal(rows["coadd"], number)),
                 pc.and_(pc.less(pc.abs(pc.subtract(rows["ra"], header["CRVAL1"])), 1.0), pc.equal(rows["hemis"], "n")),
             )
         )
-        night = mine.filter(pc.equal(pc.strftime(mine["date"], "%y%m%d"), header["ORDATE"]))
+        night = rows_of_image.filter(pc.equal(pc.strftime(rows_of_image["date"], "%y%m%d"), header["ORDATE"]))
         x, y = wcs.all_world2pix(night["ra"].to_numpy(), night["decl"].to_numpy(), 1)
         assert ((x > 0.5) & (x < 512.5) & (y > 0.5) & (y < 1024.5)).all()
         keys = {(s, c) for s, c in zip(night["scan_key"].to_pylist(), night["coadd_key"].to_pylist(), strict=True)}
@@ -194,17 +194,17 @@ def test_rows_lie_on_the_images_of_their_keys(files: list[Path]) -> None:
         )
         assert coadd_key == 23 * (scan_key - 1) + k + 1
         assert night["x_scan"].to_numpy() == pytest.approx(x - 256.5, abs=1.5)
-        held += night.num_rows
-    assert held > 300
+        count += night.num_rows
+    assert count > 300
 
 
-def test_the_field_is_as_dense_as_the_release_and_no_denser() -> None:
+def test_density_of_field() -> None:
     for rows in (1_000, 20_000, 500_000, PSC_ROWS):
-        made = ReleasePlan(rows, count_xsc_rows(rows), SEED)
-        field = is_in_field(made.sky)
-        inside = int((made.stars + made.paired)[field].sum())
-        release = PSC_ROWS * made.sky.stars[field].sum()
+        plan = ReleasePlan(rows, count_xsc_rows(rows), SEED)
+        field = is_in_field(plan.sky)
+        inside = int((plan.stars + plan.paired)[field].sum())
+        release = PSC_ROWS * plan.sky.stars[field].sum()
         assert inside <= max(1.2 * MAX_ROW_SHARE * rows, 1.2 * release)
-        assert int((made.stars + made.paired).sum()) == rows
+        assert int((plan.stars + plan.paired).sum()) == rows
         if rows >= 500_000:
             assert inside == pytest.approx(release, rel=0.15)

@@ -1,4 +1,4 @@
-"""The VOSI documents: what they say, and that the schemas of the IVOA allow it."""
+"""The VOSI documents: valid by the schemas of the IVOA, and their content."""
 
 from __future__ import annotations
 
@@ -90,21 +90,21 @@ EXAMPLES = cap.Capability(
 
 
 @cache
-def schema() -> etree.XMLSchema:
+def load_schema() -> etree.XMLSchema:
     if not SCHEMAS.exists():
         pytest.skip("the IVOA's schemas are not beside this checkout")
     return etree.XMLSchema(etree.parse(SCHEMAS / "vo-bundle.xsd"))
 
 
-def texts(document: bytes, path: str) -> list[str]:
+def find_texts(document: bytes, path: str) -> list[str]:
     return [element.text for element in etree.fromstring(document).findall(path)]
 
 
-UP = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+UP_SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 DOCUMENTS = {
-    "up": vosi.write_availability(vosi.Availability(True, UP)),
-    "down": vosi.write_availability(vosi.Availability(False, UP, UP, UP, ("moving", "house"))),
+    "up": vosi.write_availability(vosi.Availability(True, UP_SINCE)),
+    "down": vosi.write_availability(vosi.Availability(False, UP_SINCE, UP_SINCE, UP_SINCE, ("moving", "house"))),
     "capabilities": vosi.write_capabilities([TAP, CONE, EXAMPLES]),
     "min": vosi.write_tableset(CATALOGUE, "min"),
     "max": vosi.write_tableset(CATALOGUE),
@@ -113,20 +113,20 @@ DOCUMENTS = {
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_valid(name: str) -> None:
-    schema().assertValid(etree.fromstring(DOCUMENTS[name]))
+def test_documents_are_valid(name: str) -> None:
+    load_schema().assertValid(etree.fromstring(DOCUMENTS[name]))
 
 
 def test_availability() -> None:
     space = f"{{{vosi.AVAILABILITY_NAMESPACE}}}"
-    assert texts(DOCUMENTS["down"], f"{space}available") == ["false"]
-    assert texts(DOCUMENTS["up"], f"{space}upSince") == ["2026-01-02T03:04:05Z"]
-    assert texts(DOCUMENTS["down"], f"{space}note") == ["moving", "house"]
+    assert find_texts(DOCUMENTS["down"], f"{space}available") == ["false"]
+    assert find_texts(DOCUMENTS["up"], f"{space}upSince") == ["2026-01-02T03:04:05Z"]
+    assert find_texts(DOCUMENTS["down"], f"{space}note") == ["moving", "house"]
 
 
-def test_capabilities_have_no_namespace_and_know_their_kind() -> None:
-    found = etree.fromstring(DOCUMENTS["capabilities"]).findall("capability")
-    assert [c.get(XSI_TYPE) for c in found] == ["tr:TableAccess", "cs:ConeSearch", None]
+def test_capabilities_have_types() -> None:
+    capabilities = etree.fromstring(DOCUMENTS["capabilities"]).findall("capability")
+    assert [c.get(XSI_TYPE) for c in capabilities] == ["tr:TableAccess", "cs:ConeSearch", None]
 
 
 def test_features() -> None:
@@ -136,18 +136,18 @@ def test_features() -> None:
         "ivo://ivoa.net/std/TAPRegExt#features-udf",
         "ivo://ivoa.net/std/tapregext#features-adql-offset",
     ]
-    assert texts(DOCUMENTS["capabilities"], ".//language/version") == ["2.0", "2.1"]
+    assert find_texts(DOCUMENTS["capabilities"], ".//language/version") == ["2.0", "2.1"]
 
 
-def test_a_radius_of_the_whole_sky_is_no_limit() -> None:
-    whole = cap.Capability("x", (), cap.ConeSearch(verbosity=False, max_sr=180.0))
-    assert b"maxSR" not in vosi.write_capabilities([whole])
+def test_radius_of_whole_sky_is_left_out() -> None:
+    capability = cap.Capability("x", (), cap.ConeSearch(verbosity=False, max_sr=180.0))
+    assert b"maxSR" not in vosi.write_capabilities([capability])
 
 
-def test_names_stand_as_in_a_query() -> None:
-    assert texts(DOCUMENTS["max"], "schema/name") == ["sky"]
-    assert texts(DOCUMENTS["max"], "schema/table/name") == ["sky.stars", "sky.galaxies"]
-    assert '"date"' in texts(DOCUMENTS["table"], "column/name")
+def test_names_are_those_of_queries() -> None:
+    assert find_texts(DOCUMENTS["max"], "schema/name") == ["sky"]
+    assert find_texts(DOCUMENTS["max"], "schema/table/name") == ["sky.stars", "sky.galaxies"]
+    assert '"date"' in find_texts(DOCUMENTS["table"], "column/name")
 
 
 def test_columns() -> None:
@@ -164,13 +164,13 @@ def test_columns() -> None:
     assert columns["flag"].get("std") == "true"
 
 
-def test_min_has_no_columns_and_max_has_kinds() -> None:
+def test_min_has_no_columns() -> None:
     assert b"<column" not in DOCUMENTS["min"]
     assert b"<description>All of them" in DOCUMENTS["min"]
     kinds = [t.get("type") for t in etree.fromstring(DOCUMENTS["max"]).findall("schema/table")]
     assert kinds == ["base_table", "view"]
 
 
-def test_only_keys_to_what_is_published() -> None:
-    assert texts(DOCUMENTS["table"], "foreignKey/targetTable") == ["sky.galaxies"]
-    assert texts(DOCUMENTS["table"], "foreignKey/fkColumn/targetColumn") == ['"key"']
+def test_only_keys_to_published_tables() -> None:
+    assert find_texts(DOCUMENTS["table"], "foreignKey/targetTable") == ["sky.galaxies"]
+    assert find_texts(DOCUMENTS["table"], "foreignKey/fkColumn/targetColumn") == ['"key"']

@@ -1,4 +1,4 @@
-"""Faults in the protocols' own forms, with when to ask again and the id of the request."""
+"""Errors in the forms of the protocols, with Retry-After and the id of the request."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from vo_server.http.service import Site
 from vo_server.protocols import cone
 from vo_server.protocols.tap import tap
 
-BUSY = BusyError("the service is busy", hint="ask again in 42 s", retry_after_seconds=42)
+BUSY = BusyError("the service is busy", hint="repeat the request in 42 s", retry_after_seconds=42)
 SITE = cast(Site, None)
 
 
-def request() -> Request:
+def make_request() -> Request:
     return Request({"type": "http", "headers": [], "state": {"info": RequestInfo("id-1")}})
 
 
-def infos(answer: Response) -> dict[str, Any]:
-    return {i.get("name"): i.get("value") for i in etree.fromstring(bytes(answer.body)).iter("{*}INFO")}
+def read_infos(response: Response) -> dict[str, Any]:
+    return {i.get("name"): i.get("value") for i in etree.fromstring(bytes(response.body)).iter("{*}INFO")}
 
 
-def test_busy_in_every_form() -> None:
-    forms = [
-        tap.render_error(request(), SITE, BUSY),
-        cone.render_error(request(), SITE, BUSY),
-        text_error(request(), BUSY),
+def test_busy_error_in_each_form() -> None:
+    responses = [
+        tap.render_error(make_request(), SITE, BUSY),
+        cone.render_error(make_request(), SITE, BUSY),
+        text_error(make_request(), BUSY),
     ]
-    assert [(f.status_code, f.headers["retry-after"]) for f in forms] == [(503, "42")] * 3
-    assert infos(forms[0]) == {"request_id": "id-1", "QUERY_STATUS": "ERROR", "ERROR_CODE": "SERVICE.BUSY"}
-    assert infos(forms[1])["Error"] == "the service is busy (ask again in 42 s)"
-    assert infos(forms[1])["request_id"] == "id-1"
+    assert [(f.status_code, f.headers["retry-after"]) for f in responses] == [(503, "42")] * 3
+    assert read_infos(responses[0]) == {"request_id": "id-1", "QUERY_STATUS": "ERROR", "ERROR_CODE": "SERVICE.BUSY"}
+    assert read_infos(responses[1])["Error"] == "the service is busy (repeat the request in 42 s)"
+    assert read_infos(responses[1])["request_id"] == "id-1"
     assert (
-        bytes(forms[2].body).decode()
-        == "the service is busy (ask again in 42 s)\nrequest_id: id-1\nERROR_CODE: SERVICE.BUSY\n"
+        bytes(responses[2].body).decode()
+        == "the service is busy (repeat the request in 42 s)\nrequest_id: id-1\nERROR_CODE: SERVICE.BUSY\n"
     )

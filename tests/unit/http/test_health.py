@@ -1,4 +1,4 @@
-"""What availability tells of each part, and that it asks seldom and waits for nothing that hangs."""
+"""Availability: the state of each part, caching of probes, and timeouts of those that hang."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from vo_server.http.probe import CachedProbe
 PSC = SHIPPED.get_collection("psc")
 
 
-class Engine:
-    """One whose answer waits for an event."""
+class FakeEngine:
+    """An engine whose check waits for an event."""
 
-    def __init__(self, wrong: str | None = None) -> None:
-        self.wrong, self.asked, self.free = wrong, 0, threading.Event()
+    def __init__(self, error: str | None = None) -> None:
+        self.error, self.calls, self.free = error, 0, threading.Event()
         self.free.set()
 
     def check_ready(self) -> str | None:
-        self.asked += 1
+        self.calls += 1
         assert self.free.wait(30)
-        return self.wrong
+        return self.error
 
     def count_rows(self, _: Any) -> int:
         return 1_234
@@ -41,108 +41,116 @@ class Engine:
         return TableFacts()
 
 
-class Jobs:
-    """A store, and what it answers with."""
+class FakeJobStore:
+    """A job store with a given count of changes."""
 
-    def __init__(self, answer: Callable[[], int] = lambda: 7) -> None:
-        self.count_changes = answer
+    def __init__(self, count_changes: Callable[[], int] = lambda: 7) -> None:
+        self.count_changes = count_changes
 
 
-def refuses() -> int:
+def raise_busy() -> int:
     raise BusyError("the jobs cannot be reached now")
 
 
-def health(folder: Path, engine: Engine | None = None, jobs: Jobs | None = None, patience: float = 30) -> Any:
-    made: Any = Health(
-        engine or Engine(),  # type: ignore[arg-type]
+def make_health(
+    folder: Path, engine: FakeEngine | None = None, jobs: FakeJobStore | None = None, timeout: float = 30
+) -> Any:
+    health: Any = Health(
+        engine or FakeEngine(),  # type: ignore[arg-type]
         (PSC,),
-        jobs or Jobs(),  # type: ignore[arg-type]
+        jobs or FakeJobStore(),  # type: ignore[arg-type]
         folder,
         {"results": folder / "not" / "yet"},
-        timeout=patience,
+        timeout=timeout,
     )
-    return made
+    return health
 
 
-def state(made: Any) -> Availability:
-    found: Availability = anyio.run(made.check)
-    return found
+def check_health(health: Any) -> Availability:
+    availability: Availability = anyio.run(health.check)
+    return availability
 
 
-def test_all_is_well(tmp_path: Path) -> None:
-    found = state(health(tmp_path))
-    assert (found.available, found.notes) == (True, ("twomass.psc has 1,234 rows",))
+def test_available(tmp_path: Path) -> None:
+    availability = check_health(make_health(tmp_path))
+    assert (availability.available, availability.notes) == (True, ("twomass.psc has 1,234 rows",))
 
 
-def test_what_the_database_says_comes_first(tmp_path: Path) -> None:
-    found = state(health(tmp_path, Engine("it is tired")))
-    assert (found.available, found.notes) == (False, ("it is tired",))
+def test_error_of_database_comes_first(tmp_path: Path) -> None:
+    availability = check_health(make_health(tmp_path, FakeEngine("it is down")))
+    assert (availability.available, availability.notes) == (False, ("it is down",))
 
 
-def test_a_database_that_fails_in_a_way_of_its_own(tmp_path: Path) -> None:
-    engine = Engine()
+def test_unexpected_exception_of_database(tmp_path: Path) -> None:
+    engine = FakeEngine()
     engine.free = None  # type: ignore[assignment]
-    found = state(health(tmp_path, engine))
-    assert (found.available, found.notes[0]) == (False, "the database does not answer")
+    availability = check_health(make_health(tmp_path, engine))
+    assert (availability.available, availability.notes[0]) == (False, "the database does not answer")
 
 
-def test_without_jobs_queries_are_still_answered(tmp_path: Path) -> None:
-    found = state(health(tmp_path, jobs=Jobs(refuses)))
-    assert (found.available, found.notes[0]) == (True, "no jobs are accepted: the jobs cannot be reached now")
+def test_available_without_job_store(tmp_path: Path) -> None:
+    availability = check_health(make_health(tmp_path, jobs=FakeJobStore(raise_busy)))
+    assert (availability.available, availability.notes[0]) == (
+        True,
+        "no jobs are accepted: the jobs cannot be reached now",
+    )
 
 
-def test_a_store_of_jobs_that_hangs(tmp_path: Path) -> None:
+def test_hanging_job_store(tmp_path: Path) -> None:
     free = threading.Event()
-    found = state(health(tmp_path, jobs=Jobs(lambda: int(free.wait(30))), patience=0.1))
+    availability = check_health(make_health(tmp_path, jobs=FakeJobStore(lambda: int(free.wait(30))), timeout=0.1))
     free.set()
-    assert (found.available, found.notes[0]) == (True, "no jobs are accepted: the job store does not answer")
+    assert (availability.available, availability.notes[0]) == (
+        True,
+        "no jobs are accepted: the job store does not answer",
+    )
 
 
-def test_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_low_disk_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    for free, said in ((999e6, ("little disk space for results: 999 MB",)), (1e9, ())):
+    for free, notes in ((999e6, ("little disk space for results: 999 MB",)), (1e9, ())):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage(1e12, 1e12 - free, free))
-        assert state(health(tmp_path)).notes[: len(said)] == said
-        assert len(state(health(tmp_path)).notes) == 1 + len(said)
+        assert check_health(make_health(tmp_path)).notes[: len(notes)] == notes
+        assert len(check_health(make_health(tmp_path)).notes) == 1 + len(notes)
 
 
-def test_many_who_ask_are_one_question(tmp_path: Path) -> None:
-    engine = Engine()
-    made = health(tmp_path, engine)
+def test_concurrent_requests_share_a_probe(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    health = make_health(tmp_path, engine)
 
-    async def ask() -> None:
+    async def check_repeatedly() -> None:
         async with anyio.create_task_group() as group:
             for _ in range(200):
-                group.start_soon(made.check)
+                group.start_soon(health.check)
 
-    anyio.run(ask)
-    assert engine.asked == 1
+    anyio.run(check_repeatedly)
+    assert engine.calls == 1
 
 
-def test_a_database_that_hangs_is_asked_once_and_heard_when_it_comes_back(tmp_path: Path) -> None:
-    engine = Engine()
-    made = health(tmp_path, engine, patience=0.1)
+def test_hanging_database_is_probed_once(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    health = make_health(tmp_path, engine, timeout=0.1)
     engine.free.clear()
 
-    async def ask() -> None:
+    async def check_repeatedly() -> None:
         for _ in range(5):
-            found = await made.check()
-            assert (found.available, found.notes[0]) == (False, "the database does not answer")
-        assert engine.asked == 1
+            availability = await health.check()
+            assert (availability.available, availability.notes[0]) == (False, "the database does not answer")
+        assert engine.calls == 1
         engine.free.set()
         with anyio.fail_after(10):
-            while not (await made.check()).available:
+            while not (await health.check()).available:
                 await anyio.sleep(0.01)
 
-    anyio.run(ask)
+    anyio.run(check_repeatedly)
 
 
-def test_an_answer_is_good_for_a_while() -> None:
-    asked: list[int] = []
+def test_result_of_probe_is_cached() -> None:
+    calls: list[int] = []
 
-    async def ask(kept: float) -> list[int | None]:
-        look: CachedProbe[int] = CachedProbe(lambda: asked.append(1) or len(asked), timeout=30, max_age=kept)
-        return [await look.get() for _ in range(3)]
+    async def get_repeatedly(max_age: float) -> list[int | None]:
+        probe: CachedProbe[int] = CachedProbe(lambda: calls.append(1) or len(calls), timeout=30, max_age=max_age)
+        return [await probe.get() for _ in range(3)]
 
-    assert anyio.run(ask, 1e9) == [1, 1, 1]
-    assert anyio.run(ask, 0) == [2, 3, 4]
+    assert anyio.run(get_repeatedly, 1e9) == [1, 1, 1]
+    assert anyio.run(get_repeatedly, 0) == [2, 3, 4]

@@ -1,4 +1,4 @@
-"""Under which URL the client sees the server, behind proxies of every kind."""
+"""The URL of the server and the address of the client, behind proxies."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from starlette.requests import Request
 from vo_server.http.urls import get_base_url, get_client_address, get_request_url, is_public_client
 
 
-def request(headers: dict[str, str] | None = None, root_path: str = "", path: str = "/tap/sync") -> Request:
-    given = {"host": "127.0.0.1:8000", **(headers or {})}
+def make_request(headers: dict[str, str] | None = None, root_path: str = "", path: str = "/tap/sync") -> Request:
+    all_headers = {"host": "127.0.0.1:8000", **(headers or {})}
     return Request(
         {
             "type": "http",
@@ -19,13 +19,13 @@ def request(headers: dict[str, str] | None = None, root_path: str = "", path: st
             "path": root_path + path,
             "root_path": root_path,
             "query_string": b"QUERY=x",
-            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+            "headers": [(name.encode(), value.encode()) for name, value in all_headers.items()],
         }
     )
 
 
 @pytest.mark.parametrize(
-    ("headers", "wanted"),
+    ("headers", "expected"),
     [
         ({}, "http://127.0.0.1:8000"),
         ({"x-forwarded-proto": "https", "x-forwarded-host": "vo.example.org"}, "https://vo.example.org"),
@@ -42,25 +42,25 @@ def request(headers: dict[str, str] | None = None, root_path: str = "", path: st
         ({"x-forwarded-prefix": "/a b<c>"}, "http://127.0.0.1:8000"),
     ],
 )  # fmt: skip
-def test_proxies(headers: dict[str, str], wanted: str) -> None:
-    assert get_base_url(request(headers)) == wanted
+def test_base_url_behind_proxies(headers: dict[str, str], expected: str) -> None:
+    assert get_base_url(make_request(headers)) == expected
 
 
-def test_fixed_url_rules() -> None:
+def test_fixed_url_overrides_headers() -> None:
     assert (
-        get_base_url(request({"x-forwarded-host": "other"}), "https://vo.example.org/2mass/")
+        get_base_url(make_request({"x-forwarded-host": "other"}), "https://vo.example.org/2mass/")
         == "https://vo.example.org/2mass"
     )
 
 
 def test_root_path() -> None:
-    assert get_base_url(request(root_path="/vo")) == "http://127.0.0.1:8000/vo"
-    assert get_request_url(request(root_path="/vo")) == "http://127.0.0.1:8000/vo/tap/sync?QUERY=x"
+    assert get_base_url(make_request(root_path="/vo")) == "http://127.0.0.1:8000/vo"
+    assert get_request_url(make_request(root_path="/vo")) == "http://127.0.0.1:8000/vo/tap/sync?QUERY=x"
 
 
-def test_asked_url_is_the_clients() -> None:
-    asked = get_request_url(request({"x-forwarded-host": "vo.example.org", "x-forwarded-proto": "https"}))
-    assert asked == "https://vo.example.org/tap/sync?QUERY=x"
+def test_request_url_is_that_of_client() -> None:
+    url = get_request_url(make_request({"x-forwarded-host": "vo.example.org", "x-forwarded-proto": "https"}))
+    assert url == "https://vo.example.org/tap/sync?QUERY=x"
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_asked_url_is_the_clients() -> None:
         (None, {}, ""),
     ],
 )
-def test_whose_request_it_is(peer: str | None, headers: dict[str, str], client: str) -> None:
-    """A client that comes by itself is not believed to be another; a proxy of ours is."""
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "headers": raw, "client": (peer, 1234) if peer is not None else None}
+def test_client_address(peer: str | None, headers: dict[str, str], client: str) -> None:
+    """Forwarding headers are trusted from proxies without a public address only."""
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": encoded, "client": (peer, 1234) if peer is not None else None}
     assert get_client_address(Request(scope)) == client
 
 
 @pytest.mark.parametrize(
-    ("peer", "headers", "outside"),
+    ("peer", "headers", "is_public"),
     [
         ("127.0.0.1", {}, False),
         ("10.1.2.3", {}, False),
@@ -103,7 +103,7 @@ def test_whose_request_it_is(peer: str | None, headers: dict[str, str], client: 
         ("127.0.0.1", {"x-forwarded-for": "192.168.1.5"}, False),
     ],
 )
-def test_who_comes_from_outside(peer: str | None, headers: dict[str, str], outside: bool) -> None:
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "headers": raw, "client": (peer, 1234) if peer is not None else None}
-    assert is_public_client(Request(scope)) is outside
+def test_public_clients(peer: str | None, headers: dict[str, str], is_public: bool) -> None:
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": encoded, "client": (peer, 1234) if peer is not None else None}
+    assert is_public_client(Request(scope)) is is_public
