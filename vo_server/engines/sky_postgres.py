@@ -149,9 +149,11 @@ class PostgresCompiler(PGCompiler_asyncpg):
         return sql
 
     def visit_lower_func(self, func: Function[Any], **kw: Any) -> str:
+        """Render LOWER by our function, which works in every language."""
         return self._change_case("lower", func, **kw)
 
     def visit_upper_func(self, func: Function[Any], **kw: Any) -> str:
+        """Render UPPER by our function, which works in every language."""
         return self._change_case("upper", func, **kw)
 
     def _change_case(self, name: str, func: Function[Any], **kw: Any) -> str:
@@ -166,13 +168,16 @@ class PostgresCompiler(PGCompiler_asyncpg):
         return f"sum({distinct}CAST({sql} AS DOUBLE PRECISION))"
 
     def visit_avg_func(self, func: FunctionElement[Any], **kw: Any) -> str:
+        """Render AVG as the average of doubles."""
         inner, distinct = _split_aggregate(func)
         return f"avg({distinct}CAST({self.process(inner, **kw)} AS DOUBLE PRECISION))"
 
     def visit_min_func(self, func: FunctionElement[Any], **kw: Any) -> str:
+        """Render MIN; of booleans it is FALSE if any is."""
         return self._render_extreme("min", "bool_and", func, **kw)
 
     def visit_max_func(self, func: FunctionElement[Any], **kw: Any) -> str:
+        """Render MAX; of booleans it is TRUE if any is."""
         return self._render_extreme("max", "bool_or", func, **kw)
 
     def _render_extreme(self, name: str, of_truth: str, func: FunctionElement[Any], **kw: Any) -> str:
@@ -182,6 +187,7 @@ class PostgresCompiler(PGCompiler_asyncpg):
         return f"{name}({distinct}{self.process(inner, **kw)})"
 
     def visit_desc_op_unary_modifier(self, unary: UnaryExpression[Any], operator: Any, **kw: Any) -> str:
+        """Render DESC with nulls after all values, as DuckDB does."""
         return f"{self.process(unary.element, **kw)} DESC NULLS LAST"
 
     @override
