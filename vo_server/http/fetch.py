@@ -108,10 +108,10 @@ def fetch(url: str, hosts: UploadHosts, limit: int, earlier_bytes: int = 0) -> I
                 connection.request(
                     "GET", path, headers={UPLOAD_HEADER: "1", "User-Agent": "vo_server", "Accept": "*/*"}
                 )
-                response = connection.getresponse()
-                if response.status not in _REDIRECT_STATUSES:
-                    return _read_body(response, url, limit, earlier_bytes, deadline)
-            url = urljoin(url, response.getheader("Location") or "")
+                with connection.getresponse() as response:
+                    if response.status not in _REDIRECT_STATUSES:
+                        return _read_body(response, url, limit, earlier_bytes, deadline)
+                    url = urljoin(url, response.getheader("Location") or "")
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() >= deadline:
                 raise UsageError(
