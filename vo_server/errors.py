@@ -160,7 +160,7 @@ class ServiceError(Exception):
 
 
 class UsageError(ServiceError):
-    """The request is invalid: the client must change it."""
+    """An invalid request, which the client must change."""
 
     status = 400
     dali_name = "UsageFault"
@@ -168,7 +168,7 @@ class UsageError(ServiceError):
 
 
 class QueryError(UsageError):
-    """A query that does not parse or has no meaning, with the span of the error in its text.
+    """An invalid query, in syntax or in meaning, with the span of the error in its text.
 
     `other_errors` are further errors of the same query, each with a span of its own and no further errors.
     """
@@ -229,13 +229,13 @@ class QueryError(UsageError):
 
 
 class RepeatedParameterError(UsageError):
-    """A parameter that may occur once occurs several times (DALI 1.1 section 3.2)."""
+    """A parameter that is repeated, but may occur only once (DALI 1.1 section 3.2)."""
 
     default_code = Code.REQUEST_REPEATED_PARAMETER
 
 
 class NotFoundError(UsageError):
-    """What the request names does not exist."""
+    """A request for a resource that does not exist."""
 
     status = 404
     dali_name = "NotFoundFault"
@@ -243,28 +243,28 @@ class NotFoundError(UsageError):
 
 
 class MethodNotAllowedError(UsageError):
-    """The resource does not allow this HTTP method (VOSI 1.1 section 2)."""
+    """An HTTP method that the resource does not allow (VOSI 1.1 section 2)."""
 
     status = 405
     default_code = Code.REQUEST_METHOD_NOT_ALLOWED
 
 
 class PhaseError(UsageError):
-    """The job is not in a phase that allows this (UWS 1.1 section 2.2)."""
+    """A request that the phase of the job does not allow (UWS 1.1 section 2.2)."""
 
     status = 403
     default_code = Code.JOB_WRONG_PHASE
 
 
 class TooLargeError(UsageError):
-    """The request is larger than the limit that the service announces."""
+    """A request that exceeds the declared limit of the service."""
 
     status = 413
     default_code = Code.REQUEST_TOO_LARGE
 
 
 class QueryTimeoutError(ServiceError):
-    """The query took longer than the limit that the service announces."""
+    """A query that exceeds the time limit of the service."""
 
     status = 400
     dali_name = "UsageFault"
@@ -272,14 +272,14 @@ class QueryTimeoutError(ServiceError):
 
 
 class QueryCancelledError(ServiceError):
-    """The client disconnected or aborted the query."""
+    """A query that the client aborted, or whose client disconnected."""
 
     status = 499
     default_code = Code.QUERY_CANCELLED
 
 
 class BusyError(ServiceError):
-    """The service cannot take the request now; the same request may succeed after `retry_after_seconds`."""
+    """A request that the service cannot accept now; it may succeed after `retry_after_seconds`."""
 
     status = 503
     dali_name = "TransientFault"
@@ -293,7 +293,7 @@ class BusyError(ServiceError):
 
 
 class EngineError(ServiceError):
-    """The database failed; its own message goes to the log and not to the client."""
+    """A failure of the database, whose own message goes to the log and not to the client."""
 
 
 class LoadError(ServiceError):
@@ -309,7 +309,7 @@ class CatalogueError(ServiceError):
 
 
 class NoPixelsError(UsageError):
-    """The requested region lies outside the image: the answer is empty (SODA 1.0 section 5.1)."""
+    """A requested region outside the image: the response is empty (SODA 1.0 section 5.1)."""
 
     status = 204
     default_code = Code.IMAGE_NO_OVERLAP
@@ -322,7 +322,7 @@ class ImageError(ServiceError):
 
 
 class ImageNotFoundError(ImageError):
-    """An image file that is not where the inventory says."""
+    """An image file that is missing at the path in the inventory."""
 
     status = 404
     dali_name = "NotFoundFault"

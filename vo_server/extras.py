@@ -9,7 +9,7 @@ from vo_server.errors import Code, UsageError
 
 
 def import_with_extra(module: str, extra: str) -> ModuleType:
-    """Import a module of ours that needs the packages of an extra.
+    """Import a module of this package that needs the packages of an extra.
 
     Raises UsageError with the command that installs the extra where a package is missing.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import statistics
@@ -133,7 +134,7 @@ class Client:
 
 def percentile_95(values: Sequence[float]) -> float:
     """Return the 95th percentile."""
-    return sorted(values)[int(0.95 * (len(values) - 1))]
+    return sorted(values)[math.ceil(0.95 * len(values)) - 1]
 
 
 def summarise(seconds: Sequence[float]) -> str:
