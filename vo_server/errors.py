@@ -1,4 +1,4 @@
-"""Errors that clients and operators are told of, with their stable codes.
+"""Errors that are reported to clients and operators, with their stable codes.
 
 Each class carries its HTTP status and the error name that DALI and its children put first in an error text
 (DALI 1.1 section 4.2, SIA 2.0 section 3.2, DataLink 1.1 section 3.4). Each error has a stable dotted code, which error
@@ -69,7 +69,7 @@ class Code(StrEnum):
     QUERY_NOT_REPRESENTABLE = "QUERY.NOT_REPRESENTABLE", "The result has values that the output format cannot hold."
 
     UPLOAD_NOT_ALLOWED = "UPLOAD.NOT_ALLOWED", "The service or the host of the URL does not allow this upload."
-    UPLOAD_BAD_REFERENCE = "UPLOAD.BAD_REFERENCE", "UPLOAD is malformed or refers to a part that is not there."
+    UPLOAD_BAD_REFERENCE = "UPLOAD.BAD_REFERENCE", "UPLOAD is malformed or refers to a part that the request lacks."
     UPLOAD_FETCH_FAILED = "UPLOAD.FETCH_FAILED", "The URL of an upload could not be fetched."
     UPLOAD_UNKNOWN_FORMAT = "UPLOAD.UNKNOWN_FORMAT", "The upload is not in a table format that the service reads."
     UPLOAD_MALFORMED = "UPLOAD.MALFORMED", "The uploaded table is damaged or contradicts itself."

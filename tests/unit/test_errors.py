@@ -1,4 +1,4 @@
-"""Errors as programs and people see them, and the table of codes."""
+"""Errors as text and as JSON, and the table of codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def several() -> QueryError:
     return QueryError("no column a", span=TextSpan(7, 8), other_errors=further).with_text(TEXT)
 
 
-def test_an_error_without_a_span() -> None:
+def test_error_without_a_span() -> None:
     assert NotFoundError("nothing").as_dict() == {"code": "REQUEST.NOT_FOUND", "message": "nothing"}
     assert QueryError("wrong", hint="so").as_dict() == {"code": "ADQL.INVALID", "message": "wrong", "hint": "so"}
 
@@ -72,7 +72,7 @@ def test_restores_an_error_from_its_code(code: Code) -> None:
     assert type(error) is not ServiceError or code.startswith("SERVICE.")
 
 
-def test_an_unknown_stored_code_is_an_internal_error() -> None:
+def test_unknown_stored_code_is_an_internal_error() -> None:
     assert error_from_code("NO.SUCH_CODE", "text").code == Code.SERVICE_INTERNAL
 
 

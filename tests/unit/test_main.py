@@ -28,8 +28,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(arguments)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     yield run
     signal.signal(signal.SIGTERM, before)
@@ -65,14 +65,14 @@ def test_reports_an_error_in_one_line(
     assert code is None or lines[0].endswith(f" [{code}]")
 
 
-def test_a_data_folder_that_is_a_file(run: Run) -> None:
+def test_rejects_a_data_folder_that_is_a_file(run: Run) -> None:
     Path("data").touch()
     assert run("demo", "--no-serve")[0::2] == (1, "vo-server: data/catalogues/psc/current: Not a directory\n")
 
 
-def test_reports_a_port_in_use_before_a_sky_is_made(run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        code, _, err = run("demo", "--port", str(taken.getsockname()[1]))
+def test_reports_a_port_in_use_before_making_a_sky(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        code, _, err = run("demo", "--port", str(listener.getsockname()[1]))
     assert code == 1
     assert f"[{Code.SERVICE_UNAVAILABLE}]" in err
     assert not Path("data").exists()
@@ -110,7 +110,7 @@ def test_load_prints_a_summary(run: Run) -> None:
     assert run("load", "psc", *made, "--append")[2].endswith(", 2,000 rows in all\n")
 
 
-def test_load_with_rejected_rows(run: Run) -> None:
+def test_load_reports_rejected_rows(run: Run) -> None:
     made, *others = _sky(Path(), 1_000)
     lines = made.read_text().splitlines()
     made.write_text("\n".join([*lines[:10], "1|2|3", *lines[10:]]) + "\n")
@@ -137,9 +137,7 @@ def _sky(folder: Path, rows: int) -> list[Path]:
         ("adbc_driver_postgresql", ["serve", "--engine", "postgresql://nobody@127.0.0.1/none"], "postgresql"),
     ],
 )
-def test_a_missing_package_names_the_extra_that_has_it(
-    tmp_path: Path, package: str, arguments: list[str], extra: str
-) -> None:
+def test_missing_package_names_its_extra(tmp_path: Path, package: str, arguments: list[str], extra: str) -> None:
     program = (
         f"import sys; sys.modules[{package!r}] = None; from vo_server.__main__ import main; sys.exit(main({arguments}))"
     )

@@ -1,4 +1,4 @@
-"""Settings: which source wins, and the errors of invalid values."""
+"""Settings: the precedence of their sources, and the errors of invalid values."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def test_defaults() -> None:
     assert read_settings({}, {}, None) == Settings()
 
 
-def test_a_flag_wins_over_a_variable_and_that_over_the_file(file: Path) -> None:
+def test_flag_overrides_variable_and_variable_overrides_file(file: Path) -> None:
     file.write_text('port = 1\nmaxrec = 1\ntitle = "of the file"\n')
     settings = read_settings({"port": "3", "maxrec": None}, {"VO_SERVER_PORT": "2", "VO_SERVER_MAXREC": "2"}, file)
     assert (settings.port, settings.maxrec, settings.title) == (3, 2, "of the file")
 
 
-def test_types(file: Path) -> None:
+def test_converts_types(file: Path) -> None:
     file.write_text('timeout = 5\ndata = "/srv/vo"\n')
     settings = read_settings({"port": "8080"}, {"VO_SERVER_THREADS": "2"}, file)
     assert settings == Settings(data=Path("/srv/vo"), port=8080, threads=2, timeout=5.0)
@@ -35,14 +35,14 @@ def test_types(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"), [("true", True), ("Yes", True), ("1", True), ("False", False), ("0", False)]
+    ("text", "expected"), [("true", True), ("Yes", True), ("1", True), ("False", False), ("0", False)]
 )
-def test_true_and_false(said: str, meant: bool) -> None:
-    assert read_settings({}, {"VO_SERVER_STRICT": said}, None).strict is meant
-    assert read_settings({"strict": True}, {"VO_SERVER_STRICT": said}, None).strict is True
+def test_reads_true_and_false(text: str, expected: bool) -> None:
+    assert read_settings({}, {"VO_SERVER_STRICT": text}, None).strict is expected
+    assert read_settings({"strict": True}, {"VO_SERVER_STRICT": text}, None).strict is True
 
 
-def test_other_variables_are_not_ours() -> None:
+def test_ignores_other_variables() -> None:
     environment = {"PATH": "/bin", f"{PREFIX}CONFIG": "vo.toml", f"{PREFIX}VENV": ".venv"}
     assert read_settings({}, environment, None) == Settings()
 

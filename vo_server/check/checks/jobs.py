@@ -22,7 +22,7 @@ TOLERANCE_SECONDS = 120
 """Seconds by which the lifetime of a job may differ from the declared one."""
 
 WAIT_SECONDS = 5
-"""Seconds that the server is asked to wait for the next phase of a job."""
+"""Value of WAIT, for which the server holds the response until the phase of a job changes."""
 
 FORM = {"LANG": "ADQL", "QUERY": "SELECT TOP 1 table_name FROM TAP_SCHEMA.tables ORDER BY table_name", "MAXREC": "5"}
 
