@@ -210,9 +210,14 @@ def hide_column(code: str, data: str, name: str) -> Fault:
 
 CAPABILITIES = "/tap/capabilities"
 SYNC = "/tap/sync"
-TABLES_QUERY = "^SELECT schema_name, table_name, description FROM TAP_SCHEMA.tables"
+TABLES_QUERY = "SELECT schema_name, table_name, description FROM TAP_SCHEMA.tables"
 RECORDS = "ListRecords"
 IVOID = "ivo://unregistered.invalid"
+
+
+def filter_tables(code: str, data: str, condition: str) -> Fault:
+    """Keep only the rows of TAP_SCHEMA.tables that satisfy a condition."""
+    return alter_query(code, data, f"^{TABLES_QUERY}", f"{TABLES_QUERY} WHERE {condition}")
 
 
 # ----------------------------------------------------- changes of a response
@@ -531,22 +536,12 @@ FAULTS: tuple[Fault, ...] = (
     alter_text("CAP-ID-1", "ivo://ivoa.net/std/SIA#query-9.0", "/sia2/capabilities", "SIA#query-2.0", "SIA#query-9.0"),
     alter_text("CAP-URL-2", "'/tap'", CAPABILITIES, ">http://vo-server.invalid/tap<", ">/tap<"),
     alter_status("CAP-VOSI-1", "examples", "/tap/examples", 404),
-    alter_query(
-        "CAP-MODEL-1",
-        "ObsCore#core-1.1 ivoa.obscore",
-        TABLES_QUERY,
-        f"{TABLES_QUERY[1:]} WHERE table_name <> 'ivoa.obscore'",
-    ),
+    filter_tables("CAP-MODEL-1", "ObsCore#core-1.1 ivoa.obscore", "table_name <> 'ivoa.obscore'"),
     alter_text("TAP-LANG-1", "tap/capabilities ADQL", CAPABILITIES, "<name>ADQL</name>", "<name>PQL</name>"),
     alter_status("VOSI-TABLE-1", "tables/twomass.psc 404", "/tap/tables/twomass.psc", 404),
     alter_up_since("upSince 'yesterday'", "yesterday"),
     alter_up_since("upSince '2020-01-01T00:00:00' Z", "2020-01-01T00:00:00"),
-    alter_query(
-        "TS-SELF-1",
-        "TAP_SCHEMA.keys TAP_SCHEMA.tables",
-        TABLES_QUERY,
-        f"{TABLES_QUERY[1:]} WHERE table_name NOT LIKE '%keys'",
-    ),
+    filter_tables("TS-SELF-1", "TAP_SCHEMA.keys TAP_SCHEMA.tables", "table_name NOT LIKE '%keys'"),
     alter_query("TS-WHOLE-1", "TAP_SCHEMA.schemas", "^SELECT schema_name FROM", "SELECT 'x' AS schema_name FROM"),
     alter_query("TS-WHOLE-1", "x", "^SELECT schema_name FROM", "SELECT 'x' AS schema_name FROM"),
     alter_query("TS-WHOLE-1", "gone.t TAP_SCHEMA.tables", "DISTINCT table_name", "DISTINCT 'gone.t' AS table_name"),
@@ -557,12 +552,7 @@ FAULTS: tuple[Fault, ...] = (
     alter_query(
         "TS-KEY-1", "key TAP_SCHEMA.key_columns", "^SELECT key_id, from_column", "SELECT 'x' AS key_id, from_column"
     ),
-    alter_query(
-        "TS-TABLES-1",
-        "twomass.psc /tables TAP_SCHEMA",
-        TABLES_QUERY,
-        f"{TABLES_QUERY[1:]} WHERE table_name <> 'twomass.psc'",
-    ),
+    filter_tables("TS-TABLES-1", "twomass.psc /tables TAP_SCHEMA", "table_name <> 'twomass.psc'"),
     alter_column("META-TYPE-1", "arraysize 'many'", "arraysize", "many"),
     alter_column("META-TYPE-1", "arraysize 1", "arraysize", "1"),
     alter_column("OBS-COLUMN-2", "datatype 'boolean'", "datatype", "boolean"),
