@@ -1,7 +1,7 @@
-"""Aladin Desktop finds an image by SIA, loads it and lays a cone search over it: the sources lie on the stars.
+"""Aladin Desktop finds an image by SIA, loads it and overlays a cone search: the sources lie on the stars.
 
-Aladin 12 does not begin before it has asked its home for a dictionary of services and a list of surveys. Here a
-stand-in answers, whose dictionary has our services alone.
+At start, Aladin 12 requests a dictionary of services and a list of surveys from its home server. Here a proxy
+responds instead, with a dictionary of this server's services.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image as Pillow
 
-PATIENCE = 120.0
+TIMEOUT_SECONDS = 120.0
 ZOOM = 8
-"""Pixels of the picture to one of the image, which has 1 arcsec."""
+"""Pixels of the picture for one pixel of the image, which is 1 arcsec wide."""
 
 SERVICE = """%ActionName        {name}
 %Description       {name}
@@ -67,8 +67,8 @@ def _is_installed() -> None:
 
 
 @contextmanager
-def standing_in(dictionary: str) -> Iterator[int]:
-    """Start a proxy that stands in for Aladin's home, and return its port."""
+def replace_home(dictionary: str) -> Iterator[int]:
+    """Start a proxy that replaces Aladin's home server, and return its port."""
 
     class Home(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -127,7 +127,7 @@ def aladin(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> It
     sources = f"{base}/cone/psc?RA=$1&DEC=$2&SR=$3"
     dictionary += SERVICE.format(name="Sources", protocol="CONESEARCH", url=sources, field="RADIUSd", kind="text/xml")
     home = tmp_path_factory.mktemp("aladin")
-    with standing_in(dictionary) as port, screen() as display:
+    with replace_home(dictionary) as port, screen() as display:
         options = {
             "user.home": home,
             "http.proxyHost": "127.0.0.1",
@@ -147,7 +147,7 @@ def aladin(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> It
                 text=True,
                 encoding="utf-8",
                 errors="replace",
-                timeout=PATIENCE,
+                timeout=TIMEOUT_SECONDS,
             )
             return done.stdout + done.stderr
 
@@ -179,17 +179,17 @@ def test_sources_lie_on_stars(
     aladin: Run, client: httpx.Client, star: tuple[float, float], tmp_path: Path, of: str
 ) -> None:
     """Checked on an image from SIA and on a colour picture with a WCS in its comment."""
-    place = f"{star[0]} {star[1]:+}"
-    bare, laid = tmp_path / "bare.png", tmp_path / "laid.png"
+    position = f"{star[0]} {star[1]:+}"
+    image_file, overlay_file = tmp_path / "bare.png", tmp_path / "laid.png"
     picture = f"{str(client.base_url).rstrip('/')}/preview?POS={star[0]},{star[1]}&BAND=JHK"
-    begin = f"get Images {place} 1arcmin" if of == "file" else f"load {picture}"
-    said = aladin(
-        f"{begin}\nsync\npause 1\n{place}\nzoom {ZOOM}x\nsave {bare}\n"
-        f"get Sources {place} 2arcmin\nsync\nsave {laid}\nquit\n"
+    begin = f"get Images {position} 1arcmin" if of == "file" else f"load {picture}"
+    output = aladin(
+        f"{begin}\nsync\npause 1\n{position}\nzoom {ZOOM}x\nsave {image_file}\n"
+        f"get Sources {position} 2arcmin\nsync\nsave {overlay_file}\nquit\n"
     )
-    assert bare.exists(), said
-    assert laid.exists(), said
-    with Pillow.open(bare) as without, Pillow.open(laid) as found:
+    assert image_file.exists(), output
+    assert overlay_file.exists(), output
+    with Pillow.open(image_file) as without, Pillow.open(overlay_file) as found:
         before, after = (np.asarray(each.convert("RGB"), float) for each in (without, found))
     light = before.mean(axis=2)
     shining = light > (np.median(light) + light.max()) / 2

@@ -26,7 +26,7 @@ from vo_server.web.documentation import PAGES, find_placeholders
 ROOT = Path(__file__).resolve().parents[2]
 MANUALS = ("README.md", "deploy/README.md")
 SHELL = 'curl() { command curl -sS --fail --retry 9 --retry-delay 1 --retry-all-errors "$@"; }\n'
-"""A job may not be done when its result is fetched: then curl asks again."""
+"""A job may not be complete when its result is fetched: then curl repeats the request."""
 
 
 def _address(page: str) -> str:
@@ -54,7 +54,7 @@ def _document(client: httpx.Client, page: str) -> Any:
     return html.fromstring(client.get(_address(page)).raise_for_status().text)
 
 
-# ------------------------------------------------------------ what runs
+# ------------------------------------------------------------- examples
 
 
 @pytest.mark.parametrize("name", [*PAGES, *MANUALS])
@@ -74,8 +74,8 @@ def test_shell_commands_run(name: str, documents: dict[str, str], server: Server
 def test_queries_run(name: str, documents: dict[str, str], server: Server) -> None:
     for query in _blocks(documents[name], "sql"):
         sent = {"LANG": "ADQL", "QUERY": query, "MAXREC": "5"}
-        answer = httpx.post(f"{server.url}/tap/sync", data=sent, timeout=60)
-        assert answer.status_code == 200, f"{query}\n{answer.text}"
+        response = httpx.post(f"{server.url}/tap/sync", data=sent, timeout=60)
+        assert response.status_code == 200, f"{query}\n{response.text}"
 
 
 @pytest.mark.parametrize("name", [*PAGES, *MANUALS])
@@ -91,16 +91,16 @@ def test_kinds_of_blocks_are_known(documents: dict[str, str]) -> None:
     assert kinds <= {"sh", "sql", "python", "toml", "js", "text"}
 
 
-# ------------------------------------------------------------ the pages
+# ---------------------------------------------------------------- pages
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_is_well_formed(page: str, client: httpx.Client) -> None:
-    answer = client.get(_address(page))
-    assert answer.headers["content-type"] == "text/html;charset=utf-8"
-    root = etree.fromstring(answer.content)
+    response = client.get(_address(page))
+    assert response.headers["content-type"] == "text/html;charset=utf-8"
+    root = etree.fromstring(response.content)
     assert root.findtext("{*}body/{*}h1")
-    unchanged = client.get(_address(page), headers={"If-None-Match": answer.headers["etag"]})
+    unchanged = client.get(_address(page), headers={"If-None-Match": response.headers["etag"]})
     assert unchanged.status_code == 304
 
 
@@ -119,10 +119,10 @@ def test_links_lead_somewhere(page: str, client: httpx.Client) -> None:
     for address in {a.get("href") for a in _document(client, page).iter("a")}:
         if not address.startswith(base):
             continue
-        answer = client.get(address)
-        assert answer.status_code == 200, address
+        response = client.get(address)
+        assert response.status_code == 200, address
         anchor = address.partition("#")[2]
-        assert not anchor or html.fromstring(answer.text).get_element_by_id(anchor) is not None, address
+        assert not anchor or html.fromstring(response.text).get_element_by_id(anchor) is not None, address
 
 
 def test_front_page_leads_to_the_documentation(client: httpx.Client) -> None:
@@ -131,10 +131,10 @@ def test_front_page_leads_to_the_documentation(client: httpx.Client) -> None:
 
 
 def test_rejects_unknown_page(client: httpx.Client) -> None:
-    answer = client.get("/docs/adlq")
-    assert answer.status_code == 404
-    assert answer.headers["vo-error-code"] == Code.REQUEST_NOT_FOUND
-    assert "adql" in answer.text
+    response = client.get("/docs/adlq")
+    assert response.status_code == 404
+    assert response.headers["vo-error-code"] == Code.REQUEST_NOT_FOUND
+    assert "adql" in response.text
 
 
 def test_placeholders_are_those_that_are_filled_in(sky: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_placeholders_are_those_that_are_filled_in(sky: Path, tmp_path: Path) ->
     assert {name for page in PAGES for name in find_placeholders(page)} == values.keys()
 
 
-# ------------------------------------------------------------ what is generated
+# ----------------------------------------------------------- generated parts
 
 
 def test_all_error_codes_are_explained(client: httpx.Client) -> None:

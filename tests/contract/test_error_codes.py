@@ -85,8 +85,8 @@ def find_code(response: httpx.Response) -> str | None:
 
 def find_json_code(value: Any) -> str | None:
     if isinstance(value, dict):
-        own = value.get("code", value.get("ERROR_CODE"))
-        return own if isinstance(own, str) else next(filter(None, map(find_json_code, value.values())), None)
+        code = value.get("code", value.get("ERROR_CODE"))
+        return code if isinstance(code, str) else next(filter(None, map(find_json_code, value.values())), None)
     return next(filter(None, map(find_json_code, value)), None) if isinstance(value, list) else None
 
 

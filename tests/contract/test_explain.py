@@ -1,4 +1,4 @@
-"""/tap/explain: explanations compared with the answers."""
+"""/tap/explain: explanations compared with results."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ INVALID_QUERY = "SELECT ra,\n  decx FROM twomass.psc"
 @pytest.fixture(scope="module")
 def explain(client: httpx.Client) -> Callable[..., dict[str, Any]]:
     def explain(query: str, **parameters: str) -> dict[str, Any]:
-        answer = client.get("/tap/explain", params={"LANG": "ADQL", "QUERY": query} | parameters)
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["content-type"] == "application/json"
-        document: dict[str, Any] = answer.json()
+        response = client.get("/tap/explain", params={"LANG": "ADQL", "QUERY": query} | parameters)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == "application/json"
+        document: dict[str, Any] = response.json()
         return document
 
     return explain
@@ -42,7 +42,7 @@ def explain(client: httpx.Client) -> Callable[..., dict[str, Any]]:
 Explain = Callable[..., dict[str, Any]]
 
 
-def test_columns_are_those_of_the_answer(explain: Explain, ask: Ask) -> None:
+def test_columns_agree_with_result(explain: Explain, ask: Ask) -> None:
     query = "SELECT TOP 3 designation, j_m - k_m AS jk, POINT(ra, dec) AS p, jdate FROM twomass.psc"
     answered = ask(query, RESPONSEFORMAT="json").json()["metadata"]
     columns = explain(query)["columns"]
@@ -50,7 +50,7 @@ def test_columns_are_those_of_the_answer(explain: Explain, ask: Ask) -> None:
     assert [c["type"] for c in columns] == ["VARCHAR", "REAL", "POINT", "DOUBLE PRECISION"]
 
 
-def test_ranges_contain_every_row_of_the_answer(explain: Explain, ask: Ask) -> None:
+def test_ranges_contain_all_rows(explain: Explain, ask: Ask) -> None:
     (read,) = explain(CONE)["tables"]
     assert (read["table"], read["as"], read["rows"]) == ("twomass.psc", "p", 20_000)
     ranges = np.array(read["index"]["ranges"], dtype=np.uint64)
@@ -111,15 +111,15 @@ def test_shows_plan_and_sql_of_the_engine(explain: Explain) -> None:
     assert any("SCAN" in name for name in names(document["plan"]))
 
 
-def test_an_upload_by_multipart(client: httpx.Client) -> None:
+def test_upload(client: httpx.Client) -> None:
     query = "SELECT t.a, p.ra FROM TAP_UPLOAD.t AS t JOIN twomass.psc AS p ON DISTANCE(t.a, t.d, p.ra, p.dec) < 0.01"
-    answer = client.post(
+    response = client.post(
         "/tap/explain",
         data={"QUERY": query, "LANG": "ADQL", "UPLOAD": "t,param:f"},
         files={"f": ("t.csv", b"a,d\n10.5,20.5\n11.5,21.5\n", "text/csv")},
     )
-    assert answer.status_code == 200, answer.text
-    document = answer.json()
+    assert response.status_code == 200, response.text
+    document = response.json()
     assert document["tables"][0] == {"table": "TAP_UPLOAD.t", "as": "t", "rows": 2, "index": None}
     assert document["cell_joins"][0]["spread"] == "t"
 
@@ -128,58 +128,58 @@ def test_an_upload_by_multipart(client: httpx.Client) -> None:
 
 
 def test_text_format(client: httpx.Client) -> None:
-    for asked in ({"params": {"RESPONSEFORMAT": "text"}}, {"headers": {"Accept": "text/plain"}}):
-        asked["params"] = {"QUERY": CONE, "LANG": "ADQL"} | asked.get("params", {})
-        answer = client.get("/tap/explain", **asked)  # type: ignore[arg-type]
-        assert answer.headers["content-type"].startswith("text/plain")
-        headings = [line for line in answer.text.splitlines() if line and not line.startswith(" ")]
+    for request in ({"params": {"RESPONSEFORMAT": "text"}}, {"headers": {"Accept": "text/plain"}}):
+        request["params"] = {"QUERY": CONE, "LANG": "ADQL"} | request.get("params", {})
+        response = client.get("/tap/explain", **request)  # type: ignore[arg-type]
+        assert response.headers["content-type"].startswith("text/plain")
+        headings = [line for line in response.text.splitlines() if line and not line.startswith(" ")]
         assert headings == ["Estimate", "Tables", "Columns (3)", "SQL of DuckDB", "Plan of DuckDB"]
-        assert "twomass.psc p: 20,000 rows; " in answer.text
+        assert "twomass.psc p: 20,000 rows; " in response.text
 
 
-def test_a_browser_gets_a_page(client: httpx.Client) -> None:
+def test_browser_gets_page(client: httpx.Client) -> None:
     query = CONE + " AND k_m < 12 AND designation <> '<b>&'"
-    answer = client.get("/tap/explain", params={"QUERY": query, "LANG": "ADQL"}, headers={"Accept": "text/html"})
-    assert answer.headers["content-type"] == "text/html"
-    assert "<h2>Plan of DuckDB</h2>" in answer.text
-    assert "<b>" not in answer.text and "&lt;b&gt;&amp;" in answer.text
+    response = client.get("/tap/explain", params={"QUERY": query, "LANG": "ADQL"}, headers={"Accept": "text/html"})
+    assert response.headers["content-type"] == "text/html"
+    assert "<h2>Plan of DuckDB</h2>" in response.text
+    assert "<b>" not in response.text and "&lt;b&gt;&amp;" in response.text
 
 
-def test_the_front_page_has_a_button(client: httpx.Client) -> None:
-    """It goes with the format that the form has for rows."""
+def test_front_page_has_button(client: httpx.Client) -> None:
+    """The button works with any format that the form has for rows."""
     forms = html.fromstring(client.get("/").text).forms
     ((form, button),) = ((form, button) for form in forms for button in form.xpath(".//button[@formaction]"))
     path = urlsplit(button.get("formaction")).path
     for name in form.xpath(".//option/@value"):
         fields = dict(form.fields) | {"RESPONSEFORMAT": name}
-        answer = client.get(path, params=fields, headers={"Accept": "text/html,application/xhtml+xml"})
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html")
-        assert "Plan of DuckDB" in answer.text
+        response = client.get(path, params=fields, headers={"Accept": "text/html,application/xhtml+xml"})
+        assert (response.status_code, response.headers["content-type"]) == (200, "text/html")
+        assert "Plan of DuckDB" in response.text
     fields["RESPONSEFORMAT"] = "nonsense"
     assert client.get(path, params=fields, headers={"Accept": "text/html"}).status_code == 400
 
 
 def test_head_has_the_type(client: httpx.Client) -> None:
-    answer = client.head("/tap/explain", params={"QUERY": CONE, "LANG": "ADQL"})
-    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "application/json", b"")
+    response = client.head("/tap/explain", params={"QUERY": CONE, "LANG": "ADQL"})
+    assert (response.status_code, response.headers["content-type"], response.content) == (200, "application/json", b"")
 
 
 @pytest.mark.parametrize("name", ["votable", "csv", "application/fits"])
 def test_rejects_table_formats(client: httpx.Client, name: str) -> None:
-    answer = client.get("/tap/explain", params={"QUERY": CONE, "LANG": "ADQL", "RESPONSEFORMAT": name})
-    assert answer.status_code == 400
-    assert answer.json()["code"] == answer.headers["vo-error-code"] == Code.REQUEST_UNSUPPORTED_FORMAT
-    assert "json" in answer.json()["hint"]
+    response = client.get("/tap/explain", params={"QUERY": CONE, "LANG": "ADQL", "RESPONSEFORMAT": name})
+    assert response.status_code == 400
+    assert response.json()["code"] == response.headers["vo-error-code"] == Code.REQUEST_UNSUPPORTED_FORMAT
+    assert "json" in response.json()["hint"]
 
 
-# ----------------------------------------------------------------- faults
+# ----------------------------------------------------------------- errors
 
 
 def test_error_has_line_and_column(client: httpx.Client) -> None:
-    answer = client.get("/tap/explain", params={"QUERY": INVALID_QUERY, "LANG": "ADQL"})
-    assert answer.status_code == 400
-    assert answer.headers["content-type"] == "application/json"
-    document = answer.json()
+    response = client.get("/tap/explain", params={"QUERY": INVALID_QUERY, "LANG": "ADQL"})
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/json"
+    document = response.json()
     assert {name: document[name] for name in ("status", "fault", "code", "message", "hint", "line", "column")} == {
         "status": "ERROR",
         "fault": "UsageFault",
@@ -192,26 +192,26 @@ def test_error_has_line_and_column(client: httpx.Client) -> None:
 
 
 def test_error_in_text_has_a_caret(client: httpx.Client) -> None:
-    answer = client.get("/tap/explain", params={"QUERY": INVALID_QUERY, "LANG": "ADQL", "RESPONSEFORMAT": "text"})
-    assert answer.status_code == 400
-    lines = answer.text.splitlines()
+    response = client.get("/tap/explain", params={"QUERY": INVALID_QUERY, "LANG": "ADQL", "RESPONSEFORMAT": "text"})
+    assert response.status_code == 400
+    lines = response.text.splitlines()
     assert lines[lines.index("  decx FROM twomass.psc") + 1] == "  ^^^^"
     assert {"ERROR_CODE: ADQL.UNKNOWN_COLUMN", "ERROR_LINE: 2", "ERROR_COLUMN: 3"} <= set(lines)
     assert any(line.startswith("request_id: ") for line in lines)
 
 
-@pytest.mark.parametrize("given", [{}, {"QUERY": CONE, "LANG": "SQL"}, {"QUERY": CONE, "MAXREC": "-1"}])
-def test_parameters_are_those_of_sync(client: httpx.Client, given: dict[str, str]) -> None:
-    answer, there = (client.get(path, params=given) for path in ("/tap/explain", "/tap/sync"))
-    assert (answer.status_code, there.status_code) == (400, 400)
-    assert answer.headers["vo-error-code"] == there.headers["vo-error-code"]
-    assert answer.json()["message"] in there.text.replace("&apos;", "'")
+@pytest.mark.parametrize("parameters", [{}, {"QUERY": CONE, "LANG": "SQL"}, {"QUERY": CONE, "MAXREC": "-1"}])
+def test_parameters_are_checked_like_those_of_sync(client: httpx.Client, parameters: dict[str, str]) -> None:
+    response, sync_response = (client.get(path, params=parameters) for path in ("/tap/explain", "/tap/sync"))
+    assert (response.status_code, sync_response.status_code) == (400, 400)
+    assert response.headers["vo-error-code"] == sync_response.headers["vo-error-code"]
+    assert response.json()["message"] in sync_response.text.replace("&apos;", "'")
 
 
 def test_table_that_is_not_loaded(tmp_path: Path, listening: Callable[..., Any]) -> None:
     from vo_server.settings import Settings
 
     with listening(Settings(data=tmp_path)) as url:
-        answer = httpx.get(f"{url}/tap/explain", params={"QUERY": CONE, "LANG": "ADQL"})
-    assert answer.status_code == 400
-    assert answer.json()["code"] == Code.QUERY_NOT_LOADED
+        response = httpx.get(f"{url}/tap/explain", params={"QUERY": CONE, "LANG": "ADQL"})
+    assert response.status_code == 400
+    assert response.json()["code"] == Code.QUERY_NOT_LOADED

@@ -22,83 +22,85 @@ from vo_server.protocols.images import bundle
 from vo_server.settings import Settings, find_image_root
 from vo_server.storage import files
 
-PLACE = {"POS": "129.04,19.68", "SIZE": "0.01"}
+POSITION = {"POS": "129.04,19.68", "SIZE": "0.01"}
 
 
-def page(client: httpx.Client, status: int = 200, **given: str) -> Any:
-    answer = client.get("/images", params=given)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "text/html;charset=utf-8"
-    etree.fromstring(answer.content)  # it is XML, too
-    return html.fromstring(answer.content)
+def fetch_page(client: httpx.Client, status: int = 200, **parameters: str) -> Any:
+    response = client.get("/images", params=parameters)
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "text/html;charset=utf-8"
+    etree.fromstring(response.content)  # it is XML, too
+    return html.fromstring(response.content)
 
 
-def read_file_urls(read: Any) -> list[str]:
+def read_file_urls(document: Any) -> list[str]:
     """Return the URLs of the files in the table."""
-    return [a.get("href") for a in read.iterfind(".//table[@class='found']//a") if a.text == "FITS"]
+    return [a.get("href") for a in document.iterfind(".//table[@class='found']//a") if a.text == "FITS"]
 
 
-def read_archive(client: httpx.Client, **given: str) -> tuple[list[str], list[dict[str, str]], dict[str, bytes]]:
+def read_archive(client: httpx.Client, **parameters: str) -> tuple[list[str], list[dict[str, str]], dict[str, bytes]]:
     """Return the comments of the manifest, its rows, and the files."""
-    answer = client.get("/images.tar", params=given)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/x-tar"
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    with tarfile.open(fileobj=io.BytesIO(answer.content)) as read:
-        held = {m.name: read.extractfile(m).read() for m in read.getmembers()}  # type: ignore[union-attr]
-    assert next(iter(held)) == "images/manifest.csv"
-    lines = held.pop("images/manifest.csv").decode().splitlines()
-    said = [line[2:] for line in lines if line.startswith("# ")]
+    response = client.get("/images.tar", params=parameters)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/x-tar"
+    assert int(response.headers["content-length"]) == len(response.content)
+    with tarfile.open(fileobj=io.BytesIO(response.content)) as archive:
+        files = {m.name: archive.extractfile(m).read() for m in archive.getmembers()}  # type: ignore[union-attr]
+    assert next(iter(files)) == "images/manifest.csv"
+    lines = files.pop("images/manifest.csv").decode().splitlines()
+    comments = [line[2:] for line in lines if line.startswith("# ")]
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    return said, rows, {name.removeprefix("images/"): data for name, data in held.items()}
+    return comments, rows, {name.removeprefix("images/"): data for name, data in files.items()}
 
 
 @pytest.fixture(scope="module")
-def headers(sky: Path) -> dict[str, fits.Header]:
+def read_headers(sky: Path) -> dict[str, fits.Header]:
     """Return the headers of all Atlas images by the paths of their URLs."""
     root = Path(find_image_root(Settings(data=sky), "atlas"))
-    found = {}
+    headers = {}
     for path in root.rglob("*.fits.gz"):
         header = fits.getheader(path)
         name = f"{header['ORDATE']}n{header['SCANNO']:03}0{path.name[6:9]}"
-        found[f"/images/atlas/a{header['FILTER'].upper()}_asky_{name}"] = header
-    assert len(found) == 18
-    return found
+        headers[f"/images/atlas/a{header['FILTER'].upper()}_asky_{name}"] = header
+    assert len(headers) == 18
+    return headers
 
 
 def test_lists_collections(client: httpx.Client) -> None:
-    read = page(client)
-    rows = [[c.text_content() for c in row] for row in read.iter("tr")]
+    document = fetch_page(client)
+    rows = [[c.text_content() for c in row] for row in document.iter("tr")]
     counts = {row[0].split("images")[0]: row[1] for row in rows[1:]}
     assert list(counts.values()) == ["18J 6, H 6, K 6", "3J 1, H 1, K 1", "1"]
-    assert "not for photometry" in read.text_content()
-    assert read.find(".//table[@class='found']") is None
+    assert "not for photometry" in document.text_content()
+    assert document.find(".//table[@class='found']") is None
 
 
-@pytest.mark.parametrize("place", [(129.04, 19.68), (129.1, 19.9), (129.2, 19.6), (129.17, 19.62), (128.0, 19.0)])
+@pytest.mark.parametrize("position", [(129.04, 19.68), (129.1, 19.9), (129.2, 19.6), (129.17, 19.62), (128.0, 19.0)])
 def test_finds_images_at_position(
-    client: httpx.Client, headers: dict[str, fits.Header], place: tuple[float, float]
+    client: httpx.Client, read_headers: dict[str, fits.Header], position: tuple[float, float]
 ) -> None:
     """The images are those whose footprint contains the position according to astropy."""
-    point = SkyCoord(*place, unit="deg")
-    wanted = {name for name, header in headers.items() if WCS(header).footprint_contains(point)}
-    read = page(client, POS=f"{place[0]} {place[1]}", SIZE="0", COLLECTION="atlas")
-    assert {urlsplit(url).path for url in read_file_urls(read)} == wanted
-    assert ("No image overlaps this region" in read.text_content()) == (not wanted)
+    point = SkyCoord(*position, unit="deg")
+    expected = {name for name, header in read_headers.items() if WCS(header).footprint_contains(point)}
+    document = fetch_page(client, POS=f"{position[0]} {position[1]}", SIZE="0", COLLECTION="atlas")
+    assert {urlsplit(url).path for url in read_file_urls(document)} == expected
+    assert ("No image overlaps this region" in document.text_content()) == (not expected)
 
 
-def test_orders_by_distance_and_band(client: httpx.Client, headers: Any) -> None:
-    read = page(client, POS="CIRCLE 129.04 19.68 1", COLLECTION="atlas")
-    names = [urlsplit(url).path for url in read_file_urls(read)]
+def test_orders_by_distance_and_band(client: httpx.Client, read_headers: Any) -> None:
+    document = fetch_page(client, POS="CIRCLE 129.04 19.68 1", COLLECTION="atlas")
+    names = [urlsplit(url).path for url in read_file_urls(document)]
     middle = SkyCoord(129.04, 19.68, unit="deg")
-    far = [middle.separation(SkyCoord(headers[n]["CRVAL1"], headers[n]["CRVAL2"], unit="deg")).deg for n in names]
+    far = [
+        middle.separation(SkyCoord(read_headers[n]["CRVAL1"], read_headers[n]["CRVAL2"], unit="deg")).deg for n in names
+    ]
     assert len(names) == 18
     assert far == pytest.approx(sorted(far), abs=1e-6)
     assert [name.split("/")[3][1] for name in names] == list("JHK") * 6
 
 
 @pytest.mark.parametrize(
-    ("place", "size"),
+    ("position", "size"),
     [
         ("129.04,19.68", "0.01"),
         (" 129.04 , 19.68 ", "0.01"),
@@ -112,40 +114,46 @@ def test_orders_by_distance_and_band(client: httpx.Client, headers: Any) -> None
         ("POLYGON 129.03 19.67 129.05 19.67 129.04 19.69", ""),
     ],
 )
-def test_reads_positions_in_usual_notations(client: httpx.Client, place: str, size: str) -> None:
-    read = page(client, POS=place, SIZE=size)
-    assert [urlsplit(url).path[:16] for url in read_file_urls(read)] == [f"/images/atlas/a{band}" for band in "JHK"]
-    assert read.find(".//input[@name='POS']").get("value") == place
+def test_reads_positions_in_usual_notations(client: httpx.Client, position: str, size: str) -> None:
+    document = fetch_page(client, POS=position, SIZE=size)
+    assert [urlsplit(url).path[:16] for url in read_file_urls(document)] == [f"/images/atlas/a{band}" for band in "JHK"]
+    assert document.find(".//input[@name='POS']").get("value") == position
 
 
 def test_largest_region(client: httpx.Client) -> None:
-    assert len(read_file_urls(page(client, POS="CIRCLE 129.04 19.68 5"))) == 22
+    assert len(read_file_urls(fetch_page(client, POS="CIRCLE 129.04 19.68 5"))) == 22
 
 
 def test_all_links_work(client: httpx.Client) -> None:
-    read = page(client, **PLACE)
-    links = {a.get("href") for a in read.iter("a")} | {i.get("src") for i in read.iter("img")}
+    document = fetch_page(client, **POSITION)
+    links = {a.get("href") for a in document.iter("a")} | {i.get("src") for i in document.iter("img")}
     assert len(links) > 15
     for link in links:
-        answer = client.get(link)
-        assert answer.status_code == 200, link
-    kinds = [client.get(i.get("src")).headers["content-type"] for i in read.iterfind(".//table[@class='found']//img")]
+        response = client.get(link)
+        assert response.status_code == 200, link
+    kinds = [
+        client.get(i.get("src")).headers["content-type"] for i in document.iterfind(".//table[@class='found']//img")
+    ]
     assert kinds == ["image/jpeg"] * 3
 
 
 def test_sia2_link_gives_same_images(client: httpx.Client) -> None:
-    for given in (PLACE, {"POS": "CIRCLE 129.04 19.68 0.2", "BAND": "K"}, {"POS": "129.1,19.9", "COLLECTION": "atlas"}):
-        read = page(client, **given)
-        (link,) = (a.get("href") for a in read.iter("a") if a.text == "CSV")
-        found = csv.DictReader(io.StringIO(client.get(link).text))
-        dids = sorted(row["obs_publisher_did"].partition("~?")[2] for row in found)
-        assert dids == sorted(urlsplit(url).path.removeprefix("/images/") for url in read_file_urls(read))
-    other = page(client, **PLACE, scan="9")
+    for parameters in (
+        POSITION,
+        {"POS": "CIRCLE 129.04 19.68 0.2", "BAND": "K"},
+        {"POS": "129.1,19.9", "COLLECTION": "atlas"},
+    ):
+        document = fetch_page(client, **parameters)
+        (link,) = (a.get("href") for a in document.iter("a") if a.text == "CSV")
+        records = csv.DictReader(io.StringIO(client.get(link).text))
+        dids = sorted(row["obs_publisher_did"].partition("~?")[2] for row in records)
+        assert dids == sorted(urlsplit(url).path.removeprefix("/images/") for url in read_file_urls(document))
+    other = fetch_page(client, **POSITION, scan="9")
     assert "table for programs" not in other.text_content()
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "code"),
+    ("parameters", "status", "code"),
     [
         ({"POS": "x"}, 400, "REQUEST.BAD_REGION"),
         ({"POS": "1,95"}, 400, "REQUEST.BAD_REGION"),
@@ -160,14 +168,14 @@ def test_sia2_link_gives_same_images(client: httpx.Client) -> None:
         ({"POS": '"><script>alert(1)</script>'}, 400, "REQUEST.BAD_PARAMETER"),
     ],
 )
-def test_page_shows_errors(client: httpx.Client, given: dict[str, str], status: int, code: str) -> None:
-    read = page(client, status, **given)
-    (said,) = read.find_class("bad")
-    assert said.text_content().strip()
-    assert client.get("/images", params=given).headers["vo-error-code"] == code
-    assert read.find(".//script") is None
-    assert read.find(".//input[@name='POS']").get("value") == given["POS"]
-    archive = client.get("/images.tar", params=given)
+def test_page_shows_errors(client: httpx.Client, parameters: dict[str, str], status: int, code: str) -> None:
+    document = fetch_page(client, status, **parameters)
+    (message,) = document.find_class("bad")
+    assert message.text_content().strip()
+    assert client.get("/images", params=parameters).headers["vo-error-code"] == code
+    assert document.find(".//script") is None
+    assert document.find(".//input[@name='POS']").get("value") == parameters["POS"]
+    archive = client.get("/images.tar", params=parameters)
     assert (archive.status_code, archive.headers["vo-error-code"]) == (status, code)
 
 
@@ -175,33 +183,33 @@ def test_page_shows_errors(client: httpx.Client, given: dict[str, str], status: 
 
 
 def test_archive_has_all_images(client: httpx.Client, sky: Path) -> None:
-    given = {"POS": "CIRCLE 129.1 19.7 2"}
-    said, rows, held = read_archive(client, **given)
-    assert "Here: all 22 images that overlap the region" in said
-    assert [row["file"] for row in rows] == list(held)
+    parameters = {"POS": "CIRCLE 129.1 19.7 2"}
+    comments, rows, files = read_archive(client, **parameters)
+    assert "Content: all 22 images that overlap the region" in comments
+    assert [row["file"] for row in rows] == list(files)
     settings = Settings(data=sky)
     for row in rows:
         root = Path(find_image_root(settings, row["collection"]))
         stored = (root / row["file"].partition("/")[2]).read_bytes()
-        assert held[row["file"]] == stored
+        assert files[row["file"]] == stored
         assert int(row["bytes"]) == len(stored)
         assert row["identifier"] == f"ivo://unregistered.invalid/~?{row['collection']}/{row['image']}"
-    assert any("not for photometry" in line for line in said)
+    assert any("not for photometry" in line for line in comments)
     first = rows[0]
     assert client.head(first["url"]).headers["content-type"] == "image/fits"
-    with fits.open(io.BytesIO(gzip.decompress(held[first["file"]]))) as read:
-        assert read[0].header["FILTER"].upper() == first["band"]
+    with fits.open(io.BytesIO(gzip.decompress(files[first["file"]]))) as document:
+        assert document[0].header["FILTER"].upper() == first["band"]
 
 
 def test_archive_has_images_of_page(client: httpx.Client) -> None:
-    given = {"POS": "129.1,19.7", "SIZE": "0.3", "BAND": "H", "COLLECTION": "atlas"}
-    _, rows, _ = read_archive(client, **given)
-    read = page(client, **given)
-    assert [row["url"] for row in rows] == read_file_urls(read)
-    (link,) = read.find_class("do")
+    parameters = {"POS": "129.1,19.7", "SIZE": "0.3", "BAND": "H", "COLLECTION": "atlas"}
+    _, rows, _ = read_archive(client, **parameters)
+    document = fetch_page(client, **parameters)
+    assert [row["url"] for row in rows] == read_file_urls(document)
+    (link,) = document.find_class("do")
     assert link.get("href").partition("?")[0].endswith("/images.tar")
     assert client.get(link.get("href")).headers["content-length"]
-    head = client.head("/images.tar", params=given)
+    head = client.head("/images.tar", params=parameters)
     assert (head.status_code, head.content) == (200, b"")
     assert abs(int(head.headers["content-length"]) - sum(int(row["bytes"]) for row in rows)) < 3000 * (len(rows) + 1)
 
@@ -210,12 +218,12 @@ def test_archive_has_images_of_page(client: httpx.Client) -> None:
 def test_archive_states_its_limits(client: httpx.Client, monkeypatch: Any, limit: str) -> None:
     _, every, _ = read_archive(client, POS="129.1,19.7", SIZE="0.3")
     monkeypatch.setattr(bundle, limit, 4 if limit == "MAX_IMAGES" else sum(int(row["bytes"]) for row in every[:4]))
-    said, rows, held = read_archive(client, POS="129.1,19.7", SIZE="0.3")
+    comments, rows, files = read_archive(client, POS="129.1,19.7", SIZE="0.3")
     assert [row["image"] for row in rows] == [row["image"] for row in every[:4]]
-    assert len(held) == 4
-    (cut,) = [line for line in said if line.startswith("Here: ")]
-    assert cut.startswith("Here: CUT: the 4 images nearest")
-    (link,) = page(client, POS="129.1,19.7", SIZE="0.3").find_class("do")
+    assert len(files) == 4
+    (content,) = [line for line in comments if line.startswith("Content: ")]
+    assert content.startswith("Content: CUT: the 4 images nearest")
+    (link,) = fetch_page(client, POS="129.1,19.7", SIZE="0.3").find_class("do")
     assert "the 4 nearest" in link.text_content()
     assert "the limit of a stream" in link.text_content()
 
@@ -229,13 +237,13 @@ def test_manifest_lists_missing_files(client: httpx.Client, monkeypatch: Any) ->
         return facts(where)
 
     monkeypatch.setattr(files, "stat_file", some)
-    said, rows, _ = read_archive(client, **PLACE)
+    comments, rows, _ = read_archive(client, **POSITION)
     assert [row["band"] for row in rows] == ["J", "H"]
-    (missing,) = [line for line in said if line.startswith("Missing: ")]
+    (missing,) = [line for line in comments if line.startswith("Missing: ")]
     assert "atlas/aK_asky" in missing
 
 
 def test_rejects_archive_without_images(client: httpx.Client) -> None:
-    for given, status in (({"POS": "1,1"}, 404), ({}, 400)):
-        answer = client.get("/images.tar", params=given)
-        assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
+    for parameters, status in (({"POS": "1,1"}, 404), ({}, 400)):
+        response = client.get("/images.tar", params=parameters)
+        assert (response.status_code, response.headers["content-type"]) == (status, "text/plain; charset=utf-8")

@@ -25,28 +25,28 @@ from pyvo.dal import DALQueryError
 
 from vo_server.settings import Settings, find_image_root
 
-PLACE = {"POS": "129.04,19.68", "SIZE": "0.01"}
+POSITION = {"POS": "129.04,19.68", "SIZE": "0.01"}
 CIRCLE = "CIRCLE 129.04 19.68 0.01"
 ATLAS = "2MASS All-Sky Atlas"
 
 
-def rows(answer: httpx.Response) -> list[dict[str, str]]:
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].startswith("text/csv"), answer.text
-    return list(csv.DictReader(io.StringIO(answer.text)))
+def parse_rows(response: httpx.Response) -> list[dict[str, str]]:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith("text/csv"), response.text
+    return list(csv.DictReader(io.StringIO(response.text)))
 
 
-def sia1(client: httpx.Client, collection: str = "atlas", **given: str) -> list[dict[str, str]]:
-    return rows(client.get(f"/sia1/{collection}", params={"RESPONSEFORMAT": "csv", **given}))
+def search_sia1(client: httpx.Client, collection: str = "atlas", **parameters: str) -> list[dict[str, str]]:
+    return parse_rows(client.get(f"/sia1/{collection}", params={"RESPONSEFORMAT": "csv", **parameters}))
 
 
-def sia2(client: httpx.Client, *given: tuple[str, str]) -> list[dict[str, str]]:
-    return rows(client.get("/sia2/query", params=[("RESPONSEFORMAT", "csv"), *given]))
+def search_sia2(client: httpx.Client, *parameters: tuple[str, str]) -> list[dict[str, str]]:
+    return parse_rows(client.get("/sia2/query", params=[("RESPONSEFORMAT", "csv"), *parameters]))
 
 
-def read_error(answer: httpx.Response) -> str:
+def read_error(response: httpx.Response) -> str:
     """Return the text of QUERY_STATUS in an error document."""
-    (info,) = etree.fromstring(answer.content).iterfind(".//{*}INFO[@name='QUERY_STATUS']")
+    (info,) = etree.fromstring(response.content).iterfind(".//{*}INFO[@name='QUERY_STATUS']")
     assert info.get("value") == "ERROR"
     return str(info.text)
 
@@ -54,7 +54,7 @@ def read_error(answer: httpx.Response) -> str:
 # ------------------------------------------------------------------ SIA 1.0
 
 
-def split_words(shared: Path) -> dict[str, dict[str, Any]]:
+def read_ucds(shared: Path) -> dict[str, dict[str, Any]]:
     read = json.loads((shared / "standards" / "tables" / "sia1_columns.json").read_text(encoding="utf-8"))
     return {c["ucd"]: c for c in read["columns"]}
 
@@ -62,24 +62,24 @@ def split_words(shared: Path) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("collection", ["atlas", "quicklook", "stamps"])
 @pytest.mark.parametrize("verb", ["0", "1", "2", "3"])
 def test_sia1_columns(client: httpx.Client, shared: Path, votable: Any, collection: str, verb: str) -> None:
-    answer = client.get(f"/sia1/{collection}", params={"POS": "129.1,19.7", "SIZE": "2", "VERB": verb})
-    assert answer.headers["content-type"] == "text/xml"
-    table = votable(answer.content, ucd1=True).get_first_table()
+    response = client.get(f"/sia1/{collection}", params={"POS": "129.1,19.7", "SIZE": "2", "VERB": verb})
+    assert response.headers["content-type"] == "text/xml"
+    table = votable(response.content, ucd1=True).get_first_table()
     assert len(table.array) > 0
     fields = [f for f in table.fields if re.match("VOX:|POS_EQ_|INST_ID", f.ucd or "")]
     assert len({f.ucd for f in fields}) == len(fields)
-    wanted = split_words(shared)
-    needed = {ucd for ucd, c in wanted.items() if c["level"] == "must" or (verb != "0" and c["level"] == "should")}
-    assert needed <= {f.ucd for f in fields} <= set(wanted)
+    expected = read_ucds(shared)
+    needed = {ucd for ucd, c in expected.items() if c["level"] == "must" or (verb != "0" and c["level"] == "should")}
+    assert needed <= {f.ucd for f in fields} <= set(expected)
     for field in fields:
-        said = wanted[field.ucd]
-        assert (field.datatype, field.arraysize) == (said["datatype"], said["arraysize"]), field.ucd
+        column = expected[field.ucd]
+        assert (field.datatype, field.arraysize) == (column["datatype"], column["arraysize"]), field.ucd
 
 
 def test_sia1_agrees_with_header(client: httpx.Client) -> None:
-    found = sia1(client, VERB="3", FORMAT="image/fits", **PLACE)
-    assert sorted(row["band"] for row in found) == ["H", "J", "K"]
-    for row in found:
+    records = search_sia1(client, VERB="3", FORMAT="image/fits", **POSITION)
+    assert sorted(row["band"] for row in records) == ["H", "J", "K"]
+    for row in records:
         with fits.open(io.BytesIO(client.get(urlsplit(row["download"]).path).content)) as held:
             header = held[0].header
             assert row["naxis"] == f"{header['NAXIS1']} {header['NAXIS2']}"
@@ -93,7 +93,7 @@ def test_sia1_agrees_with_header(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "count"),
+    ("parameters", "count"),
     [
         ({}, 3),
         ({"band": "k"}, 1),
@@ -109,8 +109,8 @@ def test_sia1_agrees_with_header(client: httpx.Client) -> None:
         ({"SIZE": "2", "INTERSECT": "ENCLOSED"}, 18),
     ],
 )
-def test_sia1_parameters(client: httpx.Client, given: dict[str, str], count: int) -> None:
-    assert len(sia1(client, FORMAT="image/fits", **(PLACE | given))) == count
+def test_sia1_parameters(client: httpx.Client, parameters: dict[str, str], count: int) -> None:
+    assert len(search_sia1(client, FORMAT="image/fits", **(POSITION | parameters))) == count
 
 
 FITS, JPEG, PNG = "image/fits", "image/jpeg", "image/png"
@@ -136,44 +136,46 @@ FITS, JPEG, PNG = "image/fits", "image/jpeg", "image/png"
 )
 def test_sia1_formats(client: httpx.Client, format: str | None, kinds: list[str]) -> None:
     """There is a row for each format, those of an image one after another; each URL returns the format of its row."""
-    given = PLACE if format is None else {**PLACE, "FORMAT": format}
-    found = sia1(client, **given)
-    assert [row["format"] for row in found] == kinds * 3
-    names = [row["name"] for row in found]
+    parameters = POSITION if format is None else {**POSITION, "FORMAT": format}
+    records = search_sia1(client, **parameters)
+    assert [row["format"] for row in records] == kinds * 3
+    names = [row["name"] for row in records]
     assert [n for n, _ in itertools.groupby(names)] == sorted(set(names))
-    for row in found[: len(kinds)]:
-        answer = client.get(row["download"])
-        assert answer.headers["content-type"] == row["format"]
+    for row in records[: len(kinds)]:
+        response = client.get(row["download"])
+        assert response.headers["content-type"] == row["format"]
         if row["format"] != FITS:
-            picture = Pillow.open(io.BytesIO(answer.content))
+            picture = Pillow.open(io.BytesIO(response.content))
             assert f"{picture.width} {picture.height}" == row["naxis"]
             assert (row["pixflags"], row["filesize"], row["crpix"]) == ("FV", "", "")
 
 
-def test_the_nearest_image_comes_first_in_all_formats(client: httpx.Client) -> None:
-    found = sia1(client, POS="129.04,19.68", SIZE="1")
-    there = [(float(row["center_ra"]), float(row["center_dec"])) for row in found]
-    far = np.hypot([(ra - 129.04) * np.cos(np.radians(19.68)) for ra, _ in there], [dec - 19.68 for _, dec in there])
-    assert len(found) == 54
-    assert (np.diff(far) > -1e-6).all()
-    assert found[:9] == sia1(client, POS="129.04,19.68", SIZE="1", MAXREC="9")[:9]
+def test_nearest_image_comes_first(client: httpx.Client) -> None:
+    records = search_sia1(client, POS="129.04,19.68", SIZE="1")
+    centres = [(float(row["center_ra"]), float(row["center_dec"])) for row in records]
+    distances = np.hypot(
+        [(ra - 129.04) * np.cos(np.radians(19.68)) for ra, _ in centres], [dec - 19.68 for _, dec in centres]
+    )
+    assert len(records) == 54
+    assert (np.diff(distances) > -1e-6).all()
+    assert records[:9] == search_sia1(client, POS="129.04,19.68", SIZE="1", MAXREC="9")[:9]
 
 
 def test_images_by_night_and_scan(client: httpx.Client) -> None:
     """The parameters of IRSA's services of 2MASS work without a position."""
-    (one,) = sia1(client, VERB="3", band="H", SIZE="0", POS="129.04,19.68", FORMAT="image/fits")
-    said = {
-        "xdate": f"{one['date'][2:4]}{one['date'][5:7]}{one['date'][8:]}",
-        "scan": one["scan"],
-        "coadd": one["coadd"],
+    (image,) = search_sia1(client, VERB="3", band="H", SIZE="0", POS="129.04,19.68", FORMAT="image/fits")
+    parameters = {
+        "xdate": f"{image['date'][2:4]}{image['date'][5:7]}{image['date'][8:]}",
+        "scan": image["scan"],
+        "coadd": image["coadd"],
     }
-    assert {row["name"] for row in sia1(client, hem=one["hemis"], **said)} > {one["name"]}
-    assert [row["name"] for row in sia1(client, image=one["image"], FORMAT="GRAPHIC")] == [one["name"]]
-    assert sia1(client, **(said | {"xdate": "990101"})) == []
+    assert {row["name"] for row in search_sia1(client, hem=image["hemis"], **parameters)} > {image["name"]}
+    assert [row["name"] for row in search_sia1(client, image=image["image"], FORMAT="GRAPHIC")] == [image["name"]]
+    assert search_sia1(client, **(parameters | {"xdate": "990101"})) == []
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("parameters", "code"),
     [
         ({}, "REQUEST.MISSING_PARAMETER"),
         ({"POS": "1,2"}, "REQUEST.MISSING_PARAMETER"),
@@ -190,12 +192,14 @@ def test_images_by_night_and_scan(client: httpx.Client) -> None:
         ({"date": "981399"}, "REQUEST.BAD_PARAMETER"),
     ],
 )
-def test_sia1_rejects_invalid_parameters(client: httpx.Client, votable: Any, given: dict[str, str], code: str) -> None:
-    answer = client.get("/sia1/atlas", params=given)
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml")
-    votable(answer.content)
-    assert read_error(answer)
-    assert answer.headers["vo-error-code"] == code
+def test_sia1_rejects_invalid_parameters(
+    client: httpx.Client, votable: Any, parameters: dict[str, str], code: str
+) -> None:
+    response = client.get("/sia1/atlas", params=parameters)
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/xml")
+    votable(response.content)
+    assert read_error(response)
+    assert response.headers["vo-error-code"] == code
 
 
 def test_metadata(client: httpx.Client, votable: Any) -> None:
@@ -209,20 +213,20 @@ def test_metadata(client: httpx.Client, votable: Any) -> None:
 
 def test_pyvo_finds_pictures(server: Any, tmp_path: Path) -> None:
     service = pyvo.dal.SIAService(f"{server.url}/sia1/atlas?")
-    found = service.search(pos=(129.04, 19.68), size=0.01, format="graphic")
-    assert [record.format for record in found] == [JPEG] * 3
-    found[0].cachedataset(filename=str(tmp_path / "picture"))
+    records = service.search(pos=(129.04, 19.68), size=0.01, format="graphic")
+    assert [record.format for record in records] == [JPEG] * 3
+    records[0].cachedataset(filename=str(tmp_path / "picture"))
     with Pillow.open(tmp_path / "picture") as picture:
         assert (picture.format, picture.size) == ("JPEG", (512, 1024))
     assert {r.format for r in service.search(pos=(129.04, 19.68), size=0.01, format="image/png")} == {PNG}
 
 
 def test_pyvo_sia1(server: Any, tmp_path: Path) -> None:
-    found = pyvo.dal.SIAService(f"{server.url}/sia1/atlas?").search(pos=(129.04, 19.68), size=0.05)
-    assert len(found) >= 3
-    assert found[0].format == "image/fits"
-    assert found[0].pos.ra.deg == pytest.approx(129.1, abs=0.3)
-    found[0].cachedataset(filename=str(tmp_path / "image.fits"))
+    records = pyvo.dal.SIAService(f"{server.url}/sia1/atlas?").search(pos=(129.04, 19.68), size=0.05)
+    assert len(records) >= 3
+    assert records[0].format == "image/fits"
+    assert records[0].pos.ra.deg == pytest.approx(129.1, abs=0.3)
+    records[0].cachedataset(filename=str(tmp_path / "image.fits"))
     with fits.open(tmp_path / "image.fits") as held:
         assert held[0].data.shape == (1024, 512)
     with pytest.raises(DALQueryError, match="INTERSECT must"):
@@ -233,7 +237,7 @@ def test_pyvo_sia1(server: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "count"),
+    ("parameters", "count"),
     [
         ([("POS", CIRCLE)], 3),
         ([("POS", CIRCLE), ("COLLECTION", ATLAS)], 3),
@@ -262,27 +266,27 @@ def test_pyvo_sia1(server: Any, tmp_path: Path) -> None:
         ([("ID", "ivo://elsewhere/~?atlas/x")], 0),
     ],
 )
-def test_sia2_parameters(client: httpx.Client, given: list[tuple[str, str]], count: int) -> None:
-    found = sia2(client, *given)
-    assert len(found) == count
-    assert len({(row["obs_publisher_did"], row["access_format"]) for row in found}) == count
+def test_sia2_parameters(client: httpx.Client, parameters: list[tuple[str, str]], count: int) -> None:
+    records = search_sia2(client, *parameters)
+    assert len(records) == count
+    assert len({(row["obs_publisher_did"], row["access_format"]) for row in records}) == count
 
 
 def test_sia2_finds_image_by_identifier(client: httpx.Client) -> None:
-    first, *_ = sia2(client, ("COLLECTION", ATLAS), ("MAXREC", "1"))
+    first, *_ = search_sia2(client, ("COLLECTION", ATLAS), ("MAXREC", "1"))
     did = first["obs_publisher_did"]
-    assert sia2(client, ("ID", did)) == [first]
-    (direct,) = sia2(client, ("id", did.replace("unregistered", "UnRegistered")), ("FORMAT", "image/fits"))
+    assert search_sia2(client, ("ID", did)) == [first]
+    (direct,) = search_sia2(client, ("id", did.replace("unregistered", "UnRegistered")), ("FORMAT", "image/fits"))
     assert direct["access_format"] == "image/fits"
     assert client.head(urlsplit(direct["access_url"]).path).headers["content-type"] == "image/fits"
-    assert sia2(client, ("ID", did + "x")) == []
-    (picture,) = sia2(client, ("ID", did), ("FORMAT", "image/png"))
+    assert search_sia2(client, ("ID", did + "x")) == []
+    (picture,) = search_sia2(client, ("ID", did), ("FORMAT", "image/png"))
     assert (picture["access_format"], picture["access_estsize"]) == ("image/png", "")
     assert Pillow.open(io.BytesIO(client.get(picture["access_url"]).content)).format == "PNG"
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("parameters", "code"),
     [
         ({"POS": "BOX 1 2 3 4"}, "REQUEST.BAD_REGION"),
         ({"POS": "CIRCLE 1 2"}, "REQUEST.BAD_REGION"),
@@ -301,33 +305,35 @@ def test_sia2_finds_image_by_identifier(client: httpx.Client) -> None:
         ({"RESPONSEFORMAT": "tiff"}, "REQUEST.UNSUPPORTED_FORMAT"),
     ],
 )
-def test_sia2_rejects_invalid_parameters(client: httpx.Client, votable: Any, given: dict[str, str], code: str) -> None:
-    answer = client.get("/sia2/query", params=given)
-    assert answer.status_code == 400
-    votable(answer.content)
-    assert read_error(answer).startswith("UsageFault")
-    assert answer.headers["vo-error-code"] == code
+def test_sia2_rejects_invalid_parameters(
+    client: httpx.Client, votable: Any, parameters: dict[str, str], code: str
+) -> None:
+    response = client.get("/sia2/query", params=parameters)
+    assert response.status_code == 400
+    votable(response.content)
+    assert read_error(response).startswith("UsageFault")
+    assert response.headers["vo-error-code"] == code
 
 
 def test_post_equals_get(client: httpx.Client) -> None:
-    given = {"POS": [CIRCLE, "CIRCLE 1 1 1"], "RESPONSEFORMAT": "csv"}
-    assert rows(client.post("/sia2/query", data=given)) == sia2(client, ("POS", CIRCLE))
+    parameters = {"POS": [CIRCLE, "CIRCLE 1 1 1"], "RESPONSEFORMAT": "csv"}
+    assert parse_rows(client.post("/sia2/query", data=parameters)) == search_sia2(client, ("POS", CIRCLE))
 
 
 def test_maxrec_zero_returns_columns(client: httpx.Client, votable: Any) -> None:
-    answer = client.get("/sia2/query?MAXREC=0")
-    table = votable(answer.content).get_first_table()
+    response = client.get("/sia2/query?MAXREC=0")
+    table = votable(response.content).get_first_table()
     assert len(table.array) == 0
     assert len(table.fields) > 30
 
 
 def test_pyvo_sia2(server: Any) -> None:
     service = pyvo.dal.SIA2Service(f"{server.url}/sia2")
-    found = service.search(pos=(129.04, 19.68, 0.01), band=(2e-6, 2.2e-6), collection=ATLAS)
-    assert len(found) == 1
-    assert found[0].access_format == "application/x-votable+xml;content=datalink"
-    (links,) = found.iter_datalinks()
-    (this,) = (link for link in links if link["semantics"] == "#this")  # bysemantics asks the internet
+    records = service.search(pos=(129.04, 19.68, 0.01), band=(2e-6, 2.2e-6), collection=ATLAS)
+    assert len(records) == 1
+    assert records[0].access_format == "application/x-votable+xml;content=datalink"
+    (links,) = records.iter_datalinks()
+    (this,) = (link for link in links if link["semantics"] == "#this")  # bysemantics sends requests to the internet
     assert this.content_type == "image/fits"
     with fits.open(io.BytesIO(httpx.get(this.access_url).content)) as held:
         assert held[0].header["FILTER"] == "k"
@@ -343,10 +349,10 @@ def test_obscore_columns(ask: Any, votable: Any, shared: Path) -> None:
     assert {c["name"] for c in read["columns"] if c["mandatory"]} <= set(fields)
     for column in read["columns"]:
         field = fields.get(column["name"])
-        if field is None or column["name"] == "bib_reference":  # of which validators know a better UCD
+        if field is None or column["name"] == "bib_reference":  # for which validators know a better UCD
             continue
-        said = (field.datatype, field.arraysize, str(field.unit or "") or None, field.ucd, field.utype)
-        assert said == tuple(column[k] for k in ("datatype", "arraysize", "unit", "ucd", "utype")), column["name"]
+        metadata = (field.datatype, field.arraysize, str(field.unit or "") or None, field.ucd, field.utype)
+        assert metadata == tuple(column[k] for k in ("datatype", "arraysize", "unit", "ucd", "utype")), column["name"]
     assert fields["s_region"].xtype == "adql:REGION"
 
 
@@ -358,9 +364,9 @@ def test_obscore_agrees_with_the_inventory(ask: Any) -> None:
         " WHERE AREA(o.s_region) BETWEEN 0.999 * AREA(a.footprint) AND 1.001 * AREA(a.footprint)",
         RESPONSEFORMAT="csv",
     )
-    found = rows(joined)
-    assert len(found) == 18
-    for row in found:
+    records = parse_rows(joined)
+    assert len(records) == 18
+    for row in records:
         assert float(row["d"]) == 0
         assert int(row["access_estsize"]) == -(-int(row["f_size"]) // 1000)
         middle = (float(row["t_min"]) + float(row["t_max"])) / 2
@@ -371,10 +377,10 @@ def test_obscore_agrees_with_the_inventory(ask: Any) -> None:
 
 
 def test_obscore_has_every_collection(ask: Any) -> None:
-    found = rows(
+    records = parse_rows(
         ask("SELECT obs_collection AS c, COUNT(*) AS n FROM ivoa.obscore GROUP BY obs_collection", RESPONSEFORMAT="csv")
     )
-    assert {row["c"]: int(row["n"]) for row in found} == {
+    assert {row["c"]: int(row["n"]) for row in records} == {
         ATLAS: 18,
         "2MASS All-Sky Quicklook": 3,
         "2MASS All-Sky Stamps": 1,
@@ -384,17 +390,17 @@ def test_obscore_has_every_collection(ask: Any) -> None:
 # ------------------------------------------------------------------ DataLink
 
 
-def links(client: httpx.Client, votable: Any, *ids: str) -> Any:
-    answer = client.post("/datalink/links", data={"ID": list(ids)})
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/x-votable+xml;content=datalink"
-    return votable(answer.content).get_first_table().to_table()
+def fetch_links(client: httpx.Client, votable: Any, *ids: str) -> Any:
+    response = client.post("/datalink/links", data={"ID": list(ids)})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/x-votable+xml;content=datalink"
+    return votable(response.content).get_first_table().to_table()
 
 
 def test_links(client: httpx.Client, votable: Any) -> None:
-    first, *_ = sia2(client, ("COLLECTION", ATLAS), ("POS", CIRCLE), ("BAND", "2.159e-6"))
+    first, *_ = search_sia2(client, ("COLLECTION", ATLAS), ("POS", CIRCLE), ("BAND", "2.159e-6"))
     did = first["obs_publisher_did"]
-    table = links(client, votable, "nothing", did, "ivo://unregistered.invalid/~?atlas/none", "ivo://elsewhere/x")
+    table = fetch_links(client, votable, "nothing", did, "ivo://unregistered.invalid/~?atlas/none", "ivo://elsewhere/x")
     assert list(dict.fromkeys(table["ID"])) == [
         "nothing",
         did,
@@ -407,8 +413,8 @@ def test_links(client: httpx.Client, votable: Any) -> None:
     for row in mine:
         assert sum(bool(row[c]) for c in ("access_url", "service_def", "error_message")) == 1
     (this,) = (row for row in mine if row["semantics"] == "#this")
-    answer = client.get(urlsplit(this["access_url"]).path, headers={"Accept-Encoding": "gzip"})
-    assert int(answer.headers["content-length"]) == this["content_length"]
+    response = client.get(urlsplit(this["access_url"]).path, headers={"Accept-Encoding": "gzip"})
+    assert int(response.headers["content-length"]) == this["content_length"]
     siblings = [row for row in mine if row["semantics"] == "#coderived"]
     assert len(siblings) >= 2
     assert all(row["local_semantics"] == "sibling" for row in siblings)
@@ -422,31 +428,31 @@ def test_links_to_pictures(
     client: httpx.Client, votable: Any, of: tuple[tuple[str, str], ...], modes: list[str]
 ) -> None:
     """There is a grey one, a colour one where all bands exist, and a thumbnail, each of the stated size."""
-    did = sia2(client, *of)[0]["obs_publisher_did"]
-    table = links(client, votable, did)
+    did = search_sia2(client, *of)[0]["obs_publisher_did"]
+    table = fetch_links(client, votable, did)
     pictures = {kind: [row for row in table if row["semantics"] == kind] for kind in ("#preview", "#thumbnail")}
     seen = {}
-    for kind, found in pictures.items():
-        answers = [client.get(row["access_url"]) for row in found]
-        assert [a.headers["content-type"] for a in answers] == [row["content_type"] for row in found]
-        seen[kind] = [Pillow.open(io.BytesIO(a.content)) for a in answers]
+    for kind, links_of_kind in pictures.items():
+        responses = [client.get(row["access_url"]) for row in links_of_kind]
+        assert [a.headers["content-type"] for a in responses] == [row["content_type"] for row in links_of_kind]
+        seen[kind] = [Pillow.open(io.BytesIO(a.content)) for a in responses]
     assert [picture.mode for picture in seen["#preview"]] == modes
     (thumbnail,) = seen["#thumbnail"]
     assert max(thumbnail.size) == 128
 
 
 def test_links_state_cautions(client: httpx.Client, votable: Any) -> None:
-    first, *_ = sia2(client, ("COLLECTION", "2MASS All-Sky Quicklook"))
-    table = links(client, votable, first["obs_publisher_did"])
+    first, *_ = search_sia2(client, ("COLLECTION", "2MASS All-Sky Quicklook"))
+    table = fetch_links(client, votable, first["obs_publisher_did"])
     (this,) = (row for row in table if row["semantics"] == "#this")
     assert "not for photometry" in this["description"]
 
 
 def test_links_without_id_and_with_too_many(client: httpx.Client, votable: Any) -> None:
-    assert len(links(client, votable)) == 0
-    answer = client.post("/datalink/links", data={"ID": [f"x{n}" for n in range(201)]})
-    assert b'value="OVERFLOW"' in answer.content
-    assert len(votable(answer.content).get_first_table().array) == 200
+    assert len(fetch_links(client, votable)) == 0
+    response = client.post("/datalink/links", data={"ID": [f"x{n}" for n in range(201)]})
+    assert b'value="OVERFLOW"' in response.content
+    assert len(votable(response.content).get_first_table().array) == 200
     assert client.get("/datalink/links?RESPONSEFORMAT=csv").status_code == 400
     page = client.get("/datalink/links?ID=x", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.headers["content-type"].startswith("text/html")
@@ -460,7 +466,7 @@ def test_links_without_id_and_with_too_many(client: httpx.Client, votable: Any) 
 
 def test_gzipped_file(client: httpx.Client, sky: Path, ask: Any) -> None:
     """The file is served whole and in ranges, gzipped to clients that accept gzip and plain to others."""
-    (row,) = rows(ask("SELECT TOP 1 image, path FROM twomass.atlas ORDER BY image", RESPONSEFORMAT="csv"))
+    (row,) = parse_rows(ask("SELECT TOP 1 image, path FROM twomass.atlas ORDER BY image", RESPONSEFORMAT="csv"))
     packed = (Path(find_image_root(Settings(data=sky), "atlas")) / row["path"]).read_bytes()
     url = f"/images/atlas/{row['image']}"
     plain = client.get(url, headers={"Accept-Encoding": "identity"})
@@ -483,20 +489,20 @@ def test_gzipped_file(client: httpx.Client, sky: Path, ask: Any) -> None:
 
 
 def test_plain_file(client: httpx.Client, sky: Path, ask: Any) -> None:
-    (row,) = rows(ask("SELECT stamp, path FROM twomass.stamps", RESPONSEFORMAT="csv"))
+    (row,) = parse_rows(ask("SELECT stamp, path FROM twomass.stamps", RESPONSEFORMAT="csv"))
     stored = (Path(find_image_root(Settings(data=sky), "stamps")) / row["path"]).read_bytes()
-    answer = client.get(f"/images/stamps/{row['stamp']}")
-    assert answer.content == stored
-    assert int(answer.headers["content-length"]) == len(stored)
+    response = client.get(f"/images/stamps/{row['stamp']}")
+    assert response.content == stored
+    assert int(response.headers["content-length"]) == len(stored)
 
 
 @pytest.mark.parametrize(
     "path", ["atlas/x", "nothing/x", "atlas/..%2F..%2Fcatalogues", "atlas/%2Fetc%2Fpasswd", "atlas"]
 )
 def test_missing_file(client: httpx.Client, path: str) -> None:
-    answer = client.get(f"/images/{path}")
-    assert answer.status_code == 404
-    assert answer.headers["content-type"].startswith("text/plain")
+    response = client.get(f"/images/{path}")
+    assert response.status_code == 404
+    assert response.headers["content-type"].startswith("text/plain")
 
 
 # ----------------------------------------------------------------- documents
@@ -504,8 +510,8 @@ def test_missing_file(client: httpx.Client, path: str) -> None:
 
 @pytest.mark.parametrize("service", ["sia1/atlas", "sia1/quicklook", "sia1/stamps", "sia2", "datalink", "soda"])
 def test_capabilities(client: httpx.Client, documents: etree.XMLSchema, service: str) -> None:
-    answer = client.get(f"/{service}/capabilities")
-    read = etree.fromstring(answer.content)
+    response = client.get(f"/{service}/capabilities")
+    read = etree.fromstring(response.content)
     documents.assertValid(read)
     ids = {
         "sia1": "ivo://ivoa.net/std/SIA",
@@ -519,14 +525,14 @@ def test_capabilities(client: httpx.Client, documents: etree.XMLSchema, service:
 def test_sia1_test_query_finds_images(client: httpx.Client) -> None:
     read = etree.fromstring(client.get("/sia1/atlas/capabilities").content)
     pos, size = ([read.findtext(f".//testQuery/{what}/{axis}") for axis in ("long", "lat")] for what in ("pos", "size"))
-    assert sia1(client, POS=",".join(map(str, pos)), SIZE=",".join(map(str, size)))
+    assert search_sia1(client, POS=",".join(map(str, pos)), SIZE=",".join(map(str, size)))
 
 
-ANSWERS = {
-    "SIA 1": ("sia1/atlas", {**PLACE, "VERB": "3"}),
+RESPONSES = {
+    "SIA 1": ("sia1/atlas", {**POSITION, "VERB": "3"}),
     "SIA 1 of cubes": ("sia1/stamps", {"POS": "129.1,19.7", "SIZE": "2", "VERB": "3"}),
-    "SIA 1 in BINARY2": ("sia1/atlas", {**PLACE, "VERB": "1", "RESPONSEFORMAT": "votable/b2"}),
-    "SIA 1 of pictures": ("sia1/atlas", {**PLACE, "FORMAT": "GRAPHIC-ALL"}),
+    "SIA 1 in BINARY2": ("sia1/atlas", {**POSITION, "VERB": "1", "RESPONSEFORMAT": "votable/b2"}),
+    "SIA 1 of pictures": ("sia1/atlas", {**POSITION, "FORMAT": "GRAPHIC-ALL"}),
     "metadata of SIA 1": ("sia1/atlas", {"FORMAT": "METADATA"}),
     "mistake in SIA 1": ("sia1/atlas", {"POS": "x"}),
     "SIA 2": ("sia2/query", {"POS": CIRCLE}),
@@ -537,10 +543,10 @@ ANSWERS = {
 
 
 @pytest.mark.stilts
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", RESPONSES)
 def test_votlint(client: httpx.Client, stilts: Callable[..., str], tmp_path: Path, name: str) -> None:
-    path, given = ANSWERS[name]
-    (tmp_path / "answer.vot").write_bytes(client.get(f"/{path}", params=given).content)
+    path, parameters = RESPONSES[name]
+    (tmp_path / "answer.vot").write_bytes(client.get(f"/{path}", params=parameters).content)
     said = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
     assert [line for line in said if "FIELD implies single character" not in line] == []
 
@@ -550,7 +556,9 @@ def test_datalinklint(server: Any, shared: Path, stilts: Callable[..., str]) -> 
     """Offline the tool has the vocabulary of DataLink 1.0 only; terms are compared with the current one."""
     known = (shared / "standards" / "vocab" / "datalink-core.csv").read_text(encoding="utf-8")
     terms = {line.partition(";")[0] for line in known.splitlines()}
-    (first,) = sia2(httpx.Client(base_url=server.url), ("POS", CIRCLE), ("BAND", "2.159e-6"), ("COLLECTION", ATLAS))
+    (first,) = search_sia2(
+        httpx.Client(base_url=server.url), ("POS", CIRCLE), ("BAND", "2.159e-6"), ("COLLECTION", ATLAS)
+    )
     said = stilts("datalinklint", f"votable={first['access_url']}")
     complaints = [line for line in said.splitlines() if re.match("[EWF]-", line)]
     unknown = [re.search(r"E-SMCO-\S+ Unknown predicate '([\w-]+)'", line) for line in complaints]

@@ -57,9 +57,9 @@ def both(engines: tuple[Settings, Settings], listening: Listening) -> Iterator[t
 
 
 def rows(client: httpx.Client, url: str) -> list[dict[str, str]]:
-    answer = client.get(url + FORMAT)
-    assert answer.status_code == 200, answer.text
-    told = answer.text.replace(str(client.base_url).rstrip("/"), "")
+    response = client.get(url + FORMAT)
+    assert response.status_code == 200, response.text
+    told = response.text.replace(str(client.base_url).rstrip("/"), "")
     return sorted(csv.DictReader(told.splitlines()), key=lambda row: sorted(row.items()))
 
 
@@ -89,7 +89,7 @@ def test_engines_give_same_responses(both: tuple[httpx.Client, httpx.Client], ur
 
 @pytest.fixture(scope="module")
 def without_pgsphere(engines: tuple[Settings, Settings], listening: Listening) -> Iterator[httpx.Client]:
-    """A client of a server over PostgreSQL that has found no pgSphere."""
+    """Return a client of a server over PostgreSQL without pgSphere."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postgres_generations, "_find_pgsphere", lambda link: None)
         with listening(engines[1]) as base, httpx.Client(base_url=base, timeout=60, follow_redirects=True) as client:
@@ -104,11 +104,11 @@ def generations_lack_pgsphere(client: httpx.Client) -> bool:
 
 @pytest.mark.parametrize("url", [*BY_PLACE, "/preview?POS=129.1,19.6&SIZE=0.02", "/images/?pos=129.1,19.6&size=0.1"])
 def test_rejects_regions_without_pgsphere(without_pgsphere: httpx.Client, url: str) -> None:
-    answer = without_pgsphere.get(url)
-    assert answer.status_code in (200, 400)  # SIA 1.0 reports its errors with 200
-    assert answer.status_code == 400 or 'value="ERROR"' in answer.text
-    assert answer.headers["vo-error-code"] == Code.ADQL_UNKNOWN_FUNCTION
-    assert "pgSphere" in answer.text
+    response = without_pgsphere.get(url)
+    assert response.status_code in (200, 400)  # SIA 1.0 reports its errors with 200
+    assert response.status_code == 400 or 'value="ERROR"' in response.text
+    assert response.headers["vo-error-code"] == Code.ADQL_UNKNOWN_FUNCTION
+    assert "pgSphere" in response.text
 
 
 @pytest.mark.parametrize("url", OTHERWISE)

@@ -18,15 +18,15 @@ from vo_server.protocols.images.preview import PictureCache
 from vo_server.settings import Settings, find_image_root
 
 
-def decode_picture(answer: httpx.Response) -> Pillow.Image:
-    assert answer.status_code == 200, answer.text
-    return Pillow.open(io.BytesIO(answer.content))
+def decode_picture(response: httpx.Response) -> Pillow.Image:
+    assert response.status_code == 200, response.text
+    return Pillow.open(io.BytesIO(response.content))
 
 
 @pytest.fixture(scope="module")
 def images(ask: Any) -> list[dict[str, str]]:
-    answer = ask("SELECT image, band, path, ra, dec FROM twomass.atlas ORDER BY image", RESPONSEFORMAT="csv")
-    return list(csv.DictReader(io.StringIO(answer.text)))
+    response = ask("SELECT image, band, path, ra, dec FROM twomass.atlas ORDER BY image", RESPONSEFORMAT="csv")
+    return list(csv.DictReader(io.StringIO(response.text)))
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +42,22 @@ def star(ask: Any) -> tuple[float, float]:
 
 def test_grey_picture_by_name(client: httpx.Client, images: list[dict[str, str]]) -> None:
     for image in images[:2]:
-        answer = client.get("/preview", params={"ID": f"atlas/{image['image']}"})
-        assert answer.headers["content-type"] == "image/jpeg"
-        assert answer.headers["content-disposition"] == f'inline; filename="{image["image"]}.jpg"'
-        assert int(answer.headers["content-length"]) == len(answer.content)
-        picture = decode_picture(answer)
+        response = client.get("/preview", params={"ID": f"atlas/{image['image']}"})
+        assert response.headers["content-type"] == "image/jpeg"
+        assert response.headers["content-disposition"] == f'inline; filename="{image["image"]}.jpg"'
+        assert int(response.headers["content-length"]) == len(response.content)
+        picture = decode_picture(response)
         assert (picture.format, picture.mode, picture.size) == ("JPEG", "L", (512, 1024))
         did = f"ivo://unregistered.invalid/~?atlas/{image['image']}"
-        assert client.get("/preview", params={"ID": did}).content == answer.content
+        assert client.get("/preview", params={"ID": did}).content == response.content
 
 
 def test_pixels_are_those_of_file(client: httpx.Client, sky: Path, images: list[dict[str, str]]) -> None:
     """The brightest pixels of the file, read by astropy, are the brightest of the picture, south down."""
     image = images[0]
     values = fits.getdata(Path(find_image_root(Settings(data=sky), "atlas")) / image["path"])
-    given = {"ID": f"atlas/{image['image']}", "FORMAT": "png"}
-    picture = np.asarray(decode_picture(client.get("/preview", params=given)))[::-1]
+    parameters = {"ID": f"atlas/{image['image']}", "FORMAT": "png"}
+    picture = np.asarray(decode_picture(client.get("/preview", params=parameters)))[::-1]
     assert picture.shape == values.shape
     row, column = np.unravel_index(np.nanargmax(values), values.shape)
     assert picture[row, column] == 255
@@ -68,8 +68,8 @@ def test_pixels_are_those_of_file(client: httpx.Client, sky: Path, images: list[
 @pytest.mark.parametrize("stretch", ["asinh", "zscale"])
 def test_star_is_at_catalogue_position(client: httpx.Client, star: tuple[float, float], stretch: str) -> None:
     ra, dec = star
-    given = {"POS": f"{ra},{dec}", "SIZE": str(41 / 3600), "PIXELS": "42", "BAND": "K", "FORMAT": "png"}
-    picture = np.asarray(decode_picture(client.get("/preview", params={**given, "STRETCH": stretch})), float)
+    parameters = {"POS": f"{ra},{dec}", "SIZE": str(41 / 3600), "PIXELS": "42", "BAND": "K", "FORMAT": "png"}
+    picture = np.asarray(decode_picture(client.get("/preview", params={**parameters, "STRETCH": stretch})), float)
     row, column = np.argwhere(picture == 255).mean(0)
     assert abs(row - picture.shape[0] / 2) <= 2
     assert abs(column - picture.shape[1] / 2) <= 2
@@ -85,8 +85,8 @@ def test_colour_by_position_and_by_name(client: httpx.Client, images: list[dict[
     assert len(made) == 1
     (one,) = made
     assert Pillow.open(io.BytesIO(one)).mode == "RGB"
-    place = client.get("/preview", params={"POS": f"{k['ra']},{k['dec']}"})
-    assert place.content == one
+    position = client.get("/preview", params={"POS": f"{k['ra']},{k['dec']}"})
+    assert position.content == one
     assert client.get("/preview", params={"POS": f"{k['ra']},{k['dec']}", "COLLECTION": "atlas"}).content == one
     grey = client.get("/preview", params={"ID": f"atlas/aJ{k['image'][2:]}", "BAND": "K"})
     assert grey.content == client.get("/preview", params={"ID": f"atlas/{k['image']}"}).content
@@ -97,8 +97,8 @@ def test_clips_region_at_edge(client: httpx.Client, sky: Path, images: Any) -> N
     image = images[0]
     header = fits.getheader(Path(find_image_root(Settings(data=sky), "atlas")) / image["path"])
     ((ra, dec),) = WCS(header).wcs_pix2world([[10, 512]], 0)
-    given = {"ID": f"atlas/{image['image']}", "POS": f"{ra},{dec}", "SIZE": f"{101 / 3600}", "PIXELS": "101"}
-    width, height = decode_picture(client.get("/preview", params=given)).size
+    parameters = {"ID": f"atlas/{image['image']}", "POS": f"{ra},{dec}", "SIZE": f"{101 / 3600}", "PIXELS": "101"}
+    width, height = decode_picture(client.get("/preview", params=parameters)).size
     assert 100 <= height <= 102
     assert 59 <= width <= 62
 
@@ -110,24 +110,24 @@ def test_combines_images_of_region(client: httpx.Client, images: Any, band: str)
     for image in images:
         if image["band"] == "K":
             scans.setdefault(image["image"][-7:-4], []).append((float(image["ra"]), float(image["dec"])))
-    (ra1, dec1), (ra2, _) = (sorted(scan, key=lambda place: place[1])[0] for scan in scans.values())
-    place = (ra1 + ra2) / 2, dec1
-    given = {"POS": f"{place[0]},{place[1]}", "SIZE": "0.1,0.05", "BAND": band, "FORMAT": "png"}
-    picture = decode_picture(client.get("/preview", params=given))
+    (ra1, dec1), (ra2, _) = (sorted(scan, key=lambda position: position[1])[0] for scan in scans.values())
+    position = (ra1 + ra2) / 2, dec1
+    parameters = {"POS": f"{position[0]},{position[1]}", "SIZE": "0.1,0.05", "BAND": band, "FORMAT": "png"}
+    picture = decode_picture(client.get("/preview", params=parameters))
     assert picture.size == (360, 180)
     seen = np.asarray(picture).reshape(180, 360, -1).max(axis=2)
     assert (seen[:, :10].max(), seen[:, -10:].max()) > (20, 20)
     assert (seen.max(axis=0) > 0).all()
     wcs = WCS(fits.Header.fromstring(picture.info["Comment"], sep="\n"))
-    assert wcs.wcs_pix2world([[179.5, 89.5]], 0)[0] == pytest.approx(place, abs=1e-6)
-    smaller = decode_picture(client.get("/preview", params={**given, "PIXELS": "90"}))
+    assert wcs.wcs_pix2world([[179.5, 89.5]], 0)[0] == pytest.approx(position, abs=1e-6)
+    smaller = decode_picture(client.get("/preview", params={**parameters, "PIXELS": "90"}))
     assert smaller.size == (90, 45)
 
 
 def test_uncovered_pixels_are_black(client: httpx.Client, images: Any) -> None:
     west = min((i for i in images if i["band"] == "K"), key=lambda i: float(i["ra"]))
-    given = {"POS": f"{float(west['ra']) - 0.08},{west['dec']}", "SIZE": "0.05", "BAND": "K", "FORMAT": "png"}
-    seen = np.asarray(decode_picture(client.get("/preview", params=given)))
+    parameters = {"POS": f"{float(west['ra']) - 0.08},{west['dec']}", "SIZE": "0.05", "BAND": "K", "FORMAT": "png"}
+    seen = np.asarray(decode_picture(client.get("/preview", params=parameters)))
     assert seen.shape == (180, 180)
     assert seen[:, :20].max() > 0
     assert (seen[:, -60:] == 0).all()
@@ -143,13 +143,13 @@ def test_cube_has_all_bands(client: httpx.Client, ask: Any) -> None:
 
 
 def test_etag_avoids_transfer(client: httpx.Client, images: list[dict[str, str]]) -> None:
-    given = {"ID": f"atlas/{images[3]['image']}", "PIXELS": "100"}
-    first = client.get("/preview", params=given)
+    parameters = {"ID": f"atlas/{images[3]['image']}", "PIXELS": "100"}
+    first = client.get("/preview", params=parameters)
     assert first.headers["cache-control"] == "public, max-age=3600"
-    again = client.get("/preview", params=given, headers={"If-None-Match": first.headers["etag"]})
+    again = client.get("/preview", params=parameters, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
-    assert client.get("/preview", params=given).content == first.content
-    head = client.head("/preview", params=given)
+    assert client.get("/preview", params=parameters).content == first.content
+    head = client.head("/preview", params=parameters)
     assert (head.content, head.headers["etag"]) == (b"", first.headers["etag"])
     for more in (
         {"PIXELS": "101"},
@@ -158,13 +158,13 @@ def test_etag_avoids_transfer(client: httpx.Client, images: list[dict[str, str]]
         {"BAND": "JHK"},
         {"ID": f"atlas/{images[4]['image']}"},
     ):
-        other = client.get("/preview", params=given | more)
+        other = client.get("/preview", params=parameters | more)
         assert other.headers["etag"] != first.headers["etag"]
         assert other.content != first.content
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "code"),
+    ("parameters", "status", "code"),
     [
         ({}, 400, "REQUEST.MISSING_PARAMETER"),
         ({"SIZE": "0.1"}, 400, "REQUEST.MISSING_PARAMETER"),
@@ -190,21 +190,21 @@ def test_etag_avoids_transfer(client: httpx.Client, images: list[dict[str, str]]
         ({"POS": "129.04,19.68", "STRETCH": "log"}, 400, "REQUEST.BAD_PARAMETER"),
     ],
 )
-def test_rejects_invalid_parameters(client: httpx.Client, given: dict[str, str], status: int, code: str) -> None:
-    answer = client.get("/preview", params=given)
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
-    assert answer.headers["vo-error-code"] == code
+def test_rejects_invalid_parameters(client: httpx.Client, parameters: dict[str, str], status: int, code: str) -> None:
+    response = client.get("/preview", params=parameters)
+    assert (response.status_code, response.headers["content-type"]) == (status, "text/plain; charset=utf-8")
+    assert response.headers["vo-error-code"] == code
 
 
 def test_rejects_region_of_too_many_images(client: httpx.Client, monkeypatch: Any) -> None:
     monkeypatch.setattr("vo_server.protocols.images.layers.MAX_TILES", 2)
-    answer = client.get("/preview", params={"POS": "129.1,19.7", "SIZE": "1"})
-    assert (answer.status_code, answer.headers["vo-error-code"]) == (400, "IMAGE.TOO_LARGE")
+    response = client.get("/preview", params={"POS": "129.1,19.7", "SIZE": "1"})
+    assert (response.status_code, response.headers["vo-error-code"]) == (400, "IMAGE.TOO_LARGE")
 
 
 def test_rejects_region_outside_image(client: httpx.Client, images: list[dict[str, str]]) -> None:
-    answer = client.get("/preview", params={"ID": f"atlas/{images[0]['image']}", "POS": "10,10", "SIZE": "0.1"})
-    assert (answer.status_code, answer.headers["vo-error-code"]) == (404, "IMAGE.NO_OVERLAP")
+    response = client.get("/preview", params={"ID": f"atlas/{images[0]['image']}", "POS": "10,10", "SIZE": "0.1"})
+    assert (response.status_code, response.headers["vo-error-code"]) == (404, "IMAGE.NO_OVERLAP")
 
 
 def test_cache_evicts_beyond_limit() -> None:

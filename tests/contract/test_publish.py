@@ -30,7 +30,7 @@ ALL = ("fits", "vot", "b2.vot", "parquet", "ecsv", "comma.ecsv", "csv", "tsv", "
 DESCRIBED = ("fits", "vot", "b2.vot", "parquet", "ecsv", "comma.ecsv")
 
 
-def stars(arrays: bool = True) -> Table:
+def make_stars(arrays: bool = True) -> Table:
     """A table with every kind of column that all formats have; two in five of some values are missing."""
     draw = np.random.default_rng(5)
     gaps = draw.random(ROWS) < 0.4
@@ -48,7 +48,7 @@ def stars(arrays: bool = True) -> Table:
     return made
 
 
-def write(table: Table, path: Path, form: str) -> None:
+def write_file(table: Table, path: Path, form: str) -> None:
     kinds: dict[str, dict[str, Any]] = {
         "fits": {"format": "fits"},
         "vot": {"format": "votable"},
@@ -66,8 +66,8 @@ def write(table: Table, path: Path, form: str) -> None:
 
 
 def test_reads_columns_specific_to_fits(listening: Listening, tmp_path: Path) -> None:
-    """Unsigned and scaled numbers, truths that are missing, arrays of one size and of any, infinities, nulls by number,
-    two columns of a name; more rows than are read at a time."""
+    """Unsigned and scaled numbers, missing logicals, fixed and variable arrays, infinities, nulls by value, and two
+    columns of one name; more rows than are read at a time."""
     count = 45_000
     draw = np.random.default_rng(1)
     sizes = np.arange(count) % 4
@@ -125,7 +125,7 @@ def publish(path: Path, data: Path, *flags: str) -> int:
     return main(["publish", str(path), "--data", str(data), "--no-check", *flags])
 
 
-def columns(table: Any) -> dict[str, list[Any]]:
+def read_columns(table: Any) -> dict[str, list[Any]]:
     """Return the values of each column, None for a missing value."""
     return {name: [_value(v) for v in table[name]] for name in table.colnames}
 
@@ -138,39 +138,43 @@ def _value(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def same(found: Any, wanted: Any) -> bool:
-    """Single precision may come as the double that is nearest to its digits."""
-    if isinstance(wanted, float) and isinstance(found, float):
-        return found == wanted or (np.isnan(found) and np.isnan(wanted)) or np.float32(found) == np.float32(wanted)
-    if isinstance(wanted, list):
-        return all(map(same, found, wanted))
-    return bool(found == wanted)
+def is_same(values: Any, expected: Any) -> bool:
+    """Return whether two values are equal; single precision may come as the double nearest to its digits."""
+    if isinstance(expected, float) and isinstance(values, float):
+        return (
+            values == expected
+            or (np.isnan(values) and np.isnan(expected))
+            or np.float32(values) == np.float32(expected)
+        )
+    if isinstance(expected, list):
+        return all(map(is_same, values, expected))
+    return bool(values == expected)
 
 
 @pytest.mark.parametrize("form", ALL)
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_format_gives_its_values(listening: Listening, tmp_path: Path, form: str, packed: bool) -> None:
-    sent = stars(arrays=form not in ("csv", "tsv", "tbl"))
+    sent = make_stars(arrays=form not in ("csv", "tsv", "tbl"))
     path = tmp_path / f"stars.{form}"
-    write(sent, path, form)
+    write_file(sent, path, form)
     if packed:
         path.write_bytes(gzip.compress(path.read_bytes(), 1))
     assert publish(path, tmp_path / "data", "--name", "stars") == 0
     with listening(Settings(data=tmp_path / "data")) as url:
         tap = pyvo.dal.TAPService(f"{url}/tap")
         got = tap.run_sync("SELECT * FROM published.stars ORDER BY source_id").to_table()
-    want = columns(sent)
+    want = read_columns(sent)
     want["size_"] = want.pop("size")
-    have = columns(got)
+    have = read_columns(got)
     assert set(have) == set(want)
-    wrong = [n for n in want if not all(same(a, b) for a, b in zip(have[n], want[n], strict=True))]
+    wrong = [n for n in want if not all(is_same(a, b) for a, b in zip(have[n], want[n], strict=True))]
     assert not wrong, {n: (have[n][:4], want[n][:4]) for n in wrong}
 
 
 @pytest.mark.parametrize("form", DESCRIBED)
 def test_keeps_column_metadata_of_file(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"stars.{form}"
-    write(stars(), path, form)
+    write_file(make_stars(), path, form)
     assert publish(path, tmp_path / "data", "--name", "stars") == 0
     table = load_site_catalogue(Settings(data=tmp_path / "data")).get_collection("stars").table
     told = {c.name: (str(c.type), c.unit, c.ucd, c.description) for c in table.columns}
@@ -187,15 +191,15 @@ def test_published_table_is_in_all_services(listening: Listening, tmp_path: Path
     """The table is in TAP_SCHEMA, cone search, coverage and registry; the tables that come with the server are not,
     as none of them is loaded."""
     path = tmp_path / "stars.fits"
-    write(stars(), path, "fits")
+    write_file(make_stars(), path, "fits")
     assert publish(path, tmp_path / "data") == 0
     site = Settings(data=tmp_path / "data", **SITE)
     with listening(site) as url, httpx.Client(base_url=url) as client:
-        found = votable(client.get("/tap/sync?LANG=ADQL&QUERY=SELECT+table_name+FROM+tap_schema.tables").content)
-        names = [str(n) for n in found.get_first_table().to_table()["table_name"]]
+        result = votable(client.get("/tap/sync?LANG=ADQL&QUERY=SELECT+table_name+FROM+tap_schema.tables").content)
+        names = [str(n) for n in result.get_first_table().to_table()["table_name"]]
         assert [n for n in names if not n.lower().startswith("tap_schema")] == ["published.stars"]
-        for place in ("/tap/tables", "/cone/stars/capabilities", "/tap/capabilities"):
-            documents.assertValid(etree.fromstring(client.get(place).content))
+        for position in ("/tap/tables", "/cone/stars/capabilities", "/tap/capabilities"):
+            documents.assertValid(etree.fromstring(client.get(position).content))
         harvest = etree.fromstring(client.get("/oai?verb=ListRecords&metadataPrefix=ivo_vor").content)
         documents.assertValid(harvest)
         examples = pyvo.dal.TAPService(f"{url}/tap").examples
@@ -203,7 +207,7 @@ def test_published_table_is_in_all_services(listening: Listening, tmp_path: Path
         identifiers = [e.text for e in harvest.iter("identifier")]
         assert any(i and i.endswith("/stars") for i in identifiers), identifiers
         assert MOC.from_string(client.get("/coverage/stars.txt").text).sky_fraction > 0
-        ra, dec = stars()["RAJ2000"][7], stars()["DEJ2000"][7]
+        ra, dec = make_stars()["RAJ2000"][7], make_stars()["DEJ2000"][7]
         cone = pyvo.dal.SCSService(f"{url}/cone/stars?").search(pos=(ra, dec), radius=0.01)
         assert [int(i) for i in cone["source_id"]] == [2**53 + 8]
         votable(client.get(f"/cone/stars?RA={ra}&DEC={dec}&SR=0.01").content, True)
@@ -213,14 +217,14 @@ def test_published_table_is_in_all_services(listening: Listening, tmp_path: Path
 
 def test_publishes_into_postgresql(listening: Listening, tmp_path: Path, postgresql: str) -> None:
     path = tmp_path / "stars.vot"
-    write(stars(), path, "b2.vot")
+    write_file(make_stars(), path, "b2.vot")
     assert publish(path, tmp_path / "data", "--name", "stars_pg", "--engine", postgresql) == 0
     with listening(Settings(data=tmp_path / "data", engine=postgresql)) as url:
         tap = pyvo.dal.TAPService(f"{url}/tap")
-        got = columns(tap.run_sync("SELECT * FROM stars_pg ORDER BY source_id").to_table())
-    want = columns(stars())
+        got = read_columns(tap.run_sync("SELECT * FROM stars_pg ORDER BY source_id").to_table())
+    want = read_columns(make_stars())
     want["size_"] = want.pop("size")
-    assert [n for n in want if not all(same(a, b) for a, b in zip(got[n], want[n], strict=True))] == []
+    assert [n for n in want if not all(is_same(a, b) for a, b in zip(got[n], want[n], strict=True))] == []
 
 
 REAL = {
@@ -237,7 +241,7 @@ REAL = {
     "services/irsa_nph_m31_18rows.xml": (18, "id", "ra"),
     "services/vizier_II246_scs_m31.xml": (1, "c_2MASS", "RAJ2000"),
 }
-"""Files that archives gave out over twenty years: rows, the column that names them, the right ascension."""
+"""Files of archives from twenty years: rows, the columns of names and of right ascension."""
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -32,14 +32,14 @@ def send(client: httpx.Client, query: str, form: str = "csv") -> httpx.Response:
     return client.post("/tap/sync", data=said, files={"file": ("t.xml", UPLOAD)})
 
 
-def rows(answer: httpx.Response) -> list[list[str]]:
-    assert answer.status_code == 200, answer.text
-    return list(csv.reader(io.StringIO(answer.text)))[1:]
+def rows(response: httpx.Response) -> list[list[str]]:
+    assert response.status_code == 200, response.text
+    return list(csv.reader(io.StringIO(response.text)))[1:]
 
 
 def test_uploads_round_trip(client: httpx.Client) -> None:
-    answer = send(client, "SELECT * FROM TAP_UPLOAD.mine ORDER BY id", "votable/td")
-    table = parse(io.BytesIO(answer.content)).get_first_table()
+    response = send(client, "SELECT * FROM TAP_UPLOAD.mine ORDER BY id", "votable/td")
+    table = parse(io.BytesIO(response.content)).get_first_table()
     assert [(f.name, f.datatype, f.arraysize, f.xtype) for f in table.fields] == [
         ("id", "int", None, None),
         ("s_region", "char", "*", "adql:REGION"),
@@ -64,8 +64,8 @@ def test_uploads_round_trip(client: httpx.Client) -> None:
     ],
 )
 def test_queries_uploaded_regions(client: httpx.Client, condition: str, expected: list[str]) -> None:
-    answer = send(client, f"SELECT id FROM TAP_UPLOAD.mine WHERE {condition} ORDER BY id")
-    assert rows(answer) == [[e] for e in expected]
+    response = send(client, f"SELECT id FROM TAP_UPLOAD.mine WHERE {condition} ORDER BY id")
+    assert rows(response) == [[e] for e in expected]
 
 
 def test_joins_upload_with_published_table(client: httpx.Client) -> None:
@@ -78,10 +78,10 @@ def test_joins_upload_with_published_table(client: httpx.Client) -> None:
 
 
 def test_moc_in_result(ask: Any) -> None:
-    answer = ask(
+    response = ask(
         "SELECT TOP 1 MOC(5, CIRCLE(10, 20, 1)) AS m, CIRCLE(10, 20, 1) AS c FROM psc", RESPONSEFORMAT="votable/td"
     )
-    first, second = parse(io.BytesIO(answer.content)).get_first_table().fields
+    first, second = parse(io.BytesIO(response.content)).get_first_table().fields
     assert (first.datatype, first.arraysize, first.xtype, first.ucd) == ("char", "*", "moc", "pos.outline")
     assert (second.datatype, second.arraysize, second.xtype) == ("double", "3", "circle")
 
@@ -96,15 +96,15 @@ def test_moc_in_result(ask: Any) -> None:
     ],
 )
 def test_errors_have_codes(ask: Any, query: str, code: Code, column: str) -> None:
-    answer = ask(query)
-    assert answer.status_code == 400
-    assert answer.headers["vo-error-code"] == code
-    assert f'name="ERROR_COLUMN" value="{column}"' in answer.text
+    response = ask(query)
+    assert response.status_code == 400
+    assert response.headers["vo-error-code"] == code
+    assert f'name="ERROR_COLUMN" value="{column}"' in response.text
 
 
 def test_warns_of_frame(ask: Any) -> None:
-    answer = ask("SELECT TOP 1 POINT('GALACTIC', 1, 2) FROM psc", RESPONSEFORMAT="votable/td")
-    assert b"GALACTIC was rotated to ICRS" in answer.content
+    response = ask("SELECT TOP 1 POINT('GALACTIC', 1, 2) FROM psc", RESPONSEFORMAT="votable/td")
+    assert b"GALACTIC was rotated to ICRS" in response.content
 
 
 def test_capabilities_announce_mocs(client: httpx.Client) -> None:

@@ -128,8 +128,8 @@ Ask = Callable[[str], list[list[str]]]
 @pytest.fixture
 def ask(served: tuple[httpx.Client, RequestLog]) -> Ask:
     def asked(text: str) -> list[list[str]]:
-        answer = served[0].get("/tap/sync", params={"LANG": "ADQL", "QUERY": text, "RESPONSEFORMAT": "csv"})
-        return [line.split(",") for line in answer.text.splitlines()[1:]]
+        response = served[0].get("/tap/sync", params={"LANG": "ADQL", "QUERY": text, "RESPONSEFORMAT": "csv"})
+        return [line.split(",") for line in response.text.splitlines()[1:]]
 
     return asked
 
@@ -147,14 +147,14 @@ def test_serves_files_and_ranges(served: tuple[httpx.Client, RequestLog], images
         (name, path), *_ = ask(f"SELECT TOP 1 image, path FROM atlas WHERE path LIKE '{like}' ORDER BY image")
         kept = (images / path).read_bytes()
         plain = gzip.decompress(kept) if like == "%.gz" else kept
-        answer = client.get(f"/images/atlas/{name}")
-        assert answer.content == plain
+        response = client.get(f"/images/atlas/{name}")
+        assert response.content == plain
         sent.bytes()
         with client.stream("GET", f"/images/atlas/{name}", headers={"Range": "bytes=5760-8639"}) as part:
             assert part.status_code == 206
             assert b"".join(part.iter_raw()) == kept[5760:8640]
         assert sent.bytes() < 300_000
-        tag = answer.headers["etag"]
+        tag = response.headers["etag"]
         assert client.get(f"/images/atlas/{name}", headers={"If-None-Match": tag}).status_code == 304
 
 
@@ -163,11 +163,11 @@ def test_cutouts_read_only_needed_bytes(served: tuple[httpx.Client, RequestLog],
     (name, path, ra, dec), *_ = ask("SELECT TOP 1 image, path, ra, dec FROM atlas WHERE path LIKE '%.fits'")
     ((did,),) = ask(f"SELECT obs_publisher_did FROM ivoa.obscore WHERE obs_publisher_did LIKE '%{name}'")
     sent.bytes()
-    answer = client.get("/soda/sync", params={"ID": did, "CIRCLE": f"{ra} {dec} {20 / 3600}"})
-    assert answer.status_code == 200, answer.text
+    response = client.get("/soda/sync", params={"ID": did, "CIRCLE": f"{ra} {dec} {20 / 3600}"})
+    assert response.status_code == 200, response.text
     if sent.log:
         assert sent.bytes() < 300_000 < (images / path).stat().st_size / 6
-    with fits.open(io.BytesIO(answer.content)) as cut, fits.open(images / path) as whole:
+    with fits.open(io.BytesIO(response.content)) as cut, fits.open(images / path) as whole:
         first = whole[0].header["CRPIX2"] - cut[0].header["CRPIX2"], whole[0].header["CRPIX1"] - cut[0].header["CRPIX1"]
         row, column = (round(n) for n in first)
         rows, columns = cut[0].data.shape

@@ -22,31 +22,31 @@ from hypothesis import strategies as st
 from lxml import etree
 from PIL import Image as Pillow
 
-from tests.contract.test_images import rows, split_words
+from tests.contract.test_images import parse_rows, read_ucds
 
-PLACE = {"POS": "129.04,19.68", "SIZE": "0.05,0.02"}
+POSITION = {"POS": "129.04,19.68", "SIZE": "0.05,0.02"}
 
 
-def cutouts(client: httpx.Client, **params: str) -> list[dict[str, str]]:
-    return rows(client.get("/sia1/cutout", params={"RESPONSEFORMAT": "csv", "FORMAT": "image/fits", **params}))
+def search_cutouts(client: httpx.Client, **params: str) -> list[dict[str, str]]:
+    return parse_rows(client.get("/sia1/cutout", params={"RESPONSEFORMAT": "csv", "FORMAT": "image/fits", **params}))
 
 
 def fetch_cutout(client: httpx.Client, url: str) -> bytes:
     parts = urlsplit(url)
-    answer = client.get(f"{parts.path}?{parts.query}")
-    assert answer.status_code == 200, answer.text
-    return answer.content
+    response = client.get(f"{parts.path}?{parts.query}")
+    assert response.status_code == 200, response.text
+    return response.content
 
 
-def numbers(text: str) -> Any:
+def to_numbers(text: str) -> Any:
     return np.array(text.split(), float)
 
 
 @pytest.fixture(scope="module")
-def whole(client: httpx.Client) -> tuple[str, fits.Header, Any]:
+def whole_image(client: httpx.Client) -> tuple[str, fits.Header, Any]:
     """Return name, header and pixels of an Atlas image in Ks."""
-    (row,) = rows(
-        client.get("/sia1/atlas", params={**PLACE, "band": "k", "FORMAT": "image/fits", "RESPONSEFORMAT": "csv"})
+    (row,) = parse_rows(
+        client.get("/sia1/atlas", params={**POSITION, "band": "k", "FORMAT": "image/fits", "RESPONSEFORMAT": "csv"})
     )
     with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
         return row["download"].rpartition("/")[2], held[0].header.copy(), held[0].data.copy()
@@ -54,11 +54,11 @@ def whole(client: httpx.Client) -> tuple[str, fits.Header, Any]:
 
 @pytest.mark.parametrize("verb", ["0", "1", "2", "3"])
 def test_columns_are_those_of_sia1(client: httpx.Client, shared: Path, votable: Any, verb: str) -> None:
-    answer = client.get("/sia1/cutout", params={**PLACE, "VERB": verb})
-    assert answer.headers["content-type"] == "text/xml"
-    table = votable(answer.content, ucd1=True).get_first_table()
+    response = client.get("/sia1/cutout", params={**POSITION, "VERB": verb})
+    assert response.headers["content-type"] == "text/xml"
+    table = votable(response.content, ucd1=True).get_first_table()
     assert len(table.array) > 0
-    wanted = split_words(shared)
+    wanted = read_ucds(shared)
     needed = {ucd for ucd, c in wanted.items() if c["level"] == "must" or (verb != "0" and c["level"] == "should")}
     assert needed <= {f.ucd for f in table.fields} <= set(wanted)
     for field in table.fields:
@@ -66,17 +66,17 @@ def test_columns_are_those_of_sia1(client: httpx.Client, shared: Path, votable: 
 
 
 def test_rows_describe_cutouts(client: httpx.Client) -> None:
-    found = cutouts(client, **PLACE, ds="asky")
-    assert sorted(row["band"] for row in found) == ["H", "J", "K"]
-    for row in found:
+    records = search_cutouts(client, **POSITION, ds="asky")
+    assert sorted(row["band"] for row in records) == ["H", "J", "K"]
+    for row in records:
         with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
             held.verify("exception")
             header, wcs = held[0].header, WCS(held[0].header)
         assert row["naxis"] == f"{header['NAXIS1']} {header['NAXIS2']}" == "180 72"
         assert row["format"] == "image/fits"
-        assert numbers(row["crpix"]) == pytest.approx(wcs.wcs.crpix)
-        assert numbers(row["crval"]) == pytest.approx(wcs.wcs.crval, abs=1e-9)
-        assert numbers(row["cd"]).reshape(2, 2) == pytest.approx(wcs.pixel_scale_matrix, abs=1e-12)
+        assert to_numbers(row["crpix"]) == pytest.approx(wcs.wcs.crpix)
+        assert to_numbers(row["crval"]) == pytest.approx(wcs.wcs.crval, abs=1e-9)
+        assert to_numbers(row["cd"]).reshape(2, 2) == pytest.approx(wcs.pixel_scale_matrix, abs=1e-12)
         centre = SkyCoord(float(row["center_ra"]), float(row["center_dec"]), unit="deg", frame="fk5")
         assert centre.separation(wcs.pixel_to_world(89.5, 35.5)).arcsec < 0.01
         assert centre.separation(SkyCoord(129.04, 19.68, unit="deg", frame="fk5")).arcsec < 0.8
@@ -87,25 +87,25 @@ def test_rows_describe_cutouts(client: httpx.Client) -> None:
 @settings(max_examples=25, deadline=None)
 @given(x=st.floats(-60, 570), y=st.floats(-60, 1080), wide=st.integers(1, 150), high=st.integers(1, 150))
 def test_cutout_agrees_with_cutout2d(
-    client: httpx.Client, whole: tuple[str, fits.Header, Any], x: float, y: float, wide: int, high: int
+    client: httpx.Client, whole_image: tuple[str, fits.Header, Any], x: float, y: float, wide: int, high: int
 ) -> None:
-    name, header, pixels = whole
+    name, header, pixels = whole_image
     ra, dec = (float(n) for n in WCS(header).pixel_to_world_values(x, y))
-    found = cutouts(client, POS=f"{ra},{dec}", SIZE="0.3", NAXIS=f"{wide},{high}", image=name)
+    records = search_cutouts(client, POS=f"{ra},{dec}", SIZE="0.3", NAXIS=f"{wide},{high}", image=name)
     try:
         same = Cutout2D(pixels, (x, y), (high, wide), wcs=WCS(header), mode="partial", fill_value=np.nan)
     except ValueError:
-        assert found == []
+        assert records == []
         return
-    (row,) = found
+    (row,) = records
     with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
         got, wcs = held[0].data, WCS(held[0].header)
     moved = np.subtract(wcs.wcs.crpix, same.wcs.wcs.crpix)
-    assert np.abs(moved).max() < 1.001  # where a place is just between two pixels
+    assert np.abs(moved).max() < 1.001  # where a position is between two pixels
     if not moved.round(3).any():
         np.testing.assert_array_equal(got, same.data)
     assert row["naxis"] == f"{wide} {high}"
-    assert numbers(row["crpix"]) == pytest.approx(wcs.wcs.crpix, abs=1e-6)
+    assert to_numbers(row["crpix"]) == pytest.approx(wcs.wcs.crpix, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -121,30 +121,30 @@ def test_cutout_agrees_with_cutout2d(
     ],
 )
 def test_sizes(client: httpx.Client, params: dict[str, str], naxis: str) -> None:
-    found = cutouts(client, POS=PLACE["POS"], band="J", ds="asky", **params)
-    assert {row["naxis"] for row in found} == {naxis}
-    with fits.open(io.BytesIO(fetch_cutout(client, found[0]["download"]))) as held:
+    records = search_cutouts(client, POS=POSITION["POS"], band="J", ds="asky", **params)
+    assert {row["naxis"] for row in records} == {naxis}
+    with fits.open(io.BytesIO(fetch_cutout(client, records[0]["download"]))) as held:
         assert held[0].data.shape == tuple(int(n) for n in reversed(naxis.split()))
 
 
 def test_pictures(client: httpx.Client) -> None:
-    found = cutouts(client, **PLACE, FORMAT="GRAPHIC-ALL", band="J", ds="asky")
-    assert [row["format"] for row in found] == ["image/jpeg", "image/png"]
-    for row in found:
+    records = search_cutouts(client, **POSITION, FORMAT="GRAPHIC-ALL", band="J", ds="asky")
+    assert [row["format"] for row in records] == ["image/jpeg", "image/png"]
+    for row in records:
         assert row["crpix"] == ""
         with Pillow.open(io.BytesIO(fetch_cutout(client, row["download"]))) as picture:
             assert (picture.size, picture.get_format_mimetype()) == ((180, 72), row["format"])
 
 
 def test_finds_images(client: httpx.Client) -> None:
-    assert len(cutouts(client, **PLACE, FORMAT="ALL", ds="asky")) == 9
-    assert len(cutouts(client, **PLACE, ds="quicklook")) == len(cutouts(client, **PLACE)) - 3
-    assert cutouts(client, **PLACE, ds="sx") == []
-    assert cutouts(client, POS="1,1", SIZE="0.1") == []
-    assert cutouts(client, **PLACE, INTERSECT="ENCLOSED") == []
-    assert len(cutouts(client, POS=PLACE["POS"], SIZE="0.01", INTERSECT="COVERS", ds="asky")) == 3
-    answer = client.get("/sia1/cutout", params={**PLACE, "MAXREC": "2"})
-    assert b'value="OVERFLOW"' in answer.content
+    assert len(search_cutouts(client, **POSITION, FORMAT="ALL", ds="asky")) == 9
+    assert len(search_cutouts(client, **POSITION, ds="quicklook")) == len(search_cutouts(client, **POSITION)) - 3
+    assert search_cutouts(client, **POSITION, ds="sx") == []
+    assert search_cutouts(client, POS="1,1", SIZE="0.1") == []
+    assert search_cutouts(client, **POSITION, INTERSECT="ENCLOSED") == []
+    assert len(search_cutouts(client, POS=POSITION["POS"], SIZE="0.01", INTERSECT="COVERS", ds="asky")) == 3
+    response = client.get("/sia1/cutout", params={**POSITION, "MAXREC": "2"})
+    assert b'value="OVERFLOW"' in response.content
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_finds_images(client: httpx.Client) -> None:
         ({"POS": "1,2"}, "REQUEST.MISSING_PARAMETER"),
         ({"POS": "x,2", "SIZE": "1"}, "REQUEST.BAD_PARAMETER"),
         ({"POS": "1,2", "SIZE": "-1"}, "REQUEST.BAD_REGION"),
-        ({"POS": PLACE["POS"], "SIZE": "2"}, "IMAGE.TOO_LARGE"),
+        ({"POS": POSITION["POS"], "SIZE": "2"}, "IMAGE.TOO_LARGE"),
         ({"POS": "1,2", "NAXIS": "5000"}, "IMAGE.TOO_LARGE"),
         ({"POS": "1,2", "NAXIS": "0"}, "REQUEST.BAD_PARAMETER"),
         ({"POS": "1,2", "NAXIS": "1,2,3"}, "REQUEST.BAD_PARAMETER"),
@@ -165,10 +165,10 @@ def test_finds_images(client: httpx.Client) -> None:
     ],
 )
 def test_rejects_invalid_parameters(client: httpx.Client, votable: Any, params: dict[str, str], code: str) -> None:
-    answer = client.get("/sia1/cutout", params=params)
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml")
-    votable(answer.content)
-    assert answer.headers["vo-error-code"] == code
+    response = client.get("/sia1/cutout", params=params)
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/xml")
+    votable(response.content)
+    assert response.headers["vo-error-code"] == code
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,17 @@ def test_rejects_invalid_parameters(client: httpx.Client, votable: Any, params: 
     ],
 )
 def test_rejects_invalid_cutout_url(
-    client: httpx.Client, whole: tuple[str, fits.Header, Any], params: dict[str, str], status: int, code: str
+    client: httpx.Client, whole_image: tuple[str, fits.Header, Any], params: dict[str, str], status: int, code: str
 ) -> None:
-    url = {"ID": f"ivo://unregistered.invalid/~?atlas/{whole[0]}", "POS": PLACE["POS"], "NAXIS": "9,9"} | params
-    answer = client.get("/sia1/cutout/image", params=url)
-    assert answer.status_code == status
-    assert answer.headers.get("vo-error-code", "") == code
-    assert status == 204 or answer.text.startswith("UsageError")
+    url = {
+        "ID": f"ivo://unregistered.invalid/~?atlas/{whole_image[0]}",
+        "POS": POSITION["POS"],
+        "NAXIS": "9,9",
+    } | params
+    response = client.get("/sia1/cutout/image", params=url)
+    assert response.status_code == status
+    assert response.headers.get("vo-error-code", "") == code
+    assert status == 204 or response.text.startswith("UsageError")
 
 
 def test_metadata(client: httpx.Client, votable: Any) -> None:
@@ -204,22 +208,22 @@ def test_capabilities(client: httpx.Client, documents: etree.XMLSchema) -> None:
     documents.assertValid(read)
     assert read.findtext(".//imageServiceType") == "Cutout"
     pos, size = ([read.findtext(f".//testQuery/{what}/{axis}") for axis in ("long", "lat")] for what in ("pos", "size"))
-    assert cutouts(client, POS=",".join(map(str, pos)), SIZE=",".join(map(str, size)))
+    assert search_cutouts(client, POS=",".join(map(str, pos)), SIZE=",".join(map(str, size)))
 
 
 def test_pyvo(server: Any, tmp_path: Path) -> None:
-    found = pyvo.dal.SIAService(f"{server.url}/sia1/cutout?").search(
+    records = pyvo.dal.SIAService(f"{server.url}/sia1/cutout?").search(
         pos=(129.04, 19.68), size=0.02, format="image/fits"
     )
-    assert len(found) >= 3
-    assert found[0].format == "image/fits"
-    found[0].cachedataset(filename=str(tmp_path / "cutout.fits"))
+    assert len(records) >= 3
+    assert records[0].format == "image/fits"
+    records[0].cachedataset(filename=str(tmp_path / "cutout.fits"))
     with fits.open(tmp_path / "cutout.fits") as held:
         assert held[0].data.shape == (72, 72)
 
 
 @pytest.mark.stilts
 def test_votlint(client: httpx.Client, stilts: Callable[..., str], tmp_path: Path) -> None:
-    (tmp_path / "answer.vot").write_bytes(client.get("/sia1/cutout", params=PLACE).content)
+    (tmp_path / "answer.vot").write_bytes(client.get("/sia1/cutout", params=POSITION).content)
     said = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
     assert [line for line in said if not re.search("FIELD implies single character", line)] == []

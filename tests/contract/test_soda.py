@@ -27,7 +27,7 @@ from pyvo.dal import DALServiceError
 from pyvo.dal.adhoc import SodaQuery
 
 from tests.conftest import Listening
-from tests.contract.test_images import ATLAS, sia2
+from tests.contract.test_images import ATLAS, search_sia2
 from vo_server.assembly import load_site_catalogue
 from vo_server.commands.images import plan_walk
 from vo_server.engines.data_directory import DataDirectory
@@ -35,10 +35,10 @@ from vo_server.load.load import load
 from vo_server.settings import Settings
 
 
-def pairs(client: httpx.Client, collection: str, *further: tuple[str, str]) -> list[tuple[str, str]]:
+def list_images(client: httpx.Client, collection: str, *further: tuple[str, str]) -> list[tuple[str, str]]:
     """Return the identifiers and files of a collection's images."""
-    found = sia2(client, ("COLLECTION", collection), ("FORMAT", "image/fits"), *further)
-    return [(row["obs_publisher_did"], urlsplit(row["access_url"]).path) for row in found]
+    records = search_sia2(client, ("COLLECTION", collection), ("FORMAT", "image/fits"), *further)
+    return [(row["obs_publisher_did"], urlsplit(row["access_url"]).path) for row in records]
 
 
 @pytest.fixture(scope="module")
@@ -48,30 +48,30 @@ def k_image(client: httpx.Client) -> tuple[str, fits.Header, Any]:
 
 
 def image(client: httpx.Client, collection: str, *further: tuple[str, str]) -> tuple[str, fits.Header, Any]:
-    (did, path), *_ = pairs(client, collection, *further)
+    (did, path), *_ = list_images(client, collection, *further)
     with fits.open(io.BytesIO(client.get(path).content)) as held:
         shown = next(unit for unit in held if unit.data is not None)
         return did, shown.header.copy(), shown.data.copy()
 
 
-def cut(client: httpx.Client, did: str, **given: Any) -> fits.PrimaryHDU:
+def fetch_cutout(client: httpx.Client, did: str, **given: Any) -> fits.PrimaryHDU:
     """Return a cutout, which must be valid."""
-    answer = client.get("/soda/sync", params={"ID": did, **given})
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/fits"), answer.text
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    held = fits.open(io.BytesIO(answer.content))
+    response = client.get("/soda/sync", params={"ID": did, **given})
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/fits"), response.text
+    assert int(response.headers["content-length"]) == len(response.content)
+    held = fits.open(io.BytesIO(response.content))
     held.verify("exception")
     (unit,) = held
     return unit
 
 
-def assert_agrees(found: fits.PrimaryHDU, header: fits.Header, pixels: Any) -> None:
+def assert_agrees(cutout: fits.PrimaryHDU, header: fits.Header, pixels: Any) -> None:
     """Assert that a cutout has the pixels of Cutout2D, at the same positions within 0.01 arcsec."""
-    wcs, own = WCS(header, naxis=2), WCS(found.header, naxis=2)
+    wcs, own = WCS(header, naxis=2), WCS(cutout.header, naxis=2)
     left, bottom = np.rint(np.subtract(wcs.wcs.crpix, own.wcs.crpix))
-    rows, columns = found.data.shape[-2:]
+    rows, columns = cutout.data.shape[-2:]
     centre = left + (columns - 1) / 2, bottom + (rows - 1) / 2
-    for mine, whole in zip(np.atleast_3d(found.data.T).T, np.atleast_3d(pixels.T).T, strict=True):
+    for mine, whole in zip(np.atleast_3d(cutout.data.T).T, np.atleast_3d(pixels.T).T, strict=True):
         same = Cutout2D(whole, centre, (rows, columns), wcs=wcs)
         np.testing.assert_array_equal(mine, same.data)
     for x, y in ((0, 0), (columns - 1, 0), (columns / 3, rows)):
@@ -79,43 +79,45 @@ def assert_agrees(found: fits.PrimaryHDU, header: fits.Header, pixels: Any) -> N
         assert there.separation(same.wcs.pixel_to_world(x, y)).arcsec < 0.01
 
 
-# ------------------------------------------------------------------- at once
+# -------------------------------------------------------------- synchronous
 
 
 def test_circle(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     did, header, pixels = k_image
     ra, dec = WCS(header).pixel_to_world_values(200, 300)
-    found = cut(client, did, CIRCLE=f"{ra} {dec} {30 / 3600}")
-    assert all(60 <= n <= 62 for n in found.data.shape)
-    assert_agrees(found, header, pixels)
-    assert found.header["MAGZP"] == header["MAGZP"]
-    assert found.header["CUTFROM"] == did
-    assert found.header["CUTSECT"].startswith("[")
-    assert any("Cut out by vo_server/" in line for line in found.header["HISTORY"])
+    result = fetch_cutout(client, did, CIRCLE=f"{ra} {dec} {30 / 3600}")
+    assert all(60 <= n <= 62 for n in result.data.shape)
+    assert_agrees(result, header, pixels)
+    assert result.header["MAGZP"] == header["MAGZP"]
+    assert result.header["CUTFROM"] == did
+    assert result.header["CUTSECT"].startswith("[")
+    assert any("Cut out by vo_server/" in line for line in result.header["HISTORY"])
 
 
 def test_equivalent_regions(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     did, header, pixels = k_image
     ra, dec = (float(n) for n in WCS(header).pixel_to_world_values(150, 700))
     corners = f"{ra + 0.02} {dec - 0.01} {ra} {dec + 0.02} {ra - 0.01} {dec - 0.015}"
-    same = cut(client, did, POLYGON=corners), cut(client, did, POS=f"polygon {corners}")
+    same = fetch_cutout(client, did, POLYGON=corners), fetch_cutout(client, did, POS=f"polygon {corners}")
     np.testing.assert_array_equal(same[0].data, same[1].data)
     assert_agrees(same[0], header, pixels)
     here = f"{ra} {dec} 0.01"
-    np.testing.assert_array_equal(cut(client, did, CIRCLE=here).data, cut(client, did, POS=f"CIRCLE {here}").data)
-    lone = cut(client, did, POS=f"RANGE {ra - 0.01} {ra + 0.01} -Inf {dec}")
+    np.testing.assert_array_equal(
+        fetch_cutout(client, did, CIRCLE=here).data, fetch_cutout(client, did, POS=f"CIRCLE {here}").data
+    )
+    lone = fetch_cutout(client, did, POS=f"RANGE {ra - 0.01} {ra + 0.01} -Inf {dec}")
     assert_agrees(lone, header, pixels)
     assert lone.data.shape[0] > 650
     posted = client.post("/soda/sync", data={"id": did, "circle": here})
-    assert fits.open(io.BytesIO(posted.content))[0].data.shape == cut(client, did, CIRCLE=here).data.shape
+    assert fits.open(io.BytesIO(posted.content))[0].data.shape == fetch_cutout(client, did, CIRCLE=here).data.shape
 
 
 def test_whole_image(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     did, header, pixels = k_image
-    for said in ({}, {"CIRCLE": "129 19 40"}, {"BAND": "2e-6 +Inf"}, {"POS": "RANGE -Inf +Inf -90 90"}):
-        found = cut(client, did, **said)
-        np.testing.assert_array_equal(found.data, pixels)
-        assert_agrees(found, header, pixels)
+    for parameters in ({}, {"CIRCLE": "129 19 40"}, {"BAND": "2e-6 +Inf"}, {"POS": "RANGE -Inf +Inf -90 90"}):
+        cutout = fetch_cutout(client, did, **parameters)
+        np.testing.assert_array_equal(cutout.data, pixels)
+        assert_agrees(cutout, header, pixels)
 
 
 @settings(max_examples=25, deadline=None)
@@ -126,64 +128,64 @@ def test_circles_at_the_edges(
     did, header, pixels = k_image
     rows, columns = pixels.shape
     ra, dec = WCS(header).pixel_to_world_values(x, y)
-    answer = client.get("/soda/sync", params={"ID": did, "CIRCLE": f"{ra} {dec} {arcsec / 3600}"})
+    response = client.get("/soda/sync", params={"ID": did, "CIRCLE": f"{ra} {dec} {arcsec / 3600}"})
     beside = np.hypot(max(-0.5 - x, 0, x - columns + 0.5), max(-0.5 - y, 0, y - rows + 0.5))
-    if answer.status_code == 204:
+    if response.status_code == 204:
         assert beside > arcsec - 0.5
-        assert answer.content == b""
+        assert response.content == b""
         return
     assert beside < arcsec + 0.5
-    found = fits.open(io.BytesIO(answer.content))[0]
-    assert_agrees(found, header, pixels)
-    left, bottom = (WCS(header).wcs.crpix - WCS(found.header).wcs.crpix).round()
+    cutout = fits.open(io.BytesIO(response.content))[0]
+    assert_agrees(cutout, header, pixels)
+    left, bottom = (WCS(header).wcs.crpix - WCS(cutout.header).wcs.crpix).round()
     wanted = [max(x - arcsec, -0.5), max(y - arcsec, -0.5), min(x + arcsec, columns - 0.5), min(y + arcsec, rows - 0.5)]
-    had = [left, bottom, left + found.data.shape[1] - 1, bottom + found.data.shape[0] - 1]
+    had = [left, bottom, left + cutout.data.shape[1] - 1, bottom + cutout.data.shape[0] - 1]
     if beside == 0:
         assert np.abs(np.subtract(had, wanted)).max() < 1.2
 
 
 def test_bands(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     did, *_ = k_image
-    assert cut(client, did, BAND="2.159e-6").header["FILTER"] == "k"
+    assert fetch_cutout(client, did, BAND="2.159e-6").header["FILTER"] == "k"
     for other in ("1e-6 1.3e-6", "3e-6 +Inf", "-Inf 1e-9"):
-        answer = client.get("/soda/sync", params={"ID": did, "BAND": other})
-        assert (answer.status_code, answer.content) == (204, b"")
+        response = client.get("/soda/sync", params={"ID": did, "BAND": other})
+        assert (response.status_code, response.content) == (204, b"")
 
 
 def test_planes_of_a_stamp(client: httpx.Client) -> None:
     did, header, pixels = image(client, "2MASS All-Sky Stamps")
     ra, dec = WCS(header, naxis=2).pixel_to_world_values(20, 20)
-    assert_agrees(cut(client, did, CIRCLE=f"{ra} {dec} 0.002"), header, pixels)
-    assert cut(client, did).data.shape == pixels.shape
+    assert_agrees(fetch_cutout(client, did, CIRCLE=f"{ra} {dec} 0.002"), header, pixels)
+    assert fetch_cutout(client, did).data.shape == pixels.shape
 
 
 @pytest.mark.parametrize(
-    ("asked", "told", "kind"),
+    ("requested", "expected", "format"),
     [("png", "image/png", "PNG"), ("image/jpeg", "image/jpeg", "JPEG"), ("jpg", "image/jpeg", "JPEG")],
 )
 def test_pictures(
-    client: httpx.Client, k_image: tuple[str, fits.Header, Any], asked: str, told: str, kind: str
+    client: httpx.Client, k_image: tuple[str, fits.Header, Any], requested: str, expected: str, format: str
 ) -> None:
     did, header, _ = k_image
     ra, dec = WCS(header).pixel_to_world_values(200, 300)
-    given = {"ID": did, "CIRCLE": f"{ra} {dec} 0.01", "RESPONSEFORMAT": asked}
-    answer = client.get("/soda/sync", params=given)
-    assert answer.headers["content-type"] == told
-    with Pillow.open(io.BytesIO(answer.content)) as picture:
-        assert picture.format == kind
-        assert picture.size == cut(client, did, CIRCLE=given["CIRCLE"]).data.shape[::-1]
+    parameters = {"ID": did, "CIRCLE": f"{ra} {dec} 0.01", "RESPONSEFORMAT": requested}
+    response = client.get("/soda/sync", params=parameters)
+    assert response.headers["content-type"] == expected
+    with Pillow.open(io.BytesIO(response.content)) as picture:
+        assert picture.format == format
+        assert picture.size == fetch_cutout(client, did, CIRCLE=parameters["CIRCLE"]).data.shape[::-1]
 
 
 def test_returns_requested_media_type(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
-    for asked in ("application/fits", "image/fits", "IMAGE/FITS"):
-        answer = client.get("/soda/sync", params={"ID": k_image[0], "BAND": "2e-6 3e-6", "RESPONSEFORMAT": asked})
-        assert answer.headers["content-type"] == asked.lower()
-        assert answer.content.startswith(b"SIMPLE")
+    for requested in ("application/fits", "image/fits", "IMAGE/FITS"):
+        response = client.get("/soda/sync", params={"ID": k_image[0], "BAND": "2e-6 3e-6", "RESPONSEFORMAT": requested})
+        assert response.headers["content-type"] == requested.lower()
+        assert response.content.startswith(b"SIMPLE")
 
 
-# ------------------------------------------------------------------ mistakes
+# -------------------------------------------------------------------- errors
 
-HERE = "129.04 19.68 0.01"
+CIRCLE = "129.04 19.68 0.01"
 
 
 @pytest.mark.parametrize(
@@ -194,8 +196,8 @@ HERE = "129.04 19.68 0.01"
         ({"ID": "ivo://elsewhere/~?atlas/x"}, 404, "IMAGE.NOT_FOUND"),
         ({"ID": "ivo://unregistered.invalid/~?atlas/../x"}, 404, "IMAGE.NOT_FOUND"),
         ({"ID": ["ivo://a/b", "ivo://a/c"]}, 400, "REQUEST.REPEATED_PARAMETER"),
-        ({"CIRCLE": [HERE, HERE]}, 400, "REQUEST.REPEATED_PARAMETER"),
-        ({"CIRCLE": HERE, "POS": f"CIRCLE {HERE}"}, 400, "REQUEST.REPEATED_PARAMETER"),
+        ({"CIRCLE": [CIRCLE, CIRCLE]}, 400, "REQUEST.REPEATED_PARAMETER"),
+        ({"CIRCLE": CIRCLE, "POS": f"CIRCLE {CIRCLE}"}, 400, "REQUEST.REPEATED_PARAMETER"),
         ({"BAND": ["1e-6 2e-6", "2e-6 3e-6"]}, 400, "REQUEST.REPEATED_PARAMETER"),
         ({"CIRCLE": "1 2"}, 400, "REQUEST.BAD_REGION"),
         ({"CIRCLE": "1 x 2"}, 400, "REQUEST.BAD_PARAMETER"),
@@ -220,17 +222,19 @@ HERE = "129.04 19.68 0.01"
 def test_rejects_invalid_parameters(
     client: httpx.Client, k_image: tuple[str, fits.Header, Any], params: dict[str, Any], status: int, code: str
 ) -> None:
-    answer = client.get("/soda/sync", params={"ID": k_image[0], **params})
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8"), answer.text
-    assert answer.headers["vo-error-code"] == code
+    response = client.get("/soda/sync", params={"ID": k_image[0], **params})
+    assert (response.status_code, response.headers["content-type"]) == (status, "text/plain; charset=utf-8"), (
+        response.text
+    )
+    assert response.headers["vo-error-code"] == code
     repeated = code == "REQUEST.REPEATED_PARAMETER"
-    assert answer.text.partition(":")[0] == ("MultiValuedParamNotSupported" if repeated else "UsageError")
+    assert response.text.partition(":")[0] == ("MultiValuedParamNotSupported" if repeated else "UsageError")
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     name=st.sampled_from(["CIRCLE", "POLYGON", "POS", "BAND", "ID", "RESPONSEFORMAT"]),
-    said=st.one_of(
+    value=st.one_of(
         st.text(max_size=30),
         st.lists(st.floats(), min_size=1, max_size=8).map(lambda numbers: " ".join(map(str, numbers))),
         st.tuples(st.sampled_from(["CIRCLE", "RANGE", "POLYGON"]), st.lists(st.floats(-100, 400), max_size=8)).map(
@@ -239,21 +243,21 @@ def test_rejects_invalid_parameters(
     ),
 )
 def test_survives_any_parameter(
-    client: httpx.Client, k_image: tuple[str, fits.Header, Any], name: str, said: str
+    client: httpx.Client, k_image: tuple[str, fits.Header, Any], name: str, value: str
 ) -> None:
-    answer = client.get("/soda/sync", params={"ID": k_image[0], name: said})
-    assert answer.status_code in (200, 204, 400, 404), answer.text
-    if answer.status_code >= 400:
-        assert answer.text.startswith(("UsageError", "MultiValuedParamNotSupported"))
+    response = client.get("/soda/sync", params={"ID": k_image[0], name: value})
+    assert response.status_code in (200, 204, 400, 404), response.text
+    if response.status_code >= 400:
+        assert response.text.startswith(("UsageError", "MultiValuedParamNotSupported"))
 
 
 def test_cutout_is_centred_on_position(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
     """The cutout is centred on the requested position: positions are ICRS, and so is the header."""
     did, header, _ = k_image
     ra, dec = (float(n) for n in WCS(header).pixel_to_world_values(300, 500))
-    found = cut(client, did, CIRCLE=f"{ra} {dec} {20 / 3600}")
-    middle = WCS(found.header).pixel_to_world(*(np.array(found.data.shape[::-1]) - 1) / 2)
-    assert middle.separation(SkyCoord(ra, dec, unit="deg", frame=middle.frame)).arcsec < 1.0
+    result = fetch_cutout(client, did, CIRCLE=f"{ra} {dec} {20 / 3600}")
+    centre = WCS(result.header).pixel_to_world(*(np.array(result.data.shape[::-1]) - 1) / 2)
+    assert centre.separation(SkyCoord(ra, dec, unit="deg", frame=centre.frame)).arcsec < 1.0
 
 
 # --------------------------------------------------------------- descriptors
@@ -261,11 +265,11 @@ def test_cutout_is_centred_on_position(client: httpx.Client, k_image: tuple[str,
 
 def read_descriptors(client: httpx.Client, votable: Any, *ids: str) -> list[Any]:
     """Return the descriptors among the links of data sets, which must be valid."""
-    answer = client.post("/datalink/links", data={"ID": list(ids)})
-    return [r for r in votable(answer.content).resources if r.utype == "adhoc:service"]
+    response = client.post("/datalink/links", data={"ID": list(ids)})
+    return [r for r in votable(response.content).resources if r.utype == "adhoc:service"]
 
 
-def inputs(service: Any) -> dict[str, Any]:
+def read_inputs(service: Any) -> dict[str, Any]:
     (group,) = service.groups
     assert group.name == "inputParams"
     return {p.name: p for p in group.entries}
@@ -275,15 +279,17 @@ def test_descriptor_has_standard_parameters(
     client: httpx.Client, shared: Path, votable: Any, k_image: tuple[str, fits.Header, Any]
 ) -> None:
     standard = json.loads((shared / "standards" / "tables" / "soda_params.json").read_text(encoding="utf-8"))["params"]
-    wanted = {p["name"]: p for p in standard}
+    expected = {p["name"]: p for p in standard}
     for service in read_descriptors(client, votable, k_image[0]):
-        said = inputs(service)
+        said = read_inputs(service)
         assert {"ID", "POS", "CIRCLE", "POLYGON", "BAND"} <= set(said)
-        for name in set(said) & set(wanted):
-            told = said[name]
-            unit = str(told.unit) if told.unit else None
-            found = (told.datatype, told.arraysize, told.xtype, unit, told.ucd)
-            assert found == tuple(wanted[name][k] for k in ("datatype", "arraysize", "xtype", "unit", "ucd")), name
+        for name in set(said) & set(expected):
+            parameter = said[name]
+            unit = str(parameter.unit) if parameter.unit else None
+            properties = (parameter.datatype, parameter.arraysize, parameter.xtype, unit, parameter.ucd)
+            assert properties == tuple(expected[name][k] for k in ("datatype", "arraysize", "xtype", "unit", "ucd")), (
+                name
+            )
 
 
 def test_descriptor_has_ranges_of_image(
@@ -291,7 +297,7 @@ def test_descriptor_has_ranges_of_image(
 ) -> None:
     did, header, _ = k_image
     for service in read_descriptors(client, votable, did):
-        said = inputs(service)
+        said = read_inputs(service)
         assert said["ID"].value == did
         assert said["ID"].ref is None
         ra, dec, radius = said["CIRCLE"].values.max
@@ -307,9 +313,9 @@ def test_descriptor_has_ranges_of_image(
 
 
 def test_descriptors_of_several_images(client: httpx.Client, votable: Any) -> None:
-    ids = [did for did, _ in pairs(client, ATLAS)[:3]]
+    ids = [did for did, _ in list_images(client, ATLAS)[:3]]
     services = read_descriptors(client, votable, *ids, "ivo://elsewhere/x")
-    assert all(inputs(service)["ID"].ref == "ID" for service in services)
+    assert all(read_inputs(service)["ID"].ref == "ID" for service in services)
     table = votable(client.post("/datalink/links", data={"ID": ids}).content).get_first_table().to_table()
     named = {row["service_def"]: row["ID"] for row in table if row["semantics"] in ("#cutout", "#proc")}
     assert set(named) == {service.ID for service in services}
@@ -317,7 +323,7 @@ def test_descriptors_of_several_images(client: httpx.Client, votable: Any) -> No
 
 
 def test_descriptor_states_caution(client: httpx.Client, votable: Any) -> None:
-    (did, _), *_ = pairs(client, "2MASS All-Sky Quicklook")
+    (did, _), *_ = list_images(client, "2MASS All-Sky Quicklook")
     table = votable(client.get("/datalink/links", params={"ID": did}).content).get_first_table().to_table()
     said = [row["description"] for row in table if row["semantics"] in ("#this", "#cutout", "#proc")]
     assert len(said) > 1
@@ -326,12 +332,14 @@ def test_descriptor_states_caution(client: httpx.Client, votable: Any) -> None:
 
 @pytest.mark.parametrize("name", ["obs_publisher_did", "which"])
 def test_obscore_results_have_links_descriptor(client: httpx.Client, ask: Any, votable: Any, name: str) -> None:
-    answer = ask(f"SELECT TOP 2 obs_id, obs_publisher_did AS {name} FROM ivoa.obscore")
-    (_, service) = votable(answer.content).resources
-    assert inputs(service)["ID"].ref == name
+    response = ask(f"SELECT TOP 2 obs_id, obs_publisher_did AS {name} FROM ivoa.obscore")
+    (_, service) = votable(response.content).resources
+    assert read_inputs(service)["ID"].ref == name
     assert {p.name: p.value for p in service.params}["standardID"] == "ivo://ivoa.net/std/DataLink#links-1.1"
     sent = {"QUERY": f"SELECT COUNT(*) FROM TAP_UPLOAD.t WHERE {name} IS NOT NULL", "UPLOAD": "t,param:f"}
-    again = client.post("/tap/sync", data=sent | {"LANG": "ADQL", "RESPONSEFORMAT": "csv"}, files={"f": answer.content})
+    again = client.post(
+        "/tap/sync", data=sent | {"LANG": "ADQL", "RESPONSEFORMAT": "csv"}, files={"f": response.content}
+    )
     assert again.text.split()[1] == "2"
 
 
@@ -342,7 +350,7 @@ def test_other_results_have_no_links_descriptor(ask: Any, votable: Any) -> None:
 
 # -------------------------------------------------------------------- clients
 
-PLACE = (129.04 * u.deg, 19.68 * u.deg, 0.004 * u.deg)
+PYVO_CIRCLE = (129.04 * u.deg, 19.68 * u.deg, 0.004 * u.deg)
 
 
 def read_cutout(stream: Any) -> fits.PrimaryHDU:
@@ -350,30 +358,30 @@ def read_cutout(stream: Any) -> fits.PrimaryHDU:
 
 
 def test_pyvo_cuts_sia_results(server: Any) -> None:
-    found = pyvo.dal.SIA2Service(f"{server.url}/sia2").search(pos=(129.04, 19.68, 0.01), collection=ATLAS)
-    assert len(found) == 3
-    for record in found:
-        cut_out = read_cutout(record.processed(circle=PLACE))
+    records = pyvo.dal.SIA2Service(f"{server.url}/sia2").search(pos=(129.04, 19.68, 0.01), collection=ATLAS)
+    assert len(records) == 3
+    for record in records:
+        cut_out = read_cutout(record.processed(circle=PYVO_CIRCLE))
         assert cut_out.header["CUTFROM"] == record["obs_publisher_did"]
         assert 28 <= min(cut_out.data.shape) <= 30
     seen = []
-    for links in found.iter_datalinks():
+    for links in records.iter_datalinks():
         for link in links:
             if link.semantics == "#cutout":
                 seen.append(link.id)
-                by_row = read_cutout(link.processed(circle=PLACE, band=(1e-6, 3e-6) * u.m))
+                by_row = read_cutout(link.processed(circle=PYVO_CIRCLE, band=(1e-6, 3e-6) * u.m))
                 assert by_row.header["CUTFROM"] == link.id
                 assert 28 <= min(by_row.data.shape) <= 30
-    assert set(seen) == set(found["obs_publisher_did"])
+    assert set(seen) == set(records["obs_publisher_did"])
 
 
 def test_pyvo_cuts_tap_results(server: Any) -> None:
     query = f"SELECT obs_publisher_did, access_url, access_format FROM ivoa.obscore WHERE obs_collection = '{ATLAS}'"
-    found = pyvo.dal.TAPService(f"{server.url}/tap").search(query, maxrec=1)
-    whole = read_cutout(found[0].processed(range=(0, 360, -90, 90) * u.deg))
-    assert whole.data.shape in ((1024, 512), (698, 512))
+    records = pyvo.dal.TAPService(f"{server.url}/tap").search(query, maxrec=1)
+    whole_cutout = read_cutout(records[0].processed(range=(0, 360, -90, 90) * u.deg))
+    assert whole_cutout.data.shape in ((1024, 512), (698, 512))
     triangle = (129.0, 19.0, 129.3, 19.0, 129.1, 20.0) * u.deg
-    assert read_cutout(found[0].processed(polygon=triangle)).header["CUTFROM"] == found[0]["obs_publisher_did"]
+    assert read_cutout(records[0].processed(polygon=triangle)).header["CUTFROM"] == records[0]["obs_publisher_did"]
 
 
 def test_pyvo_soda_query(server: Any, k_image: tuple[str, fits.Header, Any]) -> None:
@@ -394,10 +402,10 @@ def test_pyvo_soda_query(server: Any, k_image: tuple[str, fits.Header, Any]) -> 
 def test_stilts_reads_the_descriptors(
     server: Any, stilts: Callable[..., str], k_image: tuple[str, fits.Header, Any]
 ) -> None:
-    said = stilts("datalinklint", f"votable={server.url}/datalink/links?ID={quote(k_image[0])}")
-    complaints = [line for line in said.splitlines() if re.match("[EWF]-(?!SMCO)", line)]
-    assert complaints == []
-    assert all(re.search(rf"Service descriptor soda-{way}, 6 input params", said) for way in ("sync", "async"))
+    output = stilts("datalinklint", f"votable={server.url}/datalink/links?ID={quote(k_image[0])}")
+    findings = [line for line in output.splitlines() if re.match("[EWF]-(?!SMCO)", line)]
+    assert findings == []
+    assert all(re.search(rf"Service descriptor soda-{mode}, 6 input params", output) for mode in ("sync", "async"))
 
 
 # ---------------------------------------------------------------- real images
@@ -410,26 +418,26 @@ def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -
     files = sorted(f for f in (shared / "data" / "images").glob("*_asky_*.fits.gz") if re.match("ngc|m17", f.name))
     for file in files:
         shutil.copy(file, root)
-    own = Settings(data=tmp_path)
-    atlas = load_site_catalogue(own).get_collection("atlas")
-    load(atlas, plan_walk(atlas, [], own, load_site_catalogue(own)), DataDirectory(tmp_path))
+    settings = Settings(data=tmp_path)
+    atlas = load_site_catalogue(settings).get_collection("atlas")
+    load(atlas, plan_walk(atlas, [], settings, load_site_catalogue(settings)), DataDirectory(tmp_path))
     random = np.random.default_rng(1)
-    with listening(own) as url, httpx.Client(base_url=url, timeout=60) as client:
-        known = pairs(client, ATLAS)
-        assert len(known) == len(files) >= 9
-        for did, path in known:
+    with listening(settings) as url, httpx.Client(base_url=url, timeout=60) as client:
+        images = list_images(client, ATLAS)
+        assert len(images) == len(files) >= 9
+        for did, path in images:
             with fits.open(io.BytesIO(client.get(path).content)) as held:
                 header, pixels = held[0].header, held[0].data
             for x, y, arcsec in random.uniform((20, 20, 5), (490, 650, 90), (3, 3)):
                 ra, dec = WCS(header).pixel_to_world_values(x, y)
-                assert_agrees(cut(client, did, CIRCLE=f"{ra} {dec} {arcsec / 3600}"), header, pixels)
-        gone, damaged, *_ = [did for did, _ in known]
-        next(root.glob(f"*{gone.rpartition('/')[2]}*")).unlink()
+                assert_agrees(fetch_cutout(client, did, CIRCLE=f"{ra} {dec} {arcsec / 3600}"), header, pixels)
+        missing, damaged, *_ = [did for did, _ in images]
+        next(root.glob(f"*{missing.rpartition('/')[2]}*")).unlink()
         file = next(root.glob(f"*{damaged.rpartition('/')[2]}*"))
         file.write_bytes(file.read_bytes()[:5000])
-        answers = [client.get("/soda/sync", params={"ID": did}) for did in (gone, damaged)]
-        assert [answer.status_code for answer in answers] == [404, 500]
-        assert client.get("/preview", params={"ID": gone}).status_code == 404
-        assert [answer.headers["vo-error-code"] for answer in answers] == ["IMAGE.NOT_FOUND", "IMAGE.UNREADABLE"]
-        assert all(answer.text.startswith("Error: ") for answer in answers)
-        assert str(tmp_path) not in answers[0].text + answers[1].text
+        responses = [client.get("/soda/sync", params={"ID": did}) for did in (missing, damaged)]
+        assert [response.status_code for response in responses] == [404, 500]
+        assert client.get("/preview", params={"ID": missing}).status_code == 404
+        assert [response.headers["vo-error-code"] for response in responses] == ["IMAGE.NOT_FOUND", "IMAGE.UNREADABLE"]
+        assert all(response.text.startswith("Error: ") for response in responses)
+        assert str(tmp_path) not in responses[0].text + responses[1].text

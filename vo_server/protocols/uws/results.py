@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from vo_server.documents import uws
 from vo_server.errors import Code, NotFoundError, error_from_code
+from vo_server.http.errors import CODE_HEADER
 from vo_server.http.files import FileSource
 from vo_server.http.responses import QUERY_STATUS_HEADER, document_response
 from vo_server.http.service import Site
@@ -50,4 +51,6 @@ async def send_error(job_list: JobList, request: Request, site: Site) -> Respons
     job = await job_list.find_job(request, site)
     if job.failure is None:
         raise NotFoundError(f"the job is {job.phase} and has no error", code=Code.JOB_NOT_FOUND)
-    return document_response(request, *job_list.write_error(error_from_code(job.failure.code, job.failure.message)))
+    error = error_from_code(job.failure.code, job.failure.message)
+    body, media_type = job_list.write_error(error)
+    return document_response(request, body, media_type, {CODE_HEADER: str(error.code)})
