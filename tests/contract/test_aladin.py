@@ -134,8 +134,8 @@ def aladin(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> It
             "http.proxyPort": port,
             "http.nonProxyHosts": "127.*",
         }
-        told = " ".join(f"-D{name}={value}" for name, value in options.items())
-        environment = os.environ | {"DISPLAY": display, "HOME": str(home), "JAVA_TOOL_OPTIONS": told}
+        java_options = " ".join(f"-D{name}={value}" for name, value in options.items())
+        environment = os.environ | {"DISPLAY": display, "HOME": str(home), "JAVA_TOOL_OPTIONS": java_options}
 
         def run(script: str) -> str:
             command = ["aladin", "-nobanner", "-nogui", "-trace"]

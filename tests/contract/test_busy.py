@@ -83,6 +83,6 @@ def test_busy_error_as_text(busy: httpx.Client, format: str) -> None:
 def test_rejected_job_leaves_nothing(busy: httpx.Client, phase: str | None) -> None:
     """A job that was not accepted leaves no files, not even its upload."""
     form = {"QUERY": QUERY, "UPLOAD": "t,param:t"} | ({"PHASE": phase} if phase else {})
-    answer = busy.post("/tap/async", data=form, files={"t": ("t.csv", b"a\n1\n")})
-    response = check_busy(answer, BusyError("").retry_after_seconds)
-    assert response.headers["vo-error-code"] == Code.SERVICE_UNAVAILABLE
+    response = busy.post("/tap/async", data=form, files={"t": ("t.csv", b"a\n1\n")})
+    checked = check_busy(response, BusyError("").retry_after_seconds)
+    assert checked.headers["vo-error-code"] == Code.SERVICE_UNAVAILABLE

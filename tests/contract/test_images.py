@@ -80,8 +80,8 @@ def test_sia1_agrees_with_header(client: httpx.Client) -> None:
     records = search_sia1(client, VERB="3", FORMAT="image/fits", **POSITION)
     assert sorted(row["band"] for row in records) == ["H", "J", "K"]
     for row in records:
-        with fits.open(io.BytesIO(client.get(urlsplit(row["download"]).path).content)) as held:
-            header = held[0].header
+        with fits.open(io.BytesIO(client.get(urlsplit(row["download"]).path).content)) as hdus:
+            header = hdus[0].header
             assert row["naxis"] == f"{header['NAXIS1']} {header['NAXIS2']}"
             assert row["format"] == "image/fits"
             wcs = WCS(header)
@@ -227,8 +227,8 @@ def test_pyvo_sia1(server: Any, tmp_path: Path) -> None:
     assert records[0].format == "image/fits"
     assert records[0].pos.ra.deg == pytest.approx(129.1, abs=0.3)
     records[0].cachedataset(filename=str(tmp_path / "image.fits"))
-    with fits.open(tmp_path / "image.fits") as held:
-        assert held[0].data.shape == (1024, 512)
+    with fits.open(tmp_path / "image.fits") as hdus:
+        assert hdus[0].data.shape == (1024, 512)
     with pytest.raises(DALQueryError, match="INTERSECT must"):
         pyvo.dal.SIAService(f"{server.url}/sia1/atlas?").search(pos=(1, 1), size=1, INTERSECT="x")
 
@@ -335,8 +335,8 @@ def test_pyvo_sia2(server: Any) -> None:
     (links,) = records.iter_datalinks()
     (this,) = (link for link in links if link["semantics"] == "#this")  # bysemantics sends requests to the internet
     assert this.content_type == "image/fits"
-    with fits.open(io.BytesIO(httpx.get(this.access_url).content)) as held:
-        assert held[0].header["FILTER"] == "k"
+    with fits.open(io.BytesIO(httpx.get(this.access_url).content)) as hdus:
+        assert hdus[0].header["FILTER"] == "k"
     assert [link["semantics"] for link in links].count("#coderived") == 2
 
 
@@ -409,16 +409,16 @@ def test_links(client: httpx.Client, votable: Any) -> None:
     ]
     errors = {row["ID"]: row["error_message"] for row in table if row["error_message"]}
     assert [e.partition(":")[0] for e in errors.values()] == ["UsageFault", "NotFoundFault", "NotFoundFault"]
-    mine = [row for row in table if row["ID"] == did]
-    for row in mine:
+    links = [row for row in table if row["ID"] == did]
+    for row in links:
         assert sum(bool(row[c]) for c in ("access_url", "service_def", "error_message")) == 1
-    (this,) = (row for row in mine if row["semantics"] == "#this")
+    (this,) = (row for row in links if row["semantics"] == "#this")
     response = client.get(urlsplit(this["access_url"]).path, headers={"Accept-Encoding": "gzip"})
     assert int(response.headers["content-length"]) == this["content_length"]
-    siblings = [row for row in mine if row["semantics"] == "#coderived"]
+    siblings = [row for row in links if row["semantics"] == "#coderived"]
     assert len(siblings) >= 2
     assert all(row["local_semantics"] == "sibling" for row in siblings)
-    assert any(row["semantics"] == "#documentation" for row in mine)
+    assert any(row["semantics"] == "#documentation" for row in links)
 
 
 @pytest.mark.parametrize(
@@ -518,8 +518,8 @@ def test_capabilities(client: httpx.Client, documents: etree.XMLSchema, service:
         "sia2": "ivo://ivoa.net/std/SIA#query-2.0",
         "soda": "ivo://ivoa.net/std/SODA#sync-1.0",
     }
-    wanted = ids.get(service.partition("/")[0], "ivo://ivoa.net/std/DataLink#links-1.1")
-    assert wanted in [c.get("standardID") for c in read.iter("capability")]
+    standard_id = ids.get(service.partition("/")[0], "ivo://ivoa.net/std/DataLink#links-1.1")
+    assert standard_id in [c.get("standardID") for c in read.iter("capability")]
 
 
 def test_sia1_test_query_finds_images(client: httpx.Client) -> None:
@@ -547,19 +547,19 @@ RESPONSES = {
 def test_votlint(client: httpx.Client, stilts: Callable[..., str], tmp_path: Path, name: str) -> None:
     path, parameters = RESPONSES[name]
     (tmp_path / "answer.vot").write_bytes(client.get(f"/{path}", params=parameters).content)
-    said = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
-    assert [line for line in said if "FIELD implies single character" not in line] == []
+    output = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
+    assert [line for line in output if "FIELD implies single character" not in line] == []
 
 
 @pytest.mark.stilts
 def test_datalinklint(server: Any, shared: Path, stilts: Callable[..., str]) -> None:
     """Offline the tool has the vocabulary of DataLink 1.0 only; terms are compared with the current one."""
-    known = (shared / "standards" / "vocab" / "datalink-core.csv").read_text(encoding="utf-8")
-    terms = {line.partition(";")[0] for line in known.splitlines()}
+    vocabulary = (shared / "standards" / "vocab" / "datalink-core.csv").read_text(encoding="utf-8")
+    terms = {line.partition(";")[0] for line in vocabulary.splitlines()}
     (first,) = search_sia2(
         httpx.Client(base_url=server.url), ("POS", CIRCLE), ("BAND", "2.159e-6"), ("COLLECTION", ATLAS)
     )
-    said = stilts("datalinklint", f"votable={first['access_url']}")
-    complaints = [line for line in said.splitlines() if re.match("[EWF]-", line)]
+    output = stilts("datalinklint", f"votable={first['access_url']}")
+    complaints = [line for line in output.splitlines() if re.match("[EWF]-", line)]
     unknown = [re.search(r"E-SMCO-\S+ Unknown predicate '([\w-]+)'", line) for line in complaints]
-    assert [line for line, m in zip(complaints, unknown, strict=True) if m is None or m[1] not in terms] == [], said
+    assert [line for line, m in zip(complaints, unknown, strict=True) if m is None or m[1] not in terms] == [], output

@@ -38,20 +38,20 @@ FORMAT = "&RESPONSEFORMAT=csv&MAXREC=1000"
 @pytest.fixture(scope="module")
 def engines(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Settings]:
     """Load the same small sky into both databases, with the same files."""
-    here, there = (tmp_path_factory.mktemp(name) for name in ("duckdb", "postgresql"))
-    assert main(["demo", "--no-serve", "--rows", "2000", "--data", str(here)]) == 0
-    shutil.copytree(here / "images", there / "images")
-    assert main(["demo", "--no-serve", "--rows", "2000", "--data", str(there), "--engine", postgresql]) == 0
-    return Settings(data=here), Settings(data=there, engine=postgresql)
+    duckdb_folder, postgresql_folder = (tmp_path_factory.mktemp(name) for name in ("duckdb", "postgresql"))
+    assert main(["demo", "--no-serve", "--rows", "2000", "--data", str(duckdb_folder)]) == 0
+    shutil.copytree(duckdb_folder / "images", postgresql_folder / "images")
+    assert main(["demo", "--no-serve", "--rows", "2000", "--data", str(postgresql_folder), "--engine", postgresql]) == 0
+    return Settings(data=duckdb_folder), Settings(data=postgresql_folder, engine=postgresql)
 
 
 @pytest.fixture(scope="module")
 def both(engines: tuple[Settings, Settings], listening: Listening) -> Iterator[tuple[httpx.Client, httpx.Client]]:
     with (
-        listening(engines[0]) as here,
-        listening(engines[1]) as there,
-        httpx.Client(base_url=here, timeout=60) as one,
-        httpx.Client(base_url=there, timeout=60) as other,
+        listening(engines[0]) as duckdb_url,
+        listening(engines[1]) as postgresql_url,
+        httpx.Client(base_url=duckdb_url, timeout=60) as one,
+        httpx.Client(base_url=postgresql_url, timeout=60) as other,
     ):
         yield one, other
 
@@ -59,8 +59,8 @@ def both(engines: tuple[Settings, Settings], listening: Listening) -> Iterator[t
 def rows(client: httpx.Client, url: str) -> list[dict[str, str]]:
     response = client.get(url + FORMAT)
     assert response.status_code == 200, response.text
-    told = response.text.replace(str(client.base_url).rstrip("/"), "")
-    return sorted(csv.DictReader(told.splitlines()), key=lambda row: sorted(row.items()))
+    text = response.text.replace(str(client.base_url).rstrip("/"), "")
+    return sorted(csv.DictReader(text.splitlines()), key=lambda row: sorted(row.items()))
 
 
 def assert_same(a: str, b: str) -> bool:
@@ -80,9 +80,9 @@ def _assert_close(a: str, b: str) -> bool:
 def test_engines_give_same_responses(both: tuple[httpx.Client, httpx.Client], url: str) -> None:
     if generations_lack_pgsphere(both[1]):
         pytest.skip("pgSphere is not installed (Debian: apt install postgresql-15-pgsphere, or of another version)")
-    here, there = (rows(client, url) for client in both)
-    assert len(here) == len(there) and (here or "COVERS" in url)
-    for one, other in zip(here, there, strict=True):
+    duckdb_rows, postgresql_rows = (rows(client, url) for client in both)
+    assert len(duckdb_rows) == len(postgresql_rows) and (duckdb_rows or "COVERS" in url)
+    for one, other in zip(duckdb_rows, postgresql_rows, strict=True):
         assert one.keys() == other.keys()
         assert [name for name in one if not assert_same(one[name], other[name])] == []
 

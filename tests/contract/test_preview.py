@@ -81,9 +81,9 @@ def test_colour_by_position_and_by_name(client: httpx.Client, images: list[dict[
     seen = [i for i in images if i["band"] == "K" and abs(float(i["dec"]) - star[1]) < 0.1]
     (k,) = [i for i in seen if abs(float(i["ra"]) - star[0]) < 0.07]
     ids = [f"atlas/a{band}{k['image'][2:]}" for band in "JHK"]
-    made = {client.get("/preview", params={"ID": id, "BAND": "jhk"}).content for id in ids}
-    assert len(made) == 1
-    (one,) = made
+    pictures = {client.get("/preview", params={"ID": id, "BAND": "jhk"}).content for id in ids}
+    assert len(pictures) == 1
+    (one,) = pictures
     assert Pillow.open(io.BytesIO(one)).mode == "RGB"
     position = client.get("/preview", params={"POS": f"{k['ra']},{k['dec']}"})
     assert position.content == one

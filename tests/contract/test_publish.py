@@ -34,18 +34,18 @@ def make_stars(arrays: bool = True) -> Table:
     """A table with every kind of column that all formats have; two in five of some values are missing."""
     draw = np.random.default_rng(5)
     gaps = draw.random(ROWS) < 0.4
-    made = Table(masked=True)
-    made["source_id"] = Column(2**53 + 1 + np.arange(ROWS), description="Number of the source")
-    made["RAJ2000"] = Column(draw.uniform(0, 360, ROWS), unit="deg", description="Right ascension (J2000)")
-    made["DEJ2000"] = Column(draw.uniform(-90, 90, ROWS), unit="deg", description="Declination (J2000)")
-    made["Jmag"] = MaskedColumn(draw.normal(15, 1, ROWS).astype("f4"), unit="mag", mask=gaps, description="J, Vega")
-    made["n_obs"] = MaskedColumn(draw.integers(-9, 9, ROWS).astype("i2"), mask=gaps)
-    made["size"] = MaskedColumn(draw.integers(0, 9, ROWS).astype("i4"), mask=gaps)
-    made["name"] = MaskedColumn([f"star {i}" for i in range(ROWS)], mask=gaps)
-    made["pm"] = Column(draw.normal(size=ROWS), unit="mas/yr")
+    table = Table(masked=True)
+    table["source_id"] = Column(2**53 + 1 + np.arange(ROWS), description="Number of the source")
+    table["RAJ2000"] = Column(draw.uniform(0, 360, ROWS), unit="deg", description="Right ascension (J2000)")
+    table["DEJ2000"] = Column(draw.uniform(-90, 90, ROWS), unit="deg", description="Declination (J2000)")
+    table["Jmag"] = MaskedColumn(draw.normal(15, 1, ROWS).astype("f4"), unit="mag", mask=gaps, description="J, Vega")
+    table["n_obs"] = MaskedColumn(draw.integers(-9, 9, ROWS).astype("i2"), mask=gaps)
+    table["size"] = MaskedColumn(draw.integers(0, 9, ROWS).astype("i4"), mask=gaps)
+    table["name"] = MaskedColumn([f"star {i}" for i in range(ROWS)], mask=gaps)
+    table["pm"] = Column(draw.normal(size=ROWS), unit="mas/yr")
     if arrays:
-        made["spectrum"] = Column(draw.normal(size=(ROWS, 3)), unit="Jy")
-    return made
+        table["spectrum"] = Column(draw.normal(size=(ROWS, 3)), unit="Jy")
+    return table
 
 
 def write_file(table: Table, path: Path, form: str) -> None:
@@ -69,21 +69,21 @@ def test_reads_columns_specific_to_fits(listening: Listening, tmp_path: Path) ->
     """Unsigned and scaled numbers, missing logicals, fixed and variable arrays, infinities, nulls by value, and two
     columns of one name; more rows than are read at a time."""
     count = 45_000
-    draw = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     sizes = np.arange(count) % 4
-    wide = draw.normal(size=(count, 2, 3)).astype("f4")
-    mag = np.where(sizes == 1, np.inf, np.where(sizes == 2, np.nan, draw.normal(size=count)))
+    wide = rng.normal(size=(count, 2, 3)).astype("f4")
+    mag = np.where(sizes == 1, np.inf, np.where(sizes == 2, np.nan, rng.normal(size=count)))
     columns = [
         fits.Column("id", "K", array=np.arange(count)),
-        fits.Column("ra", "D", array=draw.uniform(0, 360, count)),
-        fits.Column("dec", "D", array=draw.uniform(-90, 90, count)),
-        fits.Column("u16", "I", bzero=32768, array=draw.integers(0, 65535, count).astype("u2")),
-        fits.Column("u32", "J", bzero=2**31, array=draw.integers(0, 2**32 - 1, count).astype("u4")),
-        fits.Column("u64", "K", bzero=2**63, array=draw.integers(0, 2**62, count).astype("u8")),
-        fits.Column("u8", "B", array=draw.integers(0, 255, count).astype("u1")),
-        fits.Column("scaled", "I", array=draw.integers(0, 9000, count).astype("i2")),
-        fits.Column("truth", "L", array=draw.random(count) < 0.5),
-        fits.Column("truths", "3L", array=draw.random((count, 3)) < 0.5),
+        fits.Column("ra", "D", array=rng.uniform(0, 360, count)),
+        fits.Column("dec", "D", array=rng.uniform(-90, 90, count)),
+        fits.Column("u16", "I", bzero=32768, array=rng.integers(0, 65535, count).astype("u2")),
+        fits.Column("u32", "J", bzero=2**31, array=rng.integers(0, 2**32 - 1, count).astype("u4")),
+        fits.Column("u64", "K", bzero=2**63, array=rng.integers(0, 2**62, count).astype("u8")),
+        fits.Column("u8", "B", array=rng.integers(0, 255, count).astype("u1")),
+        fits.Column("scaled", "I", array=rng.integers(0, 9000, count).astype("i2")),
+        fits.Column("truth", "L", array=rng.random(count) < 0.5),
+        fits.Column("truths", "3L", array=rng.random((count, 3)) < 0.5),
         fits.Column("wide", "6E", dim="(3,2)", array=wide),
         fits.Column("lists", "PE()", array=np.array([np.arange(n, dtype="f4") for n in sizes], dtype=object)),
         fits.Column("mag", "D", array=mag),
@@ -94,21 +94,21 @@ def test_reads_columns_specific_to_fits(listening: Listening, tmp_path: Path) ->
     table.writeto(tmp_path / "odd.fits")
     assert publish(tmp_path / "odd.fits", tmp_path / "data") == 0
     with fits.open(tmp_path / "odd.fits") as file:
-        wanted = file[1].data
+        expected = file[1].data
         store = DataDirectory(tmp_path / "data")
         with duckdb.connect(str(store.find_current_file("odd")), read_only=True) as rows:
-            got = rows.sql("SELECT * FROM rows ORDER BY id").to_arrow_table()
+            result = rows.sql("SELECT * FROM rows ORDER BY id").to_arrow_table()
         for name in ("id", "ra", "dec", "u16", "u32", "u64", "u8", "scaled", "truth"):
-            assert np.array_equal(got[name].to_numpy(), np.asarray(wanted[name])), name
+            assert np.array_equal(result[name].to_numpy(), np.asarray(expected[name])), name
         for name in ("truths", "wide"):
-            flat = np.asarray(got[name].combine_chunks().flatten())
-            assert np.array_equal(flat, np.asarray(wanted[name]).ravel()), name
-        assert [row or [] for row in got["lists"].to_pylist()] == [list(row) for row in wanted["lists"]]
-    assert got["missing"].null_count == (sizes == 0).sum()
-    assert np.array_equal(got["mag"].to_numpy(), mag, equal_nan=True)
+            flat = np.asarray(result[name].combine_chunks().flatten())
+            assert np.array_equal(flat, np.asarray(expected[name]).ravel()), name
+        assert [row or [] for row in result["lists"].to_pylist()] == [list(row) for row in expected["lists"]]
+    assert result["missing"].null_count == (sizes == 0).sum()
+    assert np.array_equal(result["mag"].to_numpy(), mag, equal_nan=True)
     with listening(Settings(data=tmp_path / "data")) as url:
-        asked = "SELECT COUNT(*) AS n FROM odd WHERE mag > 1e300"
-        assert pyvo.dal.TAPService(f"{url}/tap").run_sync(asked).to_table()["n"][0] == (sizes == 1).sum()
+        query = "SELECT COUNT(*) AS n FROM odd WHERE mag > 1e300"
+        assert pyvo.dal.TAPService(f"{url}/tap").run_sync(query).to_table()["n"][0] == (sizes == 1).sum()
         page = httpx.get(f"{url}/table/published.odd").text
     assert f"{mag[sizes == 3].min():.3g}"[:4] in page
 
@@ -162,13 +162,13 @@ def test_every_format_gives_its_values(listening: Listening, tmp_path: Path, for
     assert publish(path, tmp_path / "data", "--name", "stars") == 0
     with listening(Settings(data=tmp_path / "data")) as url:
         tap = pyvo.dal.TAPService(f"{url}/tap")
-        got = tap.run_sync("SELECT * FROM published.stars ORDER BY source_id").to_table()
-    want = read_columns(sent)
-    want["size_"] = want.pop("size")
-    have = read_columns(got)
-    assert set(have) == set(want)
-    wrong = [n for n in want if not all(is_same(a, b) for a, b in zip(have[n], want[n], strict=True))]
-    assert not wrong, {n: (have[n][:4], want[n][:4]) for n in wrong}
+        result = tap.run_sync("SELECT * FROM published.stars ORDER BY source_id").to_table()
+    expected = read_columns(sent)
+    expected["size_"] = expected.pop("size")
+    values = read_columns(result)
+    assert set(values) == set(expected)
+    wrong = [n for n in expected if not all(is_same(a, b) for a, b in zip(values[n], expected[n], strict=True))]
+    assert not wrong, {n: (values[n][:4], expected[n][:4]) for n in wrong}
 
 
 @pytest.mark.parametrize("form", DESCRIBED)
@@ -177,11 +177,11 @@ def test_keeps_column_metadata_of_file(tmp_path: Path, form: str) -> None:
     write_file(make_stars(), path, form)
     assert publish(path, tmp_path / "data", "--name", "stars") == 0
     table = load_site_catalogue(Settings(data=tmp_path / "data")).get_collection("stars").table
-    told = {c.name: (str(c.type), c.unit, c.ucd, c.description) for c in table.columns}
-    assert told["source_id"] == ("BIGINT", None, "meta.id;meta.main", "Number of the source")
-    assert told["RAJ2000"] == ("DOUBLE PRECISION", "deg", "pos.eq.ra;meta.main", "Right ascension (J2000)")
-    assert told["Jmag"] == ("REAL", "mag", "phot.mag;em.IR.J", "J, Vega")
-    assert told["pm"][1] in ("mas/yr", "mas.yr**-1")
+    metadata = {c.name: (str(c.type), c.unit, c.ucd, c.description) for c in table.columns}
+    assert metadata["source_id"] == ("BIGINT", None, "meta.id;meta.main", "Number of the source")
+    assert metadata["RAJ2000"] == ("DOUBLE PRECISION", "deg", "pos.eq.ra;meta.main", "Right ascension (J2000)")
+    assert metadata["Jmag"] == ("REAL", "mag", "phot.mag;em.IR.J", "J, Vega")
+    assert metadata["pm"][1] in ("mas/yr", "mas.yr**-1")
     assert table.get_column("spectrum").arraysize == "3"
     assert (table.position and (table.position.ra, table.position.dec)) == ("RAJ2000", "DEJ2000")
     assert table.identifier == "source_id"
@@ -221,10 +221,10 @@ def test_publishes_into_postgresql(listening: Listening, tmp_path: Path, postgre
     assert publish(path, tmp_path / "data", "--name", "stars_pg", "--engine", postgresql) == 0
     with listening(Settings(data=tmp_path / "data", engine=postgresql)) as url:
         tap = pyvo.dal.TAPService(f"{url}/tap")
-        got = read_columns(tap.run_sync("SELECT * FROM stars_pg ORDER BY source_id").to_table())
-    want = read_columns(make_stars())
-    want["size_"] = want.pop("size")
-    assert [n for n in want if not all(is_same(a, b) for a, b in zip(got[n], want[n], strict=True))] == []
+        values = read_columns(tap.run_sync("SELECT * FROM stars_pg ORDER BY source_id").to_table())
+    expected = read_columns(make_stars())
+    expected["size_"] = expected.pop("size")
+    assert [n for n in expected if not all(is_same(a, b) for a, b in zip(values[n], expected[n], strict=True))] == []
 
 
 REAL = {

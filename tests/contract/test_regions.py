@@ -28,8 +28,8 @@ UPLOAD = b"""<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"
 
 
 def send(client: httpx.Client, query: str, form: str = "csv") -> httpx.Response:
-    said = {"LANG": "ADQL", "QUERY": query, "UPLOAD": "mine,param:file", "RESPONSEFORMAT": form}
-    return client.post("/tap/sync", data=said, files={"file": ("t.xml", UPLOAD)})
+    parameters = {"LANG": "ADQL", "QUERY": query, "UPLOAD": "mine,param:file", "RESPONSEFORMAT": form}
+    return client.post("/tap/sync", data=parameters, files={"file": ("t.xml", UPLOAD)})
 
 
 def rows(response: httpx.Response) -> list[list[str]]:
@@ -108,9 +108,9 @@ def test_warns_of_frame(ask: Any) -> None:
 
 
 def test_capabilities_announce_mocs(client: httpx.Client) -> None:
-    said = client.get("/tap/capabilities").text
-    assert "MOC(moc TEXT) -&gt; MOC" in said
-    assert "MOC(order INTEGER, geo GEOMETRY) -&gt; MOC" in said
+    text = client.get("/tap/capabilities").text
+    assert "MOC(moc TEXT) -&gt; MOC" in text
+    assert "MOC(order INTEGER, geo GEOMETRY) -&gt; MOC" in text
 
 
 def test_pyvo_sends_a_moc(client: httpx.Client) -> None:

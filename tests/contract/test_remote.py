@@ -67,18 +67,18 @@ class RangeRequestHandler(SimpleHTTPRequestHandler):
         path = Path(self.translate_path(self.path))
         if path.is_dir() or not path.exists():
             return super().send_head()
-        data, asked = path.read_bytes(), self.headers.get("Range", "")
-        first, last = (asked.removeprefix("bytes=") or "0-").split("-")
+        data, requested_range = path.read_bytes(), self.headers.get("Range", "")
+        first, last = (requested_range.removeprefix("bytes=") or "0-").split("-")
         part = data[int(first) : int(last) + 1 if last else None]
-        self.send_response(206 if asked else 200)
-        if asked:
+        self.send_response(206 if requested_range else 200)
+        if requested_range:
             self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}")
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Last-Modified", self.date_time_string(path.stat().st_mtime))
         self.send_header("Content-Length", str(len(part)))
         self.end_headers()
         if self.command == "GET":
-            self.sent.log.append((self.path, asked, len(part)))
+            self.sent.log.append((self.path, requested_range, len(part)))
         return io.BytesIO(part)
 
 
@@ -145,14 +145,14 @@ def test_serves_files_and_ranges(served: tuple[httpx.Client, RequestLog], images
     client, sent = served
     for like in ("%.fits", "%.gz"):
         (name, path), *_ = ask(f"SELECT TOP 1 image, path FROM atlas WHERE path LIKE '{like}' ORDER BY image")
-        kept = (images / path).read_bytes()
-        plain = gzip.decompress(kept) if like == "%.gz" else kept
+        content = (images / path).read_bytes()
+        plain = gzip.decompress(content) if like == "%.gz" else content
         response = client.get(f"/images/atlas/{name}")
         assert response.content == plain
         sent.bytes()
         with client.stream("GET", f"/images/atlas/{name}", headers={"Range": "bytes=5760-8639"}) as part:
             assert part.status_code == 206
-            assert b"".join(part.iter_raw()) == kept[5760:8640]
+            assert b"".join(part.iter_raw()) == content[5760:8640]
         assert sent.bytes() < 300_000
         tag = response.headers["etag"]
         assert client.get(f"/images/atlas/{name}", headers={"If-None-Match": tag}).status_code == 304
@@ -183,8 +183,8 @@ def test_missing_file_is_not_found(served: tuple[httpx.Client, RequestLog], imag
     store = fsspec.filesystem("memory")
     data = (images / path).read_bytes()
     (images / path).unlink()
-    held = store.exists(f"/remote/{path}")
-    if held:
+    exists = store.exists(f"/remote/{path}")
+    if exists:
         store.rm(f"/remote/{path}")
     try:
         gone = client.get(f"/images/atlas/{name}")
@@ -193,5 +193,5 @@ def test_missing_file_is_not_found(served: tuple[httpx.Client, RequestLog], imag
         assert cut.status_code >= 400 and "127.0.0.1" not in cut.text
     finally:
         (images / path).write_bytes(data)
-        if held:
+        if exists:
             store.pipe(f"/remote/{path}", data)

@@ -48,8 +48,8 @@ def whole_image(client: httpx.Client) -> tuple[str, fits.Header, Any]:
     (row,) = parse_rows(
         client.get("/sia1/atlas", params={**POSITION, "band": "k", "FORMAT": "image/fits", "RESPONSEFORMAT": "csv"})
     )
-    with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
-        return row["download"].rpartition("/")[2], held[0].header.copy(), held[0].data.copy()
+    with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as hdus:
+        return row["download"].rpartition("/")[2], hdus[0].header.copy(), hdus[0].data.copy()
 
 
 @pytest.mark.parametrize("verb", ["0", "1", "2", "3"])
@@ -58,20 +58,20 @@ def test_columns_are_those_of_sia1(client: httpx.Client, shared: Path, votable: 
     assert response.headers["content-type"] == "text/xml"
     table = votable(response.content, ucd1=True).get_first_table()
     assert len(table.array) > 0
-    wanted = read_ucds(shared)
-    needed = {ucd for ucd, c in wanted.items() if c["level"] == "must" or (verb != "0" and c["level"] == "should")}
-    assert needed <= {f.ucd for f in table.fields} <= set(wanted)
+    expected = read_ucds(shared)
+    needed = {ucd for ucd, c in expected.items() if c["level"] == "must" or (verb != "0" and c["level"] == "should")}
+    assert needed <= {f.ucd for f in table.fields} <= set(expected)
     for field in table.fields:
-        assert (field.datatype, field.arraysize) == tuple(wanted[field.ucd][k] for k in ("datatype", "arraysize"))
+        assert (field.datatype, field.arraysize) == tuple(expected[field.ucd][k] for k in ("datatype", "arraysize"))
 
 
 def test_rows_describe_cutouts(client: httpx.Client) -> None:
     records = search_cutouts(client, **POSITION, ds="asky")
     assert sorted(row["band"] for row in records) == ["H", "J", "K"]
     for row in records:
-        with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
-            held.verify("exception")
-            header, wcs = held[0].header, WCS(held[0].header)
+        with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as hdus:
+            hdus.verify("exception")
+            header, wcs = hdus[0].header, WCS(hdus[0].header)
         assert row["naxis"] == f"{header['NAXIS1']} {header['NAXIS2']}" == "180 72"
         assert row["format"] == "image/fits"
         assert to_numbers(row["crpix"]) == pytest.approx(wcs.wcs.crpix)
@@ -98,12 +98,12 @@ def test_cutout_agrees_with_cutout2d(
         assert records == []
         return
     (row,) = records
-    with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as held:
-        got, wcs = held[0].data, WCS(held[0].header)
+    with fits.open(io.BytesIO(fetch_cutout(client, row["download"]))) as hdus:
+        pixels_of_cutout, wcs = hdus[0].data, WCS(hdus[0].header)
     moved = np.subtract(wcs.wcs.crpix, same.wcs.wcs.crpix)
     assert np.abs(moved).max() < 1.001  # where a position is between two pixels
     if not moved.round(3).any():
-        np.testing.assert_array_equal(got, same.data)
+        np.testing.assert_array_equal(pixels_of_cutout, same.data)
     assert row["naxis"] == f"{wide} {high}"
     assert to_numbers(row["crpix"]) == pytest.approx(wcs.wcs.crpix, abs=1e-6)
 
@@ -123,8 +123,8 @@ def test_cutout_agrees_with_cutout2d(
 def test_sizes(client: httpx.Client, params: dict[str, str], naxis: str) -> None:
     records = search_cutouts(client, POS=POSITION["POS"], band="J", ds="asky", **params)
     assert {row["naxis"] for row in records} == {naxis}
-    with fits.open(io.BytesIO(fetch_cutout(client, records[0]["download"]))) as held:
-        assert held[0].data.shape == tuple(int(n) for n in reversed(naxis.split()))
+    with fits.open(io.BytesIO(fetch_cutout(client, records[0]["download"]))) as hdus:
+        assert hdus[0].data.shape == tuple(int(n) for n in reversed(naxis.split()))
 
 
 def test_pictures(client: httpx.Client) -> None:
@@ -218,12 +218,12 @@ def test_pyvo(server: Any, tmp_path: Path) -> None:
     assert len(records) >= 3
     assert records[0].format == "image/fits"
     records[0].cachedataset(filename=str(tmp_path / "cutout.fits"))
-    with fits.open(tmp_path / "cutout.fits") as held:
-        assert held[0].data.shape == (72, 72)
+    with fits.open(tmp_path / "cutout.fits") as hdus:
+        assert hdus[0].data.shape == (72, 72)
 
 
 @pytest.mark.stilts
 def test_votlint(client: httpx.Client, stilts: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "answer.vot").write_bytes(client.get("/sia1/cutout", params=POSITION).content)
-    said = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
-    assert [line for line in said if not re.search("FIELD implies single character", line)] == []
+    output = stilts("votlint", str(tmp_path / "answer.vot")).splitlines()
+    assert [line for line in output if not re.search("FIELD implies single character", line)] == []

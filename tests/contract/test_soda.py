@@ -49,34 +49,34 @@ def k_image(client: httpx.Client) -> tuple[str, fits.Header, Any]:
 
 def image(client: httpx.Client, collection: str, *further: tuple[str, str]) -> tuple[str, fits.Header, Any]:
     (did, path), *_ = list_images(client, collection, *further)
-    with fits.open(io.BytesIO(client.get(path).content)) as held:
-        shown = next(unit for unit in held if unit.data is not None)
+    with fits.open(io.BytesIO(client.get(path).content)) as hdus:
+        shown = next(unit for unit in hdus if unit.data is not None)
         return did, shown.header.copy(), shown.data.copy()
 
 
-def fetch_cutout(client: httpx.Client, did: str, **given: Any) -> fits.PrimaryHDU:
+def fetch_cutout(client: httpx.Client, did: str, **parameters: Any) -> fits.PrimaryHDU:
     """Return a cutout, which must be valid."""
-    response = client.get("/soda/sync", params={"ID": did, **given})
+    response = client.get("/soda/sync", params={"ID": did, **parameters})
     assert (response.status_code, response.headers["content-type"]) == (200, "image/fits"), response.text
     assert int(response.headers["content-length"]) == len(response.content)
-    held = fits.open(io.BytesIO(response.content))
-    held.verify("exception")
-    (unit,) = held
+    hdus = fits.open(io.BytesIO(response.content))
+    hdus.verify("exception")
+    (unit,) = hdus
     return unit
 
 
 def assert_agrees(cutout: fits.PrimaryHDU, header: fits.Header, pixels: Any) -> None:
     """Assert that a cutout has the pixels of Cutout2D, at the same positions within 0.01 arcsec."""
-    wcs, own = WCS(header, naxis=2), WCS(cutout.header, naxis=2)
-    left, bottom = np.rint(np.subtract(wcs.wcs.crpix, own.wcs.crpix))
+    wcs, cutout_wcs = WCS(header, naxis=2), WCS(cutout.header, naxis=2)
+    left, bottom = np.rint(np.subtract(wcs.wcs.crpix, cutout_wcs.wcs.crpix))
     rows, columns = cutout.data.shape[-2:]
     centre = left + (columns - 1) / 2, bottom + (rows - 1) / 2
     for mine, whole in zip(np.atleast_3d(cutout.data.T).T, np.atleast_3d(pixels.T).T, strict=True):
         same = Cutout2D(whole, centre, (rows, columns), wcs=wcs)
         np.testing.assert_array_equal(mine, same.data)
     for x, y in ((0, 0), (columns - 1, 0), (columns / 3, rows)):
-        there = own.pixel_to_world(x, y)
-        assert there.separation(same.wcs.pixel_to_world(x, y)).arcsec < 0.01
+        cutout_positions = cutout_wcs.pixel_to_world(x, y)
+        assert cutout_positions.separation(same.wcs.pixel_to_world(x, y)).arcsec < 0.01
 
 
 # -------------------------------------------------------------- synchronous
@@ -105,9 +105,9 @@ def test_equivalent_regions(client: httpx.Client, k_image: tuple[str, fits.Heade
     np.testing.assert_array_equal(
         fetch_cutout(client, did, CIRCLE=here).data, fetch_cutout(client, did, POS=f"CIRCLE {here}").data
     )
-    lone = fetch_cutout(client, did, POS=f"RANGE {ra - 0.01} {ra + 0.01} -Inf {dec}")
-    assert_agrees(lone, header, pixels)
-    assert lone.data.shape[0] > 650
+    open_range = fetch_cutout(client, did, POS=f"RANGE {ra - 0.01} {ra + 0.01} -Inf {dec}")
+    assert_agrees(open_range, header, pixels)
+    assert open_range.data.shape[0] > 650
     posted = client.post("/soda/sync", data={"id": did, "circle": here})
     assert fits.open(io.BytesIO(posted.content))[0].data.shape == fetch_cutout(client, did, CIRCLE=here).data.shape
 
@@ -129,19 +129,24 @@ def test_circles_at_the_edges(
     rows, columns = pixels.shape
     ra, dec = WCS(header).pixel_to_world_values(x, y)
     response = client.get("/soda/sync", params={"ID": did, "CIRCLE": f"{ra} {dec} {arcsec / 3600}"})
-    beside = np.hypot(max(-0.5 - x, 0, x - columns + 0.5), max(-0.5 - y, 0, y - rows + 0.5))
+    distance = np.hypot(max(-0.5 - x, 0, x - columns + 0.5), max(-0.5 - y, 0, y - rows + 0.5))
     if response.status_code == 204:
-        assert beside > arcsec - 0.5
+        assert distance > arcsec - 0.5
         assert response.content == b""
         return
-    assert beside < arcsec + 0.5
+    assert distance < arcsec + 0.5
     cutout = fits.open(io.BytesIO(response.content))[0]
     assert_agrees(cutout, header, pixels)
     left, bottom = (WCS(header).wcs.crpix - WCS(cutout.header).wcs.crpix).round()
-    wanted = [max(x - arcsec, -0.5), max(y - arcsec, -0.5), min(x + arcsec, columns - 0.5), min(y + arcsec, rows - 0.5)]
-    had = [left, bottom, left + cutout.data.shape[1] - 1, bottom + cutout.data.shape[0] - 1]
-    if beside == 0:
-        assert np.abs(np.subtract(had, wanted)).max() < 1.2
+    expected = [
+        max(x - arcsec, -0.5),
+        max(y - arcsec, -0.5),
+        min(x + arcsec, columns - 0.5),
+        min(y + arcsec, rows - 0.5),
+    ]
+    bounds = [left, bottom, left + cutout.data.shape[1] - 1, bottom + cutout.data.shape[0] - 1]
+    if distance == 0:
+        assert np.abs(np.subtract(bounds, expected)).max() < 1.2
 
 
 def test_bands(client: httpx.Client, k_image: tuple[str, fits.Header, Any]) -> None:
@@ -281,10 +286,10 @@ def test_descriptor_has_standard_parameters(
     standard = json.loads((shared / "standards" / "tables" / "soda_params.json").read_text(encoding="utf-8"))["params"]
     expected = {p["name"]: p for p in standard}
     for service in read_descriptors(client, votable, k_image[0]):
-        said = read_inputs(service)
-        assert {"ID", "POS", "CIRCLE", "POLYGON", "BAND"} <= set(said)
-        for name in set(said) & set(expected):
-            parameter = said[name]
+        inputs = read_inputs(service)
+        assert {"ID", "POS", "CIRCLE", "POLYGON", "BAND"} <= set(inputs)
+        for name in set(inputs) & set(expected):
+            parameter = inputs[name]
             unit = str(parameter.unit) if parameter.unit else None
             properties = (parameter.datatype, parameter.arraysize, parameter.xtype, unit, parameter.ucd)
             assert properties == tuple(expected[name][k] for k in ("datatype", "arraysize", "xtype", "unit", "ucd")), (
@@ -297,17 +302,17 @@ def test_descriptor_has_ranges_of_image(
 ) -> None:
     did, header, _ = k_image
     for service in read_descriptors(client, votable, did):
-        said = read_inputs(service)
-        assert said["ID"].value == did
-        assert said["ID"].ref is None
-        ra, dec, radius = said["CIRCLE"].values.max
+        inputs = read_inputs(service)
+        assert inputs["ID"].value == did
+        assert inputs["ID"].ref is None
+        ra, dec, radius = inputs["CIRCLE"].values.max
         x, y = header["NAXIS1"] - 0.5, header["NAXIS2"] - 0.5
         corners = SkyCoord(WCS(header).wcs_pix2world([[-0.5, -0.5], [x, -0.5], [x, y], [-0.5, y]], 0), unit="deg")
         assert SkyCoord(ra, dec, unit="deg").separation(corners).deg.max() == pytest.approx(radius, abs=1e-5)
-        outline = said["POLYGON"].values.max.reshape(-1, 2)
+        outline = inputs["POLYGON"].values.max.reshape(-1, 2)
         there = SkyCoord(outline, unit="deg")
         assert all(there.separation(corner).arcsec.min() < 0.1 for corner in corners)
-        assert (float(said["BAND"].values.min), float(said["BAND"].values.max)) == (1.884e-6, 2.434e-6)
+        assert (float(inputs["BAND"].values.min), float(inputs["BAND"].values.max)) == (1.884e-6, 2.434e-6)
         sent = {"ID": did, "POLYGON": " ".join(map(str, outline.ravel())), "BAND": "1.884e-6 2.434e-6"}
         assert client.head("/soda/sync", params=sent).status_code == 200
 
@@ -325,9 +330,9 @@ def test_descriptors_of_several_images(client: httpx.Client, votable: Any) -> No
 def test_descriptor_states_caution(client: httpx.Client, votable: Any) -> None:
     (did, _), *_ = list_images(client, "2MASS All-Sky Quicklook")
     table = votable(client.get("/datalink/links", params={"ID": did}).content).get_first_table().to_table()
-    said = [row["description"] for row in table if row["semantics"] in ("#this", "#cutout", "#proc")]
-    assert len(said) > 1
-    assert all("not for photometry" in each for each in said)
+    descriptions = [row["description"] for row in table if row["semantics"] in ("#this", "#cutout", "#proc")]
+    assert len(descriptions) > 1
+    assert all("not for photometry" in each for each in descriptions)
 
 
 @pytest.mark.parametrize("name", ["obs_publisher_did", "which"])
@@ -344,8 +349,8 @@ def test_obscore_results_have_links_descriptor(client: httpx.Client, ask: Any, v
 
 
 def test_other_results_have_no_links_descriptor(ask: Any, votable: Any) -> None:
-    (alone,) = votable(ask("SELECT TOP 2 obs_id FROM ivoa.obscore").content).resources
-    assert alone.type == "results"
+    (resource,) = votable(ask("SELECT TOP 2 obs_id FROM ivoa.obscore").content).resources
+    assert resource.type == "results"
 
 
 # -------------------------------------------------------------------- clients
@@ -426,8 +431,8 @@ def test_real_atlas_images(shared: Path, tmp_path: Path, listening: Listening) -
         images = list_images(client, ATLAS)
         assert len(images) == len(files) >= 9
         for did, path in images:
-            with fits.open(io.BytesIO(client.get(path).content)) as held:
-                header, pixels = held[0].header, held[0].data
+            with fits.open(io.BytesIO(client.get(path).content)) as hdus:
+                header, pixels = hdus[0].header, hdus[0].data
             for x, y, arcsec in random.uniform((20, 20, 5), (490, 650, 90), (3, 3)):
                 ra, dec = WCS(header).pixel_to_world_values(x, y)
                 assert_agrees(fetch_cutout(client, did, CIRCLE=f"{ra} {dec} {arcsec / 3600}"), header, pixels)

@@ -70,10 +70,10 @@ def test_each_combination_is_a_result(http: httpx.Client, ids: list[str], schema
         response = http.get(url)
         assert response.headers["content-type"] == result.get("mime-type")
         assert len(response.content) == int(result.get("size"))
-        alone = http.get("sync", params={"ID": id, "CIRCLE": circle, "BAND": band})
-        kinds.append(alone.status_code)
-        if alone.status_code == 200:
-            assert response.content == alone.content
+        single = http.get("sync", params={"ID": id, "CIRCLE": circle, "BAND": band})
+        kinds.append(single.status_code)
+        if single.status_code == 200:
+            assert response.content == single.content
             assert response.headers["content-disposition"].endswith('_cut.fits"')
         else:
             assert response.text.startswith("UsageError: ")
@@ -96,8 +96,8 @@ def test_sets_parameters_one_by_one(http: httpx.Client, ids: list[str]) -> None:
     assert http.post(f"{job}/parameters", data={"CIRCLE": CIRCLES[0]}).status_code == 303
     assert http.post(f"{job}/phase", data={"PHASE": "RUN"}).status_code == 303
     (result,) = list_results(http, job)
-    alone = http.get("sync", params={"ID": ids[1], "CIRCLE": CIRCLES[0]})
-    assert http.get(result.get(HREF)).content == alone.content
+    single = http.get("sync", params={"ID": ids[1], "CIRCLE": CIRCLES[0]})
+    assert http.get(result.get(HREF)).content == single.content
 
 
 @pytest.mark.parametrize(

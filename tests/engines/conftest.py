@@ -185,11 +185,11 @@ EDGE = (
     *((10.0, 20.0), (10.0, 20.0), (190.0, -20.0), (10.0 + 1e-9, 20.0), (10.0, 20.0 + 1e-9), (10.0, 21.0)),
     *((359.999999, 89.999999), (0.000001, -89.999999), (10.5, 20.5), (350.0, 0.5), (0.1, 41.8103)),
 )
-"""Positions that are likely to go wrong: the poles, RA 0 and 360, antipodes, duplicates, borders of HEALPix cells."""
+"""Critical positions: the poles, RA 0 and 360, antipodes, duplicates, borders of HEALPix cells."""
 
 
-def positions(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The edge cases, then random positions: half over the sky, half about (10, 20)."""
+def make_positions(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return ra and dec, each (n,): the edge cases, then random positions, half over the sky, half about (10, 20)."""
     rng = np.random.default_rng(seed)
     sky = rng.uniform(0, 360, count // 2), np.degrees(np.arcsin(rng.uniform(-1, 1, count // 2)))
     near = 10 + rng.normal(0, 2, count // 2), 20 + rng.normal(0, 2, count // 2)
@@ -197,14 +197,14 @@ def positions(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([edge[0], sky[0], near[0] % 360]), np.concatenate([edge[1], sky[1], near[1]])
 
 
-def stars(count: int = 600) -> pa.Table:
-    """Rows with a null in every column that may have one."""
+def make_stars(count: int = 600) -> pa.Table:
+    """Return rows with nulls in every nullable column."""
     rng = np.random.default_rng(7)
-    ra, dec = positions(count, 1)
+    ra, dec = make_positions(count, 1)
     n = len(ra)
     numbers = np.arange(n)
     gap = numbers % 11 == 3
-    words = np.array(["abc", "Abc", "a%c", "a_c", "a\\c", "\\%", "it's", "ÄÖ", "x y", "000"])
+    texts = np.array(["abc", "Abc", "a%c", "a_c", "a\\c", "\\%", "it's", "ÄÖ", "x y", "000"])
     columns: dict[str, Any] = {
         "id": pa.array(numbers, pa.int32()),
         "ra": ra,
@@ -215,7 +215,7 @@ def stars(count: int = 600) -> pa.Table:
         "big": pa.array(numbers.astype(np.int64) * 10**12, mask=numbers % 17 == 5),
         "x": pa.array(np.round(rng.normal(0, 50, n), 2), mask=numbers % 9 == 4),
         "flag": pa.array(np.array(["000", "0c0", "AAA", "UUU"])[numbers % 4]),
-        "name": pa.array(words[numbers % 10], mask=numbers % 19 == 1),
+        "name": pa.array(texts[numbers % 10], mask=numbers % 19 == 1),
         "date": pa.array([dt.date(2000, 1, 1) + dt.timedelta(int(i) % 400) for i in numbers], mask=numbers % 23 == 2),
         "moment": pa.array(
             [dt.datetime(2000, 1, 1, 12) + dt.timedelta(minutes=int(i)) for i in numbers],
@@ -226,8 +226,9 @@ def stars(count: int = 600) -> pa.Table:
     return pa.table(columns)
 
 
-def spots() -> pa.Table:
-    ra, dec = positions(40, 2)
+def make_spots() -> pa.Table:
+    """Return rows with positions and radii, some of them null."""
+    ra, dec = make_positions(40, 2)
     n = len(ra)
     numbers = np.arange(n)
     return pa.table(
@@ -241,8 +242,8 @@ def spots() -> pa.Table:
     )
 
 
-def ring(ra: float, dec: float, radius: float, corners: int = 4) -> list[float]:
-    """A polygon about a position, flat."""
+def make_polygon(ra: float, dec: float, radius: float, corners: int = 4) -> list[float]:
+    """Return a regular polygon about a position in degrees, as a flat list; `radius` is in radians."""
     a, d, turns = *np.radians([ra, dec]), np.arange(corners) * 2 * np.pi / corners + 0.3
     centre = np.array([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
     east, north = (
@@ -259,16 +260,16 @@ DOUBLES = pa.list_(pa.float64())
 WORDS = ("10 20", "10 20 1", "circle 10 20 2", "1 2 3 4 5 6", "no", None)
 
 
-def footprints() -> pa.Table:
-    """Every way to write a region, with nulls, and texts that are none."""
-    ra, dec = positions(150, 3)
+def make_footprints() -> pa.Table:
+    """Return regions in all notations, with nulls and invalid texts."""
+    ra, dec = make_positions(150, 3)
     rng, regions, outlines = np.random.default_rng(9), [], []
     for i, (x, y) in enumerate(zip(ra, dec, strict=True)):
         size = float(rng.uniform(0.05, 2.9))
-        corners = ring(x, y, np.radians(size), 3 + i % 4)
+        corners = make_polygon(x, y, np.radians(size), 3 + i % 4)
         numbers = " ".join(map(str, corners))
-        half = " ".join(map(str, ring(x, y, np.radians(size / 2))))
-        words = (
+        half = " ".join(map(str, make_polygon(x, y, np.radians(size / 2))))
+        texts = (
             f"POLYGON ICRS {numbers}",
             f"Circle ICRS {x} {y} {size}",
             f"polygon {numbers}",
@@ -280,7 +281,7 @@ def footprints() -> pa.Table:
             "ELLIPSE ICRS 1 2 3 4 5",
             None,
         )
-        regions.append(words[i % len(words)])
+        regions.append(texts[i % len(texts)])
         outlines.append(None if i % 7 == 3 else corners)
     n = len(ra)
     numbers = np.arange(n)
@@ -304,7 +305,7 @@ def footprints() -> pa.Table:
 
 @dataclass(repr=False)
 class World:
-    """An engine with three loaded tables; `stars`, `spots` and `footprints` are their rows as they were loaded."""
+    """An engine with three loaded tables; `stars`, `spots` and `footprints` are the loaded rows."""
 
     catalogue: Catalogue
     engine: Engine
@@ -314,13 +315,14 @@ class World:
     folder: Path
     footprints: dict[str, list[Any]] = field(default_factory=dict)
 
-    def query(self, text: str, planned: bool = True) -> q.Query:
+    def resolve(self, text: str, planned: bool = True) -> q.Query:
+        """Return a query resolved and, with `planned`, planned."""
         query = resolve(parse(text), self.catalogue, text, self.engine.unsupported_functions()).query
         return plan(query, self.engine.count_rows) if planned else query
 
-    def table(self, text: str, planned: bool = True, **options: Any) -> pa.Table:
+    def fetch_result(self, text: str, planned: bool = True, **options: Any) -> pa.Table:
         """Return the result of a query, its columns named by number."""
-        return self.fetch_table(self.query(text, planned), **options)
+        return self.fetch_table(self.resolve(text, planned), **options)
 
     def fetch_table(self, query: q.Query, **options: Any) -> pa.Table:
         """Return the result of a resolved query, its columns named by number."""
@@ -332,18 +334,18 @@ class World:
 
     def ask(self, text: str, planned: bool = True, **options: Any) -> list[tuple[Any, ...]]:
         """Return the rows of the result of a query."""
-        return self.fetch_rows(self.query(text, planned), **options)
+        return self.fetch_rows(self.resolve(text, planned), **options)
 
     def fetch_rows(self, query: q.Query, **options: Any) -> list[tuple[Any, ...]]:
         """Return the rows of the result of a resolved query."""
         columns = self.fetch_table(query, **options).to_pydict().values()
         return list(zip(*columns, strict=True))
 
-    def values(self, text: str, planned: bool = True) -> list[Any]:
+    def fetch_values(self, text: str, planned: bool = True) -> list[Any]:
         """Return the first column of the result of a query."""
         return [row[0] for row in self.ask(text, planned)]
 
-    def one(self, expression: str) -> Any:
+    def evaluate(self, expression: str) -> Any:
         """Return the value of an expression without columns."""
         ((value,),) = self.ask(f"SELECT {expression} AS v FROM sky.stars WHERE id = 0")
         return value
@@ -375,7 +377,7 @@ def create_world(url: str, folder: Path) -> Iterator[World]:
     (folder / "schemas/footprints.toml").write_text(FOOTPRINTS)
     catalogue = load_catalogue([folder / "schemas"])
     store = DataDirectory(folder / "data")
-    tables = {"stars": stars(), "spots": spots(), "footprints": footprints()}
+    tables = {"stars": make_stars(), "spots": make_spots(), "footprints": make_footprints()}
     for id, rows in tables.items():
         pq.write_table(rows, folder / f"{id}.parquet")
         load(catalogue.get_collection(id), [folder / f"{id}.parquet"], store, sink=sink)
@@ -404,7 +406,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def worlds(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, World]]:
-    """DuckDB and PostgreSQL with the same rows."""
+    """Load the same rows into DuckDB and PostgreSQL."""
     with (
         create_world("", tmp_path_factory.mktemp("one")) as one,
         create_world(postgresql, tmp_path_factory.mktemp("other")) as other,

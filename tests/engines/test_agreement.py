@@ -1,4 +1,4 @@
-"""DuckDB and PostgreSQL give the same answer to the same query, or both reject it."""
+"""DuckDB and PostgreSQL return the same result for a query, or both reject it."""
 
 # ruff: noqa: E501
 
@@ -15,20 +15,22 @@ import pytest
 from tests.engines.writer import QueryWriter
 from vo_server.errors import UsageError
 
-# Two differences are known, and kept out of here. A number that leaves the range of doubles is infinite or nothing on
-# DuckDB and the user's mistake on PostgreSQL. Where the other case of a letter is more than one letter or another one at
-# the end of a word (ß, ﬁ, İ, Σ), ICU knows and DuckDB does not.
+# Two known differences are left out. A number beyond the range of doubles is infinite or null on DuckDB and an error of
+# the query on PostgreSQL. Letters whose other case is several letters, or another one at the end of a word (ß, ﬁ, İ, Σ),
+# change case on PostgreSQL with ICU and not on DuckDB.
 
 NUMBERS = "0 1 -1 7 -7 2.5 -2.5 0.5 -0.5 3.7 -3.7 1e15+0.5 32767 32768 -32769 2147483647 2147483648 -2147483649 2147483647.5 9.3e18 1e300 -0.0 (1.0/0) (-1.0/0) (0.0/0) 0xFF".split()
 TYPES = ("SMALLINT", "INTEGER", "BIGINT", "REAL", "DOUBLE PRECISION", "VARCHAR", "CHAR(3)")
-OF_ONE = "ABS CEILING FLOOR EXP LOG LOG10 SQRT DEGREES RADIANS ACOS ASIN ATAN COS SIN TAN COT ROUND TRUNCATE -".split()
+UNARY_FUNCTIONS = (
+    "ABS CEILING FLOOR EXP LOG LOG10 SQRT DEGREES RADIANS ACOS ASIN ATAN COS SIN TAN COT ROUND TRUNCATE -".split()
+)
 DIGITS = (-400, -3, -1, 1, 20, 9223372036854775807)
-PAIRED = "0 1 -3 0.5 -2.5 (1.0/0) (-1.0/0) (0.0/0) 1e300 1e-300".split()
-OF_TWO = "({}/{}) ({}+{}) ({}-{}) MOD({},{}) POWER({},{}) ATAN2({},{})".split()
-ORDERED = ("CASE WHEN {} < {} THEN 1 ELSE 0 END", "CASE WHEN {} = {} THEN 1 ELSE 0 END")
+OPERANDS = "0 1 -3 0.5 -2.5 (1.0/0) (-1.0/0) (0.0/0) 1e300 1e-300".split()
+BINARY_FORMS = "({}/{}) ({}+{}) ({}-{}) MOD({},{}) POWER({},{}) ATAN2({},{})".split()
+COMPARISONS = ("CASE WHEN {} < {} THEN 1 ELSE 0 END", "CASE WHEN {} = {} THEN 1 ELSE 0 END")
 BITS = "0 -1 5 2147483647 -3000000000 9223372036854775807".split()
 TEXTS = ("'Ä'", "'ÿΩ'", "'日本'", "'a_b%'", "''", "'  x '", "'Ab\\c'", "name", "NULL", "'😀a'")
-OF_TEXT = (
+TEXT_FORMS = (
     "LOWER({})", "UPPER({})", "{} || 'x'", "name || {}", "CAST({} AS CHAR(1))", "CAST({} AS VARCHAR(2))", "CAST({} AS CHAR)",
     "CASE WHEN {} LIKE '%' THEN 1 ELSE 0 END", "CASE WHEN name || {} ILIKE 'ABC%' THEN 1 ELSE 0 END", "NULLIF({}, 'Ä')",
     "CASE WHEN {} < 'b' THEN 1 ELSE 0 END", "COALESCE({}, 'z')", "ivo_hasword({}, name)", "ivo_hashlist_has({}, 'Ä')",
@@ -36,17 +38,17 @@ OF_TEXT = (
 TIMES = """2000-01-30T12:34:56|2000-01-30T12:34:56.123456789|2000-01-30T12:34:56Z|2000-01-30 12:34:56.5|2000-01-30|2000-01-30Z|2000-01-30T12:34|2000-02-30|2000-01-30T24:00:00|0001-01-01T00:00:00|9999-12-31T23:59:59.999999|2000-1-3|2000-01-30T12:34:60|2000-01-30T12:34:56+01:00||abc| 2000-01-30 |2000-01-30T12|infinity|now|epoch|-2000-01-01|20000130|12000-01-01|0000-01-01""".split(
     "|"
 )
-OF_TIME = (
+TIME_FORMS = (
     "CAST({} AS TIMESTAMP)", "CAST(CAST({} AS TIMESTAMP) AS VARCHAR)", "CAST(CAST({} AS TIMESTAMP) AS CHAR(10))", "ivo_to_mjd({})",
     "CASE WHEN moment < CAST({} AS TIMESTAMP) THEN 1 ELSE 0 END",
 )  # fmt: skip
-WRITTEN = "12| 12 |12.5|1e3|-7|+7|0x1F|abc||1_000|1,000|nan|-inf|Infinity|1e400|1e-400|2.5|3.5|-2.5|99999999999|.5|5.|1e|١|true|00012".split(
+NUMBER_TEXTS = "12| 12 |12.5|1e3|-7|+7|0x1F|abc||1_000|1,000|nan|-inf|Infinity|1e400|1e-400|2.5|3.5|-2.5|99999999999|.5|5.|1e|١|true|00012".split(
     "|"
 )
 ANGLES = "3:34:45.4|-3:34:45.4|3h34m45.4s|3D04M5.5S|033445.|3:60:1|24:00:00|24:00:01|-360:0:0|3:4:60| 3:4:5 |--3:4:5|٣:4:5|3:4".split(
     "|"
 )
-SINGLE = (
+OTHER_EXPRESSIONS = (
     "TRUE", "COALESCE(NULL, TRUE)", "CAST(TRUE AS INTEGER)", "CASE WHEN TRUE = 1 THEN 1 ELSE 0 END", "COALESCE(1, 2.5)",
     "COALESCE(small, big)", "COALESCE(mag, 1)", "COALESCE(mag, x)", "COALESCE('a', 1)", "NULLIF(mag, 5)", "CASE WHEN id = 0 THEN small ELSE big END",
     "small * small", "small * 1000 * 1000 * 1000", "id + 2147483647", "9223372036854775807 + 1", "small / 0", "small / 0.0", "MOD(small, 0)",
@@ -56,58 +58,60 @@ SINGLE = (
 )  # fmt: skip
 
 
-def expressions() -> Iterator[str]:
-    """Of constants, which are worked out ahead, and of columns."""
+def list_expressions() -> Iterator[str]:
+    """Yield expressions of constants, which are folded, and of columns."""
     for number in NUMBERS:
         value = f"({number} + ra)"
         yield from (f"CAST({v} AS {type})" for type in TYPES for v in (f"({number})", value))
-        yield from (f"{name}({value})" for name in OF_ONE)
+        yield from (f"{name}({value})" for name in UNARY_FUNCTIONS)
         yield from (f"{name}({value}, {n})" for name in ("ROUND", "TRUNCATE") for n in DIGITS)
-    for a in PAIRED:
-        for b in PAIRED:
-            yield from (form.format(f"({a} + ra)", f"({b} + id)") for form in (*OF_TWO, *ORDERED))
+    for a in OPERANDS:
+        for b in OPERANDS:
+            yield from (form.format(f"({a} + ra)", f"({b} + id)") for form in (*BINARY_FORMS, *COMPARISONS))
     for a in BITS:
         yield f"~({a} + id)"
         yield from (f"(({a}) + id) {symbol} (({b}) + id)" for b in BITS for symbol in "&|^")
-    yield from (form.format(text) for text in TEXTS for form in OF_TEXT)
-    for forms, texts in ((OF_TIME, TIMES), ([f"CAST({{}} AS {t})" for t in TYPES[:5]], WRITTEN)):
+    yield from (form.format(text) for text in TEXTS for form in TEXT_FORMS)
+    for forms, texts in ((TIME_FORMS, TIMES), ([f"CAST({{}} AS {t})" for t in TYPES[:5]], NUMBER_TEXTS)):
         for text in texts:
-            yield from (form.format(said) for form in forms for said in (f"'{text}'", f"('{text}' || {NOTHING})"))
-    yield from (f"ivo_{form}_to_degrees('{text}' || {NOTHING})" for text in ANGLES for form in ("hms", "dms"))
-    yield from SINGLE
+            yield from (
+                form.format(value_text) for form in forms for value_text in (f"'{text}'", f"('{text}' || {EMPTY_TEXT})")
+            )
+    yield from (f"ivo_{form}_to_degrees('{text}' || {EMPTY_TEXT})" for text in ANGLES for form in ("hms", "dms"))
+    yield from OTHER_EXPRESSIONS
 
 
-NOTHING = "COALESCE(NULLIF(name, name), '')"
+EMPTY_TEXT = "COALESCE(NULLIF(name, name), '')"
 """An empty text that is not a constant."""
 
-WILD = re.compile(r"1e300|1e-300|9\.3e18")
+MAY_OVERFLOW = re.compile(r"1e300|1e-300|9\.3e18")
 """Expressions that may leave the range of doubles."""
 
 
-def evaluate(world: Any, chosen: Sequence[str]) -> list[Any]:
+def evaluate(world: Any, expressions: Sequence[str]) -> list[Any]:
     """Return the values of expressions with their types, many at once; "rejected" for an error."""
     try:
-        text = f"SELECT {', '.join(f'{e} AS v{n}' for n, e in enumerate(chosen))} FROM sky.stars WHERE id = 0"
-        query = world.query(text)
+        text = f"SELECT {', '.join(f'{e} AS v{n}' for n, e in enumerate(expressions))} FROM sky.stars WHERE id = 0"
+        query = world.resolve(text)
         values = world.fetch_rows(query)[0]
         return [(v, c.type.name) for v, c in zip(values, query.columns, strict=True)]
     except UsageError:
-        if len(chosen) == 1:
+        if len(expressions) == 1:
             return ["rejected"]
-    half = len(chosen) // 2
-    return evaluate(world, chosen[:half]) + evaluate(world, chosen[half:])
+    half = len(expressions) // 2
+    return evaluate(world, expressions[:half]) + evaluate(world, expressions[half:])
 
 
-def evaluate_all(world: Any, chosen: Sequence[str], at_once: int = 16) -> dict[str, Any]:
+def evaluate_all(world: Any, expressions: Sequence[str], at_once: int = 16) -> dict[str, Any]:
     """Return the values of expressions by their texts."""
-    values = [v for n in range(0, len(chosen), at_once) for v in evaluate(world, chosen[n : n + at_once])]
-    return dict(zip(chosen, values, strict=True))
+    values = [v for n in range(0, len(expressions), at_once) for v in evaluate(world, expressions[n : n + at_once])]
+    return dict(zip(expressions, values, strict=True))
 
 
-def agree(a: Any, b: Any) -> bool:
-    """Tell whether two values are equal but for the last digits of a double."""
+def is_equal(a: Any, b: Any) -> bool:
+    """Return whether two values are equal but for the last digits of a double."""
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(agree, a, b))
+        return len(a) == len(b) and all(map(is_equal, a, b))
     if isinstance(a, float) and isinstance(b, float):
         return a == b or (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
     return type(a) is type(b) and a == b
@@ -116,21 +120,23 @@ def agree(a: Any, b: Any) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_expressions_agree(worlds: tuple[Any, Any], part: int) -> None:
-    chosen = [e for n, e in enumerate(dict.fromkeys(expressions())) if n % 4 == part]
-    one = evaluate_all(worlds[0], chosen)
-    # Those that one engine rejects are mostly those that the other rejects: each is tried alone, at once.
-    rejected = [e for e in chosen if one[e] == "rejected"]
-    other = evaluate_all(worlds[1], [e for e in chosen if one[e] != "rejected"]) | evaluate_all(worlds[1], rejected, 1)
-    wrong = {e: (one[e], other[e]) for e in chosen if not agree(one[e], other[e])}
-    assert {e: pair for e, pair in wrong.items() if "rejected" not in pair or not WILD.search(e)} == {}
+    expressions = [e for n, e in enumerate(dict.fromkeys(list_expressions())) if n % 4 == part]
+    duckdb = evaluate_all(worlds[0], expressions)
+    # Most expressions that one engine rejects are rejected by the other: each of them is tried alone.
+    rejected = [e for e in expressions if duckdb[e] == "rejected"]
+    postgresql = evaluate_all(worlds[1], [e for e in expressions if duckdb[e] != "rejected"]) | evaluate_all(
+        worlds[1], rejected, 1
+    )
+    differences = {e: (duckdb[e], postgresql[e]) for e in expressions if not is_equal(duckdb[e], postgresql[e])}
+    assert {e: pair for e, pair in differences.items() if "rejected" not in pair or not MAY_OVERFLOW.search(e)} == {}
 
 
-AGGREGATED = (
+AGGREGATES = (
     "COUNT(x)", "COUNT(DISTINCT flag)", "SUM(small)", "SUM(big * 1000000)", "SUM(mag)", "AVG(small)", "AVG(x)", "MIN(name)", "MAX(moment)",
     "SUM(DISTINCT small)", "SUM(NULL)", "SUM(x / 0.0)", "MAX(SQRT(x))", "MIN(SQRT(x))", "COUNT(DISTINCT 0.0 / (id - id))", "MIN(TRUE)",
     "MAX(FALSE)", "SUM(LOG(x))", "ivo_histogram(x, -50, 50, 7)", "ivo_histogram(SQRT(x), 0, 5, 3)", "ivo_histogram(x / 0.0, 0, 5, 3)",
 )  # fmt: skip
-SORTED = (
+SORT_KEYS = (
     "x",
     "SQRT(x)",
     "name",
@@ -149,20 +155,20 @@ CONDITIONS = (
     r"name LIKE '%\%'", "name ILIKE 'ä%'", "name LIKE ''", "flag = '000 '", "name NOT LIKE NULL", "id = 3 OR NULL = 3", "NOT (NULL = 3)",
     "id NOT IN (SELECT small FROM sky.stars)", "LOWER(name) IN ('abc', 'äö')", "name > flag",
 )  # fmt: skip
-SIDES = ("small", "mag", "name", "SQRT(x)", "NULL", "2.5", "'a'", "moment", '"date"')
+SET_OPERANDS = ("small", "mag", "name", "SQRT(x)", "NULL", "2.5", "'a'", "moment", '"date"')
 
 
-def queries() -> Iterator[str]:
-    for aggregate in AGGREGATED:
+def list_queries() -> Iterator[str]:
+    for aggregate in AGGREGATES:
         yield from (f"SELECT {aggregate} FROM sky.stars{where}" for where in ("", " WHERE id < 0", " WHERE id < 1"))
         yield f"SELECT flag, {aggregate} FROM sky.stars GROUP BY flag ORDER BY flag"
-    for by in SORTED:
+    for by in SORT_KEYS:
         yield from (f"SELECT id, {by} FROM sky.stars ORDER BY {by} {way}, id" for way in ("", "DESC"))
         yield f"SELECT DISTINCT {by} AS e FROM sky.stars ORDER BY e"
         if by != "TRUE":
             yield f"SELECT {by} AS e, COUNT(*) FROM sky.stars GROUP BY {by} ORDER BY 1"
     yield from (f"SELECT id FROM sky.stars WHERE {c} ORDER BY id" for c in CONDITIONS)
-    for a in SIDES:
+    for a in SET_OPERANDS:
         for b in ("big", "kmag", "flag", "NULL", "1.5", "moment", "'2000-01-01'"):
             for word in ("UNION", "INTERSECT ALL", "EXCEPT"):
                 yield f"SELECT {a} AS c FROM sky.stars WHERE id < 40 {word} SELECT {b} FROM sky.stars WHERE id < 45 ORDER BY 1"
@@ -170,7 +176,7 @@ def queries() -> Iterator[str]:
 
 def run_query(world: Any, text: str) -> Any:
     try:
-        query = world.query(text)
+        query = world.resolve(text)
         return world.fetch_rows(query), [c.type.name for c in query.columns]
     except UsageError:
         return "rejected"
@@ -178,18 +184,18 @@ def run_query(world: Any, text: str) -> Any:
 
 @pytest.mark.parametrize("part", range(4))
 def test_queries_agree(worlds: tuple[Any, Any], part: int) -> None:
-    for text in [q for n, q in enumerate(queries()) if n % 4 == part]:
-        one, other = (run_query(w, text) for w in worlds)
-        assert agree(one, other), text
+    for text in [q for n, q in enumerate(list_queries()) if n % 4 == part]:
+        duckdb, postgresql = (run_query(w, text) for w in worlds)
+        assert is_equal(duckdb, postgresql), text
 
 
 # ----------------------------------------------------------- random queries
 
-UNSURE = re.compile(r"RAND\(|TOP 5 |OFFSET|1e3\b", re.IGNORECASE)
-"""Queries whose answers may differ: random numbers, and which rows are left out."""
+NONDETERMINISTIC = re.compile(r"RAND\(|TOP 5 |OFFSET|1e3\b", re.IGNORECASE)
+"""Queries whose results may differ: random numbers, and a choice of rows."""
 
 
-def sorted_rows(rows: list[Any]) -> list[Any]:
+def sort_rows(rows: list[Any]) -> list[Any]:
     """Sort rows independently of the last digits of doubles."""
     return sorted(rows, key=lambda row: [_key(v) for v in row])
 
@@ -206,16 +212,16 @@ def _key(value: Any) -> tuple[str, Any]:
 def test_random_queries_agree(worlds: tuple[Any, Any], part: int) -> None:
     agreed = 0
     for seed in range(10_000 + part * 60, 10_060 + part * 60):
-        text = re.sub(r"TOP [05] | OFFSET 2", "", QueryWriter(seed).query())
-        if UNSURE.search(text):
+        text = re.sub(r"TOP [05] | OFFSET 2", "", QueryWriter(seed).write_query())
+        if NONDETERMINISTIC.search(text):
             continue
-        one, other = (run_query(w, text) for w in worlds)
-        if "rejected" in (one, other):
-            assert one == other or WILD.search(text) or "POLYGON" in text, (
-                f"{text}\n{str(one)[:200]}\n{str(other)[:200]}"
+        duckdb, postgresql = (run_query(w, text) for w in worlds)
+        if "rejected" in (duckdb, postgresql):
+            assert duckdb == postgresql or MAY_OVERFLOW.search(text) or "POLYGON" in text, (
+                f"{text}\n{str(duckdb)[:200]}\n{str(postgresql)[:200]}"
             )
             continue
-        assert one[1] == other[1], text
-        assert agree(sorted_rows(one[0]), sorted_rows(other[0])), text
+        assert duckdb[1] == postgresql[1], text
+        assert is_equal(sort_rows(duckdb[0]), sort_rows(postgresql[0])), text
         agreed += 1
     assert agreed > 12

@@ -1,6 +1,6 @@
 """Random typed queries over the tables: each one runs or is rejected with a UsageError.
 
-An EngineError is SQL that the database rejects, and so a gap in our types; any other exception is a bug.
+An EngineError means SQL that the database rejects, a gap in the types; any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run_query(world: Any, text: str, planned: bool = True) -> str | list[Any]:
 
 @pytest.mark.parametrize("part", range(8))
 def test_random_queries_run_or_are_rejected(world: Any, part: int) -> None:
-    outcomes = [run_query(world, QueryWriter(seed).query()) for seed in range(part * 60, part * 60 + 60)]
+    outcomes = [run_query(world, QueryWriter(seed).write_query()) for seed in range(part * 60, part * 60 + 60)]
     assert sum(isinstance(o, list) for o in outcomes) > len(outcomes) * 0.3, "hardly any query ran"
 
 
@@ -46,12 +46,14 @@ def test_random_queries_run_or_are_rejected(world: Any, part: int) -> None:
 def map_tree(node: Any) -> Any:
     """Return a tree with its tables and columns replaced by existing ones; the shape of the query stays."""
     match node:
-        case tree.TableName(names, alias, place):
-            here = tree.Identifier("spots" if crc32(names[-1].text.encode()) % 4 == 0 else "stars", False, place)
-            return tree.TableName((here,), alias or replace(names[-1], delimited=True), place)
+        case tree.TableName(names, alias, span):
+            table = tree.Identifier("spots" if crc32(names[-1].text.encode()) % 4 == 0 else "stars", False, span)
+            return tree.TableName((table,), alias or replace(names[-1], delimited=True), span)
         case tree.ColumnName(names):
-            known = ("id", "ra", "dec", "id", "mag", "name")
-            name = tree.Identifier(known[crc32(names[-1].text.lower().encode()) % len(known)], False, names[-1].span)
+            columns = ("id", "ra", "dec", "id", "mag", "name")
+            name = tree.Identifier(
+                columns[crc32(names[-1].text.lower().encode()) % len(columns)], False, names[-1].span
+            )
             return replace(node, names=(*names[:-1][-1:], name))
         case tuple():
             return tuple(map(map_tree, node))
@@ -64,7 +66,7 @@ def map_tree(node: Any) -> Any:
 @pytest.mark.skipif(not CASES.is_file(), reason=f"the ADQL case file is not at {CASES}")
 def test_shared_queries_run_or_are_rejected(world: Any) -> None:
     cases = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
-    ran, rejected = 0, 0
+    run_count, rejected_count = 0, 0
     for text in dict.fromkeys(case["adql"] for case in cases if case["valid"]):
         try:
             query = plan(
@@ -73,10 +75,10 @@ def test_shared_queries_run_or_are_rejected(world: Any) -> None:
             )
             statement, slots = translate(query, world.engine.locate)
             next(world.engine.run(statement, slots, timeout=5).read_batches(), None)
-            ran += 1
+            run_count += 1
         except UsageError as error:
-            rejected += 1
+            rejected_count += 1
             assert str(error)
         except Exception as error:
             raise AssertionError(f"{text}\n{type(error).__name__}: {error}\n{error.__cause__}") from error
-    assert ran > rejected / 2
+    assert run_count > rejected_count / 2

@@ -35,15 +35,15 @@ def test_coverage_agrees_with_rows(world: World, name: str) -> None:
 
 
 def test_view_has_coverage_of_its_table(world: World) -> None:
-    found = {t.qualified_name: world.engine.get_facts(t) for t in world.catalogue.tables}
-    assert found["sky.fp_stars"] == found["sky.stars"]
+    facts = {t.qualified_name: world.engine.get_facts(t) for t in world.catalogue.tables}
+    assert facts["sky.fp_stars"] == facts["sky.stars"]
 
 
 def test_tap_schema_has_no_coverage(world: World) -> None:
     assert {world.engine.get_facts(t) for t in world.catalogue.tables if t.schema == "tap_schema"} == {None}
 
 
-PLAIN = """
+PLAIN_TABLE = """
 id = "plain"
 [schema]
 name = "sky"
@@ -69,12 +69,12 @@ publisher = "Nobody"
 
 
 @pytest.fixture(params=ENGINE_NAMES)
-def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[Engine, Table, str]]:
-    """A function that loads three rows; it returns the engine, the table, and the URL or file of the database."""
+def load_plain(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[Engine, Table, str]]:
+    """Return a function that loads three rows and returns engine, table, and the URL or file of the database."""
     url = get_engine_url(request)
 
-    def fill(more: str = "") -> tuple[Engine, Table, str]:
-        (tmp_path / "plain.toml").write_text(PLAIN.format(more=more))
+    def load_rows(settings: str = "") -> tuple[Engine, Table, str]:
+        (tmp_path / "plain.toml").write_text(PLAIN_TABLE.format(more=settings))
         catalogue, store = add_tap_schema(load_catalogue([tmp_path / "plain.toml"])), DataDirectory(tmp_path / "data")
         pq.write_table(
             pa.table({"n": [1, 2, 3], "ra": [1.0, 2.0, 3.0], "dec": [1.0, 2.0, 3.0]}), tmp_path / "n.parquet"
@@ -84,16 +84,16 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tupl
         request.addfinalizer(engine.close)
         return engine, catalogue.find_tables([("plain", False)])[0], url or str(store.find_current_file("plain"))
 
-    return fill
+    return load_rows
 
 
-def test_rows_without_position_have_no_coverage(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
-    engine, table, _ = filled()
+def test_rows_without_position_have_no_coverage(load_plain: Callable[..., tuple[Engine, Table, str]]) -> None:
+    engine, table, _ = load_plain()
     assert (engine.count_rows(table), engine.get_facts(table).coverage) == (3, None)
 
 
-def test_rows_of_older_version_have_no_coverage(filled: Callable[..., tuple[Engine, Table, str]]) -> None:
-    engine, table, database = filled('position = { ra = "ra", dec = "dec" }')
+def test_rows_of_older_version_have_no_coverage(load_plain: Callable[..., tuple[Engine, Table, str]]) -> None:
+    engine, table, database = load_plain('position = { ra = "ra", dec = "dec" }')
     if database.startswith("postgresql"):
         connection = Connection(database, {})
         for name in ("coverage", "extent"):

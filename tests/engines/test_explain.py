@@ -37,12 +37,12 @@ QUERIES = [
 
 
 def explain_query(world: World, text: str, maxrec: int = 2000) -> QueryPlan:
-    prepared = prepare(world.query(text, planned=False), world.engine, maxrec)
+    prepared = prepare(world.resolve(text, planned=False), world.engine, maxrec)
     return world.engine.explain(prepared.statement, prepared.parameters, brief=prepared.is_small, timeout=30)
 
 
 @pytest.mark.parametrize("text", QUERIES)
-def test_explained_sql_gives_the_answer(world: World, text: str) -> None:
+def test_explained_sql_gives_result(world: World, text: str) -> None:
     sql = explain_query(world, text).sql
     statement = sa.text(sql.replace(":", "\\:"))
     run = world.engine.run(statement)  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def test_reads_no_rows(world: World) -> None:
     assert explain_query(world, "SELECT CAST(name AS INTEGER) AS n FROM sky.stars").plan.inputs
 
 
-def test_explains_an_upload(world: World) -> None:
+def test_explains_upload(world: World) -> None:
     rows = pa.table({"ra": [10.0, 11.0], "dec": [20.0, 21.0]})
     table = Table("TAP_UPLOAD", "Mine", tuple(Column(n, types.DOUBLE) for n in ("ra", "dec")))
     catalogue = world.catalogue.with_tables((table,), Schema("TAP_UPLOAD"))

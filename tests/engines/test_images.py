@@ -107,8 +107,8 @@ class Frames:
 
     def frames(self, condition: str) -> set[int]:
         text = f"SELECT frame FROM obs.frames WHERE {condition}"
-        found = self.world.values(text)
-        assert sorted(found) == sorted(self.world.values(text, planned=False)), "the index leaves nothing out"
+        found = self.world.fetch_values(text)
+        assert sorted(found) == sorted(self.world.fetch_values(text, planned=False)), "the index leaves nothing out"
         return set(found)
 
 
@@ -120,7 +120,7 @@ def to_vector(ra: Any, dec: Any) -> np.ndarray:
 def frame_headers() -> list[fits.Header]:
     rng = np.random.default_rng(5)
     near = [(r + a, float(np.clip(d + b, -90, 90))) for r, d in CENTRES for a, b in rng.normal(0, 0.2, (6, 2))]
-    made = []
+    headers = []
     for n, (ra, dec) in enumerate([*CENTRES, *near]):
         header = fits.Header(
             {"SIMPLE": True, "BITPIX": -32, "NAXIS": 2, "NAXIS1": 512, "NAXIS2": 1024 if n % 3 else 698}
@@ -128,8 +128,8 @@ def frame_headers() -> list[fits.Header]:
         header["CTYPE1"], header["CTYPE2"], header["CROTA2"] = "RA---SIN", "DEC--SIN", float(rng.uniform(-180, 180))
         header["CRVAL1"], header["CRVAL2"], header["CRPIX1"], header["CRPIX2"] = ra % 360, dec, 256.5, 512.5
         header["CDELT1"], header["CDELT2"] = -1 / 3600, 1 / 3600
-        made.append(header)
-    return made
+        headers.append(header)
+    return headers
 
 
 @pytest.fixture(scope="module", params=ENGINE_NAMES)
@@ -174,19 +174,19 @@ def distance_to_border(corners: np.ndarray, point: np.ndarray) -> np.ndarray:
     return np.asarray(np.degrees(2 * np.arcsin(np.minimum(chord / 2, 1))))
 
 
-def check_found(found: set[int], inside: np.ndarray, sure: float) -> None:
+def check_found(found: set[int], inside: np.ndarray, tolerance: float) -> None:
     """Check which frames were found.
 
-    `inside` is how far each lies inside the region in degrees; within `sure` either result is right.
+    `inside` is the distance (degrees) by which each lies inside the region; within `tolerance` either result is right.
     """
-    assert set(np.flatnonzero(inside > sure)) <= found
-    assert found <= set(np.flatnonzero(inside > -sure))
+    assert set(np.flatnonzero(inside > tolerance)) <= found
+    assert found <= set(np.flatnonzero(inside > -tolerance))
 
 
 def test_footprint_is_around_centre(frames: Frames) -> None:
     assert len(frames.corners) == len(CENTRES) * 7
     assert (np.diagonal(distance_inside_edges(frames.corners, frames.centres).min(axis=1)) > 0).all()
-    areas = np.array(frames.world.values("SELECT AREA(footprint) FROM obs.frames ORDER BY frame"))
+    areas = np.array(frames.world.fetch_values("SELECT AREA(footprint) FROM obs.frames ORDER BY frame"))
     pixels = np.array([h["NAXIS1"] * h["NAXIS2"] for h in frame_headers()]) / 3600**2
     assert areas == pytest.approx(pixels, rel=1e-4)
 
@@ -205,34 +205,34 @@ def test_coverage_is_that_of_footprints(frames: Frames) -> None:
     assert covered[depth > 1e-9].all()
     assert (depth[covered] > -0.115).all()
     assert 0 < (covered & (depth < 0)).sum() < 6_000
-    ra, dec = (np.array(frames.world.values(f"SELECT {name} FROM obs.frames")) * u.deg for name in ("ra", "dec"))
+    ra, dec = (np.array(frames.world.fetch_values(f"SELECT {name} FROM obs.frames")) * u.deg for name in ("ra", "dec"))
     centres = MOC.from_lonlat(ra, dec, max_norder=10)
     assert moc.sky_fraction > 3 * centres.sky_fraction
     assert (facts.times, facts.bands) == ((), ())
 
 
-place = st.sampled_from(CENTRES).flatmap(
+position = st.sampled_from(CENTRES).flatmap(
     lambda c: st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)).map(
         lambda off: ((c[0] + off[0]) % 360, float(np.clip(c[1] + off[1], -90, 90)))
     )
 )
-HASTY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW_EXAMPLES = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@HASTY
-@given(place)
-def test_images_at_position(frames: Frames, place: tuple[float, float]) -> None:
-    ra, dec = place
+@FEW_EXAMPLES
+@given(position)
+def test_images_at_position(frames: Frames, position: tuple[float, float]) -> None:
+    ra, dec = position
     inside = np.degrees(distance_inside_edges(frames.corners, to_vector(ra, dec)[None])[:, :, 0].min(axis=1))
     check_found(frames.frames(f"1 = CONTAINS(POINT({ra!r}, {dec!r}), footprint)"), inside, 1e-9)
     check_found(frames.frames(f"0 = CONTAINS(POINT({ra!r}, {dec!r}), footprint)"), -inside, 1e-9)
 
 
-@HASTY
-@given(place, st.sampled_from([1e-4, 0.02, 0.08, 0.25, 1.5]))
-def test_images_of_circle(frames: Frames, place: tuple[float, float], radius: float) -> None:
+@FEW_EXAMPLES
+@given(position, st.sampled_from([1e-4, 0.02, 0.08, 0.25, 1.5]))
+def test_images_of_circle(frames: Frames, position: tuple[float, float], radius: float) -> None:
     """OVERLAPS, COVERS and ENCLOSED of SIA, expressed in ADQL."""
-    ra, dec = place
+    ra, dec = position
     point, circle = to_vector(ra, dec), f"CIRCLE({ra!r}, {dec!r}, {radius!r})"
     depth = np.degrees(distance_inside_edges(frames.corners, point[None])[:, :, 0].min(axis=1))
     edge = distance_to_border(frames.corners, point)
@@ -243,11 +243,11 @@ def test_images_of_circle(frames: Frames, place: tuple[float, float], radius: fl
     check_found(frames.frames(f"1 = CONTAINS(footprint, {circle})"), radius - corner, 1e-6)
 
 
-@HASTY
-@given(place, st.floats(0.02, 0.5))
-def test_images_of_polygon(frames: Frames, place: tuple[float, float], side: float) -> None:
+@FEW_EXAMPLES
+@given(position, st.floats(0.02, 0.5))
+def test_images_of_polygon(frames: Frames, position: tuple[float, float], side: float) -> None:
     """Convex polygons overlap unless an edge of one separates them; one contains another if it has all corners."""
-    ra, dec = place
+    ra, dec = position
     point = to_vector(ra, dec)
     east = np.cross([0, 0, 1], point) if abs(dec) < 89.999 else np.cross([1, 0, 0], point)
     east /= np.linalg.norm(east)
@@ -265,17 +265,17 @@ def test_images_of_polygon(frames: Frames, place: tuple[float, float], side: flo
     )
     ours = np.degrees(distance_inside_edges(frames.corners, field))
     theirs = np.degrees(distance_inside_edges(field[None], frames.corners.reshape(-1, 3))[0]).reshape(4, -1, 4)
-    # On the other side of the sphere edges do not tell polygons apart.
-    near = np.where(frames.centres @ point > 0, np.inf, -1)
-    apart = np.minimum(np.minimum(ours.max(axis=2).min(axis=1), theirs.max(axis=2).min(axis=0)), near)
-    check_found(frames.frames(f"1 = INTERSECTS(footprint, POLYGON({numbers}))"), apart, 1e-6)
+    # On the other side of the sphere, edges do not separate polygons.
+    facing = np.where(frames.centres @ point > 0, np.inf, -1)
+    separation = np.minimum(np.minimum(ours.max(axis=2).min(axis=1), theirs.max(axis=2).min(axis=0)), facing)
+    check_found(frames.frames(f"1 = INTERSECTS(footprint, POLYGON({numbers}))"), separation, 1e-6)
     check_found(frames.frames(f"1 = CONTAINS(footprint, POLYGON({numbers}))"), theirs.min(axis=(0, 2)), 1e-6)
     check_found(frames.frames(f"1 = CONTAINS(POLYGON({numbers}), footprint)"), ours.min(axis=(1, 2)), 1e-6)
 
 
-# --------------------------------------------------------------- by the protocols
+# --------------------------------------------------------------- protocols
 
-HASTIER = settings(HASTY, max_examples=10)
+FEWER_EXAMPLES = settings(FEW_EXAMPLES, max_examples=10)
 
 
 def make_box(ra: float, dec: float, width: float, height: float) -> np.ndarray:
@@ -291,75 +291,77 @@ def make_box(ra: float, dec: float, width: float, height: float) -> np.ndarray:
 
 def fetch_column(frames: Frames, query: q.Query, column: int) -> list[Any]:
     """Return a column of the result of a query that a protocol has built."""
-    made = prepare(query, frames.world.engine, 10_000)
-    batches = frames.world.engine.run(made.statement, made.parameters, brief=made.is_small).read_batches()
+    prepared = prepare(query, frames.world.engine, 10_000)
+    batches = frames.world.engine.run(prepared.statement, prepared.parameters, brief=prepared.is_small).read_batches()
     return [value for batch in batches for value in batch.column(column).to_pylist()]
 
 
 def search_sia1(frames: Frames, **parameters: str) -> set[int]:
     """Return the frames that SIA 1.0 finds."""
-    publication = frames.world.catalogue.get_collection("frames")
-    given = Parameters(tuple(parameters.items()))
-    files, all = (
-        sia1.build_query(publication, given, ImageUrls(SiteUrls("http://x", PATHS)), [said])
-        for said in ("image/fits", "ALL")
+    collection = frames.world.catalogue.get_collection("frames")
+    request_parameters = Parameters(tuple(parameters.items()))
+    files, all_formats = (
+        sia1.build_query(collection, request_parameters, ImageUrls(SiteUrls("http://x", PATHS)), [format])
+        for format in ("image/fits", "ALL")
     )
-    found = [int(url.rpartition("/")[2]) for url in fetch_column(frames, files, DOWNLOAD)]
-    assert len(found) == len(set(found))
-    urls = [url.partition("&FORMAT=") for url in fetch_column(frames, all, DOWNLOAD)]
-    assert [kind for _, _, kind in urls] == ["", "jpeg", "png"] * len(found), "a row each for the file and the pictures"
-    assert sorted(int(url.rpartition("/")[2]) for url, _, _ in urls) == sorted(found * 3)
-    return set(found)
+    ids = [int(url.rpartition("/")[2]) for url in fetch_column(frames, files, DOWNLOAD)]
+    assert len(ids) == len(set(ids))
+    urls = [url.partition("&FORMAT=") for url in fetch_column(frames, all_formats, DOWNLOAD)]
+    assert [kind for _, _, kind in urls] == ["", "jpeg", "png"] * len(ids), (
+        "one row for the file and one for each picture"
+    )
+    assert sorted(int(url.rpartition("/")[2]) for url, _, _ in urls) == sorted(ids * 3)
+    return set(ids)
 
 
 DOWNLOAD = 1
-"""The column of SIA 1.0 in which the URL is."""
+"""The number of the column of SIA 1.0 that has the URL."""
 
 
 def search_sia2(frames: Frames, *parameters: tuple[str, str]) -> set[int]:
     """Return the frames that SIA 2.0 finds."""
-    publication = frames.world.catalogue.get_collection("frames")
-    query = sia2.build_query(Parameters(parameters), [publication], ImageUrls(SiteUrls("http://example.org", PATHS)))
+    collection = frames.world.catalogue.get_collection("frames")
+    query = sia2.build_query(Parameters(parameters), [collection], ImageUrls(SiteUrls("http://example.org", PATHS)))
     names = [c.name for c in query.columns]
     return {int(did.rpartition("/")[2]) for did in fetch_column(frames, query, names.index("obs_publisher_did"))}
 
 
-@HASTIER
-@given(place, st.sampled_from([1e-3, 0.05, 0.2, 0.7]), st.sampled_from([1e-3, 0.1, 0.4, 1.2]))
-def test_sia1_intersect_modes(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:
-    ra, dec = place
-    said = {"POS": f"{ra!r},{dec!r}", "SIZE": f"{width},{height}"}
+@FEWER_EXAMPLES
+@given(position, st.sampled_from([1e-3, 0.05, 0.2, 0.7]), st.sampled_from([1e-3, 0.1, 0.4, 1.2]))
+def test_sia1_intersect_modes(frames: Frames, position: tuple[float, float], width: float, height: float) -> None:
+    ra, dec = position
+    parameters = {"POS": f"{ra!r},{dec!r}", "SIZE": f"{width},{height}"}
     point, field = to_vector(ra, dec), make_box(ra, dec, width, height)
     ours = np.degrees(distance_inside_edges(frames.corners, field))
     theirs = np.degrees(distance_inside_edges(field[None], frames.corners.reshape(-1, 3))[0]).reshape(4, -1, 4)
-    near = np.where(frames.centres @ point > 0, np.inf, -1)
-    apart = np.minimum(np.minimum(ours.max(axis=2).min(axis=1), theirs.max(axis=2).min(axis=0)), near)
+    facing = np.where(frames.centres @ point > 0, np.inf, -1)
+    separation = np.minimum(np.minimum(ours.max(axis=2).min(axis=1), theirs.max(axis=2).min(axis=0)), facing)
     centre = np.degrees(distance_inside_edges(frames.corners, point[None])[:, :, 0].min(axis=1))
-    check_found(search_sia1(frames, **said), apart, 1e-6)
-    check_found(search_sia1(frames, INTERSECT="OVERLAPS", **said), apart, 1e-6)
-    check_found(search_sia1(frames, INTERSECT="COVERS", **said), ours.min(axis=(1, 2)), 1e-6)
-    check_found(search_sia1(frames, INTERSECT="ENCLOSED", **said), theirs.min(axis=(0, 2)), 1e-6)
-    check_found(search_sia1(frames, INTERSECT="CENTER", **said), centre, 1e-6)
-    check_found(search_sia1(frames, POS=said["POS"], SIZE="0"), centre, 1e-6)
-    assert search_sia1(frames, POS=said["POS"], SIZE="0", INTERSECT="ENCLOSED") == set()
+    check_found(search_sia1(frames, **parameters), separation, 1e-6)
+    check_found(search_sia1(frames, INTERSECT="OVERLAPS", **parameters), separation, 1e-6)
+    check_found(search_sia1(frames, INTERSECT="COVERS", **parameters), ours.min(axis=(1, 2)), 1e-6)
+    check_found(search_sia1(frames, INTERSECT="ENCLOSED", **parameters), theirs.min(axis=(0, 2)), 1e-6)
+    check_found(search_sia1(frames, INTERSECT="CENTER", **parameters), centre, 1e-6)
+    check_found(search_sia1(frames, POS=parameters["POS"], SIZE="0"), centre, 1e-6)
+    assert search_sia1(frames, POS=parameters["POS"], SIZE="0", INTERSECT="ENCLOSED") == set()
     numbers = " ".join(repr(float(x)) for v in field for x in to_degrees(v))
-    check_found(search_sia2(frames, ("POS", f"POLYGON {numbers}")), apart, 1e-6)
+    check_found(search_sia2(frames, ("POS", f"POLYGON {numbers}")), separation, 1e-6)
 
 
-@HASTIER
-@given(place, st.sampled_from([1e-4, 0.08, 0.5]))
-def test_sia2_circles_and_polygons(frames: Frames, place: tuple[float, float], radius: float) -> None:
-    ra, dec = place
+@FEWER_EXAMPLES
+@given(position, st.sampled_from([1e-4, 0.08, 0.5]))
+def test_sia2_circles_and_polygons(frames: Frames, position: tuple[float, float], radius: float) -> None:
+    ra, dec = position
     point = to_vector(ra, dec)
     depth = np.degrees(distance_inside_edges(frames.corners, point[None])[:, :, 0].min(axis=1))
     edge = distance_to_border(frames.corners, point)
     circle = ("POS", f"CIRCLE {ra!r} {dec!r} {radius}")
-    found = search_sia2(frames, circle)
-    check_found(found, radius + np.where(depth >= 0, edge, -edge), 1e-6)
+    ids = search_sia2(frames, circle)
+    check_found(ids, radius + np.where(depth >= 0, edge, -edge), 1e-6)
     elsewhere = ("POS", "CIRCLE 300 10 0.01")
-    assert search_sia2(frames, circle, elsewhere) == found
+    assert search_sia2(frames, circle, elsewhere) == ids
     assert search_sia2(frames, elsewhere) == set()
-    assert search_sia2(frames, circle, ("BAND", "5.5e-7")) == found
+    assert search_sia2(frames, circle, ("BAND", "5.5e-7")) == ids
     assert search_sia2(frames, circle, ("BAND", "7e-7 +Inf")) == set()
 
 
@@ -371,26 +373,26 @@ def make_grid(corners: np.ndarray) -> np.ndarray:
     """Return positions all over each frame and its border, 0.008 degrees apart, shape (n, 1369, 3)."""
     x, y = (share.reshape(-1)[:, None, None] for share in np.meshgrid(np.linspace(0, 1, 37), np.linspace(0, 1, 37)))
     a, b, c, d = (corners[:, n] for n in range(4))
-    made = (1 - x) * (1 - y) * a + x * (1 - y) * b + x * y * c + (1 - x) * y * d
-    return np.asarray((made / np.linalg.norm(made, axis=-1, keepdims=True)).transpose(1, 0, 2))
+    points = (1 - x) * (1 - y) * a + x * (1 - y) * b + x * y * c + (1 - x) * y * d
+    return np.asarray((points / np.linalg.norm(points, axis=-1, keepdims=True)).transpose(1, 0, 2))
 
 
 @pytest.mark.slow
-@HASTIER
-@given(place, st.sampled_from([0.05, 0.5, 40.0, 359.0]), st.sampled_from([0.05, 0.6]))
-def test_sia2_ranges(frames: Frames, place: tuple[float, float], width: float, height: float) -> None:
+@FEWER_EXAMPLES
+@given(position, st.sampled_from([0.05, 0.5, 40.0, 359.0]), st.sampled_from([0.05, 0.6]))
+def test_sia2_ranges(frames: Frames, position: tuple[float, float], width: float, height: float) -> None:
     """A frame is found if a position in it is in the range, and not if none is in a slightly larger range."""
-    ra, dec = place
+    ra, dec = position
     low, high = max(dec - height / 2, -90.0), min(dec + height / 2, 90.0)
     west, east = (ra - width / 2) % 360, (ra + width / 2) % 360
     found = search_sia2(frames, ("POS", f"RANGE {west!r} {east!r} {low!r} {high!r}"))
     lon, lat = frames.grid_degrees
-    away = np.abs((lon - ra + 180) % 360 - 180) - width / 2
+    longitude_excess = np.abs((lon - ra + 180) % 360 - 180) - width / 2
 
     def inside(by: float) -> set[int]:
         rows = np.flatnonzero(((lat >= low - by) & (lat <= high + by)).any(axis=1))  # most frames lie elsewhere
         margin = by / np.maximum(np.cos(np.radians(lat[rows])), 1e-9)
-        hit = (lat[rows] >= low - by) & (lat[rows] <= high + by) & (away[rows] <= np.minimum(margin, 180))
+        hit = (lat[rows] >= low - by) & (lat[rows] <= high + by) & (longitude_excess[rows] <= np.minimum(margin, 180))
         return set(rows[hit.any(axis=1)])
 
     assert inside(-5e-4) <= found <= inside(0.02)
@@ -408,14 +410,14 @@ def test_region_bounds_inventory_index(frames: Frames) -> None:
     """A condition on the region bounds the index of the inventory behind it."""
     text = "SELECT obs_id FROM ivoa.obscore WHERE 1 = INTERSECTS(s_region, CIRCLE(10, 20, 0.01))"
     catalogue = add_obscore(frames.world.catalogue)
-    meant = answer.expand_obscore(
+    resolved = answer.expand_obscore(
         answer.compile_query(text, catalogue),
         catalogue,
         frames.world.engine,
         ImageUrls(SiteUrls("http://example.org", PATHS)),
     )
-    made = prepare(meant.query, frames.world.engine, 100)
-    assert made.expected_rows == 0
-    assert made.is_short
-    found = {int(row) for row in fetch_column(frames, meant.query, 0)}
-    assert found == frames.frames("1 = INTERSECTS(footprint, CIRCLE(10, 20, 0.01))") != set()
+    prepared = prepare(resolved.query, frames.world.engine, 100)
+    assert prepared.expected_rows == 0
+    assert prepared.is_short
+    ids = {int(row) for row in fetch_column(frames, resolved.query, 0)}
+    assert ids == frames.frames("1 = INTERSECTS(footprint, CIRCLE(10, 20, 0.01))") != set()

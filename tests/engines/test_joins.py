@@ -1,4 +1,4 @@
-"""Joins by distance: pairs through cells, through the product and by brute force are the same."""
+"""Joins by distance: pairs by cells, by the product and by brute force agree."""
 
 # ruff: noqa: E501
 
@@ -18,7 +18,7 @@ RADII = (0, 1e-7, 0.5, 2, 7, 14.6)
 
 
 def pairs_within(world: Any, radius: float) -> set[tuple[int, int]]:
-    """Pairs of (star, spot) within a radius, and how far from it rounding may decide."""
+    """Return the pairs of (star, spot) within a radius in degrees, with a tolerance for rounding."""
     a, b = (np.radians([rows["ra"], rows["dec"]]) for rows in (world.stars, world.spots))
     (ra1, dec1), (ra2, dec2) = a[:, :, None], b[:, None, :]
     half = np.sin((dec1 - dec2) / 2) ** 2 + np.cos(dec1) * np.cos(dec2) * np.sin((ra1 - ra2) / 2) ** 2
@@ -46,7 +46,7 @@ FORMS = (
 def test_pairs(world: Any, form: str, radius: float) -> None:
     id = "cntr" if "fp_stars" in form else "id"
     text = f"SELECT a.{id}, b.spot FROM {form.format(r=float(radius))}"
-    assert is_unnested(world.query(text))
+    assert is_unnested(world.resolve(text))
     pairs = world.ask(text)
     assert len(pairs) == len(set(pairs))
     assert set(pairs) == set(world.ask(text, planned=False)) == pairs_within(world, radius)
@@ -66,8 +66,8 @@ def test_pairs(world: Any, form: str, radius: float) -> None:
         " WHERE a.id < 0 AND DISTANCE(a.ra, a.dec, b.ra, b.dec) < b.r",
     ],
 )
-def test_falls_back_to_the_product(world: Any, text: str) -> None:
-    assert not is_unnested(world.query(text))
+def test_falls_back_to_product(world: Any, text: str) -> None:
+    assert not is_unnested(world.resolve(text))
     assert sorted(world.ask(text)) == sorted(world.ask(text, planned=False))
 
 
@@ -80,12 +80,10 @@ def test_falls_back_to_the_product(world: Any, text: str) -> None:
         "DISTANCE(a.ra, a.dec, b.ra, b.dec) < CASE WHEN 1 = 1 THEN 0.5 ELSE 0.1 END",
     ],
 )
-def test_pairs_of_shapes_and_computed_radii(world: Any, condition: str) -> None:
-    limits = (
-        "ABS(b.dec) < 80 AND (a.id < 60 OR MOD(a.id, 3) = 0)"  # the product of all of them takes PostgreSQL seconds
-    )
+def test_pairs_by_shapes_and_computed_radii(world: Any, condition: str) -> None:
+    limits = "ABS(b.dec) < 80 AND (a.id < 60 OR MOD(a.id, 3) = 0)"  # the full product takes seconds on PostgreSQL
     text = f"SELECT a.id, b.spot FROM sky.stars AS a JOIN sky.spots AS b ON {condition} WHERE {limits}"
-    assert is_unnested(world.query(text))
+    assert is_unnested(world.resolve(text))
     pairs = world.ask(text)
     assert pairs
     assert sorted(pairs) == sorted(world.ask(text, planned=False))
@@ -106,7 +104,7 @@ RADIUS_FORMS: dict[str, Condition] = {
 }
 
 
-class Brute:
+class BruteForce:
     """All pairs of stars (rows) and spots (columns), without an engine; NaN is NULL."""
 
     def __init__(self, world: Any) -> None:
@@ -119,7 +117,7 @@ class Brute:
         across = np.linalg.norm(a[:, None] - b[None], axis=-1)
         self.distances = np.degrees(2 * np.arcsin(np.clip(across / 2, 0, 1)))
 
-    def near(self, radius: Condition) -> Any:
+    def is_near(self, radius: Condition) -> Any:
         return self.distances <= radius(self) + 1e-12
 
 
@@ -128,57 +126,59 @@ def sort_rows(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("radius", RADIUS_FORMS)
-def test_every_kind_of_join_agrees_with_brute_force(world: Any, radius: str) -> None:
-    """A pair is there once; a row without a partner is there once where it counts, and else is not."""
-    brute = Brute(world)
-    near = brute.near(RADIUS_FORMS[radius])
-    pairs = [(brute.ids[i], brute.spots[j]) for i, j in zip(*np.nonzero(near), strict=True)]
-    stars = [(brute.ids[i], None) for i in np.flatnonzero(~near.any(axis=1))]
-    spots = [(None, brute.spots[j]) for j in np.flatnonzero(~near.any(axis=0))]
+def test_joins_agree_with_brute_force(world: Any, radius: str) -> None:
+    """Each pair occurs once, and each unmatched row of an outer side once."""
+    brute = BruteForce(world)
+    is_near = brute.is_near(RADIUS_FORMS[radius])
+    pairs = [(brute.ids[i], brute.spots[j]) for i, j in zip(*np.nonzero(is_near), strict=True)]
+    stars = [(brute.ids[i], None) for i in np.flatnonzero(~is_near.any(axis=1))]
+    spots = [(None, brute.spots[j]) for j in np.flatnonzero(~is_near.any(axis=0))]
     assert pairs
     kinds = {"JOIN": [], "LEFT JOIN": stars, "RIGHT JOIN": spots, "FULL JOIN": [*stars, *spots]}
-    for kind, alone in kinds.items():
+    for kind, unmatched in kinds.items():
         for first, second in (("stars AS a", "spots AS b"), ("spots AS b", "stars AS a")):
             if kind in ("LEFT JOIN", "RIGHT JOIN") and second == "stars AS a":
-                alone = spots if kind == "LEFT JOIN" else stars
+                unmatched = spots if kind == "LEFT JOIN" else stars
             text = (
                 f"SELECT a.id, b.spot FROM sky.{first} {kind} sky.{second}"
                 f" ON DISTANCE(POINT(a.ra, a.dec), POINT(b.ra, b.dec)) <= {radius}"
             )
-            assert is_unnested(world.query(text))
-            assert sort_rows(world.ask(text)) == sort_rows([*pairs, *alone]), text
+            assert is_unnested(world.resolve(text))
+            assert sort_rows(world.ask(text)) == sort_rows([*pairs, *unmatched]), text
 
 
 @pytest.mark.parametrize("radius", RADIUS_FORMS)
-def test_rows_with_and_without_a_neighbour(world: Any, radius: str) -> None:
-    brute = Brute(world)
-    near = brute.near(RADIUS_FORMS[radius])
-    for mine, theirs, label, names, found in (
-        ("stars AS a", "spots AS b", "a.id", brute.ids, near.any(axis=1)),
-        ("spots AS b", "stars AS a", "b.spot", brute.spots, near.any(axis=0)),
+def test_exists_agrees_with_brute_force(world: Any, radius: str) -> None:
+    brute = BruteForce(world)
+    is_near = brute.is_near(RADIUS_FORMS[radius])
+    for source, other, label, names, has_neighbour in (
+        ("stars AS a", "spots AS b", "a.id", brute.ids, is_near.any(axis=1)),
+        ("spots AS b", "stars AS a", "b.spot", brute.spots, is_near.any(axis=0)),
     ):
-        inner = f"FROM sky.{theirs} WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) <= {radius}"
+        inner = f"FROM sky.{other} WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) <= {radius}"
         tests = {
-            f"EXISTS (SELECT 1 AS one {inner})": found,
-            f"NOT EXISTS (SELECT * {inner})": ~found,
-            f"{label} IN (SELECT {label} {inner})": found,
-            f"{label} < 0 OR EXISTS (SELECT 1 AS one {inner})": found,
-            f"{label} < 0 OR NOT EXISTS (SELECT 1 AS one {inner})": ~found,
+            f"EXISTS (SELECT 1 AS one {inner})": has_neighbour,
+            f"NOT EXISTS (SELECT * {inner})": ~has_neighbour,
+            f"{label} IN (SELECT {label} {inner})": has_neighbour,
+            f"{label} < 0 OR EXISTS (SELECT 1 AS one {inner})": has_neighbour,
+            f"{label} < 0 OR NOT EXISTS (SELECT 1 AS one {inner})": ~has_neighbour,
         }
-        for test, wanted in tests.items():
-            text = f"SELECT {label} FROM sky.{mine} WHERE {test}"
-            assert is_unnested(world.query(text)), text
-            assert sorted(world.values(text)) == [n for n, yes in zip(names, wanted, strict=True) if yes], text
+        for test, expected in tests.items():
+            text = f"SELECT {label} FROM sky.{source} WHERE {test}"
+            assert is_unnested(world.resolve(text)), text
+            assert sorted(world.fetch_values(text)) == [
+                n for n, is_expected in zip(names, expected, strict=True) if is_expected
+            ], text
 
 
-def test_a_radius_from_both_sides_of_an_intersection(world: Any) -> None:
+def test_intersection_of_circles_of_both_tables(world: Any) -> None:
     text = (
         "SELECT a.id, b.spot FROM sky.stars AS a, sky.spots AS b"
         " WHERE 1 = INTERSECTS(CIRCLE(a.ra, a.dec, a.x / 50), CIRCLE(b.ra, b.dec, b.radius))"
     )
-    near = Brute(world).near(lambda w: np.where(w.radius + w.x / 50 >= 0, w.radius + w.x / 50, np.nan))
-    assert is_unnested(world.query(text))
-    assert len(world.ask(text)) == near.sum()
+    is_near = BruteForce(world).is_near(lambda w: np.where(w.radius + w.x / 50 >= 0, w.radius + w.x / 50, np.nan))
+    assert is_unnested(world.resolve(text))
+    assert len(world.ask(text)) == is_near.sum()
     assert sort_rows(world.ask(text)) == sort_rows(world.ask(text, planned=False))
 
 
@@ -244,8 +244,8 @@ def test_a_radius_from_both_sides_of_an_intersection(world: Any) -> None:
         " WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) < 90 AND DISTANCE(a.ra, a.dec, b.ra, b.dec) < 20",
     ],
 )  # fmt: skip
-def test_plan_does_not_change_the_answer(world: Any, text: str) -> None:
-    assert is_unnested(world.query(text))
+def test_plan_does_not_change_result(world: Any, text: str) -> None:
+    assert is_unnested(world.resolve(text))
     rows = sort_rows(world.ask(text))
     assert rows
     assert rows == sort_rows(world.ask(text, planned=False))
@@ -266,14 +266,14 @@ def test_plan_does_not_change_the_answer(world: Any, text: str) -> None:
         "SELECT ra FROM (SELECT TOP 300 ra, dec FROM sky.stars ORDER BY id) AS u WHERE DISTANCE(ra, dec, 10, 20) < 2",
     ],
 )
-def test_bounds_do_not_change_the_answer(world: Any, text: str) -> None:
+def test_bounds_do_not_change_result(world: Any, text: str) -> None:
     rows = sort_rows(world.ask(text))
     assert rows
     assert rows == sort_rows(world.ask(text, planned=False))
 
 
-def test_a_full_join_with_more_conditions(world: Any) -> None:
-    brute = Brute(world)
+def test_full_join_with_further_conditions(world: Any) -> None:
+    brute = BruteForce(world)
     text = (
         "SELECT a.id, b.spot FROM sky.stars AS a FULL JOIN sky.spots AS b"
         " ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 3 AND (a.id > b.id OR b.id IS NULL) AND (a.mag < 10 OR a.mag IS NULL)"
@@ -307,7 +307,7 @@ def test_a_full_join_with_more_conditions(world: Any) -> None:
     ],
 )
 def test_joins_inside_larger_queries(world: Any, text: str) -> None:
-    assert is_unnested(world.query(text))
+    assert is_unnested(world.resolve(text))
     rows = sorted(world.ask(text))
     assert rows
     assert rows == sorted(world.ask(text, planned=False))
@@ -318,11 +318,11 @@ def test_null_position_has_no_neighbours(world: Any) -> None:
         "SELECT a.id, b.spot FROM sky.stars AS a JOIN (SELECT spot, NULLIF(ra, 10) AS ra, dec FROM sky.spots) AS b"
         " ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 1"
     )
-    assert is_unnested(world.query(text))
+    assert is_unnested(world.resolve(text))
     assert sorted(world.ask(text)) == sorted(world.ask(text, planned=False))
 
 
 def test_cells_are_not_visible(world: Any) -> None:
     text = "SELECT * FROM sky.stars AS a JOIN sky.spots AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 1"
-    table: pa.Table = world.table(text)
-    assert table.num_columns == len(world.query(text).columns) == 12 + 5
+    table: pa.Table = world.fetch_result(text)
+    assert table.num_columns == len(world.resolve(text).columns) == 12 + 5

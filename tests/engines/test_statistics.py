@@ -22,7 +22,7 @@ from vo_server.load.statistics import MAX_VALUES
 from vo_server.model.column import Table
 from vo_server.model.statistics import Statistic, for_view, from_json, to_json
 
-MIXED = """
+MIXED_TABLE = """
 id = "mixed"
 [schema]
 name = "sky"
@@ -73,20 +73,20 @@ publisher = "Nobody"
 ROWS = 5_000
 
 
-def rows(seed: int) -> pa.Table:
-    draw = np.random.default_rng(seed)
-    gaps = draw.random(ROWS) < 0.1
+def make_rows(seed: int) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    gaps = rng.random(ROWS) < 0.1
     return pa.table(
         {
-            "ra": draw.uniform(0, 360, ROWS),
-            "dec": draw.uniform(-90, 90, ROWS),
-            "whole": pa.array(draw.integers(-(2**60), 2**60, ROWS), mask=gaps),
-            "single": pa.array(draw.normal(size=ROWS).astype("f4"), mask=gaps),
-            "few": pa.array(draw.choice(["a", "b", "ç"], ROWS), mask=gaps),
+            "ra": rng.uniform(0, 360, ROWS),
+            "dec": rng.uniform(-90, 90, ROWS),
+            "whole": pa.array(rng.integers(-(2**60), 2**60, ROWS), mask=gaps),
+            "single": pa.array(rng.normal(size=ROWS).astype("f4"), mask=gaps),
+            "few": pa.array(rng.choice(["a", "b", "ç"], ROWS), mask=gaps),
             "many": [f"star {n}" for n in range(ROWS)],
-            "truth": pa.array(draw.random(ROWS) < 0.5, mask=gaps),
-            "day": pa.array(draw.integers(0, 20_000, ROWS).astype("i4")).cast(pa.date32()),
-            "instant": pa.array(draw.integers(0, 10**15, ROWS)).cast(pa.timestamp("us")),
+            "truth": pa.array(rng.random(ROWS) < 0.5, mask=gaps),
+            "day": pa.array(rng.integers(0, 20_000, ROWS).astype("i4")).cast(pa.date32()),
+            "instant": pa.array(rng.integers(0, 10**15, ROWS)).cast(pa.timestamp("us")),
             "row": pa.array([[1.0, float(n)] if n % 3 else None for n in range(ROWS)]),
             "none": pa.nulls(ROWS, pa.int32()),
         }
@@ -94,45 +94,51 @@ def rows(seed: int) -> pa.Table:
 
 
 @pytest.fixture(params=ENGINE_NAMES)
-def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[Engine, list[Table]]]:
+def load_mixed(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[Engine, list[Table]]]:
     url = get_engine_url(request)
 
-    def fill(*tables: pa.Table) -> tuple[Engine, list[Table]]:
-        (tmp_path / "mixed.toml").write_text(MIXED)
+    def load_tables(*tables: pa.Table) -> tuple[Engine, list[Table]]:
+        (tmp_path / "mixed.toml").write_text(MIXED_TABLE)
         catalogue, store = add_tap_schema(load_catalogue([tmp_path / "mixed.toml"])), DataDirectory(tmp_path / "data")
         for number, table in enumerate(tables):
             pq.write_table(table, tmp_path / "t.parquet")
-            wanted = catalogue.get_collection("mixed")
-            load(wanted, [tmp_path / "t.parquet"], store, sink=open_sink(url), append=number > 0)
+            collection = catalogue.get_collection("mixed")
+            load(collection, [tmp_path / "t.parquet"], store, sink=open_sink(url), append=number > 0)
         engine = create_engine(url, store, catalogue)
         request.addfinalizer(engine.close)
         return engine, [t for t in catalogue.tables if t.schema == "sky"]
 
-    return fill
+    return load_tables
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_statistics_agree_with_rows(filled: Callable[..., tuple[Engine, list[Table]]], parts: int) -> None:
-    """Also after an append."""
-    tables = [rows(seed) for seed in range(parts)]
-    whole = pa.concat_tables(tables)
-    engine, (table, view) = filled(*tables)
+def test_statistics_agree_with_rows(load_mixed: Callable[..., tuple[Engine, list[Table]]], parts: int) -> None:
+    """Statistics agree with all rows, also after an append."""
+    tables = [make_rows(seed) for seed in range(parts)]
+    all_rows = pa.concat_tables(tables)
+    engine, (table, view) = load_mixed(*tables)
     facts = engine.get_facts(table)
     assert facts is not None
-    found = facts.statistics
-    assert list(found) == whole.column_names
-    assert {name: each.nulls for name, each in found.items()} == {n: whole[n].null_count for n in whole.column_names}
+    statistics = facts.statistics
+    assert list(statistics) == all_rows.column_names
+    assert {name: each.nulls for name, each in statistics.items()} == {
+        n: all_rows[n].null_count for n in all_rows.column_names
+    }
     for name in ("ra", "dec", "whole", "day", "instant"):
-        ends = pc.min_max(whole[name]).as_py()
-        want = {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in ends.items()}
-        assert (found[name].low, found[name].high, found[name].values) == (want["min"], want["max"], None)
-    low, high = found["single"].low, found["single"].high
-    assert (np.float32(low), np.float32(high)) == tuple(pc.min_max(whole["single"]).as_py().values())
-    assert found["few"] == Statistic(None, None, whole["few"].null_count, ("a", "b", "ç"))
-    assert found["truth"].values == (False, True)
-    assert found["many"].values is None
-    assert found["none"] == Statistic(None, None, ROWS * parts, ())
-    assert for_view(view, found)["number"] == found["whole"]
+        ends = pc.min_max(all_rows[name]).as_py()
+        expected = {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in ends.items()}
+        assert (statistics[name].low, statistics[name].high, statistics[name].values) == (
+            expected["min"],
+            expected["max"],
+            None,
+        )
+    low, high = statistics["single"].low, statistics["single"].high
+    assert (np.float32(low), np.float32(high)) == tuple(pc.min_max(all_rows["single"]).as_py().values())
+    assert statistics["few"] == Statistic(None, None, all_rows["few"].null_count, ("a", "b", "ç"))
+    assert statistics["truth"].values == (False, True)
+    assert statistics["many"].values is None
+    assert statistics["none"] == Statistic(None, None, ROWS * parts, ())
+    assert for_view(view, statistics)["number"] == statistics["whole"]
 
 
 def test_rows_of_older_version_have_no_statistics() -> None:
@@ -147,13 +153,13 @@ def test_statistics_round_trip_through_json() -> None:
     assert len({TableFacts(statistics=statistics), TableFacts(statistics=statistics)}) == 1
 
 
-def test_values_are_dropped_above_limit(filled: Callable[..., tuple[Engine, list[Table]]]) -> None:
-    def with_values(count: int) -> Statistic:
-        table = rows(1).set_column(2, "whole", pa.array([n % count for n in range(ROWS)], pa.int64()))
-        engine, (published, _) = filled(table)
+def test_values_are_dropped_above_limit(load_mixed: Callable[..., tuple[Engine, list[Table]]]) -> None:
+    def load_values(count: int) -> Statistic:
+        table = make_rows(1).set_column(2, "whole", pa.array([n % count for n in range(ROWS)], pa.int64()))
+        engine, (published, _) = load_mixed(table)
         facts = engine.get_facts(published)
         assert facts is not None
         return facts.statistics["whole"]
 
-    assert with_values(MAX_VALUES).values == tuple(range(MAX_VALUES))
-    assert with_values(MAX_VALUES + 1) == Statistic(0, MAX_VALUES, 0, None)
+    assert load_values(MAX_VALUES).values == tuple(range(MAX_VALUES))
+    assert load_values(MAX_VALUES + 1) == Statistic(0, MAX_VALUES, 0, None)

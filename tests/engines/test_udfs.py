@@ -31,25 +31,25 @@ from vo_server.sky import cover, frames, vectors
     ("column", "unit", "number"), [("ra", "arcsec", 3600.0), ("x", "deg", 1 / 3600), ("mag", "mmag", 1000.0)]
 )
 def test_in_unit(world: Any, column: str, unit: str, number: float) -> None:
-    got = world.values(f"SELECT IN_UNIT({column}, '{unit}') FROM sky.stars ORDER BY id")
+    values = world.fetch_values(f"SELECT IN_UNIT({column}, '{unit}') FROM sky.stars ORDER BY id")
     expected = [None if v is None else v * number for v in world.stars[column]]
-    assert got == [None if w is None else pytest.approx(w, rel=1e-15) for w in expected]
+    assert values == [None if value is None else pytest.approx(value, rel=1e-15) for value in expected]
 
 
-def test_in_unit_changes_the_unit_and_keeps_the_ucd(world: Any) -> None:
-    (column, same) = world.query("SELECT IN_UNIT(ra, 'rad'), IN_UNIT(mag, 'mag') AS m FROM sky.stars").columns
+def test_in_unit_changes_unit_and_keeps_ucd(world: Any) -> None:
+    (column, same) = world.resolve("SELECT IN_UNIT(ra, 'rad'), IN_UNIT(mag, 'mag') AS m FROM sky.stars").columns
     assert (column.unit, column.ucd, column.type.name) == ("rad", "pos.eq.ra", "DOUBLE PRECISION")
     assert (same.unit, same.ucd, same.type.name) == ("mag", "phot.mag;em.IR.J", "REAL")
 
 
-def test_in_unit_in_a_group(world: Any) -> None:
+def test_groups_by_in_unit(world: Any) -> None:
     rows = world.ask(
         "SELECT FLOOR(IN_UNIT(ra, 'arcmin')), COUNT(*) FROM sky.stars GROUP BY FLOOR(IN_UNIT(ra, 'arcmin'))"
     )
     assert sum(n for _, n in rows) == len(world.stars["ra"])
 
 
-# ------------------------------------------------- the catalogue's own examples
+# ------------------------------------------------- examples of the catalogue
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +63,13 @@ NOT_IMPLEMENTED = {"ivo_simbadpoint": "needs the network"}
 UNSTEMMED = "ivo_hasword('shown that a primordial', 'show')"
 
 
-def _approximate(expected: Any) -> Any:
-    """To the digits that the catalogue gives: its FK5 has those of ICRS, 0.02 arcsec away."""
+def _to_approximate(expected: Any) -> Any:
+    """Return the expected value with the precision of the catalogue; its FK5 is that of ICRS, 0.02 arcsec away."""
     polygon = isinstance(expected, list) and len(expected) == 6
     return pytest.approx(expected, abs=1e-5) if polygon else pytest.approx(expected, rel=3e-8)
 
 
-def test_forms_are_those_of_the_catalogue(udf_catalogue: list[dict[str, Any]]) -> None:
+def test_forms_agree_with_catalogue(udf_catalogue: list[dict[str, Any]]) -> None:
     forms = {f["signature"] for f in udf_catalogue if f["name"] not in NOT_IMPLEMENTED}
     records = [f for f in UDF_FORMS if f not in FORMS]
     assert {f.form for f in records if f.name not in PROPOSED} == forms
@@ -81,49 +81,48 @@ def test_examples_of_the_catalogue(world: Any, udf_catalogue: list[dict[str, Any
         call, expected = example["call"], example["result"]
         if expected in ("error", "undefined"):
             with pytest.raises(QueryError):
-                world.one(call)
+                world.evaluate(call)
         elif call == UNSTEMMED:
-            assert world.one(call) == 0, "stemming is optional"
+            assert world.evaluate(call) == 0, "stemming is optional"
         else:
-            assert world.one(call) == (None if expected is None else _approximate(expected)), call
+            assert world.evaluate(call) == (None if expected is None else _to_approximate(expected)), call
 
 
 # ----------------------------------------------------------------- HEALPix
 
-# Positions on the border of two cells (the first 41 rows) may be counted to either: an engine's own arithmetic and the
-# loader's do not round alike.
+# Positions on the border of two cells (the first 41 rows) may belong to either: engines and the loader round differently.
 
 
 @pytest.mark.parametrize("order", [0, 5, 17, 29])
 @pytest.mark.parametrize("form", ["ra, dec", "POINT(ra, dec)"])
 @pytest.mark.parametrize("planned", [True, False])
-def test_the_cell_of_a_position(world: Any, order: int, form: str, planned: bool) -> None:
-    got = world.values(f"SELECT ivo_healpix_index({order}, {form}) FROM sky.stars ORDER BY id", planned)
+def test_cells_of_positions(world: Any, order: int, form: str, planned: bool) -> None:
+    cells = world.fetch_values(f"SELECT ivo_healpix_index({order}, {form}) FROM sky.stars ORDER BY id", planned)
     ra, dec = np.array(world.stars["ra"]), np.array(world.stars["dec"])
-    centres = world.values(
+    centres = world.fetch_values(
         f"SELECT ivo_healpix_center({order}, ivo_healpix_index({order}, ra, dec)) FROM sky.stars ORDER BY id"
     )
     inside = slice(0 if planned else 41, None)
-    assert got[inside] == [cell >> (2 * (29 - order)) for cell in cover.healpix_index(ra, dec).tolist()][inside]
+    assert cells[inside] == [cell >> (2 * (29 - order)) for cell in cover.healpix_index(ra, dec).tolist()][inside]
     lon, lat = np.array(centres).T
     assert vectors.distance(lon, lat, ra, dec).max() < 90 / 2**order
-    at = world.values(f"SELECT ivo_healpix_index({order}, ra, dec) FROM sky.stars ORDER BY id")
-    assert cover.healpix_cells(lon, lat, order).tolist() == at
-    assert vectors.distance(lon, lat, *cover.cell_centres(np.array(at), order)).max() < 1e-12
+    cells_at_order = world.fetch_values(f"SELECT ivo_healpix_index({order}, ra, dec) FROM sky.stars ORDER BY id")
+    assert cover.healpix_cells(lon, lat, order).tolist() == cells_at_order
+    assert vectors.distance(lon, lat, *cover.cell_centres(np.array(cells_at_order), order)).max() < 1e-12
 
 
-def test_an_order_from_the_rows(world: Any) -> None:
-    got = world.ask(
+def test_order_from_rows(world: Any) -> None:
+    rows = world.ask(
         "SELECT small, ra, dec, ivo_healpix_index(small, ra, dec), ivo_healpix_index(small, POINT(ra, dec)) FROM sky.stars WHERE id > 40"
     )
-    for order, ra, dec, cell, same in got:
-        good = order is not None and 0 <= order <= 29
-        assert cell == same == (cover.healpix_cell(ra, dec, 29) >> (2 * (29 - order)) if good else None)
+    for order, ra, dec, cell, same in rows:
+        is_valid = order is not None and 0 <= order <= 29
+        assert cell == same == (cover.healpix_cell(ra, dec, 29) >> (2 * (29 - order)) if is_valid else None)
 
 
-def test_centres_by_the_rows(world: Any) -> None:
-    got = world.ask("SELECT small, id, ivo_healpix_center(small, id) FROM sky.stars")
-    for order, cell, centre in got:
+def test_centres_of_cells_from_rows(world: Any) -> None:
+    rows = world.ask("SELECT small, id, ivo_healpix_center(small, id) FROM sky.stars")
+    for order, cell, centre in rows:
         if order is None or order < 0 or cell >= 12 * 4**order:
             assert centre is None
         else:
@@ -145,9 +144,9 @@ def test_centres_by_the_rows(world: Any) -> None:
         "ivo_healpix_index(2, ra, dec) BETWEEN -3 AND 100000000000",
     ],
 )
-def test_condition_on_the_cell_is_the_same_without_the_plan(world: Any, condition: str) -> None:
+def test_plan_does_not_change_conditions_on_cells(world: Any, condition: str) -> None:
     text = f"SELECT id FROM sky.stars WHERE ({condition}) AND id >= 41 ORDER BY id"
-    assert world.values(text) == world.values(text, planned=False)
+    assert world.fetch_values(text) == world.fetch_values(text, planned=False)
 
 
 def test_cells_in_views_joins_and_sub_queries(world: Any) -> None:
@@ -162,8 +161,10 @@ def test_cells_in_views_joins_and_sub_queries(world: Any) -> None:
             AND p.spot > 40 AND ivo_healpix_index(1, p.ra, p.dec) = ivo_healpix_index(1, s.ra, s.dec)""",
     )
     for text in texts:
-        got, plain = ([r for r in world.ask(text, planned) if r[0] > 130] for planned in (True, False))
-        assert got and sorted(got, key=str) == sorted(plain, key=str)
+        planned_rows, unplanned_rows = (
+            [r for r in world.ask(text, planned) if r[0] > 130] for planned in (True, False)
+        )
+        assert planned_rows and sorted(planned_rows, key=str) == sorted(unplanned_rows, key=str)
 
 
 def test_groups_by_cell(world: Any) -> None:
@@ -211,11 +212,11 @@ def test_rejects_invalid_calls(world: Any, call: str, code: Code, hint: str) -> 
 
 
 def test_motion_agrees_with_astropy(world: Any) -> None:
-    """For stars that are far enough for the time that light takes not to matter."""
+    """The stars are so far that the travel time of light does not matter."""
     text = "SELECT ra, dec, ivo_epoch_prop_pos(ra, dec, 1.5, 20 + small, -3.5, NULL, 2000, 2020) FROM sky.stars"
     rows = world.ask(text + " WHERE small IS NOT NULL AND dec BETWEEN -80 AND 80")
     moved = world.ask("SELECT small FROM sky.stars WHERE small IS NOT NULL AND dec BETWEEN -80 AND 80")
-    for (ra, dec, place), (small,) in zip(rows, moved, strict=True):
+    for (ra, dec, position), (small,) in zip(rows, moved, strict=True):
         star = SkyCoord(
             ra * u.deg,
             dec * u.deg,
@@ -225,27 +226,27 @@ def test_motion_agrees_with_astropy(world: Any) -> None:
             radial_velocity=0 * u.km / u.s,
             obstime=Time(2000, format="jyear", scale="tt"),
         )
-        there = star.apply_space_motion(Time(2020, format="jyear", scale="tt"))
-        assert vectors.distance(there.ra.deg, there.dec.deg, *place) < 1e-9
+        expected = star.apply_space_motion(Time(2020, format="jyear", scale="tt"))
+        assert vectors.distance(expected.ra.deg, expected.dec.deg, *position) < 1e-9
 
 
-def test_motion_of_a_missing_position_is_an_error(world: Any) -> None:
+def test_rejects_motion_of_null_position(world: Any) -> None:
     with pytest.raises(UsageError) as raised:
         world.ask("SELECT ivo_epoch_prop_pos(ra, x, 1, 1, 1, 1, 2000, 2001) FROM sky.stars")
     assert raised.value.code == Code.QUERY_ROW_FAILED
 
 
 def test_proper_motion_agrees_with_astropy(world: Any) -> None:
-    """The length of the way is as good as that of an arc here."""
+    """The motion is so short that its length equals that of an arc."""
     text = "SELECT ra, dec, small, ivo_apply_pm(ra, dec, (20 + small) / 3.6e6, -3.5 / 3.6e6, 20) FROM sky.stars"
-    for ra, dec, small, place in world.ask(f"{text} WHERE dec BETWEEN -80 AND 80"):
+    for ra, dec, small, position in world.ask(f"{text} WHERE dec BETWEEN -80 AND 80"):
         if small is None:
-            assert place is None
+            assert position is None
         else:
-            way, bearing = math.hypot(20 + small, 3.5) * 20 * u.mas, math.atan2(20 + small, -3.5) * u.rad
-            there = SkyCoord(ra * u.deg, dec * u.deg).directional_offset_by(bearing, way)
-            assert vectors.distance(there.ra.deg, there.dec.deg, *place) < 1e-9
-    assert world.one("ivo_apply_pm(25, -14, 0.002, -0.001, -55)") == pytest.approx([24.8867, -13.945], abs=1e-4)
+            length, bearing = math.hypot(20 + small, 3.5) * 20 * u.mas, math.atan2(20 + small, -3.5) * u.rad
+            expected = SkyCoord(ra * u.deg, dec * u.deg).directional_offset_by(bearing, length)
+            assert vectors.distance(expected.ra.deg, expected.dec.deg, *position) < 1e-9
+    assert world.evaluate("ivo_apply_pm(25, -14, 0.002, -0.001, -55)") == pytest.approx([24.8867, -13.945], abs=1e-4)
 
 
 def test_intervals(world: Any) -> None:
@@ -255,12 +256,12 @@ def test_intervals(world: Any) -> None:
     )
     uploads = Table("TAP_UPLOAD", "bands", (Column("band", types.VARCHAR), em))
     text = "SELECT band, ivo_interval_has(2.2e-6, em), ivo_interval_has(6e-7, em) FROM TAP_UPLOAD.bands ORDER BY band"
-    there = replace(world, catalogue=world.catalogue.with_tables([uploads]))
-    assert there.ask(text, uploads={"bands": bands}) == [("K", 1, 0), ("V", 0, 1), ("none", None, None)]
+    with_upload = replace(world, catalogue=world.catalogue.with_tables([uploads]))
+    assert with_upload.ask(text, uploads={"bands": bands}) == [("K", 1, 0), ("V", 0, 1), ("none", None, None)]
     where = "FROM TAP_UPLOAD.bands WHERE 1 = ivo_interval_has(2.2e-6, em)"
-    assert there.ask(f"SELECT band {where}", uploads={"bands": bands}) == [("K",)]
+    assert with_upload.ask(f"SELECT band {where}", uploads={"bands": bands}) == [("K",)]
     mags = [m for m in world.stars["mag"] if m is not None and 10 <= m <= 12]
-    assert world.values("SELECT COUNT(*) FROM sky.stars WHERE ivo_interval_has(mag, 10, 12) = 1") == [len(mags)]
+    assert world.fetch_values("SELECT COUNT(*) FROM sky.stars WHERE ivo_interval_has(mag, 10, 12) = 1") == [len(mags)]
 
 
 @pytest.mark.parametrize(
@@ -274,10 +275,10 @@ def test_intervals(world: Any) -> None:
 )
 def test_frames_agree_with_astropy(world: Any, name: str, frame: str) -> None:
     text = f"SELECT ivo_geom_transform('ICRS', '{name}', POINT(ra, dec)), ivo_geom_transform('{name}', 'ICRS', ivo_geom_transform('ICRS', '{name}', POINT(ra, dec))), ra, dec FROM sky.stars"
-    there, back, ra, dec = zip(*world.ask(text), strict=True)
+    rotated, rotated_back, ra, dec = zip(*world.ask(text), strict=True)
     expected = SkyCoord(list(ra), list(dec), unit="deg").transform_to(frame).spherical
-    assert vectors.distance(*np.array(there).T, expected.lon.deg, expected.lat.deg).max() < 1e-10
-    assert vectors.distance(*np.array(back).T, ra, dec).max() < 1e-10
+    assert vectors.distance(*np.array(rotated).T, expected.lon.deg, expected.lat.deg).max() < 1e-10
+    assert vectors.distance(*np.array(rotated_back).T, ra, dec).max() < 1e-10
 
 
 def test_rotates_circles_and_polygons(world: Any) -> None:
@@ -294,9 +295,9 @@ def test_rotates_circles_and_polygons(world: Any) -> None:
 def test_index_finds_galactic_positions(world: Any) -> None:
     where = "1 = CONTAINS(POINT(ra, dec), ivo_geom_transform('GALACTIC', 'ICRS', CIRCLE(119.27, -42.79, 3)))"
     text = f"SELECT id FROM sky.stars WHERE {where} ORDER BY id"
-    got = world.values(text)
-    assert got and got == world.values(text, planned=False)
-    assert any(isinstance(p, q.IndexRanges) for p in q.walk(world.query(text)))
+    ids = world.fetch_values(text)
+    assert ids and ids == world.fetch_values(text, planned=False)
+    assert any(isinstance(p, q.IndexRanges) for p in q.walk(world.resolve(text)))
 
 
 # ----------------------------------------------- dates, texts, numbers, angles
@@ -304,25 +305,27 @@ def test_index_finds_galactic_positions(world: Any) -> None:
 
 def test_dates(world: Any) -> None:
     rows = world.ask('SELECT moment, ivo_to_mjd(moment), ivo_to_jd(moment), "date", ivo_to_mjd("date") FROM sky.stars')
-    zero = dt.datetime(1858, 11, 17)
-    for moment, mjd, jd, day, also in rows:
-        days = None if moment is None else (moment - zero).total_seconds() / 86400
+    epoch = dt.datetime(1858, 11, 17)
+    for moment, mjd, jd, day, day_mjd in rows:
+        days = None if moment is None else (moment - epoch).total_seconds() / 86400
         assert mjd == (None if days is None else pytest.approx(days, abs=1e-10))
         assert jd == (None if days is None else pytest.approx(days + 2400000.5, abs=1e-9))
-        assert also == (None if day is None else (day - zero.date()).days)
+        assert day_mjd == (None if day is None else (day - epoch.date()).days)
 
 
-def test_a_text_of_a_time(world: Any) -> None:
-    assert world.one('ivo_to_mjd(CAST("date" AS VARCHAR))') == 51544.0
+def test_mjd_of_text(world: Any) -> None:
+    assert world.evaluate('ivo_to_mjd(CAST("date" AS VARCHAR))') == 51544.0
     with pytest.raises(UsageError):
         world.ask("SELECT ivo_to_mjd(name) FROM sky.stars")
 
 
-def test_texts_of_a_group(world: Any) -> None:
+def test_string_agg(world: Any) -> None:
     rows = world.ask("SELECT flag, ivo_string_agg(name, '; ') FROM sky.stars GROUP BY flag")
     for flag, names in rows:
-        mine = [n for n, f in zip(world.stars["name"], world.stars["flag"], strict=True) if f == flag and n is not None]
-        assert sorted(names.split("; ")) == sorted(mine)
+        expected = [
+            n for n, f in zip(world.stars["name"], world.stars["flag"], strict=True) if f == flag and n is not None
+        ]
+        assert sorted(names.split("; ")) == sorted(expected)
     assert world.ask("SELECT ivo_string_agg(name, '') FROM sky.stars WHERE id < 0") == [(None,)]
 
 
@@ -352,33 +355,33 @@ def test_texts_of_a_group(world: Any) -> None:
     ],
 )
 def test_texts_and_numbers(world: Any, call: str, expected: float | None) -> None:
-    assert world.one(call) == (None if expected is None else pytest.approx(expected))
+    assert world.evaluate(call) == (None if expected is None else pytest.approx(expected))
 
 
 def test_angles_of_rows(world: Any) -> None:
-    assert set(world.values("SELECT ivo_dms_to_degrees(name || ':10:30') FROM sky.stars")) == {None, 0.175}
+    assert set(world.fetch_values("SELECT ivo_dms_to_degrees(name || ':10:30') FROM sky.stars")) == {None, 0.175}
 
 
 def test_normal_random_numbers(world: Any) -> None:
-    got = np.array(world.values("SELECT ivo_normal_random(10, 2) FROM sky.stars"))
-    assert len(set(got)) == len(got)
-    assert abs(got.mean() - 10) < 2 * 6 / math.sqrt(len(got))
-    assert 1.5 < got.std() < 2.5
+    values = np.array(world.fetch_values("SELECT ivo_normal_random(10, 2) FROM sky.stars"))
+    assert len(set(values)) == len(values)
+    assert abs(values.mean() - 10) < 2 * 6 / math.sqrt(len(values))
+    assert 1.5 < values.std() < 2.5
 
 
 @pytest.mark.parametrize(("lower", "upper", "bins"), [(-50, 50, 7), (0.5, 0.75, 1), (-20, 300, 1000)])
-def test_a_histogram(world: Any, lower: float, upper: float, bins: int) -> None:
+def test_histogram(world: Any, lower: float, upper: float, bins: int) -> None:
     call = f"ivo_histogram(x, {lower}, {upper}, {bins})"
     for flag, counts in world.ask(f"SELECT flag, {call} FROM sky.stars GROUP BY flag ORDER BY flag"):
-        mine = [x for x, f in zip(world.stars["x"], world.stars["flag"], strict=True) if f == flag]
-        some = np.array([x for x in mine if x is not None])
-        kept = some[(some >= lower) & (some < upper)]
-        inside = np.bincount(np.floor((kept - lower) / (upper - lower) * bins).astype(int), minlength=bins)
-        below = int((some < lower).sum()) + mine.count(None)
-        assert counts == [below, *inside.tolist(), int((some >= upper).sum())]
+        values = [x for x, f in zip(world.stars["x"], world.stars["flag"], strict=True) if f == flag]
+        numbers = np.array([x for x in values if x is not None])
+        in_range = numbers[(numbers >= lower) & (numbers < upper)]
+        inside = np.bincount(np.floor((in_range - lower) / (upper - lower) * bins).astype(int), minlength=bins)
+        below = int((numbers < lower).sum()) + values.count(None)
+        assert counts == [below, *inside.tolist(), int((numbers >= upper).sum())]
     assert world.ask(f"SELECT {call} FROM sky.stars WHERE id < 0") == [([0] * (bins + 2),)]
 
 
-def test_the_column_of_a_histogram(world: Any) -> None:
-    (column,) = world.query("SELECT ivo_histogram(x, 0, 1, 10) AS h FROM sky.stars").columns
+def test_column_of_histogram(world: Any) -> None:
+    (column,) = world.resolve("SELECT ivo_histogram(x, 0, 1, 10) AS h FROM sky.stars").columns
     assert (column.datatype, column.arraysize, column.unit) == ("int", "*", None)

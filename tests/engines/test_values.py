@@ -1,5 +1,4 @@
-"""Every function and operator of the language on sample values: what Python says, the engine says, and so does the
-folding of constants ahead of it."""
+"""Every function and operator of the language on sample values: columns and folded constants agree with Python."""
 
 # ruff: noqa: E501
 
@@ -53,9 +52,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 def test_functions_of_one_number(world: Any, name: str, column: str) -> None:
     for argument, values in ((column, 1.0), (f"{column} / 1000.0", 1000.0)):
         expected = [call_or_none(FUNCTIONS[name], None if v is None else v / values) for v in world.stars[column]]
-        found = world.values(f"SELECT {name}({argument}) FROM sky.stars ORDER BY id")
-        assert all(map(is_same_value, found, expected)), [
-            p for p in zip(found, expected, strict=True) if not is_same_value(*p)
+        results = world.fetch_values(f"SELECT {name}({argument}) FROM sky.stars ORDER BY id")
+        assert all(map(is_same_value, results, expected)), [
+            p for p in zip(results, expected, strict=True) if not is_same_value(*p)
         ][:3]
 
 
@@ -70,18 +69,18 @@ def test_functions_of_a_literal(world: Any, name: str) -> None:
         assert is_same_value(found, expected), (name, text, found, expected)
 
 
-OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
+FORMS_OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
     "MOD({}, {})": np.fmod, "POWER({}, {})": np.power, "ATAN2({}, {})": np.arctan2, "({} + {})": np.add,
     "({} - {})": np.subtract, "({} * {})": np.multiply, "({} / {})": np.divide,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", OF_TWO)
+@pytest.mark.parametrize("form", FORMS_OF_TWO)
 def test_functions_of_two_numbers(world: Any, form: str) -> None:
     for a, b in (("x", "dec"), ("x", "2.5"), ("-7.5", "x"), ("ra", "(x + 0.5)")):
         text = f"SELECT {a}, {b}, {form.format(a, b)} FROM sky.stars"
         for left, right, found in world.ask(text):
-            expected = call_or_none(OF_TWO[form], left, right)
+            expected = call_or_none(FORMS_OF_TWO[form], left, right)
             if "MOD" in form and right == 0:
                 assert found is None or math.isnan(found)
             else:
@@ -89,20 +88,20 @@ def test_functions_of_two_numbers(world: Any, form: str) -> None:
 
 
 @pytest.mark.parametrize(("a", "b"), [(7, 2), (-7, 2), (7, -2), (-7, -2), (6, 3), (0, 5), (1, 3), (-1, 3)])
-def test_whole_numbers_are_divided_towards_zero(world: Any, a: int, b: int) -> None:
+def test_integer_division_truncates(world: Any, a: int, b: int) -> None:
     quotient, rest = int(a / b), int(math.fmod(a, b))
-    assert world.one(f"{a} / {b}") == quotient
-    assert world.one(f"(id + {a}) / ({b} + id)") == quotient
-    assert world.one(f"MOD({a}, {b})") == rest
-    assert world.one(f"MOD(id + {a}, {b})") == rest
-    assert world.query(f"SELECT {a} / {b}, small / 3, MOD(small, 3) FROM sky.stars").columns[0].type.name == "INTEGER"
+    assert world.evaluate(f"{a} / {b}") == quotient
+    assert world.evaluate(f"(id + {a}) / ({b} + id)") == quotient
+    assert world.evaluate(f"MOD({a}, {b})") == rest
+    assert world.evaluate(f"MOD(id + {a}, {b})") == rest
+    assert world.resolve(f"SELECT {a} / {b}, small / 3, MOD(small, 3) FROM sky.stars").columns[0].type.name == "INTEGER"
 
 
 def test_division_by_zero_is_null_or_infinite(world: Any) -> None:
-    assert world.one("1 / 0") is None
-    assert world.one("small / 0") is None
-    assert world.one("MOD(7, 0)") is None
-    assert world.one("1.0 / 0") == math.inf
+    assert world.evaluate("1 / 0") is None
+    assert world.evaluate("small / 0") is None
+    assert world.evaluate("MOD(7, 0)") is None
+    assert world.evaluate("1.0 / 0") == math.inf
 
 
 @FEW_EXAMPLES
@@ -116,7 +115,7 @@ def test_bitwise(world: Any, a: int, b: int) -> None:
 @FEW_EXAMPLES
 @given(st.floats(-1e9, 1e9), st.integers(-6, 6))
 def test_round_and_truncate(world: Any, x: float, n: int) -> None:
-    """Not at the very border between two answers: there x times 0.001 and x over 1000 may differ."""
+    """Values at the border between two results are left out: there x * 0.001 and x / 1000 may differ."""
     twice = abs(x * 10.0**n) * 2
     assume(twice == 0 or abs(twice - round(twice)) > 1e-12 * twice)
     constant = world.ask(f"SELECT ROUND({x!r}, {n}), TRUNCATE({x!r}, {n}) FROM sky.stars WHERE id = 0")[0]
@@ -126,7 +125,7 @@ def test_round_and_truncate(world: Any, x: float, n: int) -> None:
         assert found[1] == pytest.approx(math.trunc(x * 10.0**n) / 10.0**n, rel=1e-12, abs=1e-15)
 
 
-# Trees of operators as (text, value), for brackets that go missing on the way: all of them small whole numbers, kept so.
+# Trees of operators as (text, value), to find lost parentheses; all values are small integers.
 
 Tree = tuple[str, int]
 LEAVES: st.SearchStrategy[Tree] = st.one_of(
@@ -158,16 +157,16 @@ def extend_trees(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
 @given(st.recursive(LEAVES, extend_trees, max_leaves=12))
 def test_keeps_parentheses(world: Any, tree: Tree) -> None:
     text, value = tree
-    assert world.one(text) == value
-    assert world.values(f"SELECT id FROM sky.stars WHERE id = 0 AND NOT {text} <> {value}") == [0]
+    assert world.evaluate(text) == value
+    assert world.fetch_values(f"SELECT id FROM sky.stars WHERE id = 0 AND NOT {text} <> {value}") == [0]
 
 
 def test_random_numbers(world: Any) -> None:
     for call in ("RAND()", "RAND(3)"):
-        found = world.values(f"SELECT {call} FROM sky.stars")
+        found = world.fetch_values(f"SELECT {call} FROM sky.stars")
         assert all(0 <= x < 1 for x in found)
         assert len(set(found)) > 600
-    assert world.one("PI()") == math.pi
+    assert world.evaluate("PI()") == math.pi
 
 
 # ------------------------------------------------------------------ texts
@@ -175,27 +174,27 @@ def test_random_numbers(world: Any) -> None:
 
 def test_texts(world: Any) -> None:
     names, flags = world.stars["name"], world.stars["flag"]
-    assert world.values("SELECT name || flag FROM sky.stars ORDER BY id") == [
+    assert world.fetch_values("SELECT name || flag FROM sky.stars ORDER BY id") == [
         None if n is None else n + f for n, f in zip(names, flags, strict=True)
     ]
     for function, python in (("LOWER", str.lower), ("UPPER", str.upper)):
-        found = world.values(f"SELECT {function}(name) FROM sky.stars ORDER BY id")
+        found = world.fetch_values(f"SELECT {function}(name) FROM sky.stars ORDER BY id")
         assert found == [None if n is None else python(n) for n in names]
-    assert world.one("'it''s' || ' ' || 'Ä'") == "it's Ä"
-    assert world.one("UPPER('straße') || LOWER('ÄB')").endswith("äb")
+    assert world.evaluate("'it''s' || ' ' || 'Ä'") == "it's Ä"
+    assert world.evaluate("UPPER('straße') || LOWER('ÄB')").endswith("äb")
 
 
-def like(text: str, pattern: str, fold: bool) -> bool:
-    """LIKE by its definition: % any characters, _ one, all else itself."""
-    if fold:
+def matches_like(text: str, pattern: str, ignore_case: bool) -> bool:
+    """Return whether a text matches LIKE by its definition: % any characters, _ one, all others themselves."""
+    if ignore_case:
         text, pattern = text.lower(), pattern.lower()
-    reach = {0}
+    ends = {0}
     for c in pattern:
         if c == "%":
-            reach = set(range(min(reach, default=len(text) + 1), len(text) + 1))
+            ends = set(range(min(ends, default=len(text) + 1), len(text) + 1))
         else:
-            reach = {i + 1 for i in reach if i < len(text) and c in ("_", text[i])}
-    return len(text) in reach
+            ends = {i + 1 for i in ends if i < len(text) and c in ("_", text[i])}
+    return len(text) in ends
 
 
 @pytest.mark.parametrize(
@@ -204,24 +203,26 @@ def like(text: str, pattern: str, fold: bool) -> bool:
 )
 def test_like(world: Any, pattern: str) -> None:
     for word, fold in (("LIKE", False), ("ILIKE", True)):
-        for no in ("", "NOT "):
-            found = world.values(f"SELECT id FROM sky.stars WHERE name {no}{word} '{pattern}' ORDER BY id")
+        for negation in ("", "NOT "):
+            found = world.fetch_values(f"SELECT id FROM sky.stars WHERE name {negation}{word} '{pattern}' ORDER BY id")
             names = enumerate(world.stars["name"])
-            assert found == [i for i, n in names if n is not None and like(n, pattern, fold) != bool(no)]
+            assert found == [
+                i for i, name in names if name is not None and matches_like(name, pattern, fold) != bool(negation)
+            ]
 
 
-def test_like_of_columns_times_and_nothing(world: Any) -> None:
+def test_like_of_columns_times_and_null(world: Any) -> None:
     assert world.ask("SELECT id FROM sky.stars WHERE name LIKE NULL OR NULL LIKE name") == []
-    assert world.values("SELECT COUNT(*) FROM sky.stars WHERE flag LIKE flag") == [len(world.stars["id"])]
-    found = world.values("SELECT COUNT(*) FROM sky.stars WHERE \"date\" LIKE '2000-02%'")
+    assert world.fetch_values("SELECT COUNT(*) FROM sky.stars WHERE flag LIKE flag") == [len(world.stars["id"])]
+    found = world.fetch_values("SELECT COUNT(*) FROM sky.stars WHERE \"date\" LIKE '2000-02%'")
     assert found == [sum(d is not None and str(d).startswith("2000-02") for d in world.stars["date"])]
-    assert world.values("SELECT COUNT(*) FROM sky.stars WHERE moment LIKE '2000-01-01T12:00%'") == [1]
+    assert world.fetch_values("SELECT COUNT(*) FROM sky.stars WHERE moment LIKE '2000-01-01T12:00%'") == [1]
 
 
 # ------------------------------------------------------------- comparison
 
 
-def test_literal_equals_a_stored_float(world: Any) -> None:
+def test_literal_equals_stored_float(world: Any) -> None:
     mags = world.stars["mag"]
     value = round(mags[0], 3)
     same = [i for i, m in enumerate(mags) if m is not None and np.float32(m) == np.float32(value)]
@@ -230,7 +231,7 @@ def test_literal_equals_a_stored_float(world: Any) -> None:
         f"{value} IN (mag, mag)", f"NULLIF(mag, {value}) IS NULL AND mag IS NOT NULL", f"mag <= {value} AND mag >= {value}",
         f"CASE mag WHEN {value} THEN 1 ELSE 0 END = 1", f"NOT mag <> {value}", f"mag = {value / 2} * 2",
     ):  # fmt: skip
-        assert world.values(f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id") == same, condition
+        assert world.fetch_values(f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id") == same, condition
 
 
 def test_numbers_of_other_types(world: Any) -> None:
@@ -240,7 +241,7 @@ def test_numbers_of_other_types(world: Any) -> None:
         ("id < 3000000000", ids), ("small > 40000", []), ("big = 3e12", [3]), ("big = 3000000000000", [3]),
         ("mag > 1e300", []), ("id = 0x3", [3]), ("id > -1 AND id < 1e1", ids[:10]),
     ):  # fmt: skip
-        assert world.values(f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id") == expected, condition
+        assert world.fetch_values(f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id") == expected, condition
 
 
 @pytest.mark.parametrize("count", [3, 99, 101, 700])
@@ -257,23 +258,27 @@ def test_short_and_long_lists(world: Any, count: int) -> None:
         ("date", [f"'{d}'" for d in days], lambda v: v in days),
         ("name", [f"'{t}'" for t in texts], lambda v: v in ("abc", "it's")),
     ):
-        listed = ", ".join(options)
-        for no in ("", "NOT "):
-            text = f'SELECT id FROM sky.stars WHERE "{name}" {no}IN ({listed}) ORDER BY id'
+        list_text = ", ".join(options)
+        for negation in ("", "NOT "):
+            text = f'SELECT id FROM sky.stars WHERE "{name}" {negation}IN ({list_text}) ORDER BY id'
             values = enumerate(world.stars[name])
-            assert world.values(text) == [i for i, v in values if v is not None and inside(v) != bool(no)], text[:80]
-        nothing = f'SELECT id FROM sky.stars WHERE "{name}" NOT IN ({listed}, NULL)'
-        assert world.values(nothing) == []
+            assert world.fetch_values(text) == [
+                i for i, v in values if v is not None and inside(v) != bool(negation)
+            ], text[:80]
+        with_null = f'SELECT id FROM sky.stars WHERE "{name}" NOT IN ({list_text}, NULL)'
+        assert world.fetch_values(with_null) == []
 
 
 def test_long_lists_anywhere(world: Any) -> None:
-    listed = ", ".join(str(n) for n in range(200))
-    text = f"SELECT CASE WHEN id IN ({listed}) THEN 1 ELSE 0 END AS c, COUNT(*) FROM stars GROUP BY c ORDER BY c"
+    list_text = ", ".join(str(n) for n in range(200))
+    text = f"SELECT CASE WHEN id IN ({list_text}) THEN 1 ELSE 0 END AS c, COUNT(*) FROM stars GROUP BY c ORDER BY c"
     assert world.ask(text) == [(0, len(world.stars["id"]) - 200), (1, 200)]
     for kind in ("JOIN", "LEFT JOIN", "RIGHT JOIN"):
-        text = f"SELECT COUNT(*) FROM stars AS s {kind} stars AS t ON s.id = t.id AND t.id IN ({listed}) AND s.id >= 0"
-        assert world.values(text) == [200 if kind == "JOIN" else len(world.stars["id"])]
-    text = f"SELECT flag FROM stars GROUP BY flag HAVING MIN(id) IN ({listed}) OR NOT MAX(id) IN ({listed})"
+        text = (
+            f"SELECT COUNT(*) FROM stars AS s {kind} stars AS t ON s.id = t.id AND t.id IN ({list_text}) AND s.id >= 0"
+        )
+        assert world.fetch_values(text) == [200 if kind == "JOIN" else len(world.stars["id"])]
+    text = f"SELECT flag FROM stars GROUP BY flag HAVING MIN(id) IN ({list_text}) OR NOT MAX(id) IN ({list_text})"
     assert len(world.ask(text)) == 4
 
 
@@ -301,11 +306,11 @@ def test_dates_and_times(world: Any) -> None:
         ("'2000-01-01T12:05:00' BETWEEN moment AND moment", moments, lambda t: t == dt.datetime(2000, 1, 1, 12, 5)),
     ]
     for condition, values, expected in cases:
-        found = world.values(f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id")
+        found = world.fetch_values(f"SELECT id FROM sky.stars WHERE {condition} ORDER BY id")
         assert found == [i for i, v in enumerate(values) if v is not None and expected(v)], condition
 
 
-def test_null_is_neither_equal_nor_unequal(world: Any) -> None:
+def test_comparisons_with_null(world: Any) -> None:
     for condition in (
         "mag IN (NULL)", "mag NOT IN (1, NULL)", "id NOT IN (SELECT id FROM sky.spots)", "NULL IN (1, 2)",
         "NULL BETWEEN 1 AND 2", "id BETWEEN NULL AND 5", "CASE NULL WHEN NULL THEN 1 END = 1",
@@ -313,25 +318,27 @@ def test_null_is_neither_equal_nor_unequal(world: Any) -> None:
     ):  # fmt: skip
         assert world.ask(f"SELECT id FROM sky.stars WHERE {condition}") == [], condition
     spots = set(world.spots["id"])
-    found = world.values("SELECT id FROM sky.stars WHERE id NOT IN (SELECT id FROM sky.spots WHERE id IS NOT NULL)")
+    found = world.fetch_values(
+        "SELECT id FROM sky.stars WHERE id NOT IN (SELECT id FROM sky.spots WHERE id IS NOT NULL)"
+    )
     assert set(found) == set(world.stars["id"]) - spots
 
 
 def test_conditional(world: Any) -> None:
     mags, kmags = world.stars["mag"], world.stars["kmag"]
     pairs = list(zip(mags, kmags, strict=True))
-    assert world.values("SELECT COALESCE(mag, kmag, -1) FROM sky.stars ORDER BY id") == [
+    assert world.fetch_values("SELECT COALESCE(mag, kmag, -1) FROM sky.stars ORDER BY id") == [
         m if m is not None else k if k is not None else -1 for m, k in pairs
     ]
-    assert world.values("SELECT CASE WHEN mag > kmag THEN 'a' WHEN mag <= kmag THEN NULL ELSE 'c' END FROM sky.stars"
+    assert world.fetch_values("SELECT CASE WHEN mag > kmag THEN 'a' WHEN mag <= kmag THEN NULL ELSE 'c' END FROM sky.stars"
                         " ORDER BY id") == [
         "c" if m is None or k is None else "a" if m > k else None for m, k in pairs
     ]  # fmt: skip
-    assert world.values("SELECT NULLIF(small, 3) FROM sky.stars ORDER BY id") == [
+    assert world.fetch_values("SELECT NULLIF(small, 3) FROM sky.stars ORDER BY id") == [
         None if s == 3 else s for s in world.stars["small"]
     ]
-    assert world.one("CASE WHEN id = 0 THEN 1 ELSE 2.5 END") == 1.0
-    assert world.one("COALESCE(NULL, \"date\", '2001-01-01')") == dt.date(2000, 1, 1)
+    assert world.evaluate("CASE WHEN id = 0 THEN 1 ELSE 2.5 END") == 1.0
+    assert world.evaluate("COALESCE(NULL, \"date\", '2001-01-01')") == dt.date(2000, 1, 1)
 
 
 # ------------------------------------------------------------------- CAST
@@ -356,10 +363,10 @@ CASTS: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("expression", "expected"), CASTS)
 def test_casts(world: Any, expression: str, expected: Any) -> None:
-    assert world.one(expression) == expected
-    column = world.query(f"SELECT {expression} AS v FROM sky.stars").columns[0]
-    wanted = "TIMESTAMP" if isinstance(expected, dt.datetime) else None
-    assert wanted is None or column.type.name == wanted
+    assert world.evaluate(expression) == expected
+    column = world.resolve(f"SELECT {expression} AS v FROM sky.stars").columns[0]
+    expected_type = "TIMESTAMP" if isinstance(expected, dt.datetime) else None
+    assert expected_type is None or column.type.name == expected_type
 
 
 @pytest.mark.parametrize(
@@ -368,9 +375,9 @@ def test_casts(world: Any, expression: str, expected: Any) -> None:
      "CAST(ra AS POINT)", "CAST(POINT(ra, dec) AS CIRCLE)", "CAST(POINT(ra, dec) AS INTEGER)", "CAST('a' AS CHAR(0))"],
 )  # fmt: skip
 def test_rejects_invalid_casts(world: Any, expression: str) -> None:
-    with pytest.raises(QueryError) as caught:
-        world.one(expression)
-    assert caught.value.span is not None
+    with pytest.raises(QueryError) as raised:
+        world.evaluate(expression)
+    assert raised.value.span is not None
 
 
 @pytest.mark.parametrize(
@@ -379,14 +386,14 @@ def test_rejects_invalid_casts(world: Any, expression: str) -> None:
      "CAST(1e300 AS REAL)", "big * 10000000000 * (big + 10000000000)", "CAST(ra + 1e10 AS INTEGER)",
      "9223372036854775807 + big + 1", "(SELECT id FROM sky.stars)"],
 )  # fmt: skip
-def test_values_out_of_range_are_usage_errors(world: Any, expression: str) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_rejects_values_out_of_range(world: Any, expression: str) -> None:
+    with pytest.raises(UsageError) as raised:
         world.ask(f"SELECT {expression} FROM sky.stars")
-    assert "duckdb" not in str(caught.value).lower()
-    assert caught.value.code == Code.QUERY_ROW_FAILED
+    assert "duckdb" not in str(raised.value).lower()
+    assert raised.value.code == Code.QUERY_ROW_FAILED
 
 
-def test_bad_value_far_into_the_rows_is_a_usage_error(world: Any) -> None:
+def test_rejects_bad_value_amid_rows(world: Any) -> None:
     text = "SELECT CAST(CASE WHEN a.id + b.id > 1200 THEN 'x' ELSE '1' END AS INTEGER) FROM stars AS a, stars AS b"
     with pytest.raises(UsageError):
         world.ask(text)
@@ -398,9 +405,9 @@ def test_bad_value_far_into_the_rows_is_a_usage_error(world: Any) -> None:
 def test_aggregates(world: Any) -> None:
     text = "SELECT COUNT(*), COUNT({0}), COUNT(DISTINCT {0}), SUM({0}), AVG({0}), MIN({0}), MAX({0}), SUM(DISTINCT {0})"
     for name in ("small", "mag", "x", "big"):
-        known = [v for v in world.stars[name] if v is not None]
-        expected = (len(world.stars[name]), len(known), len(set(known)), sum(known), sum(known) / len(known), min(known),
-                    max(known), sum(set(known)))  # fmt: skip
+        values = [v for v in world.stars[name] if v is not None]
+        expected = (len(world.stars[name]), len(values), len(set(values)), sum(values), sum(values) / len(values), min(values),
+                    max(values), sum(set(values)))  # fmt: skip
         assert world.ask(f"{text.format(name)} FROM sky.stars")[0] == pytest.approx(expected, rel=1e-9)
 
 
@@ -413,16 +420,16 @@ def test_aggregates_of_no_rows(world: Any) -> None:
 
 def test_types_of_aggregates(world: Any) -> None:
     text = "SELECT COUNT(*), SUM(small), SUM(mag), AVG(id), MIN(mag), MAX(name), SUM(big), MIN(moment) FROM sky.stars"
-    assert [c.type.name for c in world.query(text).columns] == [
+    assert [c.type.name for c in world.resolve(text).columns] == [
         "BIGINT", "BIGINT", "DOUBLE PRECISION", "DOUBLE PRECISION", "REAL", "VARCHAR", "BIGINT", "TIMESTAMP",
     ]  # fmt: skip
-    table = world.table(text)
+    table = world.fetch_result(text)
     assert [str(c.type) for c in table.columns] == [
         "int64", "int64", "double", "double", "float", "string", "int64", "timestamp[us]",
     ]  # fmt: skip
 
 
-def test_types_are_those_that_are_declared(world: Any) -> None:
+def test_result_types_agree_with_declared_types(world: Any) -> None:
     expressions = (
         "small + 1", "small * small", "mag - kmag", "mag + 1", "mag * 2.5", "ABS(small)", "ABS(mag)", "-small", "FLOOR(mag)",
         "ROUND(mag, 1)", "MOD(small, 3)", "MOD(mag, 2)", "CEILING(big)", "COALESCE(small, 3)", "NULLIF(mag, 1)", "id / 2",
@@ -431,13 +438,13 @@ def test_types_are_those_that_are_declared(world: Any) -> None:
         " CIRCLE(1, 2, 3))", "DISTANCE(ra, dec, 1, 2)", "\"date\"", "moment", "flag", "PI()", "RAND()", "SQRT(small)",
     )  # fmt: skip
     text = f"SELECT {', '.join(f'{e} AS v{n}' for n, e in enumerate(expressions))} FROM sky.stars"
-    columns, table = world.query(text).columns, world.table(text)
-    wrong = {e: (c.type.arrow, t.type) for e, c, t in zip(expressions, columns, table.columns, strict=True)
+    columns, table = world.resolve(text).columns, world.fetch_result(text)
+    mismatches = {e: (c.type.arrow, t.type) for e, c, t in zip(expressions, columns, table.columns, strict=True)
              if c.type.arrow != t.type and c.type.family != "geometry"}  # fmt: skip
-    assert wrong == {}
+    assert mismatches == {}
 
 
-def test_a_coordinate_that_is_null(world: Any) -> None:
+def test_null_coordinates(world: Any) -> None:
     for text in ("DISTANCE(1, 2, NULL, ra)", "DISTANCE(POINT(NULL, 2), POINT(ra, dec))", "COORD1(POINT(NULL, dec))"):
-        assert world.one(text) is None
+        assert world.evaluate(text) is None
     assert world.ask("SELECT id FROM sky.stars WHERE DISTANCE(1, 2, NULL, ra) < 1") == []

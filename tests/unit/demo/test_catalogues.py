@@ -484,14 +484,14 @@ def test_isophotes_not_reached_have_negative_radii(xsc: pa.Table) -> None:
 def test_shapes(xsc: pa.Table) -> None:
     for name in ("j", "h", "k", "sup", "j_5sig", "h_5sig", "k_5sig"):
         ratio, angle = to_floats(xsc, f"{name}_ba"), to_floats(xsc, f"{name}_phi")
-        known = ~np.isnan(ratio)
-        np.testing.assert_array_equal(known, ~np.isnan(angle))
-        assert ratio[known].min() >= 0.1
-        assert ratio[known].max() <= 1.0
-        assert set(angle[known] % 5) == {0}
-        assert angle[known].min() >= -85
-        assert angle[known].max() <= 90
-        assert np.all(angle[known & (ratio > 0.9999)] == 90)
+        is_known = ~np.isnan(ratio)
+        np.testing.assert_array_equal(is_known, ~np.isnan(angle))
+        assert ratio[is_known].min() >= 0.1
+        assert ratio[is_known].max() <= 1.0
+        assert set(angle[is_known] % 5) == {0}
+        assert angle[is_known].min() >= -85
+        assert angle[is_known].max() <= 90
+        assert np.all(angle[is_known & (ratio > 0.9999)] == 90)
 
 
 def test_galaxies_are_plausible(xsc: pa.Table) -> None:
@@ -590,12 +590,12 @@ def test_values_are_within_limits_of_release(files: list[Path]) -> None:
         # With so few rows, distances exceed the limits of the release.
         if fact["name"] == "prox":
             continue
-        known = [text for text in column if text != "\\N"]
-        assert max(map(len, known)) <= int(fact["text_width_max_all_rows"]), fact["name"]
-        if len(known) == len(column):
-            assert min(map(len, known)) >= int(fact["text_width_min_all_rows"]), fact["name"]
+        values = [text for text in column if text != "\\N"]
+        assert max(map(len, values)) <= int(fact["text_width_max_all_rows"]), fact["name"]
+        if len(values) == len(column):
+            assert min(map(len, values)) >= int(fact["text_width_min_all_rows"]), fact["name"]
         if fact["abs_max_all_rows"]:
-            largest = max(abs(float(text)) for text in known)
+            largest = max(abs(float(text)) for text in values)
             assert largest <= float(fact["abs_max_all_rows"]), fact["name"]
 
 

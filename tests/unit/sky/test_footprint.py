@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 from mocpy import MOC
 
-from tests.engines.conftest import ring
+from tests.engines.conftest import make_polygon
 from vo_server.sky import cover, footprint, mocs
 from vo_server.sky.footprint import Footprint, OutlineFootprint
 
@@ -94,7 +94,7 @@ def test_outlines_cover_the_cells_that_they_intersect() -> None:
     ra, dec = sky(60, seed=4)
     ra[:6], dec[:6] = (0, 0, 359.99, 45, 123, 0), (90, -90, 10, 41.81, 89.9, 0)
     sizes = np.radians(10 ** rng.uniform(-3, 0, 60))
-    polygons = [ring(ra[n], dec[n], sizes[n], 3 + n % 4) for n in range(60)]
+    polygons = [make_polygon(ra[n], dec[n], sizes[n], 3 + n % 4) for n in range(60)]
     order, found = mocs.parse_moc(drawn(polygons, ra, dec))
     wanted = cover.EMPTY
     for polygon in polygons:
@@ -105,7 +105,9 @@ def test_outlines_cover_the_cells_that_they_intersect() -> None:
 
 def test_equal_outlines_count_once() -> None:
     ra, dec = np.full(9_000, 10.0), np.full(9_000, 20.0)
-    assert drawn([ring(10, 20, 0.003)] * 9_000, ra, dec) == drawn([ring(10, 20, 0.003)], ra[:1], dec[:1])
+    assert drawn([make_polygon(10, 20, 0.003)] * 9_000, ra, dec) == drawn(
+        [make_polygon(10, 20, 0.003)], ra[:1], dec[:1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_equal_outlines_count_once() -> None:
     ],
 )
 def test_invalid_outline_covers_the_cell_of_its_row(polygon: list[float] | None) -> None:
-    text = drawn([polygon, ring(200, 0, 0.002)], np.array([100.0, 200.0]), np.array([-30.0, 0.0]))
+    text = drawn([polygon, make_polygon(200, 0, 0.002)], np.array([100.0, 200.0]), np.array([-30.0, 0.0]))
     assert footprint.contains_positions(
         text, np.array([100.0, 200.0, 101.0, 2.0]), np.array([-30.0, 0, 0, 2])
     ).tolist() == [*(True, True, False, False)]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS, Function, Parameter
-from vo_server.adql.semantics.udfs import NOT_OFFERED, UDF_FORMS
+from vo_server.adql.semantics.udfs import NOT_IMPLEMENTED, UDF_FORMS
 from vo_server.documents.capability import FEATURE_IDS, TableAccess
 from vo_server.errors import Code, QueryError
 from vo_server.http.health import Health
@@ -96,7 +96,7 @@ def ask_with_upload(world: Any) -> Callable[[str], list[Any]]:
 
 
 @pytest.fixture(scope="module")
-def announced(world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+def declared(world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """Return the forms of the features of each kind in the capabilities."""
     data = tmp_path_factory.mktemp("jobs")
     jobs = open_job_service(Settings(data=data))
@@ -120,25 +120,25 @@ def announced(world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 @pytest.mark.parametrize("function", UDF_FORMS, ids=lambda f: f.form)
 def test_user_defined_function_runs(
-    function: Function, announced: dict[str, set[str]], ask_with_upload: Callable[[str], list[Any]]
+    function: Function, declared: dict[str, set[str]], ask_with_upload: Callable[[str], list[Any]]
 ) -> None:
-    assert function.form in announced["udf"]
-    found = [row[0] for row in ask_with_upload(make_sample(function).text)]
-    assert any(value is not None for value in found) or function.name.endswith("to_degrees")
+    assert function.form in declared["udf"]
+    values = [row[0] for row in ask_with_upload(make_sample(function).text)]
+    assert any(value is not None for value in values) or function.name.endswith("to_degrees")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 def test_function_runs(
-    function: Function, announced: dict[str, set[str]], ask_with_upload: Callable[[str], list[Any]]
+    function: Function, declared: dict[str, set[str]], ask_with_upload: Callable[[str], list[Any]]
 ) -> None:
     if function.feature is not None:
-        assert function.name in announced[function.feature]
+        assert function.name in declared[function.feature]
     assert any(row[0] is not None for row in ask_with_upload(make_sample(function).text))
 
 
-def test_other_features_run(world: Any, announced: dict[str, set[str]]) -> None:
-    known = {f.name for f in FUNCTIONS.values()} | {f.form for f in UDF_FORMS} | {"COORDSYS"}
-    assert {form for forms in announced.values() for form in forms} - known == OTHERS.keys()
+def test_other_features_run(world: Any, declared: dict[str, set[str]]) -> None:
+    function_names = {f.name for f in FUNCTIONS.values()} | {f.form for f in UDF_FORMS} | {"COORDSYS"}
+    assert {form for forms in declared.values() for form in forms} - function_names == OTHERS.keys()
     for text in (*OTHERS.values(), CallSample("COORDSYS", SAMPLE_ARGUMENTS["COORDSYS"]).text):
         assert world.ask(text)
 
@@ -157,9 +157,9 @@ def test_operator_runs(world: Any, symbol: str) -> None:
     assert any(row[0] is not None for row in world.ask(f"SELECT {a} {symbol} {b} FROM sky.stars"))
 
 
-@pytest.mark.parametrize("name", NOT_OFFERED)
-def test_rejects_functions_that_are_not_offered(world: Any, announced: dict[str, set[str]], name: str) -> None:
-    assert not any(form.startswith(name) for form in announced["udf"])
-    with pytest.raises(QueryError) as refused:
+@pytest.mark.parametrize("name", NOT_IMPLEMENTED)
+def test_rejects_functions_that_are_not_declared(world: Any, declared: dict[str, set[str]], name: str) -> None:
+    assert not any(form.startswith(name) for form in declared["udf"])
+    with pytest.raises(QueryError) as raised:
         world.ask(f"SELECT {name}('M 31') FROM sky.stars")
-    assert (refused.value.code, refused.value.hint) == (Code.ADQL_UNKNOWN_FUNCTION, NOT_OFFERED[name])
+    assert (raised.value.code, raised.value.hint) == (Code.ADQL_UNKNOWN_FUNCTION, NOT_IMPLEMENTED[name])
