@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from vo_server.adql.semantics.functions import AGGREGATES, FUNCTIONS, OPERATORS, Function, Parameter
-from vo_server.adql.semantics.udfs import NOT_IMPLEMENTED, UDF_FORMS
+from vo_server.adql.semantics.udfs import NOT_OFFERED, UDF_FORMS
 from vo_server.documents.capability import FEATURE_IDS, TableAccess
 from vo_server.errors import Code, QueryError
 from vo_server.http.health import Health
@@ -157,9 +157,9 @@ def test_operator_runs(world: Any, symbol: str) -> None:
     assert any(row[0] is not None for row in world.ask(f"SELECT {a} {symbol} {b} FROM sky.stars"))
 
 
-@pytest.mark.parametrize("name", NOT_IMPLEMENTED)
+@pytest.mark.parametrize("name", NOT_OFFERED)
 def test_rejects_functions_that_are_not_declared(world: Any, declared: dict[str, set[str]], name: str) -> None:
     assert not any(form.startswith(name) for form in declared["udf"])
     with pytest.raises(QueryError) as raised:
         world.ask(f"SELECT {name}('M 31') FROM sky.stars")
-    assert (raised.value.code, raised.value.hint) == (Code.ADQL_UNKNOWN_FUNCTION, NOT_IMPLEMENTED[name])
+    assert (raised.value.code, raised.value.hint) == (Code.ADQL_UNKNOWN_FUNCTION, NOT_OFFERED[name])
