@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 
-from vo_server.__main__ import _join_command_name, _parser, main
+from vo_server.__main__ import _build_parser, _join_command_name, main
 from vo_server.app import create_app
 from vo_server.commands import COMMANDS
 from vo_server.engines.data_directory import DataDirectory
@@ -99,7 +99,7 @@ def _commands(*paths: Path) -> list[list[str]]:
 def test_commands_have_these_options() -> None:
     commands = [list(_join_command_name(words)) for words in _commands()]
     for words in commands:
-        _parser(words[0]).parse_args(words)
+        _build_parser(words[0]).parse_args(words)
     assert {words[0] for words in commands} >= {"publish", "load", "serve", "check", "adql", "adql check", "stamps"}
     assert {words[0] for words in commands} <= {command.name for command in COMMANDS}
 
