@@ -34,7 +34,7 @@ def _setting(
 class Settings:
     """All settings of a server."""
 
-    data: Path = _setting(Path("data"), "the folder that holds the loaded catalogues")
+    data: Path = _setting(Path("data"), "the folder that holds the loaded tables, jobs and registry dates")
     engine: str = _setting("", "the URL of the database, postgresql://USER@HOST/NAME; the embedded one if empty")
     schemas: str = _setting("", "additional folders of catalogue files, separated by colons")
     image_roots: str = _setting(
@@ -61,7 +61,9 @@ class Settings:
     ivoid: str = _setting("", "the IVOA identifier of the service, if another registry publishes it")
     maxrec: int = _setting(1_000_000, "default row limit of a result, where the request sets no MAXREC", low=0)
     maxrec_hard: int = _setting(100_000_000, "maximum row limit of a result, whatever MAXREC is", low=0)
-    timeout: float = _setting(300.0, "time limit of a query, in seconds", low=0.001, high=1e6)
+    timeout: float = _setting(
+        300.0, "time limit of a synchronous query in the database, in seconds", low=0.001, high=1e6
+    )
     strict: bool = _setting(False, "reject extensions to ADQL 2.1, such as CASE and LIMIT")
     queries: int = _setting(
         4, "long queries that one process runs at a time; one client gets at most half of them", low=1
@@ -71,7 +73,7 @@ class Settings:
         100_000_000, "size limit of the uploads of a query, in bytes; 0 disables uploads", low=0
     )
     upload_hosts: str = _setting(
-        "", "hosts that uploads may be fetched from, separated by spaces; a private address must be listed itself",
+        "", "hosts that uploads may be fetched from, as HOST or HOST:PORT, separated by spaces; see deploy/README.md",
         pattern=r"[^/,;]*", pattern_help="hosts or host:port, separated by spaces",
     )  # fmt: skip
     job_workers: int = _setting(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from vo_server.__main__ import main
+from vo_server.commands import COMMANDS
 from vo_server.errors import Code
 
 Run = Callable[..., tuple[int, str, str]]
@@ -49,6 +50,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         ("load nothing stars.csv", 2, Code.SETTINGS_INVALID, "psc, xsc, atlas, quicklook, stamps"),
         ("load psc stars.csv", 1, Code.LOAD_UNREADABLE, "stars.csv"),
         ("load psc stars_*.csv", 1, Code.LOAD_UNREADABLE, "stars_*.csv"),
+        ("check http://127.0.0.1:1/tap", 1, Code.SERVICE_UNAVAILABLE, "http://127.0.0.1:1/tap"),
         ("serve --port 0 --host nowhere.invalid", 1, Code.SERVICE_UNAVAILABLE, "nowhere.invalid:0"),
         ("serve --schemas nowhere", 1, Code.SETTINGS_INVALID, "nowhere"),
         ("demo --no-serve --data /proc/nowhere", 1, None, "/proc/nowhere: "),
@@ -78,7 +80,7 @@ def test_reports_a_port_in_use_before_making_a_sky(run: Run) -> None:
     assert not Path("data").exists()
 
 
-@pytest.mark.parametrize("command", ["", "demo", "load", "serve", "check", "adql", "adql check"])
+@pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])
 def test_help_fits_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, command: str, capsys: object) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit, match="0"):
@@ -120,7 +122,7 @@ def test_load_reports_rejected_rows(run: Run) -> None:
     code, _, err = run("load", "twomass.psc", str(made), *map(str, others), "--on-error", "skip")
     assert code == 3
     assert "1,000 rows loaded" in err
-    assert "1 rows were rejected: see data/rejects/psc-" in err
+    assert "rejected 1 row: see data/rejects/psc-" in err
 
 
 def _sky(folder: Path, rows: int) -> list[Path]:

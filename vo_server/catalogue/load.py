@@ -271,12 +271,16 @@ def _read_cone(section: Section, table: Table) -> Cone:
     if table.position is None or table.identifier is None:
         raise section.error("a cone search needs 'position' and 'identifier' in [table]")
     principal = tuple(c.name for c in table.columns if c.principal)
+    is_default = "verb2" not in section.values
     verb2 = section.take("verb2", tuple[str, ...], principal)
     cone = section.take_record(Cone, verb2=verb2)
     needed = (table.identifier, table.position.ra, table.position.dec)
     for key, names in (("verb1", cone.verb1), ("verb2", cone.verb2)):
         require_columns(section, table, key, names)
         missing = [name for name in needed if name not in names]
+        if missing and key == "verb2" and is_default:
+            message = "'verb2' defaults to the principal columns, which must include identifier and position"
+            raise section.error(f"{message}; give {', '.join(missing)} principal = true, or add 'verb2'")
         if missing:
             raise section.error(f"{key!r} must contain identifier and position; missing: {', '.join(missing)}")
     ra, dec, sr = cone.test

@@ -1,4 +1,4 @@
-"""Lookup of catalogues for commands: by name, whether they are loaded, and where their rows are stored."""
+"""Lookup of collections for commands: by name, whether they are loaded, and where their rows are stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_collection(catalogue: Catalogue, name: str) -> Collection:
             return each
     ids = [each.id for each in catalogue.collections]
     hint = suggest_similar(name, ids) or f"there are {', '.join(ids)}"
-    raise UsageError(f"there is no catalogue {name}", hint=hint, code=Code.SETTINGS_INVALID)
+    raise UsageError(f"there is no collection {name}", hint=hint, code=Code.SETTINGS_INVALID)
 
 
 def find_loaded(settings: Settings, catalogue: Catalogue) -> dict[str, str]:

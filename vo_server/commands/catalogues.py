@@ -1,4 +1,4 @@
-"""vo-server catalogues: list the catalogues, or the columns of a table with their statistics."""
+"""vo-server catalogues: list the collections, or the columns of a table with their statistics."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
-    """List the catalogues, or the columns of one."""
+    """List the collections, or the columns of one."""
     catalogue = load_site_catalogue(settings)
     table = find_collection(catalogue, parsed.table).table if parsed.table else None
     engine = open_site_engine(settings, add_tap_schema(catalogue))
     try:
-        output = _list_catalogues(catalogue, engine) if table is None else _list_columns(table, engine)
+        output = _list_collections(catalogue, engine) if table is None else _list_columns(table, engine)
     finally:
         engine.close()
     terminal = Console(highlight=False)
@@ -42,7 +42,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _list_catalogues(catalogue: Catalogue, engine: Engine) -> RichTable:
+def _list_collections(catalogue: Catalogue, engine: Engine) -> RichTable:
     table_view = _new_table("name", "table", "rows", "columns", "cone search", "title")
     for each in catalogue.collections:
         rows = engine.count_rows(each.table)

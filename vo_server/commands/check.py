@@ -43,6 +43,8 @@ MAX_FINDINGS_SHOWN = 5
 class CheckFailedError(ServiceError):
     """The checks could not be run."""
 
+    default_code = Code.SERVICE_UNAVAILABLE
+
 
 EPILOG = "exit codes:\n  0 no errors were found, 1 some were, 2 invalid command or settings"
 
@@ -203,4 +205,5 @@ def _print_report(report: CheckReport, as_json: bool, show_all: bool) -> None:
         codes = ", ".join(code for code, reason in report.skipped if reason == why)
         page.print(f"skipped: {codes}: {why}", style="dim")
     style = "red" if report.failed else "yellow" if report.findings else "green"
-    page.print(f"{report.url}: {report.summary} ({report.requests} requests, {report.seconds:.1f} s)", style=style)
+    subject = "the loaded tables" if report.url == IN_PROCESS_URL else report.url
+    page.print(f"{subject}: {report.summary} ({report.requests} requests, {report.seconds:.1f} s)", style=style)

@@ -1,4 +1,4 @@
-"""vo-server load: load files into a catalogue, or the inventory of a folder of images."""
+"""vo-server load: load files into a collection, or the inventory of a folder of images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vo_server.commands.terminal import say
 from vo_server.engines import open_sink
 from vo_server.engines.data_directory import DataDirectory
 from vo_server.errors import Code, UsageError
+from vo_server.load.counts import format_count
 from vo_server.load.load import LoadSummary, load
 from vo_server.settings import Settings
 
@@ -30,7 +31,7 @@ detected by content, gzip or not."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("table", metavar="TABLE", help="the catalogue: psc, xsc, atlas, or one of your own")
+    parser.add_argument("table", metavar="TABLE", help="the collection: psc, xsc, atlas, or one of your own")
     parser.add_argument(
         "files", nargs="*", metavar="FILE", help="files or patterns, - for standard input; for images, folders"
     )
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace, settings: Settings) -> int:
-    """Load files into a catalogue."""
+    """Load files into a collection."""
     catalogue = load_site_catalogue(settings)
     collection = find_collection(catalogue, parsed.table)
     images = is_walk(collection, parsed.files)
@@ -70,7 +71,8 @@ def print_load_summary(collection: Collection, summary: LoadSummary) -> None:
         say(f"warning: {warning}", "yellow")
     rate = summary.rows / max(summary.seconds, 1e-3)
     name, seconds = collection.table.qualified_name, summary.seconds
-    say(f"{name}: {summary.rows:,} rows loaded in {seconds:.1f} s ({rate:,.0f} rows/s), {summary.total:,} rows in all")
+    rows, total = format_count(summary.rows, "row"), format_count(summary.total, "row")
+    say(f"{name}: {rows} loaded in {seconds:.1f} s ({rate:,.0f} rows/s), {total} in all")
     if summary.rejected:
-        what = "rows" if collection.images is None else "images"
-        say(f"{summary.rejected:,} {what} were rejected: see {summary.rejects}", "yellow")
+        what = "row" if collection.images is None else "image"
+        say(f"rejected {format_count(summary.rejected, what)}: see {summary.rejects}", "yellow")

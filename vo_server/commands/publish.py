@@ -21,6 +21,7 @@ from vo_server.commands.terminal import console, say
 from vo_server.engines import open_sink
 from vo_server.engines.data_directory import DataDirectory, get_catalogue_folder
 from vo_server.errors import Code, ServiceError, UsageError
+from vo_server.load.counts import format_count
 from vo_server.load.input_files import expand_paths
 from vo_server.load.load import load
 from vo_server.protocols.cone import get_path
@@ -35,10 +36,10 @@ SCHEMA = "published"
 """The default schema of published tables."""
 
 EPILOG = """examples:
-  vo-server publish stars.fits                     as table published.stars
-  vo-server publish cat.csv.gz --name stars --title 'Stars of the Example Survey'
-  vo-server publish stars.vot --dry-run            only show the catalogue file
-  vo-server publish stars.vot --no-load            write it, to be edited before rows are loaded
+  vo-server publish stars.fits             as table published.stars
+  vo-server publish cat.csv.gz --name stars --title 'Stars of a survey'
+  vo-server publish stars.vot --dry-run    only show the catalogue file
+  vo-server publish stars.vot --no-load    write it, to edit it before the load
 
 FITS, Parquet, VOTable, CSV, TSV, ECSV and IPAC tables are detected by content,
 gzip or not. Names, types, units, UCDs and descriptions come from the file; what
@@ -139,7 +140,7 @@ def _load_without(settings: Settings, target: Path, force: bool) -> Catalogue:
         raise UsageError(
             f"{target} exists",
             hint="--force replaces it; vo-server load replaces only its rows",
-            code=Code.SETTINGS_INVALID,
+            code=Code.CATALOGUE_INVALID,
         )
     with _hide(target):
         return load_site_catalogue(settings)
@@ -209,7 +210,8 @@ def _print_check(report: CheckReport) -> None:
 
 def _print_draft(draft: Draft, target: Path) -> None:
     guesses = target.read_text("utf-8").count("# guess: ")
-    say(f"{target}: {len(draft.columns)} columns; {guesses} guesses are marked in it, please review them")
+    columns = format_count(len(draft.columns), "column")
+    say(f"{target}: {columns}, with {format_count(guesses, 'guess', 'guesses')} marked in it: please review")
     if isinstance(draft.position, PositionColumns):
         say(f"position: {draft.position.ra}, {draft.position.dec} ({draft.position.why})")
     else:
@@ -233,7 +235,6 @@ def _load_rows(collection: Collection, path: str, target: Path, on_error: str, s
         say(f"correct {target}, then: vo-server load {collection.id} {path}", "yellow")
         raise
     print_load_summary(collection, result)
-    cone = f", has a cone search at {get_path(collection)}" if collection.cone else ""
-    say(f"It is served at /tap as {collection.table.qualified_name}{cone}, and has a record at /oai.")
-    say("Restart a running server to serve it.")
+    what = f"a cone search at {get_path(collection)} and a record at /oai" if collection.cone else "a record at /oai"
+    say(f"Start or restart the server to serve it at /tap as {collection.table.qualified_name}, with {what}.")
     return 3 if result.rejected else 0

@@ -25,9 +25,9 @@ from vo_server.storage import files
 from vo_server.storage.listing import ListedFile, list_fits_files
 
 EPILOG = """examples:
-  vo-server quicklook                  from all Atlas images
-  vo-server quicklook DIR              from the images in a folder below their root
-  vo-server load quicklook             then their inventory
+  vo-server quicklook           from all Atlas images
+  vo-server quicklook DIR       from the images in a folder below their root
+  vo-server load quicklook      then their inventory
 
 The files are written below DATA/images/quicklook (see image_roots), under the
 names of the Atlas images with the suffix .fz. Existing files are kept, so that

@@ -61,7 +61,10 @@ class Chunk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that cannot be loaded, and the reason; `number` counts units, such as lines, of the file."""
+    """A row that cannot be loaded, and the reason; `number` counts units, such as lines, of the file.
+
+    Messages leave the number out if the file is the unit.
+    """
 
     file: str
     unit: str
@@ -71,7 +74,8 @@ class RejectedRow:
 
     @override
     def __str__(self) -> str:
-        return f"{self.file}, {self.unit} {self.number}{self.reason}"
+        number = "" if self.unit == "file" else f", {self.unit} {self.number}"
+        return f"{self.file}{number}{self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ h1, h2 {{ line-height: 1.2; }}
 pre, code, textarea {{ font: 14px/1.4 ui-monospace, monospace; background: var(--box); border-radius: 4px; }}
 pre {{ padding: .8rem; overflow-x: auto; }}
 code {{ padding: 0 .2rem; overflow-wrap: anywhere; }}
+pre code {{ padding: 0; }}
+h1 code {{ font-size: inherit; }}
 textarea {{ width: 100%; padding: .6rem; border: 1px solid var(--line); color: inherit; }}
 button, select {{ font: inherit; padding: .1rem .6rem; }}
 table {{ border-collapse: collapse; width: 100%; }}

@@ -161,6 +161,7 @@ MISTAKES = [
     ('identifier = "name"', "", "cone", "'identifier'"),
     ('verb1 = ["name", "raj", "dej"]', 'verb1 = ["name", "ra", "dej"]', "cone", "'ra'"),
     ('verb1 = ["name", "raj", "dej"]', 'verb1 = ["name"]', "cone", "raj, dej"),
+    ("principal = true", "principal = false", "cone", "give name principal = true"),
     ("test = [10, 20, 0.5]", "test = [10, 20]", "cone", "'test'"),
     ("test = [10, 20, 0.5]", "test = [10, 120, 0.5]", "cone", "'test'"),
     ("test = [10, 20, 0.5]", "test = [10, 20, 0.5]\nmax_sr = 0.1", "cone", "max_sr"),

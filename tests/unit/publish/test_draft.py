@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from vo_server.__main__ import main
 from vo_server.assembly import load_site_catalogue
 from vo_server.catalogue.catalogue import Collection
+from vo_server.errors import Code
 from vo_server.publish.draft import Draft, draft_catalogue
 from vo_server.publish.position import NoPosition, PositionColumns
 from vo_server.publish.profile import profile_file
@@ -253,6 +254,7 @@ def test_keeps_existing_file_without_force(run: Run) -> None:
     code, _, said = run("publish", "stars.csv", "--title", "Other")
     assert (code, Path("data/catalogues/stars.toml").read_text()) == (2, before)
     assert "stars.toml" in said
+    assert f"[{Code.CATALOGUE_INVALID}]" in said
     assert "--force" in said
     assert run("publish", "stars.csv", "--title", "Other", "--force")[0] == 0
     assert published("stars").table.title == "Other"

@@ -14,6 +14,7 @@ from vo_server.catalogue.catalogue import Collection
 from vo_server.catalogue.images import ImageCollection
 from vo_server.errors import Code, LoadError
 from vo_server.load.column_mapping import WarningHandler
+from vo_server.load.counts import format_count
 from vo_server.load.input_files import Meter
 from vo_server.load.inventory.checkpoint import compute_digest, read_with_checkpoint
 from vo_server.load.inventory.headers import InventoryChunk, InventoryEntry, LookupTable, list_filled_columns
@@ -71,9 +72,10 @@ class Walk:
             raise LoadError(f"there are no FITS files in {', '.join(self.folders)}", code=Code.LOAD_UNREADABLE)
         for lookup, count_missing in zip(self.lookups, missing, strict=True):
             if count_missing:
-                warn(f"{count_missing:,} images have no {', '.join(lookup.columns)}: {lookup.table} has no row of them")
+                images_missing, columns = format_count(count_missing, "image"), ", ".join(lookup.columns)
+                warn(f"{images_missing} without {columns}: {lookup.table} has no matching row")
         if self.resumed:
-            warn(f"{self.resumed:,} files had been read by an interrupted walk, and have not changed")
+            warn(f"{format_count(self.resumed, 'file')} already read by an interrupted walk, and unchanged since then")
 
     def finish(self) -> None:
         """Remove the checkpoints."""
