@@ -33,7 +33,7 @@ def test_keeps_loaded_catalogues(tmp_path: Path, capsys: pytest.CaptureFixture[s
     before = DataDirectory(data).find_current_file("psc")
     capsys.readouterr()
     assert main(["demo", "--no-serve", "--data", str(data)]) == 0
-    assert capsys.readouterr().err.splitlines() == [f"The catalogues in {data} are already loaded."]
+    assert capsys.readouterr().err.splitlines() == [f"The collections in {data} are already loaded."]
     assert DataDirectory(data).find_current_file("psc") == before
     assert DataDirectory(data).find_current_file("xsc") is None
 
@@ -59,4 +59,4 @@ def test_from_nothing_to_a_clean_stop(tmp_path: Path) -> None:
         assert "Stop with Ctrl-C." in rest
         assert "Traceback" not in rest
         assert "\x1b" not in "".join(lines)
-    assert "The catalogues in data are already loaded.\n" in lines
+    assert "The collections in data are already loaded.\n" in lines

@@ -91,7 +91,7 @@ def test_help_fits_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, command
     assert [line for line in shown.splitlines() if len(line) > 80] == []
 
 
-def test_check_lists_the_catalogues(run: Run) -> None:
+def test_check_lists_the_collections(run: Run) -> None:
     code, out, err = run("check")
     assert (code, err) == (0, "nothing is loaded, so there is no service to check (vo-server load)\n")
     assert out.splitlines() == [

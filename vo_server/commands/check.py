@@ -83,7 +83,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
         catalogue = load_site_catalogue(settings)
         loaded = find_loaded(settings, catalogue)
         if not parsed.json:
-            _print_catalogues(catalogue, loaded)
+            _print_collections(catalogue, loaded)
         if not loaded:
             say("nothing is loaded, so there is no service to check (vo-server load)", "yellow")
             return 0
@@ -171,7 +171,7 @@ def _print_checks(checks: Sequence[Check]) -> None:
         print(f"{each.code:16} {each.severity:8} {each.title} [{each.section}]")
 
 
-def _print_catalogues(catalogue: Catalogue, loaded: dict[str, str]) -> None:
+def _print_collections(catalogue: Catalogue, loaded: dict[str, str]) -> None:
     for collection in catalogue.collections:
         table = collection.table
         cone = "cone search" if collection.cone else "no cone search"

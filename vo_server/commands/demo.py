@@ -55,7 +55,7 @@ def run(parsed: argparse.Namespace, settings: Settings) -> int:
         if missing == collections or (missing and _scratch_folder(settings).exists()):
             _make_sky(missing, parsed.rows, settings, catalogue)
         else:
-            say(f"The catalogues in {describe_source(settings)} are already loaded.")
+            say(f"The collections in {describe_source(settings)} are already loaded.")
         return 0 if listening is None else serve_until_stopped(settings, listening, _print_welcome)
 
 
