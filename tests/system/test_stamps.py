@@ -15,6 +15,7 @@ from tests.conftest import PSC_ROWS
 from vo_server import demo
 from vo_server.__main__ import main
 from vo_server.assembly import load_site_catalogue
+from vo_server.load.counts import format_count
 from vo_server.settings import Settings
 
 
@@ -71,8 +72,8 @@ def test_stamps_are_made_loaded_and_found(data: Path, capsys: pytest.CaptureFixt
     assert "0 written" in capsys.readouterr().err
     assert main(["load", "stamps", *where]) == 0
     loaded = capsys.readouterr().err
-    assert f"{len(made):,} rows loaded" in loaded
-    assert "no row of them" not in loaded  # each is known by the row that it was made for
+    assert f"{format_count(len(made), 'row')} loaded" in loaded
+    assert "no matching row" not in loaded  # each is known by the row that it was made for
 
 
 def test_a_condition_that_is_no_adql_is_refused(sky: Path, capsys: pytest.CaptureFixture[str]) -> None:
