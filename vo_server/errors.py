@@ -91,14 +91,17 @@ class Code(StrEnum):
     IMAGE_TOO_LARGE = "IMAGE.TOO_LARGE", "The request covers more pixels or bytes than the limit allows."
 
     SERVICE_BUSY = "SERVICE.BUSY", "The service is busy, stopping or short of disk; repeat the request later."
-    SERVICE_UNAVAILABLE = "SERVICE.UNAVAILABLE", "The database or the job store cannot be reached now."
+    SERVICE_UNAVAILABLE = (
+        "SERVICE.UNAVAILABLE",
+        "The database, the job store, an address or a server cannot be reached now.",
+    )
     SERVICE_INTERNAL = "SERVICE.INTERNAL", "The service failed; the log has the reason under the request id."
 
     LOAD_FAILED = "LOAD.FAILED", "A file cannot be loaded."
     LOAD_UNREADABLE = "LOAD.UNREADABLE", "An input file is missing, damaged or in an unknown format."
     LOAD_BAD_ROW = "LOAD.BAD_ROW", "A row violates the catalogue file, and bad rows are not skipped."
     LOAD_MISMATCH = "LOAD.MISMATCH", "The columns of a file do not fit the catalogue file."
-    CATALOGUE_INVALID = "CATALOGUE.INVALID", "A catalogue file contradicts itself or the standards."
+    CATALOGUE_INVALID = "CATALOGUE.INVALID", "A catalogue file is invalid or conflicts with another one."
     SETTINGS_INVALID = "SETTINGS.INVALID", "A setting or a command-line option has an invalid value."
 
 
