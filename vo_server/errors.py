@@ -93,7 +93,7 @@ class Code(StrEnum):
     SERVICE_BUSY = "SERVICE.BUSY", "The service is busy, stopping or short of disk; repeat the request later."
     SERVICE_UNAVAILABLE = (
         "SERVICE.UNAVAILABLE",
-        "The database, the job store, an address or a server cannot be reached now.",
+        "The database, the job store or another address cannot be used now.",
     )
     SERVICE_INTERNAL = "SERVICE.INTERNAL", "The service failed; the log has the reason under the request id."
 

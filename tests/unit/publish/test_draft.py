@@ -363,7 +363,7 @@ def test_any_names_and_texts_give_valid_file(
         return
     pq.write_table(pa.table([[1.5, 2.5]] * len(fields), schema=pa.schema(fields)), path)
     data = tmp_path / "data"
-    flags = ["--data", str(data), "--force", "--no-check", "--title", unit or "t"]
+    flags = ["--data", str(data), "--force", "--no-check", f"--title={unit or 't'}"]
     assert main(["publish", str(path), *flags]) == 0
     table = load_site_catalogue(Settings(data=data)).get_collection("t").table
     assert len(table.columns) - len(fields) in (0, 1)
