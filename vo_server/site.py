@@ -29,7 +29,7 @@ from vo_server.jobs.worker import Worker
 from vo_server.lifespan import freeze_heap, warm_up
 from vo_server.protocols import list_services
 from vo_server.settings import Settings, find_image_root
-from vo_server.storage.jobs import JobStorage, open_storage
+from vo_server.storage.jobs import open_storage
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +39,11 @@ DATESTAMP_FILE = "registry.json"
 
 def open_job_service(settings: Settings) -> JobService:
     """Return the job service; the tables of its store are created on first use."""
-    store = JobStore(settings.jobs, _get_jobs_folder(settings))
+    storage = open_storage(settings.job_results or str(settings.data / "jobs"))
+    store = JobStore(settings.jobs, _get_jobs_folder(settings, storage.root))
     execution = DurationLimits(min(settings.execution, settings.execution_hard), settings.execution_hard)
     retention = DurationLimits(min(settings.retention, settings.retention_hard), settings.retention_hard)
-    files = JobFiles(_open_result_storage(settings))
+    files = JobFiles(storage)
     return JobService(
         store, files, PhaseWatcher(store), execution, retention, settings.job_queue, settings.results_limit
     )
@@ -55,7 +56,9 @@ def open_site(settings: Settings, datestamps: Path | None = None) -> Site:
     """
     catalogue, engine = _open_loaded_catalogue(settings)
     jobs = open_job_service(settings)
-    health = Health(engine, catalogue.collections, jobs.store, settings.data, _list_written_folders(settings))
+    health = Health(
+        engine, catalogue.collections, jobs.store, settings.data, _list_written_folders(settings, jobs.files.root)
+    )
     short_queries = find_engine_kind(settings.engine).short_queries
     return Site(
         catalogue=catalogue,
@@ -124,20 +127,14 @@ def _open_loaded_catalogue(settings: Settings) -> tuple[Catalogue, Engine]:
     return operator_catalogue, open_site_engine(settings, operator_catalogue)
 
 
-def _open_result_storage(settings: Settings) -> JobStorage:
-
-    return open_storage(settings.job_results or str(settings.data / "jobs"))
-
-
-def _get_jobs_folder(settings: Settings) -> Path:
+def _get_jobs_folder(settings: Settings, results_root: str) -> Path:
     """Return the local folder of jobs: that of their results, unless these are at a URL."""
-    root = _open_result_storage(settings).root
-    return settings.data / "jobs" if "://" in root else Path(root)
+    return settings.data / "jobs" if "://" in results_root else Path(results_root)
 
 
-def _list_written_folders(settings: Settings) -> dict[str, Path]:
+def _list_written_folders(settings: Settings, results_root: str) -> dict[str, Path]:
     """Return the folders that need free space while the server runs, by what is written there."""
     spill = {"what does not fit into memory": get_spill_folder(settings)}
-    return {"the results of jobs": _get_jobs_folder(settings)} | (
+    return {"the results of jobs": _get_jobs_folder(settings, results_root)} | (
         spill if find_engine_kind(settings.engine).has_spill else {}
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +29,7 @@ from vo_server.publish.position import PositionColumns
 from vo_server.publish.profile import profile_file
 from vo_server.publish.toml import PublishedNames, to_toml
 from vo_server.settings import Settings
+from vo_server.storage.atomic import write_atomically
 
 SCHEMA = "published"
 """The default schema of published tables."""
@@ -183,22 +182,20 @@ def _install(text: str, target: Path, id: str, settings: Settings) -> Collection
     Raises CatalogueError where it is invalid; the previous file is then restored.
     """
     previous = target.read_bytes() if target.exists() else None
-    _write_atomically(target, text.encode())
+    _replace_file(target, text.encode())
     try:
         return find_collection(load_site_catalogue(settings), id)
     except ServiceError:
         if previous is None:
             target.unlink()
         else:
-            _write_atomically(target, previous)
+            _replace_file(target, previous)
         raise
 
 
-def _write_atomically(target: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
+def _replace_file(target: Path, data: bytes) -> None:
+    with write_atomically(target) as file:
         file.write(data)
-    os.chmod(file.name, 0o644)
-    Path(file.name).rename(target)
 
 
 def _print_check(report: CheckReport) -> None:
