@@ -191,4 +191,5 @@ def test_aborted_query_frees_the_processor(one_worker: Server) -> None:
     (worker,) = workers(one_worker)
     assert until(lambda: busy(worker) > 0.2)
     httpx.post(f"{job}/phase", data={"PHASE": "ABORT"})
-    assert until(lambda: busy(worker, 1.0) < 0.2, 3)
+    time.sleep(1)  # the time that an abort may take
+    assert busy(worker, 1.0) < 0.2
