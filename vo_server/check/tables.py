@@ -47,11 +47,6 @@ class DeclaredTable:
     rows: int | None = None
     keys: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
-    @property
-    def is_tap_schema(self) -> bool:
-        """Whether the table belongs to TAP_SCHEMA."""
-        return self.schema.lower() == "tap_schema"
-
     def find_column(self, name: str) -> DeclaredColumn | None:
         """Return the column with a name, ignoring case and quotes."""
         return next((c for c in self.columns if normalise_name(c.name) == normalise_name(name)), None)
